@@ -1,0 +1,52 @@
+"""Every operation of ``fastnn.functional`` in plain NumPy: same names, arguments and results.
+
+This is the specification that the kernels are tested against, and the place to read how an operation works. Its
+outputs are new arrays; it computes in the dtype of its inputs, float32 or float64.
+"""
+
+from fastnn.reference.activation import (
+    flatten,
+    log_softmax,
+    log_softmax_backward,
+    relu,
+    relu_backward,
+    sigmoid,
+    sigmoid_backward,
+    softmax,
+    softmax_backward,
+    tanh,
+    tanh_backward,
+)
+from fastnn.reference.conv import col2im, conv2d, conv2d_backward, im2col
+from fastnn.reference.loss import cross_entropy, cross_entropy_backward
+from fastnn.reference.matmul import linear, linear_backward, matmul
+from fastnn.reference.optim import sgd_step
+from fastnn.reference.pool import avgpool2d, avgpool2d_backward, maxpool2d, maxpool2d_backward
+
+__all__ = [
+    "avgpool2d",
+    "avgpool2d_backward",
+    "col2im",
+    "conv2d",
+    "conv2d_backward",
+    "cross_entropy",
+    "cross_entropy_backward",
+    "flatten",
+    "im2col",
+    "linear",
+    "linear_backward",
+    "log_softmax",
+    "log_softmax_backward",
+    "matmul",
+    "maxpool2d",
+    "maxpool2d_backward",
+    "relu",
+    "relu_backward",
+    "sgd_step",
+    "sigmoid",
+    "sigmoid_backward",
+    "softmax",
+    "softmax_backward",
+    "tanh",
+    "tanh_backward",
+]

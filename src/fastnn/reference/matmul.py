@@ -1,0 +1,86 @@
+"""The matrix product and the linear layer."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import numpy as np
+
+from fastnn import _validate as check
+from fastnn._validate import Array
+from fastnn.reference._windows import quiet
+
+
+@quiet
+def matmul(a: Array, b: Array) -> Array:
+    """Product of two matrices.
+
+    Parameters
+    ----------
+    a : (M, K) array of float32 or float64
+    b : (K, N) array of the same dtype
+
+    Returns
+    -------
+    (M, N) array
+    """
+    check.matmul(a, b)
+    return a @ b
+
+
+@quiet
+def linear(x: Array, w: Array, b: Array | None = None, *, activation: str | None = None) -> Array:
+    """Linear map of the last axis, ``y = x @ w.T + b``.
+
+    Parameters
+    ----------
+    x : (..., I) array of float32 or float64
+    w : (O, I) array
+    b : (O,) array, optional
+    activation : None or "relu"
+        Applied to the result.
+
+    Returns
+    -------
+    (..., O) array
+    """
+    check.linear(x, w, b, activation)
+    y = x.reshape(_rows(x), w.shape[1]) @ w.T
+    if b is not None:
+        y += b
+    if activation == "relu":
+        np.maximum(y, 0, out=y)
+    return y.reshape(*x.shape[:-1], w.shape[0])
+
+
+@quiet
+def linear_backward(
+    dy: Array, x: Array, w: Array, *, needs: Iterable[str] = check.GRADIENTS
+) -> tuple[Array | None, Array | None, Array | None]:
+    """Gradients of `linear` (without activation): ``dx = dy @ w``, ``dw = dy.T @ x``, ``db = sum of the rows of dy``.
+
+    Parameters
+    ----------
+    dy : (..., O) array
+        Gradient of the output.
+    x, w
+        As given to `linear`.
+    needs : tuple of "dx", "dw", "db"
+        The gradients wanted; the others are not computed.
+
+    Returns
+    -------
+    dx, dw, db : (..., I), (O, I) and (O,) arrays
+        None in the place of one that is not wanted.
+    """
+    check.linear_backward(dy, x, w, needs)
+    O, I = w.shape
+    dy2, x2 = dy.reshape(_rows(x), O), x.reshape(_rows(x), I)
+    dx = (dy2 @ w).reshape(x.shape) if "dx" in needs else None
+    dw = dy2.T @ x2 if "dw" in needs else None
+    db = dy2.sum(axis=0) if "db" in needs else None
+    return dx, dw, db
+
+
+def _rows(x: Array) -> int:
+    return x.size // x.shape[-1]
