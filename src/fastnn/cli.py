@@ -1,0 +1,79 @@
+"""The command `fastnn`."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+
+from . import __version__, recipes, show_config
+from .recipes.settings import UsageError, parse
+from .training import DivergenceError
+
+USAGE = """\
+usage: fastnn COMMAND ...
+
+commands:
+  train RECIPE [options]  train one of the recipes and write a run folder
+  train --list            list the recipes
+  train RECIPE --help     list a recipe's options
+  bench [options]         measure the kernels against the reference and, where it is installed, PyTorch
+  config                  show version, instruction sets, threads, NumPy
+
+options:
+  -h, --help              show this text
+  --version               show the version"""
+COMMANDS = ("train", "bench", "config")
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run a command; returns the exit status: 0, 1 for a failed run, 2 for a wrong command line."""
+    try:
+        return _command(list(sys.argv[1:] if arguments is None else arguments))
+    except UsageError as error:
+        print(f"fastnn: {error}", file=sys.stderr)
+        return 2
+    except (ValueError, OSError, ImportError, DivergenceError) as error:
+        print(f"fastnn: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print("fastnn: interrupted; nothing was written", file=sys.stderr)
+        return 130
+
+
+def _command(arguments: list[str]) -> int:
+    match arguments:
+        case ["-h" | "--help"]:
+            print(USAGE)
+        case ["--version"]:
+            print(f"fastnn {__version__}")
+        case ["train", *rest]:
+            _train(rest)
+        case ["bench", *rest]:
+            from ._bench import main as bench
+
+            return bench(rest)
+        case ["config"]:
+            show_config()
+        case ["config", *rest]:
+            raise UsageError(f"config: got {' '.join(rest)!r}, expected no arguments")
+        case []:
+            raise UsageError(f"no command\n{USAGE}")
+        case [name, *_]:
+            raise UsageError(f"unknown command {name!r}; commands: {', '.join(COMMANDS)} (fastnn --help)")
+    return 0
+
+
+def _train(arguments: list[str]) -> None:
+    match arguments:
+        case ["--list"]:
+            for name in recipes.NAMES:
+                print(f"{name:10} {recipes.load(name).SUMMARY}")
+        case ["-h" | "--help"]:
+            print(USAGE)
+        case [name, *rest] if name in recipes.NAMES:
+            recipe = recipes.load(name)
+            recipe.run(parse(recipe.Settings, rest, prog=f"fastnn train {name}", description=recipe.SUMMARY))
+        case [name, *_] if not name.startswith("-"):
+            raise UsageError(f"train: unknown recipe {name!r}; recipes: {', '.join(recipes.NAMES)}")
+        case _:
+            raise UsageError(f"train: no recipe named; recipes: {', '.join(recipes.NAMES)}")

@@ -1,0 +1,51 @@
+"""Weights as .safetensors files: no code inside, readable by PyTorch and many others."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+
+from .._extras import require
+from .._files import atomic_file
+
+
+def save_safetensors(path: str | Path, state_dict: Mapping[str, np.ndarray]) -> None:
+    """Write a state dict; the file appears whole or not at all.
+
+    Parameters
+    ----------
+    path : file to write, replaced if it exists
+    state_dict : name to array, as `Module.state_dict()` gives it; any layout, stored in C order
+    """
+    safetensors = require("safetensors.numpy", "saving weights")
+    # safetensors copies the memory behind an array as it lies, so strides must go first.
+    arrays = {name: np.asarray(array, order="C") for name, array in state_dict.items()}
+    content = safetensors.save(arrays)
+    with atomic_file(path) as file:
+        file.write(content)
+
+
+def load_safetensors(path: str | Path) -> dict[str, np.ndarray]:
+    """Read a .safetensors file.
+
+    Returns
+    -------
+    state_dict : name to array, for `Module.load_state_dict`
+
+    Raises
+    ------
+    ValueError
+        The file is truncated or corrupt, or holds a type that NumPy has not (bfloat16, float8); names the file.
+    """
+    safetensors = require("safetensors.numpy", "loading weights")
+    error_type = require("safetensors", "loading weights").SafetensorError
+    content = Path(path).read_bytes()
+    try:
+        arrays = safetensors.load(content)
+    except error_type as error:
+        raise ValueError(f"{path}: truncated or corrupt safetensors file ({error})") from error
+    except KeyError as error:  # the package's way of saying this
+        raise ValueError(f"{path}: holds arrays of type {error.args[0]}, which NumPy does not have") from error
+    return {name: array.copy() for name, array in arrays.items()}  # those views are read-only

@@ -1,0 +1,11 @@
+"""Pictures: each is one call that returns a matplotlib Figure; `save` writes it.
+
+Figures are made without pyplot: no window, no global state, nothing to close.
+"""
+
+from .confusion import confusion_matrix
+from .curves import learning_curves
+from .figure import save
+from .maps import feature_maps
+
+__all__ = ["confusion_matrix", "feature_maps", "learning_curves", "save"]

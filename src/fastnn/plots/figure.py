@@ -1,0 +1,31 @@
+"""What all pictures share."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from .._extras import require
+from .._files import atomic_file
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+TRAIN, TEST, PUBLISHED = "#4477aa", "#cc6611", "#444444"
+_DPI = 150
+
+
+def new_figure(width: float, height: float) -> Figure:
+    """An empty figure of that size in inches, laid out so that nothing overlaps."""
+    figure: Figure = require("matplotlib.figure", "plots").Figure(figsize=(width, height), layout="constrained")
+    return figure
+
+
+def save(figure: Figure, path: str | Path) -> None:
+    """Write a figure; the file's ending names the format (.png, .pdf, .svg). It appears whole or not at all."""
+    suffix = Path(path).suffix
+    known = figure.canvas.get_supported_filetypes()
+    if suffix[1:].lower() not in known:
+        raise ValueError(f"path: got the ending {suffix!r}, expected one of {', '.join(sorted(known))}")
+    with atomic_file(path) as file:
+        figure.savefig(file, format=suffix[1:].lower(), dpi=_DPI)

@@ -1,0 +1,85 @@
+"""S1: LeNet on MNIST digits, with its test report (S1b) and its feature maps (S1d)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import fastnn as fnn
+
+from .. import plots
+from ..data import digits, mnist
+from ..schedules import step_decay
+from ..training import Trainer
+from .run import AccuracyTable, print_report, run_folder, write_run
+from .settings import CommonSettings, at_least_one, number, option
+
+SUMMARY = "S1: LeNet on MNIST digits"
+
+# Published for S1, on 500 test images: accuracy by iteration, and the summary of its report.
+PUBLISHED = {0: 0.104, 500: 0.954, 2000: 0.956}
+PUBLISHED_REPORT = "accuracy 0.95, macro average 0.95; most confused: 4 -> 9 x4, 7 -> 2 x3"
+
+
+@dataclass(frozen=True)
+class Settings(CommonSettings):
+    """S1's settings; batch size and iterations as published."""
+
+    data: str = option("digits", "digits: the 6,000 bundled images; mnist: all 70,000", choices=("digits", "mnist"))
+    iterations: int | None = option(None, "minibatches (default: 2000, for mnist 4000)", at_least_one)
+    batch_size: int = option(64, "images in a minibatch", at_least_one)
+    lr: float = option(0.05, "learning rate, divided by 10 after 50 %% and again after 80 %% of the run", number)
+    momentum: float = option(0.9, "of the optimizer", number)
+    weight_decay: float = option(5e-4, "of the optimizer", number)
+
+
+def network() -> fnn.Sequential:
+    """1 x 28 x 28 -> conv 20 -> pool -> conv 50 -> pool -> 800 -> 500 -> 10."""
+    return fnn.Sequential(
+        fnn.Conv2d(1, 20, kernel_size=5),
+        fnn.ReLU(),
+        fnn.MaxPool2d(2),
+        fnn.Conv2d(20, 50, kernel_size=5),
+        fnn.ReLU(),
+        fnn.MaxPool2d(2),
+        fnn.Flatten(),
+        fnn.Linear(800, 500),
+        fnn.ReLU(),
+        fnn.Linear(500, 10),
+    )
+
+
+def run(settings: Settings) -> Path:
+    """Train, report, and write the run folder; returns its path."""
+    usual = 100 if settings.quick else {"digits": 2000, "mnist": 4000}[settings.data]
+    iterations = settings.iterations or usual
+    with run_folder("lenet", settings) as (folder, final):
+        x, y, x_test, y_test = mnist() if settings.data == "mnist" else digits()
+        net = network()
+        title = f"LeNet on {len(x):,} MNIST digits"
+        print(f"{title}, {len(x_test):,} test images; seed {settings.seed}\n{net.summary((1, 1, 28, 28))}\n")
+
+        optimizer = fnn.SGD(
+            net.parameters(), lr=settings.lr, momentum=settings.momentum, weight_decay=settings.weight_decay
+        )
+        schedule = step_decay(settings.lr, milestones=(iterations // 2, iterations * 4 // 5))
+        trainer = Trainer(net, fnn.CrossEntropyLoss(), optimizer, schedule=schedule)
+        trainer.fit(
+            x,
+            y,
+            iterations=iterations,
+            batch_size=settings.batch_size,
+            drop_last=True,
+            validation=(x_test, y_test),
+            evaluate_every=50 if settings.quick else 500,
+            callback=AccuracyTable(PUBLISHED, "S1"),
+        )
+        predicted = trainer.predict(x_test).argmax(axis=1)
+        print_report(trainer, y_test, predicted)
+        print(f"S1, published: {PUBLISHED_REPORT} (of 500)")
+
+        write_run(folder, settings, trainer, y_test, predicted, title=title, published=PUBLISHED)
+        conv1 = net[0](x_test[:1])
+        maps = {"conv1": conv1[0], "after ReLU": fnn.functional.relu(conv1)[0]}
+        plots.save(plots.feature_maps(x_test[0], maps, title=title), folder / "feature_maps.png")
+    return final

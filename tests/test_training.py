@@ -1,0 +1,305 @@
+"""The training loop, its history, metrics and progress."""
+
+import io
+import sys
+
+import numpy as np
+import pytest
+
+import fastnn as fnn
+from fastnn.schedules import step_decay
+from fastnn.training import (
+    DivergenceError,
+    History,
+    Trainer,
+    accuracy,
+    classification_report,
+    confusion_matrix,
+    confusion_table,
+    most_confused_pairs,
+)
+from fastnn.training.progress import Progress
+
+
+def blobs(n=60, seed=0):
+    """Three classes of points that a linear classifier can tell apart."""
+    rng = np.random.default_rng(seed)
+    y = np.arange(n) % 3
+    centres = np.array([[3, 0], [-2, 3], [-2, -3]])
+    return (centres[y] + rng.normal(size=(n, 2)) * 0.5).astype(np.float32), y
+
+
+def make(lr=0.1, criterion=None, schedule=None, **options):
+    fnn.manual_seed(5)
+    net = fnn.Sequential(fnn.Linear(2, 8), fnn.ReLU(), fnn.Linear(8, 3))
+    return Trainer(
+        net, criterion or fnn.CrossEntropyLoss(), fnn.SGD(net.parameters(), lr=lr), schedule=schedule, **options
+    )
+
+
+def weights(trainer):
+    return {name: array.tobytes() for name, array in trainer.net.state_dict().items()}
+
+
+class FailingLoss:
+    """A loss that has the given value from the given call on."""
+
+    reduction = "mean"
+
+    def __init__(self, value, call):
+        self.value, self.call, self.calls, self.real = value, call, 0, fnn.CrossEntropyLoss()
+
+    def __call__(self, x, target):
+        self.calls += 1
+        loss = self.real(x, target)
+        return self.value if self.calls >= self.call else loss
+
+    def backward(self):
+        return self.real.backward()
+
+
+# -- Trainer
+
+
+def test_fit_learns_and_records_every_step():
+    x, y = blobs()
+    trainer = make()
+    history = trainer.fit(x, y, iterations=50, batch_size=16, validation=blobs(seed=1), evaluate_every=20)
+    assert history is trainer.history
+    assert len(history.loss) == len(history.accuracy) == len(history.lr) == history.iterations == 50
+    assert history.eval_iteration == [0, 20, 40, 50]
+    assert history.eval_accuracy[-1] > 0.95 > history.eval_accuracy[0]
+    assert history.eval_loss[-1] < 0.3 * history.eval_loss[0]
+    assert set(history.lr) == {0.1}
+    assert trainer.seconds > 0
+    assert not trainer.net.training
+
+
+def test_fit_again_continues():
+    x, y = blobs()
+    trainer = make()
+    trainer.fit(x, y, iterations=4, validation=(x, y), evaluate_every=4)
+    trainer.fit(x, y, iterations=4, validation=(x, y), evaluate_every=4)
+    assert trainer.history.eval_iteration == [0, 4, 8]
+
+
+@pytest.mark.parametrize(("drop_last", "steps"), [(False, 8), (True, 6)])
+def test_epochs(drop_last, steps):
+    x, y = blobs()
+    trainer = make()
+    trainer.fit(x, y, epochs=2, batch_size=17, drop_last=drop_last, validation=(x, y))
+    assert trainer.history.iterations == steps
+    assert trainer.history.eval_iteration == [0, steps // 2, steps]
+
+
+def test_same_seed_same_bits():
+    x, y = blobs()
+    runs = []
+    for options in ({}, {}, {"rng": np.random.default_rng(9)}):
+        runs.append(make(**options))
+        runs[-1].fit(x, y, iterations=30, batch_size=16)
+    assert weights(runs[0]) == weights(runs[1]) != weights(runs[2])
+    assert runs[0].history == runs[1].history
+
+
+def test_evaluating_does_not_change_training():
+    x, y = blobs()
+    plain = make()
+    plain.fit(x, y, iterations=20, batch_size=16)
+    watched = make()
+    watched.fit(x, y, iterations=20, batch_size=16, validation=blobs(seed=1), evaluate_every=3)
+    assert weights(plain) == weights(watched)
+
+
+def test_schedule_sets_the_rate_of_each_step():
+    trainer = make(schedule=step_decay(0.8, milestones=(2, 4), factor=0.5))
+    trainer.fit(*blobs(), iterations=5)
+    assert trainer.history.lr == [0.8, 0.8, 0.4, 0.4, 0.2]
+
+
+def test_callback_sees_every_evaluation_and_may_stop():
+    x, y = blobs()
+    trainer, seen = make(), []
+
+    def callback(trainer):
+        seen.append(trainer.history.iterations)
+        return seen[-1] == 6
+
+    trainer.fit(x, y, iterations=50, evaluate_every=3, callback=callback)
+    assert seen == [0, 3, 6]
+    assert trainer.history.iterations == 6
+    assert not trainer.net.training
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_a_diverging_loss_stops_with_a_clear_error(value):
+    trainer = make(lr=0.25, criterion=FailingLoss(value, call=4))
+    with pytest.raises(
+        DivergenceError, match=rf"at iteration 4: the loss is {value} with learning rate 0\.25; the last"
+    ):
+        trainer.fit(*blobs(), iterations=10)
+    assert trainer.history.iterations == 3
+    assert np.isfinite(trainer.history.loss).all()
+
+
+def test_losses_are_per_example_whatever_the_reduction():
+    x, y = blobs()
+    mean, total = make(), make(criterion=fnn.CrossEntropyLoss(reduction="sum"))
+    np.testing.assert_allclose(mean.evaluate(x, y), total.evaluate(x, y), rtol=1e-6)
+
+
+def test_predict_in_pieces_is_predict_at_once():
+    x, _ = blobs(n=601)
+    trainer = make()
+    trainer.net.eval()
+    np.testing.assert_allclose(trainer.predict(x), trainer.net(x), rtol=1e-5, atol=1e-6)
+    assert trainer.predict(x[:0]).shape == (0, 3)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({}, "iterations=None and epochs=None, expected exactly one"),
+        ({"iterations": 1, "epochs": 1}, "iterations=1 and epochs=1, expected exactly one"),
+        ({"iterations": -1}, "iterations: got -1"),
+        ({"iterations": 1, "batch_size": 0}, "batch_size: got 0"),
+        (
+            {"iterations": 1, "batch_size": 61, "drop_last": True},
+            "x: got 60 examples, expected at least one minibatch of 61",
+        ),
+        ({"iterations": 1, "evaluate_every": 0}, "evaluate_every: got 0"),
+        ({"iterations": 1, "y": np.zeros(59, int)}, "y: got 59 targets, expected 60"),
+    ],
+)
+def test_fit_refuses(options, message):
+    x, y = blobs()
+    with pytest.raises(ValueError, match=message):
+        make().fit(x, options.pop("y", y), **options)
+
+
+# -- progress
+
+
+def test_progress_without_a_terminal_is_plain_lines(capsys):
+    make().fit(*blobs(), iterations=20)
+    out, err = capsys.readouterr()
+    lines = err.splitlines()
+    assert out == ""
+    assert len(lines) == 10
+    assert lines[0].startswith("iteration  2/20  loss ")
+    assert "accuracy" in lines[-1]
+
+
+def test_progress_on_a_terminal_is_a_bar(monkeypatch):
+    pytest.importorskip("tqdm")
+    terminal = io.StringIO()
+    terminal.isatty = lambda: True
+    monkeypatch.setattr(sys, "stderr", terminal)
+    with Progress(3) as progress:
+        for loss in (4.0, 2.0, 0.0):
+            progress.step(loss, 0.5)
+    assert "3/3" in terminal.getvalue()
+    assert "loss 2.0000, accuracy 0.500" in terminal.getvalue()
+
+
+def test_progress_may_be_silent(capsys):
+    make().fit(*blobs(), iterations=20, progress=False)
+    assert capsys.readouterr() == ("", "")
+
+
+# -- History
+
+
+def some_history():
+    trainer = make()
+    return trainer.fit(*blobs(), iterations=5, validation=blobs(seed=1), evaluate_every=2)
+
+
+def test_history_round_trip(tmp_path):
+    history = some_history()
+    history.save(tmp_path / "history.json")
+    assert History.load(tmp_path / "history.json") == history
+    assert [path.name for path in tmp_path.iterdir()] == ["history.json"]
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda text: text[:-10], "truncated or corrupt history"),
+        (lambda text: "\0\xff", "truncated or corrupt history"),
+        (lambda text: "[1, 2]", "not a history: got list"),
+        (lambda text: text.replace('"lr"', '"rate"'), "not a history: got .*'rate'"),
+        (lambda text: text.replace('"lr": [', '"lr": ["a", '), "not a history: 'lr' is not a list of numbers"),
+        (lambda text: text.replace('"lr": [', '"lr": [1, '), "not a history: lists of different lengths"),
+    ],
+)
+def test_a_bad_history_file_is_named(tmp_path, change, message):
+    path = tmp_path / "bad.json"
+    some_history().save(path)
+    path.write_bytes(change(path.read_text()).encode("latin-1"))
+    with pytest.raises(ValueError, match=rf"bad\.json: {message}"):
+        History.load(path)
+
+
+# -- metrics
+
+TRUE = np.array([0, 0, 0, 1, 1, 2, 2, 2, 2])
+PREDICTED = np.array([0, 1, 1, 1, 1, 0, 2, 2, 1])
+
+
+def test_accuracy():
+    assert accuracy(PREDICTED, TRUE) == pytest.approx(5 / 9)
+    assert accuracy(np.eye(3)[PREDICTED], TRUE) == pytest.approx(5 / 9)
+    assert accuracy(np.eye(3)[PREDICTED], np.eye(3)[TRUE]) == pytest.approx(5 / 9)
+    assert accuracy(np.zeros((0, 3)), np.zeros(0, int)) == 0
+    with pytest.raises(ValueError, match="target: got 2 targets, expected 9"):
+        accuracy(PREDICTED, TRUE[:2])
+
+
+def test_confusion_matrix_has_true_rows_and_every_class():
+    matrix = confusion_matrix(TRUE, PREDICTED, classes=4)
+    assert matrix.tolist() == [[1, 2, 0, 0], [0, 2, 0, 0], [1, 1, 2, 0], [0, 0, 0, 0]]
+    np.testing.assert_array_equal(confusion_matrix(TRUE, PREDICTED), matrix[:3, :3])
+
+
+def test_confusion_table():
+    table = confusion_table(confusion_matrix(TRUE, PREDICTED), ["cat", "dog", "eel"])
+    assert [line.split() for line in table.splitlines()] == [
+        ["true", "\\", "predicted", "cat", "dog", "eel"],
+        ["cat", "1", "2", "."],
+        ["dog", ".", "2", "."],
+        ["eel", "1", "1", "2"],
+    ]
+    assert len({len(line) for line in table.splitlines()}) == 1
+
+
+def test_most_confused_pairs_worst_first():
+    pairs = most_confused_pairs(confusion_matrix(TRUE, PREDICTED), 2, ["cat", "dog", "eel"])
+    assert pairs == [("cat", "dog", 2), ("eel", "cat", 1)]
+    assert str(pairs[0]) == "cat -> dog x2"
+    assert most_confused_pairs(np.diag([3, 4])) == []
+
+
+def test_classification_report():
+    numbers = classification_report(TRUE, PREDICTED, ["cat", "dog", "eel"], as_dict=True)
+    assert numbers["dog"] == pytest.approx({"precision": 2 / 5, "recall": 1, "f1-score": 4 / 7, "support": 2})
+    assert numbers["accuracy"] == pytest.approx(5 / 9)
+    table = classification_report(TRUE, PREDICTED, ["cat", "dog", "eel"])
+    assert ["dog", "0.400", "1.000", "0.571", "2"] in [line.split() for line in table.splitlines()]
+
+
+def test_classification_report_of_a_class_that_is_never_predicted():
+    numbers = classification_report(np.array([0, 1]), np.array([0, 0]), as_dict=True)
+    assert numbers["1"]["precision"] == 0
+
+
+def test_class_names_must_suffice():
+    with pytest.raises(ValueError, match="class_names: got 2 names, expected 3"):
+        classification_report(TRUE, PREDICTED, ["cat", "dog"])
+
+
+def test_missing_scikit_learn_names_the_extra(monkeypatch):
+    monkeypatch.setitem(sys.modules, "sklearn", None)
+    monkeypatch.setitem(sys.modules, "sklearn.metrics", None)
+    with pytest.raises(ImportError, match=r'sklearn is needed .*pip install "fastnn-kernels\[train\]"'):
+        confusion_matrix(TRUE, PREDICTED)
