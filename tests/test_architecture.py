@@ -1,0 +1,199 @@
+"""The import arrows of the design: they only point down, and the outside is NumPy alone."""
+
+import ast
+import json
+from pathlib import Path
+
+import pytest
+
+import fastnn as fnn
+
+PACKAGE = Path(fnn.__file__).parent
+
+# From the top down; a module may import what stands below it, and its own floor.
+FLOORS = (
+    {"cli", "__main__"},
+    {"_bench"},
+    {"recipes"},
+    {"training", "data", "plots", "vision", "interop", "_extras", "_files"},
+    {"layers", "losses", "optim", "schedules", "init", "gradcheck"},
+    {"functional"},
+    {"reference"},
+    {"_runtime"},
+    {"_kernels"},
+    {"_validate", "_version"},
+)
+HEIGHT = {name: -i for i, floor in enumerate(FLOORS) for name in floor}
+
+# Floors that would be too generous: who may not import whom, though it stands below.
+FORBIDDEN = {
+    "reference": {"functional", "_kernels", "_runtime"},
+    "layers": {"_kernels", "reference"},
+    "losses": {"_kernels", "reference"},
+    "optim": {"_kernels", "reference"},
+    "training": {"_kernels", "reference"},
+    "recipes": {"_kernels", "reference"},
+    "cli": {"_kernels"},
+    "_validate": set(HEIGHT),
+    "_kernels": set(HEIGHT),
+}
+
+# What fastnn may import from outside, and only inside functions (NumPy excepted).
+EXTRAS = {
+    "matplotlib",
+    "PIL",
+    "skimage",
+    "scipy",
+    "sklearn",
+    "tqdm",
+    "pooch",
+    "safetensors",
+    "joblib",
+    "mpi4py",
+    "threadpoolctl",
+    "torch",
+    "onnx",
+    "onnxruntime",
+    "openvino",
+}
+
+FILES = sorted(PACKAGE.rglob("*.py"))
+
+
+def part(file: Path) -> str:
+    """The name of the part of the house that a file belongs to: its first name below fastnn."""
+    return file.relative_to(PACKAGE).parts[0].removesuffix(".py")
+
+
+def imports(file: Path, tree: ast.AST):
+    """(absolute module name, line, is it imported with the module) of every import in a file."""
+    package = ("fastnn", *file.relative_to(PACKAGE).parts[:-1])
+    inside = {
+        id(node)
+        for function in ast.walk(tree)
+        if isinstance(function, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda)
+        for node in ast.walk(function)
+    }
+    typing_only = {
+        id(node)
+        for test in ast.walk(tree)
+        if isinstance(test, ast.If) and "TYPE_CHECKING" in ast.unparse(test.test)
+        for node in ast.walk(test)
+    }
+    for node in ast.walk(tree):
+        at_import = id(node) not in inside and id(node) not in typing_only
+        if isinstance(node, ast.Import):
+            for alias in node.names:
+                yield alias.name, node.lineno, at_import
+        elif isinstance(node, ast.ImportFrom):
+            base = ".".join(package[: len(package) + 1 - node.level]) if node.level else ""
+            module = ".".join(filter(None, [base, node.module]))
+            for alias in node.names:
+                yield (f"{module}.{alias.name}" if module == "fastnn" else module), node.lineno, at_import
+
+
+@pytest.mark.parametrize("file", FILES, ids=lambda f: str(f.relative_to(PACKAGE)))
+def test_arrows_point_down(file):
+    me = part(file)
+    if me == "__init__":
+        return  # the list of public names sees all
+    assert me in HEIGHT, f"{me} has no place in the house: add it to FLOORS"
+    for module, line, _ in imports(file, ast.parse(file.read_text())):
+        if not module.startswith("fastnn."):
+            continue
+        other = module.split(".")[1]
+        if other == me or other not in HEIGHT:
+            continue  # its own part, or a public name of fastnn itself
+        where = f"{file.relative_to(PACKAGE)}:{line}"
+        assert HEIGHT[other] <= HEIGHT[me], f"{where}: {me} imports {other}, which stands above it"
+        assert other not in FORBIDDEN.get(me, ()), f"{where}: {me} must not know {other}"
+
+
+@pytest.mark.parametrize("file", FILES, ids=lambda f: str(f.relative_to(PACKAGE)))
+def test_only_the_top_imports_the_package_itself(file):
+    """`import fastnn` inside fastnn would close a circle; the command line and what it runs may do it."""
+    if part(file) in {"__init__", "cli", "__main__", "_bench", "recipes"}:
+        return
+    circle = [
+        line
+        for module, line, at_import in imports(file, ast.parse(file.read_text()))
+        if module == "fastnn" and at_import
+    ]
+    assert not circle, f"{file.relative_to(PACKAGE)}:{circle}: imports fastnn as a whole"
+
+
+@pytest.mark.parametrize("file", FILES, ids=lambda f: str(f.relative_to(PACKAGE)))
+def test_outside_is_numpy(file):
+    import sys
+
+    for module, line, at_import in imports(file, ast.parse(file.read_text())):
+        top = module.split(".")[0]
+        if top in {"fastnn", "numpy", "__future__"} or top in sys.stdlib_module_names:
+            continue
+        where = f"{file.relative_to(PACKAGE)}:{line}"
+        assert top in EXTRAS, f"{where}: {top} is not among the extras"
+        assert not at_import, f"{where}: {top} is imported with the module; import it inside the function"
+
+
+def test_kernels_import_no_python_of_fastnn():
+    for file in sorted((PACKAGE / "_kernels").glob("*.pyx")):
+        for line in file.read_text().splitlines():
+            words = line.split()
+            if words[:1] in (["import"], ["from"]) and "fastnn" in words[1]:
+                assert words[1].startswith("fastnn._kernels"), f"{file.name}: {line}"
+
+
+@pytest.fixture(scope="module")
+def loaded(run_python):
+    """The modules that `import fastnn` adds to those of `import numpy`."""
+    source = (
+        "import json, sys, numpy\nbefore = set(sys.modules)\nimport fastnn\n"
+        "print(json.dumps(sorted(set(sys.modules) - before)))"
+    )
+    process = run_python("-c", source)
+    assert process.returncode == 0, process.stderr
+    return json.loads(process.stdout)
+
+
+def test_import_loads_numpy_and_nothing_else_from_outside(loaded):
+    import sys
+
+    outside = {name.split(".")[0] for name in loaded} - set(sys.stdlib_module_names) - {"fastnn", "numpy"}
+    # Cython's extensions share a module of their own making.
+    assert {name for name in outside if not name.startswith(("_cython_", "cython_runtime"))} == set()
+
+
+def test_import_is_light(loaded):
+    """Not timed: instead, none of the slow parts of the standard library or of fastnn is loaded."""
+    slow = {
+        "argparse", "asyncio", "concurrent.futures", "email", "gzip", "http", "importlib.metadata", "logging",
+        "multiprocessing", "subprocess", "tempfile", "unittest", "urllib.request", "xml", "zipfile",
+    }  # fmt: skip
+    upper = {f"fastnn.{name}" for name in ("cli", "_bench", "recipes", "training", "data", "plots", "interop")}
+    assert not (slow | upper) & set(loaded)
+    assert len(loaded) < 120, f"{len(loaded)} modules: {loaded}"
+
+
+def test_public_names():
+    layers = "Conv2d MaxPool2d AvgPool2d Linear ReLU Sigmoid Tanh Softmax LogSoftmax Flatten"
+    others = "Sequential Module Parameter CrossEntropyLoss SGD functional reference init manual_seed implementation"
+    control = "set_num_threads get_num_threads num_threads isa show_config __version__"
+    expected = f"{layers} {others} {control}".split()
+    assert set(expected) <= set(fnn.__all__)
+    assert all(hasattr(fnn, name) for name in fnn.__all__)
+
+
+def test_functions_carry_documentation():
+    for name in fnn.functional.__all__:
+        for module in (fnn.functional, fnn.reference):
+            doc = getattr(module, name).__doc__ or ""
+            assert "Parameters" in doc, f"{module.__name__}.{name} does not describe its parameters"
+
+
+def test_functional_and_reference_have_one_signature():
+    import inspect
+
+    for name in fnn.functional.__all__:
+        theirs = inspect.signature(getattr(fnn.reference, name)).parameters.values()
+        ours = inspect.signature(getattr(fnn.functional, name)).parameters.values()
+        assert [(p.name, p.kind, p.default) for p in ours] == [(p.name, p.kind, p.default) for p in theirs], name

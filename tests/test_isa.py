@@ -1,0 +1,68 @@
+"""Every ISA tier that this CPU has is forced in a process of its own and runs the tests of values there."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+import fastnn as fnn
+
+HERE = Path(__file__).parent
+VALUE_TESTS = ("test_parity.py", "test_gradients.py", "test_memory.py", "test_threads.py")
+
+
+def test_isa_is_among_those_available():
+    assert fnn.isa() in fnn.isa_available()
+    assert "baseline" in fnn.isa_available()
+
+
+@pytest.mark.skipif("FASTNN_ISA" not in os.environ, reason="no tier is forced")
+def test_forced_tier_is_in_use():
+    assert fnn.isa() == os.environ["FASTNN_ISA"]
+
+
+@pytest.mark.parametrize("tier", fnn.isa_available())
+def test_forcing_a_tier(tier, run_python):
+    source = "import fastnn; print(fastnn.isa()); fastnn.show_config()"
+    process = run_python("-c", source, FASTNN_ISA=tier)
+    assert process.returncode == 0, process.stderr
+    assert process.stdout.splitlines()[0] == tier
+
+
+@pytest.mark.parametrize("tier", [t for t in fnn.isa_available() if t != fnn.isa()])
+@pytest.mark.skipif("FASTNN_ISA" in os.environ, reason="already on a forced tier")
+def test_values_on_tier(tier, run_python):
+    """The tier in use is tested by the ordinary run. One process per tier: its start is paid once."""
+    files = [str(HERE / name) for name in VALUE_TESTS]
+    forced = f"{HERE / 'test_isa.py'}::test_forced_tier_is_in_use"
+    process = run_python(
+        "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider", *files, forced, timeout=300, FASTNN_ISA=tier
+    )
+    assert process.returncode == 0, process.stdout[-6000:] + process.stderr[-2000:]
+    assert f"isa {tier} (forced)" in process.stdout
+    summary = process.stdout.splitlines()[-1]
+    assert "passed" in summary
+    assert "skipped" not in summary, summary
+
+
+def test_unknown_tier_is_refused(run_python):
+    process = run_python("-c", "import fastnn", FASTNN_ISA="v9")
+    assert process.returncode != 0
+    message = process.stderr.strip().splitlines()[-1]
+    assert message.startswith("ImportError")
+    assert "FASTNN_ISA" in message
+    assert "v9" in message
+    assert all(tier in message for tier in fnn.isa_available()), message
+
+
+def test_empty_choice_is_no_choice(run_python):
+    process = run_python("-c", "import fastnn; print(fastnn.isa())", FASTNN_ISA="")
+    assert process.returncode == 0, process.stderr
+
+
+def test_show_config_names_what_is_in_use(capsys):
+    shown = fnn.show_config()
+    text = capsys.readouterr().out + (shown or "")
+    assert fnn.__version__ in text
+    assert fnn.isa() in text
+    assert all(tier in text for tier in fnn.isa_available())

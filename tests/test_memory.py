@@ -1,0 +1,197 @@
+"""Outputs are written in full and nothing beside them; inputs of any layout work and are left alone."""
+
+import numpy as np
+import pytest
+from cases import CASES, DTYPES, Array
+from checks import check_parity
+
+import fastnn as fnn
+from fastnn import _runtime
+
+SMALL = [case for case in CASES if not case.large]
+GUARD = 64  # elements before and after; keeps the alignment of the middle
+
+
+def by_bytes(array: Array) -> Array:
+    return array.reshape(-1).view(np.uint8)
+
+
+@pytest.mark.parametrize("case", CASES, ids=str)
+def test_outputs_are_written_in_full(case):
+    """Recycled memory full of NaN (-1 in integers) must not show in a result."""
+    args, kwargs = case.inputs(np.float32)
+    results = case.operation.call(fnn.reference, args, kwargs)
+    for _ in range(2):
+        blocks = [_runtime.empty(r.shape, r.dtype) for r in results if r is not None and r.shape]
+        for block in blocks:
+            by_bytes(block)[:] = 0xFF
+        del blocks
+    check_parity(case, np.float32)
+
+
+@pytest.fixture
+def guarded(monkeypatch):
+    """Every block that the door asks for lies inside a larger one; the margins are compared at the end."""
+    original, margins = _runtime.empty, []
+
+    def empty(shape, dtype):
+        size = int(np.prod(shape))
+        buffer = np.empty(size + 2 * GUARD, dtype)
+        by_bytes(buffer)[:] = 0xFF
+        margins.append((by_bytes(buffer[:GUARD]), by_bytes(buffer[GUARD + size :])))
+        return buffer[GUARD : GUARD + size].reshape(shape)
+
+    owners = [_runtime, *(m for n, m in vars(fnn.functional).items() if hasattr(m, "__file__")), fnn.functional]
+    for owner in owners:
+        if getattr(owner, "empty", None) is original:
+            monkeypatch.setattr(owner, "empty", empty)
+    yield margins
+    for before, after in margins:
+        assert np.all(before == 0xFF), "written before the start of a buffer"
+        assert np.all(after == 0xFF), "written past the end of a buffer"
+
+
+@pytest.mark.parametrize("case", SMALL, ids=str)
+def test_nothing_is_written_outside(case, guarded):
+    for dtype in DTYPES:
+        check_parity(case, dtype)
+    copies = case.op == "flatten" or case.operation.in_place
+    scalar = case.op == "cross_entropy"
+    assert guarded or copies or scalar, "the door allocated elsewhere: nothing was guarded"
+
+
+@pytest.mark.parametrize("dtype", DTYPES, ids=lambda d: np.dtype(d).name)
+def test_in_place_step_stays_inside(dtype):
+    for size in (1, 7, 16, 33, 65, 1000):
+        buffers = [np.full(size + 2 * GUARD, 7.0, dtype) for _ in range(2)]
+        p, v = (b[GUARD : GUARD + size] for b in buffers)
+        fnn.functional.sgd_step(p, np.ones(size, dtype), v, lr=0.5, momentum=0.9)
+        for b in buffers:
+            assert np.all(b[:GUARD] == 7)
+            assert np.all(b[GUARD + size :] == 7)
+            assert np.all(b[GUARD : GUARD + size] != 7)
+
+
+def read_only(a: Array) -> Array:
+    a = a.copy()
+    a.flags.writeable = False
+    return a
+
+
+def strided(a: Array) -> Array:
+    """Every second element along every axis of a larger array full of NaN."""
+    wide = np.full([2 * n for n in a.shape], np.nan if a.dtype.kind == "f" else 0).astype(a.dtype)
+    view = wide[tuple(slice(None, None, 2) for _ in a.shape)]
+    view[...] = a
+    return view
+
+
+def reversed_axes(a: Array) -> Array:
+    """Negative strides."""
+    backwards = tuple(slice(None, None, -1) for _ in a.shape)
+    return a[backwards].copy()[backwards]
+
+
+def offset(a: Array) -> Array:
+    """Contiguous, but not on a multiple of 64 bytes."""
+    buffer = np.empty(a.size + 1, a.dtype)
+    view = buffer[1:].reshape(a.shape)
+    view[...] = a
+    return view
+
+
+def unaligned(a: Array) -> Array:
+    """Contiguous, but not even on a multiple of the element's size."""
+    buffer = np.zeros(a.nbytes + 1, np.uint8)
+    view = buffer[1:].view(a.dtype).reshape(a.shape)
+    view[...] = a
+    return view
+
+
+LAYOUTS = (read_only, strided, np.asfortranarray, reversed_axes, offset, unaligned)
+
+
+@pytest.mark.parametrize("case", [c for c in SMALL if not c.operation.in_place], ids=str)
+def test_input_layouts(case):
+    """Any layout gives the bits that C order gives, and the inputs are as before."""
+    op = case.operation
+    args, kwargs = case.inputs(np.float32)
+    expected = op.call(fnn.functional, args, kwargs)
+    for layout in LAYOUTS:
+        others = tuple(layout(a) if isinstance(a, np.ndarray) else a for a in args)
+        options = {k: layout(v) if isinstance(v, np.ndarray) else v for k, v in kwargs.items()}
+        actual = op.call(fnn.functional, others, options)
+        for a, b in zip(actual, expected, strict=True):
+            assert (a is None) == (b is None)
+            assert a is None or (a.shape == b.shape and a.tobytes() == b.tobytes()), layout.__name__
+        for a, b in zip(args, others, strict=True):
+            same = not isinstance(a, np.ndarray) or a.tobytes() == b.tobytes()
+            assert same, f"an input was changed: {layout.__name__}"
+
+
+@pytest.mark.parametrize("case", [c for c in SMALL if not c.operation.in_place], ids=str)
+def test_results_are_independent_arrays(case):
+    """A later call never changes an earlier result, and no result is a view of an input."""
+    op = case.operation
+    args, kwargs = case.inputs(np.float32)
+    first = op.call(fnn.functional, args, kwargs)
+    kept = [None if r is None else r.tobytes() for r in first]
+    op.call(fnn.functional, *case.inputs(np.float32, "distinct"))
+    assert [None if r is None else r.tobytes() for r in first] == kept
+    if case.op != "flatten":
+        for r in first:
+            assert r is None or not any(isinstance(a, np.ndarray) and np.shares_memory(r, a) for a in args)
+
+
+@pytest.mark.parametrize("layout", [strided, np.asfortranarray, reversed_axes, unaligned], ids=lambda f: f.__name__)
+def test_in_place_layouts(layout):
+    """What is updated in place may have any layout too."""
+    rng = np.random.default_rng(5)
+    p, g, v = (rng.standard_normal((5, 7)).astype(np.float32) for _ in range(3))
+    others = [layout(a) for a in (p, g, v)]
+    fnn.functional.sgd_step(p, g, v, lr=0.1, momentum=0.9, weight_decay=0.01)
+    fnn.functional.sgd_step(*others, lr=0.1, momentum=0.9, weight_decay=0.01)
+    for a, b in zip((p, g, v), others, strict=True):
+        assert a.tobytes() == b.tobytes()
+
+
+def test_blocks_are_aligned_and_reused():
+    for shape, dtype in (((3,), np.uint8), ((5, 7), np.float32), ((1000, 300), np.float64), ((), np.float32)):
+        block = _runtime.empty(shape, dtype)
+        assert block.shape == shape
+        assert block.dtype == dtype
+        assert block.flags.writeable
+        assert block.flags.c_contiguous
+        assert block.ctypes.data % 64 == 0
+    block = _runtime.empty((1 << 18,), np.float32)
+    address = block.ctypes.data
+    view = block[5:9]
+    del block
+    other = _runtime.empty((1 << 18,), np.float32)
+    assert other.ctypes.data != address, "a view of the block is alive"
+    del view
+    third = _runtime.empty((1 << 18,), np.float32)
+    assert third.ctypes.data == address, "a freed block of the same size is taken again"
+
+
+def test_empty_block():
+    assert _runtime.empty((0, 3), np.float32).shape == (0, 3)
+
+
+def test_memory_does_not_grow():
+    """A loop over the same shapes lives on the blocks of its first round."""
+    resource = pytest.importorskip("resource")
+    x = np.ones((8, 16, 32, 32), np.float32)
+    w = np.ones((16, 16, 3, 3), np.float32)
+
+    def work():
+        for _ in range(20):
+            y = fnn.functional.conv2d(x, w, padding=1, activation="relu")
+            fnn.functional.conv2d_backward(y, x, w, padding=1)
+
+    work()
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    for _ in range(5):
+        work()
+    grown = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before
+    assert grown < 20_000, f"grew by {grown} kB"

@@ -1,0 +1,335 @@
+"""Known bugs put back: each must make a check fail. This tests the tests.
+
+A mutant stands in for a function of `functional` (the kernel's door) or of `reference`; the checks are those that the
+other files run over the case list. That the checks pass without the mutant is what those files show.
+"""
+
+import numpy as np
+import pytest
+from cases import DTYPES, cases_of
+from checks import check_gradient, check_maxpool_ties, check_parity
+
+import fastnn as fnn
+
+R = {name: getattr(fnn.reference, name) for name in fnn.reference.__all__}  # the unmutated
+
+
+def pair(value):
+    return value if isinstance(value, tuple) else (value, value)
+
+
+def parity_of(*ops):
+    """All parity checks of these operations; raises at the first that fails."""
+    for case in cases_of(*ops):
+        for fill in case.fills:
+            for dtype in DTYPES:
+                check_parity(case, dtype, fill)
+
+
+def gradients_of(*ops):
+    for case in cases_of(*ops):
+        if case.gradient:
+            check_gradient(case)
+
+
+def ties():
+    for case in cases_of("maxpool2d"):
+        if "ties" in case.fills and not case.large:
+            check_maxpool_ties(case, np.float32)
+
+
+# Convolution
+
+
+def im2col_wrong_row_stride(x, kernel_size, *, stride=1, padding=0, dilation=1):
+    """Steps from one kernel row to the next by KH elements where there are KW: right for square kernels only."""
+    cols = R["im2col"](x, kernel_size, stride=stride, padding=padding, dilation=dilation)
+    kh, kw = pair(kernel_size)
+    n, rows, places = cols.shape
+    taps = cols.reshape(n, rows // (kh * kw), kh * kw, places)
+    i, j = np.divmod(np.arange(kh * kw), kw)
+    return np.ascontiguousarray(taps[:, :, (i * kh + j) % (kh * kw)]).reshape(cols.shape)
+
+
+def conv2d_wrong_row_stride(x, w, b=None, **options):
+    kh, kw = w.shape[2:]
+    i, j = np.divmod(np.arange(kh * kw), kw)
+    mixed = w.reshape(*w.shape[:2], kh * kw)[:, :, (i * kh + j) % (kh * kw)].reshape(w.shape)
+    return R["conv2d"](x, mixed, b, **options)
+
+
+def conv2d_bias_not_summed(dy, x, w, **options):
+    """The bias gradient of the last image only."""
+    dx, dw, db = R["conv2d_backward"](dy, x, w, **options)
+    if db is not None and len(dy):
+        db = dy[-1].sum(axis=(1, 2))
+    return dx, dw, db
+
+
+def conv2d_weight_not_summed(dy, x, w, **options):
+    dx, _, db = R["conv2d_backward"](dy, x, w, **options)
+    return dx, R["conv2d_backward"](dy[-1:], x[-1:], w, **options)[1], db
+
+
+def conv2d_strides_swapped(x, w, b=None, *, stride=1, **options):
+    y = R["conv2d"](x, w, b, stride=stride, **options)
+    swapped = R["conv2d"](x, w, b, stride=pair(stride)[::-1], **options)
+    return swapped if swapped.shape == y.shape else np.zeros_like(y)
+
+
+def conv2d_kernel_flipped(x, w, b=None, **options):
+    return R["conv2d"](x, np.ascontiguousarray(w[:, :, ::-1, ::-1]), b, **options)
+
+
+def conv2d_relu_before_bias(x, w, b=None, *, activation=None, **options):
+    y = R["conv2d"](x, w, None, activation=activation, **options)
+    return y if b is None else y + b[:, None, None]
+
+
+def conv2d_half_precision_sum(x, w, b=None, **options):
+    """As exact as products of rounded weights: what a wrong use of bfloat16 tiles would give."""
+    rounded = (w.astype(np.float32).view(np.uint32) & np.uint32(0xFFFF0000)).view(np.float32).astype(w.dtype)
+    return R["conv2d"](x, rounded, b, **options)
+
+
+def conv2d_forgets_last_column(x, w, b=None, **options):
+    y = R["conv2d"](x, w, b, **options)
+    if y.shape[3] % 16 == 1:
+        y[..., -1] = 0
+    return y
+
+
+def conv2d_nan_lost(x, w, b=None, **options):
+    return R["conv2d"](np.nan_to_num(x, nan=0.0, posinf=np.inf, neginf=-np.inf), w, b, **options)
+
+
+def col2im_overwrites(cols, output_size, kernel_size, **options):
+    """The last patch on a pixel wins, where all should be added."""
+    total = R["col2im"](cols, output_size, kernel_size, **options)
+    count = R["col2im"](np.ones_like(cols), output_size, kernel_size, **options)
+    return total / np.maximum(count, 1)
+
+
+# Pooling
+
+
+class MaxpoolEveryTie:
+    """Backward to every element that equals the maximum, which it finds by looking at the input again."""
+
+    def maxpool2d(self, x, kernel_size, **options):
+        self.x = x
+        return R["maxpool2d"](x, kernel_size, **options)
+
+    def maxpool2d_backward(self, dy, positions, input_size, kernel_size, **options):
+        dx = np.zeros_like(self.x)
+        y = R["maxpool2d"](self.x, kernel_size, **options)
+        kh, kw = pair(kernel_size)
+        for place in range(kh * kw):
+            here = np.full_like(positions, place)
+            ones = R["maxpool2d_backward"](np.ones_like(dy), here, input_size, kernel_size, **options)
+            value = R["maxpool2d_backward"](y, here, input_size, kernel_size, **options)
+            share = R["maxpool2d_backward"](dy, here, input_size, kernel_size, **options)
+            dx += np.where((ones == 1) & (value == self.x), share, 0)
+        return dx
+
+
+def maxpool2d_last_maximum(x, kernel_size, *, return_positions=False, **options):
+    y, positions = R["maxpool2d"](x, kernel_size, return_positions=True, **options)
+    kh, kw = pair(kernel_size)
+    flipped = R["maxpool2d"](np.ascontiguousarray(x[..., ::-1, ::-1]), kernel_size, return_positions=True, **options)
+    last = (kh * kw - 1 - flipped[1][..., ::-1, ::-1].astype(int)).astype(positions.dtype)
+    return (y, np.ascontiguousarray(last)) if return_positions else y
+
+
+def maxpool2d_padding_wins(x, kernel_size, *, return_positions=False, padding=0, **options):
+    """Padding of zeros, not of minus infinity."""
+    y, positions = R["maxpool2d"](x, kernel_size, return_positions=True, padding=padding, **options)
+    if padding:
+        y = np.maximum(y, 0)
+    return (y, positions) if return_positions else y
+
+
+def maxpool2d_nan_lost(x, kernel_size, **options):
+    return R["maxpool2d"](np.where(np.isnan(x), -np.inf, x).astype(x.dtype), kernel_size, **options)
+
+
+def maxpool2d_starts_at_lowest(x, kernel_size, **options):
+    """The most negative finite number as the start of a maximum, where minus infinity is lower."""
+    result = R["maxpool2d"](x, kernel_size, **options)
+    lowest = np.finfo(x.dtype).min
+    if isinstance(result, tuple):
+        return np.maximum(result[0], lowest), result[1]
+    return np.maximum(result, lowest)
+
+
+def maxpool2d_backward_overwrites(dy, positions, input_size, kernel_size, **options):
+    total = R["maxpool2d_backward"](dy, positions, input_size, kernel_size, **options)
+    count = R["maxpool2d_backward"](np.ones_like(dy), positions, input_size, kernel_size, **options)
+    return total / np.maximum(count, 1)
+
+
+def avgpool2d_padding_not_counted(x, kernel_size, **options):
+    y = R["avgpool2d"](x, kernel_size, **options)
+    return y / np.maximum(R["avgpool2d"](np.ones_like(x), kernel_size, **options), 1e-3)
+
+
+def avgpool2d_ceil_counts_all(x, kernel_size, *, padding=0, ceil_mode=False, **options):
+    y = R["avgpool2d"](x, kernel_size, padding=padding, ceil_mode=ceil_mode, **options)
+    if ceil_mode:  # the last window hangs over the edge, and is divided as if it did not
+        y[..., -1, :] *= 0.5
+    return y
+
+
+# Products, activations, losses, steps
+
+
+def linear_bias_not_summed(dy, x, w, **options):
+    dx, dw, db = R["linear_backward"](dy, x, w, **options)
+    if db is not None and dy.size:
+        db = np.array(dy.reshape(-1, dy.shape[-1])[-1])
+    return dx, dw, db
+
+
+def matmul_single_precision(a, b):
+    return R["matmul"](a.astype(np.float32), b.astype(np.float32)).astype(a.dtype)
+
+
+def relu_drops_nan(x):
+    return np.where(x > 0, x, np.zeros((), x.dtype))
+
+
+def relu_backward_at_zero(dy, y):
+    return np.where(y >= 0, dy, np.zeros((), dy.dtype))
+
+
+def sigmoid_overflows(x):
+    with np.errstate(all="ignore"):
+        e = np.exp(x)
+        return e / (1 + e)
+
+
+def tanh_cancels_near_zero(x):
+    with np.errstate(all="ignore"):
+        e = np.exp(-2 * np.abs(x))
+        return np.copysign((1 - e) / (1 + e), x)
+
+
+def softmax_unshifted(x, *, dim=-1):
+    with np.errstate(all="ignore"):
+        e = np.exp(x)
+        return e / e.sum(axis=dim, keepdims=True)
+
+
+def softmax_wrong_axis(x, *, dim=-1):
+    return R["softmax"](x, dim=-1)
+
+
+def log_softmax_of_softmax(x, *, dim=-1):
+    with np.errstate(all="ignore"):
+        return np.log(R["softmax"](x, dim=dim))
+
+
+def softmax_backward_no_sum(dy, y, *, dim=-1):
+    return y * dy
+
+
+def cross_entropy_always_mean(x, target, *, reduction="mean"):
+    return R["cross_entropy"](x, target, reduction="mean" if reduction == "sum" and len(x) else reduction)
+
+
+def cross_entropy_backward_ignores_dloss(x, target, *, reduction="mean", dloss=1.0):
+    return R["cross_entropy_backward"](x, target, reduction=reduction)
+
+
+def cross_entropy_backward_assumes_unit_sum(x, target, *, reduction="mean", dloss=1.0):
+    """Softmax minus target, forgetting the mean's division."""
+    return R["cross_entropy_backward"](x, target, reduction="sum" if reduction == "mean" else reduction, dloss=dloss)
+
+
+def sgd_decay_after_momentum(p, g, velocity, *, lr, momentum=0.0, weight_decay=0.0, nesterov=False):
+    decayed = p * (lr * weight_decay)
+    R["sgd_step"](p, g, velocity, lr=lr, momentum=momentum, nesterov=nesterov)
+    p -= decayed
+
+
+def sgd_ignores_nesterov(p, g, velocity, *, nesterov=False, **options):
+    R["sgd_step"](p, g, velocity, **options)
+
+
+every_tie = MaxpoolEveryTie()
+
+MUTANTS = [
+    # the function replaced, the mutant, the check that must notice
+    ("im2col", im2col_wrong_row_stride, lambda: parity_of("im2col")),
+    ("im2col", im2col_wrong_row_stride, lambda: gradients_of("im2col")),
+    ("conv2d", conv2d_wrong_row_stride, lambda: parity_of("conv2d")),
+    ("conv2d", conv2d_wrong_row_stride, lambda: gradients_of("conv2d")),
+    ("conv2d_backward", conv2d_bias_not_summed, lambda: parity_of("conv2d_backward")),
+    ("conv2d_backward", conv2d_bias_not_summed, lambda: gradients_of("conv2d")),
+    ("conv2d_backward", conv2d_weight_not_summed, lambda: parity_of("conv2d_backward")),
+    ("conv2d", conv2d_strides_swapped, lambda: parity_of("conv2d")),
+    ("conv2d", conv2d_kernel_flipped, lambda: parity_of("conv2d")),
+    ("conv2d", conv2d_relu_before_bias, lambda: parity_of("conv2d")),
+    ("conv2d", conv2d_half_precision_sum, lambda: parity_of("conv2d")),
+    ("conv2d", conv2d_forgets_last_column, lambda: parity_of("conv2d")),
+    ("conv2d", conv2d_nan_lost, lambda: parity_of("conv2d")),
+    ("col2im", col2im_overwrites, lambda: parity_of("col2im")),
+    ("col2im", col2im_overwrites, lambda: gradients_of("im2col")),
+    ("maxpool2d", maxpool2d_last_maximum, lambda: parity_of("maxpool2d")),
+    ("maxpool2d", maxpool2d_last_maximum, ties),
+    ("maxpool2d", maxpool2d_padding_wins, lambda: parity_of("maxpool2d")),
+    ("maxpool2d", maxpool2d_nan_lost, lambda: parity_of("maxpool2d")),
+    ("maxpool2d", maxpool2d_starts_at_lowest, lambda: parity_of("maxpool2d")),
+    ("maxpool2d_backward", maxpool2d_backward_overwrites, lambda: parity_of("maxpool2d_backward")),
+    ("maxpool2d_backward", maxpool2d_backward_overwrites, lambda: gradients_of("maxpool2d")),
+    ("avgpool2d", avgpool2d_padding_not_counted, lambda: parity_of("avgpool2d")),
+    ("avgpool2d", avgpool2d_ceil_counts_all, lambda: parity_of("avgpool2d")),
+    ("linear_backward", linear_bias_not_summed, lambda: parity_of("linear_backward")),
+    ("linear_backward", linear_bias_not_summed, lambda: gradients_of("linear")),
+    ("matmul", matmul_single_precision, lambda: parity_of("matmul")),
+    ("relu", relu_drops_nan, lambda: parity_of("relu")),
+    ("relu_backward", relu_backward_at_zero, lambda: parity_of("relu_backward")),
+    ("sigmoid", sigmoid_overflows, lambda: parity_of("sigmoid")),
+    ("tanh", tanh_cancels_near_zero, lambda: parity_of("tanh")),
+    ("softmax", softmax_unshifted, lambda: parity_of("softmax")),
+    ("softmax", softmax_wrong_axis, lambda: parity_of("softmax")),
+    ("log_softmax", log_softmax_of_softmax, lambda: parity_of("log_softmax")),
+    ("softmax_backward", softmax_backward_no_sum, lambda: parity_of("softmax_backward")),
+    ("softmax_backward", softmax_backward_no_sum, lambda: gradients_of("softmax")),
+    ("cross_entropy", cross_entropy_always_mean, lambda: parity_of("cross_entropy")),
+    ("cross_entropy_backward", cross_entropy_backward_ignores_dloss, lambda: gradients_of("cross_entropy")),
+    ("cross_entropy_backward", cross_entropy_backward_assumes_unit_sum, lambda: gradients_of("cross_entropy")),
+    ("sgd_step", sgd_decay_after_momentum, lambda: parity_of("sgd_step")),
+    ("sgd_step", sgd_ignores_nesterov, lambda: parity_of("sgd_step")),
+]
+
+
+@pytest.mark.parametrize(
+    ("name", "mutant", "check"),
+    [pytest.param(*row, id=f"{row[1].__name__}-{i}") for i, row in enumerate(MUTANTS)],
+)
+def test_mutant_of_the_kernel_is_noticed(name, mutant, check, monkeypatch):
+    monkeypatch.setattr(fnn.functional, name, mutant)
+    with pytest.raises(AssertionError, match=r"\["):  # the case's name
+        check()
+
+
+@pytest.mark.parametrize(
+    ("name", "mutant"),
+    [pytest.param(*pair, id=pair[1].__name__) for pair in dict.fromkeys(row[:2] for row in MUTANTS)],
+)
+def test_mutant_of_the_reference_is_noticed(name, mutant, monkeypatch):
+    """A wrong twin does not pass for the truth either: the kernel disagrees with it."""
+    monkeypatch.setattr(fnn.reference, name, mutant)
+    with pytest.raises(AssertionError, match=r"\["):
+        parity_of(name)
+
+
+def test_gradient_to_every_tied_maximum_is_noticed(monkeypatch):
+    monkeypatch.setattr(fnn.functional, "maxpool2d", every_tie.maxpool2d)
+    monkeypatch.setattr(fnn.functional, "maxpool2d_backward", every_tie.maxpool2d_backward)
+    for case in cases_of("maxpool2d"):
+        if case.label == "2x2":
+            check_gradient(case)  # distinct inputs: nothing to see, which is why ties have a check of their own
+    with pytest.raises(AssertionError, match=r"\["):
+        ties()

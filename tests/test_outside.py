@@ -1,0 +1,274 @@
+"""Outside oracles: SciPy everywhere, PyTorch where it is installed.
+
+They are evaluated in float64 on the inputs of the case list, so kernels and reference are both held to the bound of
+their parity class against somebody else's mathematics and somebody else's reading of strides, padding and ceil_mode.
+"""
+
+import warnings
+
+import numpy as np
+import pytest
+from cases import CASES, EXACT, cases_of
+from checks import as_float64, assert_within, scales_of
+
+import fastnn as fnn
+
+IMPLEMENTATIONS = ("kernels", "reference")
+
+
+def compare(case, oracle_results):
+    """Hold both implementations, in float32, to the bound around an oracle's float64 results."""
+    op = case.operation
+    args, kwargs = case.inputs(np.float32)
+    terms = op.terms(*args, **kwargs)
+    scales = scales_of(case, as_float64(args), as_float64(kwargs))
+    for implementation in IMPLEMENTATIONS:
+        with fnn.implementation(implementation):
+            ours = op.call(fnn.functional, args, kwargs)
+        for i, (got, truth) in enumerate(zip(ours, oracle_results, strict=True)):
+            if got is None:
+                continue
+            name = f"{case} {implementation}, result {i}"
+            truth = np.asarray(truth)
+            assert got.shape == truth.shape, f"{name}: shape {got.shape}, the oracle's {truth.shape}"
+            if terms[i] is EXACT:
+                np.testing.assert_array_equal(got, truth, name)
+            else:
+                assert_within(name, got, truth, terms[i], scales[i], np.float32)
+
+
+# SciPy
+
+
+def scipy_conv2d(x, w, b=None, *, stride=1, padding=0, activation=None):
+    signal = pytest.importorskip("scipy.signal")
+    (sh, sw), (ph, pw) = (v if isinstance(v, tuple) else (v, v) for v in (stride, padding))
+    x = np.pad(x, ((0, 0), (0, 0), (ph, ph), (pw, pw)))
+    y = np.array([[sum(signal.correlate2d(c, k, "valid") for c, k in zip(n, o, strict=True)) for o in w] for n in x])
+    y = y if b is None else y + b[:, None, None]
+    y = y[:, :, ::sh, ::sw]
+    return np.maximum(y, 0) if activation == "relu" else y
+
+
+CORRELATED = [c for c in cases_of("conv2d") if not c.large and "no-images" not in c.label and "channels" not in c.label]
+
+
+@pytest.mark.parametrize("case", CORRELATED, ids=str)
+def test_conv2d_is_scipys_correlation(case):
+    args, kwargs = case.inputs(np.float32)
+    compare(case, (scipy_conv2d(*as_float64(args), **kwargs),))
+
+
+@pytest.mark.parametrize("case", cases_of("sigmoid", "softmax", "log_softmax"), ids=str)
+def test_activations_are_scipys(case):
+    special = pytest.importorskip("scipy.special")
+    args, kwargs = case.inputs(np.float32)
+    x = as_float64(args)[0]
+    if x.size == 0 or not np.isfinite(x).all():
+        return  # SciPy's own rules for infinities differ
+    if case.op == "sigmoid":
+        compare(case, (special.expit(x),))
+    else:
+        compare(case, (getattr(special, case.op)(x, axis=kwargs.get("dim", -1)),))
+
+
+@pytest.mark.parametrize("case", [c for c in cases_of("cross_entropy") if "x1-" not in c.label], ids=str)
+def test_cross_entropy_is_scipys(case):
+    special = pytest.importorskip("scipy.special")
+    args, kwargs = case.inputs(np.float32)
+    x, target = as_float64(args)
+    weights = np.eye(x.shape[1])[target] if target.ndim == 1 else target
+    losses = -np.where(weights == 0, 0.0, weights * special.log_softmax(x, axis=1)).sum(axis=1)
+    compare(case, ({"mean": np.mean, "sum": np.sum, "none": np.asarray}[kwargs["reduction"]](losses),))
+
+
+# PyTorch
+
+
+def import_torch():
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # its import warns on some versions
+        try:
+            import torch
+        except ImportError:
+            return None
+    torch.set_num_threads(1)
+    return torch
+
+
+torch = import_torch()
+
+
+def pair(value):
+    return list(value) if isinstance(value, tuple) else [value, value]
+
+
+def pool_arguments(kernel_size, *, stride=None, padding=0, ceil_mode=False):
+    return pair(kernel_size), pair(kernel_size if stride is None else stride), pair(padding), ceil_mode
+
+
+def flat_positions(positions, input_size, kernel_size, *, stride=None, padding=0, ceil_mode=False):
+    """Places in windows as PyTorch counts them: places in the image."""
+    (_, kw), (sh, sw), (ph, pw), _ = pool_arguments(kernel_size, stride=stride, padding=padding)
+    i, j = np.divmod(np.asarray(positions).astype(np.int64), kw)
+    oh, ow = positions.shape[2:]
+    h = np.arange(oh)[:, None] * sh - ph + i
+    w = np.arange(ow) * sw - pw + j
+    return h * input_size[1] + w
+
+
+def autograd(function, dy, *inputs):
+    """The gradients of `function` at `inputs`, given that of its result."""
+    leaves = [i.clone().requires_grad_() for i in inputs]
+    return torch.autograd.grad(function(*leaves), leaves, dy)
+
+
+class Oracle:
+    """The operations of the case list in PyTorch. Arrays come in and go out as tensors."""
+
+    @staticmethod
+    def conv2d(x, w, b=None, *, activation=None, **options):
+        y = torch.nn.functional.conv2d(x, w, b, **options)
+        return torch.relu(y) if activation == "relu" else y
+
+    @staticmethod
+    def conv2d_backward(dy, x, w, *, needs=("dx", "dw", "db"), **options):
+        b = torch.zeros(w.shape[0], dtype=w.dtype)
+        return autograd(lambda x, w, b: torch.nn.functional.conv2d(x, w, b, **options), dy, x, w, b)
+
+    @staticmethod
+    def im2col(x, kernel_size, **options):
+        return torch.nn.functional.unfold(x, kernel_size, **options)
+
+    @staticmethod
+    def col2im(cols, output_size, kernel_size, **options):
+        return torch.nn.functional.fold(cols, output_size, kernel_size, **options)
+
+    @staticmethod
+    def maxpool2d(x, kernel_size, *, return_positions=False, **options):
+        k, s, p, ceil_mode = pool_arguments(kernel_size, **options)
+        y, places = torch.nn.functional.max_pool2d(x, k, s, p, 1, ceil_mode, True)
+        return (y, places) if return_positions else y
+
+    @staticmethod
+    def maxpool2d_backward(dy, positions, input_size, kernel_size, **options):
+        k, s, p, ceil_mode = pool_arguments(kernel_size, **options)
+        places = torch.from_numpy(flat_positions(positions.numpy(), input_size, kernel_size, **options))
+        x = torch.zeros((*dy.shape[:2], *input_size), dtype=dy.dtype)
+        return torch.ops.aten.max_pool2d_with_indices_backward(dy, x, k, s, p, [1, 1], ceil_mode, places)
+
+    @staticmethod
+    def avgpool2d(x, kernel_size, **options):
+        return torch.nn.functional.avg_pool2d(x, *pool_arguments(kernel_size, **options))
+
+    @staticmethod
+    def avgpool2d_backward(dy, input_size, kernel_size, **options):
+        x = torch.zeros((*dy.shape[:2], *input_size), dtype=dy.dtype)
+        return autograd(lambda x: Oracle.avgpool2d(x, kernel_size, **options), dy, x)
+
+    @staticmethod
+    def matmul(a, b):
+        return a @ b
+
+    @staticmethod
+    def linear(x, w, b=None, *, activation=None):
+        y = torch.nn.functional.linear(x, w, b)
+        return torch.relu(y) if activation == "relu" else y
+
+    @staticmethod
+    def linear_backward(dy, x, w, *, needs=("dx", "dw", "db")):
+        b = torch.zeros(w.shape[0], dtype=w.dtype)
+        return autograd(torch.nn.functional.linear, dy, x, w, b)
+
+    @staticmethod
+    def relu(x):
+        return torch.relu(x)
+
+    @staticmethod
+    def tanh(x):
+        return torch.tanh(x)
+
+    @staticmethod
+    def sigmoid(x):
+        return torch.sigmoid(x)
+
+    @staticmethod
+    def softmax(x, *, dim=-1):
+        return torch.softmax(x, dim)
+
+    @staticmethod
+    def log_softmax(x, *, dim=-1):
+        return torch.log_softmax(x, dim)
+
+    @staticmethod
+    def relu_backward(dy, y):
+        return torch.ops.aten.threshold_backward(dy, y, 0)
+
+    @staticmethod
+    def sigmoid_backward(dy, y):
+        return torch.ops.aten.sigmoid_backward(dy, y)
+
+    @staticmethod
+    def tanh_backward(dy, y):
+        return torch.ops.aten.tanh_backward(dy, y)
+
+    @staticmethod
+    def softmax_backward(dy, y, *, dim=-1):
+        return torch.ops.aten._softmax_backward_data(dy, y, dim, dy.dtype)
+
+    @staticmethod
+    def log_softmax_backward(dy, y, *, dim=-1):
+        return torch.ops.aten._log_softmax_backward_data(dy, y, dim, dy.dtype)
+
+    @staticmethod
+    def flatten(x, start_dim=1):
+        return torch.flatten(x, start_dim)
+
+    @staticmethod
+    def cross_entropy(x, target, *, reduction="mean"):
+        return torch.nn.functional.cross_entropy(x, target, reduction=reduction)
+
+    @staticmethod
+    def cross_entropy_backward(x, target, *, reduction="mean", dloss=1.0):
+        dloss = torch.as_tensor(dloss, dtype=x.dtype)
+        return autograd(lambda x: Oracle.cross_entropy(x, target, reduction=reduction), dloss, x)
+
+    @staticmethod
+    def sgd_step(p, g, velocity, *, lr, momentum=0.0, **options):
+        p = p.clone().requires_grad_()
+        p.grad = g
+        optimizer = torch.optim.SGD([p], lr=lr, momentum=momentum, **options)
+        if velocity is not None:
+            optimizer.state[p]["momentum_buffer"] = velocity = velocity.clone()
+        optimizer.step()
+        return p.detach(), velocity
+
+
+def answerable(case):
+    """Whether PyTorch has an answer: it refuses some empty batches, and of several NaN it reports the last."""
+    args, _ = case.inputs(np.float32)
+    empty = any(isinstance(a, np.ndarray) and a.size == 0 for a in args)
+    return not empty and not case.label.startswith(("all-nan", "positions-in-padding"))
+
+
+@pytest.mark.skipif(torch is None, reason="PyTorch is not installed")
+@pytest.mark.parametrize("case", [c for c in CASES if answerable(c)] if torch else [None], ids=str)
+def test_pytorch_agrees(case):
+    args, kwargs = case.inputs(np.float32)
+    tensors = [torch.from_numpy(a.copy()) if isinstance(a, np.ndarray) else a for a in as_float64(args)]
+    result = getattr(Oracle, case.op)(*tensors, **as_float64(kwargs))
+    results = result if isinstance(result, tuple) else (result,)
+    results = [None if r is None else r.numpy() for r in results]
+    if case.op == "maxpool2d" and kwargs.get("return_positions"):
+        check_places(case, args, kwargs, results[1])
+        results[1] = fnn.reference.maxpool2d(*args, **kwargs)[1]
+    compare(case, results)
+
+
+def check_places(case, args, kwargs, places):
+    options = {k: v for k, v in kwargs.items() if k != "return_positions"}
+    for implementation in IMPLEMENTATIONS:
+        with fnn.implementation(implementation):
+            positions = fnn.functional.maxpool2d(*args, **kwargs)[1]
+        ours = flat_positions(positions, args[0].shape[2:], args[1], **options)
+        np.testing.assert_array_equal(ours, places, f"{case} {implementation}: positions")

@@ -1,0 +1,208 @@
+"""Bad input: one clear error that names the argument, what came, and what was expected.
+
+Every row is refused in the same words by `functional` and by `reference`.
+"""
+
+import re
+
+import numpy as np
+import pytest
+
+import fastnn as fnn
+
+
+def f32(*shape):
+    return np.ones(shape, np.float32)
+
+
+X, W, B = f32(2, 3, 6, 7), f32(4, 3, 3, 2), f32(4)
+DY = f32(2, 4, 4, 6)
+SCORES, LABELS = f32(3, 5), np.array([0, 4, 2])
+PROBABILITIES = np.full((3, 5), 0.2, np.float32)
+POSITIONS = np.zeros((2, 3, 3, 3), np.uint8)
+READ_ONLY = f32(4)
+READ_ONLY.flags.writeable = False
+
+# function, arguments, keywords, error, the argument named, what came
+ROWS = [
+    # dtypes
+    ("conv2d", (X.astype(np.int64), W), {}, TypeError, "x", "int64"),
+    ("conv2d", (X.astype(np.float16), W), {}, TypeError, "x", "float16"),
+    ("conv2d", (X.astype(complex), W), {}, TypeError, "x", "complex128"),
+    ("conv2d", (X.astype(bool), W), {}, TypeError, "x", "bool"),
+    ("conv2d", (X.astype(object), W), {}, TypeError, "x", "object"),
+    ("conv2d", (X.astype(">f4"), W), {}, TypeError, "x", ">f4"),
+    ("conv2d", (X.tolist(), W), {}, TypeError, "x", "list"),
+    ("conv2d", (None, W), {}, TypeError, "x", "NoneType"),
+    ("conv2d", (np.ma.masked_array(X), W), {}, TypeError, "x", "MaskedArray"),
+    ("conv2d", (X, W.astype(np.float64)), {}, TypeError, "w", "float64"),
+    ("conv2d", (X, W, B.astype(np.float64)), {}, TypeError, "b", "float64"),
+    ("conv2d_backward", (DY.astype(np.float64), X, W), {}, TypeError, "dy", "float64"),
+    ("matmul", (f32(2, 3), np.ones((3, 2))), {}, TypeError, "b", "float64"),
+    ("relu", (np.arange(3),), {}, TypeError, "x", "int64"),
+    ("relu_backward", (f32(3), np.ones(3)), {}, TypeError, "dy", "float32"),
+    ("maxpool2d", (X.astype(np.uint8), 2), {}, TypeError, "x", "uint8"),
+    ("maxpool2d_backward", (f32(2, 3, 3, 3), POSITIONS.astype(int), (6, 7), 2), {}, TypeError, "positions", "int64"),
+    ("maxpool2d_backward", (f32(2, 3, 3, 3), POSITIONS.tolist(), (6, 7), 2), {}, TypeError, "positions", "list"),
+    # ranks and shapes
+    ("conv2d", (X[0], W), {}, ValueError, "x", "(3, 6, 7)"),
+    ("conv2d", (X, W[0]), {}, ValueError, "w", "(3, 3, 2)"),
+    ("conv2d", (X[:, :2], W), {}, ValueError, "w", "(4, 3, 3, 2)"),
+    ("conv2d", (X, W, f32(3)), {}, ValueError, "b", "(3,)"),
+    ("conv2d", (X, W, f32(4, 1)), {}, ValueError, "b", "(4, 1)"),
+    ("conv2d", (f32(2, 0, 6, 7), W), {}, ValueError, "x", "(2, 0, 6, 7)"),
+    ("conv2d", (X, f32(0, 3, 3, 2)), {}, ValueError, "w", "(0, 3, 3, 2)"),
+    ("conv2d", (X, f32(4, 3, 7, 2)), {}, ValueError, "kernel_size", "(7, 2)"),
+    ("conv2d", (X, f32(4, 3, 9, 2)), {"padding": 1}, ValueError, "kernel_size", "(9, 2)"),
+    ("conv2d_backward", (DY[:, :, :3], X, W), {}, ValueError, "dy", "(2, 4, 3, 6)"),
+    ("im2col", (X[0], 2), {}, ValueError, "x", "(3, 6, 7)"),
+    ("im2col", (X, 8), {}, ValueError, "kernel_size", "(8, 8)"),
+    ("im2col", (X, 4), {"dilation": 2}, ValueError, "kernel_size", "(4, 4)"),
+    ("col2im", (f32(2, 13, 30), (6, 7), 2), {}, ValueError, "cols", "13"),
+    ("col2im", (f32(2, 12, 31), (6, 7), 2), {}, ValueError, "cols", "31"),
+    ("col2im", (f32(12, 30), (6, 7), 2), {}, ValueError, "cols", "(12, 30)"),
+    ("maxpool2d", (X[0], 2), {}, ValueError, "x", "(3, 6, 7)"),
+    ("maxpool2d", (X, 8), {}, ValueError, "kernel_size", "(8, 8)"),
+    ("avgpool2d", (X, (2, 8)), {}, ValueError, "kernel_size", "(2, 8)"),
+    ("maxpool2d_backward", (f32(2, 3, 3, 2), POSITIONS, (6, 7), 2), {}, ValueError, "dy", "(2, 3, 3, 2)"),
+    ("maxpool2d_backward", (f32(2, 3, 3, 3), POSITIONS[:1], (6, 7), 2), {}, ValueError, "positions", "(1, 3, 3, 3)"),
+    ("maxpool2d_backward", (f32(2, 3, 3, 3), POSITIONS + 4, (6, 7), 2), {}, ValueError, "positions", "4"),
+    ("avgpool2d_backward", (f32(2, 3, 3, 2), (6, 7), 2), {}, ValueError, "dy", "(2, 3, 3, 2)"),
+    ("matmul", (f32(2, 3), f32(2, 3)), {}, ValueError, "b", "(2, 3)"),
+    ("matmul", (f32(3), f32(3, 2)), {}, ValueError, "a", "(3,)"),
+    ("matmul", (f32(3, 2), f32(2)), {}, ValueError, "b", "(2,)"),
+    ("linear", (f32(2, 3), f32(4, 2)), {}, ValueError, "x", "(2, 3)"),
+    ("linear", (f32(), f32(4, 2)), {}, ValueError, "x", "()"),
+    ("linear", (f32(2, 3), f32(3)), {}, ValueError, "w", "(3,)"),
+    ("linear", (f32(2, 3), f32(4, 3), f32(1)), {}, ValueError, "b", "(1,)"),
+    ("linear_backward", (f32(2, 5), f32(2, 3), f32(4, 3)), {}, ValueError, "dy", "(2, 5)"),
+    ("relu_backward", (f32(3), f32(4)), {}, ValueError, "dy", "(3,)"),
+    ("softmax_backward", (f32(3, 1), f32(3, 4)), {}, ValueError, "dy", "(3, 1)"),
+    # windows
+    ("conv2d", (X, W), {"stride": 0}, ValueError, "stride", "0"),
+    ("conv2d", (X, W), {"stride": -1}, ValueError, "stride", "-1"),
+    ("conv2d", (X, W), {"stride": (1, 0)}, ValueError, "stride", "(1, 0)"),
+    ("conv2d", (X, W), {"stride": (1, 1, 1)}, ValueError, "stride", "(1, 1, 1)"),
+    ("conv2d", (X, W), {"stride": 1.5}, TypeError, "stride", "1.5"),
+    ("conv2d", (X, W), {"stride": "2"}, TypeError, "stride", "'2'"),
+    ("conv2d", (X, W), {"stride": None}, TypeError, "stride", "None"),
+    ("conv2d", (X, W), {"padding": -1}, ValueError, "padding", "-1"),
+    ("conv2d", (X, W), {"padding": "same"}, TypeError, "padding", "'same'"),
+    ("conv2d", (X, W), {"dilation": 2}, ValueError, "dilation", "2"),
+    ("conv2d", (X, W), {"groups": 3}, ValueError, "groups", "3"),
+    ("conv2d", (X, W), {"activation": "gelu"}, ValueError, "activation", "gelu"),
+    ("conv2d_backward", (DY, X, W), {"needs": ("dz",)}, ValueError, "needs", "dz"),
+    ("conv2d_backward", (DY, X, W), {"needs": "dx"}, TypeError, "needs", "dx"),
+    ("conv2d_backward", (DY, X, W), {"dilation": (1, 2)}, ValueError, "dilation", "(1, 2)"),
+    ("im2col", (X, 0), {}, ValueError, "kernel_size", "0"),
+    ("maxpool2d", (X, 0), {}, ValueError, "kernel_size", "0"),
+    ("maxpool2d", (X, 2.0), {}, TypeError, "kernel_size", "2.0"),
+    ("maxpool2d", (X, 2), {"stride": 0}, ValueError, "stride", "0"),
+    ("maxpool2d", (X, 3), {"padding": 2}, ValueError, "padding", "2"),
+    ("maxpool2d", (X, 2), {"padding": -1}, ValueError, "padding", "-1"),
+    ("maxpool2d", (X, 2), {"ceil_mode": 1}, TypeError, "ceil_mode", "1"),
+    ("avgpool2d_backward", (f32(2, 3, 3, 3), (6, 0), 2), {}, ValueError, "input_size", "(6, 0)"),
+    # axes
+    ("softmax", (SCORES,), {"dim": 2}, ValueError, "dim", "2"),
+    ("log_softmax", (SCORES,), {"dim": -3}, ValueError, "dim", "-3"),
+    ("softmax", (SCORES,), {"dim": 0.0}, TypeError, "dim", "0.0"),
+    ("softmax", (f32(),), {}, ValueError, "x", "()"),
+    ("flatten", (X, 4), {}, ValueError, "start_dim", "4"),
+    # losses
+    ("cross_entropy", (SCORES, np.array([0, 5, 1])), {}, ValueError, "target", "5"),
+    ("cross_entropy", (SCORES, np.array([0, -1, 1])), {}, ValueError, "target", "-1"),
+    ("cross_entropy", (SCORES, LABELS[:2]), {}, ValueError, "target", "(2,)"),
+    ("cross_entropy", (SCORES, np.array([0.0, np.nan, 1.0])), {}, TypeError, "target", "NaN"),
+    ("cross_entropy", (SCORES, LABELS.astype(np.float32)), {}, TypeError, "target", "float32"),
+    ("cross_entropy", (SCORES, LABELS.tolist()), {}, TypeError, "target", "list"),
+    ("cross_entropy", (SCORES, PROBABILITIES[:, :4]), {}, ValueError, "target", "(3, 4)"),
+    ("cross_entropy", (SCORES, PROBABILITIES.astype(np.float64)), {}, TypeError, "target", "float64"),
+    ("cross_entropy", (SCORES, PROBABILITIES * np.float32(np.nan)), {}, ValueError, "target", "NaN"),
+    ("cross_entropy", (f32(3, 5, 1), LABELS), {}, ValueError, "x", "(3, 5, 1)"),
+    ("cross_entropy", (f32(3, 0), LABELS), {}, ValueError, "x", "(3, 0)"),
+    ("cross_entropy", (SCORES, LABELS), {"reduction": "avg"}, ValueError, "reduction", "avg"),
+    ("cross_entropy_backward", (SCORES, np.array([0, 5, 1])), {}, ValueError, "target", "5"),
+    ("cross_entropy_backward", (SCORES, LABELS), {"dloss": f32(3)}, ValueError, "dloss", "(3,)"),
+    (
+        "cross_entropy_backward",
+        (SCORES, LABELS),
+        {"dloss": f32(2), "reduction": "none"},
+        ValueError,
+        "dloss",
+        "(2,)",
+    ),
+    # steps
+    ("sgd_step", (READ_ONLY, f32(4), None), {"lr": 0.1}, ValueError, "p", "read-only"),
+    ("sgd_step", (f32(4), f32(3), None), {"lr": 0.1}, ValueError, "g", "(3,)"),
+    ("sgd_step", (f32(4), f32(4), None), {"lr": -0.1}, ValueError, "lr", "-0.1"),
+    ("sgd_step", (f32(4), f32(4), None), {"lr": np.nan}, ValueError, "lr", "nan"),
+    ("sgd_step", (f32(4), f32(4), None), {"lr": "0.1"}, TypeError, "lr", "'0.1'"),
+    ("sgd_step", (f32(4), f32(4), None), {"lr": 0.1, "momentum": 0.9}, ValueError, "velocity", "None"),
+    ("sgd_step", (f32(4), f32(4), READ_ONLY), {"lr": 0.1, "momentum": 0.9}, ValueError, "velocity", "read-only"),
+    ("sgd_step", (f32(4), f32(4), f32(5)), {"lr": 0.1, "momentum": 0.9}, ValueError, "velocity", "(5,)"),
+    ("sgd_step", (f32(4), f32(4), f32(4)), {"lr": 0.1, "nesterov": True}, ValueError, "nesterov", "True"),
+    ("sgd_step", (f32(4), f32(4), f32(4)), {"lr": 0.1, "weight_decay": -1}, ValueError, "weight_decay", "-1"),
+]
+
+
+@pytest.mark.parametrize(
+    ("name", "args", "kwargs", "error", "argument", "came"),
+    [pytest.param(*row, id=f"{row[0]}-{row[4]}-{row[5]}") for row in ROWS],
+)
+def test_refused(name, args, kwargs, error, argument, came):
+    messages = []
+    for module in (fnn.functional, fnn.reference):
+        with pytest.raises(error) as caught:
+            getattr(module, name)(*args, **kwargs)
+        assert type(caught.value) is error
+        messages.append(str(caught.value))
+    assert messages[0] == messages[1]
+    assert re.match(rf"(\w+ and )?{argument}\b", messages[0]), f"does not name {argument}: {messages[0]}"
+    assert came in messages[0], f"does not say that {came} came: {messages[0]}"
+    assert "expected" in messages[0] or "only" in messages[0], f"does not say what was expected: {messages[0]}"
+    assert "\n" not in messages[0]
+
+
+def test_nothing_is_updated_by_a_refused_step():
+    p, v = f32(4), f32(4)
+    with pytest.raises(ValueError, match=r"^g: got shape"):
+        fnn.functional.sgd_step(p, f32(3), v, lr=0.1, momentum=0.9)
+    assert np.all(p == 1)
+    assert np.all(v == 1)
+
+
+@pytest.mark.parametrize("name", ["fast", "", None, "Reference"])
+def test_unknown_implementation(name):
+    with pytest.raises((ValueError, TypeError), match=r"implementation|name") as caught, fnn.implementation(name):
+        pass
+    assert "kernels" in str(caught.value)
+    assert "reference" in str(caught.value)
+
+
+def test_implementation_is_restored():
+    from fastnn import _runtime
+
+    assert not _runtime.use_reference()
+    with fnn.implementation("reference"):
+        assert _runtime.use_reference()
+        with fnn.implementation("kernels"):
+            assert not _runtime.use_reference()
+        assert _runtime.use_reference()
+    with pytest.raises(KeyError), fnn.implementation("reference"):
+        raise KeyError
+    assert not _runtime.use_reference()
+
+
+def test_numpy_integers_and_lists_are_pairs():
+    """What a shape computation yields is taken like a plain int."""
+    y = fnn.functional.conv2d(X, W, stride=np.int64(2), padding=[1, 0])
+    assert y.shape == (2, 4, 3, 3)
+    assert fnn.functional.maxpool2d(X, (np.int32(2), 3), stride=[1, 2]).shape == (2, 3, 5, 3)
+
+
+def test_subclass_of_ndarray_is_taken():
+    class Named(np.ndarray):
+        pass
+
+    y = fnn.functional.relu(f32(3).view(Named))
+    assert type(y) is np.ndarray
