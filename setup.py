@@ -1,0 +1,72 @@
+"""The extension list, and the one step that setuptools does not know: compiling the tiles once for each ISA tier."""
+
+import os
+import platform
+from pathlib import Path
+
+from Cython.Build import cythonize
+from setuptools import Extension, setup
+from setuptools.command.build_ext import build_ext
+
+KERNELS = Path("src/fastnn/_kernels")
+CSRC = KERNELS / "csrc"
+MODULES = ("_table", "_memory", "_matmul", "_conv", "_im2col", "_pool", "_activation", "_loss", "_optim")
+C_FLAGS = ["-O3", "-fno-math-errno", "-fno-trapping-math", "-fvisibility=hidden"]
+
+X86 = platform.machine().lower() in ("x86_64", "amd64")
+TIERS = {"baseline": []}
+if X86:
+    TIERS |= {"v3": ["-march=x86-64-v3"], "v4": ["-march=x86-64-v4", "-mprefer-vector-width=512"]}
+
+
+class BuildExt(build_ext):
+    """Compile ``csrc/tiles.c`` once a tier and link the objects into ``_table``; the rest is plain."""
+
+    def finalize_options(self):
+        super().finalize_options()
+        self.parallel = self.parallel or os.cpu_count()
+
+    def build_extension(self, ext):
+        if ext.name.endswith("._table"):
+            for tier, flags in TIERS.items():
+                ext.extra_objects += self.compiler.compile(
+                    [str(CSRC / "tiles.c")],
+                    output_dir=os.path.join(self.build_temp, tier),
+                    macros=[("FNN_TIER", tier)],
+                    extra_postargs=["-std=c11", "-ffp-contract=fast", *C_FLAGS, *flags],
+                    depends=[str(p) for p in CSRC.glob("*.h")],
+                )
+        super().build_extension(ext)
+
+
+def extension(name):
+    sources = [KERNELS / f"{name}.pyx"]
+    if name == "_table":
+        sources += [CSRC / "cpu.c", CSRC / "pool.c", CSRC / "memory.c"]
+    return Extension(
+        f"fastnn._kernels.{name}",
+        [str(s) for s in sources],
+        include_dirs=[str(CSRC)],
+        extra_compile_args=C_FLAGS,
+        extra_link_args=["-pthread", "-Wl,-s"] if platform.system() == "Linux" else [],
+        depends=[str(CSRC / "fnn.h")],
+    )
+
+
+setup(
+    ext_modules=cythonize(
+        [extension(name) for name in MODULES],
+        include_path=["src"],
+        build_dir="build/cython",
+        compiler_directives={
+            "language_level": "3",
+            "boundscheck": False,
+            "wraparound": False,
+            "initializedcheck": False,
+            "cdivision": True,
+            "freethreading_compatible": True,
+            "embedsignature": True,
+        },
+    ),
+    cmdclass={"build_ext": BuildExt},
+)

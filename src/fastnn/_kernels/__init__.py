@@ -1,0 +1,1 @@
+"""Compiled kernels: private and unchecked. Call `fastnn.functional`, which checks."""

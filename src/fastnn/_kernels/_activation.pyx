@@ -1,0 +1,111 @@
+"""Activations element by element, and softmax row by row."""
+from fastnn._kernels._table cimport parallel, tiles
+from fastnn._kernels.fnn cimport fnn_tiles
+
+ctypedef fused real:
+    float
+    double
+
+ctypedef void (*unary_tile)(const void *x, void *y, Py_ssize_t n) noexcept nogil
+ctypedef void (*binary_tile)(const void *dy, const void *y, void *dx, Py_ssize_t n) noexcept nogil
+
+cdef enum:
+    CHUNK = 16384  # elements
+
+cdef struct Map:
+    unary_tile unary    # out = unary(a), or
+    binary_tile binary  # out = binary(a, b)
+    const char *a
+    const char *b
+    char *out
+    Py_ssize_t total    # elements
+    Py_ssize_t chunk    # elements of a chunk
+    Py_ssize_t step     # elements of a call: a chunk, or a row
+    Py_ssize_t size
+
+
+cdef void run_chunk(void *job, Py_ssize_t chunk, int slot) noexcept nogil:
+    cdef const Map *g = <const Map *> job
+    cdef Py_ssize_t i
+    for i from chunk * g.chunk <= i < min(g.total, (chunk + 1) * g.chunk) by g.step:
+        if g.binary != NULL:
+            g.binary(g.a + i * g.size, g.b + i * g.size, g.out + i * g.size, min(g.step, g.total - i))
+        else:
+            g.unary(g.a + i * g.size, g.out + i * g.size, min(g.step, g.total - i))
+
+
+cdef void run(unary_tile unary, binary_tile binary, const void *a, const void *b, void *out, Py_ssize_t total,
+              Py_ssize_t row, Py_ssize_t size, double cost) noexcept nogil:
+    """The tile over `total` elements, in rows of `row` (0: any cut will do); cost: work units an element."""
+    cdef Map g
+    if total == 0:
+        return
+    g.unary, g.binary, g.a, g.b, g.out = unary, binary, <const char *> a, <const char *> b, <char *> out
+    g.total, g.size = total, size
+    g.step = row if row else CHUNK
+    g.chunk = g.step * max(<Py_ssize_t> 1, CHUNK // g.step)
+    parallel(run_chunk, &g, (total + g.chunk - 1) // g.chunk, cost * total)
+
+
+def relu_forward(const real[::1] x, real[::1] y):
+    """y = max(x, 0), NaN stays; all (n,). EXACT."""
+    with nogil:
+        run(tiles(real is double).relu, NULL, &x[0], NULL, &y[0], x.shape[0], 0, sizeof(real), 1)
+
+
+def relu_backward(const real[::1] dy, const real[::1] y, real[::1] dx):
+    """dx = dy where y > 0, else 0; all (n,). EXACT."""
+    with nogil:
+        run(NULL, tiles(real is double).relu_backward, &dy[0], &y[0], &dx[0], dy.shape[0], 0, sizeof(real), 1)
+
+
+def sigmoid_forward(const real[::1] x, real[::1] y):
+    """y = 1/(1 + exp(-x)); all (n,). REDUCTION(4)."""
+    with nogil:
+        run(tiles(real is double).sigmoid, NULL, &x[0], NULL, &y[0], x.shape[0], 0, sizeof(real), 4)
+
+
+def sigmoid_backward(const real[::1] dy, const real[::1] y, real[::1] dx):
+    """dx = dy*y*(1 - y); all (n,). REDUCTION(2)."""
+    with nogil:
+        run(NULL, tiles(real is double).sigmoid_backward, &dy[0], &y[0], &dx[0], dy.shape[0], 0, sizeof(real), 1)
+
+
+def tanh_forward(const real[::1] x, real[::1] y):
+    """y = tanh(x); all (n,). REDUCTION(4)."""
+    with nogil:
+        run(tiles(real is double).tanh, NULL, &x[0], NULL, &y[0], x.shape[0], 0, sizeof(real), 4)
+
+
+def tanh_backward(const real[::1] dy, const real[::1] y, real[::1] dx):
+    """dx = dy*(1 - y*y); all (n,). REDUCTION(2)."""
+    with nogil:
+        run(NULL, tiles(real is double).tanh_backward, &dy[0], &y[0], &dx[0], dy.shape[0], 0, sizeof(real), 1)
+
+
+def softmax_forward(const real[:, ::1] x, real[:, ::1] y):
+    """y = exp(x - max)/sum, by rows; all (rows, n). REDUCTION(n + 4)."""
+    with nogil:
+        run(tiles(real is double).softmax_row, NULL, &x[0, 0], NULL, &y[0, 0], x.shape[0] * x.shape[1], x.shape[1],
+            sizeof(real), 4)
+
+
+def softmax_backward(const real[:, ::1] dy, const real[:, ::1] y, real[:, ::1] dx):
+    """dx = y*(dy - sum(dy*y)), by rows; all (rows, n). REDUCTION(n + 2)."""
+    with nogil:
+        run(NULL, tiles(real is double).softmax_backward_row, &dy[0, 0], &y[0, 0], &dx[0, 0],
+            dy.shape[0] * dy.shape[1], dy.shape[1], sizeof(real), 2)
+
+
+def log_softmax_forward(const real[:, ::1] x, real[:, ::1] y):
+    """y = x - max - log(sum(exp(x - max))), by rows; all (rows, n). REDUCTION(n + 4)."""
+    with nogil:
+        run(tiles(real is double).log_softmax_row, NULL, &x[0, 0], NULL, &y[0, 0], x.shape[0] * x.shape[1],
+            x.shape[1], sizeof(real), 4)
+
+
+def log_softmax_backward(const real[:, ::1] dy, const real[:, ::1] y, real[:, ::1] dx):
+    """dx = dy - exp(y)*sum(dy), by rows; all (rows, n). REDUCTION(n + 4)."""
+    with nogil:
+        run(NULL, tiles(real is double).log_softmax_backward_row, &dy[0, 0], &y[0, 0], &dx[0, 0],
+            dy.shape[0] * dy.shape[1], dy.shape[1], sizeof(real), 4)

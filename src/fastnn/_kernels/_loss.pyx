@@ -1,0 +1,117 @@
+"""Softmax cross-entropy by rows. Batches are small against the network's work: these run on the caller's thread."""
+from libc.stdint cimport int64_t
+
+from fastnn._kernels._table cimport allocate, parallel, release, tiles
+from fastnn._kernels.fnn cimport fnn_tiles
+
+ctypedef fused real:
+    float
+    double
+
+cdef struct Rows:
+    fnn_tiles *t
+    Py_ssize_t N, K
+    const char *x
+    const int64_t *labels  # or NULL, and then
+    const char *target     # probabilities (N, K)
+    const char *scale      # (N,), of the backward
+    char *out              # losses (N,), or dx (N, K)
+    char *row              # workspace of K
+
+
+cdef void forward_rows(void *job, Py_ssize_t chunk, int slot) noexcept nogil:
+    cdef const Rows *g = <const Rows *> job
+    if g.t.itemsize == sizeof(float):
+        losses[float](g, <const float *> g.target, <float *> g.out, <const float *> g.row)
+    else:
+        losses[double](g, <const double *> g.target, <double *> g.out, <const double *> g.row)
+
+
+cdef void losses(const Rows *g, const real *target, real *out, const real *row) noexcept nogil:
+    cdef Py_ssize_t n, k
+    cdef real total
+    for n in range(g.N):
+        g.t.log_softmax_row(g.x + n * g.K * g.t.itemsize, <void *> row, g.K)
+        if g.labels != NULL:
+            out[n] = -row[g.labels[n]]
+        else:
+            total = 0
+            for k in range(g.K):
+                total -= target[n * g.K + k] * row[k]
+            out[n] = total
+
+
+cdef void backward_rows(void *job, Py_ssize_t chunk, int slot) noexcept nogil:
+    cdef const Rows *g = <const Rows *> job
+    cdef Py_ssize_t n
+    for n in range(g.N):
+        g.t.softmax_row(g.x + n * g.K * g.t.itemsize, g.out + n * g.K * g.t.itemsize, g.K)
+    if g.t.itemsize == sizeof(float):
+        slopes[float](g, <const float *> g.target, <const float *> g.scale, <float *> g.out)
+    else:
+        slopes[double](g, <const double *> g.target, <const double *> g.scale, <double *> g.out)
+
+
+cdef void slopes(const Rows *g, const real *target, const real *scale, real *dx) noexcept nogil:
+    cdef Py_ssize_t n, k
+    cdef real mass
+    for n in range(g.N):
+        if g.labels != NULL:
+            dx[g.labels[n]] -= 1
+            for k in range(g.K):
+                dx[k] *= scale[n]
+        else:
+            mass = 0
+            for k in range(g.K):
+                mass += target[n * g.K + k]
+            for k in range(g.K):
+                dx[k] = (mass * dx[k] - target[n * g.K + k]) * scale[n]
+        dx += g.K
+
+
+cdef int run_losses(Rows *g) except -1:
+    g.row = <char *> allocate(g.K * g.t.itemsize)
+    if g.row == NULL:
+        raise MemoryError("no memory for a row of scores")
+    with nogil:
+        parallel(forward_rows, g, 1, 0)
+        release(g.row)
+    return 0
+
+
+def cross_entropy_labels_forward(const real[:, ::1] x, const int64_t[::1] labels, real[::1] out):
+    """out (N,) = -log_softmax(x (N, K))[labels (N,)], 0 <= labels < K. REDUCTION(K + 4)."""
+    cdef Rows g
+    g.t, g.N, g.K = tiles(real is double), x.shape[0], x.shape[1]
+    g.x, g.labels, g.target, g.out = <const char *> &x[0, 0], &labels[0], NULL, <char *> &out[0]
+    run_losses(&g)
+
+
+def cross_entropy_probs_forward(const real[:, ::1] x, const real[:, ::1] target, real[::1] out):
+    """out (N,) = -sum(target (N, K) * log_softmax(x (N, K))). REDUCTION(2*K + 4)."""
+    cdef Rows g
+    g.t, g.N, g.K = tiles(real is double), x.shape[0], x.shape[1]
+    g.x, g.labels, g.target, g.out = <const char *> &x[0, 0], NULL, <const char *> &target[0, 0], <char *> &out[0]
+    run_losses(&g)
+
+
+def cross_entropy_labels_backward(const real[:, ::1] x, const int64_t[::1] labels, const real[::1] scale,
+                                  real[:, ::1] dx):
+    """dx (N, K) = (softmax(x (N, K)) - one_hot(labels (N,))) * scale (N,) by rows. REDUCTION(K + 4)."""
+    cdef Rows g
+    g.t, g.N, g.K = tiles(real is double), x.shape[0], x.shape[1]
+    g.x, g.labels, g.target = <const char *> &x[0, 0], &labels[0], NULL
+    g.scale, g.out = <const char *> &scale[0], <char *> &dx[0, 0]
+    with nogil:
+        parallel(backward_rows, &g, 1, 0)
+
+
+def cross_entropy_probs_backward(const real[:, ::1] x, const real[:, ::1] target, const real[::1] scale,
+                                 real[:, ::1] dx):
+    """dx (N, K) = (softmax(x)*sum(target) - target) * scale by rows; target (N, K), scale (N,). REDUCTION(2*K + 4)."""
+    cdef Rows g
+    g.t, g.N, g.K = tiles(real is double), x.shape[0], x.shape[1]
+    g.x, g.labels, g.target = <const char *> &x[0, 0], NULL, <const char *> &target[0, 0]
+    g.scale, g.out = <const char *> &scale[0], <char *> &dx[0, 0]
+    with nogil:
+        parallel(backward_rows, &g, 1, 0)

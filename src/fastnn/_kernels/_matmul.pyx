@@ -1,0 +1,207 @@
+"""Matrix products: packed panels around the panel tile (`gemm`), and products of rows with rows (linear forward)."""
+from libc.string cimport memset
+
+from fastnn._kernels._table cimport allocate, parallel, release, threads, tiles
+from fastnn._kernels.fnn cimport FNN_ACCUMULATE, FNN_RELU, fnn_tiles
+
+ctypedef fused real:
+    float
+    double
+
+cdef enum:
+    DEPTH = 384        # of a packed block: with PANELS panels it stays in the second-level cache
+    PANELS = 8
+    DOT_LENGTH = 1024  # of a row, at a time: the tile's rows stay in the first-level cache
+
+
+# ---- The packed product --------------------------------------------------------------------------------------------
+
+cdef struct Gemm:
+    fnn_tiles *t
+    Py_ssize_t M, N, K
+    const char *a
+    Py_ssize_t a_row, a_col
+    const char *b
+    Py_ssize_t b_row, b_col
+    char *c
+    Py_ssize_t blocks, rows, longer  # blocks of rows, as even as they can be: the first `longer` have one row more
+    Py_ssize_t width                 # columns of a chunk
+    char *packed_a                   # (K, rows) for each block
+    char *packed_b                   # (DEPTH, nr) for each panel of a chunk, for each thread
+    const Py_ssize_t *koff           # k * nr
+
+
+cdef inline Py_ssize_t first_row(const Gemm *g, Py_ssize_t block) noexcept nogil:
+    return block * g.rows + min(block, g.longer)
+
+
+cdef void pack(fnn_tiles *t, char *dst, Py_ssize_t dst_step, const char *src, Py_ssize_t k_step,
+               Py_ssize_t m_step, Py_ssize_t depth, Py_ssize_t width) noexcept nogil:
+    """dst[k*dst_step + m] = src[k*k_step + m*m_step], k < depth, m < width; one of the steps is 1."""
+    if m_step == 1:
+        t.copy(dst, dst_step, src, k_step, depth, width)
+    else:
+        t.transpose(dst, dst_step, src, m_step, width, depth)
+
+
+cdef void pack_rows(void *job, Py_ssize_t block, int slot) noexcept nogil:
+    cdef const Gemm *g = <const Gemm *> job
+    cdef Py_ssize_t m0 = first_row(g, block), rows = first_row(g, block + 1) - m0, size = g.t.itemsize
+    pack(g.t, g.packed_a + m0 * g.K * size, rows, g.a + m0 * g.a_row * size, g.a_col, g.a_row, g.K, rows)
+
+
+cdef void multiply_columns(void *job, Py_ssize_t chunk, int slot) noexcept nogil:
+    cdef const Gemm *g = <const Gemm *> job
+    cdef fnn_tiles *t = g.t
+    cdef Py_ssize_t size = t.itemsize, nr = t.nr, n0 = chunk * g.width, n1 = min(g.N, n0 + g.width)
+    cdef Py_ssize_t k0 = 0, depth, n, block, m0, rows
+    cdef char *panels = g.packed_b + slot * g.width * DEPTH * size
+    while k0 < g.K:
+        depth = min(DEPTH, g.K - k0)
+        for n from n0 <= n < n1 by nr:
+            pack(t, panels + (n - n0) * DEPTH * size, nr, g.b + (k0 * g.b_row + n * g.b_col) * size, g.b_row, g.b_col,
+                 depth, min(nr, n1 - n))
+        for block in range(g.blocks):
+            m0 = first_row(g, block)
+            rows = first_row(g, block + 1) - m0
+            for n from n0 <= n < n1 by nr:
+                t.panel(rows, min(nr, n1 - n), depth, g.packed_a + (m0 * g.K + k0 * rows) * size, rows,
+                        panels + (n - n0) * DEPTH * size, g.koff, g.c + (m0 * g.N + n) * size, g.N, NULL,
+                        FNN_ACCUMULATE if k0 else 0)
+        k0 += depth
+
+
+cdef int gemm(fnn_tiles *t, Py_ssize_t M, Py_ssize_t N, Py_ssize_t K, const void *a, Py_ssize_t a_row,
+              Py_ssize_t a_col, const void *b, Py_ssize_t b_row, Py_ssize_t b_col, void *c) noexcept nogil:
+    cdef Gemm g
+    cdef Py_ssize_t k, panels = (N + t.nr - 1) // t.nr, chunks
+    cdef Py_ssize_t *koff
+    if M == 0 or N == 0 or K == 0:
+        memset(c, 0, M * N * t.itemsize)
+        return 0
+    g.t, g.M, g.N, g.K, g.c = t, M, N, K, <char *> c
+    g.a, g.a_row, g.a_col = <const char *> a, a_row, a_col
+    g.b, g.b_row, g.b_col = <const char *> b, b_row, b_col
+    g.blocks = (M + t.mr - 1) // t.mr
+    g.rows, g.longer = M // g.blocks, M % g.blocks
+    g.width = t.nr * max(1, min(<Py_ssize_t> PANELS, panels // (4 * threads())))
+    chunks = (N + g.width - 1) // g.width
+    g.packed_a = <char *> allocate(M * K * t.itemsize)
+    g.packed_b = <char *> allocate(threads() * g.width * DEPTH * t.itemsize)
+    koff = <Py_ssize_t *> allocate(DEPTH * sizeof(Py_ssize_t))
+    if g.packed_a != NULL and g.packed_b != NULL and koff != NULL:
+        for k in range(DEPTH):
+            koff[k] = k * t.nr
+        g.koff = koff
+        parallel(pack_rows, &g, g.blocks, <double> M * K)
+        parallel(multiply_columns, &g, chunks, <double> M * N * K)
+    release(g.packed_a)
+    release(g.packed_b)
+    release(koff)
+    return 0 if g.packed_a != NULL and g.packed_b != NULL and koff != NULL else -1
+
+
+cdef int check(int status) except -1:
+    if status < 0:
+        raise MemoryError("no memory for the packed panels of a matrix product")
+    return 0
+
+
+def matmul(const real[:, ::1] a, const real[:, ::1] b, real[:, ::1] c):
+    """c (M, N) = a (M, K) b (K, N). Writes all of c; c overlaps neither a nor b. REDUCTION(K)."""
+    cdef int status
+    with nogil:
+        status = gemm(tiles(real is double), a.shape[0], b.shape[1], a.shape[1], &a[0, 0], a.shape[1], 1, &b[0, 0],
+                      b.shape[1], 1, &c[0, 0])
+    check(status)
+
+
+# ---- Linear --------------------------------------------------------------------------------------------------------
+
+cdef struct Linear:
+    fnn_tiles *t
+    Py_ssize_t N, O, K
+    const char *x
+    const char *w
+    const char *b
+    char *y
+    int relu
+    Py_ssize_t width  # outputs of a chunk
+    const Py_ssize_t *koff
+
+
+cdef void linear_chunk(void *job, Py_ssize_t chunk, int slot) noexcept nogil:
+    cdef const Linear *g = <const Linear *> job
+    cdef fnn_tiles *t = g.t
+    cdef Py_ssize_t size = t.itemsize, o0 = chunk * g.width, o1 = min(g.O, o0 + g.width), o, n, k0, length
+    for o from o0 <= o < o1 by t.dot_n:
+        k0 = 0
+        while True:  # once also for K = 0, which leaves the bias
+            length = min(DOT_LENGTH, g.K - k0)
+            for n from 0 <= n < g.N by t.dot_m:
+                t.dot(min(t.dot_m, g.N - n), min(t.dot_n, o1 - o), length, 1, g.x + (n * g.K + k0) * size, g.K, 0,
+                      g.w + (o * g.K + k0) * size, g.koff, 0, g.y + (n * g.O + o) * size, g.O,
+                      g.b + o * size if g.b != NULL and k0 == 0 else NULL,
+                      (FNN_ACCUMULATE if k0 else 0) | (FNN_RELU if g.relu and k0 + length >= g.K else 0))
+            k0 += length
+            if k0 >= g.K:
+                break
+
+
+def linear_forward(const real[:, ::1] x, const real[:, ::1] w, const real[::1] b, real[:, ::1] y, bint relu):
+    """y (N, O) = act(x (N, I) w (O, I)^T + b (O,) or None). Writes all of y; y overlaps no input. REDUCTION(I + 1)."""
+    cdef Linear g
+    cdef Py_ssize_t koff[16]
+    cdef Py_ssize_t j
+    g.t = tiles(real is double)
+    g.N, g.O, g.K, g.relu = x.shape[0], w.shape[0], x.shape[1], relu
+    g.x, g.w, g.y = <const char *> &x[0, 0], <const char *> &w[0, 0], <char *> &y[0, 0]
+    g.b = NULL if b is None else <const char *> &b[0]
+    for j in range(g.t.dot_n):
+        koff[j] = j * g.K
+    g.koff = koff
+    with nogil:
+        g.width = g.t.dot_n * max(<Py_ssize_t> 1, g.O // (g.t.dot_n * 8 * threads()))
+        parallel(linear_chunk, &g, (g.O + g.width - 1) // g.width, <double> g.N * g.O * g.K)
+
+
+def linear_backward_input(const real[:, ::1] dy, const real[:, ::1] w, real[:, ::1] dx):
+    """dx (N, I) = dy (N, O) w (O, I). Writes all of dx; dx overlaps no input. REDUCTION(O)."""
+    cdef int status
+    with nogil:
+        status = gemm(tiles(real is double), dy.shape[0], w.shape[1], w.shape[0], &dy[0, 0], dy.shape[1], 1, &w[0, 0],
+                      w.shape[1], 1, &dx[0, 0])
+    check(status)
+
+
+def linear_backward_weight(const real[:, ::1] dy, const real[:, ::1] x, real[:, ::1] dw):
+    """dw (O, I) = dy (N, O)^T x (N, I). Writes all of dw; dw overlaps no input. REDUCTION(N)."""
+    cdef int status
+    with nogil:
+        status = gemm(tiles(real is double), dy.shape[1], x.shape[1], x.shape[0], &dy[0, 0], 1, dy.shape[1], &x[0, 0],
+                      x.shape[1], 1, &dw[0, 0])
+    check(status)
+
+
+cdef struct Columns:
+    fnn_tiles *t
+    Py_ssize_t N, O
+    const char *dy
+    char *db
+
+
+cdef void sum_columns(void *job, Py_ssize_t chunk, int slot) noexcept nogil:
+    cdef const Columns *g = <const Columns *> job
+    cdef Py_ssize_t n
+    memset(g.db, 0, g.O * g.t.itemsize)
+    for n in range(g.N):
+        g.t.add(g.db, g.dy + n * g.O * g.t.itemsize, g.O)
+
+
+def linear_backward_bias(const real[:, ::1] dy, real[::1] db):
+    """db (O,) = the sum of dy (N, O) over N, in order. Writes all of db. REDUCTION(N)."""
+    cdef Columns g
+    g.t = tiles(real is double)
+    g.N, g.O, g.dy, g.db = dy.shape[0], dy.shape[1], <const char *> &dy[0, 0], <char *> &db[0]
+    with nogil:
+        parallel(sum_columns, &g, 1, 0)

@@ -1,0 +1,232 @@
+"""Max and average pooling, plane by plane. Windows at the border are clipped here, row by row; the tiles see whole ones."""
+from libc.stdint cimport int32_t, uint8_t
+from libc.string cimport memset
+
+from fastnn._kernels._table cimport parallel, tiles
+from fastnn._kernels.fnn cimport fnn_tiles
+
+ctypedef fused real:
+    float
+    double
+
+ctypedef fused place:
+    uint8_t
+    int32_t
+
+cdef struct Pool:
+    fnn_tiles *t
+    Py_ssize_t H, W, OH, OW, KH, KW, SH, SW, PH, PW
+    char *x           # planes (H, W), or their gradient
+    char *y           # planes (OH, OW), or their gradient
+    char *positions   # planes (OH, OW), or NULL
+    int wide          # int32 positions, not uint8
+    Py_ssize_t planes # of a chunk
+    Py_ssize_t total
+    Py_ssize_t whole_from, whole_to  # output columns whose windows are inside the image
+
+
+cdef void span(Py_ssize_t o, Py_ssize_t K, Py_ssize_t S, Py_ssize_t P, Py_ssize_t size, Py_ssize_t *start,
+               Py_ssize_t *length, Py_ssize_t *padded) noexcept nogil:
+    """Window o along one axis: its first pixel inside, how many are inside, how many count with the padding."""
+    cdef Py_ssize_t first = o * S - P, last = min(first + K, size)
+    start[0] = max(first, <Py_ssize_t> 0)
+    length[0] = last - start[0]
+    padded[0] = min(first + K, size + P) - first
+
+
+cdef Pool describe(fnn_tiles *t, Py_ssize_t planes, Py_ssize_t H, Py_ssize_t W, Py_ssize_t OH, Py_ssize_t OW,
+                   Py_ssize_t KH, Py_ssize_t KW, Py_ssize_t SH, Py_ssize_t SW, Py_ssize_t PH,
+                   Py_ssize_t PW) noexcept nogil:
+    cdef Pool g
+    g.t, g.H, g.W, g.OH, g.OW, g.KH, g.KW, g.SH, g.SW, g.PH, g.PW = t, H, W, OH, OW, KH, KW, SH, SW, PH, PW
+    g.total, g.positions, g.wide = planes, NULL, 0
+    g.planes = max(<Py_ssize_t> 1, 16384 // max(H * W, <Py_ssize_t> 1))
+    g.whole_from = min(OW, (PW + SW - 1) // SW)
+    g.whole_to = max(g.whole_from, min(OW, (W + PW - KW) // SW + 1 if W + PW >= KW else 0))
+    return g
+
+
+cdef inline Py_ssize_t chunks(const Pool *g) noexcept nogil:
+    return (g.total + g.planes - 1) // g.planes
+
+
+# ---- Forward -------------------------------------------------------------------------------------------------------
+
+cdef void max_forward(void *job, Py_ssize_t chunk, int slot) noexcept nogil:
+    cdef const Pool *g = <const Pool *> job
+    cdef fnn_tiles *t = g.t
+    cdef Py_ssize_t size = t.itemsize, place_size = sizeof(int32_t) if g.wide else 1
+    cdef Py_ssize_t plane, oh, ow, n, ih, iw, kh, kw, padded, out, first
+    for plane in range(chunk * g.planes, min(g.total, (chunk + 1) * g.planes)):
+        for oh in range(g.OH):
+            span(oh, g.KH, g.SH, g.PH, g.H, &ih, &kh, &padded)
+            ow = 0
+            while ow < g.OW:
+                span(ow, g.KW, g.SW, g.PW, g.W, &iw, &kw, &padded)
+                n = g.whole_to - ow if ow == g.whole_from and g.whole_to > ow else 1
+                out = (plane * g.OH + oh) * g.OW + ow
+                first = (ih - oh * g.SH + g.PH) * g.KW + iw - ow * g.SW + g.PW
+                t.maxpool_row(g.x + ((plane * g.H + ih) * g.W + iw) * size, g.W, kh, kw, g.SW, n, g.y + out * size,
+                              g.positions + out * place_size if g.positions != NULL else NULL, g.wide, first, g.KW)
+                ow += n
+
+
+cdef void average_forward(void *job, Py_ssize_t chunk, int slot) noexcept nogil:
+    cdef const Pool *g = <const Pool *> job
+    cdef fnn_tiles *t = g.t
+    cdef Py_ssize_t size = t.itemsize
+    cdef Py_ssize_t plane, oh, ow, n, ih, iw, kh, kw, padded_h, padded_w
+    for plane in range(chunk * g.planes, min(g.total, (chunk + 1) * g.planes)):
+        for oh in range(g.OH):
+            span(oh, g.KH, g.SH, g.PH, g.H, &ih, &kh, &padded_h)
+            ow = 0
+            while ow < g.OW:
+                span(ow, g.KW, g.SW, g.PW, g.W, &iw, &kw, &padded_w)
+                n = g.whole_to - ow if ow == g.whole_from and g.whole_to > ow else 1
+                t.avgpool_row(g.x + ((plane * g.H + ih) * g.W + iw) * size, g.W, kh, kw, g.SW, n,
+                              g.y + ((plane * g.OH + oh) * g.OW + ow) * size, padded_h * padded_w)
+                ow += n
+
+
+cdef void run_max_forward(const real[:, :, :, ::1] x, real[:, :, :, ::1] y, void *positions, bint wide, Py_ssize_t KH,
+                          Py_ssize_t KW, Py_ssize_t SH, Py_ssize_t SW, Py_ssize_t PH, Py_ssize_t PW) noexcept nogil:
+    cdef Pool g = describe(tiles(real is double), x.shape[0] * x.shape[1], x.shape[2], x.shape[3], y.shape[2],
+                           y.shape[3], KH, KW, SH, SW, PH, PW)
+    g.x, g.y, g.positions, g.wide = <char *> &x[0, 0, 0, 0], <char *> &y[0, 0, 0, 0], <char *> positions, wide
+    parallel(max_forward, &g, chunks(&g), <double> g.total * g.H * g.W)
+
+
+def maxpool2d_forward(const real[:, :, :, ::1] x, real[:, :, :, ::1] y, uint8_t[:, :, :, ::1] positions,
+                      Py_ssize_t KH, Py_ssize_t KW, Py_ssize_t SH, Py_ssize_t SW, Py_ssize_t PH, Py_ssize_t PW):
+    """y (N, C, OH, OW) = window maxima of x (N, C, H, W); positions, if not None, their places kh*KW + kw.
+
+    Padding is never the maximum; every window has a pixel inside. Writes all of y and positions; no overlap. EXACT.
+    """
+    cdef void *places = NULL if positions is None else &positions[0, 0, 0, 0]
+    with nogil:
+        run_max_forward(x, y, places, False, KH, KW, SH, SW, PH, PW)
+
+
+def maxpool2d_forward_wide(const real[:, :, :, ::1] x, real[:, :, :, ::1] y, int32_t[:, :, :, ::1] positions,
+                           Py_ssize_t KH, Py_ssize_t KW, Py_ssize_t SH, Py_ssize_t SW, Py_ssize_t PH, Py_ssize_t PW):
+    """maxpool2d_forward for windows of more than 256 pixels."""
+    cdef void *places = NULL if positions is None else &positions[0, 0, 0, 0]
+    with nogil:
+        run_max_forward(x, y, places, True, KH, KW, SH, SW, PH, PW)
+
+
+def avgpool2d_forward(const real[:, :, :, ::1] x, real[:, :, :, ::1] y, Py_ssize_t KH, Py_ssize_t KW, Py_ssize_t SH,
+                      Py_ssize_t SW, Py_ssize_t PH, Py_ssize_t PW):
+    """y (N, C, OH, OW) = window averages of x (N, C, H, W), padding counted, what lies beyond it not.
+
+    Writes all of y; no overlap. REDUCTION(KH*KW).
+    """
+    cdef Pool g = describe(tiles(real is double), x.shape[0] * x.shape[1], x.shape[2], x.shape[3], y.shape[2],
+                           y.shape[3], KH, KW, SH, SW, PH, PW)
+    g.x, g.y = <char *> &x[0, 0, 0, 0], <char *> &y[0, 0, 0, 0]
+    with nogil:
+        parallel(average_forward, &g, chunks(&g), <double> g.total * g.H * g.W)
+
+
+# ---- Backward ------------------------------------------------------------------------------------------------------
+
+cdef void max_backward(void *job, Py_ssize_t chunk, int slot) noexcept nogil:
+    """Chosen by what tiles the plane: 2 x 2 windows side by side write every pixel once; others add into zeros."""
+    cdef const Pool *g = <const Pool *> job
+    cdef Py_ssize_t size = g.t.itemsize, plane, oh
+    cdef char *dx
+    cdef bint pairs = (g.KH == 2 and g.KW == 2 and g.SH == 2 and g.SW == 2 and g.PH == 0 and g.PW == 0
+                       and g.H == 2 * g.OH and g.W == 2 * g.OW and not g.wide)
+    for plane in range(chunk * g.planes, min(g.total, (chunk + 1) * g.planes)):
+        dx = g.x + plane * g.H * g.W * size
+        if pairs:
+            for oh in range(g.OH):
+                g.t.maxunpool_2x2_row(g.y + (plane * g.OH + oh) * g.OW * size,
+                                      <const uint8_t *> g.positions + (plane * g.OH + oh) * g.OW,
+                                      dx + 2 * oh * g.W * size, g.W, g.OW)
+        else:
+            memset(dx, 0, g.H * g.W * size)
+            if size == sizeof(float) and g.wide:
+                scatter[float, int32_t](g, <float *> dx, <const float *> g.y, <const int32_t *> g.positions, plane)
+            elif size == sizeof(float):
+                scatter[float, uint8_t](g, <float *> dx, <const float *> g.y, <const uint8_t *> g.positions, plane)
+            elif g.wide:
+                scatter[double, int32_t](g, <double *> dx, <const double *> g.y, <const int32_t *> g.positions, plane)
+            else:
+                scatter[double, uint8_t](g, <double *> dx, <const double *> g.y, <const uint8_t *> g.positions, plane)
+
+
+cdef void scatter(const Pool *g, real *dx, const real *dy, const place *positions, Py_ssize_t plane) noexcept nogil:
+    """dx += dy where each window's maximum was."""
+    cdef Py_ssize_t oh, ow, kh, kw, out = plane * g.OH * g.OW
+    for oh in range(g.OH):
+        for ow in range(g.OW):
+            kh = <Py_ssize_t> positions[out] // g.KW
+            kw = <Py_ssize_t> positions[out] - kh * g.KW
+            dx[(oh * g.SH - g.PH + kh) * g.W + ow * g.SW - g.PW + kw] += dy[out]
+            out += 1
+
+
+cdef void average_backward(void *job, Py_ssize_t chunk, int slot) noexcept nogil:
+    cdef const Pool *g = <const Pool *> job
+    cdef Py_ssize_t size = g.t.itemsize, plane
+    for plane in range(chunk * g.planes, min(g.total, (chunk + 1) * g.planes)):
+        memset(g.x + plane * g.H * g.W * size, 0, g.H * g.W * size)
+        if size == sizeof(float):
+            spread[float](g, <float *> g.x + plane * g.H * g.W, <const float *> g.y + plane * g.OH * g.OW)
+        else:
+            spread[double](g, <double *> g.x + plane * g.H * g.W, <const double *> g.y + plane * g.OH * g.OW)
+
+
+cdef void spread(const Pool *g, real *dx, const real *dy) noexcept nogil:
+    """dx += each window's share of dy, all over the window."""
+    cdef Py_ssize_t oh, ow, i, j, ih, iw, kh, kw, padded_h, padded_w
+    cdef real share
+    for oh in range(g.OH):
+        span(oh, g.KH, g.SH, g.PH, g.H, &ih, &kh, &padded_h)
+        for ow in range(g.OW):
+            span(ow, g.KW, g.SW, g.PW, g.W, &iw, &kw, &padded_w)
+            share = dy[oh * g.OW + ow] / <real> (padded_h * padded_w)
+            for i in range(ih, ih + kh):
+                for j in range(iw, iw + kw):
+                    dx[i * g.W + j] += share
+
+
+cdef void run_max_backward(const real[:, :, :, ::1] dy, const void *positions, bint wide, real[:, :, :, ::1] dx,
+                           Py_ssize_t KH, Py_ssize_t KW, Py_ssize_t SH, Py_ssize_t SW, Py_ssize_t PH,
+                           Py_ssize_t PW) noexcept nogil:
+    cdef Pool g = describe(tiles(real is double), dx.shape[0] * dx.shape[1], dx.shape[2], dx.shape[3], dy.shape[2],
+                           dy.shape[3], KH, KW, SH, SW, PH, PW)
+    g.x, g.y, g.positions, g.wide = <char *> &dx[0, 0, 0, 0], <char *> &dy[0, 0, 0, 0], <char *> positions, wide
+    parallel(max_backward, &g, chunks(&g), <double> g.total * g.H * g.W)
+
+
+def maxpool2d_backward(const real[:, :, :, ::1] dy, const uint8_t[:, :, :, ::1] positions, real[:, :, :, ::1] dx,
+                       Py_ssize_t KH, Py_ssize_t KW, Py_ssize_t SH, Py_ssize_t SW, Py_ssize_t PH, Py_ssize_t PW):
+    """dx (N, C, H, W) = dy (N, C, OH, OW) summed where positions say the maxima were, in row-major order of the windows.
+
+    Writes all of dx; no overlap. EXACT: an ordered sum.
+    """
+    with nogil:
+        run_max_backward(dy, &positions[0, 0, 0, 0], False, dx, KH, KW, SH, SW, PH, PW)
+
+
+def maxpool2d_backward_wide(const real[:, :, :, ::1] dy, const int32_t[:, :, :, ::1] positions,
+                            real[:, :, :, ::1] dx, Py_ssize_t KH, Py_ssize_t KW, Py_ssize_t SH, Py_ssize_t SW,
+                            Py_ssize_t PH, Py_ssize_t PW):
+    """maxpool2d_backward for windows of more than 256 pixels."""
+    with nogil:
+        run_max_backward(dy, &positions[0, 0, 0, 0], True, dx, KH, KW, SH, SW, PH, PW)
+
+
+def avgpool2d_backward(const real[:, :, :, ::1] dy, real[:, :, :, ::1] dx, Py_ssize_t KH, Py_ssize_t KW, Py_ssize_t SH,
+                       Py_ssize_t SW, Py_ssize_t PH, Py_ssize_t PW):
+    """dx (N, C, H, W) = each window's share of dy (N, C, OH, OW), summed in row-major order of the windows.
+
+    Writes all of dx; no overlap. REDUCTION(KH*KW).
+    """
+    cdef Pool g = describe(tiles(real is double), dx.shape[0] * dx.shape[1], dx.shape[2], dx.shape[3], dy.shape[2],
+                           dy.shape[3], KH, KW, SH, SW, PH, PW)
+    g.x, g.y = <char *> &dx[0, 0, 0, 0], <char *> &dy[0, 0, 0, 0]
+    with nogil:
+        parallel(average_backward, &g, chunks(&g), <double> g.total * g.H * g.W)

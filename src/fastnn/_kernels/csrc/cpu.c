@@ -1,0 +1,54 @@
+/* Which ISA tiers exist in this build, which of them this CPU runs, and which one is in use. Compiled without special
+ * flags, so that it runs anywhere. */
+#include "fnn.h"
+
+#include <stdatomic.h>
+
+typedef struct {
+    const char *name;
+    const fnn_tiles *tiles;
+    int (*supported)(void);
+} tier;
+
+static int always(void) { return 1; }
+
+#if defined(__x86_64__)
+#include <cpuid.h>
+
+/* The vector registers that the system saves: bits 1-2 SSE and AVX, bits 5-7 AVX-512. */
+static uint64_t saved_state(void) {
+    unsigned a, b, c, d;
+    if (!__get_cpuid(1, &a, &b, &c, &d) || !(c & bit_OSXSAVE))
+        return 0;
+    __asm__ volatile("xgetbv" : "=a"(a), "=d"(d) : "c"(0));
+    return ((uint64_t)d << 32) | a;
+}
+
+static int has_v3(void) {
+    unsigned a, b, c, d;
+    unsigned need_1 = bit_FMA | bit_MOVBE | bit_F16C | bit_AVX | bit_POPCNT | bit_SSE4_2, need_7 = bit_AVX2 | bit_BMI | bit_BMI2;
+    if ((saved_state() & 0x6) != 0x6 || !__get_cpuid(1, &a, &b, &c, &d) || (c & need_1) != need_1)
+        return 0;
+    return __get_cpuid_count(7, 0, &a, &b, &c, &d) && (b & need_7) == need_7 &&
+           __get_cpuid(0x80000001, &a, &b, &c, &d) && (c & bit_LZCNT);
+}
+
+static int has_v4(void) {
+    unsigned a, b, c, d, need = bit_AVX512F | bit_AVX512DQ | bit_AVX512CD | bit_AVX512BW | bit_AVX512VL;
+    return has_v3() && (saved_state() & 0xe6) == 0xe6 && __get_cpuid_count(7, 0, &a, &b, &c, &d) && (b & need) == need;
+}
+
+static const tier tiers[] = {{"baseline", fnn_tiles_baseline, always},
+                             {"v3", fnn_tiles_v3, has_v3},
+                             {"v4", fnn_tiles_v4, has_v4}};
+#else
+static const tier tiers[] = {{"baseline", fnn_tiles_baseline, always}};
+#endif
+
+static _Atomic int current;
+
+int fnn_isa_count(void) { return (int)(sizeof tiers / sizeof tiers[0]); }
+const char *fnn_isa_name(int t) { return tiers[t].name; }
+int fnn_isa_supported(int t) { return tiers[t].supported(); }
+void fnn_isa_use(int t) { atomic_store(&current, t); }
+const fnn_tiles *fnn_tiles_now(int is_double) { return &tiers[atomic_load(&current)].tiles[is_double]; }

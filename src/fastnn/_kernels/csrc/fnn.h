@@ -1,0 +1,104 @@
+/* What the compiled kernels share: the tables of tile primitives, the thread pool, the caching allocator. */
+#ifndef FNN_H
+#define FNN_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+/* ---- Tiles: one const table for each ISA tier and each dtype, filled in tiles.c ------------------------------------
+ * Pointers are `void *` so that one struct serves float and double; every offset and length counts elements.
+ * "koff" tables say where row k of an operand starts: a matrix product, a convolution and its gradients are the same
+ * tile over different tables. */
+enum { FNN_ACCUMULATE = 1, FNN_RELU = 2 };
+
+typedef struct fnn_tiles {
+    const char *isa;
+    ptrdiff_t itemsize;
+    ptrdiff_t lanes;        /* elements in a vector */
+    ptrdiff_t mr, nr;       /* the largest panel tile */
+    ptrdiff_t dot_m, dot_n; /* the largest dot tile */
+
+    /* c[m*ldc + j] = act(bias[m] + sum_k a[k*lda + m] * b[koff[k] + j]),  m < rows <= mr, j < cols <= nr.
+     * Reads b[koff[k] .. + nr), whatever cols is. With FNN_ACCUMULATE c is added to; bias may be NULL. */
+    void (*panel)(ptrdiff_t rows, ptrdiff_t cols, ptrdiff_t depth, const void *a, ptrdiff_t lda, const void *b,
+                  const ptrdiff_t *koff, void *c, ptrdiff_t ldc, const void *bias, int flags);
+
+    /* c[m*ldc + j] = act(bias[j] + sum_s sum_q a[s*a_step + m*lda + q] * b[s*b_step + koff[j] + q]),
+     * m < rows <= dot_m, j < cols <= dot_n, q < length, s < segments. Reads nothing beyond length. */
+    void (*dot)(ptrdiff_t rows, ptrdiff_t cols, ptrdiff_t length, ptrdiff_t segments, const void *a, ptrdiff_t lda,
+                ptrdiff_t a_step, const void *b, const ptrdiff_t *koff, ptrdiff_t b_step, void *c, ptrdiff_t ldc,
+                const void *bias, int flags);
+
+    /* Rows of an image: dst[r*cols + j] = src[ih*W + iw], ih = ih0 + r*ih_step, iw = iw0 + j*iw_step, r < rows, j < cols;
+     * 0 outside the H x W image. fold_plane is its transpose: src and dst change places, and values are added. */
+    void (*unfold_plane)(void *dst, ptrdiff_t rows, ptrdiff_t cols, const void *src, ptrdiff_t H, ptrdiff_t W,
+                         ptrdiff_t ih0, ptrdiff_t ih_step, ptrdiff_t iw0, ptrdiff_t iw_step);
+    void (*fold_plane)(void *dst, ptrdiff_t H, ptrdiff_t W, const void *src, ptrdiff_t rows, ptrdiff_t cols,
+                       ptrdiff_t ih0, ptrdiff_t ih_step, ptrdiff_t iw0, ptrdiff_t iw_step);
+    /* dst[i*dst_step + j] = src[i*src_step + j], i < rows, j < cols */
+    void (*copy)(void *dst, ptrdiff_t dst_step, const void *src, ptrdiff_t src_step, ptrdiff_t rows, ptrdiff_t cols);
+    /* dst[j*dst_step + i] = src[i*src_step + j], i < rows, j < cols */
+    void (*transpose)(void *dst, ptrdiff_t dst_step, const void *src, ptrdiff_t src_step, ptrdiff_t rows,
+                      ptrdiff_t cols);
+    /* dst[j] += src[j] */
+    void (*add)(void *dst, const void *src, ptrdiff_t n);
+    /* *total += the sum of n elements, in an order that depends on n only */
+    void (*sum)(void *total, const void *src, ptrdiff_t n);
+
+    /* One row of n windows of a pool. Window j covers x[i*W + j*stride + c], i < kh, c < kw, all inside the image: the
+     * caller clips windows at the border. Position of an element: first + i*row_step + c, written as uint8, or int32
+     * when wide; positions may be NULL. The first maximum wins, and the first NaN wins over everything. */
+    void (*maxpool_row)(const void *x, ptrdiff_t W, ptrdiff_t kh, ptrdiff_t kw, ptrdiff_t stride, ptrdiff_t n, void *y,
+                        void *positions, int wide, ptrdiff_t first, ptrdiff_t row_step);
+    void (*avgpool_row)(const void *x, ptrdiff_t W, ptrdiff_t kh, ptrdiff_t kw, ptrdiff_t stride, ptrdiff_t n, void *y,
+                        ptrdiff_t divisor);
+    /* n windows of 2 x 2, stride 2: dx[i*W + 2*j + c] = position[j] == 2*i + c ? dy[j] : 0 */
+    void (*maxunpool_2x2_row)(const void *dy, const uint8_t *positions, void *dx, ptrdiff_t W, ptrdiff_t n);
+
+    /* Element by element over n elements; y may be x. */
+    void (*relu)(const void *x, void *y, ptrdiff_t n);
+    void (*relu_backward)(const void *dy, const void *y, void *dx, ptrdiff_t n);
+    void (*sigmoid)(const void *x, void *y, ptrdiff_t n);
+    void (*sigmoid_backward)(const void *dy, const void *y, void *dx, ptrdiff_t n);
+    void (*tanh)(const void *x, void *y, ptrdiff_t n);
+    void (*tanh_backward)(const void *dy, const void *y, void *dx, ptrdiff_t n);
+
+    /* One row of n classes. */
+    void (*softmax_row)(const void *x, void *y, ptrdiff_t n);
+    void (*softmax_backward_row)(const void *dy, const void *y, void *dx, ptrdiff_t n);
+    void (*log_softmax_row)(const void *x, void *y, ptrdiff_t n);
+    void (*log_softmax_backward_row)(const void *dy, const void *y, void *dx, ptrdiff_t n);
+
+    /* SGD over n elements: v = momentum*v + (g + decay*p); p -= lr*(nesterov ? g + decay*p + momentum*v : v).
+     * v may be NULL when momentum is 0. */
+    void (*sgd)(void *p, const void *g, void *v, ptrdiff_t n, double lr, double momentum, double decay, int nesterov);
+} fnn_tiles;
+
+/* The tiers of this build, from the plainest to the widest; [0] is float, [1] double. */
+extern const fnn_tiles fnn_tiles_baseline[2];
+#if defined(__x86_64__)
+extern const fnn_tiles fnn_tiles_v3[2], fnn_tiles_v4[2];
+#endif
+
+int fnn_isa_count(void);             /* tiers compiled in */
+const char *fnn_isa_name(int tier);  /* "baseline", "v3", "v4" */
+int fnn_isa_supported(int tier);     /* does this CPU, under this system, run it? */
+void fnn_isa_use(int tier);          /* what fnn_tiles_now gives from now on */
+const fnn_tiles *fnn_tiles_now(int is_double);
+
+/* ---- Thread pool (pool.c) ------------------------------------------------------------------------------------------
+ * task(job, chunk, slot) runs once for each chunk < chunks, on any thread; slot < fnn_threads() tells the threads of
+ * one call apart (for workspaces). Returns when all chunks are done. Jobs of little work (about one unit a
+ * multiply-add or a byte moved) run on the caller alone. Inside, denormals are zero. */
+typedef void (*fnn_task)(void *job, ptrdiff_t chunk, int slot);
+void fnn_parallel(fnn_task task, void *job, ptrdiff_t chunks, double work);
+int fnn_threads(void);
+void fnn_set_threads(int threads);
+
+/* ---- Caching allocator (memory.c): 64-byte aligned blocks, kept for the next caller. NULL when there is no memory. */
+void *fnn_alloc(size_t bytes);
+void fnn_free(void *block);
+void fnn_empty_cache(void);
+void fnn_memory_stats(size_t *live, size_t *cached);
+
+#endif

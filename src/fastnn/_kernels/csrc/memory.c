@@ -1,0 +1,146 @@
+/* The caching allocator. Fresh memory costs page faults, more than most layers' work on it; blocks that are freed are
+ * kept, by size class, for the next caller. Never more is held (live and cached) than a quarter above the most that
+ * was ever live at once, plus a little. */
+#define _GNU_SOURCE
+#include "fnn.h"
+
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#if defined(__linux__)
+#include <sys/mman.h>
+#endif
+
+#define ALIGNMENT 64
+#define HUGE_PAGE ((size_t)2 << 20)
+#define SLACK ((size_t)64 << 20)
+#define CLASSES 512
+
+typedef struct block {
+    struct block *next;
+    size_t bytes; /* what the caller may use */
+    int class;
+} block;
+
+static struct {
+    pthread_mutex_t lock;
+    block *free[CLASSES];
+    size_t live, cached, most_live;
+} cache = {.lock = PTHREAD_MUTEX_INITIALIZER};
+
+/* Eight classes to each power of two, so at most one eighth is wasted. Returns -1 for sizes beyond reach. */
+static int size_class(size_t bytes, size_t *rounded) {
+    size_t power = 512;
+    int class = 0;
+    while (power <= SIZE_MAX / 4 && power * 2 <= bytes) {
+        power *= 2;
+        class += 8;
+    }
+    if (bytes > SIZE_MAX / 4)
+        return -1;
+    size_t step = power / 8, steps = bytes <= power ? 0 : (bytes - power + step - 1) / step;
+    *rounded = power + steps * step;
+    return class + (int)steps;
+}
+
+static block *fresh_block(size_t bytes) {
+    size_t total = bytes + ALIGNMENT;
+    void *memory = NULL;
+    if (total < bytes || posix_memalign(&memory, total >= 2 * HUGE_PAGE ? HUGE_PAGE : ALIGNMENT, total))
+        return NULL;
+#if defined(__linux__) && defined(MADV_HUGEPAGE)
+    if (total >= 2 * HUGE_PAGE)
+        madvise(memory, total, MADV_HUGEPAGE);
+#endif
+    return memory;
+}
+
+/* Take cached blocks, the largest first, until at most `keep` bytes are cached; the caller frees the returned list. */
+static block *take_surplus(size_t keep) {
+    block *surplus = NULL;
+    for (int class = CLASSES - 1; class >= 0 && cache.cached > keep; class--)
+        while (cache.free[class] && cache.cached > keep) {
+            block *b = cache.free[class];
+            cache.free[class] = b->next;
+            cache.cached -= b->bytes;
+            b->next = surplus;
+            surplus = b;
+        }
+    return surplus;
+}
+
+static void release(block *list) {
+    while (list) {
+        block *next = list->next;
+        free(list);
+        list = next;
+    }
+}
+
+void *fnn_alloc(size_t bytes) {
+    size_t rounded;
+    int class = size_class(bytes, &rounded);
+    if (class < 0)
+        return NULL;
+    pthread_mutex_lock(&cache.lock);
+    block *b = cache.free[class];
+    if (b) {
+        cache.free[class] = b->next;
+        cache.cached -= rounded;
+    }
+    cache.live += rounded;
+    if (cache.live > cache.most_live)
+        cache.most_live = cache.live;
+    pthread_mutex_unlock(&cache.lock);
+    if (!b) {
+        b = fresh_block(rounded);
+        if (!b) { /* give back what is cached and try once more */
+            fnn_empty_cache();
+            b = fresh_block(rounded);
+        }
+        if (!b) {
+            pthread_mutex_lock(&cache.lock);
+            cache.live -= rounded;
+            pthread_mutex_unlock(&cache.lock);
+            return NULL;
+        }
+        b->bytes = rounded;
+        b->class = class;
+    }
+    return (char *)b + ALIGNMENT;
+}
+
+void fnn_free(void *memory) {
+    if (!memory)
+        return;
+    block *b = (block *)((char *)memory - ALIGNMENT);
+    pthread_mutex_lock(&cache.lock);
+    cache.live -= b->bytes;
+    cache.cached += b->bytes;
+    b->next = cache.free[b->class];
+    cache.free[b->class] = b;
+    size_t allowed = cache.most_live + cache.most_live / 4 + SLACK;
+    block *surplus = cache.live + cache.cached > allowed ? take_surplus(allowed - cache.live) : NULL;
+    pthread_mutex_unlock(&cache.lock);
+    release(surplus);
+}
+
+void fnn_empty_cache(void) {
+    pthread_mutex_lock(&cache.lock);
+    block *surplus = take_surplus(0);
+    cache.most_live = cache.live;
+    pthread_mutex_unlock(&cache.lock);
+    release(surplus);
+}
+
+void fnn_memory_stats(size_t *live, size_t *cached) {
+    pthread_mutex_lock(&cache.lock);
+    *live = cache.live;
+    *cached = cache.cached;
+    pthread_mutex_unlock(&cache.lock);
+}
+
+/* A fork while another thread is in here must not leave the child a locked cache. */
+static void lock_cache(void) { pthread_mutex_lock(&cache.lock); }
+static void unlock_cache(void) { pthread_mutex_unlock(&cache.lock); }
+__attribute__((constructor)) static void register_fork(void) { pthread_atfork(lock_cache, unlock_cache, unlock_cache); }

@@ -1,0 +1,180 @@
+/* The thread pool. A job is cut into chunks; the caller and the workers claim chunks until none is left. The caller
+ * never waits for a worker that has claimed nothing, so a worker that the system does not schedule costs nothing. */
+#define _GNU_SOURCE
+#include "fnn.h"
+
+#include <pthread.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdatomic.h>
+
+#define MAX_THREADS 256
+#define SPINS_BEFORE_SLEEP 4000  /* some 50 to 100 microseconds: the gap between two layers */
+#define WORK_WORTH_WAKING 60000.0
+
+static struct {
+    /* generation in the high half, chunks left to claim in the low half: one compare-and-swap claims a chunk of
+     * exactly the job that was looked at, so what follows can be read without a lock. */
+    _Atomic uint64_t state;
+    _Atomic(fnn_task) task;
+    _Atomic(void *) job;
+    _Atomic int limit;             /* threads that may take part, the caller included */
+    _Atomic ptrdiff_t unfinished;  /* chunks not yet done */
+    _Atomic int sleepers, caller_sleeps;
+    pthread_mutex_t turn;  /* held by the caller whose job it is; others run theirs alone meanwhile */
+    pthread_mutex_t lock;  /* for the two conditions */
+    pthread_cond_t work, done;
+    int workers;
+    _Atomic int threads;
+} pool = {.turn = PTHREAD_MUTEX_INITIALIZER,
+          .lock = PTHREAD_MUTEX_INITIALIZER,
+          .work = PTHREAD_COND_INITIALIZER,
+          .done = PTHREAD_COND_INITIALIZER,
+          .threads = 1};
+
+#if defined(__x86_64__)
+#include <immintrin.h>
+#define FLUSH_DENORMALS 0x8040u /* flush results to zero, take denormal operands as zero */
+typedef unsigned float_mode;
+static float_mode float_mode_get(void) { return _mm_getcsr(); }
+static void float_mode_set(float_mode mode) { _mm_setcsr(mode); }
+static float_mode float_mode_flushing(float_mode mode) { return mode | FLUSH_DENORMALS; }
+static void relax(void) { _mm_pause(); }
+#elif defined(__aarch64__)
+typedef uint64_t float_mode;
+static float_mode float_mode_get(void) { float_mode m; __asm__ volatile("mrs %0, fpcr" : "=r"(m)); return m; }
+static void float_mode_set(float_mode m) { __asm__ volatile("msr fpcr, %0" : : "r"(m)); }
+static float_mode float_mode_flushing(float_mode mode) { return mode | (1u << 24); }
+static void relax(void) { __asm__ volatile("yield"); }
+#else
+typedef int float_mode;
+static float_mode float_mode_get(void) { return 0; }
+static void float_mode_set(float_mode mode) { (void)mode; }
+static float_mode float_mode_flushing(float_mode mode) { return mode; }
+static void relax(void) {}
+#endif
+
+static uint32_t left_of(uint64_t state) { return (uint32_t)state; }
+static uint32_t generation_of(uint64_t state) { return (uint32_t)(state >> 32); }
+
+/* Claim and run chunks of the current job until none is left; returns the state last seen. */
+static uint64_t run_chunks(int slot) {
+    uint64_t state = atomic_load(&pool.state);
+    while (left_of(state) > 0 && slot < atomic_load(&pool.limit)) {
+        fnn_task task = atomic_load(&pool.task);
+        void *job = atomic_load(&pool.job);
+        if (!atomic_compare_exchange_weak(&pool.state, &state, state - 1))
+            continue;
+        task(job, (ptrdiff_t)left_of(state) - 1, slot);
+        if (atomic_fetch_sub(&pool.unfinished, 1) == 1 && atomic_load(&pool.caller_sleeps)) {
+            pthread_mutex_lock(&pool.lock);
+            pthread_cond_signal(&pool.done);
+            pthread_mutex_unlock(&pool.lock);
+        }
+        state = atomic_load(&pool.state);
+    }
+    return state;
+}
+
+static void *worker_main(void *argument) {
+    int slot = (int)(intptr_t)argument;
+    float_mode_set(float_mode_flushing(float_mode_get()));
+    for (;;) {
+        uint32_t seen = generation_of(run_chunks(slot));
+        int spins = 0;
+        while (generation_of(atomic_load(&pool.state)) == seen && spins++ < SPINS_BEFORE_SLEEP)
+            relax();
+        if (generation_of(atomic_load(&pool.state)) != seen)
+            continue;
+        pthread_mutex_lock(&pool.lock);
+        atomic_fetch_add(&pool.sleepers, 1);
+        while (generation_of(atomic_load(&pool.state)) == seen)
+            pthread_cond_wait(&pool.work, &pool.lock);
+        atomic_fetch_sub(&pool.sleepers, 1);
+        pthread_mutex_unlock(&pool.lock);
+    }
+    return NULL;
+}
+
+/* Start the workers that are missing; with fewer than asked for, everything still works. */
+static void start_workers(int wanted) {
+    sigset_t all, before;
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &before); /* signals are the program's business, not the workers' */
+    while (pool.workers < wanted) {
+        pthread_t thread;
+        if (pthread_create(&thread, NULL, worker_main, (void *)(intptr_t)(pool.workers + 1)))
+            break;
+        pthread_detach(thread);
+        pool.workers++;
+    }
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+}
+
+static void wait_for_claimed_chunks(void) {
+    for (int spins = 0; spins < SPINS_BEFORE_SLEEP; spins++) {
+        if (atomic_load(&pool.unfinished) == 0)
+            return;
+        relax();
+    }
+    pthread_mutex_lock(&pool.lock);
+    atomic_store(&pool.caller_sleeps, 1);
+    while (atomic_load(&pool.unfinished) > 0)
+        pthread_cond_wait(&pool.done, &pool.lock);
+    atomic_store(&pool.caller_sleeps, 0);
+    pthread_mutex_unlock(&pool.lock);
+}
+
+static void run_shared(fnn_task task, void *job, ptrdiff_t chunks, int threads) {
+    start_workers(threads - 1);
+    atomic_store(&pool.task, task);
+    atomic_store(&pool.job, job);
+    atomic_store(&pool.limit, threads);
+    atomic_store(&pool.unfinished, chunks);
+    uint64_t generation = generation_of(atomic_load(&pool.state)) + 1u;
+    atomic_store(&pool.state, (generation << 32) | (uint64_t)chunks);
+    if (atomic_load(&pool.sleepers)) {
+        pthread_mutex_lock(&pool.lock);
+        pthread_cond_broadcast(&pool.work);
+        pthread_mutex_unlock(&pool.lock);
+    }
+    run_chunks(0);
+    wait_for_claimed_chunks();
+}
+
+void fnn_parallel(fnn_task task, void *job, ptrdiff_t chunks, double work) {
+    float_mode mode = float_mode_get();
+    float_mode_set(float_mode_flushing(mode));
+    int threads = atomic_load(&pool.threads);
+    if (chunks > 1 && threads > 1 && work >= WORK_WORTH_WAKING && chunks < (ptrdiff_t)UINT32_MAX &&
+        pthread_mutex_trylock(&pool.turn) == 0) {
+        run_shared(task, job, chunks, threads);
+        pthread_mutex_unlock(&pool.turn);
+    } else {
+        for (ptrdiff_t chunk = 0; chunk < chunks; chunk++)
+            task(job, chunk, 0);
+    }
+    float_mode_set(mode);
+}
+
+int fnn_threads(void) { return atomic_load(&pool.threads); }
+
+/* A forked child has none of the workers, and locks that a thread of the parent may hold. */
+static void forget_workers(void) {
+    pool.workers = 0;
+    pthread_mutex_init(&pool.turn, NULL);
+    pthread_mutex_init(&pool.lock, NULL);
+    pthread_cond_init(&pool.work, NULL);
+    pthread_cond_init(&pool.done, NULL);
+    atomic_store(&pool.state, (uint64_t)generation_of(atomic_load(&pool.state)) << 32);
+    atomic_store(&pool.unfinished, 0);
+    atomic_store(&pool.sleepers, 0);
+    atomic_store(&pool.caller_sleeps, 0);
+}
+
+void fnn_set_threads(int threads) {
+    static _Atomic int registered;
+    if (!atomic_exchange(&registered, 1))
+        pthread_atfork(NULL, NULL, forget_workers);
+    atomic_store(&pool.threads, threads < 1 ? 1 : threads > MAX_THREADS ? MAX_THREADS : threads);
+}

@@ -1,0 +1,197 @@
+/* The two register tiles that every matrix product, convolution and gradient stands on; contracts in fnn.h. */
+
+/* ---- panel: rank-one updates. Per k: PANEL_VECTORS loads of b, one broadcast of a for each row. -------------------- */
+INLINE void NAME(panel_tile)(const int rows, const int vectors, ptrdiff_t cols, ptrdiff_t depth, const real *a,
+                             ptrdiff_t lda, const real *b, const ptrdiff_t *koff, real *c, ptrdiff_t ldc,
+                             const real *bias, int flags) {
+    vec acc[PANEL_ROWS][PANEL_VECTORS];
+    UNROLL
+    for (int m = 0; m < rows; m++)
+        UNROLL
+        for (int v = 0; v < vectors; v++)
+            acc[m][v] = NAME(splat)(0);
+    for (ptrdiff_t k = 0; k < depth; k++, a += lda) {
+        const real *bk = b + koff[k];
+        vec bv[PANEL_VECTORS];
+        UNROLL
+        for (int v = 0; v < vectors; v++)
+            bv[v] = NAME(load)(bk + v * LANES);
+        UNROLL
+        for (int m = 0; m < rows; m++) {
+            vec am = NAME(splat)(a[m]);
+            UNROLL
+            for (int v = 0; v < vectors; v++)
+                acc[m][v] += am * bv[v];
+        }
+    }
+    UNROLL
+    for (int m = 0; m < rows; m++) {
+        real *cm = c + m * ldc;
+        UNROLL
+        for (int v = 0; v < vectors; v++) {
+            vec value = acc[m][v];
+            ptrdiff_t left = cols - v * LANES;
+            if (flags & FNN_ACCUMULATE)
+                value += left >= LANES ? NAME(load)(cm + v * LANES) : NAME(load_part)(cm + v * LANES, left, 0);
+            if (bias)
+                value += bias[m];
+            if (flags & FNN_RELU)
+                value = NAME(positive)(value);
+            if (left >= LANES)
+                NAME(store)(cm + v * LANES, value);
+            else
+                NAME(store_part)(cm + v * LANES, value, left);
+        }
+    }
+}
+
+#define PANEL_CASE(r)                                                                                              \
+    case r:                                                                                                        \
+        if (cols > LANES)                                                                                          \
+            NAME(panel_tile)(r, 2, cols, depth, a, lda, b, koff, c, ldc, bias, flags);                             \
+        else                                                                                                       \
+            NAME(panel_tile)(r, 1, cols, depth, a, lda, b, koff, c, ldc, bias, flags);                             \
+        break;
+
+static void NAME(panel)(ptrdiff_t rows, ptrdiff_t cols, ptrdiff_t depth, const void *a, ptrdiff_t lda, const void *b,
+                        const ptrdiff_t *koff, void *c, ptrdiff_t ldc, const void *bias, int flags) {
+    switch (rows) {
+        PANEL_CASE(1) PANEL_CASE(2) PANEL_CASE(3) PANEL_CASE(4) PANEL_CASE(5) PANEL_CASE(6)
+#if PANEL_ROWS >= 12
+        PANEL_CASE(7) PANEL_CASE(8) PANEL_CASE(9) PANEL_CASE(10) PANEL_CASE(11) PANEL_CASE(12)
+#endif
+#if PANEL_ROWS >= 14
+        PANEL_CASE(13) PANEL_CASE(14)
+#endif
+    }
+}
+
+/* ---- dot: products of rows with rows, both contiguous, nothing packed. --------------------------------------------- */
+/* One step of the tile at q; lanes where mask is 0 do not count, whatever they hold (0 * inf is not 0). */
+#define DOT_STEP(LOAD)                                                                                             \
+    do {                                                                                                           \
+        vec bv[DOT_COLS];                                                                                          \
+        UNROLL for (int j = 0; j < DOT_COLS; j++) bv[j] = LOAD(bs[j]);                                             \
+        UNROLL for (int m = 0; m < rows; m++) {                                                                    \
+            vec am = LOAD(as[m]);                                                                                  \
+            UNROLL for (int j = 0; j < DOT_COLS; j++) acc[m][j] += am * bv[j];                                     \
+        }                                                                                                          \
+    } while (0)
+#define DOT_WHOLE(p) NAME(load)((p) + q)
+#define DOT_MASKED(p) (vec)((ivec)NAME(load)((p) + q) & mask)
+#define DOT_SHORT(p) NAME(load_part)((p), length, 0)
+
+INLINE void NAME(dot_tile)(const int rows, ptrdiff_t live_rows, ptrdiff_t cols, ptrdiff_t length, ptrdiff_t segments,
+                           const real *a, ptrdiff_t lda, ptrdiff_t a_step, const real *b, const ptrdiff_t *koff,
+                           ptrdiff_t b_step, real *c, ptrdiff_t ldc, const real *bias, int flags) {
+    vec acc[DOT_ROWS][DOT_COLS];
+    UNROLL
+    for (int m = 0; m < rows; m++)
+        UNROLL
+        for (int j = 0; j < DOT_COLS; j++)
+            acc[m][j] = NAME(splat)(0);
+    /* Rows and columns beyond the matrix repeat its last one; their sums are dropped. */
+    const real *as[DOT_ROWS], *bs[DOT_COLS];
+    UNROLL
+    for (int m = 0; m < rows; m++)
+        as[m] = a + (m < live_rows ? m : live_rows - 1) * lda;
+    UNROLL
+    for (int j = 0; j < DOT_COLS; j++)
+        bs[j] = b + koff[j < cols ? j : cols - 1];
+    ptrdiff_t whole = length / LANES * LANES;
+    for (ptrdiff_t s = 0; s < segments; s++) {
+        for (ptrdiff_t q = 0; q < whole; q += LANES)
+            DOT_STEP(DOT_WHOLE);
+        if (whole < length && whole) {
+            /* The last vector of a row ends with the row; its lanes that were counted before are masked out. */
+            ptrdiff_t q = length - LANES;
+            ivec mask = NAME(iota)() >= (integer)(LANES - (length - whole)) - (ivec){0};
+            DOT_STEP(DOT_MASKED);
+        } else if (whole < length) {
+            DOT_STEP(DOT_SHORT);
+        }
+        UNROLL
+        for (int m = 0; m < rows; m++)
+            as[m] += a_step;
+        UNROLL
+        for (int j = 0; j < DOT_COLS; j++)
+            bs[j] += b_step;
+    }
+    real sums[DOT_ROWS * DOT_COLS + LANES];
+    UNROLL
+    for (int first = 0; first < rows * DOT_COLS; first += LANES) {
+        vec group[LANES];
+        UNROLL
+        for (int i = 0; i < LANES; i++) {
+            int at = first + i < rows * DOT_COLS ? first + i : 0;
+            group[i] = acc[at / DOT_COLS][at % DOT_COLS];
+        }
+        NAME(store)(sums + first, NAME(lane_sums)(group));
+    }
+    UNROLL
+    for (int m = 0; m < rows; m++) {
+        real *cm = c + m * ldc;
+        if (m >= live_rows)
+            break;
+        UNROLL
+        for (int j = 0; j < DOT_COLS; j++) {
+            if (j >= cols)
+                break;
+            real value = sums[m * DOT_COLS + j];
+            if (flags & FNN_ACCUMULATE)
+                value += cm[j];
+            if (bias)
+                value += bias[j];
+            cm[j] = (flags & FNN_RELU) && value <= 0 ? 0 : value;
+        }
+    }
+}
+
+static void NAME(dot)(ptrdiff_t rows, ptrdiff_t cols, ptrdiff_t length, ptrdiff_t segments, const void *a,
+                      ptrdiff_t lda, ptrdiff_t a_step, const void *b, const ptrdiff_t *koff, ptrdiff_t b_step, void *c,
+                      ptrdiff_t ldc, const void *bias, int flags) {
+    if (rows == 1)
+        NAME(dot_tile)(1, rows, cols, length, segments, a, lda, a_step, b, koff, b_step, c, ldc, bias, flags);
+    else
+        NAME(dot_tile)(DOT_ROWS, rows, cols, length, segments, a, lda, a_step, b, koff, b_step, c, ldc, bias, flags);
+}
+
+#undef PANEL_CASE
+#undef DOT_STEP
+#undef DOT_WHOLE
+#undef DOT_MASKED
+#undef DOT_SHORT
+
+static void NAME(transpose)(void *dst, ptrdiff_t dst_step, const void *src, ptrdiff_t src_step, ptrdiff_t rows,
+                            ptrdiff_t cols) {
+    const real *s = src;
+    real *d = dst;
+    for (ptrdiff_t j0 = 0; j0 < cols; j0 += 8) /* eight columns at a time: whole cache lines of both sides */
+        for (ptrdiff_t i = 0; i < rows; i++) {
+            ptrdiff_t j1 = j0 + 8 < cols ? j0 + 8 : cols;
+            for (ptrdiff_t j = j0; j < j1; j++)
+                d[j * dst_step + i] = s[i * src_step + j];
+        }
+}
+
+static void NAME(add)(void *dst, const void *src, ptrdiff_t n) {
+    const real *s = src;
+    real *d = dst;
+    for (ptrdiff_t i = 0; i < n; i++)
+        d[i] += s[i];
+}
+
+static void NAME(sum)(void *total, const void *src, ptrdiff_t n) {
+    const real *s = src;
+    vec acc[4] = {{0}, {0}, {0}, {0}};
+    ptrdiff_t i = 0;
+    for (; i + 4 * LANES <= n; i += 4 * LANES)
+        for (int u = 0; u < 4; u++)
+            acc[u] += NAME(load)(s + i + u * LANES);
+    for (; i + LANES <= n; i += LANES)
+        acc[0] += NAME(load)(s + i);
+    real rest = 0;
+    for (; i < n; i++)
+        rest += s[i];
+    *(real *)total += NAME(lane_sum)((acc[0] + acc[1]) + (acc[2] + acc[3])) + rest;
+}

@@ -1,0 +1,57 @@
+/* Sums over the lanes of many vectors at once: log2(LANES) rounds that fold pairs of vectors into one, instead of
+ * log2(LANES) steps for each vector alone. LOW(h) takes the blocks of h lanes at even places of two vectors. */
+#if LANES == 16
+#define LOW_8 0, 1, 2, 3, 4, 5, 6, 7, 16, 17, 18, 19, 20, 21, 22, 23
+#define LOW_4 0, 1, 2, 3, 8, 9, 10, 11, 16, 17, 18, 19, 24, 25, 26, 27
+#define LOW_2 0, 1, 4, 5, 8, 9, 12, 13, 16, 17, 20, 21, 24, 25, 28, 29
+#define LOW_1 0, 2, 4, 6, 8, 10, 12, 14, 16, 18, 20, 22, 24, 26, 28, 30
+#define HIGH_8 8, 9, 10, 11, 12, 13, 14, 15, 24, 25, 26, 27, 28, 29, 30, 31
+#define HIGH_4 4, 5, 6, 7, 12, 13, 14, 15, 20, 21, 22, 23, 28, 29, 30, 31
+#define HIGH_2 2, 3, 6, 7, 10, 11, 14, 15, 18, 19, 22, 23, 26, 27, 30, 31
+#define HIGH_1 1, 3, 5, 7, 9, 11, 13, 15, 17, 19, 21, 23, 25, 27, 29, 31
+#elif LANES == 8
+#define LOW_4 0, 1, 2, 3, 8, 9, 10, 11
+#define LOW_2 0, 1, 4, 5, 8, 9, 12, 13
+#define LOW_1 0, 2, 4, 6, 8, 10, 12, 14
+#define HIGH_4 4, 5, 6, 7, 12, 13, 14, 15
+#define HIGH_2 2, 3, 6, 7, 10, 11, 14, 15
+#define HIGH_1 1, 3, 5, 7, 9, 11, 13, 15
+#elif LANES == 4
+#define LOW_2 0, 1, 4, 5
+#define LOW_1 0, 2, 4, 6
+#define HIGH_2 2, 3, 6, 7
+#define HIGH_1 1, 3, 5, 7
+#else
+#define LOW_1 0, 2
+#define HIGH_1 1, 3
+#endif
+
+#define FOLD(count, h)                                                                                             \
+    UNROLL for (int i = 0; i < (count) / 2; i++) v[i] =                                                            \
+        __builtin_shufflevector(v[2 * i], v[2 * i + 1], LOW_##h) +                                                 \
+        __builtin_shufflevector(v[2 * i], v[2 * i + 1], HIGH_##h)
+
+/* Lane i of the result is the sum over the lanes of v[i], i < LANES; v is used up. */
+INLINE vec NAME(lane_sums)(vec *v) {
+#if LANES >= 16
+    FOLD(LANES, 8);
+#endif
+#if LANES >= 8
+    FOLD(LANES >= 16 ? LANES / 2 : LANES, 4);
+#endif
+#if LANES >= 4
+    FOLD(4, 2);
+#endif
+    FOLD(2, 1);
+    return v[0];
+}
+
+#undef FOLD
+#undef LOW_8
+#undef LOW_4
+#undef LOW_2
+#undef LOW_1
+#undef HIGH_8
+#undef HIGH_4
+#undef HIGH_2
+#undef HIGH_1

@@ -1,0 +1,68 @@
+/* The tile primitives of one ISA tier. This file is compiled once for each tier, with that tier's flags and FNN_TIER;
+ * the templates below are included once for each dtype. Everything is static but the one table. */
+#include "fnn.h"
+
+#include <math.h>
+#include <string.h>
+
+#define CONCAT_(a, b) a##_##b
+#define CONCAT(a, b) CONCAT_(a, b)
+#define NAME(name) CONCAT(name, SUFFIX)
+#define INLINE static inline __attribute__((always_inline))
+#if defined(__clang__)
+#define UNROLL _Pragma("clang loop unroll(full)")
+#else
+#define UNROLL _Pragma("GCC unroll 16")
+#endif
+
+/* Vector width in bytes, and the register tiles that fill the register file without spilling: rows x vectors of the
+ * panel tile, rows x columns of the dot tile. */
+#if defined(__AVX512F__)
+#define VECTOR 64
+#define PANEL_ROWS 14
+#define DOT_ROWS 4
+#define DOT_COLS 6
+#elif defined(__AVX2__)
+#define VECTOR 32
+#define PANEL_ROWS 6
+#define DOT_ROWS 4
+#define DOT_COLS 2
+#elif defined(__aarch64__)
+#define VECTOR 16
+#define PANEL_ROWS 12
+#define DOT_ROWS 4
+#define DOT_COLS 6
+#else
+#define VECTOR 16
+#define PANEL_ROWS 6
+#define DOT_ROWS 4
+#define DOT_COLS 2
+#endif
+#define PANEL_VECTORS 2
+
+#define SUFFIX f32
+#define real float
+#define integer int32_t
+#define LANES (VECTOR / 4)
+#include "template.h"
+
+#define SUFFIX f64
+#define real double
+#define integer int64_t
+#define LANES (VECTOR / 8)
+#include "template.h"
+
+#define QUOTE_(name) #name
+#define QUOTE(name) QUOTE_(name)
+#define FNN_TABLE(type, lanes_, suffix)                                                                             \
+    {.isa = QUOTE(FNN_TIER), .itemsize = sizeof(type), .lanes = lanes_, .mr = PANEL_ROWS, .nr = PANEL_VECTORS * lanes_,\
+     .dot_m = DOT_ROWS, .dot_n = DOT_COLS,                                                                          \
+     .panel = panel_##suffix, .dot = dot_##suffix, .unfold_plane = unfold_plane_##suffix,                           \
+     .fold_plane = fold_plane_##suffix, .transpose = transpose_##suffix, .copy = copy_##suffix, .add = add_##suffix,                       \
+     .sum = sum_##suffix, .maxpool_row = maxpool_row_##suffix, .avgpool_row = avgpool_row_##suffix,                 \
+     .maxunpool_2x2_row = maxunpool_2x2_row_##suffix, .relu = relu_##suffix, .relu_backward = relu_backward_##suffix,\
+     .sigmoid = sigmoid_##suffix, .sigmoid_backward = sigmoid_backward_##suffix, .tanh = tanh_##suffix,             \
+     .tanh_backward = tanh_backward_##suffix, .softmax_row = softmax_row_##suffix, .softmax_backward_row = softmax_backward_row_##suffix,\
+     .log_softmax_row = log_softmax_row_##suffix, .log_softmax_backward_row = log_softmax_backward_row_##suffix, .sgd = sgd_##suffix}
+
+const fnn_tiles CONCAT(fnn_tiles, FNN_TIER)[2] = {FNN_TABLE(float, VECTOR / 4, f32), FNN_TABLE(double, VECTOR / 8, f64)};

@@ -1,0 +1,46 @@
+# csrc/fnn.h as Cython sees it; the contracts are in the header.
+from libc.stdint cimport int32_t, uint8_t
+
+cdef extern from "fnn.h" nogil:
+    enum:
+        FNN_ACCUMULATE
+        FNN_RELU
+
+    ctypedef struct fnn_tiles "const fnn_tiles":
+        const char *isa
+        Py_ssize_t itemsize, lanes, mr, nr, dot_m, dot_n
+        void (*panel)(Py_ssize_t rows, Py_ssize_t cols, Py_ssize_t depth, const void *a, Py_ssize_t lda, const void *b,
+                      const Py_ssize_t *koff, void *c, Py_ssize_t ldc, const void *bias, int flags) noexcept nogil
+        void (*dot)(Py_ssize_t rows, Py_ssize_t cols, Py_ssize_t length, Py_ssize_t segments, const void *a,
+                    Py_ssize_t lda, Py_ssize_t a_step, const void *b, const Py_ssize_t *koff, Py_ssize_t b_step,
+                    void *c, Py_ssize_t ldc, const void *bias, int flags) noexcept nogil
+        void (*unfold_plane)(void *dst, Py_ssize_t rows, Py_ssize_t cols, const void *src, Py_ssize_t H, Py_ssize_t W,
+                             Py_ssize_t ih0, Py_ssize_t ih_step, Py_ssize_t iw0, Py_ssize_t iw_step) noexcept nogil
+        void (*fold_plane)(void *dst, Py_ssize_t H, Py_ssize_t W, const void *src, Py_ssize_t rows, Py_ssize_t cols,
+                           Py_ssize_t ih0, Py_ssize_t ih_step, Py_ssize_t iw0, Py_ssize_t iw_step) noexcept nogil
+        void (*copy)(void *dst, Py_ssize_t dst_step, const void *src, Py_ssize_t src_step, Py_ssize_t rows,
+                     Py_ssize_t cols) noexcept nogil
+        void (*transpose)(void *dst, Py_ssize_t dst_step, const void *src, Py_ssize_t src_step, Py_ssize_t rows,
+                          Py_ssize_t cols) noexcept nogil
+        void (*add)(void *dst, const void *src, Py_ssize_t n) noexcept nogil
+        void (*sum)(void *total, const void *src, Py_ssize_t n) noexcept nogil
+        void (*maxpool_row)(const void *x, Py_ssize_t W, Py_ssize_t kh, Py_ssize_t kw, Py_ssize_t stride, Py_ssize_t n,
+                            void *y, void *positions, int wide, Py_ssize_t first, Py_ssize_t row_step) noexcept nogil
+        void (*avgpool_row)(const void *x, Py_ssize_t W, Py_ssize_t kh, Py_ssize_t kw, Py_ssize_t stride, Py_ssize_t n,
+                            void *y, Py_ssize_t divisor) noexcept nogil
+        void (*maxunpool_2x2_row)(const void *dy, const uint8_t *positions, void *dx, Py_ssize_t W,
+                                  Py_ssize_t n) noexcept nogil
+        void (*relu)(const void *x, void *y, Py_ssize_t n) noexcept nogil
+        void (*relu_backward)(const void *dy, const void *y, void *dx, Py_ssize_t n) noexcept nogil
+        void (*sigmoid)(const void *x, void *y, Py_ssize_t n) noexcept nogil
+        void (*sigmoid_backward)(const void *dy, const void *y, void *dx, Py_ssize_t n) noexcept nogil
+        void (*tanh)(const void *x, void *y, Py_ssize_t n) noexcept nogil
+        void (*tanh_backward)(const void *dy, const void *y, void *dx, Py_ssize_t n) noexcept nogil
+        void (*softmax_row)(const void *x, void *y, Py_ssize_t n) noexcept nogil
+        void (*softmax_backward_row)(const void *dy, const void *y, void *dx, Py_ssize_t n) noexcept nogil
+        void (*log_softmax_row)(const void *x, void *y, Py_ssize_t n) noexcept nogil
+        void (*log_softmax_backward_row)(const void *dy, const void *y, void *dx, Py_ssize_t n) noexcept nogil
+        void (*sgd)(void *p, const void *g, void *v, Py_ssize_t n, double lr, double momentum, double decay,
+                    int nesterov) noexcept nogil
+
+    ctypedef void (*fnn_task)(void *job, Py_ssize_t chunk, int slot) noexcept nogil

@@ -1,0 +1,191 @@
+"""How fastnn runs: the ISA tier, threads, memory, randomness, and which implementation is in use."""
+
+from __future__ import annotations
+
+import math
+import os
+import platform
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import DTypeLike, NDArray
+
+from fastnn._kernels import _table
+from fastnn._kernels._memory import Block
+from fastnn._version import __version__
+
+IMPLEMENTATIONS = ("kernels", "reference")
+
+
+# Implementation
+
+_reference_in_use: ContextVar[bool] = ContextVar("fastnn_reference", default=False)
+
+
+def use_reference() -> bool:
+    """Whether the NumPy twins are in use in this thread or task."""
+    return _reference_in_use.get()
+
+
+@contextmanager
+def implementation(name: Literal["kernels", "reference"]) -> Iterator[None]:
+    """Run what is inside on the compiled kernels or on their NumPy twins.
+
+    Parameters
+    ----------
+    name : {"kernels", "reference"}
+
+    Examples
+    --------
+    >>> with fastnn.implementation("reference"):
+    ...     scores = net(x)
+    """
+    if name not in IMPLEMENTATIONS:
+        raise ValueError(f"name: got {name!r}; expected one of {', '.join(map(repr, IMPLEMENTATIONS))}")
+    token = _reference_in_use.set(name == "reference")
+    try:
+        yield
+    finally:
+        _reference_in_use.reset(token)
+
+
+# ISA tiers
+
+
+def isa() -> str:
+    """The ISA tier in use: "baseline", "v3" (AVX2 and FMA) or "v4" (AVX-512)."""
+    return str(_table.isa())
+
+
+def isa_available() -> tuple[str, ...]:
+    """The ISA tiers that this build and this CPU have, from the plainest to the widest."""
+    return tuple(_table.isa_names())
+
+
+def _choose_isa() -> None:
+    available = isa_available()
+    name = os.environ.get("FASTNN_ISA") or available[-1]
+    if name not in available:
+        raise ImportError(f"FASTNN_ISA: got {name!r}; expected one of {', '.join(available)}, which this CPU has")
+    _table.use_isa(name)
+
+
+# Threads
+
+
+def _cgroup_quota() -> float:
+    """The CPUs that the control group (a container's limit) allows, or infinity."""
+    quota = math.inf
+    try:
+        own = Path("/proc/self/cgroup").read_text().splitlines()
+    except OSError:
+        return quota
+    for line in own:
+        _, controllers, path = line.split(":", 2)
+        if controllers == "":  # version 2: the limits of all groups above hold too
+            root, files = Path("/sys/fs/cgroup"), ("cpu.max",)
+        elif "cpu" in controllers.split(","):
+            root, files = Path("/sys/fs/cgroup/cpu"), ("cpu.cfs_quota_us", "cpu.cfs_period_us")
+        else:
+            continue
+        group = root / path.lstrip("/")
+        for folder in (group, *group.parents):
+            try:
+                limit, period = " ".join((folder / f).read_text() for f in files).split()
+            except (OSError, ValueError):
+                continue
+            if limit not in ("max", "-1"):
+                quota = min(quota, int(limit) / int(period))
+    return quota
+
+
+def _default_threads() -> int:
+    asked = os.environ.get("FASTNN_NUM_THREADS")
+    if asked is not None:
+        if not asked.isdigit() or int(asked) < 1:
+            raise ImportError(f"FASTNN_NUM_THREADS: got {asked!r}; expected a whole number from 1")
+        return int(asked)
+    cpus = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return max(1, min(cpus, math.ceil(_cgroup_quota()) if _cgroup_quota() < math.inf else cpus))
+
+
+def set_num_threads(n: int) -> None:
+    """Use at most `n` threads from now on, the caller's included. Results do not depend on it, to the bit."""
+    if not isinstance(n, int | np.integer) or isinstance(n, bool):
+        raise TypeError(f"n: got {type(n).__name__}; expected an int")
+    if n < 1:
+        raise ValueError(f"n: got {n}; expected at least 1")
+    _table.set_threads(min(int(n), 256))
+
+
+def get_num_threads() -> int:
+    """The number of threads in use, the caller's included."""
+    return int(_table.get_threads())
+
+
+@contextmanager
+def num_threads(n: int) -> Iterator[None]:
+    """Use at most `n` threads inside; the setting is the process's, not this thread's alone."""
+    before = get_num_threads()
+    set_num_threads(n)
+    try:
+        yield
+    finally:
+        set_num_threads(before)
+
+
+# Memory
+
+
+def empty(shape: tuple[int, ...], dtype: DTypeLike) -> NDArray[Any]:
+    """An array from the caching allocator: C order, 64-byte aligned, not initialised."""
+    dtype = np.dtype(dtype)
+    return np.ndarray(shape, dtype, Block(math.prod(shape) * dtype.itemsize))
+
+
+def empty_cache() -> None:
+    """Give the memory that is kept for the next outputs back to the system."""
+    _table.empty_cache()
+
+
+# Randomness
+
+_generator = np.random.default_rng()
+
+
+def manual_seed(seed: int) -> None:
+    """Seed everything random in fastnn: initialisation, batches, augmentation."""
+    global _generator
+    _generator = np.random.default_rng(seed)
+
+
+def generator() -> np.random.Generator:
+    """The generator that `manual_seed` sets."""
+    return _generator
+
+
+# Reporting
+
+
+def show_config() -> None:
+    """Print the version, ISA tiers available and in use, threads, memory, and versions of NumPy and Python."""
+    live, cached = _table.memory_stats()
+    rows = {
+        "fastnn": __version__,
+        "ISA tier": f"{isa()} (available: {', '.join(isa_available())})",
+        "threads": get_num_threads(),
+        "memory": f"{live / 2**20:.1f} MiB in use, {cached / 2**20:.1f} MiB cached",
+        "NumPy": np.__version__,
+        "Python": f"{platform.python_version()} on {sys.platform} {platform.machine()}",
+    }
+    for name, value in rows.items():
+        print(f"{name:10} {value}")
+
+
+_choose_isa()
+_table.set_threads(_default_threads())
