@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import math
 import operator
+import warnings
 from collections.abc import Iterable, Mapping
 from typing import Any, NoReturn
 
@@ -20,6 +21,7 @@ from numpy.typing import NDArray
 
 Array = NDArray[Any]
 IntPair = int | tuple[int, int]
+MaybeArray = Array | Any  # None where the caller asked for none, which type checkers need not ask about
 
 FLOAT32 = np.dtype(np.float32)
 FLOAT64 = np.dtype(np.float64)
@@ -89,6 +91,8 @@ def pair(name: str, value: IntPair, least: int) -> tuple[int, int]:
     """`value`, an int or two of them (rows, columns), as two ints of at least `least`."""
     if type(value) is int:
         first = second = value
+    elif type(value) is tuple and len(value) == 2 and type(value[0]) is type(value[1]) is int:
+        first, second = value
     else:
         first, second = _pair_of_other(name, value)
     if first < least or second < least:
@@ -120,6 +124,14 @@ def number(name: str, value: float, least: float = -math.inf) -> float:
     if not least <= result < math.inf:
         wanted = "a finite number" if least == -math.inf else f"a finite number of at least {least:g}"
         raise ValueError(f"{name}: got {value!r}; expected {wanted}")
+    return result
+
+
+def positive(name: str, value: float) -> float:
+    """`value` as a finite float above 0."""
+    result = number(name, value, 0.0)
+    if result == 0.0:
+        raise ValueError(f"{name}: got {value!r}; expected a finite number above 0")
     return result
 
 
@@ -176,6 +188,21 @@ def _windows_fit(H: int, W: int, KH: int, KW: int, PH: int, PW: int, DH: int = 1
         )
 
 
+def _undilated_and_ungrouped(dilation: IntPair, groups: int) -> None:
+    if pair("dilation", dilation, 1) != (1, 1):
+        raise ValueError(f"dilation: got {dilation!r}; only 1 is supported so far")
+    if integer("groups", groups, 1) != 1:
+        raise ValueError(f"groups: got {groups!r}; only 1 is supported so far")
+
+
+def conv2d_settings(
+    kernel_size: IntPair, stride: IntPair, padding: IntPair, dilation: IntPair, groups: int
+) -> tuple[tuple[int, int], tuple[int, int], tuple[int, int]]:
+    """Return kernel_size, stride and padding as pairs."""
+    _undilated_and_ungrouped(dilation, groups)
+    return pair("kernel_size", kernel_size, 1), pair("stride", stride, 1), pair("padding", padding, 0)
+
+
 def _conv_geometry(
     x: Array, w: Array, stride: IntPair, padding: IntPair, dilation: IntPair, groups: int
 ) -> tuple[int, int, int, int, int, int]:
@@ -184,10 +211,8 @@ def _conv_geometry(
     _axes("w", w, 4, "(O, C, KH, KW)")
     SH, SW = pair("stride", stride, 1)
     PH, PW = pair("padding", padding, 0)
-    if dilation != 1 and pair("dilation", dilation, 1) != (1, 1):
-        raise ValueError(f"dilation: got {dilation!r}; only 1 is supported so far")
-    if groups != 1 and integer("groups", groups, 1) != 1:
-        raise ValueError(f"groups: got {groups!r}; only 1 is supported so far")
+    if dilation != 1 or groups != 1:
+        _undilated_and_ungrouped(dilation, groups)
     _, C, H, W = x.shape
     _, WC, KH, KW = w.shape
     if WC != C:
@@ -290,9 +315,10 @@ def _pool_axis(size: int, K: int, S: int, P: int, ceil_mode: bool) -> int:
     return count - 1 if (count - 1) * S >= size + P else count
 
 
-def _pool_geometry(
-    H: int, W: int, kernel_size: IntPair, stride: IntPair | None, padding: IntPair, ceil_mode: bool
-) -> tuple[int, int, int, int, int, int, int, int]:
+def pool2d_settings(
+    kernel_size: IntPair, stride: IntPair | None, padding: IntPair, ceil_mode: bool
+) -> tuple[int, int, int, int, int, int]:
+    """Return KH, KW, SH, SW, PH, PW."""
     KH, KW = pair("kernel_size", kernel_size, 1)
     SH, SW = (KH, KW) if stride is None else pair("stride", stride, 1)
     PH, PW = pair("padding", padding, 0)
@@ -300,6 +326,13 @@ def _pool_geometry(
         raise ValueError(f"padding: got {padding!r}; expected at most half of kernel_size {(KH, KW)}")
     if ceil_mode is not True and ceil_mode is not False:
         raise TypeError(f"ceil_mode: got {ceil_mode!r}; expected True or False")
+    return KH, KW, SH, SW, PH, PW
+
+
+def _pool_geometry(
+    H: int, W: int, kernel_size: IntPair, stride: IntPair | None, padding: IntPair, ceil_mode: bool
+) -> tuple[int, int, int, int, int, int, int, int]:
+    KH, KW, SH, SW, PH, PW = pool2d_settings(kernel_size, stride, padding, ceil_mode)
     OH, OW = _pool_axis(H, KH, SH, PH, ceil_mode), _pool_axis(W, KW, SW, PW, ceil_mode)
     if OH < 1 or OW < 1:
         _windows_fit(H, W, KH, KW, PH, PW)
@@ -331,8 +364,19 @@ def pool2d_backward(
     return H, W, KH, KW, SH, SW, PH, PW
 
 
-def positions(positions: Array, dy: Array, KH: int, KW: int) -> None:
-    """`positions` is what maxpool2d returned beside the output that `dy` belongs to."""
+def positions(
+    positions: Array,
+    dy: Array,
+    H: int,
+    W: int,
+    KH: int,
+    KW: int,
+    SH: int,
+    SW: int,
+    PH: int,
+    PW: int,
+) -> None:
+    """`positions` is what maxpool2d returned beside the output that `dy` belongs to: all inside the input."""
     wanted = positions_dtype(KH, KW)
     if not isinstance(positions, np.ndarray) or positions.dtype != wanted:
         came = getattr(positions, "dtype", type(positions).__name__)
@@ -345,6 +389,19 @@ def positions(positions: Array, dy: Array, KH: int, KW: int) -> None:
             f"positions: got values from {positions.min()} to {positions.max()}; "
             f"expected 0 to {KH * KW - 1}, places in a window of {(KH, KW)}"
         )
+    starts_h, over_h = _overhanging(positions.shape[2], H, KH, SH, PH)
+    starts_w, over_w = _overhanging(positions.shape[3], W, KW, SW, PW)
+    rows = positions[:, :, over_h] // KW + starts_h[:, None]
+    columns = positions[:, :, :, over_w] % KW + starts_w
+    if (rows < 0).any() or (rows >= H).any() or (columns < 0).any() or (columns >= W).any():
+        raise ValueError("positions: got one in the padding; expected places inside the input, as from maxpool2d")
+
+
+def _overhanging(count: int, size: int, K: int, S: int, P: int) -> tuple[Array, Array]:
+    """Where the windows begin that hang over the edge of the input along one axis, and which ones they are."""
+    starts = np.arange(count) * S - P
+    over = np.flatnonzero((starts < 0) | (starts + K > size))
+    return starts[over], over
 
 
 def positions_dtype(KH: int, KW: int) -> np.dtype[Any]:
@@ -420,6 +477,11 @@ def flatten(x: Array, start_dim: int) -> int:
     if x.ndim == 0:
         raise ValueError("x: got shape (); expected at least one axis")
     return _axis("start_dim", start_dim, x.ndim)
+
+
+def flatten_backward(dy: Array, flattened: tuple[int, ...]) -> None:
+    float_array("dy", dy)
+    _shape("dy", dy, flattened, "the shape of the output of Flatten")
 
 
 # Losses
@@ -511,40 +573,124 @@ def sgd_settings(lr: float, momentum: float, weight_decay: float, nesterov: bool
     return lr, momentum, weight_decay
 
 
-# Layers
+# Layers and what is built on them
 
 
-def kept(layer: object, value: Any) -> Any:
-    """What `layer` kept in its forward for its backward, or an error if it kept nothing."""
+def kept(owner: object, value: Any) -> Any:
+    """What `owner` kept in its forward for its backward, or an error if it kept nothing."""
     if value is None:
-        name = type(layer).__name__
+        name = type(owner).__name__
         raise RuntimeError(
-            f"{name}.backward: nothing was kept to go back through; expected a call of {name} in train mode "
-            "first (eval mode keeps nothing)"
+            f"{name}.backward: got nothing to go back through; expected a call of this {name} first "
+            "(a layer keeps what backward needs in train mode only)"
         )
     return value
 
 
+def layers(values: Iterable[Any], kind: type) -> None:
+    """All of `values` are of the class `kind` of layers, and none is there twice."""
+    seen: dict[int, int] = {}
+    for place, layer in enumerate(values):
+        if not isinstance(layer, kind):
+            came = f"the class {layer.__name__}" if isinstance(layer, type) else type(layer).__name__
+            raise TypeError(f"layer {place}: got {came}; expected a layer, as in ReLU()")
+        for module in layer.modules():  # type: ignore[attr-defined]
+            if id(module) in seen:
+                raise ValueError(
+                    f"layer {place}: got the {type(module).__name__} that is also in layer {seen[id(module)]}; "
+                    "expected another one: a layer keeps what its backward needs, so it has one place in a network"
+                )
+            seen[id(module)] = place
+
+
+def parameters(values: Iterable[Any], kind: type) -> list[Any]:
+    """All of `values` as a list: at least one, all of the class `kind` of parameters, none twice."""
+    found = list(values)
+    if not found:
+        raise ValueError("params: got none; expected at least one parameter, as from net.parameters()")
+    for p in found:
+        if not isinstance(p, kind):
+            raise TypeError(f"params: got {type(p).__name__}; expected parameters, as from net.parameters()")
+    if len({id(p) for p in found}) < len(found):
+        twice = next(p for i, p in enumerate(found) if any(p is q for q in found[:i]))
+        raise ValueError(f"params: got {twice.name!r} twice; expected each parameter once")
+    return found
+
+
+def input_shape(shape: Any) -> tuple[int, ...]:
+    """`shape` as a tuple of ints of at least 1."""
+    if not isinstance(shape, tuple | list) or not shape:
+        raise TypeError(f"input_shape: got {shape!r}; expected the shape of x as a tuple, as in (1, 1, 28, 28)")
+    return tuple(integer("input_shape", length, 1) for length in shape)
+
+
+def warn_of_bytes(x: Array, stacklevel: int) -> None:
+    """Warn if the input of a network looks like pixels that were not scaled."""
+    if x.size and x.min() >= 0 and 8 < x.max() <= 255:
+        warnings.warn(
+            f"x looks like 0-255 (got {x.min():g} to {x.max():g}); 0-1 expected: divide by 255",
+            UserWarning,
+            stacklevel=stacklevel + 1,
+        )
+
+
 def state_dict(state: Mapping[str, Any], shapes: Mapping[str, tuple[int, ...]]) -> dict[str, Array]:
-    """The entries of `state` as arrays, when it has exactly the names and shapes of `shapes`."""
+    """The entries of `state` as arrays, if they have exactly the names and shapes of `shapes`."""
     if not isinstance(state, Mapping):
         raise TypeError(f"state_dict: got {type(state).__name__}; expected a dict of name to array")
-    missing = [name for name in shapes if name not in state]
-    extra = [name for name in state if name not in shapes]
-    wrong = []
-    arrays = {}
-    for name, shape in shapes.items():
-        if name in state:
-            array = np.asarray(state[name])
-            if array.shape != shape:
-                wrong.append(f"{name}: got shape {array.shape}; expected {shape}")
-            elif array.dtype.kind not in "fiu":
-                wrong.append(f"{name}: got {array.dtype}; expected real numbers")
-            arrays[name] = array
-    if missing:
-        wrong.append(f"missing: {', '.join(missing)}")
-    if extra:
-        wrong.append(f"not in this network: {', '.join(map(str, extra))}")
+    wrong = [f"{name} is missing" for name in shapes if name not in state]
+    wrong += [f"{name} is not in this network" for name in state if name not in shapes]
+    arrays = {name: np.asarray(state[name]) for name in shapes if name in state}
+    for name, array in arrays.items():
+        if array.shape != shapes[name]:
+            wrong.append(f"{name}: got shape {array.shape}; expected {shapes[name]}")
+        elif array.dtype.kind not in "fiu":
+            wrong.append(f"{name}: got {array.dtype}; expected real numbers")
     if wrong:
-        raise ValueError(f"state_dict: got entries that do not fit; expected {len(shapes)} ({'; '.join(wrong)})")
+        raise ValueError(
+            f"state_dict: got {len(state)} entries; expected the {len(shapes)} of this network, but " + "; ".join(wrong)
+        )
     return arrays
+
+
+def sgd_state(state: Mapping[str, Any], shapes: list[tuple[int, ...]]) -> list[Array | None]:
+    """The velocities in the state of an SGD, if they fit parameters of these `shapes`."""
+    wanted = {"lr", "momentum", "weight_decay", "nesterov", "velocities"}
+    if not isinstance(state, Mapping) or set(state) != wanted:
+        came = sorted(state) if isinstance(state, Mapping) else type(state).__name__
+        raise ValueError(f"state_dict: got {came}; expected a dict of {', '.join(sorted(wanted))}")
+    sgd_settings(state["lr"], state["momentum"], state["weight_decay"], state["nesterov"])
+    velocities = [None if v is None else np.asarray(v) for v in state["velocities"]]
+    if len(velocities) != len(shapes):
+        raise ValueError(
+            f"state_dict: got {len(velocities)} velocities; expected {len(shapes)}, one for each parameter"
+        )
+    for place, (v, wanted_shape) in enumerate(zip(velocities, shapes, strict=True)):
+        if v is not None:
+            _shape(f"state_dict: velocity {place}", v, wanted_shape, "the shape of its parameter")
+    return velocities
+
+
+# Initialisation
+
+
+def fans(shape: tuple[int, ...]) -> tuple[int, int]:
+    """Return fan_in and fan_out: how many inputs an output of a weight has, and how many outputs an input has."""
+    if len(shape) < 2:
+        raise ValueError(f"p: got shape {shape}; expected at least 2 axes, (outputs, inputs, ...)")
+    receptive_field = math.prod(shape[2:])
+    return shape[1] * receptive_field, shape[0] * receptive_field
+
+
+def initialised(p: Any) -> Array:
+    """The array of a parameter, or `p` itself, to be written in place."""
+    array = p if isinstance(p, np.ndarray) else getattr(p, "data", p)
+    float_array("p", array)
+    if not array.flags.writeable:
+        raise ValueError("p: got a read-only array; expected a writable one, it is written in place")
+    return array
+
+
+def choice(name: str, value: Any, choices: Iterable[Any]) -> None:
+    if value not in choices:
+        _choice(name, value, choices)

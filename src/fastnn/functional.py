@@ -25,7 +25,7 @@ import fastnn._kernels._pool as _pool
 from fastnn import _validate as check
 from fastnn import reference
 from fastnn._runtime import empty, use_reference
-from fastnn._validate import Array, IntPair
+from fastnn._validate import Array, IntPair, MaybeArray
 
 __all__ = reference.__all__
 
@@ -111,7 +111,7 @@ def conv2d_backward(
     dilation: IntPair = 1,
     groups: int = 1,
     needs: Iterable[str] = check.GRADIENTS,
-) -> tuple[Array | None, Array | None, Array | None]:
+) -> tuple[MaybeArray, MaybeArray, MaybeArray]:
     SH, SW, PH, PW = check.conv2d_backward(dy, x, w, stride, padding, dilation, groups, needs)
     if use_reference():
         return reference.conv2d_backward(dy, x, w, stride=stride, padding=padding, needs=needs)
@@ -190,7 +190,7 @@ def maxpool2d_backward(
     ceil_mode: bool = False,
 ) -> Array:
     H, W, KH, KW, SH, SW, PH, PW = check.pool2d_backward(dy, input_size, kernel_size, stride, padding, ceil_mode)
-    check.positions(positions, dy, KH, KW)
+    check.positions(positions, dy, H, W, KH, KW, SH, SW, PH, PW)
     if use_reference():
         return reference.maxpool2d_backward(
             dy, positions, input_size, kernel_size, stride=stride, padding=padding, ceil_mode=ceil_mode
@@ -265,7 +265,7 @@ def linear(x: Array, w: Array, b: Array | None = None, *, activation: str | None
 
 def linear_backward(
     dy: Array, x: Array, w: Array, *, needs: Iterable[str] = check.GRADIENTS
-) -> tuple[Array | None, Array | None, Array | None]:
+) -> tuple[MaybeArray, MaybeArray, MaybeArray]:
     check.linear_backward(dy, x, w, needs)
     if use_reference():
         return reference.linear_backward(dy, x, w, needs=needs)

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 import numpy as np
 
 from fastnn import _validate as check
-from fastnn._validate import Array, IntPair
+from fastnn._validate import Array, IntPair, MaybeArray
 from fastnn.reference._windows import inside, pad, quiet, windows
 
 
@@ -138,7 +138,7 @@ def conv2d_backward(
     dilation: IntPair = 1,
     groups: int = 1,
     needs: Iterable[str] = check.GRADIENTS,
-) -> tuple[Array | None, Array | None, Array | None]:
+) -> tuple[MaybeArray, MaybeArray, MaybeArray]:
     """Gradients of `conv2d` (without activation).
 
     With `cols` the patches of an image and W the weights as a matrix, the output is ``W @ cols + b``, so

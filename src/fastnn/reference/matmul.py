@@ -7,7 +7,7 @@ from collections.abc import Iterable
 import numpy as np
 
 from fastnn import _validate as check
-from fastnn._validate import Array
+from fastnn._validate import Array, MaybeArray
 from fastnn.reference._windows import quiet
 
 
@@ -56,7 +56,7 @@ def linear(x: Array, w: Array, b: Array | None = None, *, activation: str | None
 @quiet
 def linear_backward(
     dy: Array, x: Array, w: Array, *, needs: Iterable[str] = check.GRADIENTS
-) -> tuple[Array | None, Array | None, Array | None]:
+) -> tuple[MaybeArray, MaybeArray, MaybeArray]:
     """Gradients of `linear` (without activation): ``dx = dy @ w``, ``dw = dy.T @ x``, ``db = sum of the rows of dy``.
 
     Parameters

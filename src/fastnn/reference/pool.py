@@ -96,7 +96,7 @@ def maxpool2d_backward(
     ----------
     dy : (N, C, OH, OW) array of float32 or float64
     positions : (N, C, OH, OW) array of uint8 or int32
-        From ``maxpool2d(..., return_positions=True)``. A place that lies in the padding receives nothing.
+        From ``maxpool2d(..., return_positions=True)``.
     input_size : int or (int, int)
         Size (H, W) of the input.
     kernel_size, stride, padding, ceil_mode
@@ -108,7 +108,7 @@ def maxpool2d_backward(
         A pixel that is the maximum of several windows receives their sum, added in row-major order of the windows.
     """
     H, W, KH, KW, SH, SW, PH, PW = check.pool2d_backward(dy, input_size, kernel_size, stride, padding, ceil_mode)
-    check.positions(positions, dy, KH, KW)
+    check.positions(positions, dy, H, W, KH, KW, SH, SW, PH, PW)
     OH, OW = dy.shape[2:]
     padded = _padded_zeros(dy, H, W, SH, SW, PH, PW, ceil_mode)
     view = windows(padded, KH, KW, SH, SW, writeable=True)[..., :OH, :OW, :, :]

@@ -1,0 +1,68 @@
+"""Small and mid-size neural networks on a CPU, from NumPy, fast.
+
+>>> import fastnn as fnn
+>>> net = fnn.Sequential(fnn.Linear(784, 100), fnn.ReLU(), fnn.Linear(100, 10))
+>>> criterion = fnn.CrossEntropyLoss()
+>>> optimizer = fnn.SGD(net.parameters(), lr=0.1, momentum=0.9)
+"""
+
+from fastnn import functional, gradcheck, init, reference
+from fastnn._runtime import (
+    get_num_threads,
+    implementation,
+    isa,
+    isa_available,
+    manual_seed,
+    num_threads,
+    set_num_threads,
+    show_config,
+)
+from fastnn._version import __version__
+from fastnn.layers import (
+    AvgPool2d,
+    Conv2d,
+    Flatten,
+    Linear,
+    LogSoftmax,
+    MaxPool2d,
+    Module,
+    Parameter,
+    ReLU,
+    Sequential,
+    Sigmoid,
+    Softmax,
+    Tanh,
+)
+from fastnn.losses import CrossEntropyLoss
+from fastnn.optim import SGD
+
+__all__ = [
+    "SGD",
+    "AvgPool2d",
+    "Conv2d",
+    "CrossEntropyLoss",
+    "Flatten",
+    "Linear",
+    "LogSoftmax",
+    "MaxPool2d",
+    "Module",
+    "Parameter",
+    "ReLU",
+    "Sequential",
+    "Sigmoid",
+    "Softmax",
+    "Tanh",
+    "__version__",
+    "functional",
+    "get_num_threads",
+    "gradcheck",
+    "implementation",
+    "init",
+    "isa",
+    "isa_available",
+    "manual_seed",
+    "num_threads",
+    "reference",
+    "set_num_threads",
+    "show_config",
+]

@@ -1,0 +1,25 @@
+"""Layers: each holds its parameters and what its backward needs; the arithmetic is in ``fastnn.functional``."""
+
+from fastnn.layers.activation import LogSoftmax, ReLU, Sigmoid, Softmax, Tanh
+from fastnn.layers.containers import Sequential
+from fastnn.layers.conv import Conv2d
+from fastnn.layers.linear import Linear
+from fastnn.layers.module import Module, Parameter
+from fastnn.layers.pool import AvgPool2d, MaxPool2d
+from fastnn.layers.shape import Flatten
+
+__all__ = [
+    "AvgPool2d",
+    "Conv2d",
+    "Flatten",
+    "Linear",
+    "LogSoftmax",
+    "MaxPool2d",
+    "Module",
+    "Parameter",
+    "ReLU",
+    "Sequential",
+    "Sigmoid",
+    "Softmax",
+    "Tanh",
+]

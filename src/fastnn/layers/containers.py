@@ -1,0 +1,97 @@
+"""Networks made of layers."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any, overload
+
+from fastnn import _validate as check
+from fastnn._validate import Array
+from fastnn.layers.activation import ReLU
+from fastnn.layers.module import Module
+from fastnn.layers.summary import Row
+
+
+class Sequential(Module):
+    """Layers called one after the other.
+
+    A layer that can apply a ReLU while it stores its output (``fuses_activation``: Conv2d, Linear) does so when a
+    ReLU follows it. The results are the same, and `backward` goes through both as if nothing had happened.
+
+    At its first call in train mode, an input that looks like pixels of 0 to 255 is warned about.
+
+    Parameters
+    ----------
+    *layers : Module
+    """
+
+    def __init__(self, *layers: Module) -> None:
+        check.layers(layers, Module)
+        self.layers = layers
+        self._looked_at_input = False
+        for layer in layers:
+            if isinstance(layer, Sequential):
+                layer._looked_at_input = True  # what it gets are features, not pixels
+
+    def forward(self, x: Array) -> Array:
+        pixels = None if self._looked_at_input or not self.training else x
+        place, layers = 0, self.layers
+        while place < len(layers):
+            layer = layers[place]
+            following = layers[place + 1] if place + 1 < len(layers) else None
+            if getattr(layer, "fuses_activation", False) and type(following) is ReLU:
+                x = layer.forward(x, activation="relu")  # type: ignore[call-arg]
+                following.remember(x)
+                place += 2
+            else:
+                x = layer.forward(x)
+                place += 1
+        if pixels is not None:
+            self._looked_at_input = True
+            check.warn_of_bytes(pixels, stacklevel=3)
+        return x
+
+    def backward(self, dy: Array, accumulate: bool = False, needs_dx: bool = True) -> Array | None:
+        """As `Module.backward`; without `needs_dx` it ends at the first layer that has parameters."""
+        first = 0 if needs_dx else self._first_with_parameters()
+        gradient: Any = dy
+        for layer in reversed(self.layers[first + 1 :]):
+            gradient = layer.backward(gradient, accumulate)
+        if first == len(self.layers):
+            return gradient if needs_dx else None
+        return self.layers[first].backward(gradient, accumulate, needs_dx)
+
+    def _first_with_parameters(self) -> int:
+        for place, layer in enumerate(self.layers):
+            if next(layer.named_parameters(), None) is not None:
+                return place
+        return len(self.layers)
+
+    def named_children(self) -> Iterator[tuple[str, Module]]:
+        return ((str(place), layer) for place, layer in enumerate(self.layers))
+
+    def _trace(self, x: Array, name: str) -> tuple[Array, list[Row]]:
+        rows = []
+        for place, layer in enumerate(self.layers):
+            x, more = layer._trace(x, f"{name}.{place}".lstrip("."))
+            rows += more
+        return x, rows
+
+    def __len__(self) -> int:
+        return len(self.layers)
+
+    def __iter__(self) -> Iterator[Module]:
+        return iter(self.layers)
+
+    @overload
+    def __getitem__(self, place: int) -> Module: ...
+    @overload
+    def __getitem__(self, place: slice) -> Sequential: ...
+    def __getitem__(self, place: int | slice) -> Module:
+        """One layer, or a network of some of the layers (the same ones, not copies)."""
+        if not isinstance(place, slice):
+            return self.layers[place]
+        part = Sequential(*self.layers[place])
+        part.training = self.training
+        part._looked_at_input = True
+        return part

@@ -1,0 +1,67 @@
+"""The fully connected layer."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+
+from fastnn import _validate as check
+from fastnn import functional, init
+from fastnn._validate import Array
+from fastnn.layers.module import Module, Parameter, needed
+
+
+class Linear(Module):
+    """Linear map of the last axis, ``(..., in_features)`` to ``(..., out_features)``.
+
+    Weights and bias begin uniform in ``±1/sqrt(in_features)``, as PyTorch's.
+
+    Parameters
+    ----------
+    in_features, out_features : int
+    bias : bool
+    dtype : float32 or float64
+
+    Attributes
+    ----------
+    weight : Parameter, (out_features, in_features)
+    bias : Parameter, (out_features,), or None
+    """
+
+    fuses_activation = True
+
+    def __init__(self, in_features: int, out_features: int, bias: bool = True, dtype: Any = np.float32) -> None:
+        self.in_features = check.integer("in_features", in_features, 1)
+        self.out_features = check.integer("out_features", out_features, 1)
+        dtype = check.float_dtype(dtype)
+        self.weight = Parameter(np.empty((self.out_features, self.in_features), dtype), "weight")
+        self.bias = Parameter(np.empty(self.out_features, dtype), "bias") if bias else None
+        self.reset_parameters()
+
+    def reset_parameters(self) -> None:
+        """Draw weights and bias anew."""
+        init.kaiming_uniform_(self.weight, a=math.sqrt(5))
+        if self.bias is not None:
+            bound = 1 / math.sqrt(self.in_features)
+            init.uniform_(self.bias, -bound, bound)
+
+    def forward(self, x: Array, activation: str | None = None) -> Array:
+        """Map; with `activation` the caller sees to its part of the backward."""
+        b = None if self.bias is None else self.bias.data
+        y = functional.linear(x, self.weight.data, b, activation=activation)
+        self._keep(x)
+        return y
+
+    def backward(self, dy: Array, accumulate: bool = False, needs_dx: bool = True) -> Array | None:
+        x = check.kept(self, self._kept)
+        needs = needed(needs_dx, self.bias is not None)
+        dx, dw, db = functional.linear_backward(dy, x, self.weight.data, needs=needs)
+        self.weight.receive(dw, accumulate)
+        if self.bias is not None:
+            self.bias.receive(db, accumulate)
+        return dx
+
+    def extra_repr(self) -> str:
+        return f"in_features={self.in_features}, out_features={self.out_features}, bias={self.bias is not None}"

@@ -1,0 +1,169 @@
+"""Module, what every layer is, and Parameter, what a layer learns."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Iterator, Mapping
+from typing import Any, Self
+
+import numpy as np
+
+from fastnn import _validate as check
+from fastnn._validate import Array
+from fastnn.layers.summary import Row, table
+
+
+class Parameter:
+    """An array that is learnt, and its gradient.
+
+    Attributes
+    ----------
+    data : array of float32 or float64
+    grad : array like `data`, or None before the first backward
+    name : str
+        As seen from the network that `parameters()` was last called on, such as ``"0.weight"``.
+    """
+
+    __slots__ = ("data", "grad", "name")
+
+    def __init__(self, data: Array, name: str = "") -> None:
+        check.float_array("data", data)
+        self.data = data
+        self.grad: Array | None = None
+        self.name = name
+
+    def receive(self, grad: Array, accumulate: bool) -> None:
+        """Make `grad` the gradient, or add it to the one there is."""
+        self.grad = self.grad + grad if accumulate and self.grad is not None else grad
+
+    def __repr__(self) -> str:
+        return f"Parameter({self.name!r}, shape={self.data.shape}, dtype={self.data.dtype})"
+
+
+class Module:
+    """What every layer and every container of layers is.
+
+    A subclass writes `forward` and `backward`. Parameters and layers that it has as attributes are found by their
+    names. In train mode `forward` keeps in ``self._kept`` what `backward` needs (references, not copies: the input of
+    a layer must not be changed in between); in eval mode it keeps nothing.
+    """
+
+    training = True
+    _kept: Any = None
+
+    def forward(self, x: Array) -> Array:
+        """Compute the output of the layer."""
+        raise NotImplementedError(f"{type(self).__name__} has no forward")
+
+    def __call__(self, x: Array) -> Array:
+        return self.forward(x)
+
+    def backward(self, dy: Array, accumulate: bool = False, needs_dx: bool = True) -> Array | None:
+        """Write the gradients of the parameters, and return the gradient of the input.
+
+        Parameters
+        ----------
+        dy : array of the shape of the output
+            Gradient of the output of the last forward.
+        accumulate : bool
+            Add to the gradients that the parameters have, instead of replacing them.
+        needs_dx : bool
+            False: the gradient of the input is not wanted, and a layer may save itself the work and return None.
+        """
+        raise NotImplementedError(f"{type(self).__name__} has no backward")
+
+    def _keep(self, value: Any) -> None:
+        self._kept = value if self.training else None
+
+    def named_children(self) -> Iterator[tuple[str, Module]]:
+        """The layers right inside this one, with their names."""
+        return ((name, value) for name, value in vars(self).items() if isinstance(value, Module))
+
+    def modules(self) -> Iterator[Module]:
+        """This layer and all layers inside it."""
+        yield self
+        for _, child in self.named_children():
+            yield from child.modules()
+
+    def named_parameters(self, prefix: str = "") -> Iterator[tuple[str, Parameter]]:
+        """All parameters with their qualified names, as ``("0.weight", ...)``."""
+        for name, value in vars(self).items():
+            if isinstance(value, Parameter):
+                yield prefix + name, value
+        for name, child in self.named_children():
+            yield from child.named_parameters(f"{prefix}{name}.")
+
+    def parameters(self) -> Iterator[Parameter]:
+        """All parameters; each is given its qualified name."""
+        for name, p in self.named_parameters():
+            p.name = name
+            yield p
+
+    def train(self) -> Self:
+        """From now on keep what backward needs. Returns the module."""
+        for module in self.modules():
+            module.training = True
+        return self
+
+    def eval(self) -> Self:
+        """Forget what was kept for backward, and keep nothing from now on. Returns the module."""
+        for module in self.modules():
+            module.training = False
+            module._kept = None
+        return self
+
+    def state_dict(self) -> dict[str, Array]:
+        """Copies of all parameters by their qualified names, which are PyTorch's."""
+        return {name: p.data.copy() for name, p in self.named_parameters()}
+
+    def load_state_dict(self, state_dict: Mapping[str, Any]) -> None:
+        """Copy arrays into the parameters, in the dtype of the layers.
+
+        Raises
+        ------
+        ValueError
+            An entry is missing, extra, of another shape, or not made of real numbers; no parameter has changed.
+        """
+        parameters = dict(self.named_parameters())
+        shapes = {name: p.data.shape for name, p in parameters.items()}
+        for name, array in check.state_dict(state_dict, shapes).items():
+            parameters[name].data[...] = array
+
+    def summary(self, input_shape: tuple[int, ...]) -> str:
+        """A table of the layers: input, kernel, stride, output, number of parameters.
+
+        Parameters
+        ----------
+        input_shape : tuple of int
+            Shape of `x`, batch included, as in ``(1, 1, 28, 28)``.
+        """
+        N, *shape = check.input_shape(input_shape)
+        first = next(self.parameters(), None)
+        nothing = np.zeros((0, *shape), np.float32 if first is None else first.data.dtype)
+        _, rows = copy.deepcopy(self).eval()._trace(nothing, "")
+        return table(rows, N)
+
+    def _trace(self, x: Array, name: str) -> tuple[Array, list[Row]]:
+        """Run `x` through; return the output and a row for every layer."""
+        y = self.forward(x)
+        size = sum(p.data.size for p in self.parameters())
+        kernel, stride = getattr(self, "kernel_size", None), getattr(self, "stride", None)
+        return y, [Row(name, type(self).__name__, x.shape, kernel, stride, y.shape, size)]
+
+    def extra_repr(self) -> str:
+        """What stands between the parentheses of the repr."""
+        return ""
+
+    def __repr__(self) -> str:
+        lines = [f"({name}): {child!r}".replace("\n", "\n  ") for name, child in self.named_children()]
+        inside = "\n  " + "\n  ".join(lines) + "\n" if lines else self.extra_repr()
+        return f"{type(self).__name__}({inside})"
+
+    def __getstate__(self) -> dict[str, Any]:
+        """A copy or a pickle holds what was learnt, not what was kept for a backward."""
+        return {name: value for name, value in vars(self).items() if name != "_kept"}
+
+
+def needed(needs_dx: bool, bias: bool) -> tuple[str, ...]:
+    """The gradients that a layer with weights, and perhaps a `bias`, asks its backward for."""
+    return (("dx",) if needs_dx else ()) + (("dw", "db") if bias else ("dw",))
