@@ -5,9 +5,9 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 
-from . import __version__, recipes, show_config
-from .recipes.settings import UsageError, parse
-from .training import DivergenceError
+from fastnn import __version__, recipes, show_config
+from fastnn.recipes.settings import UsageError, parse
+from fastnn.training import DivergenceError
 
 USAGE = """\
 usage: fastnn COMMAND ...
@@ -49,7 +49,7 @@ def _command(arguments: list[str]) -> int:
         case ["train", *rest]:
             _train(rest)
         case ["bench", *rest]:
-            from ._bench import main as bench
+            from fastnn._bench import main as bench
 
             return bench(rest)
         case ["config"]:

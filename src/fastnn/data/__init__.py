@@ -1,7 +1,7 @@
 """Data sets, downloads and minibatches."""
 
-from ._digits import digits
-from ._mnist import mnist
-from .batches import batches
+from fastnn.data._digits import digits
+from fastnn.data._mnist import mnist
+from fastnn.data.batches import batches
 
 __all__ = ["batches", "digits", "mnist"]

@@ -6,7 +6,7 @@ from importlib.resources import files
 
 import numpy as np
 
-from ._mnist import as_examples
+from fastnn.data._mnist import as_examples
 
 
 def digits() -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:

@@ -7,8 +7,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from .download import cache_folder, data_folder, download, find
-from .idx import read_idx
+from fastnn.data.download import cache_folder, data_folder, download, find
+from fastnn.data.idx import read_idx
 
 MIRRORS = (
     "https://ossci-datasets.s3.amazonaws.com/mnist/",

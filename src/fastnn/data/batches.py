@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from .._runtime import generator
+from fastnn._runtime import generator
 
 
 def batches(

@@ -7,7 +7,7 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
-from .._extras import require
+from fastnn._extras import require
 
 _RETRIES = 2  # per mirror, beyond the first attempt
 

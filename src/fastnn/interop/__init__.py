@@ -1,5 +1,5 @@
 """Weights to and from other packages' formats."""
 
-from .safetensors import load_safetensors, save_safetensors
+from fastnn.interop.safetensors import load_safetensors, save_safetensors
 
 __all__ = ["load_safetensors", "save_safetensors"]

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import numpy as np
 
-from .._extras import require
-from .._files import atomic_file
+from fastnn._extras import require
+from fastnn._files import atomic_file
 
 
 def save_safetensors(path: str | Path, state_dict: Mapping[str, np.ndarray]) -> None:

@@ -3,9 +3,9 @@
 Figures are made without pyplot: no window, no global state, nothing to close.
 """
 
-from .confusion import confusion_matrix
-from .curves import learning_curves
-from .figure import save
-from .maps import feature_maps
+from fastnn.plots.confusion import confusion_matrix
+from fastnn.plots.curves import learning_curves
+from fastnn.plots.figure import save
+from fastnn.plots.maps import feature_maps
 
 __all__ = ["confusion_matrix", "feature_maps", "learning_curves", "save"]

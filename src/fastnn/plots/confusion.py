@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from .figure import new_figure
+from fastnn.plots.figure import new_figure
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

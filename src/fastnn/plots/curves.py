@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from .figure import PUBLISHED, TEST, TRAIN, new_figure
+from fastnn.plots.figure import PUBLISHED, TEST, TRAIN, new_figure
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-    from ..training import History
+    from fastnn.training import History
 
 
 def learning_curves(history: History, *, title: str = "", published: Mapping[int, float] | None = None) -> Figure:
@@ -59,10 +59,11 @@ def learning_curves(history: History, *, title: str = "", published: Mapping[int
 def _curve(axes: Any, steps: np.ndarray, eval_iteration: list[int], eval_values: list[float]) -> None:
     iteration = np.arange(1, len(steps) + 1)
     axes.plot(iteration, steps, color=TRAIN, alpha=0.25, lw=0.6)
-    # A minibatch is a noisy measure: the mean over the last 2 % of the steps shows the course.
+    # A minibatch is a noisy measure: the mean over 2 % of the steps, drawn at their middle, shows the course.
     width = max(1, len(steps) // 50)
     if len(steps):
         sums = np.concatenate([[0.0], np.cumsum(steps)])
-        axes.plot(iteration[width - 1 :], (sums[width:] - sums[:-width]) / width, color=TRAIN, lw=1.8, label="training")
+        middle = iteration[width - 1 :] - (width - 1) / 2
+        axes.plot(middle, (sums[width:] - sums[:-width]) / width, color=TRAIN, lw=1.8, label="training")
     if eval_values:
         axes.plot(eval_iteration, eval_values, "o--", color=TEST, ms=5, lw=1, label="test", zorder=3)

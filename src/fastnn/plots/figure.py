@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from .._extras import require
-from .._files import atomic_file
+from fastnn._extras import require
+from fastnn._files import atomic_file
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from .figure import new_figure
+from fastnn.plots.figure import new_figure
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -50,7 +50,7 @@ def feature_maps(image: np.ndarray, maps: Mapping[str, np.ndarray], *, title: st
                 drawn = cell.imshow(stack[i], cmap="RdBu_r", vmin=-limit, vmax=limit)
             else:
                 cell.set_axis_off()
-        panel.suptitle(f"{name}: {len(stack)} of {stack.shape[1]} by {stack.shape[2]}", fontsize=11)
+        panel.suptitle(f"{name}: {len(stack)} maps of {stack.shape[1]} x {stack.shape[2]}", fontsize=11)
     if drawn is not None:
         panels[-1].colorbar(drawn, cax=panels[-1].add_axes((0.1, 0.1, 0.25, 0.75)))
     if title:

@@ -6,13 +6,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import fastnn as fnn
-
-from .. import plots
-from ..data import digits, mnist
-from ..schedules import step_decay
-from ..training import Trainer
-from .run import AccuracyTable, print_report, run_folder, write_run
-from .settings import CommonSettings, at_least_one, number, option
+from fastnn import plots
+from fastnn.data import digits, mnist
+from fastnn.recipes.run import AccuracyTable, print_report, run_folder, write_run
+from fastnn.recipes.settings import CommonSettings, at_least_one, number, option
+from fastnn.schedules import step_decay
+from fastnn.training import Trainer
 
 SUMMARY = "S1: LeNet on MNIST digits"
 
@@ -78,7 +77,7 @@ def run(settings: Settings) -> Path:
         print_report(trainer, y_test, predicted)
         print(f"S1, published: {PUBLISHED_REPORT} (of 500)")
 
-        write_run(folder, settings, trainer, y_test, predicted, title=title, published=PUBLISHED)
+        write_run(folder, "lenet", settings, trainer, y_test, predicted, title=title, published=PUBLISHED)
         conv1 = net[0](x_test[:1])
         maps = {"conv1": conv1[0], "after ReLU": fnn.functional.relu(conv1)[0]}
         plots.save(plots.feature_maps(x_test[0], maps, title=title), folder / "feature_maps.png")

@@ -13,12 +13,12 @@ from pathlib import Path
 import numpy as np
 
 import fastnn as fnn
-
-from .. import plots
-from .._extras import require
-from .._files import atomic_folder
-from ..interop import save_safetensors
-from ..training import (
+from fastnn import plots
+from fastnn._extras import require
+from fastnn._files import atomic_folder
+from fastnn.interop import save_safetensors
+from fastnn.recipes.settings import CommonSettings
+from fastnn.training import (
     Trainer,
     accuracy,
     classification_report,
@@ -27,7 +27,6 @@ from ..training import (
     most_confused_pairs,
     write,
 )
-from .settings import CommonSettings
 
 
 @contextmanager
@@ -81,6 +80,7 @@ def print_report(trainer: Trainer, target: np.ndarray, predicted: np.ndarray) ->
 
 def write_run(
     folder: Path,
+    recipe: str,
     settings: CommonSettings,
     trainer: Trainer,
     target: np.ndarray,
@@ -99,6 +99,7 @@ def write_run(
     )
     plots.save(confusion, folder / "confusion.png")
     record = {
+        "recipe": recipe,
         "settings": asdict(settings),
         "environment": {
             "fastnn": fnn.__version__,

@@ -1,7 +1,7 @@
 """Training: the loop, its history, and what is measured."""
 
-from .history import History
-from .metrics import (
+from fastnn.training.history import History
+from fastnn.training.metrics import (
     ConfusedPair,
     accuracy,
     classification_report,
@@ -9,8 +9,8 @@ from .metrics import (
     confusion_table,
     most_confused_pairs,
 )
-from .progress import write
-from .trainer import DivergenceError, Trainer
+from fastnn.training.progress import write
+from fastnn.training.trainer import DivergenceError, Trainer
 
 __all__ = [
     "ConfusedPair",

@@ -6,7 +6,7 @@ import json
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 
-from .._files import atomic_file
+from fastnn._files import atomic_file
 
 
 @dataclass

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from .._extras import require
+from fastnn._extras import require
 
 
 class ConfusedPair(NamedTuple):

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import shutil
 import sys
 import time
 from types import TracebackType
 from typing import Any
 
-from .._extras import require
+from fastnn._extras import require
 
 _LINES = 10  # where there is no terminal
 _SMOOTHING = 0.05  # share of the newest minibatch in the loss and accuracy shown
@@ -46,7 +47,9 @@ class Progress:
                 pass  # plain lines say the same
             else:
                 self._lines = False
-                self._bar = tqdm.tqdm(total=total, unit="it", dynamic_ncols=True)
+                # Sizes are given because tqdm shows nothing on a terminal that reports none of its own.
+                columns = shutil.get_terminal_size().columns - 1
+                self._bar = tqdm.tqdm(total=total, unit="it", ncols=columns, nrows=24)
 
     def __enter__(self) -> Progress:
         return self

@@ -9,11 +9,11 @@ from typing import Protocol
 
 import numpy as np
 
-from ..data.batches import batches
-from ..layers import Module
-from .history import History
-from .metrics import accuracy
-from .progress import Progress
+from fastnn.data.batches import batches
+from fastnn.layers import Module
+from fastnn.training.history import History
+from fastnn.training.metrics import accuracy
+from fastnn.training.progress import Progress
 
 _EVALUATION_BATCH = 250
 
