@@ -606,26 +606,6 @@ def _pool_value_cases() -> Iterator[Case]:
         )
 
 
-def _pool_position_cases() -> Iterator[Case]:
-    """Positions that no maxpool2d gives but that fit a window: those in the padding receive nothing."""
-    for label, kernel, dtype in (("bytes", (3, 3), np.uint8), ("wide", (18, 17), np.int32)):
-        s = PoolShape(label, (2, 2, 20, 19), kernel, 2, (1, 1), True)
-        for corner, place in (("first", 0), ("last", kernel[0] * kernel[1] - 1)):
-            yield Case(
-                "maxpool2d_backward",
-                f"positions-in-padding-{label}-{corner}",
-                lambda draw, s=s, place=place, dtype=dtype: (
-                    (
-                        draw((*s.x[:2], *s.out), "dy"),
-                        np.full((*s.x[:2], *s.out), place, dtype),
-                        s.x[2:],
-                        s.kernel,
-                    ),
-                    s.geometry,
-                ),
-            )
-
-
 # rows, inner, columns
 PRODUCTS = (
     (1, 1, 1),
@@ -868,7 +848,6 @@ CASES: tuple[Case, ...] = (
     *_conv_option_cases(),
     *(case for shape in POOLS for case in _pool_cases(shape)),
     *_pool_value_cases(),
-    *_pool_position_cases(),
     *_product_cases(),
     *_linear_option_cases(),
     *_activation_cases(),

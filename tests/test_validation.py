@@ -102,6 +102,25 @@ ROWS = [
     ("maxpool2d", (X, 2), {"padding": -1}, ValueError, "padding", "-1"),
     ("maxpool2d", (X, 2), {"ceil_mode": 1}, TypeError, "ceil_mode", "1"),
     ("avgpool2d_backward", (f32(2, 3, 3, 3), (6, 0), 2), {}, ValueError, "input_size", "(6, 0)"),
+    # A place that fits the window but not the image would be written to outside of it.
+    *(
+        (
+            "maxpool2d_backward",
+            (f32(2, 3, *out), np.full((2, 3, *out), place, dtype), (5, 6), kernel),
+            {"stride": 2, "padding": padding, "ceil_mode": ceil_mode},
+            ValueError,
+            "positions",
+            "padding",
+        )
+        for kernel, out, place, padding, ceil_mode, dtype in (
+            (3, (3, 3), 0, 1, False, np.uint8),
+            (3, (3, 3), 8, 1, False, np.uint8),
+            (3, (3, 4), 8, 1, True, np.uint8),
+            (2, (3, 3), 3, 0, True, np.uint8),
+            ((17, 18), (3, 4), 0, (8, 9), False, np.int32),
+            ((17, 18), (3, 4), 305, (8, 9), False, np.int32),
+        )
+    ),
     # axes
     ("softmax", (SCORES,), {"dim": 2}, ValueError, "dim", "2"),
     ("log_softmax", (SCORES,), {"dim": -3}, ValueError, "dim", "-3"),

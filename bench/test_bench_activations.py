@@ -1,0 +1,10 @@
+"""Activations."""
+
+import pytest
+
+from fastnn._bench.cases import cases_of
+
+
+@pytest.mark.parametrize("case", cases_of("relu", "sigmoid", "tanh", "softmax", "log_softmax"), ids=str)
+def test_activations(case, contestant, compare):
+    compare(case, contestant)

@@ -1,0 +1,10 @@
+"""Training steps of whole networks, and the optimiser's part of one."""
+
+import pytest
+
+from fastnn._bench.cases import cases_of
+
+
+@pytest.mark.parametrize("case", cases_of("step", "sgd"), ids=str)
+def test_steps(case, contestant, compare):
+    compare(case, contestant)

@@ -1,0 +1,239 @@
+"""What is timed: the shapes of the networks that fastnn is made for. Add a shape to a table and all follows."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+Array = NDArray[Any]
+Shape = tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class Conv:
+    """Images `x`, `filters` of size `kernel` x `kernel`."""
+
+    x: tuple[int, int, int, int]
+    filters: int
+    kernel: int
+    stride: int = 1
+    padding: int = 0
+
+    @property
+    def w(self) -> Shape:
+        return self.filters, self.x[1], self.kernel, self.kernel
+
+    @property
+    def y(self) -> Shape:
+        oh, ow = ((n + 2 * self.padding - self.kernel) // self.stride + 1 for n in self.x[2:])
+        return self.x[0], self.filters, oh, ow
+
+
+@dataclass(frozen=True)
+class Pool:
+    """Windows of `kernel` x `kernel`."""
+
+    x: tuple[int, int, int, int]
+    kernel: int
+    stride: int
+
+    @property
+    def y(self) -> Shape:
+        return *self.x[:2], *((n - self.kernel) // self.stride + 1 for n in self.x[2:])
+
+
+@dataclass(frozen=True)
+class Linear:
+    rows: int
+    inputs: int
+    outputs: int
+
+
+@dataclass(frozen=True)
+class Elementwise:
+    """An operation on an array of one shape; softmax and the loss work on its rows."""
+
+    x: Shape
+
+
+@dataclass(frozen=True)
+class Network:
+    """A training step: layers as (kind, arguments), the shape of a minibatch, the number of classes."""
+
+    layers: tuple[tuple[Any, ...], ...]
+    x: Shape
+    classes: int = 10
+
+
+@dataclass(frozen=True)
+class BenchCase:
+    """One thing to time. `flop` and `moved` are its arithmetic and the bytes it must read and write at least."""
+
+    family: str
+    name: str
+    direction: str
+    setting: Any
+    flop: float = 0.0
+    moved: float = 0.0
+
+    def __str__(self) -> str:
+        return f"{self.family}/{self.name}/{self.direction}"
+
+    def rate(self, seconds: float) -> str:
+        """What a time means in GFLOP/s, or in GB/s where no arithmetic to speak of is done."""
+        if self.flop:
+            return f"{self.flop / seconds / 1e9:.0f} GFLOP/s"
+        return f"{self.moved / seconds / 1e9:.1f} GB/s" if self.moved else ""
+
+
+CONVS = {
+    "lenet1": Conv((64, 1, 28, 28), 20, 5),
+    "lenet2": Conv((64, 20, 12, 12), 50, 5),
+    "svgg1": Conv((64, 1, 28, 28), 16, 3, 1, 3),
+    "svgg2": Conv((64, 16, 32, 32), 16, 3, 1, 1),
+    "svgg4": Conv((64, 32, 16, 16), 32, 3, 1, 1),
+    "svgg6": Conv((64, 64, 8, 8), 64, 3, 1, 1),
+    "vgg1": Conv((128, 3, 64, 64), 32, 3, 1, 1),
+    "vgg2": Conv((128, 32, 32, 32), 64, 3, 1, 1),
+    "vgg3": Conv((128, 64, 32, 32), 64, 3, 1, 1),
+    "vgg5": Conv((128, 128, 16, 16), 128, 3, 1, 1),
+    "vgg7": Conv((128, 256, 8, 8), 256, 3, 1, 1),
+    "cmu1": Conv((32, 3, 32, 32), 32, 3),
+    "cmu2": Conv((32, 32, 15, 15), 64, 3, 1, 1),
+    "cmu3": Conv((32, 64, 7, 7), 128, 3, 1, 1),
+    "sq1": Conv((8, 3, 224, 224), 64, 3, 2),
+    "sq1x1": Conv((8, 64, 55, 55), 16, 1),
+    "res1x1": Conv((8, 256, 56, 56), 64, 1),
+    "res_s2": Conv((8, 128, 56, 56), 128, 3, 2, 1),
+}
+
+POOLS = {
+    "lenet": Pool((64, 20, 24, 24), 2, 2),
+    "vgg": Pool((128, 64, 32, 32), 2, 2),
+    "squeeze": Pool((8, 64, 111, 111), 3, 2),
+}
+
+LINEARS = {
+    "mlp": Linear(64, 784, 666),
+    "mlp-hidden": Linear(100, 666, 666),
+    "vgg": Linear(128, 4096, 1024),
+    "one-image": Linear(1, 784, 500),
+}
+
+ACTIVATIONS = {
+    "relu": {"lenet": Elementwise((64, 500)), "vgg": Elementwise((128, 64, 32, 32))},
+    "sigmoid": {"characters": Elementwise((64, 1024)), "large": Elementwise((128, 16, 32, 32))},
+    "tanh": {"characters": Elementwise((64, 1024)), "large": Elementwise((128, 16, 32, 32))},
+    "softmax": {"digits": Elementwise((64, 10)), "imagenet": Elementwise((128, 1000))},
+    "log_softmax": {"digits": Elementwise((64, 10)), "imagenet": Elementwise((128, 1000))},
+}
+
+LOSSES = {"digits": Elementwise((64, 10)), "characters": Elementwise((64, 36)), "imagenet": Elementwise((128, 1000))}
+
+# Parameters of LeNet's largest layer, and of a small VGG as one.
+STEPS = {"lenet": Elementwise((500, 800)), "svgg": Elementwise((839_802,))}
+
+LENET = (
+    *(("conv", 1, 20, 5, 0), ("relu",), ("maxpool", 2)),
+    *(("conv", 20, 50, 5, 0), ("relu",), ("maxpool", 2), ("flatten",)),
+    *(("linear", 800, 500), ("relu",), ("linear", 500, 10)),
+)
+
+MLP = (
+    ("flatten",),
+    *(("linear", 784, 666), ("relu",), ("linear", 666, 666), ("relu",), ("linear", 666, 10)),
+)
+
+SMALL_VGG = (
+    *(("conv", 1, 16, 3, 3), ("relu",), ("conv", 16, 16, 3, 1), ("relu",), ("maxpool", 2)),
+    *(("conv", 16, 32, 3, 1), ("relu",), ("conv", 32, 32, 3, 1), ("relu",), ("maxpool", 2)),
+    *(("conv", 32, 64, 3, 1), ("relu",), ("conv", 64, 64, 3, 1), ("relu",), ("maxpool", 2), ("flatten",)),
+    *(("linear", 1024, 500), ("relu",), ("linear", 500, 500), ("relu",), ("linear", 500, 10)),
+)
+
+NETWORKS = {
+    "lenet-b64": Network(LENET, (64, 1, 28, 28)),
+    "mlp-b100": Network(MLP, (100, 1, 28, 28)),
+    "mlp-b4": Network(MLP, (4, 1, 28, 28)),
+    "svgg-b64": Network(SMALL_VGG, (64, 1, 28, 28)),
+}
+
+FLOAT = 4  # bytes
+
+
+def _cases() -> Iterator[BenchCase]:
+    for name, net in NETWORKS.items():
+        yield BenchCase("step", name, "step", net)
+    for name, conv in CONVS.items():
+        flop = 2.0 * math.prod(conv.y) * math.prod(conv.w[1:])
+        yield BenchCase("conv", name, "forward", conv, flop)
+        yield BenchCase("conv", name, "backward", conv, 2 * flop)
+    for name, pool in POOLS.items():
+        x, y = FLOAT * math.prod(pool.x), FLOAT * math.prod(pool.y)
+        places = y / FLOAT  # a byte each
+        yield BenchCase("maxpool", name, "forward", pool, 0, x + y + places)
+        yield BenchCase("maxpool", name, "backward", pool, 0, x + y + places)
+        yield BenchCase("avgpool", name, "forward", pool, 0, x + y)
+        yield BenchCase("avgpool", name, "backward", pool, 0, x + y)
+    for name, linear in LINEARS.items():
+        flop = 2.0 * linear.rows * linear.inputs * linear.outputs
+        yield BenchCase("linear", name, "forward", linear, flop)
+        yield BenchCase("linear", name, "backward", linear, 2 * flop)
+    for family, settings in ACTIVATIONS.items():
+        for name, setting in settings.items():
+            size = FLOAT * math.prod(setting.x)
+            yield BenchCase(family, name, "forward", setting, 0, 2 * size)
+            yield BenchCase(family, name, "backward", setting, 0, 3 * size)
+    for name, setting in LOSSES.items():
+        size = FLOAT * math.prod(setting.x)
+        yield BenchCase("cross_entropy", name, "forward", setting, 0, size)
+        yield BenchCase("cross_entropy", name, "backward", setting, 0, 2 * size)
+    for name, setting in STEPS.items():
+        yield BenchCase("sgd", name, "step", setting, 0, 5 * FLOAT * math.prod(setting.x))
+
+
+CASES: tuple[BenchCase, ...] = tuple(_cases())
+
+# A minute's worth that touches every family: the networks' own layers at their own sizes.
+QUICK = re.compile(r"lenet|digits|mlp-b|linear/mlp/|characters|svgg[16]/")
+
+
+def cases_of(*families: str) -> tuple[BenchCase, ...]:
+    return tuple(case for case in CASES if case.family in families)
+
+
+def draw(case: BenchCase) -> dict[str, Array]:
+    """The arrays of a case, the same for everybody, float32."""
+    rng = np.random.default_rng(1)
+
+    def normal(*shape: int) -> Array:
+        return rng.standard_normal(shape, dtype=np.float32)
+
+    match case.setting:
+        case Conv() as s:
+            return {
+                "x": normal(*s.x),
+                "w": normal(*s.w) * np.float32(0.1),
+                "b": normal(s.filters),
+                "dy": normal(*s.y),
+            }
+        case Pool() as s:
+            return {"x": normal(*s.x), "dy": normal(*s.y)}
+        case Linear() as s:
+            return {
+                "x": normal(s.rows, s.inputs),
+                "w": normal(s.outputs, s.inputs) * np.float32(0.1),
+                "b": normal(s.outputs),
+                "dy": normal(s.rows, s.outputs),
+            }
+        case Network() as s:
+            return {"x": rng.random(s.x, dtype=np.float32), "labels": rng.integers(0, s.classes, s.x[0])}
+        case Elementwise() as s:
+            return {"x": normal(*s.x), "dy": normal(*s.x), "labels": rng.integers(0, s.x[-1], s.x[0])}
+    raise AssertionError(f"no arrays for {case}")

@@ -1,0 +1,130 @@
+"""The command ``fastnn bench``: one table of ratios that a person can read."""
+
+from __future__ import annotations
+
+import argparse
+import re
+from collections.abc import Sequence
+from pathlib import Path
+
+from fastnn import _files
+from fastnn._bench import report
+from fastnn._bench.cases import CASES, QUICK, BenchCase, draw
+from fastnn._bench.contestants import PEERS, Contestant, all_on, fastnn_kernels, installed_peers
+from fastnn._bench.timing import in_turns
+
+
+def main(args: Sequence[str]) -> int:
+    """Run ``fastnn bench`` with these arguments; returns the exit status."""
+    parser = _parser()
+    options = parser.parse_args(args)
+    cases = _chosen(options.cases, options.quick)
+    if not cases:
+        parser.error(f"--cases: got {options.cases.pattern!r}, which no case matches; --list prints them all")
+    if options.list:
+        print(*cases, sep="\n")
+        return 0
+    peers = [PEERS[name]() for name in options.against]
+    seconds = options.seconds if options.seconds is not None else 0.3 if options.quick else 1.0
+    about, titles = report.machine(), {peer.name: peer.title for peer in peers}
+    print(*report.header(about, list(titles.values())), sep="\n")
+    results: list[report.Result] = []
+    for n in options.threads:
+        print(f"\n{report.threads_title(n)}\n{report.columns(list(titles))}")
+        with all_on([fastnn_kernels(), *peers], n):
+            of_n = [_run(case, n, peers, seconds, list(titles)) for case in cases]
+        if titles:
+            print("geometric means", *report.mean_rows(of_n, list(titles)), sep="\n")
+        results += of_n
+    _write(options.json, report.as_json(about, titles, results))
+    _write(options.markdown, report.as_markdown(about, titles, results))
+    return 0
+
+
+def _run(case: BenchCase, n: int, peers: list[Contestant], seconds: float, names: list[str]) -> report.Result:
+    arrays = draw(case)
+    works = {c.name: c.prepare(case, arrays) for c in (fastnn_kernels(), *peers)}
+    result = report.Result(case, n, in_turns(works, seconds=seconds, least_rounds=5))
+    print(report.row(result, names), flush=True)
+    return result
+
+
+def _chosen(pattern: re.Pattern[str], quick: bool) -> list[BenchCase]:
+    return [case for case in CASES if pattern.search(str(case)) and (not quick or QUICK.search(str(case)))]
+
+
+def _write(path: Path | None, text: str) -> None:
+    if path is None:
+        return
+    with _files.atomic_file(path) as file:
+        file.write(text.encode())
+    print(f"written: {path}")
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="fastnn bench",
+        description="Time the kernels against the NumPy reference and, where it is installed, PyTorch: in turns, in "
+        "one run, on the same number of threads. FASTNN_ISA chooses the kernels' instruction set.",
+    )
+    parser.add_argument(
+        "--against",
+        type=_peers,
+        default=installed_peers(),
+        metavar="NAMES",
+        help=f"whom to compare with, of {','.join(PEERS)}, or none (default: those installed)",
+    )
+    parser.add_argument(
+        "--threads", type=_threads, default=[1, 2], metavar="N,N", help="numbers of threads (default: 1,2)"
+    )
+    parser.add_argument(
+        "--cases", type=_pattern, default=re.compile(""), metavar="REGEX", help="only cases whose name matches"
+    )
+    parser.add_argument("--quick", action="store_true", help="a minute's worth: small layers, few rounds")
+    parser.add_argument("--seconds", type=_seconds, metavar="S", help="for each case (default: 1, quick 0.3)")
+    parser.add_argument("--json", type=_file, metavar="FILE", help="also write everything measured as JSON")
+    parser.add_argument("--markdown", type=_file, metavar="FILE", help="also write the table as Markdown")
+    parser.add_argument("--list", action="store_true", help="only list the cases")
+    return parser
+
+
+def _peers(text: str) -> list[str]:
+    names = [] if text == "none" else text.split(",")
+    for name in names:
+        if name not in PEERS:
+            raise argparse.ArgumentTypeError(f"got {name!r}; expected some of {', '.join(PEERS)}, or none")
+    return list(dict.fromkeys(names))
+
+
+def _threads(text: str) -> list[int]:
+    try:
+        numbers = [int(part) for part in text.split(",")]
+    except ValueError:
+        numbers = [0]
+    if min(numbers) < 1:
+        raise argparse.ArgumentTypeError(f"got {text!r}; expected numbers of at least 1, as in 1,2")
+    return list(dict.fromkeys(numbers))
+
+
+def _pattern(text: str) -> re.Pattern[str]:
+    try:
+        return re.compile(text)
+    except re.error as error:
+        raise argparse.ArgumentTypeError(f"got {text!r}; expected a regular expression ({error})") from None
+
+
+def _seconds(text: str) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        value = -1.0
+    if not 0 <= value < float("inf"):
+        raise argparse.ArgumentTypeError(f"got {text!r}; expected a number of seconds")
+    return value
+
+
+def _file(text: str) -> Path:
+    path = Path(text)
+    if not path.parent.is_dir():
+        raise argparse.ArgumentTypeError(f"got {text!r}; there is no folder {str(path.parent)!r}")
+    return path

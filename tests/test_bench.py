@@ -1,0 +1,138 @@
+"""`fastnn bench` measures what it says, and everybody in it computes the same thing. Nothing here is timed."""
+
+import json
+import warnings
+
+import numpy as np
+import pytest
+
+import fastnn as fnn
+from fastnn import _bench
+from fastnn._bench import report
+from fastnn._bench.cases import CASES, QUICK, cases_of, draw
+from fastnn._bench.contestants import PEERS, fastnn_kernels, installed_peers
+from fastnn._bench.timing import Times, in_turns
+
+SMALL = [case for case in CASES if QUICK.search(str(case)) and case.direction != "step"]
+
+
+def contestants():
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # PyTorch's import warns on some versions
+        return [fastnn_kernels(), *(PEERS[name]() for name in installed_peers())]
+
+
+@pytest.mark.parametrize("case", SMALL, ids=str)
+def test_everybody_computes_the_same(case):
+    arrays = draw(case)
+    results = {}
+    for who in contestants():
+        with who.threads(1):
+            result = who.prepare(case, arrays)()
+        results[who.name] = [np.asarray(r) for r in (result if isinstance(result, tuple) else (result,))]
+    for name, values in results.items():
+        # PyTorch's positions are places in the image.
+        count = 1 if str(case).startswith("maxpool") else len(values)
+        for got, expected in zip(values[:count], results["fastnn"][:count], strict=True):
+            assert got.shape == expected.shape
+            np.testing.assert_allclose(got, expected, rtol=1e-3, atol=1e-3 * np.abs(expected).max(), err_msg=name)
+
+
+@pytest.mark.parametrize("case", cases_of("step", "sgd"), ids=str)
+def test_steps_run(case):
+    if case.name.startswith("svgg"):
+        return  # as the others, and larger
+    arrays = draw(case)
+    for who in contestants():
+        with who.threads(1):
+            who.prepare(case, arrays)()
+
+
+def test_every_shape_of_the_plan_is_there():
+    assert len(cases_of("conv")) == 2 * 18
+    assert len(cases_of("maxpool", "avgpool")) == 3 * 2 * 2
+    assert len(cases_of("linear")) == 2 * 4
+    assert {"lenet-b64", "mlp-b100", "mlp-b4", "svgg-b64"} == {case.name for case in cases_of("step")}
+    names = [str(case) for case in CASES]
+    assert len(set(names)) == len(names)
+
+
+def test_table(capsys, tmp_path):
+    files = tmp_path / "b.json", tmp_path / "b.md"
+    arguments = ["--quick", "--against", "reference", "--threads", "1,2", "--cases", "softmax/digits|relu"]
+    pytest.importorskip("threadpoolctl")
+    assert _bench.main([*arguments, "--seconds", "0", "--json", str(files[0]), "--markdown", str(files[1])]) == 0
+    out = capsys.readouterr().out
+    assert "1 thread\n" in out
+    assert "2 threads\n" in out
+    assert fnn.isa() in out.splitlines()[0]
+    assert out.count("relu/lenet/forward") == 2
+    assert "geometric means" in out
+    document = json.loads(files[0].read_text())
+    assert document["machine"]["isa"] == fnn.isa()
+    assert {row["threads"] for row in document["results"]} == {1, 2}
+    first = document["results"][0]
+    best = {who: times["best"] for who, times in first["seconds"].items()}
+    assert first["ratio"]["reference"] == pytest.approx(best["reference"] / best["fastnn"])
+    markdown = files[1].read_text()
+    assert markdown.count("### ") == 2
+    assert "| relu/lenet/forward |" in markdown
+
+
+def test_alone(capsys):
+    assert _bench.main(["--against", "none", "--threads", "1", "--cases", "relu/lenet", "--seconds", "0"]) == 0
+    assert "against nobody" in capsys.readouterr().out
+
+
+def test_list(capsys):
+    assert _bench.main(["--list", "--cases", "^conv/vgg"]) == 0
+    assert capsys.readouterr().out.splitlines()[:2] == ["conv/vgg1/forward", "conv/vgg1/backward"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--against", "tensorflow"], "--against: got 'tensorflow'; expected some of reference, torch"),
+        (["--threads", "0"], "--threads: got '0'"),
+        (["--threads", "one"], "--threads: got 'one'"),
+        (["--cases", "("], "--cases: got '('"),
+        (["--cases", "nothing"], "--cases: got 'nothing', which no case matches"),
+        (["--seconds", "-1"], "--seconds: got '-1'"),
+        (["--json", "no/such/folder/b.json"], "there is no folder 'no/such/folder'"),
+        (["--fast"], "--fast"),
+    ],
+)
+def test_wrong_options(arguments, message, capsys):
+    with pytest.raises(SystemExit) as caught:
+        _bench.main(arguments)
+    assert caught.value.code == 2
+    assert message in capsys.readouterr().err
+
+
+def test_turns():
+    order = []
+    works = {name: lambda name=name: order.append(name) for name in "abc"}
+    times = in_turns(works, seconds=0, least_rounds=4)
+    assert {name: len(t.rounds) for name, t in times.items()} == {"a": 4, "b": 4, "c": 4}
+    assert all(t.best <= t.median for t in times.values())
+    turns = [name for i, name in enumerate(order) if i == 0 or order[i - 1] != name]
+    # Once each to count calls, then to and fro: the same name meets itself where the direction changes.
+    assert "".join(turns) in ("abcabcbabcba", "abc" + "abcbabcba")
+
+
+def test_ratios_are_of_the_best_and_of_pairs():
+    times = {"fastnn": Times((1.0, 2.0, 4.0)), "torch": Times((3.0, 4.0, 4.0))}
+    result = report.Result(CASES[0], 1, times)
+    assert result.ratio("torch") == 3.0
+    assert result.paired_ratio("torch") == 2.0
+    assert report.geometric_mean([2.0, 8.0]) == pytest.approx(4.0)
+
+
+def test_torch_is_not_imported_unasked(run_python):
+    source = (
+        "import sys, fastnn._bench as b\n"
+        "b.main(['--against', 'none', '--threads', '1', '--cases', 'relu/lenet', '--seconds', '0'])\n"
+        "print('torch' in sys.modules)"
+    )
+    process = run_python("-c", source)
+    assert process.stdout.splitlines()[-1] == "False", process.stderr
