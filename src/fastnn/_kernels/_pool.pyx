@@ -22,6 +22,7 @@ cdef struct Pool:
     int wide          # int32 positions, not uint8
     Py_ssize_t planes # of a chunk
     Py_ssize_t total
+    bint side_by_side                # 2 x 2 windows that tile the plane: every pixel is in one window
     Py_ssize_t whole_from, whole_to  # output columns whose windows are inside the image
 
 
@@ -41,6 +42,7 @@ cdef Pool describe(fnn_tiles *t, Py_ssize_t planes, Py_ssize_t H, Py_ssize_t W, 
     g.t, g.H, g.W, g.OH, g.OW, g.KH, g.KW, g.SH, g.SW, g.PH, g.PW = t, H, W, OH, OW, KH, KW, SH, SW, PH, PW
     g.total, g.positions, g.wide = planes, NULL, 0
     g.planes = max(<Py_ssize_t> 1, 16384 // max(H * W, <Py_ssize_t> 1))
+    g.side_by_side = KH == KW == SH == SW == 2 and PH == PW == 0 and H == 2 * OH and W == 2 * OW
     g.whole_from = min(OW, (PW + SW - 1) // SW)
     g.whole_to = max(g.whole_from, min(OW, (W + PW - KW) // SW + 1 if W + PW >= KW else 0))
     return g
@@ -131,17 +133,14 @@ def avgpool2d_forward(const real[:, :, :, ::1] x, real[:, :, :, ::1] y, Py_ssize
 # ---- Backward ------------------------------------------------------------------------------------------------------
 
 cdef void max_backward(void *job, Py_ssize_t chunk, int slot) noexcept nogil:
-    """Chosen by what tiles the plane: 2 x 2 windows side by side write every pixel once; others add into zeros."""
     cdef const Pool *g = <const Pool *> job
     cdef Py_ssize_t size = g.t.itemsize, plane, oh
     cdef char *dx
-    cdef bint pairs = (g.KH == 2 and g.KW == 2 and g.SH == 2 and g.SW == 2 and g.PH == 0 and g.PW == 0
-                       and g.H == 2 * g.OH and g.W == 2 * g.OW and not g.wide)
     for plane in range(chunk * g.planes, min(g.total, (chunk + 1) * g.planes)):
         dx = g.x + plane * g.H * g.W * size
-        if pairs:
+        if g.side_by_side and not g.wide:
             for oh in range(g.OH):
-                g.t.maxunpool_2x2_row(g.y + (plane * g.OH + oh) * g.OW * size,
+                g.t.unpool_2x2_row(g.y + (plane * g.OH + oh) * g.OW * size,
                                       <const uint8_t *> g.positions + (plane * g.OH + oh) * g.OW,
                                       dx + 2 * oh * g.W * size, g.W, g.OW)
         else:
@@ -157,20 +156,27 @@ cdef void max_backward(void *job, Py_ssize_t chunk, int slot) noexcept nogil:
 
 
 cdef void scatter(const Pool *g, real *dx, const real *dy, const place *positions, Py_ssize_t plane) noexcept nogil:
-    """dx += dy where each window's maximum was."""
-    cdef Py_ssize_t oh, ow, kh, kw, out = plane * g.OH * g.OW
+    """dx += dy where each window's maximum was; a place outside the image, which no forward gives, gets nothing."""
+    cdef Py_ssize_t oh, ow, ih, iw, kh, out = plane * g.OH * g.OW
     for oh in range(g.OH):
         for ow in range(g.OW):
             kh = <Py_ssize_t> positions[out] // g.KW
-            kw = <Py_ssize_t> positions[out] - kh * g.KW
-            dx[(oh * g.SH - g.PH + kh) * g.W + ow * g.SW - g.PW + kw] += dy[out]
+            ih = oh * g.SH - g.PH + kh
+            iw = ow * g.SW - g.PW + <Py_ssize_t> positions[out] - kh * g.KW
+            if 0 <= ih < g.H and 0 <= iw < g.W:
+                dx[ih * g.W + iw] += dy[out]
             out += 1
 
 
 cdef void average_backward(void *job, Py_ssize_t chunk, int slot) noexcept nogil:
     cdef const Pool *g = <const Pool *> job
-    cdef Py_ssize_t size = g.t.itemsize, plane
+    cdef Py_ssize_t size = g.t.itemsize, plane, oh
     for plane in range(chunk * g.planes, min(g.total, (chunk + 1) * g.planes)):
+        if g.side_by_side:
+            for oh in range(g.OH):
+                g.t.unpool_2x2_row(g.y + (plane * g.OH + oh) * g.OW * size, NULL,
+                                   g.x + (plane * g.H + 2 * oh) * g.W * size, g.W, g.OW)
+            continue
         memset(g.x + plane * g.H * g.W * size, 0, g.H * g.W * size)
         if size == sizeof(float):
             spread[float](g, <float *> g.x + plane * g.H * g.W, <const float *> g.y + plane * g.OH * g.OW)

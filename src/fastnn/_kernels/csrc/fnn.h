@@ -52,8 +52,8 @@ typedef struct fnn_tiles {
                         void *positions, int wide, ptrdiff_t first, ptrdiff_t row_step);
     void (*avgpool_row)(const void *x, ptrdiff_t W, ptrdiff_t kh, ptrdiff_t kw, ptrdiff_t stride, ptrdiff_t n, void *y,
                         ptrdiff_t divisor);
-    /* n windows of 2 x 2, stride 2: dx[i*W + 2*j + c] = position[j] == 2*i + c ? dy[j] : 0 */
-    void (*maxunpool_2x2_row)(const void *dy, const uint8_t *positions, void *dx, ptrdiff_t W, ptrdiff_t n);
+    /* n windows of 2 x 2, stride 2: dx[i*W + 2*j + c] = positions[j] == 2*i + c ? dy[j] : 0; dy[j]/4 without positions */
+    void (*unpool_2x2_row)(const void *dy, const uint8_t *positions, void *dx, ptrdiff_t W, ptrdiff_t n);
 
     /* Element by element over n elements; y may be x. */
     void (*relu)(const void *x, void *y, ptrdiff_t n);

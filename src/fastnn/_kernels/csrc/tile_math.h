@@ -169,15 +169,14 @@ static void NAME(sgd)(void *p_, const void *g_, void *v_, ptrdiff_t n, double lr
     real *restrict p = p_, *restrict v = v_;
     const real *restrict g = g_;
     const real lr = (real)lr_, momentum = (real)momentum_, decay = (real)decay_;
-    if (!v) {
-        for (ptrdiff_t i = 0; i < n; i++)
-            p[i] -= lr * (g[i] + decay * p[i]);
-        return;
-    }
+    /* a term whose factor is 0 is left out: 0 * inf is not 0 */
     for (ptrdiff_t i = 0; i < n; i++) {
-        real step = g[i] + decay * p[i];
-        v[i] = momentum * v[i] + step;
-        p[i] -= lr * (nesterov ? step + momentum * v[i] : v[i]);
+        real step = decay != 0 ? g[i] + decay * p[i] : g[i];
+        if (v) {
+            v[i] = momentum * v[i] + step;
+            step = nesterov ? step + momentum * v[i] : v[i];
+        }
+        p[i] -= lr * step;
     }
 }
 #undef IS_DOUBLE

@@ -6,79 +6,81 @@
 #if LANES >= 16
 #define SPAN 16
 #define EVEN 0, 2, 4, 6, 8, 10, 12, 14, 17, 19, 21, 23, 25, 27, 29, 31
+#define ZIP_LOW 0, 16, 1, 17, 2, 18, 3, 19, 4, 20, 5, 21, 6, 22, 7, 23
+#define ZIP_HIGH 8, 24, 9, 25, 10, 26, 11, 27, 12, 28, 13, 29, 14, 30, 15, 31
 #include "tile_pool_span.h"
 #endif
 #if LANES >= 8
 #define SPAN 8
 #define EVEN 0, 2, 4, 6, 9, 11, 13, 15
+#define ZIP_LOW 0, 8, 1, 9, 2, 10, 3, 11
+#define ZIP_HIGH 4, 12, 5, 13, 6, 14, 7, 15
 #include "tile_pool_span.h"
 #endif
 #if LANES >= 4
 #define SPAN 4
 #define EVEN 0, 2, 5, 7
+#define ZIP_LOW 0, 4, 1, 5
+#define ZIP_HIGH 2, 6, 3, 7
 #include "tile_pool_span.h"
 #endif
 #if LANES >= 2
 #define SPAN 2
 #define EVEN 0, 3
+#define ZIP_LOW 0, 2
+#define ZIP_HIGH 1, 3
 #include "tile_pool_span.h"
 #endif
 #define SPAN 1
 #include "tile_pool_span.h"
 
-static void NAME(maxpool_row)(const void *x, ptrdiff_t W, ptrdiff_t kh, ptrdiff_t kw, ptrdiff_t stride, ptrdiff_t n,
-                              void *y, void *positions, int wide, ptrdiff_t first, ptrdiff_t row_step) {
-#if LANES >= 16
-    if (n >= 16)
-        CONCAT(maxpool_16, SUFFIX)(x, W, kh, kw, stride, n, y, positions, wide, first, row_step);
+/* Call the widest inclusion that n windows fill. */
+#define POOL_WIDEST(name, ...)                                                                                     \
+    do {                                                                                                           \
+        POOL_IF_16(name, __VA_ARGS__)                                                                              \
+        POOL_IF_8(name, __VA_ARGS__)                                                                               \
+        POOL_IF_4(name, __VA_ARGS__)                                                                               \
+        if (n >= 2)                                                                                                \
+            CONCAT(name##_2, SUFFIX)(__VA_ARGS__);                                                                 \
+        else                                                                                                       \
+            CONCAT(name##_1, SUFFIX)(__VA_ARGS__);                                                                 \
+    } while (0)
+#define POOL_IF(span, name, ...)                                                                                   \
+    if (n >= span)                                                                                                 \
+        CONCAT(name##_##span, SUFFIX)(__VA_ARGS__);                                                                \
     else
+#if LANES >= 16
+#define POOL_IF_16(...) POOL_IF(16, __VA_ARGS__)
+#else
+#define POOL_IF_16(...)
 #endif
 #if LANES >= 8
-    if (n >= 8)
-        CONCAT(maxpool_8, SUFFIX)(x, W, kh, kw, stride, n, y, positions, wide, first, row_step);
-    else
+#define POOL_IF_8(...) POOL_IF(8, __VA_ARGS__)
+#else
+#define POOL_IF_8(...)
 #endif
 #if LANES >= 4
-    if (n >= 4)
-        CONCAT(maxpool_4, SUFFIX)(x, W, kh, kw, stride, n, y, positions, wide, first, row_step);
-    else
+#define POOL_IF_4(...) POOL_IF(4, __VA_ARGS__)
+#else
+#define POOL_IF_4(...)
 #endif
-    if (n >= 2)
-        CONCAT(maxpool_2, SUFFIX)(x, W, kh, kw, stride, n, y, positions, wide, first, row_step);
-    else
-        CONCAT(maxpool_1, SUFFIX)(x, W, kh, kw, stride, n, y, positions, wide, first, row_step);
+
+static void NAME(maxpool_row)(const void *x, ptrdiff_t W, ptrdiff_t kh, ptrdiff_t kw, ptrdiff_t stride, ptrdiff_t n,
+                              void *y, void *positions, int wide, ptrdiff_t first, ptrdiff_t row_step) {
+    POOL_WIDEST(maxpool, x, W, kh, kw, stride, n, y, positions, wide, first, row_step);
 }
 
 static void NAME(avgpool_row)(const void *x, ptrdiff_t W, ptrdiff_t kh, ptrdiff_t kw, ptrdiff_t stride, ptrdiff_t n,
                               void *y, ptrdiff_t divisor) {
-#if LANES >= 16
-    if (n >= 16)
-        CONCAT(avgpool_16, SUFFIX)(x, W, kh, kw, stride, n, y, divisor);
-    else
-#endif
-#if LANES >= 8
-    if (n >= 8)
-        CONCAT(avgpool_8, SUFFIX)(x, W, kh, kw, stride, n, y, divisor);
-    else
-#endif
-#if LANES >= 4
-    if (n >= 4)
-        CONCAT(avgpool_4, SUFFIX)(x, W, kh, kw, stride, n, y, divisor);
-    else
-#endif
-    if (n >= 2)
-        CONCAT(avgpool_2, SUFFIX)(x, W, kh, kw, stride, n, y, divisor);
-    else
-        CONCAT(avgpool_1, SUFFIX)(x, W, kh, kw, stride, n, y, divisor);
+    POOL_WIDEST(avgpool, x, W, kh, kw, stride, n, y, divisor);
 }
 
-static void NAME(maxunpool_2x2_row)(const void *dy_, const uint8_t *positions, void *dx_, ptrdiff_t W, ptrdiff_t n) {
-    const real *dy = dy_;
-    real *restrict upper = dx_, *restrict lower = upper + W;
-    for (ptrdiff_t j = 0; j < n; j++) {
-        upper[2 * j] = positions[j] == 0 ? dy[j] : 0;
-        upper[2 * j + 1] = positions[j] == 1 ? dy[j] : 0;
-        lower[2 * j] = positions[j] == 2 ? dy[j] : 0;
-        lower[2 * j + 1] = positions[j] == 3 ? dy[j] : 0;
-    }
+static void NAME(unpool_2x2_row)(const void *dy, const uint8_t *positions, void *dx, ptrdiff_t W, ptrdiff_t n) {
+    POOL_WIDEST(unpool_2x2, dy, positions, dx, W, n);
 }
+
+#undef POOL_WIDEST
+#undef POOL_IF
+#undef POOL_IF_16
+#undef POOL_IF_8
+#undef POOL_IF_4

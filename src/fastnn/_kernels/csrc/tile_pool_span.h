@@ -1,5 +1,6 @@
 /* One vector width of the pooling rows. Expects SPAN lanes and EVEN, the shuffle that takes every second element of
- * two vectors of which the second starts one element early (so that nothing beyond the last window is read). */
+ * two vectors of which the second starts one element early (so that nothing beyond the last window is read), and
+ * ZIP_LOW and ZIP_HIGH, which put two vectors' elements side by side. */
 typedef real SPAN_NAME(span) __attribute__((vector_size(SPAN * sizeof(real))));
 typedef real SPAN_NAME(uspan) __attribute__((vector_size(SPAN * sizeof(real)), aligned(sizeof(real)), may_alias));
 typedef integer SPAN_NAME(ispan) __attribute__((vector_size(SPAN * sizeof(real))));
@@ -61,7 +62,36 @@ INLINE void SPAN_NAME(avgpool)(const real *x, ptrdiff_t W, ptrdiff_t kh, ptrdiff
     }
 }
 
+INLINE void SPAN_NAME(zip)(span a, span b, real *out) {
+#if SPAN > 1
+    span low = __builtin_shufflevector(a, b, ZIP_LOW), high = __builtin_shufflevector(a, b, ZIP_HIGH);
+    memcpy(out, &low, sizeof low);
+    memcpy(out + SPAN, &high, sizeof high);
+#else
+    out[0] = a[0];
+    out[1] = b[0];
+#endif
+}
+
+INLINE void SPAN_NAME(unpool_2x2)(const real *dy, const uint8_t *positions, real *dx, ptrdiff_t W, ptrdiff_t n) {
+    for (ptrdiff_t j = 0; j < n; j = j + SPAN < n && j + 2 * SPAN > n ? n - SPAN : j + SPAN) {
+        span g = *(const SPAN_NAME(uspan) *)(dy + j);
+        if (!positions) {
+            SPAN_NAME(zip)(g / 4, g / 4, dx + 2 * j);
+            SPAN_NAME(zip)(g / 4, g / 4, dx + W + 2 * j);
+            continue;
+        }
+        SPAN_NAME(bytes) places;
+        memcpy(&places, positions + j, sizeof places);
+        ispan place = __builtin_convertvector(places, ispan), bits = (ispan)g;
+        SPAN_NAME(zip)((span)((place == 0) & bits), (span)((place == 1) & bits), dx + 2 * j);
+        SPAN_NAME(zip)((span)((place == 2) & bits), (span)((place == 3) & bits), dx + W + 2 * j);
+    }
+}
+
 #undef span
 #undef ispan
+#undef ZIP_LOW
+#undef ZIP_HIGH
 #undef SPAN
 #undef EVEN
