@@ -384,24 +384,27 @@ def positions(
             f"positions: got {came}; expected an array of {wanted}, as maxpool2d returns for kernel_size {(KH, KW)}"
         )
     _shape("positions", positions, dy.shape, "the shape of dy")
-    if positions.size and (positions.max() >= KH * KW or positions.min() < 0):
+    if positions.size and (positions.max() >= KH * KW or (wanted != np.uint8 and positions.min() < 0)):
         raise ValueError(
             f"positions: got values from {positions.min()} to {positions.max()}; "
             f"expected 0 to {KH * KW - 1}, places in a window of {(KH, KW)}"
         )
-    starts_h, over_h = _overhanging(positions.shape[2], H, KH, SH, PH)
-    starts_w, over_w = _overhanging(positions.shape[3], W, KW, SW, PW)
-    rows = positions[:, :, over_h] // KW + starts_h[:, None]
-    columns = positions[:, :, :, over_w] % KW + starts_w
-    if (rows < 0).any() or (rows >= H).any() or (columns < 0).any() or (columns >= W).any():
+    for o in _overhanging(positions.shape[2], H, KH, SH, PH):
+        _positions_inside(positions[:, :, o] // KW, o * SH - PH, H)
+    for o in _overhanging(positions.shape[3], W, KW, SW, PW):
+        _positions_inside(positions[:, :, :, o] % KW, o * SW - PW, W)
+
+
+def _overhanging(count: int, size: int, K: int, S: int, P: int) -> list[int]:
+    """The windows along one axis that hang over the edge of the input."""
+    if P == 0 and (count - 1) * S + K <= size:
+        return []
+    return [o for o in range(count) if o * S < P or o * S - P + K > size]
+
+
+def _positions_inside(places: Array, start: int, size: int) -> None:
+    if places.size and (start + int(places.min()) < 0 or start + int(places.max()) >= size):
         raise ValueError("positions: got one in the padding; expected places inside the input, as from maxpool2d")
-
-
-def _overhanging(count: int, size: int, K: int, S: int, P: int) -> tuple[Array, Array]:
-    """Where the windows begin that hang over the edge of the input along one axis, and which ones they are."""
-    starts = np.arange(count) * S - P
-    over = np.flatnonzero((starts < 0) | (starts + K > size))
-    return starts[over], over
 
 
 def positions_dtype(KH: int, KW: int) -> np.dtype[Any]:

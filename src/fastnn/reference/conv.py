@@ -115,16 +115,16 @@ def conv2d(
         Shapes that do not fit together, a kernel larger than the padded input, a stride below 1.
     """
     SH, SW, PH, PW, *_ = check.conv2d(x, w, b, stride, padding, dilation, groups, activation)
-    O, C, KH, KW = w.shape
+    _, C, KH, KW = w.shape
     patches = windows(pad(x, PH, PW), KH, KW, SH, SW)
     N, _, OH, OW, _, _ = patches.shape
     cols = patches.transpose(0, 1, 4, 5, 2, 3).reshape(N, C * KH * KW, OH * OW)
-    y = w.reshape(O, C * KH * KW) @ cols
+    y = w.reshape(len(w), C * KH * KW) @ cols
     if b is not None:
         y += b[:, None]
     if activation == "relu":
         np.maximum(y, 0, out=y)
-    return y.reshape(N, O, OH, OW)
+    return y.reshape(N, len(w), OH, OW)
 
 
 @quiet
@@ -161,13 +161,14 @@ def conv2d_backward(
     """
     SH, SW, PH, PW = check.conv2d_backward(dy, x, w, stride, padding, dilation, groups, needs)
     N, C, H, W = x.shape
-    O, _, KH, KW = w.shape
+    KH, KW = w.shape[2:]
     OH, OW = dy.shape[2:]
+    dy_rows = dy.reshape(N, len(w), OH * OW)
     dx = dw = db = None
     if "dx" in needs:
         padded = np.zeros((N, C, H + 2 * PH, W + 2 * PW), x.dtype)
         patches = windows(padded, KH, KW, SH, SW, writeable=True)
-        dcols = w.reshape(O, C * KH * KW).T @ dy.reshape(N, O, OH * OW)
+        dcols = w.reshape(len(w), C * KH * KW).T @ dy_rows
         taps = dcols.reshape(N, C, KH, KW, OH, OW)
         for kh, kw in np.ndindex(KH, KW):
             patches[..., kh, kw] += taps[:, :, kh, kw]
@@ -175,7 +176,7 @@ def conv2d_backward(
     if "dw" in needs:
         patches = windows(pad(x, PH, PW), KH, KW, SH, SW)
         cols = patches.transpose(0, 1, 4, 5, 2, 3).reshape(N, C * KH * KW, OH * OW)
-        dw = (dy.reshape(N, O, OH * OW) @ cols.transpose(0, 2, 1)).sum(axis=0).reshape(w.shape)
+        dw = (dy_rows @ cols.transpose(0, 2, 1)).sum(axis=0).reshape(w.shape)
     if "db" in needs:
         db = dy.sum(axis=(0, 2, 3))
     return dx, dw, db

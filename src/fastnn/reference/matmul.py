@@ -74,11 +74,10 @@ def linear_backward(
         None in the place of one that is not wanted.
     """
     check.linear_backward(dy, x, w, needs)
-    O, I = w.shape
-    dy2, x2 = dy.reshape(_rows(x), O), x.reshape(_rows(x), I)
-    dx = (dy2 @ w).reshape(x.shape) if "dx" in needs else None
-    dw = dy2.T @ x2 if "dw" in needs else None
-    db = dy2.sum(axis=0) if "db" in needs else None
+    dy_rows, x_rows = dy.reshape(_rows(x), w.shape[0]), x.reshape(_rows(x), w.shape[1])
+    dx = (dy_rows @ w).reshape(x.shape) if "dx" in needs else None
+    dw = dy_rows.T @ x_rows if "dw" in needs else None
+    db = dy_rows.sum(axis=0) if "db" in needs else None
     return dx, dw, db
 
 
