@@ -419,7 +419,7 @@ CONVS = (
 )
 
 
-def _conv_cases(s: ConvShape) -> Iterator[Case]:
+def conv_cases(s: ConvShape) -> Iterator[Case]:
     def forward(**options: Any) -> Callable[[Draw], Any]:
         bias = options.pop("bias", True)
         return lambda draw: (
@@ -550,7 +550,7 @@ POOLS = (
 )
 
 
-def _pool_cases(s: PoolShape) -> Iterator[Case]:
+def pool_cases(s: PoolShape) -> Iterator[Case]:
     def maxpool_backward(draw: Draw) -> tuple[tuple[Any, ...], dict[str, Any]]:
         dy = draw((*s.x[:2], *s.out), "dy")
         x = draw(s.x)
@@ -635,16 +635,16 @@ def _product_cases() -> Iterator[Case]:
         )
         if 0 in (k, n):
             continue  # a linear layer has at least one input and one output
-        yield from _linear_cases(f"{m}x{k}x{n}", (m,), k, n)
+        yield from linear_cases(f"{m}x{k}x{n}", (m,), k, n)
     yield Case("matmul", "large", lambda draw: ((draw((150, 260)), draw((260, 170), "w")), {}), large=True)
-    yield from _linear_cases("vector", (), 17, 5)
-    yield from _linear_cases("three-axes", (2, 3), 16, 5)
-    yield from _linear_cases("four-axes-one-empty", (2, 0, 3), 4, 5)
-    yield from _linear_cases("large", (130,), 200, 120, large=True)
-    yield from _linear_cases("large-one-row", (1,), 784, 500, large=True)
+    yield from linear_cases("vector", (), 17, 5)
+    yield from linear_cases("three-axes", (2, 3), 16, 5)
+    yield from linear_cases("four-axes-one-empty", (2, 0, 3), 4, 5)
+    yield from linear_cases("large", (130,), 200, 120, large=True)
+    yield from linear_cases("large-one-row", (1,), 784, 500, large=True)
 
 
-def _linear_cases(label: str, rows: tuple[int, ...], i: int, o: int, *, large: bool = False) -> Iterator[Case]:
+def linear_cases(label: str, rows: tuple[int, ...], i: int, o: int, *, large: bool = False) -> Iterator[Case]:
     def forward(bias: bool = True, **options: Any) -> Callable[[Draw], Any]:
         return lambda draw: (
             (draw((*rows, i)), draw((o, i), "w"), draw((o,), "b") if bias else None),
@@ -844,9 +844,9 @@ def _sgd_cases() -> Iterator[Case]:
 
 
 CASES: tuple[Case, ...] = (
-    *(case for shape in CONVS for case in _conv_cases(shape)),
+    *(case for shape in CONVS for case in conv_cases(shape)),
     *_conv_option_cases(),
-    *(case for shape in POOLS for case in _pool_cases(shape)),
+    *(case for shape in POOLS for case in pool_cases(shape)),
     *_pool_value_cases(),
     *_product_cases(),
     *_linear_option_cases(),

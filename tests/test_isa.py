@@ -29,6 +29,22 @@ def test_forcing_a_tier(tier, run_python):
     assert process.stdout.splitlines()[0] == tier
 
 
+PRODUCT = """
+import hashlib, numpy as np, fastnn as fnn
+rng = np.random.default_rng(0)
+a, b = rng.standard_normal((40, 500)).astype("f4"), rng.standard_normal((500, 40)).astype("f4")
+print(hashlib.sha256(fnn.functional.matmul(a, b).tobytes()).hexdigest())
+"""
+
+
+@pytest.mark.skipif("v3" not in fnn.isa_available(), reason="one tier only, or another kind of CPU")
+def test_forced_tiers_compute_differently(run_python):
+    """v3 multiplies and adds in one rounding, baseline cannot: their sums differ in the last bits."""
+    bits = {tier: run_python("-c", PRODUCT, FASTNN_ISA=tier).stdout for tier in ("baseline", "v3")}
+    assert all(bits.values())
+    assert bits["baseline"] != bits["v3"]
+
+
 @pytest.mark.parametrize("tier", [t for t in fnn.isa_available() if t != fnn.isa()])
 @pytest.mark.skipif("FASTNN_ISA" in os.environ, reason="already on a forced tier")
 def test_values_on_tier(tier, run_python):
@@ -36,7 +52,7 @@ def test_values_on_tier(tier, run_python):
     files = [str(HERE / name) for name in VALUE_TESTS]
     forced = f"{HERE / 'test_isa.py'}::test_forced_tier_is_in_use"
     process = run_python(
-        "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider", *files, forced, timeout=300, FASTNN_ISA=tier
+        "-m", "pytest", "-x", "-p", "no:cacheprovider", *files, forced, timeout=300, FASTNN_ISA=tier
     )
     assert process.returncode == 0, process.stdout[-6000:] + process.stderr[-2000:]
     assert f"isa {tier} (forced)" in process.stdout

@@ -15,7 +15,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
-from fastnn._kernels import _table
+import fastnn._kernels._table as _table
 from fastnn._kernels._memory import Block
 from fastnn._version import __version__
 
@@ -88,9 +88,9 @@ def _cgroup_quota() -> float:
     for line in own:
         _, controllers, path = line.split(":", 2)
         if controllers == "":  # version 2: the limits of all groups above hold too
-            root, files = Path("/sys/fs/cgroup"), ("cpu.max",)
+            root, files = Path("/sys/fs/cgroup"), ["cpu.max"]
         elif "cpu" in controllers.split(","):
-            root, files = Path("/sys/fs/cgroup/cpu"), ("cpu.cfs_quota_us", "cpu.cfs_period_us")
+            root, files = Path("/sys/fs/cgroup/cpu"), ["cpu.cfs_quota_us", "cpu.cfs_period_us"]
         else:
             continue
         group = root / path.lstrip("/")
@@ -111,7 +111,7 @@ def _default_threads() -> int:
             raise ImportError(f"FASTNN_NUM_THREADS: got {asked!r}; expected a whole number from 1")
         return int(asked)
     cpus = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return max(1, min(cpus, math.ceil(_cgroup_quota()) if _cgroup_quota() < math.inf else cpus))
+    return max(1, math.ceil(min(cpus, _cgroup_quota())))
 
 
 def set_num_threads(n: int) -> None:
@@ -155,7 +155,7 @@ def empty_cache() -> None:
 
 # Randomness
 
-_generator = np.random.default_rng()
+_generator: np.random.Generator | None = None  # made at first use: numpy.random takes 15 ms to import
 
 
 def manual_seed(seed: int) -> None:
@@ -166,6 +166,9 @@ def manual_seed(seed: int) -> None:
 
 def generator() -> np.random.Generator:
     """The generator that `manual_seed` sets."""
+    global _generator
+    if _generator is None:
+        _generator = np.random.default_rng()
     return _generator
 
 

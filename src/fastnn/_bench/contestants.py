@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib.util
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, nullcontext
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
 
 import numpy as np
 
@@ -84,7 +84,7 @@ class Operations:
         net = layers.Sequential(*(_layer(*layer) for layer in network.layers))
         criterion = losses.CrossEntropyLoss()
         optimizer = optim.SGD(net.parameters(), lr=1e-3, momentum=MOMENTUM)
-        how = "kernels" if self.module is functional else "reference"
+        how: Literal["kernels", "reference"] = "kernels" if self.module is functional else "reference"
 
         def step() -> None:
             with _runtime.implementation(how):
@@ -101,9 +101,11 @@ def _layer(kind: str, *arguments: int) -> layers.Module:
             i, o, kernel, padding = arguments
             return layers.Conv2d(i, o, kernel, padding=padding)
         case "linear":
-            return layers.Linear(*arguments)
+            i, o = arguments
+            return layers.Linear(i, o)
         case "maxpool":
-            return layers.MaxPool2d(*arguments)
+            (kernel,) = arguments
+            return layers.MaxPool2d(kernel)
         case "relu":
             return layers.ReLU()
         case "flatten":

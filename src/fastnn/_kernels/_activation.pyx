@@ -1,5 +1,5 @@
 """Activations element by element, and softmax row by row."""
-from fastnn._kernels._table cimport parallel, tiles
+from fastnn._kernels._table cimport parallel, threads, tiles
 from fastnn._kernels.fnn cimport fnn_tiles
 
 ctypedef fused real:
@@ -44,7 +44,7 @@ cdef void run(unary_tile unary, binary_tile binary, const void *a, const void *b
     g.total, g.size = total, size
     g.step = row if row else CHUNK
     g.chunk = g.step * max(<Py_ssize_t> 1, CHUNK // g.step)
-    parallel(run_chunk, &g, (total + g.chunk - 1) // g.chunk, cost * total)
+    parallel(run_chunk, &g, (total + g.chunk - 1) // g.chunk, threads(), cost * total)
 
 
 def relu_forward(const real[::1] x, real[::1] y):

@@ -163,13 +163,14 @@ cdef int convolve(Conv *g) noexcept nogil:
     cdef fnn_tiles *t = g.p.t
     cdef Py_ssize_t c, kh, kw, k = 0, band, rows_bytes
     cdef double work = <double> g.N * g.O * g.p.OH * g.p.OW * g.p.C * g.p.KH * g.p.KW
+    cdef int workers = threads()
     if g.N == 0 or g.O == 0 or g.p.OH == 0 or g.p.OW == 0:
         return 0
     # A band: as many rows as stay in the cache, few enough that every thread gets some, enough for a tile.
     rows_bytes = g.p.KW * g.p.C * min(g.p.SH, g.p.KH) * g.p.OW * t.itemsize
     band = UNFOLD_BYTES // max(<Py_ssize_t> 1, rows_bytes) - (g.p.KH - 1) // g.p.SH
-    if g.N < 4 * threads() and threads() > 1:
-        band = min(band, (g.p.OH * g.N + 4 * threads() - 1) // (4 * threads()))
+    if g.N < 4 * workers and workers > 1:
+        band = min(band, (g.p.OH * g.N + 4 * workers - 1) // (4 * workers))
     band = min(g.p.OH, max(band, (t.nr + g.p.OW - 1) // g.p.OW))
     g.bands = (g.p.OH + band - 1) // band
     plan_planes(&g.p, (g.p.OH + g.bands - 1) // g.bands)
@@ -182,15 +183,15 @@ cdef int convolve(Conv *g) noexcept nogil:
     g.workspace_step = (g.workspace_step + 63) // 64 * 64
     g.weights = <char *> allocate(g.O * g.depth * t.itemsize)
     g.koff = <Py_ssize_t *> allocate(g.depth * sizeof(Py_ssize_t))
-    g.workspace = <char *> allocate(threads() * g.workspace_step)
+    g.workspace = <char *> allocate(workers * g.workspace_step)
     if g.weights != NULL and g.koff != NULL and g.workspace != NULL:
         for kw in range(g.p.KW):
             for c in range(g.p.C):
                 for kh in range(g.p.KH):
                     g.koff[k] = patch_offset(&g.p, c, kh, kw)
                     k += 1
-        parallel(pack_weights, g, g.blocks, <double> g.O * g.depth)
-        parallel(conv_chunk, g, g.N * g.bands, work)
+        parallel(pack_weights, g, g.blocks, workers, <double> g.O * g.depth)
+        parallel(conv_chunk, g, g.N * g.bands, workers, work)
     release(g.weights)
     release(g.koff)
     release(g.workspace)
@@ -216,7 +217,9 @@ def conv2d_forward(const real[:, :, :, ::1] x, const real[:, :, :, ::1] w, const
     g.p.KH, g.p.KW, g.p.OH, g.p.OW = w.shape[2], w.shape[3], y.shape[2], y.shape[3]
     g.p.SH, g.p.SW, g.p.PH, g.p.PW = SH, SW, PH, PW
     g.N, g.O = x.shape[0], w.shape[0]
-    g.x, g.y, g.bias = <const char *> &x[0, 0, 0, 0], <char *> &y[0, 0, 0, 0], NULL if b is None else <const char *> &b[0]
+    g.x, g.y, g.bias = <const char *> &x[0, 0, 0, 0], <char *> &y[0, 0, 0, 0], NULL
+    if b is not None:
+        g.bias = <const char *> &b[0]
     g.y_col, g.y_row, g.y_plane = 1, g.p.OW, g.p.OH * g.p.OW
     g.y_image = g.O * g.y_plane
     g.flags = FNN_RELU if relu else 0
@@ -334,6 +337,7 @@ cdef bint weight_gradient(WeightGradient *g) noexcept nogil:
     cdef Py_ssize_t channel, c, kh, kw, k = 0
     cdef Py_ssize_t *koff
     cdef bint enough
+    cdef int workers = threads()
     g.p.C = 1
     plan_planes(&g.p, min(g.p.OH, max(<Py_ssize_t> 1, UNFOLD_LENGTH // g.p.OW)))
     channel = planes_size(&g.p) * t.itemsize
@@ -343,7 +347,7 @@ cdef bint weight_gradient(WeightGradient *g) noexcept nogil:
     g.images = 1 if g.p.band < g.p.OH else min(g.N, max(<Py_ssize_t> 1, UNFOLD_BYTES // (channel * g.p.C)))
     g.workspace_step = (g.images * planes_size(&g.p) * t.itemsize + 63) // 64 * 64
     koff = <Py_ssize_t *> allocate(g.p.C * g.p.KH * g.p.KW * sizeof(Py_ssize_t))
-    g.workspace = <char *> allocate(threads() * g.workspace_step)
+    g.workspace = <char *> allocate(workers * g.workspace_step)
     enough = koff != NULL and g.workspace != NULL
     if enough:
         for c in range(g.p.C):
@@ -352,7 +356,7 @@ cdef bint weight_gradient(WeightGradient *g) noexcept nogil:
                     koff[k] = patch_offset(&g.p, c, kh, kw)
                     k += 1
         g.koff = koff
-        parallel(weight_chunk, g, g.channel_chunks * ((g.O + g.outputs - 1) // g.outputs),
+        parallel(weight_chunk, g, g.channel_chunks * ((g.O + g.outputs - 1) // g.outputs), workers,
                  <double> g.N * g.O * g.C * g.p.OH * g.p.OW * g.p.KH * g.p.KW)
     release(koff)
     release(g.workspace)
@@ -383,4 +387,4 @@ def conv2d_backward_bias(const real[:, :, :, ::1] dy, real[::1] db):
     g.N, g.O, g.P = dy.shape[0], dy.shape[1], dy.shape[2] * dy.shape[3]
     g.dy, g.db = <const char *> &dy[0, 0, 0, 0], <char *> &db[0]
     with nogil:
-        parallel(bias_chunk, &g, g.O, <double> g.N * g.O * g.P)
+        parallel(bias_chunk, &g, g.O, threads(), <double> g.N * g.O * g.P)

@@ -1,7 +1,7 @@
 """Patches as columns, and back: `im2col` and `col2im`."""
 from libc.string cimport memset
 
-from fastnn._kernels._table cimport parallel, tiles
+from fastnn._kernels._table cimport parallel, threads, tiles
 from fastnn._kernels.fnn cimport fnn_tiles
 
 ctypedef fused real:
@@ -51,7 +51,8 @@ def im2col(const real[:, :, :, ::1] x, real[:, :, ::1] cols, Py_ssize_t KH, Py_s
     cdef Patches g = describe(tiles(real is double), x.shape[2], x.shape[3], KH, KW, SH, SW, PH, PW, DH, DW)
     g.image, g.cols = <char *> &x[0, 0, 0, 0], <char *> &cols[0, 0, 0]
     with nogil:
-        parallel(im2col_plane, &g, x.shape[0] * x.shape[1], <double> cols.shape[0] * cols.shape[1] * cols.shape[2])
+        parallel(im2col_plane, &g, x.shape[0] * x.shape[1], threads(),
+                 <double> cols.shape[0] * cols.shape[1] * cols.shape[2])
 
 
 def col2im(const real[:, :, ::1] cols, real[:, :, :, ::1] dx, Py_ssize_t KH, Py_ssize_t KW, Py_ssize_t SH,
@@ -63,4 +64,5 @@ def col2im(const real[:, :, ::1] cols, real[:, :, :, ::1] dx, Py_ssize_t KH, Py_
     cdef Patches g = describe(tiles(real is double), dx.shape[2], dx.shape[3], KH, KW, SH, SW, PH, PW, DH, DW)
     g.image, g.cols = <char *> &dx[0, 0, 0, 0], <char *> &cols[0, 0, 0]
     with nogil:
-        parallel(col2im_plane, &g, dx.shape[0] * dx.shape[1], <double> cols.shape[0] * cols.shape[1] * cols.shape[2])
+        parallel(col2im_plane, &g, dx.shape[0] * dx.shape[1], threads(),
+                 <double> cols.shape[0] * cols.shape[1] * cols.shape[2])

@@ -1,7 +1,7 @@
 """Softmax cross-entropy by rows. Batches are small against the network's work: these run on the caller's thread."""
 from libc.stdint cimport int64_t
 
-from fastnn._kernels._table cimport allocate, parallel, release, tiles
+from fastnn._kernels._table cimport allocate, parallel, release, threads, tiles
 from fastnn._kernels.fnn cimport fnn_tiles
 
 ctypedef fused real:
@@ -74,7 +74,7 @@ cdef int run_losses(Rows *g) except -1:
     if g.row == NULL:
         raise MemoryError("no memory for a row of scores")
     with nogil:
-        parallel(forward_rows, g, 1, 0)
+        parallel(forward_rows, g, 1, threads(), 0)
         release(g.row)
     return 0
 
@@ -103,7 +103,7 @@ def cross_entropy_labels_backward(const real[:, ::1] x, const int64_t[::1] label
     g.x, g.labels, g.target = <const char *> &x[0, 0], &labels[0], NULL
     g.scale, g.out = <const char *> &scale[0], <char *> &dx[0, 0]
     with nogil:
-        parallel(backward_rows, &g, 1, 0)
+        parallel(backward_rows, &g, 1, threads(), 0)
 
 
 def cross_entropy_probs_backward(const real[:, ::1] x, const real[:, ::1] target, const real[::1] scale,
@@ -114,4 +114,4 @@ def cross_entropy_probs_backward(const real[:, ::1] x, const real[:, ::1] target
     g.x, g.labels, g.target = <const char *> &x[0, 0], NULL, <const char *> &target[0, 0]
     g.scale, g.out = <const char *> &scale[0], <char *> &dx[0, 0]
     with nogil:
-        parallel(backward_rows, &g, 1, 0)
+        parallel(backward_rows, &g, 1, threads(), 0)

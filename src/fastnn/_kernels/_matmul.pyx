@@ -75,6 +75,7 @@ cdef int gemm(fnn_tiles *t, Py_ssize_t M, Py_ssize_t N, Py_ssize_t K, const void
               Py_ssize_t a_col, const void *b, Py_ssize_t b_row, Py_ssize_t b_col, void *c) noexcept nogil:
     cdef Gemm g
     cdef Py_ssize_t k, panels = (N + t.nr - 1) // t.nr, chunks
+    cdef int workers = threads()
     cdef Py_ssize_t *koff
     if M == 0 or N == 0 or K == 0:
         memset(c, 0, M * N * t.itemsize)
@@ -84,17 +85,17 @@ cdef int gemm(fnn_tiles *t, Py_ssize_t M, Py_ssize_t N, Py_ssize_t K, const void
     g.b, g.b_row, g.b_col = <const char *> b, b_row, b_col
     g.blocks = (M + t.mr - 1) // t.mr
     g.rows, g.longer = M // g.blocks, M % g.blocks
-    g.width = t.nr * max(1, min(<Py_ssize_t> PANELS, panels // (4 * threads())))
+    g.width = t.nr * max(1, min(<Py_ssize_t> PANELS, panels // (4 * workers)))
     chunks = (N + g.width - 1) // g.width
     g.packed_a = <char *> allocate(M * K * t.itemsize)
-    g.packed_b = <char *> allocate(threads() * g.width * DEPTH * t.itemsize)
+    g.packed_b = <char *> allocate(workers * g.width * DEPTH * t.itemsize)
     koff = <Py_ssize_t *> allocate(DEPTH * sizeof(Py_ssize_t))
     if g.packed_a != NULL and g.packed_b != NULL and koff != NULL:
         for k in range(DEPTH):
             koff[k] = k * t.nr
         g.koff = koff
-        parallel(pack_rows, &g, g.blocks, <double> M * K)
-        parallel(multiply_columns, &g, chunks, <double> M * N * K)
+        parallel(pack_rows, &g, g.blocks, workers, <double> M * K)
+        parallel(multiply_columns, &g, chunks, workers, <double> M * N * K)
     release(g.packed_a)
     release(g.packed_b)
     release(koff)
@@ -156,13 +157,15 @@ def linear_forward(const real[:, ::1] x, const real[:, ::1] w, const real[::1] b
     g.t = tiles(real is double)
     g.N, g.O, g.K, g.relu = x.shape[0], w.shape[0], x.shape[1], relu
     g.x, g.w, g.y = <const char *> &x[0, 0], <const char *> &w[0, 0], <char *> &y[0, 0]
-    g.b = NULL if b is None else <const char *> &b[0]
+    g.b = NULL
+    if b is not None:
+        g.b = <const char *> &b[0]
     for j in range(g.t.dot_n):
         koff[j] = j * g.K
     g.koff = koff
     with nogil:
         g.width = g.t.dot_n * max(<Py_ssize_t> 1, g.O // (g.t.dot_n * 8 * threads()))
-        parallel(linear_chunk, &g, (g.O + g.width - 1) // g.width, <double> g.N * g.O * g.K)
+        parallel(linear_chunk, &g, (g.O + g.width - 1) // g.width, threads(), <double> g.N * g.O * g.K)
 
 
 def linear_backward_input(const real[:, ::1] dy, const real[:, ::1] w, real[:, ::1] dx):
@@ -204,4 +207,4 @@ def linear_backward_bias(const real[:, ::1] dy, real[::1] db):
     g.t = tiles(real is double)
     g.N, g.O, g.dy, g.db = dy.shape[0], dy.shape[1], <const char *> &dy[0, 0], <char *> &db[0]
     with nogil:
-        parallel(sum_columns, &g, 1, 0)
+        parallel(sum_columns, &g, 1, threads(), 0)

@@ -1,5 +1,5 @@
 """Optimisers' steps, in place, one pass over the parameter."""
-from fastnn._kernels._table cimport parallel, tiles
+from fastnn._kernels._table cimport parallel, threads, tiles
 from fastnn._kernels.fnn cimport fnn_tiles
 
 ctypedef fused real:
@@ -37,4 +37,4 @@ def sgd_step(real[::1] p, const real[::1] g, real[::1] v, double lr, double mome
     s.v = NULL if v is None else <char *> &v[0]
     s.lr, s.momentum, s.weight_decay, s.nesterov = lr, momentum, weight_decay, nesterov
     with nogil:
-        parallel(sgd_chunk, &s, (s.n + CHUNK - 1) // CHUNK, <double> s.n)
+        parallel(sgd_chunk, &s, (s.n + CHUNK - 1) // CHUNK, threads(), <double> s.n)

@@ -2,7 +2,7 @@
 from libc.stdint cimport int32_t, uint8_t
 from libc.string cimport memset
 
-from fastnn._kernels._table cimport parallel, tiles
+from fastnn._kernels._table cimport parallel, threads, tiles
 from fastnn._kernels.fnn cimport fnn_tiles
 
 ctypedef fused real:
@@ -95,7 +95,7 @@ cdef void run_max_forward(const real[:, :, :, ::1] x, real[:, :, :, ::1] y, void
     cdef Pool g = describe(tiles(real is double), x.shape[0] * x.shape[1], x.shape[2], x.shape[3], y.shape[2],
                            y.shape[3], KH, KW, SH, SW, PH, PW)
     g.x, g.y, g.positions, g.wide = <char *> &x[0, 0, 0, 0], <char *> &y[0, 0, 0, 0], <char *> positions, wide
-    parallel(max_forward, &g, chunks(&g), <double> g.total * g.H * g.W)
+    parallel(max_forward, &g, chunks(&g), threads(), <double> g.total * g.H * g.W)
 
 
 def maxpool2d_forward(const real[:, :, :, ::1] x, real[:, :, :, ::1] y, uint8_t[:, :, :, ::1] positions,
@@ -127,7 +127,7 @@ def avgpool2d_forward(const real[:, :, :, ::1] x, real[:, :, :, ::1] y, Py_ssize
                            y.shape[3], KH, KW, SH, SW, PH, PW)
     g.x, g.y = <char *> &x[0, 0, 0, 0], <char *> &y[0, 0, 0, 0]
     with nogil:
-        parallel(average_forward, &g, chunks(&g), <double> g.total * g.H * g.W)
+        parallel(average_forward, &g, chunks(&g), threads(), <double> g.total * g.H * g.W)
 
 
 # ---- Backward ------------------------------------------------------------------------------------------------------
@@ -204,7 +204,7 @@ cdef void run_max_backward(const real[:, :, :, ::1] dy, const void *positions, b
     cdef Pool g = describe(tiles(real is double), dx.shape[0] * dx.shape[1], dx.shape[2], dx.shape[3], dy.shape[2],
                            dy.shape[3], KH, KW, SH, SW, PH, PW)
     g.x, g.y, g.positions, g.wide = <char *> &dx[0, 0, 0, 0], <char *> &dy[0, 0, 0, 0], <char *> positions, wide
-    parallel(max_backward, &g, chunks(&g), <double> g.total * g.H * g.W)
+    parallel(max_backward, &g, chunks(&g), threads(), <double> g.total * g.H * g.W)
 
 
 def maxpool2d_backward(const real[:, :, :, ::1] dy, const uint8_t[:, :, :, ::1] positions, real[:, :, :, ::1] dx,
@@ -235,4 +235,4 @@ def avgpool2d_backward(const real[:, :, :, ::1] dy, real[:, :, :, ::1] dx, Py_ss
                            dy.shape[3], KH, KW, SH, SW, PH, PW)
     g.x, g.y = <char *> &dx[0, 0, 0, 0], <char *> &dy[0, 0, 0, 0]
     with nogil:
-        parallel(average_backward, &g, chunks(&g), <double> g.total * g.H * g.W)
+        parallel(average_backward, &g, chunks(&g), threads(), <double> g.total * g.H * g.W)

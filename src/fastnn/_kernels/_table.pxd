@@ -3,7 +3,7 @@
 from fastnn._kernels.fnn cimport fnn_task, fnn_tiles
 
 cdef fnn_tiles *tiles(bint is_double) noexcept nogil
-cdef void parallel(fnn_task task, void *job, Py_ssize_t chunks, double work) noexcept nogil
+cdef void parallel(fnn_task task, void *job, Py_ssize_t chunks, int threads, double work) noexcept nogil
 cdef int threads() noexcept nogil
 cdef void *allocate(Py_ssize_t nbytes) noexcept nogil
 cdef void release(void *block) noexcept nogil

@@ -7,7 +7,7 @@ cdef extern from "fnn.h" nogil:
     int fnn_isa_supported(int tier)
     void fnn_isa_use(int tier)
     fnn_tiles *fnn_tiles_now(int is_double)
-    void fnn_parallel(fnn_task task, void *job, Py_ssize_t chunks, double work)
+    void fnn_parallel(fnn_task task, void *job, Py_ssize_t chunks, int threads, double work)
     int fnn_threads()
     void fnn_set_threads(int threads)
     void *fnn_alloc(size_t nbytes)
@@ -20,8 +20,8 @@ cdef fnn_tiles *tiles(bint is_double) noexcept nogil:
     return fnn_tiles_now(is_double)
 
 
-cdef void parallel(fnn_task task, void *job, Py_ssize_t chunks, double work) noexcept nogil:
-    fnn_parallel(task, job, chunks, work)
+cdef void parallel(fnn_task task, void *job, Py_ssize_t chunks, int threads, double work) noexcept nogil:
+    fnn_parallel(task, job, chunks, threads, work)
 
 
 cdef int threads() noexcept nogil:

@@ -142,10 +142,9 @@ static void run_shared(fnn_task task, void *job, ptrdiff_t chunks, int threads) 
     wait_for_claimed_chunks();
 }
 
-void fnn_parallel(fnn_task task, void *job, ptrdiff_t chunks, double work) {
+void fnn_parallel(fnn_task task, void *job, ptrdiff_t chunks, int threads, double work) {
     float_mode mode = float_mode_get();
     float_mode_set(float_mode_flushing(mode));
-    int threads = atomic_load(&pool.threads);
     if (chunks > 1 && threads > 1 && work >= WORK_WORTH_WAKING && chunks < (ptrdiff_t)UINT32_MAX &&
         pthread_mutex_trylock(&pool.turn) == 0) {
         run_shared(task, job, chunks, threads);

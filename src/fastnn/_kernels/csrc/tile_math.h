@@ -2,7 +2,7 @@
  *
  * The one transcendental function is expm1 on (-inf, 0]: sigmoid, tanh and softmax need no other argument, and there it
  * cannot overflow. Cody-Waite reduction t = n*ln2 + r, |r| <= ln2/2, then the Taylor series of expm1(r), whose next
- * term is below a tenth of an ulp. Results below the smallest normal number are 0 or that number. */
+ * term is below a tenth of an ulp. Results near or below the smallest normal number are 0. */
 #define IS_DOUBLE (sizeof(real) == 8)
 
 /* exp(t) = scale*(1 + fraction) for t <= 0; NaN stays NaN */
@@ -12,7 +12,8 @@ INLINE void NAME(exp_parts)(vec t, vec *scale, vec *fraction) {
     const real ln2_high = IS_DOUBLE ? (real)0x1.62e42feep-1 : (real)0x1.62e4p-1;
     const real ln2_low = IS_DOUBLE ? (real)0x1.a39ef35793c76p-33 : (real)0x1.7f7d1cp-20;
     const int mantissa = IS_DOUBLE ? 52 : 23, bias = IS_DOUBLE ? 1023 : 127;
-    t = NAME(choose)(t < NAME(splat)(lowest), NAME(splat)(lowest), t);
+    ivec vanishing = t < NAME(splat)(lowest);
+    t = NAME(choose)(vanishing, NAME(splat)(lowest), t);
     vec shifted = t * (real)1.4426950408889634 + magic;
     vec n = shifted - magic;
     vec r = (t - n * ln2_high) - n * ln2_low;
@@ -33,7 +34,7 @@ INLINE void NAME(exp_parts)(vec t, vec *scale, vec *fraction) {
     series = series * r + (real)(1.0 / 6.0);
     series = series * r + (real)0.5;
     *fraction = r + r * r * series;
-    *scale = (vec)(((ivec)shifted - (ivec)NAME(splat)(magic) + (integer)bias) << mantissa);
+    *scale = (vec)(~vanishing & ((ivec)shifted - (ivec)NAME(splat)(magic) + (integer)bias) << mantissa);
 }
 
 INLINE vec NAME(exp)(vec t) {
