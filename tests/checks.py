@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from cases import EXACT, Array, Case
 
 import fastnn as fnn
+from cases import EXACT, Array, Case
 
 GRADIENT_STEP = float(np.finfo(np.float64).eps ** (1 / 3))
 GRADIENT_PLACES = 16

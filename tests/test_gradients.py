@@ -2,10 +2,10 @@
 
 import numpy as np
 import pytest
-from cases import CASES, DTYPES, OPERATIONS, cases_of
-from checks import check_gradient, check_maxpool_ties
 
 import fastnn as fnn
+from cases import CASES, DTYPES, OPERATIONS, cases_of
+from checks import check_gradient, check_maxpool_ties
 
 SMOOTH = [case for case in CASES if case.gradient]
 POOLS = [case for case in cases_of("maxpool2d") if "ties" in case.fills and not case.large]

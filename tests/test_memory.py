@@ -2,10 +2,10 @@
 
 import numpy as np
 import pytest
-from cases import CASES, DTYPES, Array
-from checks import check_parity
 
 import fastnn as fnn
+from cases import CASES, DTYPES, Array
+from checks import check_parity
 from fastnn import _runtime
 
 SMALL = [case for case in CASES if not case.large]

@@ -6,10 +6,10 @@ other files run over the case list. That the checks pass without the mutant is w
 
 import numpy as np
 import pytest
-from cases import DTYPES, cases_of
-from checks import check_gradient, check_maxpool_ties, check_parity
 
 import fastnn as fnn
+from cases import DTYPES, cases_of
+from checks import check_gradient, check_maxpool_ties, check_parity
 
 R = {name: getattr(fnn.reference, name) for name in fnn.reference.__all__}  # the unmutated
 

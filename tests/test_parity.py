@@ -2,10 +2,10 @@
 
 import numpy as np
 import pytest
-from cases import CASES, DTYPES, OPERATIONS, cases_of
-from checks import check_parity
 
 import fastnn as fnn
+from cases import CASES, DTYPES, OPERATIONS, cases_of
+from checks import check_parity
 
 
 @pytest.mark.parametrize("case", CASES, ids=str)

@@ -1,0 +1,554 @@
+"""Layers, networks, loss, optimiser: they call the functions that the other files test, and hold state rightly."""
+
+import copy
+import pickle
+import warnings
+
+import numpy as np
+import pytest
+
+import fastnn as fnn
+from checks import GRADIENT_STEP
+
+F = fnn.functional
+
+
+def normal(*shape, seed=0, dtype=np.float32):
+    return np.random.default_rng(seed).standard_normal(shape).astype(dtype)
+
+
+def lenet_like(dtype=np.float64):
+    """Every layer that LeNet has, at a size for finite differences."""
+    return fnn.Sequential(
+        fnn.Conv2d(1, 3, kernel_size=(3, 2), dtype=dtype),
+        fnn.ReLU(),
+        fnn.MaxPool2d(2),
+        fnn.Conv2d(3, 4, kernel_size=2, padding=1, dtype=dtype),
+        fnn.ReLU(),
+        fnn.AvgPool2d(2, stride=1),
+        fnn.Flatten(),
+        fnn.Linear(4 * 3 * 3, 6, dtype=dtype),
+        fnn.Tanh(),
+        fnn.Linear(6, 5, dtype=dtype),
+    )
+
+
+INPUT = (4, 1, 8, 7)
+
+# A layer, the shape of an input, what its forward is as a function of the input and the layer.
+LAYERS = [
+    (
+        lambda: fnn.Conv2d(3, 4, (3, 2), stride=(2, 1), padding=1),
+        (2, 3, 7, 6),
+        lambda x, m: F.conv2d(x, m.weight.data, m.bias.data, stride=(2, 1), padding=1),
+    ),
+    (lambda: fnn.Conv2d(3, 4, 1, bias=False), (2, 3, 5, 5), lambda x, m: F.conv2d(x, m.weight.data)),
+    (lambda: fnn.Linear(5, 3), (4, 5), lambda x, m: F.linear(x, m.weight.data, m.bias.data)),
+    (lambda: fnn.Linear(5, 3, bias=False), (2, 4, 5), lambda x, m: F.linear(x, m.weight.data)),
+    (lambda: fnn.MaxPool2d(2), (2, 3, 6, 7), lambda x, m: F.maxpool2d(x, 2)),
+    (
+        lambda: fnn.MaxPool2d((3, 2), stride=2, padding=1, ceil_mode=True),
+        (2, 3, 6, 7),
+        lambda x, m: F.maxpool2d(x, (3, 2), stride=2, padding=1, ceil_mode=True),
+    ),
+    (
+        lambda: fnn.AvgPool2d(3, stride=2, padding=1),
+        (2, 3, 6, 7),
+        lambda x, m: F.avgpool2d(x, 3, stride=2, padding=1),
+    ),
+    (fnn.ReLU, (3, 4), lambda x, m: F.relu(x)),
+    (fnn.Sigmoid, (3, 4), lambda x, m: F.sigmoid(x)),
+    (fnn.Tanh, (3, 4), lambda x, m: F.tanh(x)),
+    (fnn.Softmax, (3, 4), lambda x, m: F.softmax(x)),
+    (lambda: fnn.Softmax(dim=1), (3, 4, 2), lambda x, m: F.softmax(x, dim=1)),
+    (fnn.LogSoftmax, (3, 4), lambda x, m: F.log_softmax(x)),
+    (fnn.Flatten, (2, 3, 4), lambda x, m: F.flatten(x)),
+]
+EACH_LAYER = pytest.mark.parametrize(
+    ("make", "shape", "function"), LAYERS, ids=[f"{i}-{row[0]()!r}" for i, row in enumerate(LAYERS)]
+)
+
+
+@EACH_LAYER
+def test_forward_is_the_function(make, shape, function):
+    layer, x = make(), normal(*shape)
+    np.testing.assert_array_equal(layer(x), function(x, layer))
+    np.testing.assert_array_equal(layer.eval()(x), function(x, layer))
+
+
+def directional_check(net, x, make_dy):
+    """dx and every parameter's gradient along random directions, against central differences in float64."""
+    rng = np.random.default_rng(2)
+    y = net(x)
+    dy = make_dy(y)
+    dx = net.backward(dy)
+    h = GRADIENT_STEP
+
+    def loss(at):
+        return float(np.sum(net(at) * dy))
+
+    for _ in range(4):
+        step = rng.standard_normal(x.shape)
+        numeric = (loss(x + h * step) - loss(x - h * step)) / (2 * h)
+        assert numeric == pytest.approx(float(np.sum(dx * step)), rel=1e-6, abs=1e-7)
+        for name, p in net.named_parameters():
+            step = rng.standard_normal(p.data.shape)
+            before = p.data.copy()
+            p.data[...] = before + h * step
+            above = loss(x)
+            p.data[...] = before - h * step
+            below = loss(x)
+            p.data[...] = before
+            analytic = float(np.sum(p.grad * step))
+            assert (above - below) / (2 * h) == pytest.approx(analytic, rel=1e-6, abs=1e-7), name
+
+
+@EACH_LAYER
+def test_backward_agrees_with_differences(make, shape, function):
+    fnn.manual_seed(1)
+    layer = make()
+    for p in layer.parameters():
+        p.data = p.data.astype(np.float64)
+    directional_check(layer, normal(*shape, dtype=np.float64), lambda y: normal(*y.shape, seed=5, dtype=np.float64))
+
+
+@pytest.mark.parametrize("implementation", ["kernels", "reference"])
+def test_network_backward_agrees_with_differences(implementation):
+    fnn.manual_seed(3)
+    net = lenet_like()
+    with fnn.implementation(implementation):
+        directional_check(net, normal(*INPUT, dtype=np.float64), lambda y: normal(*y.shape, seed=5, dtype=np.float64))
+
+
+def test_network_on_the_reference_is_the_network():
+    fnn.manual_seed(3)
+    net, x = lenet_like(), normal(*INPUT, dtype=np.float64)
+    criterion, labels = fnn.CrossEntropyLoss(), np.array([0, 4, 2, 2])
+    results = []
+    for implementation in ("kernels", "reference"):
+        with fnn.implementation(implementation):
+            loss = criterion(net(x), labels)
+            dx = net.backward(criterion.backward())
+        results.append([np.asarray(loss), dx, *(p.grad for p in net.parameters())])
+    for ours, theirs in zip(*results, strict=True):
+        np.testing.assert_allclose(ours, theirs, rtol=1e-11, atol=1e-13)
+
+
+# What is kept, and when
+
+
+@EACH_LAYER
+def test_backward_needs_a_forward_in_train_mode(make, shape, function):
+    layer, x = make(), normal(*shape)
+    dy = np.ones_like(layer.eval()(x))
+    name = type(layer).__name__
+    with pytest.raises(RuntimeError, match=name) as caught:
+        layer.backward(dy)
+    assert "train" in str(caught.value)
+    layer.train()
+    with pytest.raises(RuntimeError, match=name):
+        layer.backward(dy)
+    layer(x)
+    layer.backward(dy)
+    layer.eval()
+    with pytest.raises(RuntimeError, match=name):
+        layer.backward(dy)
+
+
+def test_eval_keeps_nothing():
+    net = lenet_like(np.float32)
+    net(normal(*INPUT))
+    net.eval()
+    net(normal(*INPUT))
+    assert all(module._kept is None for module in net.modules())
+    assert not any(module.training for module in net.modules())
+    assert all(module.training for module in net.train().modules())
+
+
+def test_loss_backward_needs_a_forward():
+    with pytest.raises(RuntimeError, match="CrossEntropyLoss"):
+        fnn.CrossEntropyLoss().backward()
+
+
+def test_gradients_are_replaced_or_added():
+    layer, x = fnn.Linear(5, 3), normal(4, 5)
+    assert layer.weight.grad is None
+    dy = np.ones_like(layer(x))
+    layer.backward(dy)
+    once = layer.weight.grad.copy(), layer.bias.grad.copy()
+    layer.backward(dy)
+    np.testing.assert_array_equal(layer.weight.grad, once[0])
+    layer.backward(dy, accumulate=True)
+    np.testing.assert_array_equal(layer.weight.grad, 2 * once[0])
+    np.testing.assert_array_equal(layer.bias.grad, 2 * once[1])
+    net = fnn.Sequential(layer)
+    net(x)
+    net.backward(dy, accumulate=True)
+    np.testing.assert_allclose(layer.weight.grad, 3 * once[0], rtol=1e-6)
+
+
+def test_an_earlier_gradient_is_not_written_over():
+    layer = fnn.Linear(5, 3)
+    y = layer(normal(4, 5))
+    layer.backward(np.ones_like(y))
+    held = layer.weight.grad
+    kept = held.copy()
+    layer(normal(4, 5, seed=1))
+    layer.backward(np.full_like(y, 3))
+    np.testing.assert_array_equal(held, kept)
+
+
+def test_without_dx_the_parameters_get_the_same():
+    fnn.manual_seed(3)
+    net, x = lenet_like(), normal(*INPUT, dtype=np.float64)
+    dy = np.ones_like(net(x))
+    assert net.backward(dy).shape == x.shape
+    expected = [p.grad for p in net.parameters()]
+    assert net.backward(dy, needs_dx=False) is None
+    for p, grad in zip(net.parameters(), expected, strict=True):
+        np.testing.assert_array_equal(p.grad, grad)
+
+
+# Fused activations
+
+
+def test_fused_relu_is_the_relu():
+    """A Sequential hands the ReLU to the layer before; one by one, the layers give the same bits."""
+    fnn.manual_seed(0)
+    net = fnn.Sequential(fnn.Conv2d(2, 3, 3), fnn.ReLU(), fnn.Flatten(), fnn.Linear(48, 5), fnn.ReLU())
+    x, dy = normal(2, 2, 6, 6), normal(2, 5, seed=1)
+    y, dx = net(x), None
+    dx = net.backward(dy)
+    grads = [p.grad for p in net.parameters()]
+    one = x
+    for layer in net:
+        one = layer(one)
+    np.testing.assert_array_equal(one, y)
+    back = dy
+    for layer in reversed(list(net)):
+        back = layer.backward(back)
+    np.testing.assert_array_equal(back, dx)
+    for p, grad in zip(net.parameters(), grads, strict=True):
+        np.testing.assert_array_equal(p.grad, grad)
+
+
+def test_a_relu_is_fused_where_it_can_be(monkeypatch):
+    calls = []
+    monkeypatch.setattr(F, "relu", lambda x: calls.append("relu") or np.maximum(x, 0))
+    fnn.Sequential(fnn.Conv2d(1, 2, 3), fnn.ReLU(), fnn.Flatten(), fnn.Linear(32, 3), fnn.ReLU())(normal(1, 1, 6, 6))
+    assert calls == []
+    fnn.Sequential(fnn.Flatten(), fnn.ReLU())(normal(1, 1, 6, 6))
+    assert calls == ["relu"]
+
+
+def test_a_subclass_of_relu_is_asked():
+    class Doubled(fnn.ReLU):
+        def forward(self, x):
+            return 2 * super().forward(x)
+
+    net = fnn.Sequential(fnn.Linear(3, 4), Doubled())
+    x = normal(2, 3)
+    np.testing.assert_array_equal(net(x), 2 * F.relu(net[0](x)))
+
+
+# Parameters and their names
+
+
+def test_names_are_pytorchs():
+    net = fnn.Sequential(fnn.Conv2d(1, 2, 3), fnn.ReLU(), fnn.Sequential(fnn.Flatten(), fnn.Linear(8, 3, bias=False)))
+    assert [p.name for p in net.parameters()] == ["0.weight", "0.bias", "2.1.weight"]
+    assert list(net.state_dict()) == ["0.weight", "0.bias", "2.1.weight"]
+    assert [name for name, _ in net[0].named_parameters()] == ["weight", "bias"]
+
+
+def test_state_dict_goes_round():
+    net, other = lenet_like(np.float32), lenet_like(np.float64)
+    state = net.state_dict()
+    other.load_state_dict(state)
+    assert all(p.data.dtype == np.float64 for p in other.parameters())
+    x = normal(*INPUT)
+    np.testing.assert_allclose(other(x.astype(np.float64)), net(x), rtol=1e-4, atol=1e-5)
+    state["0.weight"][...] = 7
+    assert not np.any(net.state_dict()["0.weight"] == 7), "state_dict gives copies"
+    assert not np.any(other.state_dict()["0.weight"] == 7), "load_state_dict copies"
+
+
+def changed(state, **changes):
+    state = {**state}
+    for name, value in changes.items():
+        if value is None:
+            del state[name.replace("_", ".")]
+        else:
+            state[name.replace("_", ".")] = value
+    return state
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"7_bias": None}, r"7\.bias is missing"),
+        ({"11_weight": np.ones(3)}, r"11\.weight is not in this network"),
+        ({"7_bias": np.ones(7, np.float32)}, r"7\.bias: got shape \(7,\); expected \(6,\)"),
+        ({"7_bias": np.ones((6, 1), np.float32)}, r"7\.bias: got shape \(6, 1\)"),
+        ({"7_bias": np.ones(6, complex)}, r"7\.bias: got complex128"),
+        ({"7_bias": np.array(["a"] * 6)}, r"7\.bias: got <U1"),
+    ],
+)
+def test_state_that_does_not_fit_changes_nothing(changes, message):
+    net = lenet_like(np.float32)
+    before = net.state_dict()
+    state = {name: a + 1 for name, a in before.items()}
+    with pytest.raises(ValueError, match=message) as caught:
+        net.load_state_dict(changed(state, **changes))
+    assert str(caught.value).startswith("state_dict: got")
+    for name, a in net.state_dict().items():
+        np.testing.assert_array_equal(a, before[name])
+
+
+def test_state_that_is_no_dict():
+    with pytest.raises(TypeError, match="state_dict: got list"):
+        fnn.Linear(2, 3).load_state_dict([])
+
+
+def test_copies_and_pickles_compute_the_same():
+    net, x = lenet_like(np.float32), normal(*INPUT)
+    y = net(x)
+    for twin in (copy.deepcopy(net), pickle.loads(pickle.dumps(net))):
+        np.testing.assert_array_equal(twin(x), y)
+        twin.load_state_dict({name: a * 0 for name, a in twin.state_dict().items()})
+    np.testing.assert_array_equal(net(x), y)
+
+
+# Initial values
+
+
+def test_seed_decides_the_initial_values():
+    states = []
+    for seed in (5, 5, 6):
+        fnn.manual_seed(seed)
+        states.append(lenet_like(np.float32).state_dict())
+    for name in states[0]:
+        np.testing.assert_array_equal(states[0][name], states[1][name])
+        assert not np.array_equal(states[0][name], states[2][name])
+
+
+@pytest.mark.parametrize(
+    ("layer", "fan_in"), [(lambda: fnn.Conv2d(8, 64, (5, 3)), 8 * 5 * 3), (lambda: fnn.Linear(300, 200), 300)]
+)
+def test_default_initial_values_are_pytorchs(layer, fan_in):
+    """Uniform in 1 / sqrt(fan_in) on both sides, weights and bias."""
+    fnn.manual_seed(0)
+    layer, bound = layer(), 1 / np.sqrt(fan_in)
+    weight = layer.weight.data
+    assert np.abs(weight).max() <= bound
+    assert np.abs(layer.bias.data).max() <= bound
+    assert np.abs(weight).max() > 0.99 * bound
+    # The standard error of a mean of n uniform numbers is bound / sqrt(3 n); four of them.
+    assert abs(weight.mean()) < 4 * bound / np.sqrt(3 * weight.size)
+    assert weight.std() == pytest.approx(bound / np.sqrt(3), rel=0.05)
+
+
+@pytest.mark.parametrize(
+    ("name", "spread"),
+    [
+        ("xavier_uniform_", np.sqrt(2 / (60 * 12 + 40 * 12))),
+        ("xavier_normal_", np.sqrt(2 / (60 * 12 + 40 * 12))),
+        ("kaiming_uniform_", np.sqrt(2 / (60 * 12))),
+        ("kaiming_normal_", np.sqrt(2 / (60 * 12))),
+        ("normal_", 1.0),
+    ],
+)
+def test_initialisers_spread(name, spread):
+    fnn.manual_seed(0)
+    options = {"nonlinearity": "relu"} if "kaiming" in name else {}
+    a = getattr(fnn.init, name)(np.empty((40, 60, 4, 3), np.float32), **options)
+    assert a.dtype == np.float32
+    assert a.std() == pytest.approx(spread, rel=0.02)
+    assert abs(a.mean()) < 4 * spread / np.sqrt(a.size)
+    if "uniform" in name:
+        assert np.abs(a).max() <= spread * np.sqrt(3) * (1 + 1e-6)
+
+
+def test_initialisers_write_parameters():
+    layer = fnn.Linear(3, 2)
+    assert fnn.init.zeros_(layer.weight) is layer.weight
+    assert not layer.weight.data.any()
+
+
+@pytest.mark.parametrize("bad", [np.ones(3, int), [1.0], None])
+def test_initialisers_refuse(bad):
+    with pytest.raises(TypeError, match="^p: got"):
+        fnn.init.normal_(bad)
+
+
+def test_fan_needs_two_axes():
+    with pytest.raises(ValueError, match=r"\(3,\)"):
+        fnn.init.xavier_uniform_(np.ones(3, np.float32))
+
+
+# Tables and texts
+
+
+def test_repr_names_every_layer():
+    net = fnn.Sequential(fnn.Conv2d(1, 20, kernel_size=5), fnn.ReLU(), fnn.MaxPool2d(2))
+    assert repr(net).splitlines() == [
+        "Sequential(",
+        "  (0): Conv2d(1, 20, kernel_size=(5, 5), stride=(1, 1))",
+        "  (1): ReLU()",
+        "  (2): MaxPool2d(kernel_size=2, stride=2, padding=0, ceil_mode=False)",
+        ")",
+    ]
+
+
+def test_summary():
+    net = lenet_like(np.float32)
+    y = net(normal(*INPUT))
+    text = net.summary((1, *INPUT[1:]))
+    lines = text.splitlines()
+    assert [word in lines[0] for word in ("layer", "input", "kernel", "stride", "output", "parameters")] == [True] * 6
+    assert len([line for line in lines if "Conv2d" in line]) == 2
+    total = sum(p.data.size for p in net.parameters())
+    assert f"{total:,}" in lines[-1]
+    assert "1 x 3 x 6 x 6" in text
+    assert net.training
+    np.testing.assert_array_equal(net.backward(np.ones_like(y)).shape, INPUT)  # what was kept is still there
+
+
+@pytest.mark.parametrize(
+    ("make", "error", "words"),
+    [
+        (lambda: fnn.Conv2d(0, 2, 3), ValueError, "in_channels: got 0"),
+        (lambda: fnn.Conv2d(1, 2.5, 3), TypeError, "out_channels: got 2.5"),
+        (lambda: fnn.Conv2d(1, 2, 0), ValueError, "kernel_size: got 0"),
+        (lambda: fnn.Conv2d(1, 2, 3, stride=0), ValueError, "stride: got 0"),
+        (lambda: fnn.Conv2d(1, 2, 3, padding=-1), ValueError, "padding: got -1"),
+        (lambda: fnn.Conv2d(1, 2, 3, dilation=2), ValueError, "dilation: got 2"),
+        (lambda: fnn.Conv2d(2, 2, 3, groups=2), ValueError, "groups: got 2"),
+        (lambda: fnn.Conv2d(1, 2, 3, dtype=np.float16), TypeError, "dtype: got"),
+        (lambda: fnn.Linear(3, 0), ValueError, "out_features: got 0"),
+        (lambda: fnn.Linear(3, 2, dtype=int), TypeError, "dtype: got"),
+        (lambda: fnn.MaxPool2d(2, padding=2), ValueError, "padding: got 2"),
+        (lambda: fnn.AvgPool2d(0), ValueError, "kernel_size: got 0"),
+        (lambda: fnn.Softmax(dim=0.5), TypeError, "dim: got 0.5"),
+        (lambda: fnn.Sequential(fnn.ReLU), TypeError, "layer 0: got the class ReLU"),
+        (lambda: fnn.Sequential(fnn.ReLU(), None), TypeError, "layer 1: got NoneType"),
+        (lambda: fnn.CrossEntropyLoss("avg"), ValueError, "reduction: got 'avg'"),
+        (lambda: fnn.SGD([], lr=0.1), ValueError, "params: got none"),
+        (lambda: fnn.SGD([np.ones(3)], lr=0.1), TypeError, "params: got ndarray"),
+        (lambda: fnn.SGD(fnn.Linear(2, 2).parameters(), lr=-1), ValueError, "lr: got -1"),
+        (lambda: fnn.SGD(fnn.Linear(2, 2).parameters(), lr=1, nesterov=True), ValueError, "nesterov: got True"),
+        (lambda: fnn.Parameter(np.ones(3, int)), TypeError, "data: got"),
+        (lambda: fnn.manual_seed(-1), ValueError, "seed: got -1"),
+        (lambda: fnn.manual_seed("x"), TypeError, "seed: got 'x'"),
+    ],
+    ids=str,
+)
+def test_layers_refuse(make, error, words):
+    with pytest.raises(error) as caught:
+        make()
+    assert words in str(caught.value)
+
+
+def test_a_layer_has_one_place_in_a_network():
+    relu = fnn.ReLU()
+    with pytest.raises(ValueError, match="layer 2: got the ReLU that is also in layer 0"):
+        fnn.Sequential(relu, fnn.Linear(2, 2), relu)
+
+
+def test_a_wrong_gradient_names_dy():
+    net = fnn.Sequential(fnn.Conv2d(1, 2, 3), fnn.ReLU(), fnn.Flatten())
+    net(normal(2, 1, 5, 5))
+    with pytest.raises(ValueError, match="^dy: got shape"):
+        net.backward(normal(2, 17))
+
+
+# Images of 0 to 255
+
+
+def test_unscaled_images_are_warned_about_once():
+    net = fnn.Sequential(fnn.Flatten(), fnn.Linear(16, 2))
+    x = np.random.default_rng(0).integers(0, 256, (3, 1, 4, 4)).astype(np.float32)
+    with pytest.warns(UserWarning, match="0-255.*0-1 expected: divide by 255"):
+        net(x)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        net(x)
+
+
+@pytest.mark.parametrize("scale", [1 / 255, -1, 1000])
+def test_other_inputs_are_not_warned_about(scale):
+    net = fnn.Sequential(fnn.Flatten(), fnn.Linear(16, 2))
+    net(np.random.default_rng(0).integers(1, 256, (3, 1, 4, 4)).astype(np.float32) * np.float32(scale))
+
+
+# The optimiser
+
+
+@pytest.mark.parametrize(
+    "options",
+    [{}, {"momentum": 0.9}, {"momentum": 0.9, "weight_decay": 0.01}, {"momentum": 0.9, "nesterov": True}],
+    ids=str,
+)
+def test_sgd_is_the_rule(options):
+    layer = fnn.Linear(3, 2, dtype=np.float64)
+    optimizer = fnn.SGD(layer.parameters(), lr=0.1, **options)
+    p, v = layer.weight.data.copy(), np.zeros((2, 3))
+    for i in range(4):
+        g = normal(2, 3, seed=i, dtype=np.float64)
+        layer.weight.grad = g
+        optimizer.step()
+        d = g + options.get("weight_decay", 0) * p
+        v = options.get("momentum", 0) * v + d
+        p = p - 0.1 * (d + options["momentum"] * v if options.get("nesterov") else v)
+        np.testing.assert_allclose(layer.weight.data, p, rtol=1e-13)
+    assert layer.bias.grad is None
+
+
+def test_parameters_without_gradient_stay():
+    layer = fnn.Linear(3, 2)
+    before = layer.state_dict()
+    fnn.SGD(layer.parameters(), lr=0.1, momentum=0.9, weight_decay=0.1).step()
+    for name, a in layer.state_dict().items():
+        np.testing.assert_array_equal(a, before[name])
+
+
+def test_training_has_the_same_bits_on_any_number_of_threads():
+    """A few steps of the whole machinery; every sum in it keeps its order."""
+    x, labels = np.abs(normal(32, 1, 28, 28)) / 4, np.arange(32) % 10
+    states = []
+    for threads in (1, 2, 7):
+        with fnn.num_threads(threads):
+            fnn.manual_seed(0)
+            net = fnn.Sequential(
+                fnn.Conv2d(1, 20, 5), fnn.ReLU(), fnn.MaxPool2d(2),
+                fnn.Conv2d(20, 50, 5), fnn.ReLU(), fnn.MaxPool2d(2),
+                fnn.Flatten(), fnn.Linear(800, 100), fnn.ReLU(), fnn.Linear(100, 10),
+            )  # fmt: skip
+            criterion = fnn.CrossEntropyLoss()
+            optimizer = fnn.SGD(net.parameters(), lr=0.05, momentum=0.9)
+            for _ in range(3):
+                criterion(net(x), labels)
+                net.backward(criterion.backward(), needs_dx=False)
+                optimizer.step()
+            states.append(net.state_dict())
+    for state in states[1:]:
+        for name, a in state.items():
+            assert a.tobytes() == states[0][name].tobytes(), name
+
+
+def test_training_learns():
+    """Two classes apart in their mean: the loss falls to almost nothing."""
+    fnn.manual_seed(0)
+    rng = np.random.default_rng(0)
+    labels = np.arange(64) % 2
+    x = (rng.standard_normal((64, 1, 6, 6)) * 0.3 + labels[:, None, None, None]).astype(np.float32)
+    net = fnn.Sequential(fnn.Conv2d(1, 4, 3), fnn.ReLU(), fnn.MaxPool2d(2), fnn.Flatten(), fnn.Linear(16, 2))
+    criterion, optimizer = fnn.CrossEntropyLoss(), fnn.SGD(net.parameters(), lr=0.1, momentum=0.9)
+    first = criterion(net(x), labels)
+    for _ in range(60):
+        criterion(net(x), labels)
+        net.backward(criterion.backward())
+        optimizer.step()
+    net.eval()
+    assert criterion(net(x), labels) < 0.1 * first
+    assert (net(x).argmax(axis=1) == labels).all()
