@@ -1,6 +1,5 @@
 """Activations element by element, and softmax row by row."""
 from fastnn._kernels._table cimport parallel, threads, tiles
-from fastnn._kernels.fnn cimport fnn_tiles
 
 ctypedef fused real:
     float

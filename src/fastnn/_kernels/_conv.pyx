@@ -1,13 +1,13 @@
 """Convolution in its three directions, as matrix products whose patches are never materialised.
 
-An image is unfolded over its width only: for each kernel column kw and channel c, the plane of the input pixels that the
-columns of the output see, (rows, OW), padding and column stride applied. In it the patch row (c, kh, kw) of consecutive
-output pixels is a contiguous run, kh rows further down: a table of offsets is all that im2col would have written. The
-row stride sorts the rows by their phase kh % SH first.
+An image is unfolded over its width only: for each kernel column kw and channel c, the plane of the input pixels that
+the columns of the output see, (rows, OW), padding and column stride applied. In it the patch row (c, kh, kw) of
+consecutive output pixels is a contiguous run, kh rows further down: a table of offsets is all that im2col would have
+written. The row stride sorts the rows by their phase kh % SH first.
 
 forward: panel tiles over that table. Input gradient: the same, with dy for x and the kernel flipped; a stride splits dx
-into SH*SW grids of pixels, each a convolution of its own with a part of the kernel. Weight gradient: dot tiles of rows of
-dy with the same runs.
+into SH*SW grids of pixels, each a convolution of its own with a part of the kernel. Weight gradient: dot tiles of rows
+of dy with the same runs.
 """
 from libc.string cimport memset
 
@@ -234,8 +234,8 @@ def conv2d_backward_input(const real[:, :, :, ::1] dy, const real[:, :, :, ::1] 
                           Py_ssize_t SH, Py_ssize_t SW, Py_ssize_t PH, Py_ssize_t PW):
     """dx (N, C, H, W) from dy (N, O, OH, OW) and w (O, C, KH, KW). Writes all of dx. REDUCTION(O*KH*KW).
 
-    Pixel (ih, iw) of dx is seen by the kernel rows kh with kh % SH == (ih + PH) % SH, and so for columns. Each such grid of
-    pixels is a convolution of dy, stride 1, with those rows and columns of the kernel, flipped.
+    Pixel (ih, iw) of dx is seen by the kernel rows kh with kh % SH == (ih + PH) % SH, and so for columns. Each such
+    grid of pixels is a convolution of dy, stride 1, with those rows and columns of the kernel, flipped.
     """
     cdef Conv g
     cdef int status = 0

@@ -1,4 +1,4 @@
-"""Max and average pooling, plane by plane. Windows at the border are clipped here, row by row; the tiles see whole ones."""
+"""Max and average pooling, plane by plane. Windows at the border are clipped here; the tiles see whole ones."""
 from libc.stdint cimport int32_t, uint8_t
 from libc.string cimport memset
 
@@ -20,7 +20,7 @@ cdef struct Pool:
     char *y           # planes (OH, OW), or their gradient
     char *positions   # planes (OH, OW), or NULL
     int wide          # int32 positions, not uint8
-    Py_ssize_t planes # of a chunk
+    Py_ssize_t planes  # of a chunk
     Py_ssize_t total
     bint side_by_side                # 2 x 2 windows that tile the plane: every pixel is in one window
     Py_ssize_t whole_from, whole_to  # output columns whose windows are inside the image
@@ -141,8 +141,8 @@ cdef void max_backward(void *job, Py_ssize_t chunk, int slot) noexcept nogil:
         if g.side_by_side and not g.wide:
             for oh in range(g.OH):
                 g.t.unpool_2x2_row(g.y + (plane * g.OH + oh) * g.OW * size,
-                                      <const uint8_t *> g.positions + (plane * g.OH + oh) * g.OW,
-                                      dx + 2 * oh * g.W * size, g.W, g.OW)
+                                   <const uint8_t *> g.positions + (plane * g.OH + oh) * g.OW,
+                                   dx + 2 * oh * g.W * size, g.W, g.OW)
         else:
             memset(dx, 0, g.H * g.W * size)
             if size == sizeof(float) and g.wide:
@@ -209,9 +209,9 @@ cdef void run_max_backward(const real[:, :, :, ::1] dy, const void *positions, b
 
 def maxpool2d_backward(const real[:, :, :, ::1] dy, const uint8_t[:, :, :, ::1] positions, real[:, :, :, ::1] dx,
                        Py_ssize_t KH, Py_ssize_t KW, Py_ssize_t SH, Py_ssize_t SW, Py_ssize_t PH, Py_ssize_t PW):
-    """dx (N, C, H, W) = dy (N, C, OH, OW) summed where positions say the maxima were, in row-major order of the windows.
+    """dx (N, C, H, W) = dy (N, C, OH, OW) summed where positions say the maxima were.
 
-    Writes all of dx; no overlap. EXACT: an ordered sum.
+    Sums are in row-major order of the windows. Writes all of dx; no overlap. EXACT: an ordered sum.
     """
     with nogil:
         run_max_backward(dy, &positions[0, 0, 0, 0], False, dx, KH, KW, SH, SW, PH, PW)

@@ -29,7 +29,7 @@ cdef extern from "fnn.h" nogil:
         void (*avgpool_row)(const void *x, Py_ssize_t W, Py_ssize_t kh, Py_ssize_t kw, Py_ssize_t stride, Py_ssize_t n,
                             void *y, Py_ssize_t divisor) noexcept nogil
         void (*unpool_2x2_row)(const void *dy, const uint8_t *positions, void *dx, Py_ssize_t W,
-                                  Py_ssize_t n) noexcept nogil
+                               Py_ssize_t n) noexcept nogil
         void (*relu)(const void *x, void *y, Py_ssize_t n) noexcept nogil
         void (*relu_backward)(const void *dy, const void *y, void *dx, Py_ssize_t n) noexcept nogil
         void (*sigmoid)(const void *x, void *y, Py_ssize_t n) noexcept nogil
