@@ -1,6 +1,5 @@
-"""The same bits for any number of threads, from any Python thread; and how the number is set."""
+"""The same bits for any number of threads, from any Python thread."""
 
-import os
 import threading
 
 import numpy as np
@@ -64,47 +63,3 @@ def test_concurrent_python_threads():
             worker.join(timeout=120)
     assert not any(worker.is_alive() for worker in workers)
     assert not wrong
-
-
-def test_number_is_set_and_restored():
-    fnn.set_num_threads(3)
-    assert fnn.get_num_threads() == 3
-    with fnn.num_threads(2):
-        assert fnn.get_num_threads() == 2
-    assert fnn.get_num_threads() == 3
-    with pytest.raises(KeyError), fnn.num_threads(5):
-        raise KeyError
-    assert fnn.get_num_threads() == 3
-
-
-@pytest.mark.parametrize(("bad", "error"), [(0, ValueError), (-1, ValueError), (1.5, TypeError), ("2", TypeError)])
-def test_bad_number(bad, error):
-    with pytest.raises(error, match=r"^n: got"):
-        fnn.set_num_threads(bad)
-
-
-def test_number_from_the_environment(run_python):
-    source = "import fastnn; print(fastnn.get_num_threads())"
-    assert run_python("-c", source, FASTNN_NUM_THREADS="3").stdout.strip() == "3"
-    for bad in ("none", "0", "-2"):
-        process = run_python("-c", source, FASTNN_NUM_THREADS=bad)
-        assert process.returncode != 0
-        assert "FASTNN_NUM_THREADS" in process.stderr
-        assert bad in process.stderr
-
-
-@pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="no CPU affinity here")
-def test_default_follows_the_affinity(run_python):
-    one_cpu = "import os; os.sched_setaffinity(0, {min(os.sched_getaffinity(0))}); "
-    assert run_python("-c", one_cpu + "import fastnn; print(fastnn.get_num_threads())").stdout.strip() == "1"
-
-
-def test_threadpoolctl_sees_the_pool():
-    threadpoolctl = pytest.importorskip("threadpoolctl")
-    fnn.set_num_threads(4)
-    ours = [c for c in threadpoolctl.ThreadpoolController().lib_controllers if c.internal_api == "fastnn"]
-    assert len(ours) == 1
-    assert ours[0].num_threads == 4
-    with threadpoolctl.threadpool_limits(limits=1):
-        assert fnn.get_num_threads() == 1
-    assert fnn.get_num_threads() == 4
