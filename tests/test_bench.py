@@ -38,7 +38,7 @@ def test_everybody_computes_the_same(case):
             np.testing.assert_allclose(got, expected, rtol=1e-3, atol=1e-3 * np.abs(expected).max(), err_msg=name)
 
 
-@pytest.mark.parametrize("case", cases_of("step", "sgd"), ids=str)
+@pytest.mark.parametrize("case", cases_of("training", "sgd"), ids=str)
 def test_steps_run(case):
     if case.name.startswith("svgg"):
         return  # as the others, and larger
@@ -52,7 +52,7 @@ def test_every_shape_of_the_plan_is_there():
     assert len(cases_of("conv")) == 2 * 18
     assert len(cases_of("maxpool", "avgpool")) == 3 * 2 * 2
     assert len(cases_of("linear")) == 2 * 4
-    assert {"lenet-b64", "mlp-b100", "mlp-b4", "svgg-b64"} == {case.name for case in cases_of("step")}
+    assert {"lenet-b64", "mlp-b100", "mlp-b4", "svgg-b64"} == {case.name for case in cases_of("training")}
     names = [str(case) for case in CASES]
     assert len(set(names)) == len(names)
 

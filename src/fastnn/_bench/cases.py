@@ -85,12 +85,23 @@ class BenchCase:
     def __str__(self) -> str:
         return f"{self.family}/{self.name}/{self.direction}"
 
+    @property
+    def group(self) -> str:
+        """What its ratio is averaged with."""
+        return f"{GROUPS.get(self.family, self.family)} {self.direction}"
+
     def rate(self, seconds: float) -> str:
         """What a time means in GFLOP/s, or in GB/s where no arithmetic to speak of is done."""
         if self.flop:
             return f"{self.flop / seconds / 1e9:.0f} GFLOP/s"
         return f"{self.moved / seconds / 1e9:.1f} GB/s" if self.moved else ""
 
+
+GROUPS = {
+    "maxpool": "pooling",
+    "avgpool": "pooling",
+    **dict.fromkeys(("relu", "sigmoid", "tanh", "softmax", "log_softmax"), "activations"),
+}
 
 CONVS = {
     "lenet1": Conv((64, 1, 28, 28), 20, 5),
@@ -169,7 +180,7 @@ FLOAT = 4  # bytes
 
 def _cases() -> Iterator[BenchCase]:
     for name, net in NETWORKS.items():
-        yield BenchCase("step", name, "step", net)
+        yield BenchCase("training", name, "step", net)
     for name, conv in CONVS.items():
         flop = 2.0 * math.prod(conv.y) * math.prod(conv.w[1:])
         yield BenchCase("conv", name, "forward", conv, flop)

@@ -93,11 +93,11 @@ def times(ratio: float) -> str:
 
 
 def means(results: Iterable[Result], peers: list[str]) -> Iterator[tuple[str, int, list[float]]]:
-    """(family and direction, number of cases, geometric mean of the ratios to each peer); last, of all."""
+    """(group, number of cases, geometric mean of the ratios to each peer); last, of all."""
     results = list(results)
     groups: dict[str, list[Result]] = {}
     for result in results:
-        groups.setdefault(f"{result.case.family} {result.case.direction}", []).append(result)
+        groups.setdefault(result.case.group, []).append(result)
     groups["all"] = results
     for name, members in groups.items():
         yield name, len(members), [geometric_mean([r.ratio(peer) for r in members]) for peer in peers]

@@ -5,6 +5,6 @@ import pytest
 from fastnn._bench.cases import cases_of
 
 
-@pytest.mark.parametrize("case", cases_of("step", "sgd"), ids=str)
-def test_steps(case, contestant, compare):
+@pytest.mark.parametrize("case", cases_of("training", "sgd"), ids=str)
+def test_training(case, contestant, compare):
     compare(case, contestant)
