@@ -427,21 +427,20 @@ def conv_cases(s: ConvShape) -> Iterator[Case]:
             {**s.geometry, **options},
         )
 
-    def backward(**options: Any) -> Callable[[Draw], Any]:
-        return lambda draw: (
-            (draw((s.x[0], s.filters, *s.out), "dy"), draw(s.x), draw(s.w, "w")),
-            {**s.geometry, **options},
-        )
-
-    yield Case("conv2d", s.label, forward(), ("normal", "special"), ("x",), large=s.large, gradient=not s.large)
-    yield Case("conv2d", f"{s.label}-no-bias-relu", forward(bias=False, activation="relu"), large=s.large)
-    # Zero padding times an infinite dy is NaN, or nothing if the padding is skipped: both are right.
+    # Zero padding times an infinite weight or gradient is NaN, or nothing if the padding is skipped: both are right.
+    everywhere = ("x",) if s.padded else ("x", "w", "dy")
+    fills = ("normal", "special")
+    yield Case("conv2d", s.label, forward(), fills, (*everywhere, "b"), large=s.large, gradient=not s.large)
+    yield Case(
+        "conv2d", f"{s.label}-no-bias-relu", forward(bias=False, activation="relu"), fills, everywhere, large=s.large
+    )
     yield Case(
         "conv2d_backward",
         s.label,
-        backward(),
-        ("normal", "special"),
-        ("x",) if s.padded else ("x", "dy"),
+        lambda draw: ((draw((s.x[0], s.filters, *s.out), "dy"), draw(s.x), draw(s.w, "w")), s.geometry),
+        fills,
+        # dx is a convolution of dy, whose own rim is padded: not with infinite weights.
+        tuple(role for role in everywhere if role != "w"),
         large=s.large,
     )
     cols = (s.x[0], math.prod(s.w[1:]), math.prod(s.out))
@@ -484,7 +483,7 @@ def _conv_option_cases() -> Iterator[Case]:
             {**s.geometry, "activation": "relu"},
         ),
         ("normal", "special"),
-        ("x",),
+        ("x", "b"),
         gradient=True,
     )
 
@@ -631,7 +630,7 @@ def _product_cases() -> Iterator[Case]:
             f"{m}x{k}x{n}",
             lambda draw, m=m, k=k, n=n: ((draw((m, k)), draw((k, n), "w")), {}),
             ("normal", "special"),
-            ("x",),
+            ("x", "w"),
         )
         if 0 in (k, n):
             continue  # a linear layer has at least one input and one output
@@ -651,14 +650,15 @@ def linear_cases(label: str, rows: tuple[int, ...], i: int, o: int, *, large: bo
             options,
         )
 
-    yield Case("linear", label, forward(), ("normal", "special"), ("x",), large=large, gradient=not large)
-    yield Case("linear", f"{label}-no-bias-relu", forward(bias=False, activation="relu"))
+    fills = ("normal", "special")
+    yield Case("linear", label, forward(), fills, ("x", "w", "b"), large=large, gradient=not large)
+    yield Case("linear", f"{label}-no-bias-relu", forward(bias=False, activation="relu"), fills, ("x",))
     yield Case(
         "linear_backward",
         label,
         lambda draw: ((draw((*rows, o), "dy"), draw((*rows, i)), draw((o, i), "w")), {}),
-        ("normal", "special"),
-        ("x", "dy"),
+        fills,
+        ("x", "w", "dy"),
         large=large,
     )
 

@@ -63,3 +63,25 @@ def test_concurrent_python_threads():
             worker.join(timeout=120)
     assert not any(worker.is_alive() for worker in workers)
     assert not wrong
+
+
+def test_the_number_may_change_while_kernels_run():
+    """One Python thread computes, another sets the number of threads all the while."""
+    expected = [bits(case) for case in LARGE]
+    stop = threading.Event()
+
+    def keep_setting():
+        n = 0
+        while not stop.is_set():
+            n = n % 7 + 1
+            fnn.set_num_threads(n)
+
+    setter = threading.Thread(target=keep_setting)
+    setter.start()
+    try:
+        for _ in range(3):
+            wrong = [str(case) for case, b in zip(LARGE, expected, strict=True) if bits(case) != b]
+            assert not wrong
+    finally:
+        stop.set()
+        setter.join()
