@@ -416,6 +416,14 @@ CONVS = (
     ConvShape("large-5x5", (16, 1, 28, 28), 20, (5, 5), large=True),
     ConvShape("large-1x1", (4, 64, 20, 20), 48, (1, 1), large=True),
     ConvShape("large-s2", (4, 20, 31, 33), 40, (3, 3), 2, 1, large=True),
+    # Larger than a cache in one respect or another, so that kernels go block by block.
+    ConvShape("blocks-of-rows", (2, 40, 40, 41), 70, (3, 3), 1, 1, large=True),
+    ConvShape("blocks-of-rows-s2x3", (2, 33, 63, 61), 35, (5, 4), (2, 3), (2, 1), large=True),
+    ConvShape("blocks-of-channels", (2, 260, 6, 5), 20, (3, 3), 1, 1, large=True),
+    ConvShape("blocks-of-filters", (2, 19, 6, 5), 300, (3, 3), 1, 1, large=True),
+    ConvShape("many-images", (40, 3, 9, 9), 8, (3, 3), large=True),
+    ConvShape("tall-image", (1, 3, 500, 7), 5, (3, 3), 1, 1, large=True),
+    ConvShape("wide-image", (1, 3, 7, 700), 5, (3, 3), 1, 1, large=True),
 )
 
 
@@ -623,6 +631,16 @@ PRODUCTS = (
 )
 
 
+# Cut into blocks along one or more of their sides.
+LARGE_PRODUCTS = (
+    (150, 260, 170),
+    (9, 2500, 33),
+    (1100, 17, 20),
+    (9, 30, 1500),
+    (1, 784, 500),
+)
+
+
 def _product_cases() -> Iterator[Case]:
     for m, k, n in PRODUCTS:
         yield Case(
@@ -635,12 +653,17 @@ def _product_cases() -> Iterator[Case]:
         if 0 in (k, n):
             continue  # a linear layer has at least one input and one output
         yield from linear_cases(f"{m}x{k}x{n}", (m,), k, n)
-    yield Case("matmul", "large", lambda draw: ((draw((150, 260)), draw((260, 170), "w")), {}), large=True)
+    for m, k, n in LARGE_PRODUCTS:
+        yield Case(
+            "matmul",
+            f"large-{m}x{k}x{n}",
+            lambda draw, m=m, k=k, n=n: ((draw((m, k)), draw((k, n), "w")), {}),
+            large=True,
+        )
+        yield from linear_cases(f"large-{m}x{k}x{n}", (m,), k, n, large=True)
     yield from linear_cases("vector", (), 17, 5)
     yield from linear_cases("three-axes", (2, 3), 16, 5)
     yield from linear_cases("four-axes-one-empty", (2, 0, 3), 4, 5)
-    yield from linear_cases("large", (130,), 200, 120, large=True)
-    yield from linear_cases("large-one-row", (1,), 784, 500, large=True)
 
 
 def linear_cases(label: str, rows: tuple[int, ...], i: int, o: int, *, large: bool = False) -> Iterator[Case]:

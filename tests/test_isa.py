@@ -8,7 +8,7 @@ import pytest
 import fastnn as fnn
 
 HERE = Path(__file__).parent
-VALUE_TESTS = ("test_parity.py", "test_gradients.py", "test_memory.py", "test_threads.py")
+VALUE_TESTS = ("test_parity.py", "test_gradients.py", "test_memory.py", "test_threads.py", "test_fuzz.py")
 
 
 def test_isa_is_among_those_available():
@@ -51,7 +51,9 @@ def test_values_on_tier(tier, run_python):
     """The tier in use is tested by the ordinary run. One process per tier: its start is paid once."""
     files = [str(HERE / name) for name in VALUE_TESTS]
     forced = f"{HERE / 'test_isa.py'}::test_forced_tier_is_in_use"
-    process = run_python("-m", "pytest", "-x", "-p", "no:cacheprovider", *files, forced, timeout=300, FASTNN_ISA=tier)
+    process = run_python(
+        "-m", "pytest", "-x", "-m", "not slow", "-p", "no:cacheprovider", *files, forced, timeout=300, FASTNN_ISA=tier
+    )
     assert process.returncode == 0, process.stdout[-6000:] + process.stderr[-2000:]
     assert f"isa {tier} (forced)" in process.stdout
     summary = process.stdout.splitlines()[-1]
