@@ -10,8 +10,13 @@ from setuptools.command.build_ext import build_ext
 
 KERNELS = Path("src/fastnn/_kernels")
 CSRC = KERNELS / "csrc"
-MODULES = ("_table", "_memory", "_matmul", "_conv", "_im2col", "_pool", "_activation", "_loss", "_optim")
+MODULES = ("_table", "_memory", "_matmul", "_conv", "_conv_backward", "_im2col", "_pool", "_activation", "_loss", "_optim")
 C_FLAGS = ["-O3", "-fno-math-errno", "-fno-trapping-math", "-fvisibility=hidden"]
+
+# Symbols triple the size; profilers and sanitizers want them: build with FASTNN_SYMBOLS=1.
+LINK_FLAGS = ["-pthread"]
+if platform.system() == "Linux" and not os.environ.get("FASTNN_SYMBOLS"):
+    LINK_FLAGS.append("-Wl,-s")
 
 X86 = platform.machine().lower() in ("x86_64", "amd64")
 TIERS = {"baseline": []}
@@ -48,7 +53,7 @@ def extension(name):
         [str(s) for s in sources],
         include_dirs=[str(CSRC)],
         extra_compile_args=C_FLAGS,
-        extra_link_args=["-pthread", "-Wl,-s"] if platform.system() == "Linux" else [],
+        extra_link_args=LINK_FLAGS,
         depends=[str(CSRC / "fnn.h")],
     )
 

@@ -17,6 +17,7 @@ import numpy as np
 
 import fastnn._kernels._activation as _activation
 import fastnn._kernels._conv as _conv
+import fastnn._kernels._conv_backward as _conv_backward
 import fastnn._kernels._im2col as _im2col
 import fastnn._kernels._loss as _loss
 import fastnn._kernels._matmul as _matmul
@@ -119,13 +120,13 @@ def conv2d_backward(
     dx = dw = db = None
     if "dx" in needs:
         dx = empty(x.shape, dtype)
-        _pick(_conv.conv2d_backward_input, dtype)(dy, _c(w), dx, SH, SW, PH, PW)
+        _pick(_conv_backward.conv2d_backward_input, dtype)(dy, _c(w), dx, SH, SW, PH, PW)
     if "dw" in needs:
         dw = empty(w.shape, dtype)
-        _pick(_conv.conv2d_backward_weight, dtype)(dy, _c(x), dw, SH, SW, PH, PW)
+        _pick(_conv_backward.conv2d_backward_weight, dtype)(dy, _c(x), dw, SH, SW, PH, PW)
     if "db" in needs:
         db = empty(w.shape[:1], dtype)
-        _pick(_conv.conv2d_backward_bias, dtype)(dy, db)
+        _pick(_conv_backward.conv2d_backward_bias, dtype)(dy, db)
     return dx, dw, db
 
 

@@ -2,7 +2,7 @@
 from libc.string cimport memset
 
 from fastnn._kernels._table cimport allocate, parallel, release, threads, tiles
-from fastnn._kernels.fnn cimport FNN_ACCUMULATE, FNN_RELU, fnn_tiles
+from fastnn._kernels.fnn cimport FNN_ACCUMULATE, FNN_RELU, ceil_div, fnn_tiles, split_at
 
 ctypedef fused real:
     float
@@ -24,30 +24,31 @@ cdef struct Gemm:
     const char *b
     Py_ssize_t b_row, b_col
     char *c
-    Py_ssize_t blocks, rows, longer  # blocks of rows, as even as they can be: the first `longer` have one row more
+    Py_ssize_t blocks                # of rows, as even as they can be: M // blocks, and one more in the first ones
     Py_ssize_t width                 # columns of a chunk
     char *packed_a                   # (K, rows) for each block
     char *packed_b                   # (DEPTH, nr) for each panel of a chunk, for each thread
-    const Py_ssize_t *koff           # k * nr
+    Py_ssize_t *koff                 # k * nr, k < DEPTH
+    Py_ssize_t *a_offsets            # k * (M // blocks), then k * (M // blocks + 1), k < DEPTH
 
 
-cdef inline Py_ssize_t first_row(const Gemm *g, Py_ssize_t block) noexcept nogil:
-    return block * g.rows + min(block, g.longer)
-
-
-cdef void pack(fnn_tiles *t, char *dst, Py_ssize_t dst_step, const char *src, Py_ssize_t k_step,
+cdef void pack(fnn_tiles *t, char *dst, const Py_ssize_t *offsets, const char *src, Py_ssize_t k_step,
                Py_ssize_t m_step, Py_ssize_t depth, Py_ssize_t width) noexcept nogil:
-    """dst[k*dst_step + m] = src[k*k_step + m*m_step], k < depth, m < width; one of the steps is 1."""
+    """dst[offsets[k] + m] = src[k*k_step + m*m_step], k < depth, m < width; offsets grow evenly; one step is 1."""
     if m_step == 1:
-        t.copy(dst, dst_step, src, k_step, depth, width)
+        t.copy(dst, offsets[1], src, k_step, depth, width)
     else:
-        t.transpose(dst, dst_step, src, m_step, width, depth)
+        t.transpose(dst, offsets, src, m_step, width, depth)
 
 
 cdef void pack_rows(void *job, Py_ssize_t block, int slot) noexcept nogil:
     cdef const Gemm *g = <const Gemm *> job
-    cdef Py_ssize_t m0 = first_row(g, block), rows = first_row(g, block + 1) - m0, size = g.t.itemsize
-    pack(g.t, g.packed_a + m0 * g.K * size, rows, g.a + m0 * g.a_row * size, g.a_col, g.a_row, g.K, rows)
+    cdef Py_ssize_t m0 = split_at(g.M, g.blocks, block), rows = split_at(g.M, g.blocks, block + 1) - m0
+    cdef Py_ssize_t size = g.t.itemsize, k
+    cdef char *packed = g.packed_a + m0 * g.K * size
+    for k from 0 <= k < g.K by DEPTH:
+        pack(g.t, packed + k * rows * size, g.a_offsets + (rows - g.M // g.blocks) * DEPTH,
+             g.a + (m0 * g.a_row + k * g.a_col) * size, g.a_col, g.a_row, min(<Py_ssize_t> DEPTH, g.K - k), rows)
 
 
 cdef void multiply_columns(void *job, Py_ssize_t chunk, int slot) noexcept nogil:
@@ -59,13 +60,13 @@ cdef void multiply_columns(void *job, Py_ssize_t chunk, int slot) noexcept nogil
     while k0 < g.K:
         depth = min(DEPTH, g.K - k0)
         for n from n0 <= n < n1 by nr:
-            pack(t, panels + (n - n0) * DEPTH * size, nr, g.b + (k0 * g.b_row + n * g.b_col) * size, g.b_row, g.b_col,
+            pack(t, panels + (n - n0) * DEPTH * size, g.koff, g.b + (k0 * g.b_row + n * g.b_col) * size, g.b_row, g.b_col,
                  depth, min(nr, n1 - n))
         for block in range(g.blocks):
-            m0 = first_row(g, block)
-            rows = first_row(g, block + 1) - m0
+            m0 = split_at(g.M, g.blocks, block)
+            rows = split_at(g.M, g.blocks, block + 1) - m0
             for n from n0 <= n < n1 by nr:
-                t.panel(rows, min(nr, n1 - n), depth, g.packed_a + (m0 * g.K + k0 * rows) * size, rows,
+                t.panel(rows, min(nr, n1 - n), 1, depth, g.packed_a + (m0 * g.K + k0 * rows) * size, NULL, rows,
                         panels + (n - n0) * DEPTH * size, g.koff, g.c + (m0 * g.N + n) * size, g.N, NULL,
                         FNN_ACCUMULATE if k0 else 0)
         k0 += depth
@@ -74,32 +75,34 @@ cdef void multiply_columns(void *job, Py_ssize_t chunk, int slot) noexcept nogil
 cdef int gemm(fnn_tiles *t, Py_ssize_t M, Py_ssize_t N, Py_ssize_t K, const void *a, Py_ssize_t a_row,
               Py_ssize_t a_col, const void *b, Py_ssize_t b_row, Py_ssize_t b_col, void *c) noexcept nogil:
     cdef Gemm g
-    cdef Py_ssize_t k, panels = (N + t.nr - 1) // t.nr, chunks
+    cdef Py_ssize_t k, panels = ceil_div(N, t.nr), chunks
     cdef int workers = threads()
-    cdef Py_ssize_t *koff
+    cdef bint enough
     if M == 0 or N == 0 or K == 0:
         memset(c, 0, M * N * t.itemsize)
         return 0
     g.t, g.M, g.N, g.K, g.c = t, M, N, K, <char *> c
     g.a, g.a_row, g.a_col = <const char *> a, a_row, a_col
     g.b, g.b_row, g.b_col = <const char *> b, b_row, b_col
-    g.blocks = (M + t.mr - 1) // t.mr
-    g.rows, g.longer = M // g.blocks, M % g.blocks
+    g.blocks = ceil_div(M, t.mr)
     g.width = t.nr * max(1, min(<Py_ssize_t> PANELS, panels // (4 * workers)))
-    chunks = (N + g.width - 1) // g.width
+    chunks = ceil_div(N, g.width)
     g.packed_a = <char *> allocate(M * K * t.itemsize)
     g.packed_b = <char *> allocate(workers * g.width * DEPTH * t.itemsize)
-    koff = <Py_ssize_t *> allocate(DEPTH * sizeof(Py_ssize_t))
-    if g.packed_a != NULL and g.packed_b != NULL and koff != NULL:
+    g.koff = <Py_ssize_t *> allocate(3 * DEPTH * sizeof(Py_ssize_t))
+    enough = g.packed_a != NULL and g.packed_b != NULL and g.koff != NULL
+    if enough:
+        g.a_offsets = g.koff + DEPTH
         for k in range(DEPTH):
-            koff[k] = k * t.nr
-        g.koff = koff
+            g.koff[k] = k * t.nr
+            g.a_offsets[k] = k * (M // g.blocks)
+            g.a_offsets[DEPTH + k] = k * (M // g.blocks + 1)
         parallel(pack_rows, &g, g.blocks, workers, <double> M * K)
         parallel(multiply_columns, &g, chunks, workers, <double> M * N * K)
     release(g.packed_a)
     release(g.packed_b)
-    release(koff)
-    return 0 if g.packed_a != NULL and g.packed_b != NULL and koff != NULL else -1
+    release(g.koff)
+    return 0 if enough else -1
 
 
 cdef int check(int status) except -1:
@@ -165,7 +168,7 @@ def linear_forward(const real[:, ::1] x, const real[:, ::1] w, const real[::1] b
     g.koff = koff
     with nogil:
         g.width = g.t.dot_n * max(<Py_ssize_t> 1, g.O // (g.t.dot_n * 8 * threads()))
-        parallel(linear_chunk, &g, (g.O + g.width - 1) // g.width, threads(), <double> g.N * g.O * g.K)
+        parallel(linear_chunk, &g, ceil_div(g.O, g.width), threads(), <double> g.N * g.O * g.K)
 
 
 def linear_backward_input(const real[:, ::1] dy, const real[:, ::1] w, real[:, ::1] dx):
@@ -198,7 +201,7 @@ cdef void sum_columns(void *job, Py_ssize_t chunk, int slot) noexcept nogil:
     cdef Py_ssize_t n
     memset(g.db, 0, g.O * g.t.itemsize)
     for n in range(g.N):
-        g.t.add(g.db, g.dy + n * g.O * g.t.itemsize, g.O)
+        g.t.add(g.db, 0, g.dy + n * g.O * g.t.itemsize, 0, 1, g.O)
 
 
 def linear_backward_bias(const real[:, ::1] dy, real[::1] db):

@@ -9,8 +9,9 @@ cdef extern from "fnn.h" nogil:
     ctypedef struct fnn_tiles "const fnn_tiles":
         const char *isa
         Py_ssize_t itemsize, lanes, mr, nr, dot_m, dot_n
-        void (*panel)(Py_ssize_t rows, Py_ssize_t cols, Py_ssize_t depth, const void *a, Py_ssize_t lda, const void *b,
-                      const Py_ssize_t *koff, void *c, Py_ssize_t ldc, const void *bias, int flags) noexcept nogil
+        void (*panel)(Py_ssize_t rows, Py_ssize_t cols, Py_ssize_t segments, Py_ssize_t depth, const void *a,
+                      const Py_ssize_t *starts, Py_ssize_t lda, const void *b, const Py_ssize_t *koff, void *c,
+                      Py_ssize_t ldc, const void *bias, int flags) noexcept nogil
         void (*dot)(Py_ssize_t rows, Py_ssize_t cols, Py_ssize_t length, Py_ssize_t segments, const void *a,
                     Py_ssize_t lda, Py_ssize_t a_step, const void *b, const Py_ssize_t *koff, Py_ssize_t b_step,
                     void *c, Py_ssize_t ldc, const void *bias, int flags) noexcept nogil
@@ -20,9 +21,10 @@ cdef extern from "fnn.h" nogil:
                            Py_ssize_t ih0, Py_ssize_t ih_step, Py_ssize_t iw0, Py_ssize_t iw_step) noexcept nogil
         void (*copy)(void *dst, Py_ssize_t dst_step, const void *src, Py_ssize_t src_step, Py_ssize_t rows,
                      Py_ssize_t cols) noexcept nogil
-        void (*transpose)(void *dst, Py_ssize_t dst_step, const void *src, Py_ssize_t src_step, Py_ssize_t rows,
+        void (*add)(void *dst, Py_ssize_t dst_step, const void *src, Py_ssize_t src_step, Py_ssize_t rows,
+                    Py_ssize_t cols) noexcept nogil
+        void (*transpose)(void *dst, const Py_ssize_t *offsets, const void *src, Py_ssize_t src_step, Py_ssize_t rows,
                           Py_ssize_t cols) noexcept nogil
-        void (*add)(void *dst, const void *src, Py_ssize_t n) noexcept nogil
         void (*sum)(void *total, const void *src, Py_ssize_t n) noexcept nogil
         void (*maxpool_row)(const void *x, Py_ssize_t W, Py_ssize_t kh, Py_ssize_t kw, Py_ssize_t stride, Py_ssize_t n,
                             void *y, void *positions, int wide, Py_ssize_t first, Py_ssize_t row_step) noexcept nogil
@@ -44,3 +46,12 @@ cdef extern from "fnn.h" nogil:
                     int nesterov) noexcept nogil
 
     ctypedef void (*fnn_task)(void *job, Py_ssize_t chunk, int slot) noexcept nogil
+
+
+cdef inline Py_ssize_t split_at(Py_ssize_t total, Py_ssize_t parts, Py_ssize_t i) noexcept nogil:
+    """Where part i begins when `total` is cut into parts that differ by one at most, the longer ones first."""
+    return i * (total // parts) + min(i, total % parts)
+
+
+cdef inline Py_ssize_t ceil_div(Py_ssize_t a, Py_ssize_t b) noexcept nogil:
+    return (a + b - 1) // b

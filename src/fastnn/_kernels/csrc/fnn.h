@@ -18,10 +18,12 @@ typedef struct fnn_tiles {
     ptrdiff_t mr, nr;       /* the largest panel tile */
     ptrdiff_t dot_m, dot_n; /* the largest dot tile */
 
-    /* c[m*ldc + j] = act(bias[m] + sum_k a[k*lda + m] * b[koff[k] + j]),  m < rows <= mr, j < cols <= nr.
-     * Reads b[koff[k] .. + nr), whatever cols is. With FNN_ACCUMULATE c is added to; bias may be NULL. */
-    void (*panel)(ptrdiff_t rows, ptrdiff_t cols, ptrdiff_t depth, const void *a, ptrdiff_t lda, const void *b,
-                  const ptrdiff_t *koff, void *c, ptrdiff_t ldc, const void *bias, int flags);
+    /* c[m*ldc + j] = act(bias[m] + sum_s sum_k a[starts[s] + k*lda + m] * b[koff[s*depth + k] + j]),
+     * s < segments, k < depth, m < rows <= mr, j < cols <= nr. starts may be NULL when there is one segment, at 0.
+     * Reads b[koff[.] .. + nr), or + lanes when cols <= lanes. With FNN_ACCUMULATE c is added to; bias may be NULL. */
+    void (*panel)(ptrdiff_t rows, ptrdiff_t cols, ptrdiff_t segments, ptrdiff_t depth, const void *a,
+                  const ptrdiff_t *starts, ptrdiff_t lda, const void *b, const ptrdiff_t *koff, void *c, ptrdiff_t ldc,
+                  const void *bias, int flags);
 
     /* c[m*ldc + j] = act(bias[j] + sum_s sum_q a[s*a_step + m*lda + q] * b[s*b_step + koff[j] + q]),
      * m < rows <= dot_m, j < cols <= dot_n, q < length, s < segments. Reads nothing beyond length. */
@@ -37,11 +39,11 @@ typedef struct fnn_tiles {
                        ptrdiff_t ih0, ptrdiff_t ih_step, ptrdiff_t iw0, ptrdiff_t iw_step);
     /* dst[i*dst_step + j] = src[i*src_step + j], i < rows, j < cols */
     void (*copy)(void *dst, ptrdiff_t dst_step, const void *src, ptrdiff_t src_step, ptrdiff_t rows, ptrdiff_t cols);
-    /* dst[j*dst_step + i] = src[i*src_step + j], i < rows, j < cols */
-    void (*transpose)(void *dst, ptrdiff_t dst_step, const void *src, ptrdiff_t src_step, ptrdiff_t rows,
+    /* dst[i*dst_step + j] += src[i*src_step + j] */
+    void (*add)(void *dst, ptrdiff_t dst_step, const void *src, ptrdiff_t src_step, ptrdiff_t rows, ptrdiff_t cols);
+    /* dst[offsets[j] + i] = src[i*src_step + j], i < rows, j < cols */
+    void (*transpose)(void *dst, const ptrdiff_t *offsets, const void *src, ptrdiff_t src_step, ptrdiff_t rows,
                       ptrdiff_t cols);
-    /* dst[j] += src[j] */
-    void (*add)(void *dst, const void *src, ptrdiff_t n);
     /* *total += the sum of n elements, in an order that depends on n only */
     void (*sum)(void *total, const void *src, ptrdiff_t n);
 

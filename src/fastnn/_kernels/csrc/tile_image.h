@@ -1,4 +1,4 @@
-/* Rows of an image with padding and stride: what convolution packs and im2col copies. Contracts in fnn.h. */
+/* Moving data: rows of an image with padding and stride, rows of a matrix, and transposition. Contracts in fnn.h. */
 
 /* Output columns whose input column iw0 + j*step lies inside [0, W): [*from, *to). */
 INLINE void NAME(inside)(ptrdiff_t cols, ptrdiff_t W, ptrdiff_t iw0, ptrdiff_t step, ptrdiff_t *from, ptrdiff_t *to) {
@@ -8,62 +8,76 @@ INLINE void NAME(inside)(ptrdiff_t cols, ptrdiff_t W, ptrdiff_t iw0, ptrdiff_t s
     *to = hi < *from ? *from : hi < cols ? hi : cols;
 }
 
-/* Short rows are the usual case (maps of 8 or 16 columns): two overlapping moves of a fixed size, no loop, no call. */
+/* Short rows are the usual case (maps of 8 or 16 columns): two overlapping moves of a fixed size, no inner loop. */
 #define MOVE(w)                                                                                                    \
-    if (n >= (w)) {                                                                                                \
-        real head[w], tail[w];                                                                                     \
-        memcpy(head, s, sizeof head);                                                                              \
-        memcpy(tail, s + n - (w), sizeof tail);                                                                    \
-        memcpy(d, head, sizeof head);                                                                              \
-        memcpy(d + n - (w), tail, sizeof tail);                                                                    \
+    if (cols >= (w)) {                                                                                             \
+        for (ptrdiff_t i = 0; i < rows; i++, d += dst_step, s += src_step) {                                       \
+            real head[w], tail[w];                                                                                 \
+            memcpy(head, s, sizeof head);                                                                          \
+            memcpy(tail, s + cols - (w), sizeof tail);                                                             \
+            memcpy(d, head, sizeof head);                                                                          \
+            memcpy(d + cols - (w), tail, sizeof tail);                                                             \
+        }                                                                                                          \
         return;                                                                                                    \
     }
-INLINE void NAME(copy_row)(real *d, const real *s, ptrdiff_t n) {
-    if (n > LANES) {
-        for (ptrdiff_t j = 0; j + LANES <= n; j += LANES)
-            NAME(store)(d + j, NAME(load)(s + j));
-        NAME(store)(d + n - LANES, NAME(load)(s + n - LANES));
+static void NAME(copy)(void *dst, ptrdiff_t dst_step, const void *src, ptrdiff_t src_step, ptrdiff_t rows,
+                       ptrdiff_t cols) {
+    real *d = dst;
+    const real *s = src;
+    if (cols > 2 * LANES) {
+        for (ptrdiff_t i = 0; i < rows; i++, d += dst_step, s += src_step) {
+            for (ptrdiff_t j = 0; j + LANES <= cols; j += LANES)
+                NAME(store)(d + j, NAME(load)(s + j));
+            NAME(store)(d + cols - LANES, NAME(load)(s + cols - LANES));
+        }
         return;
     }
     MOVE(16) MOVE(8) MOVE(4) MOVE(2) MOVE(1)
 }
 #undef MOVE
 
-#define CLEAR(w)                                                                                                   \
-    if (n >= (w)) {                                                                                                \
-        memset(d, 0, (w) * sizeof(real));                                                                          \
-        memset(d + n - (w), 0, (w) * sizeof(real));                                                                \
-        return;                                                                                                    \
+/* Sums cannot overlap: whole vectors, then what is left in halves. */
+#define ADD(w)                                                                                                     \
+    if (cols - j >= (w)) {                                                                                         \
+        UNROLL for (int i = 0; i < (w); i++) d[j + i] += s[j + i];                                                 \
+        j += (w);                                                                                                  \
     }
-INLINE void NAME(clear_row)(real *d, ptrdiff_t n) {
-    if (n > 16) {
-        memset(d, 0, (size_t)n * sizeof(real));
-        return;
+static void NAME(add)(void *dst, ptrdiff_t dst_step, const void *src, ptrdiff_t src_step, ptrdiff_t rows,
+                      ptrdiff_t cols) {
+    real *restrict d = dst;
+    const real *restrict s = src;
+    for (ptrdiff_t i = 0; i < rows; i++, d += dst_step, s += src_step) {
+        ptrdiff_t j = 0;
+        for (; j + LANES <= cols; j += LANES)
+            NAME(store)(d + j, NAME(load)(d + j) + NAME(load)(s + j));
+        ADD(8) ADD(4) ADD(2) ADD(1)
     }
-    CLEAR(8) CLEAR(4) CLEAR(2) CLEAR(1)
 }
-#undef CLEAR
+#undef ADD
 
 static void NAME(unfold_plane)(void *dst, ptrdiff_t rows, ptrdiff_t cols, const void *src, ptrdiff_t H, ptrdiff_t W,
                                ptrdiff_t ih0, ptrdiff_t ih_step, ptrdiff_t iw0, ptrdiff_t iw_step) {
     real *d = dst;
-    ptrdiff_t from, to;
+    const real *s = (const real *)src + iw0;
+    ptrdiff_t from, to, first, last;
     NAME(inside)(cols, W, iw0, iw_step, &from, &to);
-    for (ptrdiff_t r = 0; r < rows; r++, d += cols) {
-        ptrdiff_t ih = ih0 + r * ih_step;
-        if (ih < 0 || ih >= H) {
-            NAME(clear_row)(d, cols);
-            continue;
-        }
-        const real *s = (const real *)src + ih * W + iw0;
-        NAME(clear_row)(d, from);
-        if (iw_step == 1)
-            NAME(copy_row)(d + from, s + from, to - from);
-        else
+    NAME(inside)(rows, H, ih0, ih_step, &first, &last);
+    memset(d, 0, (size_t)(first * cols) * sizeof(real));
+    memset(d + last * cols, 0, (size_t)((rows - last) * cols) * sizeof(real));
+    if (iw_step == 1) {
+        NAME(copy)(d + first * cols + from, cols, s + (ih0 + first * ih_step) * W + from, ih_step * W, last - first,
+                   to - from);
+    } else {
+        for (ptrdiff_t r = first; r < last; r++)
             for (ptrdiff_t j = from; j < to; j++)
-                d[j] = s[j * iw_step];
-        NAME(clear_row)(d + to, cols - to);
+                d[r * cols + j] = s[(ih0 + r * ih_step) * W + j * iw_step];
     }
+    for (ptrdiff_t j = 0; j < from; j++)
+        for (ptrdiff_t r = first; r < last; r++)
+            d[r * cols + j] = 0;
+    for (ptrdiff_t j = to; j < cols; j++)
+        for (ptrdiff_t r = first; r < last; r++)
+            d[r * cols + j] = 0;
 }
 
 static void NAME(fold_plane)(void *dst, ptrdiff_t H, ptrdiff_t W, const void *src, ptrdiff_t rows, ptrdiff_t cols,
@@ -81,8 +95,62 @@ static void NAME(fold_plane)(void *dst, ptrdiff_t H, ptrdiff_t W, const void *sr
     }
 }
 
-static void NAME(copy)(void *dst, ptrdiff_t dst_step, const void *src, ptrdiff_t src_step, ptrdiff_t rows,
-                       ptrdiff_t cols) {
-    for (ptrdiff_t i = 0; i < rows; i++)
-        NAME(copy_row)((real *)dst + i * dst_step, (const real *)src + i * src_step, cols);
+/* A block of LANES x LANES: log2(LANES) rounds that zip the vectors of its upper half with those of its lower half. */
+#if LANES == 16
+#define LOW 0, 16, 1, 17, 2, 18, 3, 19, 4, 20, 5, 21, 6, 22, 7, 23
+#define HIGH 8, 24, 9, 25, 10, 26, 11, 27, 12, 28, 13, 29, 14, 30, 15, 31
+#elif LANES == 8
+#define LOW 0, 8, 1, 9, 2, 10, 3, 11
+#define HIGH 4, 12, 5, 13, 6, 14, 7, 15
+#elif LANES == 4
+#define LOW 0, 4, 1, 5
+#define HIGH 2, 6, 3, 7
+#else
+#define LOW 0, 2
+#define HIGH 1, 3
+#endif
+INLINE void NAME(transpose_block)(vec *v) {
+    vec w[LANES];
+    UNROLL
+    for (int width = 1; width < LANES; width *= 2) {
+        UNROLL
+        for (int i = 0; i < LANES / 2; i++) {
+            w[2 * i] = __builtin_shufflevector(v[i], v[i + LANES / 2], LOW);
+            w[2 * i + 1] = __builtin_shufflevector(v[i], v[i + LANES / 2], HIGH);
+        }
+        UNROLL
+        for (int i = 0; i < LANES; i++)
+            v[i] = w[i];
+    }
+}
+#undef LOW
+#undef HIGH
+
+static void NAME(transpose)(void *dst, const ptrdiff_t *offsets, const void *src, ptrdiff_t src_step, ptrdiff_t rows,
+                            ptrdiff_t cols) {
+    const real *s = src;
+    real *d = dst;
+    ptrdiff_t i0 = 0;
+    for (; i0 < rows && cols >= LANES; i0 += LANES) {
+        ptrdiff_t height = rows - i0 < LANES ? rows - i0 : LANES;
+        for (ptrdiff_t j0 = 0; j0 < cols; j0 += LANES) {
+            j0 = j0 + LANES > cols ? cols - LANES : j0; /* the last block ends with the row */
+            vec v[LANES];
+            UNROLL
+            for (int i = 0; i < LANES; i++)
+                v[i] = i < height ? NAME(load)(s + (i0 + i) * src_step + j0) : NAME(splat)(0);
+            NAME(transpose_block)(v);
+            if (height == LANES) {
+                UNROLL
+                for (int j = 0; j < LANES; j++)
+                    NAME(store)(d + offsets[j0 + j] + i0, v[j]);
+            } else {
+                for (int j = 0; j < LANES; j++)
+                    NAME(copy)(d + offsets[j0 + j] + i0, 0, &v[j], 0, 1, height);
+            }
+        }
+    }
+    for (; i0 < rows; i0++)
+        for (ptrdiff_t j = 0; j < cols; j++)
+            d[offsets[j] + i0] = s[i0 * src_step + j];
 }

@@ -1,27 +1,30 @@
 /* The two register tiles that every matrix product, convolution and gradient stands on; contracts in fnn.h. */
 
 /* ---- panel: rank-one updates. Per k: PANEL_VECTORS loads of b, one broadcast of a for each row. -------------------- */
-INLINE void NAME(panel_tile)(const int rows, const int vectors, ptrdiff_t cols, ptrdiff_t depth, const real *a,
-                             ptrdiff_t lda, const real *b, const ptrdiff_t *koff, real *c, ptrdiff_t ldc,
-                             const real *bias, int flags) {
+INLINE void NAME(panel_tile)(const int rows, const int vectors, ptrdiff_t cols, ptrdiff_t segments, ptrdiff_t depth,
+                             const real *a, const ptrdiff_t *starts, ptrdiff_t lda, const real *b,
+                             const ptrdiff_t *koff, real *c, ptrdiff_t ldc, const real *bias, int flags) {
     vec acc[PANEL_ROWS][PANEL_VECTORS];
     UNROLL
     for (int m = 0; m < rows; m++)
         UNROLL
         for (int v = 0; v < vectors; v++)
             acc[m][v] = NAME(splat)(0);
-    for (ptrdiff_t k = 0; k < depth; k++, a += lda) {
-        const real *bk = b + koff[k];
-        vec bv[PANEL_VECTORS];
-        UNROLL
-        for (int v = 0; v < vectors; v++)
-            bv[v] = NAME(load)(bk + v * LANES);
-        UNROLL
-        for (int m = 0; m < rows; m++) {
-            vec am = NAME(splat)(a[m]);
+    for (ptrdiff_t s = 0; s < segments; s++, koff += depth) {
+        const real *as = starts ? a + starts[s] : a;
+        for (ptrdiff_t k = 0; k < depth; k++, as += lda) {
+            const real *bk = b + koff[k];
+            vec bv[PANEL_VECTORS];
             UNROLL
             for (int v = 0; v < vectors; v++)
-                acc[m][v] += am * bv[v];
+                bv[v] = NAME(load)(bk + v * LANES);
+            UNROLL
+            for (int m = 0; m < rows; m++) {
+                vec am = NAME(splat)(as[m]);
+                UNROLL
+                for (int v = 0; v < vectors; v++)
+                    acc[m][v] += am * bv[v];
+            }
         }
     }
     UNROLL
@@ -48,13 +51,14 @@ INLINE void NAME(panel_tile)(const int rows, const int vectors, ptrdiff_t cols, 
 #define PANEL_CASE(r)                                                                                              \
     case r:                                                                                                        \
         if (cols > LANES)                                                                                          \
-            NAME(panel_tile)(r, 2, cols, depth, a, lda, b, koff, c, ldc, bias, flags);                             \
+            NAME(panel_tile)(r, 2, cols, segments, depth, a, starts, lda, b, koff, c, ldc, bias, flags);           \
         else                                                                                                       \
-            NAME(panel_tile)(r, 1, cols, depth, a, lda, b, koff, c, ldc, bias, flags);                             \
+            NAME(panel_tile)(r, 1, cols, segments, depth, a, starts, lda, b, koff, c, ldc, bias, flags);           \
         break;
 
-static void NAME(panel)(ptrdiff_t rows, ptrdiff_t cols, ptrdiff_t depth, const void *a, ptrdiff_t lda, const void *b,
-                        const ptrdiff_t *koff, void *c, ptrdiff_t ldc, const void *bias, int flags) {
+static void NAME(panel)(ptrdiff_t rows, ptrdiff_t cols, ptrdiff_t segments, ptrdiff_t depth, const void *a,
+                        const ptrdiff_t *starts, ptrdiff_t lda, const void *b, const ptrdiff_t *koff, void *c,
+                        ptrdiff_t ldc, const void *bias, int flags) {
     switch (rows) {
         PANEL_CASE(1) PANEL_CASE(2) PANEL_CASE(3) PANEL_CASE(4) PANEL_CASE(5) PANEL_CASE(6)
 #if PANEL_ROWS >= 12
@@ -161,25 +165,6 @@ static void NAME(dot)(ptrdiff_t rows, ptrdiff_t cols, ptrdiff_t length, ptrdiff_
 #undef DOT_WHOLE
 #undef DOT_MASKED
 #undef DOT_SHORT
-
-static void NAME(transpose)(void *dst, ptrdiff_t dst_step, const void *src, ptrdiff_t src_step, ptrdiff_t rows,
-                            ptrdiff_t cols) {
-    const real *s = src;
-    real *d = dst;
-    for (ptrdiff_t j0 = 0; j0 < cols; j0 += 8) /* eight columns at a time: whole cache lines of both sides */
-        for (ptrdiff_t i = 0; i < rows; i++) {
-            ptrdiff_t j1 = j0 + 8 < cols ? j0 + 8 : cols;
-            for (ptrdiff_t j = j0; j < j1; j++)
-                d[j * dst_step + i] = s[i * src_step + j];
-        }
-}
-
-static void NAME(add)(void *dst, const void *src, ptrdiff_t n) {
-    const real *s = src;
-    real *d = dst;
-    for (ptrdiff_t i = 0; i < n; i++)
-        d[i] += s[i];
-}
 
 static void NAME(sum)(void *total, const void *src, ptrdiff_t n) {
     const real *s = src;
