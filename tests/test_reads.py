@@ -72,7 +72,7 @@ def test_the_fence_holds(run_python):
     source = (
         "import numpy as np, ctypes, test_reads\n"
         "a = test_reads.Fenced(True)(np.ones(5, np.float32))\n"
-        "print(a.sum())\n"
+        "print(a.sum(), flush=True)\n"
         "ctypes.string_at(a.ctypes.data, 21)"
     )
     process = run_python("-c", f"import sys; sys.path.insert(0, {str(Path(__file__).parent)!r})\n{source}")

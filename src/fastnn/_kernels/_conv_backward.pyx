@@ -95,24 +95,26 @@ cdef void fold(const InputGradient *g, char *planes, const char *patches, Py_ssi
 
 cdef void spread(const InputGradient *g, real *dx, const real *planes, Py_ssize_t channels) noexcept nogil:
     """dx (channels, H, W) from the phases of the folded planes; pixels that no kernel element sees are 0."""
-    cdef Py_ssize_t c, ih, iw, row, phase_h, column
+    cdef Py_ssize_t c, phase_h, phase_w, ih, iw, rows, cols, r, j
     cdef const real *source
+    cdef real *target
     for c in range(channels):
-        for ih in range(g.H):
-            phase_h, row = (ih + g.PH) % g.SH, (ih + g.PH) // g.SH
-            if phase_h >= g.phases_h or row >= g.AH:
-                memset(dx, 0, g.W * sizeof(real))
-            elif g.SW == 1:
-                g.t.copy(dx, 0, planes + ((c * g.phases_h + phase_h) * g.AH + row) * g.AW + g.PW, 0, 1, g.W)
-            else:
-                source = planes + ((c * g.phases_h + phase_h) * g.phases_w * g.AH + row) * g.AW
-                for iw in range(g.W):
-                    column = (iw + g.PW) // g.SW
-                    if (iw + g.PW) % g.SW < g.phases_w and column < g.AW:
-                        dx[iw] = source[(iw + g.PW) % g.SW * g.AH * g.AW + column]
-                    else:
-                        dx[iw] = 0
-            dx += g.W
+        for phase_h in range(g.SH):
+            for phase_w in range(g.SW):
+                # the first pixel of the phase, and how many there are
+                ih, iw = (phase_h + g.SH - g.PH % g.SH) % g.SH, (phase_w + g.SW - g.PW % g.SW) % g.SW
+                rows, cols = ceil_div(g.H - ih, g.SH), ceil_div(g.W - iw, g.SW)
+                target = dx + (c * g.H + ih) * g.W + iw
+                source = (planes + ((c * g.phases_h + phase_h) * g.phases_w + phase_w) * g.AH * g.AW
+                          + (ih + g.PH) // g.SH * g.AW + (iw + g.PW) // g.SW)
+                if g.SW == 1 and phase_h < g.phases_h:
+                    g.t.copy(target, g.SH * g.W, source, g.AW, rows, cols)
+                    continue
+                for r in range(rows):
+                    for j in range(cols):
+                        target[j * g.SW] = source[j] if phase_h < g.phases_h and phase_w < g.phases_w else 0
+                    target += g.SH * g.W
+                    source += g.AW
 
 
 cdef void input_chunk(void *job, Py_ssize_t chunk, int slot) noexcept nogil:
@@ -153,6 +155,7 @@ cdef bint input_gradient(InputGradient *g) noexcept nogil:
     g.band = min(g.OH, max(<Py_ssize_t> 1, PANEL_BYTES // (g.O * g.OW * t.itemsize)))
     g.patch_step = ceil_div(g.band * g.OW, t.nr) * t.nr
     g.group = min(g.C, max(<Py_ssize_t> 1, PATCH_BYTES // (K * g.patch_step * t.itemsize)))
+    g.group = ceil_div(g.C, ceil_div(g.C, g.group))
     g.groups = ceil_div(g.C, g.group)
     g.share = max(<Py_ssize_t> 1, min(g.groups, g.N * g.groups // (4 * workers)))
     g.panels_size = g.patch_step * g.O

@@ -36,22 +36,32 @@ static void NAME(copy)(void *dst, ptrdiff_t dst_step, const void *src, ptrdiff_t
 }
 #undef MOVE
 
-/* Sums cannot overlap: whole vectors, then what is left in halves. */
+/* The same for sums: where head and tail overlap, both hold the same sum of what was there before. */
 #define ADD(w)                                                                                                     \
-    if (cols - j >= (w)) {                                                                                         \
-        UNROLL for (int i = 0; i < (w); i++) d[j + i] += s[j + i];                                                 \
-        j += (w);                                                                                                  \
+    if (cols >= (w)) {                                                                                             \
+        for (ptrdiff_t i = 0; i < rows; i++, d += dst_step, s += src_step) {                                       \
+            real head[w], tail[w];                                                                                 \
+            UNROLL for (int j = 0; j < (w); j++) head[j] = d[j] + s[j];                                            \
+            UNROLL for (int j = 0; j < (w); j++) tail[j] = d[cols - (w) + j] + s[cols - (w) + j];                  \
+            memcpy(d, head, sizeof head);                                                                          \
+            memcpy(d + cols - (w), tail, sizeof tail);                                                             \
+        }                                                                                                          \
+        return;                                                                                                    \
     }
 static void NAME(add)(void *dst, ptrdiff_t dst_step, const void *src, ptrdiff_t src_step, ptrdiff_t rows,
                       ptrdiff_t cols) {
-    real *restrict d = dst;
-    const real *restrict s = src;
-    for (ptrdiff_t i = 0; i < rows; i++, d += dst_step, s += src_step) {
-        ptrdiff_t j = 0;
-        for (; j + LANES <= cols; j += LANES)
-            NAME(store)(d + j, NAME(load)(d + j) + NAME(load)(s + j));
-        ADD(8) ADD(4) ADD(2) ADD(1)
+    real *d = dst;
+    const real *s = src;
+    if (cols > 2 * LANES) {
+        for (ptrdiff_t i = 0; i < rows; i++, d += dst_step, s += src_step) {
+            vec tail = NAME(load)(d + cols - LANES) + NAME(load)(s + cols - LANES);
+            for (ptrdiff_t j = 0; j + LANES <= cols; j += LANES)
+                NAME(store)(d + j, NAME(load)(d + j) + NAME(load)(s + j));
+            NAME(store)(d + cols - LANES, tail);
+        }
+        return;
     }
+    ADD(16) ADD(8) ADD(4) ADD(2) ADD(1)
 }
 #undef ADD
 
