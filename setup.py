@@ -10,7 +10,18 @@ from setuptools.command.build_ext import build_ext
 
 KERNELS = Path("src/fastnn/_kernels")
 CSRC = KERNELS / "csrc"
-MODULES = ("_table", "_memory", "_matmul", "_conv", "_conv_backward", "_im2col", "_pool", "_activation", "_loss", "_optim")
+MODULES = (
+    "_table",
+    "_memory",
+    "_matmul",
+    "_conv",
+    "_conv_backward",
+    "_im2col",
+    "_pool",
+    "_activation",
+    "_loss",
+    "_optim",
+)
 C_FLAGS = ["-O3", "-fno-math-errno", "-fno-trapping-math", "-fvisibility=hidden"]
 
 # Symbols triple the size; profilers and sanitizers want them: build with FASTNN_SYMBOLS=1.
@@ -54,7 +65,7 @@ def extension(name):
         include_dirs=[str(CSRC)],
         extra_compile_args=C_FLAGS,
         extra_link_args=LINK_FLAGS,
-        depends=[str(CSRC / "fnn.h")],
+        depends=[str(p) for p in CSRC.iterdir()],
     )
 
 

@@ -1,9 +1,9 @@
 """Convolution forward, as a matrix product whose patches are never materialised.
 
-An image is unfolded over its width only: for each kernel column kw and channel c, the plane of the input pixels that the
-columns of the output see, (rows, OW), padding and column stride applied. In it the patch row (c, kh, kw) of consecutive
-output pixels is a contiguous run, kh rows further down: a table of offsets is all that im2col would have written. A row
-stride sorts the rows by their phase kh % SH first.
+An image is unfolded over its width only: for each kernel column kw and channel c, the plane of the input pixels that
+the columns of the output see, (rows, OW), padding and column stride applied. In it the patch row (c, kh, kw) of
+consecutive output pixels is a contiguous run, kh rows further down: a table of offsets is all that im2col would have
+written. A row stride sorts the rows by their phase kh % SH first.
 """
 from fastnn._kernels._table cimport allocate, parallel, release, threads, tiles
 from fastnn._kernels.fnn cimport FNN_RELU, ceil_div, fnn_tiles, split_at

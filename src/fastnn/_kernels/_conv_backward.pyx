@@ -1,8 +1,8 @@
 """The gradients of convolution.
 
-Input: for each image, the product of the transposed weights with dy gives the gradients of its patches, which are folded
-(col2im) into planes while they are in the cache. A stride sorts the pixels of a plane by their phases, so that folding
-adds contiguous rows; only the last copy into dx spreads them out.
+Input: for each image, the product of the transposed weights with dy gives the gradients of its patches, which are
+folded (col2im) into planes while they are in the cache. A stride sorts the pixels of a plane by their phases, so that
+folding adds contiguous rows; only the last copy into dx spreads them out.
 
 Weight: images are laid out pixel by pixel, channels last, and so is dy; then the patch elements (kw, c) of one kernel
 row are neighbours, and the sum over pixels is a panel tile whose rows they are. A fixed number of parts of the batch
@@ -95,7 +95,7 @@ cdef void fold(const InputGradient *g, char *planes, const char *patches, Py_ssi
 
 cdef void spread(const InputGradient *g, real *dx, const real *planes, Py_ssize_t channels) noexcept nogil:
     """dx (channels, H, W) from the phases of the folded planes; pixels that no kernel element sees are 0."""
-    cdef Py_ssize_t c, phase_h, phase_w, ih, iw, rows, cols, r, j
+    cdef Py_ssize_t c, phase_h, phase_w, ih, iw, rows, cols, _, j
     cdef const real *source
     cdef real *target
     for c in range(channels):
@@ -110,7 +110,7 @@ cdef void spread(const InputGradient *g, real *dx, const real *planes, Py_ssize_
                 if g.SW == 1 and phase_h < g.phases_h:
                     g.t.copy(target, g.SH * g.W, source, g.AW, rows, cols)
                     continue
-                for r in range(rows):
+                for _ in range(rows):
                     for j in range(cols):
                         target[j * g.SW] = source[j] if phase_h < g.phases_h and phase_w < g.phases_w else 0
                     target += g.SH * g.W

@@ -60,8 +60,8 @@ cdef void multiply_columns(void *job, Py_ssize_t chunk, int slot) noexcept nogil
     while k0 < g.K:
         depth = min(DEPTH, g.K - k0)
         for n from n0 <= n < n1 by nr:
-            pack(t, panels + (n - n0) * DEPTH * size, g.koff, g.b + (k0 * g.b_row + n * g.b_col) * size, g.b_row, g.b_col,
-                 depth, min(nr, n1 - n))
+            pack(t, panels + (n - n0) * DEPTH * size, g.koff, g.b + (k0 * g.b_row + n * g.b_col) * size, g.b_row,
+                 g.b_col, depth, min(nr, n1 - n))
         for block in range(g.blocks):
             m0 = split_at(g.M, g.blocks, block)
             rows = split_at(g.M, g.blocks, block + 1) - m0
