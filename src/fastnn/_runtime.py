@@ -160,6 +160,10 @@ _generator: np.random.Generator | None = None  # made at first use: numpy.random
 
 def manual_seed(seed: int) -> None:
     """Seed everything random in fastnn: initialisation, batches, augmentation."""
+    if not isinstance(seed, int | np.integer) or isinstance(seed, bool):
+        raise TypeError(f"seed: got {type(seed).__name__}; expected an int")
+    if seed < 0:
+        raise ValueError(f"seed: got {seed}; expected at least 0")
     global _generator
     _generator = np.random.default_rng(seed)
 
