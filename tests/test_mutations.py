@@ -20,10 +20,11 @@ def pair(value):
 
 def parity_of(*ops):
     """All parity checks of these operations; raises at the first that fails."""
-    for case in cases_of(*ops):
-        for fill in case.fills:
-            for dtype in DTYPES:
-                check_parity(case, dtype, fill)
+    with np.errstate(all="ignore"):  # a mutant need not be silent about infinities
+        for case in cases_of(*ops):
+            for fill in case.fills:
+                for dtype in DTYPES:
+                    check_parity(case, dtype, fill)
 
 
 def gradients_of(*ops):
@@ -203,21 +204,18 @@ def relu_backward_at_zero(dy, y):
 
 
 def sigmoid_overflows(x):
-    with np.errstate(all="ignore"):
-        e = np.exp(x)
-        return e / (1 + e)
+    e = np.exp(x)
+    return e / (1 + e)
 
 
 def tanh_cancels_near_zero(x):
-    with np.errstate(all="ignore"):
-        e = np.exp(-2 * np.abs(x))
-        return np.copysign((1 - e) / (1 + e), x)
+    e = np.exp(-2 * np.abs(x))
+    return np.copysign((1 - e) / (1 + e), x)
 
 
 def softmax_unshifted(x, *, dim=-1):
-    with np.errstate(all="ignore"):
-        e = np.exp(x)
-        return e / e.sum(axis=dim, keepdims=True)
+    e = np.exp(x)
+    return e / e.sum(axis=dim, keepdims=True)
 
 
 def softmax_wrong_axis(x, *, dim=-1):
@@ -225,8 +223,7 @@ def softmax_wrong_axis(x, *, dim=-1):
 
 
 def log_softmax_of_softmax(x, *, dim=-1):
-    with np.errstate(all="ignore"):
-        return np.log(R["softmax"](x, dim=dim))
+    return np.log(R["softmax"](x, dim=dim))
 
 
 def softmax_backward_no_sum(dy, y, *, dim=-1):

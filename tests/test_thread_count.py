@@ -40,12 +40,19 @@ def test_default_follows_the_affinity(run_python):
     assert run_python("-c", one_cpu + "import fastnn; print(fastnn.get_num_threads())").stdout.strip() == "1"
 
 
-def test_threadpoolctl_sees_the_pool():
-    threadpoolctl = pytest.importorskip("threadpoolctl")
-    fnn.set_num_threads(4)
-    ours = [c for c in threadpoolctl.ThreadpoolController().lib_controllers if c.internal_api == "fastnn"]
-    assert len(ours) == 1
-    assert ours[0].num_threads == 4
-    with threadpoolctl.threadpool_limits(limits=1):
-        assert fnn.get_num_threads() == 1
-    assert fnn.get_num_threads() == 4
+THREADPOOLCTL = """
+import threadpoolctl, fastnn
+fastnn.set_num_threads(4)
+(ours,) = [c for c in threadpoolctl.ThreadpoolController().lib_controllers if c.internal_api == "fastnn"]
+assert ours.num_threads == 4
+with threadpoolctl.threadpool_limits(limits=1):
+    assert fastnn.get_num_threads() == 1
+assert fastnn.get_num_threads() == 4
+print("done")
+"""
+
+
+def test_threadpoolctl_sees_the_pool(run_python):
+    pytest.importorskip("threadpoolctl")
+    process = run_python("-c", THREADPOOLCTL)
+    assert process.stdout.strip() == "done", process.stderr

@@ -72,7 +72,7 @@ def test_the_number_may_change_while_kernels_run():
 
     def keep_setting():
         n = 0
-        while not stop.is_set():
+        while not stop.wait(1e-4):
             n = n % 7 + 1
             fnn.set_num_threads(n)
 
