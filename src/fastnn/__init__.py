@@ -14,6 +14,7 @@ from fastnn._runtime import (
     isa_available,
     manual_seed,
     num_threads,
+    register_threadpoolctl,
     set_num_threads,
     show_config,
 )
@@ -63,6 +64,7 @@ __all__ = [
     "manual_seed",
     "num_threads",
     "reference",
+    "register_threadpoolctl",
     "set_num_threads",
     "show_config",
 ]

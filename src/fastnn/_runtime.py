@@ -19,6 +19,7 @@ import fastnn._kernels._table as _table
 from fastnn._kernels._memory import Block
 from fastnn._version import __version__
 
+MAX_THREADS = 256
 IMPLEMENTATIONS = ("kernels", "reference")
 
 
@@ -109,7 +110,7 @@ def _default_threads() -> int:
     if asked is not None:
         if not asked.isdigit() or int(asked) < 1:
             raise ImportError(f"FASTNN_NUM_THREADS: got {asked!r}; expected a whole number from 1")
-        return int(asked)
+        return min(int(asked), MAX_THREADS)
     cpus = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     return max(1, math.ceil(min(cpus, _cgroup_quota())))
 
@@ -120,7 +121,7 @@ def set_num_threads(n: int) -> None:
         raise TypeError(f"n: got {type(n).__name__}; expected an int")
     if n < 1:
         raise ValueError(f"n: got {n}; expected at least 1")
-    _table.set_threads(min(int(n), 256))
+    _table.set_threads(min(int(n), MAX_THREADS))
 
 
 def get_num_threads() -> int:
@@ -137,6 +138,31 @@ def num_threads(n: int) -> Iterator[None]:
         yield
     finally:
         set_num_threads(before)
+
+
+def register_threadpoolctl() -> None:
+    """Let threadpoolctl see and limit the pool; done at import when threadpoolctl was imported before fastnn."""
+    import threadpoolctl
+
+    class Controller(threadpoolctl.LibController):
+        user_api = "fastnn"
+        internal_api = "fastnn"
+        filename_prefixes = ("_table",)
+        check_symbols = ("PyInit__table",)
+
+        def get_num_threads(self) -> int:
+            return get_num_threads()
+
+        def set_num_threads(self, n: int) -> None:
+            set_num_threads(n)
+
+        def get_version(self) -> str:
+            return __version__
+
+        def set_additional_attributes(self) -> None:
+            self.isa = isa()
+
+    threadpoolctl.register(Controller)
 
 
 # Memory
@@ -196,3 +222,5 @@ def show_config() -> None:
 
 _choose_isa()
 _table.set_threads(_default_threads())
+if "threadpoolctl" in sys.modules:
+    register_threadpoolctl()

@@ -26,6 +26,7 @@ MaybeArray = Array | Any  # None where the caller asked for none, which type che
 FLOAT32 = np.dtype(np.float32)
 FLOAT64 = np.dtype(np.float64)
 GRADIENTS = ("dx", "dw", "db")
+LARGEST = 2**31 - 1  # window, stride or padding: kernels multiply them by sizes of arrays
 REDUCTIONS = ("mean", "sum", "none")
 
 
@@ -97,6 +98,8 @@ def pair(name: str, value: IntPair, least: int) -> tuple[int, int]:
         first, second = _pair_of_other(name, value)
     if first < least or second < least:
         raise ValueError(f"{name}: got {value!r}; expected at least {least}")
+    if first > LARGEST or second > LARGEST:
+        raise ValueError(f"{name}: got {value!r}; expected at most {LARGEST}")
     return first, second
 
 
@@ -324,6 +327,8 @@ def pool2d_settings(
     PH, PW = pair("padding", padding, 0)
     if 2 * PH > KH or 2 * PW > KW:
         raise ValueError(f"padding: got {padding!r}; expected at most half of kernel_size {(KH, KW)}")
+    if KH * KW > LARGEST:
+        raise ValueError(f"kernel_size: got {(KH, KW)}; expected at most {LARGEST} elements")
     if ceil_mode is not True and ceil_mode is not False:
         raise TypeError(f"ceil_mode: got {ceil_mode!r}; expected True or False")
     return KH, KW, SH, SW, PH, PW
@@ -378,7 +383,7 @@ def positions(
 ) -> None:
     """`positions` is what maxpool2d returned beside the output that `dy` belongs to: all inside the input."""
     wanted = positions_dtype(KH, KW)
-    if not isinstance(positions, np.ndarray) or positions.dtype != wanted:
+    if not isinstance(positions, np.ndarray) or isinstance(positions, np.ma.MaskedArray) or positions.dtype != wanted:
         came = getattr(positions, "dtype", type(positions).__name__)
         raise TypeError(
             f"positions: got {came}; expected an array of {wanted}, as maxpool2d returns for kernel_size {(KH, KW)}"
@@ -512,6 +517,8 @@ def cross_entropy(x: Array, target: Array, reduction_name: str) -> bool:
 
 
 def _labels(target: Array, N: int, K: int) -> None:
+    if isinstance(target, np.ma.MaskedArray | np.matrix):
+        raise TypeError(f"target: got {type(target).__name__}; expected a plain NumPy array of labels")
     if target.dtype.kind not in "iu":
         raise TypeError(
             f"target: got labels of {target.dtype}{_nan_note(target)}; expected integers 0 to {K - 1}, shape ({N},)"
@@ -555,6 +562,8 @@ def sgd_step(
     _shape("g", g, p.shape, "the shape of p")
     if not p.flags.writeable:
         raise ValueError("p: got a read-only array; expected a writable one, it is updated in place")
+    if p is g or p is velocity or (g is velocity and g is not None):
+        raise ValueError("p, g, velocity: got one array twice; expected three that share no memory")
     lr, momentum, weight_decay = sgd_settings(lr, momentum, weight_decay, nesterov)
     if momentum:
         if velocity is None:

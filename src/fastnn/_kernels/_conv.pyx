@@ -6,7 +6,7 @@ consecutive output pixels is a contiguous run, kh rows further down: a table of 
 written. A row stride sorts the rows by their phase kh % SH first.
 """
 from fastnn._kernels._table cimport allocate, parallel, release, threads, tiles
-from fastnn._kernels.fnn cimport FNN_RELU, ceil_div, fnn_tiles, split_at
+from fastnn._kernels.fnn cimport FNN_RELU, ceil_div, fits, fnn_tiles, split_at
 
 ctypedef fused real:
     float
@@ -82,6 +82,8 @@ cdef bint convolve(Conv *g) noexcept nogil:
     cdef Py_ssize_t c, kh, kw, k = 0, row_bytes, short_rows
     cdef int workers = threads()
     cdef bint enough
+    if not fits(<double> (g.OH + g.KH) * g.OW * g.KW * g.C * min(g.SH, g.KH) * workers * t.itemsize):
+        return False
     g.depth = g.C * g.KH * g.KW
     g.blocks = ceil_div(g.O, t.mr)
     g.phases = min(g.SH, g.KH)

@@ -11,7 +11,7 @@ are summed apart, for the threads, and added in order.
 from libc.string cimport memset
 
 from fastnn._kernels._table cimport allocate, parallel, release, threads, tiles
-from fastnn._kernels.fnn cimport FNN_ACCUMULATE, ceil_div, fnn_tiles, split_at
+from fastnn._kernels.fnn cimport FNN_ACCUMULATE, ceil_div, fits, fnn_tiles, split_at
 
 ctypedef fused real:
     float
@@ -95,14 +95,13 @@ cdef void fold(const InputGradient *g, char *planes, const char *patches, Py_ssi
 
 cdef void spread(const InputGradient *g, real *dx, const real *planes, Py_ssize_t channels) noexcept nogil:
     """dx (channels, H, W) from the phases of the folded planes; pixels that no kernel element sees are 0."""
-    cdef Py_ssize_t c, phase_h, phase_w, ih, iw, rows, cols, _, j
+    cdef Py_ssize_t c, phase_h, phase_w, ih, iw, rows, cols, r, j
     cdef const real *source
     cdef real *target
     for c in range(channels):
-        for phase_h in range(g.SH):
-            for phase_w in range(g.SW):
-                # the first pixel of the phase, and how many there are
-                ih, iw = (phase_h + g.SH - g.PH % g.SH) % g.SH, (phase_w + g.SW - g.PW % g.SW) % g.SW
+        for ih in range(min(g.SH, g.H)):  # the first pixel of each phase
+            for iw in range(min(g.SW, g.W)):
+                phase_h, phase_w = (ih + g.PH) % g.SH, (iw + g.PW) % g.SW
                 rows, cols = ceil_div(g.H - ih, g.SH), ceil_div(g.W - iw, g.SW)
                 target = dx + (c * g.H + ih) * g.W + iw
                 source = (planes + ((c * g.phases_h + phase_h) * g.phases_w + phase_w) * g.AH * g.AW
@@ -149,6 +148,8 @@ cdef bint input_gradient(InputGradient *g) noexcept nogil:
     cdef Py_ssize_t k, K = g.KH * g.KW
     cdef int workers = threads()
     cdef bint enough
+    if not fits(<double> (g.OH + g.KH + g.H + g.PH) * (g.OW + g.KW + g.W + g.PW) * (g.O + g.C * K) * workers * t.itemsize):
+        return False
     g.phases_h, g.phases_w = min(g.SH, g.KH), min(g.SW, g.KW)
     g.AH, g.AW = g.OH + (g.KH - 1) // g.SH, g.OW + (g.KW - 1) // g.SW
     g.AH, g.AW = max(g.AH, ceil_div(g.H + g.PH, g.SH)), max(g.AW, ceil_div(g.W + g.PW, g.SW))
@@ -289,6 +290,8 @@ cdef bint weight_gradient(WeightGradient *g) noexcept nogil:
     g.images = min(g.N, max(<Py_ssize_t> 1, PIXELS // P))
     g.band = g.OH if g.images > 1 else min(g.OH, max(<Py_ssize_t> 1, PIXELS // g.OW))
     g.HP, g.WP = max(g.H + g.PH, (g.OH - 1) * g.SH + g.KH), max(g.W + g.PW, (g.OW - 1) * g.SW + g.KW)
+    if not fits(<double> g.HP * g.WP * (g.images * g.C + t.mr) * workers * t.itemsize):
+        return False
     # Parts while their sums are small, blocks of channels for the cache and where the parts are few.
     g.parts = max(<Py_ssize_t> 1, min(min(<Py_ssize_t> PARTS, ceil_div(g.N, g.images)), SUMS_BYTES // dw_bytes))
     g.channels = max(ceil_div(t.mr, g.KW), PANEL_BYTES // (g.images * g.HP * g.WP * t.itemsize))

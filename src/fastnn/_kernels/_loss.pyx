@@ -1,4 +1,5 @@
 """Softmax cross-entropy by rows. Batches are small against the network's work: these run on the caller's thread."""
+from libc.math cimport NAN
 from libc.stdint cimport int64_t
 
 from fastnn._kernels._table cimport allocate, parallel, release, threads, tiles
@@ -29,11 +30,13 @@ cdef void forward_rows(void *job, Py_ssize_t chunk, int slot) noexcept nogil:
 
 cdef void losses(const Rows *g, const real *target, real *out, const real *row) noexcept nogil:
     cdef Py_ssize_t n, k
+    cdef int64_t label
     cdef real total
     for n in range(g.N):
         g.t.log_softmax_row(g.x + n * g.K * g.t.itemsize, <void *> row, g.K)
         if g.labels != NULL:
-            out[n] = -row[g.labels[n]]
+            label = g.labels[n]  # checked at the door; again here, for another thread may have changed it since
+            out[n] = -row[label] if 0 <= label < g.K else <real> NAN
         else:
             total = 0
             for k in range(g.K):
@@ -54,10 +57,13 @@ cdef void backward_rows(void *job, Py_ssize_t chunk, int slot) noexcept nogil:
 
 cdef void slopes(const Rows *g, const real *target, const real *scale, real *dx) noexcept nogil:
     cdef Py_ssize_t n, k
+    cdef int64_t label
     cdef real mass
     for n in range(g.N):
         if g.labels != NULL:
-            dx[g.labels[n]] -= 1
+            label = g.labels[n]
+            if 0 <= label < g.K:
+                dx[label] -= 1
             for k in range(g.K):
                 dx[k] *= scale[n]
         else:

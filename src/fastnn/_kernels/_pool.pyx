@@ -3,7 +3,7 @@ from libc.stdint cimport int32_t, uint8_t
 from libc.string cimport memset
 
 from fastnn._kernels._table cimport parallel, threads, tiles
-from fastnn._kernels.fnn cimport fnn_tiles
+from fastnn._kernels.fnn cimport ceil_div, fnn_tiles
 
 ctypedef fused real:
     float
@@ -23,7 +23,8 @@ cdef struct Pool:
     Py_ssize_t planes  # of a chunk
     Py_ssize_t total
     bint side_by_side                # 2 x 2 windows that tile the plane: every pixel is in one window
-    Py_ssize_t whole_from, whole_to  # output columns whose windows are inside the image
+    Py_ssize_t row_from, row_to      # output rows whose windows are inside the image
+    Py_ssize_t column_from, column_to
 
 
 cdef void span(Py_ssize_t o, Py_ssize_t K, Py_ssize_t S, Py_ssize_t P, Py_ssize_t size, Py_ssize_t *start,
@@ -35,6 +36,13 @@ cdef void span(Py_ssize_t o, Py_ssize_t K, Py_ssize_t S, Py_ssize_t P, Py_ssize_
     padded[0] = min(first + K, size + P) - first
 
 
+cdef void inside(Py_ssize_t outputs, Py_ssize_t K, Py_ssize_t S, Py_ssize_t P, Py_ssize_t size, Py_ssize_t *start,
+                 Py_ssize_t *stop) noexcept nogil:
+    """The windows along one axis that need no clipping."""
+    start[0] = min(outputs, ceil_div(P, S))
+    stop[0] = max(start[0], min(outputs, (size + P - K) // S + 1 if size + P >= K else 0))
+
+
 cdef Pool describe(fnn_tiles *t, Py_ssize_t planes, Py_ssize_t H, Py_ssize_t W, Py_ssize_t OH, Py_ssize_t OW,
                    Py_ssize_t KH, Py_ssize_t KW, Py_ssize_t SH, Py_ssize_t SW, Py_ssize_t PH,
                    Py_ssize_t PW) noexcept nogil:
@@ -43,51 +51,55 @@ cdef Pool describe(fnn_tiles *t, Py_ssize_t planes, Py_ssize_t H, Py_ssize_t W, 
     g.total, g.positions, g.wide = planes, NULL, 0
     g.planes = max(<Py_ssize_t> 1, 16384 // max(H * W, <Py_ssize_t> 1))
     g.side_by_side = KH == KW == SH == SW == 2 and PH == PW == 0 and H == 2 * OH and W == 2 * OW
-    g.whole_from = min(OW, (PW + SW - 1) // SW)
-    g.whole_to = max(g.whole_from, min(OW, (W + PW - KW) // SW + 1 if W + PW >= KW else 0))
+    inside(OH, KH, SH, PH, H, &g.row_from, &g.row_to)
+    inside(OW, KW, SW, PW, W, &g.column_from, &g.column_to)
     return g
 
 
 cdef inline Py_ssize_t chunks(const Pool *g) noexcept nogil:
-    return (g.total + g.planes - 1) // g.planes
+    return ceil_div(g.total, g.planes)
 
 
 # ---- Forward -------------------------------------------------------------------------------------------------------
 
 cdef void max_forward(void *job, Py_ssize_t chunk, int slot) noexcept nogil:
     cdef const Pool *g = <const Pool *> job
-    cdef fnn_tiles *t = g.t
-    cdef Py_ssize_t size = t.itemsize, place_size = sizeof(int32_t) if g.wide else 1
-    cdef Py_ssize_t plane, oh, ow, n, ih, iw, kh, kw, padded, out, first
+    cdef Py_ssize_t size = g.t.itemsize, place_size = sizeof(int32_t) if g.wide else 1
+    cdef Py_ssize_t plane, oh, ow, rows, n, ih, iw, kh, kw, padded, out
     for plane in range(chunk * g.planes, min(g.total, (chunk + 1) * g.planes)):
-        for oh in range(g.OH):
+        oh = 0
+        while oh < g.OH:
             span(oh, g.KH, g.SH, g.PH, g.H, &ih, &kh, &padded)
+            rows = g.row_to - oh if g.row_from <= oh < g.row_to else 1
             ow = 0
             while ow < g.OW:
                 span(ow, g.KW, g.SW, g.PW, g.W, &iw, &kw, &padded)
-                n = g.whole_to - ow if ow == g.whole_from and g.whole_to > ow else 1
+                n = g.column_to - ow if g.column_from <= ow < g.column_to else 1
                 out = (plane * g.OH + oh) * g.OW + ow
-                first = (ih - oh * g.SH + g.PH) * g.KW + iw - ow * g.SW + g.PW
-                t.maxpool_row(g.x + ((plane * g.H + ih) * g.W + iw) * size, g.W, kh, kw, g.SW, n, g.y + out * size,
-                              g.positions + out * place_size if g.positions != NULL else NULL, g.wide, first, g.KW)
+                g.t.maxpool(g.x + ((plane * g.H + ih) * g.W + iw) * size, g.W, kh, kw, g.SH, g.SW, rows, n,
+                            g.y + out * size, g.OW, g.positions + out * place_size if g.positions != NULL else NULL,
+                            g.wide, (ih - oh * g.SH + g.PH) * g.KW + iw - ow * g.SW + g.PW, g.KW)
                 ow += n
+            oh += rows
 
 
 cdef void average_forward(void *job, Py_ssize_t chunk, int slot) noexcept nogil:
     cdef const Pool *g = <const Pool *> job
-    cdef fnn_tiles *t = g.t
-    cdef Py_ssize_t size = t.itemsize
-    cdef Py_ssize_t plane, oh, ow, n, ih, iw, kh, kw, padded_h, padded_w
+    cdef Py_ssize_t size = g.t.itemsize
+    cdef Py_ssize_t plane, oh, ow, rows, n, ih, iw, kh, kw, padded_h, padded_w
     for plane in range(chunk * g.planes, min(g.total, (chunk + 1) * g.planes)):
-        for oh in range(g.OH):
+        oh = 0
+        while oh < g.OH:
             span(oh, g.KH, g.SH, g.PH, g.H, &ih, &kh, &padded_h)
+            rows = g.row_to - oh if g.row_from <= oh < g.row_to else 1
             ow = 0
             while ow < g.OW:
                 span(ow, g.KW, g.SW, g.PW, g.W, &iw, &kw, &padded_w)
-                n = g.whole_to - ow if ow == g.whole_from and g.whole_to > ow else 1
-                t.avgpool_row(g.x + ((plane * g.H + ih) * g.W + iw) * size, g.W, kh, kw, g.SW, n,
-                              g.y + ((plane * g.OH + oh) * g.OW + ow) * size, padded_h * padded_w)
+                n = g.column_to - ow if g.column_from <= ow < g.column_to else 1
+                g.t.avgpool(g.x + ((plane * g.H + ih) * g.W + iw) * size, g.W, kh, kw, g.SH, g.SW, rows, n,
+                            g.y + ((plane * g.OH + oh) * g.OW + ow) * size, g.OW, padded_h * padded_w)
                 ow += n
+            oh += rows
 
 
 cdef void run_max_forward(const real[:, :, :, ::1] x, real[:, :, :, ::1] y, void *positions, bint wide, Py_ssize_t KH,
@@ -134,15 +146,13 @@ def avgpool2d_forward(const real[:, :, :, ::1] x, real[:, :, :, ::1] y, Py_ssize
 
 cdef void max_backward(void *job, Py_ssize_t chunk, int slot) noexcept nogil:
     cdef const Pool *g = <const Pool *> job
-    cdef Py_ssize_t size = g.t.itemsize, plane, oh
+    cdef Py_ssize_t size = g.t.itemsize, plane
     cdef char *dx
     for plane in range(chunk * g.planes, min(g.total, (chunk + 1) * g.planes)):
         dx = g.x + plane * g.H * g.W * size
         if g.side_by_side and not g.wide:
-            for oh in range(g.OH):
-                g.t.unpool_2x2_row(g.y + (plane * g.OH + oh) * g.OW * size,
-                                   <const uint8_t *> g.positions + (plane * g.OH + oh) * g.OW,
-                                   dx + 2 * oh * g.W * size, g.W, g.OW)
+            g.t.unpool_2x2(g.y + plane * g.OH * g.OW * size, <const uint8_t *> g.positions + plane * g.OH * g.OW, dx,
+                           g.OH, g.OW)
         else:
             memset(dx, 0, g.H * g.W * size)
             if size == sizeof(float) and g.wide:
@@ -170,12 +180,10 @@ cdef void scatter(const Pool *g, real *dx, const real *dy, const place *position
 
 cdef void average_backward(void *job, Py_ssize_t chunk, int slot) noexcept nogil:
     cdef const Pool *g = <const Pool *> job
-    cdef Py_ssize_t size = g.t.itemsize, plane, oh
+    cdef Py_ssize_t size = g.t.itemsize, plane
     for plane in range(chunk * g.planes, min(g.total, (chunk + 1) * g.planes)):
         if g.side_by_side:
-            for oh in range(g.OH):
-                g.t.unpool_2x2_row(g.y + (plane * g.OH + oh) * g.OW * size, NULL,
-                                   g.x + (plane * g.H + 2 * oh) * g.W * size, g.W, g.OW)
+            g.t.unpool_2x2(g.y + plane * g.OH * g.OW * size, NULL, g.x + plane * g.H * g.W * size, g.OH, g.OW)
             continue
         memset(g.x + plane * g.H * g.W * size, 0, g.H * g.W * size)
         if size == sizeof(float):

@@ -26,12 +26,13 @@ cdef extern from "fnn.h" nogil:
         void (*transpose)(void *dst, const Py_ssize_t *offsets, const void *src, Py_ssize_t src_step, Py_ssize_t rows,
                           Py_ssize_t cols) noexcept nogil
         void (*sum)(void *total, const void *src, Py_ssize_t n) noexcept nogil
-        void (*maxpool_row)(const void *x, Py_ssize_t W, Py_ssize_t kh, Py_ssize_t kw, Py_ssize_t stride, Py_ssize_t n,
-                            void *y, void *positions, int wide, Py_ssize_t first, Py_ssize_t row_step) noexcept nogil
-        void (*avgpool_row)(const void *x, Py_ssize_t W, Py_ssize_t kh, Py_ssize_t kw, Py_ssize_t stride, Py_ssize_t n,
-                            void *y, Py_ssize_t divisor) noexcept nogil
-        void (*unpool_2x2_row)(const void *dy, const uint8_t *positions, void *dx, Py_ssize_t W,
-                               Py_ssize_t n) noexcept nogil
+        void (*maxpool)(const void *x, Py_ssize_t W, Py_ssize_t kh, Py_ssize_t kw, Py_ssize_t sh, Py_ssize_t sw,
+                        Py_ssize_t rows, Py_ssize_t n, void *y, Py_ssize_t y_step, void *positions, int wide,
+                        Py_ssize_t first, Py_ssize_t row_step) noexcept nogil
+        void (*avgpool)(const void *x, Py_ssize_t W, Py_ssize_t kh, Py_ssize_t kw, Py_ssize_t sh, Py_ssize_t sw,
+                        Py_ssize_t rows, Py_ssize_t n, void *y, Py_ssize_t y_step, Py_ssize_t divisor) noexcept nogil
+        void (*unpool_2x2)(const void *dy, const uint8_t *positions, void *dx, Py_ssize_t rows,
+                           Py_ssize_t n) noexcept nogil
         void (*relu)(const void *x, void *y, Py_ssize_t n) noexcept nogil
         void (*relu_backward)(const void *dy, const void *y, void *dx, Py_ssize_t n) noexcept nogil
         void (*sigmoid)(const void *x, void *y, Py_ssize_t n) noexcept nogil
@@ -54,4 +55,10 @@ cdef inline Py_ssize_t split_at(Py_ssize_t total, Py_ssize_t parts, Py_ssize_t i
 
 
 cdef inline Py_ssize_t ceil_div(Py_ssize_t a, Py_ssize_t b) noexcept nogil:
-    return (a + b - 1) // b
+    """a / b rounded up, for a >= 0 and b > 0."""
+    return (a - 1) // b + 1 if a > 0 else 0
+
+
+cdef inline bint fits(double nbytes) noexcept nogil:
+    """Whether a workspace of so many bytes, counted in double before integers could overflow, can exist at all."""
+    return nbytes < 1e14

@@ -1,6 +1,6 @@
 /* The caching allocator. Fresh memory costs page faults, more than most layers' work on it; blocks that are freed are
- * kept, by size class, for the next caller. Never more is held (live and cached) than a quarter above the most that
- * was ever live at once, plus a little. */
+ * kept, by size class, for the next caller; when one is freed, no more stays held (live and cached) than a quarter above
+ * the most that was ever live at once, plus a little. */
 #define _GNU_SOURCE
 #include "fnn.h"
 
@@ -101,6 +101,7 @@ void *fnn_alloc(size_t bytes) {
         if (!b) {
             pthread_mutex_lock(&cache.lock);
             cache.live -= rounded;
+            cache.most_live = cache.live; /* what could not be had does not count */
             pthread_mutex_unlock(&cache.lock);
             return NULL;
         }

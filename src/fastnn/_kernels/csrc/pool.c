@@ -22,14 +22,15 @@ static struct {
     _Atomic ptrdiff_t unfinished;  /* chunks not yet done */
     _Atomic int sleepers, caller_sleeps;
     pthread_mutex_t turn;  /* held by the caller whose job it is; others run theirs alone meanwhile */
-    pthread_mutex_t lock;  /* for the two conditions */
-    pthread_cond_t work, done;
+    pthread_mutex_t lock;  /* for the conditions */
+    pthread_cond_t work, done, more; /* a new job, the last chunk is done, more threads may take part */
     int workers;
     _Atomic int threads;
 } pool = {.turn = PTHREAD_MUTEX_INITIALIZER,
           .lock = PTHREAD_MUTEX_INITIALIZER,
           .work = PTHREAD_COND_INITIALIZER,
           .done = PTHREAD_COND_INITIALIZER,
+          .more = PTHREAD_COND_INITIALIZER,
           .threads = 1};
 
 #if defined(__x86_64__)
@@ -80,6 +81,12 @@ static void *worker_main(void *argument) {
     int slot = (int)(intptr_t)argument;
     float_mode_set(float_mode_flushing(float_mode_get()));
     for (;;) {
+        if (slot >= atomic_load(&pool.limit)) { /* not wanted at the thread count in use: do not wake for every job */
+            pthread_mutex_lock(&pool.lock);
+            while (slot >= atomic_load(&pool.limit))
+                pthread_cond_wait(&pool.more, &pool.lock);
+            pthread_mutex_unlock(&pool.lock);
+        }
         uint32_t seen = generation_of(run_chunks(slot));
         int spins = 0;
         while (generation_of(atomic_load(&pool.state)) == seen && spins++ < SPINS_BEFORE_SLEEP)
@@ -99,8 +106,12 @@ static void *worker_main(void *argument) {
 /* Start the workers that are missing; with fewer than asked for, everything still works. */
 static void start_workers(int wanted) {
     sigset_t all, before;
-    sigfillset(&all);
-    pthread_sigmask(SIG_SETMASK, &all, &before); /* signals are the program's business, not the workers' */
+    sigfillset(&all); /* signals are the program's business, not the workers'; but their own faults are theirs */
+    sigdelset(&all, SIGSEGV);
+    sigdelset(&all, SIGBUS);
+    sigdelset(&all, SIGFPE);
+    sigdelset(&all, SIGILL);
+    pthread_sigmask(SIG_SETMASK, &all, &before);
     while (pool.workers < wanted) {
         pthread_t thread;
         if (pthread_create(&thread, NULL, worker_main, (void *)(intptr_t)(pool.workers + 1)))
@@ -129,7 +140,11 @@ static void run_shared(fnn_task task, void *job, ptrdiff_t chunks, int threads) 
     start_workers(threads - 1);
     atomic_store(&pool.task, task);
     atomic_store(&pool.job, job);
-    atomic_store(&pool.limit, threads);
+    if (atomic_exchange(&pool.limit, threads) < threads) {
+        pthread_mutex_lock(&pool.lock);
+        pthread_cond_broadcast(&pool.more);
+        pthread_mutex_unlock(&pool.lock);
+    }
     atomic_store(&pool.unfinished, chunks);
     uint64_t generation = generation_of(atomic_load(&pool.state)) + 1u;
     atomic_store(&pool.state, (generation << 32) | (uint64_t)chunks);
@@ -165,6 +180,7 @@ static void forget_workers(void) {
     pthread_mutex_init(&pool.lock, NULL);
     pthread_cond_init(&pool.work, NULL);
     pthread_cond_init(&pool.done, NULL);
+    pthread_cond_init(&pool.more, NULL);
     atomic_store(&pool.state, (uint64_t)generation_of(atomic_load(&pool.state)) << 32);
     atomic_store(&pool.unfinished, 0);
     atomic_store(&pool.sleepers, 0);

@@ -2,8 +2,8 @@
 
 /* Output columns whose input column iw0 + j*step lies inside [0, W): [*from, *to). */
 INLINE void NAME(inside)(ptrdiff_t cols, ptrdiff_t W, ptrdiff_t iw0, ptrdiff_t step, ptrdiff_t *from, ptrdiff_t *to) {
-    ptrdiff_t lo = iw0 >= 0 ? 0 : (-iw0 + step - 1) / step;
-    ptrdiff_t hi = iw0 >= W ? 0 : (W - iw0 + step - 1) / step;
+    ptrdiff_t lo = iw0 >= 0 ? 0 : (-iw0 - 1) / step + 1;
+    ptrdiff_t hi = iw0 >= W ? 0 : (W - iw0 - 1) / step + 1;
     *from = lo < cols ? lo : cols;
     *to = hi < *from ? *from : hi < cols ? hi : cols;
 }

@@ -1,4 +1,4 @@
-/* Pooling, a row of windows at a time; contracts in fnn.h. A row is cut into vectors of the widest kind that fits it (a
+/* Pooling, rows of windows; contracts in fnn.h. A row is cut into vectors of the widest kind that fits it (a
  * small map has fewer windows in a row than a register has lanes); the last vector ends with the row and may repeat
  * windows of the one before. Each width is one inclusion of tile_pool_span.h. */
 #define SPAN_NAME(name) CONCAT(CONCAT(name, SPAN), SUFFIX)
@@ -65,18 +65,19 @@
 #define POOL_IF_4(...)
 #endif
 
-static void NAME(maxpool_row)(const void *x, ptrdiff_t W, ptrdiff_t kh, ptrdiff_t kw, ptrdiff_t stride, ptrdiff_t n,
-                              void *y, void *positions, int wide, ptrdiff_t first, ptrdiff_t row_step) {
-    POOL_WIDEST(maxpool, x, W, kh, kw, stride, n, y, positions, wide, first, row_step);
+static void NAME(maxpool)(const void *x, ptrdiff_t W, ptrdiff_t kh, ptrdiff_t kw, ptrdiff_t sh, ptrdiff_t sw,
+                          ptrdiff_t rows, ptrdiff_t n, void *y, ptrdiff_t y_step, void *positions, int wide,
+                          ptrdiff_t first, ptrdiff_t row_step) {
+    POOL_WIDEST(maxpool, x, W, kh, kw, sh, sw, rows, n, y, y_step, positions, wide, first, row_step);
 }
 
-static void NAME(avgpool_row)(const void *x, ptrdiff_t W, ptrdiff_t kh, ptrdiff_t kw, ptrdiff_t stride, ptrdiff_t n,
-                              void *y, ptrdiff_t divisor) {
-    POOL_WIDEST(avgpool, x, W, kh, kw, stride, n, y, divisor);
+static void NAME(avgpool)(const void *x, ptrdiff_t W, ptrdiff_t kh, ptrdiff_t kw, ptrdiff_t sh, ptrdiff_t sw,
+                          ptrdiff_t rows, ptrdiff_t n, void *y, ptrdiff_t y_step, ptrdiff_t divisor) {
+    POOL_WIDEST(avgpool, x, W, kh, kw, sh, sw, rows, n, y, y_step, divisor);
 }
 
-static void NAME(unpool_2x2_row)(const void *dy, const uint8_t *positions, void *dx, ptrdiff_t W, ptrdiff_t n) {
-    POOL_WIDEST(unpool_2x2, dy, positions, dx, W, n);
+static void NAME(unpool_2x2)(const void *dy, const uint8_t *positions, void *dx, ptrdiff_t rows, ptrdiff_t n) {
+    POOL_WIDEST(unpool_2x2, dy, positions, dx, rows, n);
 }
 
 #undef POOL_WIDEST

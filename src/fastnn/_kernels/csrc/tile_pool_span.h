@@ -24,42 +24,72 @@ INLINE span SPAN_NAME(strided)(const real *p, ptrdiff_t stride) {
     return v;
 }
 
-INLINE void SPAN_NAME(maxpool)(const real *x, ptrdiff_t W, ptrdiff_t kh, ptrdiff_t kw, ptrdiff_t stride, ptrdiff_t n,
-                               real *y, void *positions, int wide, ptrdiff_t first, ptrdiff_t row_step) {
-    for (ptrdiff_t j = 0; j < n; j = j + SPAN < n && j + 2 * SPAN > n ? n - SPAN : j + SPAN) {
-        const real *corner = x + j * stride;
-        span most = SPAN_NAME(strided)(corner, stride);
-        ispan place = (integer)first - (ispan){0};
-        for (ptrdiff_t i = 0; i < kh; i++)
-            for (ptrdiff_t c = i ? 0 : 1; c < kw; c++) {
-                span value = SPAN_NAME(strided)(corner + i * W + c, stride);
-                /* greater, or the first NaN */
-                ispan better = ~(value <= most) & (most == most);
-                ispan here = (integer)(first + i * row_step + c) - (ispan){0};
-                most = (span)((better & (ispan)value) | (~better & (ispan)most));
-                place = (better & here) | (~better & place);
+/* Vectors of a row of n windows: the last one ends with the row. */
+#define SPANS(j) for (ptrdiff_t j = 0; j < n; j = j + SPAN < n && j + 2 * SPAN > n ? n - SPAN : j + SPAN)
+
+INLINE void SPAN_NAME(maxpool_rows)(const real *x, ptrdiff_t W, ptrdiff_t kh, ptrdiff_t kw, ptrdiff_t sh, ptrdiff_t sw,
+                                    ptrdiff_t rows, ptrdiff_t n, real *y, ptrdiff_t y_step, void *positions, int wide,
+                                    ptrdiff_t first, ptrdiff_t row_step) {
+    for (ptrdiff_t r = 0; r < rows; r++)
+        SPANS(j) {
+            const real *corner = x + r * sh * W + j * sw;
+            span most = SPAN_NAME(strided)(corner, sw);
+            ispan place = (integer)first - (ispan){0};
+            for (ptrdiff_t i = 0; i < kh; i++)
+                for (ptrdiff_t c = i ? 0 : 1; c < kw; c++) {
+                    span value = SPAN_NAME(strided)(corner + i * W + c, sw);
+                    /* greater, or the first NaN */
+                    ispan better = ~(value <= most) & (most == most);
+                    ispan here = (integer)(first + i * row_step + c) - (ispan){0};
+                    most = (span)((better & (ispan)value) | (~better & (ispan)most));
+                    place = (better & here) | (~better & place);
+                }
+            memcpy(y + r * y_step + j, &most, sizeof most);
+            if (positions && wide) {
+                SPAN_NAME(words) narrow = __builtin_convertvector(place, SPAN_NAME(words));
+                memcpy((int32_t *)positions + r * y_step + j, &narrow, sizeof narrow);
+            } else if (positions) {
+                SPAN_NAME(bytes) narrow = __builtin_convertvector(place, SPAN_NAME(bytes));
+                memcpy((uint8_t *)positions + r * y_step + j, &narrow, sizeof narrow);
             }
-        memcpy(y + j, &most, sizeof most);
-        if (positions && wide) {
-            SPAN_NAME(words) narrow = __builtin_convertvector(place, SPAN_NAME(words));
-            memcpy((int32_t *)positions + j, &narrow, sizeof narrow);
-        } else if (positions) {
-            SPAN_NAME(bytes) narrow = __builtin_convertvector(place, SPAN_NAME(bytes));
-            memcpy((uint8_t *)positions + j, &narrow, sizeof narrow);
         }
-    }
 }
 
-INLINE void SPAN_NAME(avgpool)(const real *x, ptrdiff_t W, ptrdiff_t kh, ptrdiff_t kw, ptrdiff_t stride, ptrdiff_t n,
-                               real *y, ptrdiff_t divisor) {
-    for (ptrdiff_t j = 0; j < n; j = j + SPAN < n && j + 2 * SPAN > n ? n - SPAN : j + SPAN) {
-        span total = {0};
-        for (ptrdiff_t i = 0; i < kh; i++)
-            for (ptrdiff_t c = 0; c < kw; c++)
-                total += SPAN_NAME(strided)(x + j * stride + i * W + c, stride);
-        total /= (real)divisor;
-        memcpy(y + j, &total, sizeof total);
-    }
+/* The usual windows with their sizes as constants, so that the loops over them unroll. */
+static void SPAN_NAME(maxpool)(const real *x, ptrdiff_t W, ptrdiff_t kh, ptrdiff_t kw, ptrdiff_t sh, ptrdiff_t sw,
+                               ptrdiff_t rows, ptrdiff_t n, real *y, ptrdiff_t y_step, void *positions, int wide,
+                               ptrdiff_t first, ptrdiff_t row_step) {
+    if (kh == 2 && kw == 2 && sw == 2)
+        SPAN_NAME(maxpool_rows)(x, W, 2, 2, sh, 2, rows, n, y, y_step, positions, wide, first, row_step);
+    else if (kh == 3 && kw == 3 && sw == 2)
+        SPAN_NAME(maxpool_rows)(x, W, 3, 3, sh, 2, rows, n, y, y_step, positions, wide, first, row_step);
+    else
+        SPAN_NAME(maxpool_rows)(x, W, kh, kw, sh, sw, rows, n, y, y_step, positions, wide, first, row_step);
+}
+
+INLINE void SPAN_NAME(avgpool_rows)(const real *x, ptrdiff_t W, ptrdiff_t kh, ptrdiff_t kw, ptrdiff_t sh, ptrdiff_t sw,
+                                    ptrdiff_t rows, ptrdiff_t n, real *y, ptrdiff_t y_step, ptrdiff_t divisor) {
+    const real share = 1 / (real)divisor;
+    for (ptrdiff_t r = 0; r < rows; r++)
+        SPANS(j) {
+            const real *corner = x + r * sh * W + j * sw;
+            span total = {0};
+            for (ptrdiff_t i = 0; i < kh; i++)
+                for (ptrdiff_t c = 0; c < kw; c++)
+                    total += SPAN_NAME(strided)(corner + i * W + c, sw);
+            total *= share;
+            memcpy(y + r * y_step + j, &total, sizeof total);
+        }
+}
+
+static void SPAN_NAME(avgpool)(const real *x, ptrdiff_t W, ptrdiff_t kh, ptrdiff_t kw, ptrdiff_t sh, ptrdiff_t sw,
+                               ptrdiff_t rows, ptrdiff_t n, real *y, ptrdiff_t y_step, ptrdiff_t divisor) {
+    if (kh == 2 && kw == 2 && sw == 2)
+        SPAN_NAME(avgpool_rows)(x, W, 2, 2, sh, 2, rows, n, y, y_step, divisor);
+    else if (kh == 3 && kw == 3 && sw == 2)
+        SPAN_NAME(avgpool_rows)(x, W, 3, 3, sh, 2, rows, n, y, y_step, divisor);
+    else
+        SPAN_NAME(avgpool_rows)(x, W, kh, kw, sh, sw, rows, n, y, y_step, divisor);
 }
 
 INLINE void SPAN_NAME(zip)(span a, span b, real *out) {
@@ -73,22 +103,25 @@ INLINE void SPAN_NAME(zip)(span a, span b, real *out) {
 #endif
 }
 
-INLINE void SPAN_NAME(unpool_2x2)(const real *dy, const uint8_t *positions, real *dx, ptrdiff_t W, ptrdiff_t n) {
-    for (ptrdiff_t j = 0; j < n; j = j + SPAN < n && j + 2 * SPAN > n ? n - SPAN : j + SPAN) {
-        span g = *(const SPAN_NAME(uspan) *)(dy + j);
-        if (!positions) {
-            SPAN_NAME(zip)(g / 4, g / 4, dx + 2 * j);
-            SPAN_NAME(zip)(g / 4, g / 4, dx + W + 2 * j);
-            continue;
+static void SPAN_NAME(unpool_2x2)(const real *dy, const uint8_t *positions, real *dx, ptrdiff_t rows, ptrdiff_t n) {
+    for (ptrdiff_t r = 0; r < rows; r++, dy += n, dx += 4 * n) {
+        SPANS(j) {
+            span g = *(const SPAN_NAME(uspan) *)(dy + j);
+            if (!positions) {
+                SPAN_NAME(zip)(g / 4, g / 4, dx + 2 * j);
+                SPAN_NAME(zip)(g / 4, g / 4, dx + 2 * n + 2 * j);
+                continue;
+            }
+            SPAN_NAME(bytes) places;
+            memcpy(&places, positions + r * n + j, sizeof places);
+            ispan place = __builtin_convertvector(places, ispan), bits = (ispan)g;
+            SPAN_NAME(zip)((span)((place == 0) & bits), (span)((place == 1) & bits), dx + 2 * j);
+            SPAN_NAME(zip)((span)((place == 2) & bits), (span)((place == 3) & bits), dx + 2 * n + 2 * j);
         }
-        SPAN_NAME(bytes) places;
-        memcpy(&places, positions + j, sizeof places);
-        ispan place = __builtin_convertvector(places, ispan), bits = (ispan)g;
-        SPAN_NAME(zip)((span)((place == 0) & bits), (span)((place == 1) & bits), dx + 2 * j);
-        SPAN_NAME(zip)((span)((place == 2) & bits), (span)((place == 3) & bits), dx + W + 2 * j);
     }
 }
 
+#undef SPANS
 #undef span
 #undef ispan
 #undef ZIP_LOW

@@ -59,8 +59,8 @@
      .dot_m = DOT_ROWS, .dot_n = DOT_COLS,                                                                          \
      .panel = panel_##suffix, .dot = dot_##suffix, .unfold_plane = unfold_plane_##suffix,                           \
      .fold_plane = fold_plane_##suffix, .transpose = transpose_##suffix, .copy = copy_##suffix, .add = add_##suffix,                       \
-     .sum = sum_##suffix, .maxpool_row = maxpool_row_##suffix, .avgpool_row = avgpool_row_##suffix,                 \
-     .unpool_2x2_row = unpool_2x2_row_##suffix, .relu = relu_##suffix, .relu_backward = relu_backward_##suffix,\
+     .sum = sum_##suffix, .maxpool = maxpool_##suffix, .avgpool = avgpool_##suffix,                 \
+     .unpool_2x2 = unpool_2x2_##suffix, .relu = relu_##suffix, .relu_backward = relu_backward_##suffix,\
      .sigmoid = sigmoid_##suffix, .sigmoid_backward = sigmoid_backward_##suffix, .tanh = tanh_##suffix,             \
      .tanh_backward = tanh_backward_##suffix, .softmax_row = softmax_row_##suffix, .softmax_backward_row = softmax_backward_row_##suffix,\
      .log_softmax_row = log_softmax_row_##suffix, .log_softmax_backward_row = log_softmax_backward_row_##suffix, .sgd = sgd_##suffix}
