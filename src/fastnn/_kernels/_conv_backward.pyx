@@ -95,7 +95,7 @@ cdef void fold(const InputGradient *g, char *planes, const char *patches, Py_ssi
 
 cdef void spread(const InputGradient *g, real *dx, const real *planes, Py_ssize_t channels) noexcept nogil:
     """dx (channels, H, W) from the phases of the folded planes; pixels that no kernel element sees are 0."""
-    cdef Py_ssize_t c, phase_h, phase_w, ih, iw, rows, cols, r, j
+    cdef Py_ssize_t c, phase_h, phase_w, ih, iw, rows, cols, j
     cdef const real *source
     cdef real *target
     for c in range(channels):
@@ -148,7 +148,8 @@ cdef bint input_gradient(InputGradient *g) noexcept nogil:
     cdef Py_ssize_t k, K = g.KH * g.KW
     cdef int workers = threads()
     cdef bint enough
-    if not fits(<double> (g.OH + g.KH + g.H + g.PH) * (g.OW + g.KW + g.W + g.PW) * (g.O + g.C * K) * workers * t.itemsize):
+    if not fits(<double> (g.OH + g.KH + g.H + g.PH) * (g.OW + g.KW + g.W + g.PW) * (g.O + g.C * K) * workers
+                * t.itemsize):
         return False
     g.phases_h, g.phases_w = min(g.SH, g.KH), min(g.SW, g.KW)
     g.AH, g.AW = g.OH + (g.KH - 1) // g.SH, g.OW + (g.KW - 1) // g.SW
