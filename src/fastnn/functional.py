@@ -121,11 +121,12 @@ def conv2d_backward(
     if "dx" in needs:
         dx = empty(x.shape, dtype)
         _pick(_conv_backward.conv2d_backward_input, dtype)(dy, _c(w), dx, SH, SW, PH, PW)
-    if "dw" in needs:
-        dw = empty(w.shape, dtype)
-        _pick(_conv_backward.conv2d_backward_weight, dtype)(dy, _c(x), dw, SH, SW, PH, PW)
     if "db" in needs:
         db = empty(w.shape[:1], dtype)
+    if "dw" in needs:
+        dw = empty(w.shape, dtype)
+        _pick(_conv_backward.conv2d_backward_weight, dtype)(dy, _c(x), dw, db, SH, SW, PH, PW)
+    elif db is not None:
         _pick(_conv_backward.conv2d_backward_bias, dtype)(dy, db)
     return dx, dw, db
 

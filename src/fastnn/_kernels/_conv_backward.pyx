@@ -1,8 +1,7 @@
 """The gradients of convolution.
 
 Input: for each image, the product of the transposed weights with dy gives the gradients of its patches, which are
-folded (col2im) into planes while they are in the cache. A stride sorts the pixels of a plane by their phases, so that
-folding adds contiguous rows; only the last copy into dx spreads them out.
+folded (col2im) into planes while they are in the cache.
 
 Weight: images are laid out pixel by pixel, channels last, and so is dy; then the patch elements (kw, c) of one kernel
 row are neighbours, and the sum over pixels is a panel tile whose rows they are. A fixed number of parts of the batch
@@ -11,6 +10,7 @@ are summed apart, for the threads, and added in order.
 from libc.string cimport memset
 
 from fastnn._kernels._table cimport allocate, parallel, release, threads, tiles
+from fastnn._kernels.folded cimport folded_at, unfold_phases
 from fastnn._kernels.fnn cimport FNN_ACCUMULATE, ceil_div, fits, fnn_tiles, split_at
 
 ctypedef fused real:
@@ -37,12 +37,11 @@ cdef struct InputGradient:
     Py_ssize_t share            # groups of a chunk
     Py_ssize_t band             # output rows at a time
     Py_ssize_t patch_step       # elements of a row of patch gradients
-    Py_ssize_t AH, AW           # rows and columns of a phase of a folded plane
-    Py_ssize_t phases_h, phases_w
+    Py_ssize_t AH, AW           # of a plane being folded
     Py_ssize_t *koff            # k * nr
     char *weights               # for each group, for each block of its rows (c, kh, kw): (O, rows)
-    char *workspace             # for each thread: panels of dy, patch gradients, folded planes
-    Py_ssize_t panels_size, patches_size, planes_size, workspace_step  # elements, the last in bytes
+    char *workspace             # for each thread: panels of dy, patch gradients, planes being folded
+    Py_ssize_t panels_size, patches_size, folded_size, workspace_step  # elements, the last in bytes
 
 
 cdef inline Py_ssize_t group_rows(const InputGradient *g, Py_ssize_t group) noexcept nogil:
@@ -81,65 +80,41 @@ cdef void patch_gradients(const InputGradient *g, char *patches, const char *pan
                     NULL, 0)
 
 
-cdef void fold(const InputGradient *g, char *planes, const char *patches, Py_ssize_t channels, Py_ssize_t oh0,
+cdef void fold(const InputGradient *g, char *folded, const char *patches, Py_ssize_t channels, Py_ssize_t oh0,
                Py_ssize_t band) noexcept nogil:
-    cdef Py_ssize_t size = g.t.itemsize, c, kh, kw, plane
+    cdef Py_ssize_t size = g.t.itemsize, c, kh, kw
     for c in range(channels):
         for kh in range(g.KH):
             for kw in range(g.KW):
-                plane = (c * g.phases_h + kh % g.SH) * g.phases_w + kw % g.SW
-                g.t.add(planes + ((plane * g.AH + oh0 + kh // g.SH) * g.AW + kw // g.SW) * size, g.AW, patches,
-                        g.OW, band, g.OW)
+                g.t.add(folded + folded_at(oh0 * g.SH + kh, kw, g.SW, g.AW) * size, g.SH * g.SW * g.AW, patches, g.OW,
+                        band, g.OW)
                 patches += g.patch_step * size
-
-
-cdef void spread(const InputGradient *g, real *dx, const real *planes, Py_ssize_t channels) noexcept nogil:
-    """dx (channels, H, W) from the phases of the folded planes; pixels that no kernel element sees are 0."""
-    cdef Py_ssize_t c, phase_h, phase_w, ih, iw, rows, cols, j
-    cdef const real *source
-    cdef real *target
-    for c in range(channels):
-        for ih in range(min(g.SH, g.H)):  # the first pixel of each phase
-            for iw in range(min(g.SW, g.W)):
-                phase_h, phase_w = (ih + g.PH) % g.SH, (iw + g.PW) % g.SW
-                rows, cols = ceil_div(g.H - ih, g.SH), ceil_div(g.W - iw, g.SW)
-                target = dx + (c * g.H + ih) * g.W + iw
-                source = (planes + ((c * g.phases_h + phase_h) * g.phases_w + phase_w) * g.AH * g.AW
-                          + (ih + g.PH) // g.SH * g.AW + (iw + g.PW) // g.SW)
-                if g.SW == 1 and phase_h < g.phases_h:
-                    g.t.copy(target, g.SH * g.W, source, g.AW, rows, cols)
-                    continue
-                for _ in range(rows):
-                    for j in range(cols):
-                        target[j * g.SW] = source[j] if phase_h < g.phases_h and phase_w < g.phases_w else 0
-                    target += g.SH * g.W
-                    source += g.AW
+        folded += g.AH * g.SW * g.AW * size
 
 
 cdef void input_chunk(void *job, Py_ssize_t chunk, int slot) noexcept nogil:
     """Some groups of channels of one image."""
     cdef const InputGradient *g = <const InputGradient *> job
     cdef Py_ssize_t size = g.t.itemsize, shares = ceil_div(g.groups, g.share), n = chunk // shares
-    cdef Py_ssize_t first = chunk % shares * g.share, group, oh, band, channels
+    cdef Py_ssize_t first = chunk % shares * g.share, group, oh, band, channels, c
     cdef char *panels = g.workspace + slot * g.workspace_step
     cdef char *patches = panels + g.panels_size * size
-    cdef char *planes = patches + g.patches_size * size
+    cdef char *folded = patches + g.patches_size * size
     cdef const char *dy = g.dy + n * g.O * g.OH * g.OW * size
     cdef char *dx
     for group in range(first, min(g.groups, first + g.share)):
         channels = min(g.group, g.C - group * g.group)
-        memset(planes, 0, g.planes_size * size)
+        memset(folded, 0, g.folded_size * size)
         for oh from 0 <= oh < g.OH by g.band:
             band = min(g.band, g.OH - oh)
             if g.band < g.OH or group == first:
                 pack_dy(g, panels, dy + oh * g.OW * size, band * g.OW)
             patch_gradients(g, patches, panels, group, band * g.OW)
-            fold(g, planes, patches, channels, oh, band)
+            fold(g, folded, patches, channels, oh, band)
         dx = g.dx + (n * g.C + group * g.group) * g.H * g.W * size
-        if size == sizeof(float):
-            spread[float](g, <float *> dx, <const float *> planes, channels)
-        else:
-            spread[double](g, <double *> dx, <const double *> planes, channels)
+        for c in range(channels):
+            unfold_phases(g.t, dx + c * g.H * g.W * size, g.H, g.W, folded + c * g.AH * g.SW * g.AW * size, g.PH, g.PW,
+                          g.SW, g.AW)
 
 
 cdef bint input_gradient(InputGradient *g) noexcept nogil:
@@ -148,12 +123,11 @@ cdef bint input_gradient(InputGradient *g) noexcept nogil:
     cdef Py_ssize_t k, K = g.KH * g.KW
     cdef int workers = threads()
     cdef bint enough
-    if not fits(<double> (g.OH + g.KH + g.H + g.PH) * (g.OW + g.KW + g.W + g.PW) * (g.O + g.C * K) * workers
-                * t.itemsize):
+    if not fits((<double> g.OH * g.SH + g.KH + g.H + g.PH) * (<double> g.OW * g.SW + g.KW + g.W + g.PW)
+                * (g.O + g.C * K) * workers * t.itemsize):
         return False
-    g.phases_h, g.phases_w = min(g.SH, g.KH), min(g.SW, g.KW)
-    g.AH, g.AW = g.OH + (g.KH - 1) // g.SH, g.OW + (g.KW - 1) // g.SW
-    g.AH, g.AW = max(g.AH, ceil_div(g.H + g.PH, g.SH)), max(g.AW, ceil_div(g.W + g.PW, g.SW))
+    g.AH = max((g.OH - 1) * g.SH + g.KH, g.H + g.PH)
+    g.AW = max(g.OW + (g.KW - 1) // g.SW, ceil_div(g.W + g.PW, g.SW))
     g.band = min(g.OH, max(<Py_ssize_t> 1, PANEL_BYTES // (g.O * g.OW * t.itemsize)))
     g.patch_step = ceil_div(g.band * g.OW, t.nr) * t.nr
     g.group = min(g.C, max(<Py_ssize_t> 1, PATCH_BYTES // (K * g.patch_step * t.itemsize)))
@@ -162,8 +136,8 @@ cdef bint input_gradient(InputGradient *g) noexcept nogil:
     g.share = max(<Py_ssize_t> 1, min(g.groups, g.N * g.groups // (4 * workers)))
     g.panels_size = g.patch_step * g.O
     g.patches_size = g.group * K * g.patch_step
-    g.planes_size = g.group * g.phases_h * g.phases_w * g.AH * g.AW
-    g.workspace_step = ceil_div((g.panels_size + g.patches_size + g.planes_size) * t.itemsize, 64) * 64
+    g.folded_size = g.group * g.AH * g.SW * g.AW
+    g.workspace_step = ceil_div((g.panels_size + g.patches_size + g.folded_size) * t.itemsize, 64) * 64
     g.weights = <char *> allocate(g.O * g.C * K * t.itemsize)
     g.koff = <Py_ssize_t *> allocate(g.O * sizeof(Py_ssize_t))
     g.workspace = <char *> allocate(workers * g.workspace_step)
@@ -213,7 +187,9 @@ cdef struct WeightGradient:
     Py_ssize_t *places                 # of the pixels of x among those laid out
     Py_ssize_t *starts                 # of the output rows among them
     Py_ssize_t *koff                   # p * nr
+    char *db                           # or NULL
     char *sums                         # (parts, blocks, KH, (kw, channel), OL)
+    char *db_sums                      # (parts, OL)
     char *workspace                    # for each thread: pixels (images, HP, WP, channels), panel of dy (pixels, nr)
     Py_ssize_t image_size, sums_size   # elements, of an image laid out and of a part and block of the sums
     Py_ssize_t workspace_step          # bytes
@@ -233,14 +209,18 @@ cdef void weight_chunk(void *job, Py_ssize_t chunk, int slot) noexcept nogil:
             g.t.transpose(pixels + i * g.image_size * size, g.places, g.x + ((n + i) * g.C + c0) * g.H * g.W * size,
                           g.H * g.W, min(g.channels, g.C - c0), g.H * g.W)
         for oh from 0 <= oh < g.OH by g.band:
-            add_products(g, pixels, g.sums + chunk * g.sums_size * size, n, images, oh, first)
+            add_products(g, pixels, g.sums + chunk * g.sums_size * size,
+                         g.db_sums + part * g.OL * size if g.db != NULL and c0 == 0 else NULL, n, images, oh, first)
             first = False
         n += images
 
 
-cdef void add_products(const WeightGradient *g, char *pixels, char *sums, Py_ssize_t n, Py_ssize_t images,
-                       Py_ssize_t oh, bint first) noexcept nogil:
-    """sums += the products of a band of rows of some images, from output row oh on, all kernel elements, all O."""
+cdef void add_products(const WeightGradient *g, char *pixels, char *sums, char *db_sums, Py_ssize_t n,
+                       Py_ssize_t images, Py_ssize_t oh, bint first) noexcept nogil:
+    """sums += the products of a band of rows of some images, from output row oh on, all kernel elements, all O.
+
+    db_sums, if not NULL, gets the sums of dy alone, while it is at hand.
+    """
     cdef fnn_tiles *t = g.t
     cdef Py_ssize_t size = t.itemsize, P = g.OH * g.OW, rows = min(g.band, g.OH - oh), M = g.KW * g.channels
     cdef Py_ssize_t m_blocks = ceil_div(M, t.mr), o, i, kh, block, m
@@ -249,6 +229,8 @@ cdef void add_products(const WeightGradient *g, char *pixels, char *sums, Py_ssi
         for i in range(images):
             t.transpose(panel + i * P * t.nr * size, g.koff, g.dy + (((n + i) * g.O + o) * P + oh * g.OW) * size, P,
                         min(t.nr, g.O - o), rows * g.OW)
+        if db_sums != NULL:
+            t.sum_rows(db_sums + o * size, panel, t.nr, images * rows * g.OW, min(t.nr, g.OL - o))
         for kh in range(g.KH):
             for block in range(m_blocks):
                 m = split_at(M, m_blocks, block)
@@ -274,6 +256,13 @@ cdef void finish_channel(void *job, Py_ssize_t c, int slot) noexcept nogil:
             else:
                 put[double](g, <double *> g.dw + (c * g.KH + kh) * g.KW + kw,
                             <const double *> g.sums + block * g.sums_size + at)
+
+
+cdef void finish_bias(const WeightGradient *g) noexcept nogil:
+    """db: the parts added in order."""
+    cdef Py_ssize_t size = g.t.itemsize
+    memset(g.db, 0, g.O * size)
+    g.t.sum_rows(g.db, g.db_sums, g.OL, g.parts, g.O)
 
 
 cdef void put(const WeightGradient *g, real *dw, const real *row) noexcept nogil:
@@ -305,7 +294,7 @@ cdef bint weight_gradient(WeightGradient *g) noexcept nogil:
     rows, length = g.images * g.band, g.images * g.band * g.OW
     g.workspace_step = ceil_div((g.images * g.image_size + length * t.nr) * t.itemsize, 64) * 64
     g.places = <Py_ssize_t *> allocate((g.H * g.W + rows + length) * sizeof(Py_ssize_t))
-    g.sums = <char *> allocate(g.parts * g.blocks * g.sums_size * t.itemsize)
+    g.sums = <char *> allocate((g.blocks * g.sums_size + g.OL) * g.parts * t.itemsize)
     g.workspace = <char *> allocate(workers * g.workspace_step)
     enough = g.places != NULL and g.sums != NULL and g.workspace != NULL
     if enough:
@@ -317,17 +306,24 @@ cdef bint weight_gradient(WeightGradient *g) noexcept nogil:
             g.starts[i] = (i // g.OH * g.HP + i % g.OH * g.SH) * g.WP * g.channels
         for i in range(length):
             g.koff[i] = i * t.nr
+        g.db_sums = g.sums + g.parts * g.blocks * g.sums_size * t.itemsize
+        memset(g.db_sums, 0, g.parts * g.OL * t.itemsize)
         parallel(weight_chunk, g, g.parts * g.blocks, workers, <double> g.N * g.O * g.C * P * g.KH * g.KW)
         parallel(finish_channel, g, g.C, workers, <double> g.parts * g.O * g.C * g.KH * g.KW)
+        if g.db != NULL:
+            finish_bias(g)
     release(g.places)
     release(g.sums)
     release(g.workspace)
     return enough
 
 
-def conv2d_backward_weight(const real[:, :, :, ::1] dy, const real[:, :, :, ::1] x, real[:, :, :, ::1] dw,
+def conv2d_backward_weight(const real[:, :, :, ::1] dy, const real[:, :, :, ::1] x, real[:, :, :, ::1] dw, real[::1] db,
                            Py_ssize_t SH, Py_ssize_t SW, Py_ssize_t PH, Py_ssize_t PW):
-    """dw (O, C, KH, KW) from dy (N, O, OH, OW) and x (N, C, H, W). Writes all of dw; no overlap. REDUCTION(N*OH*OW)."""
+    """dw (O, C, KH, KW), and db (O,) if not None, from dy (N, O, OH, OW) and x (N, C, H, W).
+
+    Writes all of dw and db; no overlap. REDUCTION(N*OH*OW).
+    """
     cdef WeightGradient g
     cdef bint enough = True
     g.t = tiles(real is double)
@@ -335,9 +331,14 @@ def conv2d_backward_weight(const real[:, :, :, ::1] dy, const real[:, :, :, ::1]
     g.O, g.KH, g.KW, g.OH, g.OW = dw.shape[0], dw.shape[2], dw.shape[3], dy.shape[2], dy.shape[3]
     g.SH, g.SW, g.PH, g.PW = SH, SW, PH, PW
     g.dy, g.x, g.dw = <const char *> &dy[0, 0, 0, 0], <const char *> &x[0, 0, 0, 0], <char *> &dw[0, 0, 0, 0]
+    g.db = NULL
+    if db is not None:
+        g.db = <char *> &db[0]
     with nogil:
         if g.N == 0:
             memset(g.dw, 0, g.O * g.C * g.KH * g.KW * sizeof(real))
+            if g.db != NULL:
+                memset(g.db, 0, g.O * sizeof(real))
         elif g.O * g.C:
             enough = weight_gradient(&g)
     if not enough:

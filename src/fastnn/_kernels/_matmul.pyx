@@ -198,10 +198,8 @@ cdef struct Columns:
 
 cdef void sum_columns(void *job, Py_ssize_t chunk, int slot) noexcept nogil:
     cdef const Columns *g = <const Columns *> job
-    cdef Py_ssize_t n
     memset(g.db, 0, g.O * g.t.itemsize)
-    for n in range(g.N):
-        g.t.add(g.db, 0, g.dy + n * g.O * g.t.itemsize, 0, 1, g.O)
+    g.t.sum_rows(g.db, g.dy, g.O, g.N, g.O)
 
 
 def linear_backward_bias(const real[:, ::1] dy, real[::1] db):

@@ -2,8 +2,9 @@
 from libc.stdint cimport int32_t, uint8_t
 from libc.string cimport memset
 
-from fastnn._kernels._table cimport parallel, threads, tiles
-from fastnn._kernels.fnn cimport ceil_div, fnn_tiles
+from fastnn._kernels._table cimport allocate, parallel, release, threads, tiles
+from fastnn._kernels.folded cimport folded_at, unfold_phases
+from fastnn._kernels.fnn cimport ceil_div, fits, fnn_tiles
 
 ctypedef fused real:
     float
@@ -25,6 +26,9 @@ cdef struct Pool:
     bint side_by_side                # 2 x 2 windows that tile the plane: every pixel is in one window
     Py_ssize_t row_from, row_to      # output rows whose windows are inside the image
     Py_ssize_t column_from, column_to
+    Py_ssize_t AH, AW                # of a plane being folded
+    char *workspace                  # of the backward, for each thread: shares of a plane, a plane being folded
+    Py_ssize_t workspace_step        # bytes
 
 
 cdef void span(Py_ssize_t o, Py_ssize_t K, Py_ssize_t S, Py_ssize_t P, Py_ssize_t size, Py_ssize_t *start,
@@ -144,15 +148,46 @@ def avgpool2d_forward(const real[:, :, :, ::1] x, real[:, :, :, ::1] y, Py_ssize
 
 # ---- Backward ------------------------------------------------------------------------------------------------------
 
+# Three ways, chosen by the windows: 2 x 2 side by side write every pixel once; small ones are folded, place by place of
+# the window, whole rows at a time; of large ones, and in narrow maps, each goes back alone.
+
+cdef bint fold_by_place(const Pool *g) noexcept nogil:
+    return not g.side_by_side and not g.wide and g.KH * g.KW <= 16 and g.OW >= 4
+
+
+cdef void fold_plane(const Pool *g, char *dx, const char *dy, const uint8_t *positions, char *folded) noexcept nogil:
+    """dx from dy, place by place of the windows; with positions NULL dy goes to every place.
+
+    Places go from right to left, so that the sums are in row-major order of the windows.
+    """
+    cdef fnn_tiles *t = g.t
+    cdef Py_ssize_t size = t.itemsize, oh, kh, kw
+    cdef char *target
+    memset(folded, 0, g.AH * g.SW * g.AW * size)
+    for oh in range(g.OH):
+        for kh in range(g.KH):
+            for kw in range(g.KW - 1, -1, -1):
+                target = folded + folded_at(oh * g.SH + kh, kw, g.SW, g.AW) * size
+                if positions == NULL:
+                    t.add(target, 0, dy + oh * g.OW * size, 0, 1, g.OW)
+                else:
+                    t.add_where(target, dy + oh * g.OW * size, positions + oh * g.OW, kh * g.KW + kw, g.OW)
+    unfold_phases(t, dx, g.H, g.W, folded, g.PH, g.PW, g.SW, g.AW)
+
+
 cdef void max_backward(void *job, Py_ssize_t chunk, int slot) noexcept nogil:
     cdef const Pool *g = <const Pool *> job
     cdef Py_ssize_t size = g.t.itemsize, plane
+    cdef bint by_place = fold_by_place(g)
     cdef char *dx
     for plane in range(chunk * g.planes, min(g.total, (chunk + 1) * g.planes)):
         dx = g.x + plane * g.H * g.W * size
-        if g.side_by_side and not g.wide:
+        if g.side_by_side:
             g.t.unpool_2x2(g.y + plane * g.OH * g.OW * size, <const uint8_t *> g.positions + plane * g.OH * g.OW, dx,
                            g.OH, g.OW)
+        elif by_place:
+            fold_plane(g, dx, g.y + plane * g.OH * g.OW * size,
+                       <const uint8_t *> g.positions + plane * g.OH * g.OW, g.workspace + slot * g.workspace_step)
         else:
             memset(dx, 0, g.H * g.W * size)
             if size == sizeof(float) and g.wide:
@@ -181,38 +216,83 @@ cdef void scatter(const Pool *g, real *dx, const real *dy, const place *position
 cdef void average_backward(void *job, Py_ssize_t chunk, int slot) noexcept nogil:
     cdef const Pool *g = <const Pool *> job
     cdef Py_ssize_t size = g.t.itemsize, plane
+    cdef bint by_place = fold_by_place(g)
+    cdef char *dx
+    cdef char *dy
+    cdef char *workspace = g.workspace + slot * g.workspace_step
     for plane in range(chunk * g.planes, min(g.total, (chunk + 1) * g.planes)):
+        dx = g.x + plane * g.H * g.W * size
+        dy = g.y + plane * g.OH * g.OW * size
         if g.side_by_side:
-            g.t.unpool_2x2(g.y + plane * g.OH * g.OW * size, NULL, g.x + plane * g.H * g.W * size, g.OH, g.OW)
+            g.t.unpool_2x2(dy, NULL, dx, g.OH, g.OW)
             continue
-        memset(g.x + plane * g.H * g.W * size, 0, g.H * g.W * size)
         if size == sizeof(float):
-            spread[float](g, <float *> g.x + plane * g.H * g.W, <const float *> g.y + plane * g.OH * g.OW)
+            divide[float](g, <float *> workspace, <const float *> dy)
         else:
-            spread[double](g, <double *> g.x + plane * g.H * g.W, <const double *> g.y + plane * g.OH * g.OW)
+            divide[double](g, <double *> workspace, <const double *> dy)
+        if by_place:
+            fold_plane(g, dx, workspace, NULL, workspace + g.OH * g.OW * size)
+        elif size == sizeof(float):
+            spread[float](g, <float *> dx, <const float *> workspace)
+        else:
+            spread[double](g, <double *> dx, <const double *> workspace)
 
 
-cdef void spread(const Pool *g, real *dx, const real *dy) noexcept nogil:
-    """dx += each window's share of dy, all over the window."""
-    cdef Py_ssize_t oh, ow, i, j, ih, iw, kh, kw, padded_h, padded_w
-    cdef real share
+cdef void divide(const Pool *g, real *share, const real *dy) noexcept nogil:
+    """share = what each pixel of a window gets of dy."""
+    cdef Py_ssize_t oh, ow, start, length, padded_h, padded_w
     for oh in range(g.OH):
-        span(oh, g.KH, g.SH, g.PH, g.H, &ih, &kh, &padded_h)
+        span(oh, g.KH, g.SH, g.PH, g.H, &start, &length, &padded_h)
+        for ow in range(g.column_from, g.column_to):
+            share[oh * g.OW + ow] = dy[oh * g.OW + ow] / <real> (padded_h * g.KW)
         for ow in range(g.OW):
-            span(ow, g.KW, g.SW, g.PW, g.W, &iw, &kw, &padded_w)
-            share = dy[oh * g.OW + ow] / <real> (padded_h * padded_w)
+            if not g.column_from <= ow < g.column_to:
+                span(ow, g.KW, g.SW, g.PW, g.W, &start, &length, &padded_w)
+                share[oh * g.OW + ow] = dy[oh * g.OW + ow] / <real> (padded_h * padded_w)
+
+
+cdef void spread(const Pool *g, real *dx, const real *share) noexcept nogil:
+    """dx = the sum of shares over the windows that each pixel is in."""
+    cdef Py_ssize_t oh, ow, i, j, ih, iw, kh, kw, padded
+    memset(dx, 0, g.H * g.W * sizeof(real))
+    for oh in range(g.OH):
+        span(oh, g.KH, g.SH, g.PH, g.H, &ih, &kh, &padded)
+        for ow in range(g.OW):
+            span(ow, g.KW, g.SW, g.PW, g.W, &iw, &kw, &padded)
             for i in range(ih, ih + kh):
                 for j in range(iw, iw + kw):
-                    dx[i * g.W + j] += share
+                    dx[i * g.W + j] += share[oh * g.OW + ow]
 
 
-cdef void run_max_backward(const real[:, :, :, ::1] dy, const void *positions, bint wide, real[:, :, :, ::1] dx,
-                           Py_ssize_t KH, Py_ssize_t KW, Py_ssize_t SH, Py_ssize_t SW, Py_ssize_t PH,
-                           Py_ssize_t PW) noexcept nogil:
+cdef bint run_backward(Pool *g, bint maximum) noexcept nogil:
+    """False when there is no memory."""
+    cdef int workers = threads()
+    g.AH = max((g.OH - 1) * g.SH + g.KH, g.H + g.PH)
+    g.AW = max(g.OW + (g.KW - 1) // g.SW, ceil_div(g.W + g.PW, g.SW))
+    if not fits((<double> g.AH * g.SW * g.AW + <double> g.OH * g.OW) * workers * g.t.itemsize):
+        return False
+    g.workspace_step = ((g.AH * g.SW * g.AW if fold_by_place(g) else 0) + g.OH * g.OW) * g.t.itemsize
+    g.workspace = <char *> allocate(workers * g.workspace_step)
+    if g.workspace == NULL:
+        return False
+    parallel(max_backward if maximum else average_backward, g, chunks(g), workers, <double> g.total * g.H * g.W)
+    release(g.workspace)
+    return True
+
+
+cdef int run_max_backward(const real[:, :, :, ::1] dy, const void *positions, bint wide, real[:, :, :, ::1] dx,
+                          Py_ssize_t KH, Py_ssize_t KW, Py_ssize_t SH, Py_ssize_t SW, Py_ssize_t PH,
+                          Py_ssize_t PW) except -1:
     cdef Pool g = describe(tiles(real is double), dx.shape[0] * dx.shape[1], dx.shape[2], dx.shape[3], dy.shape[2],
                            dy.shape[3], KH, KW, SH, SW, PH, PW)
+    cdef bint enough
     g.x, g.y, g.positions, g.wide = <char *> &dx[0, 0, 0, 0], <char *> &dy[0, 0, 0, 0], <char *> positions, wide
-    parallel(max_backward, &g, chunks(&g), threads(), <double> g.total * g.H * g.W)
+    g.side_by_side = g.side_by_side and not wide
+    with nogil:
+        enough = run_backward(&g, True)
+    if not enough:
+        raise MemoryError("no memory for the workspace of a pool")
+    return 0
 
 
 def maxpool2d_backward(const real[:, :, :, ::1] dy, const uint8_t[:, :, :, ::1] positions, real[:, :, :, ::1] dx,
@@ -221,16 +301,14 @@ def maxpool2d_backward(const real[:, :, :, ::1] dy, const uint8_t[:, :, :, ::1] 
 
     Sums are in row-major order of the windows. Writes all of dx; no overlap. EXACT: an ordered sum.
     """
-    with nogil:
-        run_max_backward(dy, &positions[0, 0, 0, 0], False, dx, KH, KW, SH, SW, PH, PW)
+    run_max_backward(dy, &positions[0, 0, 0, 0], False, dx, KH, KW, SH, SW, PH, PW)
 
 
 def maxpool2d_backward_wide(const real[:, :, :, ::1] dy, const int32_t[:, :, :, ::1] positions,
                             real[:, :, :, ::1] dx, Py_ssize_t KH, Py_ssize_t KW, Py_ssize_t SH, Py_ssize_t SW,
                             Py_ssize_t PH, Py_ssize_t PW):
     """maxpool2d_backward for windows of more than 256 pixels."""
-    with nogil:
-        run_max_backward(dy, &positions[0, 0, 0, 0], True, dx, KH, KW, SH, SW, PH, PW)
+    run_max_backward(dy, &positions[0, 0, 0, 0], True, dx, KH, KW, SH, SW, PH, PW)
 
 
 def avgpool2d_backward(const real[:, :, :, ::1] dy, real[:, :, :, ::1] dx, Py_ssize_t KH, Py_ssize_t KW, Py_ssize_t SH,
@@ -241,6 +319,9 @@ def avgpool2d_backward(const real[:, :, :, ::1] dy, real[:, :, :, ::1] dx, Py_ss
     """
     cdef Pool g = describe(tiles(real is double), dx.shape[0] * dx.shape[1], dx.shape[2], dx.shape[3], dy.shape[2],
                            dy.shape[3], KH, KW, SH, SW, PH, PW)
+    cdef bint enough
     g.x, g.y = <char *> &dx[0, 0, 0, 0], <char *> &dy[0, 0, 0, 0]
     with nogil:
-        parallel(average_backward, &g, chunks(&g), threads(), <double> g.total * g.H * g.W)
+        enough = run_backward(&g, False)
+    if not enough:
+        raise MemoryError("no memory for the workspace of a pool")

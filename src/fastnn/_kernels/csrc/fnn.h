@@ -44,6 +44,10 @@ typedef struct fnn_tiles {
     /* dst[offsets[j] + i] = src[i*src_step + j], i < rows, j < cols */
     void (*transpose)(void *dst, const ptrdiff_t *offsets, const void *src, ptrdiff_t src_step, ptrdiff_t rows,
                       ptrdiff_t cols);
+    /* dst[j] += the sum over i < rows of src[i*src_step + j], in order */
+    void (*sum_rows)(void *dst, const void *src, ptrdiff_t src_step, ptrdiff_t rows, ptrdiff_t cols);
+    /* dst[2*j] = even[j], dst[2*j + 1] = odd[j], j < n */
+    void (*zip)(void *dst, const void *even, const void *odd, ptrdiff_t n);
     /* *total += the sum of n elements, in an order that depends on n only */
     void (*sum)(void *total, const void *src, ptrdiff_t n);
 
@@ -59,6 +63,9 @@ typedef struct fnn_tiles {
     /* rows x n windows of 2 x 2, stride 2, dx rows of 2*n: dx[(2*r + i)*2*n + 2*j + c] is dy[r*n + j] where
      * positions[r*n + j] == 2*i + c, else 0; without positions it is dy[r*n + j]/4. */
     void (*unpool_2x2)(const void *dy, const uint8_t *positions, void *dx, ptrdiff_t rows, ptrdiff_t n);
+
+    /* dst[j] += positions[j] == place ? dy[j] : 0, j < n */
+    void (*add_where)(void *dst, const void *dy, const uint8_t *positions, int place, ptrdiff_t n);
 
     /* Element by element over n elements; y may be x. */
     void (*relu)(const void *x, void *y, ptrdiff_t n);

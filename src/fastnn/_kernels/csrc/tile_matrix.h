@@ -166,6 +166,24 @@ static void NAME(dot)(ptrdiff_t rows, ptrdiff_t cols, ptrdiff_t length, ptrdiff_
 #undef DOT_MASKED
 #undef DOT_SHORT
 
+static void NAME(sum_rows)(void *dst, const void *src, ptrdiff_t src_step, ptrdiff_t rows, ptrdiff_t cols) {
+    const real *s = src;
+    real *d = dst;
+    ptrdiff_t j = 0;
+    for (; j + 2 * LANES <= cols; j += 2 * LANES) {
+        vec first = NAME(load)(d + j), second = NAME(load)(d + j + LANES);
+        for (ptrdiff_t i = 0; i < rows; i++) {
+            first += NAME(load)(s + i * src_step + j);
+            second += NAME(load)(s + i * src_step + j + LANES);
+        }
+        NAME(store)(d + j, first);
+        NAME(store)(d + j + LANES, second);
+    }
+    for (; j < cols; j++)
+        for (ptrdiff_t i = 0; i < rows; i++)
+            d[j] += s[i * src_step + j];
+}
+
 static void NAME(sum)(void *total, const void *src, ptrdiff_t n) {
     const real *s = src;
     vec acc[4] = {{0}, {0}, {0}, {0}};

@@ -80,6 +80,16 @@ static void NAME(unpool_2x2)(const void *dy, const uint8_t *positions, void *dx,
     POOL_WIDEST(unpool_2x2, dy, positions, dx, rows, n);
 }
 
+static void NAME(zip)(void *dst, const void *even, const void *odd, ptrdiff_t n) {
+    if (n > 0)
+        POOL_WIDEST(zip_rows, dst, even, odd, n);
+}
+
+static void NAME(add_where)(void *dst, const void *dy, const uint8_t *positions, int place, ptrdiff_t n) {
+    if (n > 0)
+        POOL_WIDEST(add_where, dst, dy, positions, place, n);
+}
+
 #undef POOL_WIDEST
 #undef POOL_IF
 #undef POOL_IF_16

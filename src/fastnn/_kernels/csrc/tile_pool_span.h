@@ -121,6 +121,29 @@ static void SPAN_NAME(unpool_2x2)(const real *dy, const uint8_t *positions, real
     }
 }
 
+static void SPAN_NAME(zip_rows)(real *dst, const real *even, const real *odd, ptrdiff_t n) {
+    SPANS(j)
+    SPAN_NAME(zip)(*(const SPAN_NAME(uspan) *)(even + j), *(const SPAN_NAME(uspan) *)(odd + j), dst + 2 * j);
+}
+
+INLINE span SPAN_NAME(sum_where)(const real *dst, const real *dy, const uint8_t *positions, int place) {
+    SPAN_NAME(bytes) places;
+    memcpy(&places, positions, sizeof places);
+    ispan here = __builtin_convertvector(places, ispan) == (integer)place;
+    return *(const SPAN_NAME(uspan) *)dst + (span)(here & (ispan) * (const SPAN_NAME(uspan) *)dy);
+}
+
+static void SPAN_NAME(add_where)(real *dst, const real *dy, const uint8_t *positions, int place, ptrdiff_t n) {
+    /* the last vector may repeat windows of the one before: it is summed before those are written */
+    ptrdiff_t end = n - SPAN;
+    span last = SPAN_NAME(sum_where)(dst + end, dy + end, positions + end, place);
+    for (ptrdiff_t j = 0; j < end; j += SPAN) {
+        span sum = SPAN_NAME(sum_where)(dst + j, dy + j, positions + j, place);
+        memcpy(dst + j, &sum, sizeof sum);
+    }
+    memcpy(dst + end, &last, sizeof last);
+}
+
 #undef SPANS
 #undef span
 #undef ispan

@@ -54,15 +54,17 @@
 
 #define QUOTE_(name) #name
 #define QUOTE(name) QUOTE_(name)
-#define FNN_TABLE(type, lanes_, suffix)                                                                             \
+#define FNN_TABLE(type, lanes_, suffix)                                                                            \
     {.isa = QUOTE(FNN_TIER), .itemsize = sizeof(type), .lanes = lanes_, .mr = PANEL_ROWS, .nr = PANEL_VECTORS * lanes_,\
-     .dot_m = DOT_ROWS, .dot_n = DOT_COLS,                                                                          \
-     .panel = panel_##suffix, .dot = dot_##suffix, .unfold_plane = unfold_plane_##suffix,                           \
-     .fold_plane = fold_plane_##suffix, .transpose = transpose_##suffix, .copy = copy_##suffix, .add = add_##suffix,                       \
-     .sum = sum_##suffix, .maxpool = maxpool_##suffix, .avgpool = avgpool_##suffix,                 \
-     .unpool_2x2 = unpool_2x2_##suffix, .relu = relu_##suffix, .relu_backward = relu_backward_##suffix,\
-     .sigmoid = sigmoid_##suffix, .sigmoid_backward = sigmoid_backward_##suffix, .tanh = tanh_##suffix,             \
-     .tanh_backward = tanh_backward_##suffix, .softmax_row = softmax_row_##suffix, .softmax_backward_row = softmax_backward_row_##suffix,\
-     .log_softmax_row = log_softmax_row_##suffix, .log_softmax_backward_row = log_softmax_backward_row_##suffix, .sgd = sgd_##suffix}
+     .dot_m = DOT_ROWS, .dot_n = DOT_COLS,                                                                         \
+     .panel = panel_##suffix, .dot = dot_##suffix, .unfold_plane = unfold_plane_##suffix,                          \
+     .fold_plane = fold_plane_##suffix, .transpose = transpose_##suffix, .copy = copy_##suffix,                    \
+     .add = add_##suffix, .sum_rows = sum_rows_##suffix, .zip = zip_##suffix, .add_where = add_where_##suffix,     \
+     .sum = sum_##suffix, .maxpool = maxpool_##suffix, .avgpool = avgpool_##suffix,                                \
+     .unpool_2x2 = unpool_2x2_##suffix, .relu = relu_##suffix, .relu_backward = relu_backward_##suffix,            \
+     .sigmoid = sigmoid_##suffix, .sigmoid_backward = sigmoid_backward_##suffix, .tanh = tanh_##suffix,            \
+     .tanh_backward = tanh_backward_##suffix, .softmax_row = softmax_row_##suffix,                                 \
+     .softmax_backward_row = softmax_backward_row_##suffix, .log_softmax_row = log_softmax_row_##suffix,           \
+     .log_softmax_backward_row = log_softmax_backward_row_##suffix, .sgd = sgd_##suffix}
 
 const fnn_tiles CONCAT(fnn_tiles, FNN_TIER)[2] = {FNN_TABLE(float, VECTOR / 4, f32), FNN_TABLE(double, VECTOR / 8, f64)};
