@@ -178,6 +178,19 @@ def test_empty_block():
     assert _runtime.empty((0, 3), np.float32).shape == (0, 3)
 
 
+@pytest.mark.parametrize("padding", [1 << 21, 1 << 30, 1 << 40, 1 << 70])
+def test_sizes_beyond_reach(padding):
+    """No size wraps around on its way to the allocator."""
+    one = np.ones((1, 1, 1, 1), np.float32)
+    for call in (
+        lambda: fnn.functional.conv2d(one, one, padding=padding),
+        lambda: fnn.functional.im2col(one, 1, padding=padding),
+        lambda: fnn.functional.col2im(one[0], padding * padding, 1, stride=padding * padding),
+    ):
+        with pytest.raises((MemoryError, ValueError), match=r"no memory|expected at most"):
+            call()
+
+
 def test_memory_does_not_grow():
     """A loop over the same shapes lives on the blocks of its first round."""
     resource = pytest.importorskip("resource")
