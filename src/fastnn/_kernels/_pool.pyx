@@ -26,8 +26,9 @@ cdef struct Pool:
     bint side_by_side                # 2 x 2 windows that tile the plane: every pixel is in one window
     Py_ssize_t row_from, row_to      # output rows whose windows are inside the image
     Py_ssize_t column_from, column_to
-    Py_ssize_t AH, AW                # of a plane being folded
-    char *workspace                  # of the backward, for each thread: shares of a plane, a plane being folded
+    Py_ssize_t steps[256]            # of the maximum's backward: from a window's corner to each of its places
+    Py_ssize_t AH, AW                # of the average's backward: of a plane being folded
+    char *workspace                  # for each thread: shares of a plane, a plane being folded
     Py_ssize_t workspace_step        # bytes
 
 
@@ -148,69 +149,67 @@ def avgpool2d_forward(const real[:, :, :, ::1] x, real[:, :, :, ::1] y, Py_ssize
 
 # ---- Backward ------------------------------------------------------------------------------------------------------
 
-# Three ways, chosen by the windows: 2 x 2 side by side write every pixel once; small ones are folded, place by place of
-# the window, whole rows at a time; of large ones, and in narrow maps, each goes back alone.
-
-cdef bint fold_by_place(const Pool *g) noexcept nogil:
-    return not g.side_by_side and not g.wide and g.KH * g.KW <= 16 and g.OW >= 4
-
-
-cdef void fold_plane(const Pool *g, char *dx, const char *dy, const uint8_t *positions, char *folded) noexcept nogil:
-    """dx from dy, place by place of the windows; with positions NULL dy goes to every place.
-
-    Places go from right to left, so that the sums are in row-major order of the windows.
-    """
-    cdef fnn_tiles *t = g.t
-    cdef Py_ssize_t size = t.itemsize, oh, kh, kw
-    cdef char *target
-    memset(folded, 0, g.AH * g.SW * g.AW * size)
-    for oh in range(g.OH):
-        for kh in range(g.KH):
-            for kw in range(g.KW - 1, -1, -1):
-                target = folded + folded_at(oh * g.SH + kh, kw, g.SW, g.AW) * size
-                if positions == NULL:
-                    t.add(target, 0, dy + oh * g.OW * size, 0, 1, g.OW)
-                else:
-                    t.add_where(target, dy + oh * g.OW * size, positions + oh * g.OW, kh * g.KW + kw, g.OW)
-    unfold_phases(t, dx, g.H, g.W, folded, g.PH, g.PW, g.SW, g.AW)
-
-
 cdef void max_backward(void *job, Py_ssize_t chunk, int slot) noexcept nogil:
     cdef const Pool *g = <const Pool *> job
     cdef Py_ssize_t size = g.t.itemsize, plane
-    cdef bint by_place = fold_by_place(g)
     cdef char *dx
     for plane in range(chunk * g.planes, min(g.total, (chunk + 1) * g.planes)):
         dx = g.x + plane * g.H * g.W * size
-        if g.side_by_side:
+        if g.side_by_side and not g.wide:
             g.t.unpool_2x2(g.y + plane * g.OH * g.OW * size, <const uint8_t *> g.positions + plane * g.OH * g.OW, dx,
                            g.OH, g.OW)
-        elif by_place:
-            fold_plane(g, dx, g.y + plane * g.OH * g.OW * size,
-                       <const uint8_t *> g.positions + plane * g.OH * g.OW, g.workspace + slot * g.workspace_step)
+            continue
+        memset(dx, 0, g.H * g.W * size)
+        if size == sizeof(float) and g.wide:
+            scatter[float, int32_t](g, <float *> dx, <const float *> g.y, <const int32_t *> g.positions, plane)
+        elif size == sizeof(float):
+            scatter[float, uint8_t](g, <float *> dx, <const float *> g.y, <const uint8_t *> g.positions, plane)
+        elif g.wide:
+            scatter[double, int32_t](g, <double *> dx, <const double *> g.y, <const int32_t *> g.positions, plane)
         else:
-            memset(dx, 0, g.H * g.W * size)
-            if size == sizeof(float) and g.wide:
-                scatter[float, int32_t](g, <float *> dx, <const float *> g.y, <const int32_t *> g.positions, plane)
-            elif size == sizeof(float):
-                scatter[float, uint8_t](g, <float *> dx, <const float *> g.y, <const uint8_t *> g.positions, plane)
-            elif g.wide:
-                scatter[double, int32_t](g, <double *> dx, <const double *> g.y, <const int32_t *> g.positions, plane)
-            else:
-                scatter[double, uint8_t](g, <double *> dx, <const double *> g.y, <const uint8_t *> g.positions, plane)
+            scatter[double, uint8_t](g, <double *> dx, <const double *> g.y, <const uint8_t *> g.positions, plane)
 
 
 cdef void scatter(const Pool *g, real *dx, const real *dy, const place *positions, Py_ssize_t plane) noexcept nogil:
-    """dx += dy where each window's maximum was; a place outside the image, which no forward gives, gets nothing."""
-    cdef Py_ssize_t oh, ow, ih, iw, kh, out = plane * g.OH * g.OW
+    """dx += dy where each window's maximum was. Windows inside the image take the way there from a table."""
+    cdef Py_ssize_t oh, ow, from_, to, base = plane * g.OH * g.OW
+    cdef real *corner
     for oh in range(g.OH):
-        for ow in range(g.OW):
-            kh = <Py_ssize_t> positions[out] // g.KW
-            ih = oh * g.SH - g.PH + kh
-            iw = ow * g.SW - g.PW + <Py_ssize_t> positions[out] - kh * g.KW
-            if 0 <= ih < g.H and 0 <= iw < g.W:
-                dx[ih * g.W + iw] += dy[out]
-            out += 1
+        from_ = g.column_from if place is uint8_t and g.row_from <= oh < g.row_to else g.OW
+        to = max(from_, g.column_to)
+        for ow in range(from_):
+            scatter_one(g, dx, dy[base + ow], positions[base + ow], oh, ow)
+        corner = dx + (oh * g.SH - g.PH) * g.W - g.PW
+        for ow in range(from_, to):
+            corner[ow * g.SW + g.steps[<uint8_t> positions[base + ow]]] += dy[base + ow]
+        for ow in range(to, g.OW):
+            scatter_one(g, dx, dy[base + ow], positions[base + ow], oh, ow)
+        base += g.OW
+
+
+cdef inline void scatter_one(const Pool *g, real *dx, real dy, Py_ssize_t position, Py_ssize_t oh,
+                             Py_ssize_t ow) noexcept nogil:
+    """A place outside the image, which no forward gives, gets nothing."""
+    cdef Py_ssize_t kh = position // g.KW, ih = oh * g.SH - g.PH + kh, iw = ow * g.SW - g.PW + position - kh * g.KW
+    if 0 <= ih < g.H and 0 <= iw < g.W:
+        dx[ih * g.W + iw] += dy
+
+
+# Small windows of an average are folded, place by place of the window, whole rows at a time; of large ones, and in
+# narrow maps, each goes back alone.
+
+cdef bint fold_by_place(const Pool *g) noexcept nogil:
+    return g.KH * g.KW <= 16 and g.OW >= 4
+
+
+cdef void fold_plane(const Pool *g, char *dx, const char *share, char *folded) noexcept nogil:
+    """dx = the sum of the shares (OH, OW) of all windows that a pixel is in, place by place of the windows."""
+    cdef Py_ssize_t size = g.t.itemsize, kh, kw
+    memset(folded, 0, g.AH * g.SW * g.AW * size)
+    for kh in range(g.KH):
+        for kw in range(g.KW):
+            g.t.add(folded + folded_at(kh, kw, g.SW, g.AW) * size, g.SH * g.SW * g.AW, share, g.OW, g.OH, g.OW)
+    unfold_phases(g.t, dx, g.H, g.W, folded, g.PH, g.PW, g.SW, g.AW)
 
 
 cdef void average_backward(void *job, Py_ssize_t chunk, int slot) noexcept nogil:
@@ -231,7 +230,7 @@ cdef void average_backward(void *job, Py_ssize_t chunk, int slot) noexcept nogil
         else:
             divide[double](g, <double *> workspace, <const double *> dy)
         if by_place:
-            fold_plane(g, dx, workspace, NULL, workspace + g.OH * g.OW * size)
+            fold_plane(g, dx, workspace, workspace + g.OH * g.OW * size)
         elif size == sizeof(float):
             spread[float](g, <float *> dx, <const float *> workspace)
         else:
@@ -264,7 +263,7 @@ cdef void spread(const Pool *g, real *dx, const real *share) noexcept nogil:
                     dx[i * g.W + j] += share[oh * g.OW + ow]
 
 
-cdef bint run_backward(Pool *g, bint maximum) noexcept nogil:
+cdef bint run_average_backward(Pool *g) noexcept nogil:
     """False when there is no memory."""
     cdef int workers = threads()
     g.AH = max((g.OH - 1) * g.SH + g.KH, g.H + g.PH)
@@ -275,24 +274,21 @@ cdef bint run_backward(Pool *g, bint maximum) noexcept nogil:
     g.workspace = <char *> allocate(workers * g.workspace_step)
     if g.workspace == NULL:
         return False
-    parallel(max_backward if maximum else average_backward, g, chunks(g), workers, <double> g.total * g.H * g.W)
+    parallel(average_backward, g, chunks(g), workers, <double> g.total * g.H * g.W)
     release(g.workspace)
     return True
 
 
-cdef int run_max_backward(const real[:, :, :, ::1] dy, const void *positions, bint wide, real[:, :, :, ::1] dx,
-                          Py_ssize_t KH, Py_ssize_t KW, Py_ssize_t SH, Py_ssize_t SW, Py_ssize_t PH,
-                          Py_ssize_t PW) except -1:
+cdef void run_max_backward(const real[:, :, :, ::1] dy, const void *positions, bint wide, real[:, :, :, ::1] dx,
+                           Py_ssize_t KH, Py_ssize_t KW, Py_ssize_t SH, Py_ssize_t SW, Py_ssize_t PH,
+                           Py_ssize_t PW) noexcept nogil:
     cdef Pool g = describe(tiles(real is double), dx.shape[0] * dx.shape[1], dx.shape[2], dx.shape[3], dy.shape[2],
                            dy.shape[3], KH, KW, SH, SW, PH, PW)
-    cdef bint enough
+    cdef Py_ssize_t position
     g.x, g.y, g.positions, g.wide = <char *> &dx[0, 0, 0, 0], <char *> &dy[0, 0, 0, 0], <char *> positions, wide
-    g.side_by_side = g.side_by_side and not wide
-    with nogil:
-        enough = run_backward(&g, True)
-    if not enough:
-        raise MemoryError("no memory for the workspace of a pool")
-    return 0
+    for position in range(256):
+        g.steps[position] = position // KW * g.W + position % KW if position < KH * KW else 0
+    parallel(max_backward, &g, chunks(&g), threads(), <double> g.total * g.H * g.W)
 
 
 def maxpool2d_backward(const real[:, :, :, ::1] dy, const uint8_t[:, :, :, ::1] positions, real[:, :, :, ::1] dx,
@@ -301,14 +297,16 @@ def maxpool2d_backward(const real[:, :, :, ::1] dy, const uint8_t[:, :, :, ::1] 
 
     Sums are in row-major order of the windows. Writes all of dx; no overlap. EXACT: an ordered sum.
     """
-    run_max_backward(dy, &positions[0, 0, 0, 0], False, dx, KH, KW, SH, SW, PH, PW)
+    with nogil:
+        run_max_backward(dy, &positions[0, 0, 0, 0], False, dx, KH, KW, SH, SW, PH, PW)
 
 
 def maxpool2d_backward_wide(const real[:, :, :, ::1] dy, const int32_t[:, :, :, ::1] positions,
                             real[:, :, :, ::1] dx, Py_ssize_t KH, Py_ssize_t KW, Py_ssize_t SH, Py_ssize_t SW,
                             Py_ssize_t PH, Py_ssize_t PW):
     """maxpool2d_backward for windows of more than 256 pixels."""
-    run_max_backward(dy, &positions[0, 0, 0, 0], True, dx, KH, KW, SH, SW, PH, PW)
+    with nogil:
+        run_max_backward(dy, &positions[0, 0, 0, 0], True, dx, KH, KW, SH, SW, PH, PW)
 
 
 def avgpool2d_backward(const real[:, :, :, ::1] dy, real[:, :, :, ::1] dx, Py_ssize_t KH, Py_ssize_t KW, Py_ssize_t SH,
@@ -322,6 +320,6 @@ def avgpool2d_backward(const real[:, :, :, ::1] dy, real[:, :, :, ::1] dx, Py_ss
     cdef bint enough
     g.x, g.y = <char *> &dx[0, 0, 0, 0], <char *> &dy[0, 0, 0, 0]
     with nogil:
-        enough = run_backward(&g, False)
+        enough = run_average_backward(&g)
     if not enough:
         raise MemoryError("no memory for the workspace of a pool")

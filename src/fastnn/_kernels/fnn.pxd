@@ -28,7 +28,6 @@ cdef extern from "fnn.h" nogil:
         void (*sum_rows)(void *dst, const void *src, Py_ssize_t src_step, Py_ssize_t rows,
                          Py_ssize_t cols) noexcept nogil
         void (*zip)(void *dst, const void *even, const void *odd, Py_ssize_t n) noexcept nogil
-        void (*add_where)(void *dst, const void *dy, const uint8_t *positions, int place, Py_ssize_t n) noexcept nogil
         void (*sum)(void *total, const void *src, Py_ssize_t n) noexcept nogil
         void (*maxpool)(const void *x, Py_ssize_t W, Py_ssize_t kh, Py_ssize_t kw, Py_ssize_t sh, Py_ssize_t sw,
                         Py_ssize_t rows, Py_ssize_t n, void *y, Py_ssize_t y_step, void *positions, int wide,

@@ -64,9 +64,6 @@ typedef struct fnn_tiles {
      * positions[r*n + j] == 2*i + c, else 0; without positions it is dy[r*n + j]/4. */
     void (*unpool_2x2)(const void *dy, const uint8_t *positions, void *dx, ptrdiff_t rows, ptrdiff_t n);
 
-    /* dst[j] += positions[j] == place ? dy[j] : 0, j < n */
-    void (*add_where)(void *dst, const void *dy, const uint8_t *positions, int place, ptrdiff_t n);
-
     /* Element by element over n elements; y may be x. */
     void (*relu)(const void *x, void *y, ptrdiff_t n);
     void (*relu_backward)(const void *dy, const void *y, void *dx, ptrdiff_t n);

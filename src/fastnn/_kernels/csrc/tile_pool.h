@@ -85,11 +85,6 @@ static void NAME(zip)(void *dst, const void *even, const void *odd, ptrdiff_t n)
         POOL_WIDEST(zip_rows, dst, even, odd, n);
 }
 
-static void NAME(add_where)(void *dst, const void *dy, const uint8_t *positions, int place, ptrdiff_t n) {
-    if (n > 0)
-        POOL_WIDEST(add_where, dst, dy, positions, place, n);
-}
-
 #undef POOL_WIDEST
 #undef POOL_IF
 #undef POOL_IF_16
