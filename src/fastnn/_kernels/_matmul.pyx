@@ -11,6 +11,7 @@ ctypedef fused real:
 cdef enum:
     DEPTH = 384        # of a packed block: with PANELS panels it stays in the second-level cache
     PANELS = 8
+    THIN_DEPTH = 64    # of a block read in place: so many rows of b are followed at a time
     DOT_LENGTH = 1024  # of a row, at a time: the tile's rows stay in the first-level cache
 
 
@@ -26,9 +27,12 @@ cdef struct Gemm:
     char *c
     Py_ssize_t blocks                # of rows, as even as they can be: M // blocks, and one more in the first ones
     Py_ssize_t width                 # columns of a chunk
+    Py_ssize_t depth                 # of a packed block
+    bint in_place                    # b is used by one block of rows only: whole panels of it are read where they lie
     char *packed_a                   # (K, rows) for each block
     char *packed_b                   # (DEPTH, nr) for each panel of a chunk, for each thread
     Py_ssize_t *koff                 # k * nr, k < DEPTH
+    Py_ssize_t *b_offsets            # k * b_row, k < DEPTH
     Py_ssize_t *a_offsets            # k * (M // blocks), then k * (M // blocks + 1), k < DEPTH
 
 
@@ -55,11 +59,11 @@ cdef void multiply_columns(void *job, Py_ssize_t chunk, int slot) noexcept nogil
     cdef const Gemm *g = <const Gemm *> job
     cdef fnn_tiles *t = g.t
     cdef Py_ssize_t size = t.itemsize, nr = t.nr, n0 = chunk * g.width, n1 = min(g.N, n0 + g.width)
-    cdef Py_ssize_t k0 = 0, depth, n, block, m0, rows
+    cdef Py_ssize_t k0, depth, n, block, m0, rows, whole = n0 + (n1 - n0) // nr * nr if g.in_place else n0
     cdef char *panels = g.packed_b + slot * g.width * DEPTH * size
-    while k0 < g.K:
-        depth = min(DEPTH, g.K - k0)
-        for n from n0 <= n < n1 by nr:
+    for k0 from 0 <= k0 < g.K by g.depth:
+        depth = min(g.depth, g.K - k0)
+        for n from whole <= n < n1 by nr:
             pack(t, panels + (n - n0) * DEPTH * size, g.koff, g.b + (k0 * g.b_row + n * g.b_col) * size, g.b_row,
                  g.b_col, depth, min(nr, n1 - n))
         for block in range(g.blocks):
@@ -67,9 +71,9 @@ cdef void multiply_columns(void *job, Py_ssize_t chunk, int slot) noexcept nogil
             rows = split_at(g.M, g.blocks, block + 1) - m0
             for n from n0 <= n < n1 by nr:
                 t.panel(rows, min(nr, n1 - n), 1, depth, g.packed_a + (m0 * g.K + k0 * rows) * size, NULL, rows,
-                        panels + (n - n0) * DEPTH * size, g.koff, g.c + (m0 * g.N + n) * size, g.N, NULL,
+                        g.b + (k0 * g.b_row + n) * size if n < whole else panels + (n - n0) * DEPTH * size,
+                        g.b_offsets if n < whole else g.koff, g.c + (m0 * g.N + n) * size, g.N, NULL,
                         FNN_ACCUMULATE if k0 else 0)
-        k0 += depth
 
 
 cdef int gemm(fnn_tiles *t, Py_ssize_t M, Py_ssize_t N, Py_ssize_t K, const void *a, Py_ssize_t a_row,
@@ -87,14 +91,18 @@ cdef int gemm(fnn_tiles *t, Py_ssize_t M, Py_ssize_t N, Py_ssize_t K, const void
     g.blocks = ceil_div(M, t.mr)
     g.width = t.nr * max(1, min(<Py_ssize_t> PANELS, panels // (4 * workers)))
     chunks = ceil_div(N, g.width)
+    g.in_place = g.blocks == 1 and b_col == 1
+    g.depth = THIN_DEPTH if g.in_place else DEPTH
     g.packed_a = <char *> allocate(M * K * t.itemsize)
     g.packed_b = <char *> allocate(workers * g.width * DEPTH * t.itemsize)
-    g.koff = <Py_ssize_t *> allocate(3 * DEPTH * sizeof(Py_ssize_t))
+    g.koff = <Py_ssize_t *> allocate(4 * DEPTH * sizeof(Py_ssize_t))
     enough = g.packed_a != NULL and g.packed_b != NULL and g.koff != NULL
     if enough:
-        g.a_offsets = g.koff + DEPTH
+        g.b_offsets = g.koff + DEPTH
+        g.a_offsets = g.koff + 2 * DEPTH
         for k in range(DEPTH):
             g.koff[k] = k * t.nr
+            g.b_offsets[k] = k * b_row
             g.a_offsets[k] = k * (M // g.blocks)
             g.a_offsets[DEPTH + k] = k * (M // g.blocks + 1)
         parallel(pack_rows, &g, g.blocks, workers, <double> M * K)
