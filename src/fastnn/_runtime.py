@@ -171,7 +171,10 @@ def register_threadpoolctl() -> None:
 def empty(shape: tuple[int, ...], dtype: DTypeLike) -> NDArray[Any]:
     """An array from the caching allocator: C order, 64-byte aligned, not initialised."""
     dtype = np.dtype(dtype)
-    return np.ndarray(shape, dtype, Block(math.prod(shape) * dtype.itemsize))
+    nbytes = math.prod(shape) * dtype.itemsize
+    if nbytes > sys.maxsize:
+        raise MemoryError(f"no memory for an array of {nbytes} bytes")
+    return np.ndarray(shape, dtype, Block(nbytes))
 
 
 def empty_cache() -> None:

@@ -9,6 +9,7 @@ from fastnn import _validate as check
 from fastnn._validate import Array
 from fastnn.layers.activation import ReLU
 from fastnn.layers.module import Module
+from fastnn.layers.pool import MaxPool2d
 from fastnn.layers.summary import Row
 
 
@@ -16,7 +17,8 @@ class Sequential(Module):
     """Layers called one after the other.
 
     A layer that can apply a ReLU while it stores its output (``fuses_activation``: Conv2d, Linear) does so when a
-    ReLU follows it. The results are the same, and `backward` goes through both as if nothing had happened.
+    ReLU follows it, and `backward` goes through a ReLU and the max pooling after it in one step. The results are the
+    same, to the bit.
 
     At its first call in train mode, an input that looks like pixels of 0 to 255 is warned about.
 
@@ -54,12 +56,19 @@ class Sequential(Module):
     def backward(self, dy: Array, accumulate: bool = False, needs_dx: bool = True) -> Array | None:
         """As `Module.backward`; without `needs_dx` it ends at the first layer that has parameters."""
         first = 0 if needs_dx else self._first_with_parameters()
-        gradient: Any = dy
-        for layer in reversed(self.layers[first + 1 :]):
-            gradient = layer.backward(gradient, accumulate)
         if first == len(self.layers):
-            return gradient if needs_dx else None
-        return self.layers[first].backward(gradient, accumulate, needs_dx)
+            return dy if needs_dx else None
+        gradient: Any = dy
+        place = len(self.layers) - 1
+        while place > first:
+            layer, before = self.layers[place], self.layers[place - 1]
+            if type(layer) is MaxPool2d and type(before) is ReLU:
+                gradient = layer.backward(gradient, accumulate, through_relu=True)
+                place -= 2
+            else:
+                gradient = layer.backward(gradient, accumulate)
+                place -= 1
+        return self.layers[first].backward(gradient, accumulate, needs_dx) if place == first else gradient
 
     def _first_with_parameters(self) -> int:
         for place, layer in enumerate(self.layers):

@@ -57,13 +57,20 @@ class MaxPool2d(_Pool2d):
             ceil_mode=self.ceil_mode,
             return_positions=True,
         )
-        self._keep((positions, x.shape[2:]))
+        self._keep((positions, x.shape[2:], y))
         return y
 
-    def backward(self, dy: Array, accumulate: bool = False, needs_dx: bool = True) -> Array:
-        positions, size = check.kept(self, self._kept)
+    def backward(
+        self, dy: Array, accumulate: bool = False, needs_dx: bool = True, through_relu: bool = False
+    ) -> Array:
+        """As `Module.backward`; with `through_relu` also through a ReLU right before this layer.
+
+        A maximum that is not positive comes from pixels that the ReLU made 0, so its part of the gradient can be taken
+        out here, where there are fewer numbers.
+        """
+        positions, size, y = check.kept(self, self._kept)
         return functional.maxpool2d_backward(
-            dy,
+            functional.relu_backward(dy, y) if through_relu else dy,
             positions,
             size,
             self.kernel_size,

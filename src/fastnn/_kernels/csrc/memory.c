@@ -11,6 +11,13 @@
 #include <sys/mman.h>
 #endif
 
+/* For sanitizers and valgrind: FNN_NO_CACHE gives every block its exact size and takes it back at once. */
+#if defined(FNN_NO_CACHE)
+#define KEEP 0
+#else
+#define KEEP 1
+#endif
+
 #define ALIGNMENT 64
 #define HUGE_PAGE ((size_t)2 << 20)
 #define SLACK ((size_t)64 << 20)
@@ -39,7 +46,7 @@ static int size_class(size_t bytes, size_t *rounded) {
     if (bytes > SIZE_MAX / 4)
         return -1;
     size_t step = power / 8, steps = bytes <= power ? 0 : (bytes - power + step - 1) / step;
-    *rounded = power + steps * step;
+    *rounded = KEEP ? power + steps * step : bytes;
     return class + (int)steps;
 }
 
@@ -120,7 +127,7 @@ void fnn_free(void *memory) {
     cache.cached += b->bytes;
     b->next = cache.free[b->class];
     cache.free[b->class] = b;
-    size_t allowed = cache.most_live + cache.most_live / 4 + SLACK;
+    size_t allowed = KEEP ? cache.most_live + cache.most_live / 4 + SLACK : cache.live;
     block *surplus = cache.live + cache.cached > allowed ? take_surplus(allowed - cache.live) : NULL;
     pthread_mutex_unlock(&cache.lock);
     release(surplus);
