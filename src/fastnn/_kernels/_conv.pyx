@@ -15,25 +15,6 @@ ctypedef fused real:
 cdef enum:
     UNFOLD_BYTES = 393216  # of unfolded planes at a time: they stay in the second-level cache
 
-cdef struct Conv:
-    fnn_tiles *t
-    Py_ssize_t N, C, H, W, O, KH, KW, OH, OW, SH, SW, PH, PW
-    const char *x
-    const char *w
-    const char *bias
-    char *y
-    int flags
-    Py_ssize_t depth        # C * KH * KW
-    Py_ssize_t blocks       # of output channels
-    Py_ssize_t band, bands  # output rows of a chunk, and chunks of an image
-    Py_ssize_t phases       # min(SH, KH)
-    Py_ssize_t plane        # elements of an unfolded plane: the band's rows, and those that lower kernel rows see
-    Py_ssize_t *koff        # of each patch row, among the planes [kw][c][phase][rows][OW]
-    Py_ssize_t *w_offsets   # k * (O // blocks), then k * (O // blocks + 1): where the packed weights' rows start
-    char *weights           # (depth, rows) for each block
-    char *planes            # for each thread
-    Py_ssize_t planes_step
-
 
 cdef void pack_weights(void *job, Py_ssize_t block, int slot) noexcept nogil:
     cdef const Conv *g = <const Conv *> job
@@ -61,7 +42,12 @@ cdef void conv_chunk(void *job, Py_ssize_t chunk, int slot) noexcept nogil:
     cdef Py_ssize_t band = min(g.band, g.OH - oh0), pixels = band * g.OW, block, o0, rows, q, cols
     cdef char *planes = g.planes + slot * g.planes_step
     cdef char *y = g.y + (n * g.O * g.OH + oh0) * g.OW * size
-    unfold(g, planes, g.x + n * g.C * g.H * g.W * size, oh0, band)
+    cdef const char *b
+    if g.pointwise:
+        b = g.x + (n * g.C * g.H + oh0) * g.W * size
+    else:
+        b = planes
+        unfold(g, planes, g.x + n * g.C * g.H * g.W * size, oh0, band)
     for block in range(g.blocks):
         o0 = split_at(g.O, g.blocks, block)
         rows = split_at(g.O, g.blocks, block + 1) - o0
@@ -70,14 +56,13 @@ cdef void conv_chunk(void *job, Py_ssize_t chunk, int slot) noexcept nogil:
             # the last tile ends with the band and may repeat pixels of the one before: no partial vectors
             cols = min(pixels, t.nr if pixels - q > t.lanes else t.lanes)
             q = min(q, pixels - cols)
-            t.panel(rows, cols, 1, g.depth, g.weights + o0 * g.depth * size, NULL, rows, planes + q * size, g.koff,
+            t.panel(rows, cols, 1, g.depth, g.weights + o0 * g.depth * size, NULL, rows, b + q * size, g.koff,
                     y + (o0 * g.OH * g.OW + q) * size, g.OH * g.OW, g.bias + o0 * size if g.bias != NULL else NULL,
                     g.flags)
             q += cols
 
 
 cdef bint convolve(Conv *g) noexcept nogil:
-    """Plan the split, pack the weights, run the chunks. False when there is no memory."""
     cdef fnn_tiles *t = g.t
     cdef Py_ssize_t c, kh, kw, k = 0, row_bytes, short_rows
     cdef int workers = threads()
@@ -96,8 +81,11 @@ cdef bint convolve(Conv *g) noexcept nogil:
     g.bands = ceil_div(g.OH, g.band)
     g.band = ceil_div(g.OH, g.bands)
     g.bands = ceil_div(g.OH, g.band)
-    g.plane = (g.band + (g.KH - 1) // g.SH) * g.OW
-    g.planes_step = ceil_div((g.KW * g.C * g.phases * g.plane + t.nr) * t.itemsize, 64) * 64
+    # the last band too must fill a tile, for a tile reads whole vectors
+    g.pointwise = (g.KH == g.KW == g.SH == g.SW == 1 and g.PH == g.PW == 0
+                   and (g.OH - (g.bands - 1) * g.band) * g.OW >= t.nr)
+    g.plane = g.H * g.W if g.pointwise else (g.band + (g.KH - 1) // g.SH) * g.OW
+    g.planes_step = 0 if g.pointwise else ceil_div((g.KW * g.C * g.phases * g.plane + t.nr) * t.itemsize, 64) * 64
     g.weights = <char *> allocate(g.O * g.depth * t.itemsize)
     g.koff = <Py_ssize_t *> allocate(3 * g.depth * sizeof(Py_ssize_t))
     g.planes = <char *> allocate(workers * g.planes_step)

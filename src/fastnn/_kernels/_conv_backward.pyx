@@ -1,7 +1,8 @@
 """The gradients of convolution.
 
-Input: for each image, the product of the transposed weights with dy gives the gradients of its patches, which are
-folded (col2im) into planes while they are in the cache.
+Input: where maps keep their size, the convolution of dy with the kernel turned round. Elsewhere (strides, windows that
+shrink the map, 1 x 1), for each image, the product of the transposed weights with dy gives the gradients of its patches,
+which are folded (col2im) into planes while they are in the cache.
 
 Weight: images are laid out pixel by pixel, channels last, and so is dy; then the patch elements (kw, c) of one kernel
 row are neighbours, and the sum over pixels is a panel tile whose rows they are. A fixed number of parts of the batch
@@ -10,6 +11,7 @@ are summed apart, for the threads, and added in order.
 from libc.string cimport memset
 
 from fastnn._kernels._table cimport allocate, parallel, release, threads, tiles
+from fastnn._kernels._conv cimport Conv, convolve
 from fastnn._kernels.folded cimport folded_at, unfold_phases
 from fastnn._kernels.fnn cimport FNN_ACCUMULATE, ceil_div, fits, fnn_tiles, split_at
 
@@ -36,6 +38,7 @@ cdef struct InputGradient:
     Py_ssize_t group, groups    # channels folded together, and how many such groups there are
     Py_ssize_t share            # groups of a chunk
     Py_ssize_t band             # output rows at a time
+    bint pointwise              # 1 x 1, stride 1: a patch is a pixel, nothing is folded
     Py_ssize_t patch_step       # elements of a row of patch gradients
     Py_ssize_t AH, AW           # of a plane being folded
     Py_ssize_t *koff            # k * nr
@@ -65,9 +68,9 @@ cdef void pack_dy(const InputGradient *g, char *panels, const char *dy, Py_ssize
         g.t.copy(panels + q * g.O * g.t.itemsize, nr, dy + q * g.t.itemsize, g.OH * g.OW, g.O, min(nr, pixels - q))
 
 
-cdef void patch_gradients(const InputGradient *g, char *patches, const char *panels, Py_ssize_t group,
-                          Py_ssize_t pixels) noexcept nogil:
-    """Rows (c, kh, kw) of the group; what lies beyond the pixels in them means nothing."""
+cdef void patch_gradients(const InputGradient *g, char *patches, Py_ssize_t patch_step, const char *panels,
+                          Py_ssize_t group, Py_ssize_t pixels) noexcept nogil:
+    """Rows (c, kh, kw) of the group, `pixels` long."""
     cdef fnn_tiles *t = g.t
     cdef Py_ssize_t size = t.itemsize, k0 = group * g.group * g.KH * g.KW, total = group_rows(g, group)
     cdef Py_ssize_t blocks = ceil_div(total, t.mr), block, m, rows, q
@@ -75,9 +78,8 @@ cdef void patch_gradients(const InputGradient *g, char *patches, const char *pan
         m = split_at(total, blocks, block)
         rows = split_at(total, blocks, block + 1) - m
         for q from 0 <= q < pixels by t.nr:
-            t.panel(rows, t.nr if pixels - q > t.lanes else t.lanes, 1, g.O, g.weights + (k0 + m) * g.O * size, NULL,
-                    rows, panels + q * g.O * size, g.koff, patches + (m * g.patch_step + q) * size, g.patch_step,
-                    NULL, 0)
+            t.panel(rows, min(t.nr, pixels - q), 1, g.O, g.weights + (k0 + m) * g.O * size, NULL, rows,
+                    panels + q * g.O * size, g.koff, patches + (m * patch_step + q) * size, patch_step, NULL, 0)
 
 
 cdef void fold(const InputGradient *g, char *folded, const char *patches, Py_ssize_t channels, Py_ssize_t oh0,
@@ -104,15 +106,20 @@ cdef void input_chunk(void *job, Py_ssize_t chunk, int slot) noexcept nogil:
     cdef char *dx
     for group in range(first, min(g.groups, first + g.share)):
         channels = min(g.group, g.C - group * g.group)
-        memset(folded, 0, g.folded_size * size)
+        dx = g.dx + (n * g.C + group * g.group) * g.H * g.W * size
+        if not g.pointwise:
+            memset(folded, 0, g.folded_size * size)
         for oh from 0 <= oh < g.OH by g.band:
             band = min(g.band, g.OH - oh)
             if g.band < g.OH or group == first:
                 pack_dy(g, panels, dy + oh * g.OW * size, band * g.OW)
-            patch_gradients(g, patches, panels, group, band * g.OW)
-            fold(g, folded, patches, channels, oh, band)
-        dx = g.dx + (n * g.C + group * g.group) * g.H * g.W * size
-        for c in range(channels):
+            if g.pointwise:
+                patch_gradients(g, dx + oh * g.W * size, g.H * g.W, panels, group, band * g.W)
+            else:
+                # whole vectors, into rows that have room for them: what lies beyond the pixels means nothing
+                patch_gradients(g, patches, g.patch_step, panels, group, ceil_div(band * g.OW, g.t.lanes) * g.t.lanes)
+                fold(g, folded, patches, channels, oh, band)
+        for c in range(0 if g.pointwise else channels):
             unfold_phases(g.t, dx + c * g.H * g.W * size, g.H, g.W, folded + c * g.AH * g.SW * g.AW * size, g.PH, g.PW,
                           g.SW, g.AW)
 
@@ -128,6 +135,7 @@ cdef bint input_gradient(InputGradient *g) noexcept nogil:
         return False
     g.AH = max((g.OH - 1) * g.SH + g.KH, g.H + g.PH)
     g.AW = max(g.OW + (g.KW - 1) // g.SW, ceil_div(g.W + g.PW, g.SW))
+    g.pointwise = g.KH == g.KW == g.SH == g.SW == 1 and g.PH == g.PW == 0
     g.band = min(g.OH, max(<Py_ssize_t> 1, PANEL_BYTES // (g.O * g.OW * t.itemsize)))
     g.patch_step = ceil_div(g.band * g.OW, t.nr) * t.nr
     g.group = min(g.C, max(<Py_ssize_t> 1, PATCH_BYTES // (K * g.patch_step * t.itemsize)))
@@ -135,8 +143,8 @@ cdef bint input_gradient(InputGradient *g) noexcept nogil:
     g.groups = ceil_div(g.C, g.group)
     g.share = max(<Py_ssize_t> 1, min(g.groups, g.N * g.groups // (4 * workers)))
     g.panels_size = g.patch_step * g.O
-    g.patches_size = g.group * K * g.patch_step
-    g.folded_size = g.group * g.AH * g.SW * g.AW
+    g.patches_size = 0 if g.pointwise else g.group * K * g.patch_step
+    g.folded_size = 0 if g.pointwise else g.group * g.AH * g.SW * g.AW
     g.workspace_step = ceil_div((g.panels_size + g.patches_size + g.folded_size) * t.itemsize, 64) * 64
     g.weights = <char *> allocate(g.O * g.C * K * t.itemsize)
     g.koff = <Py_ssize_t *> allocate(g.O * sizeof(Py_ssize_t))
@@ -154,11 +162,32 @@ cdef bint input_gradient(InputGradient *g) noexcept nogil:
     return enough
 
 
+cdef bint correlate(const real *dy, const real *w, real *flipped, real *dx, InputGradient *g) noexcept nogil:
+    """The input gradient at stride 1, as the convolution of dy with the kernel turned round. False without memory."""
+    cdef Conv f
+    cdef Py_ssize_t c, o, k, K = g.KH * g.KW
+    if flipped == NULL:
+        return False
+    for c in range(g.C):
+        for o in range(g.O):
+            for k in range(K):
+                flipped[(c * g.O + o) * K + k] = w[(o * g.C + c) * K + K - 1 - k]
+    f.t, f.N, f.C, f.H, f.W, f.O = g.t, g.N, g.O, g.OH, g.OW, g.C
+    f.KH, f.KW, f.OH, f.OW, f.SH, f.SW = g.KH, g.KW, g.H, g.W, 1, 1
+    f.PH, f.PW = g.KH - 1 - g.PH, g.KW - 1 - g.PW
+    f.x, f.w, f.y, f.bias, f.flags = <const char *> dy, <const char *> flipped, <char *> dx, NULL, 0
+    return convolve(&f)
+
+
 def conv2d_backward_input(const real[:, :, :, ::1] dy, const real[:, :, :, ::1] w, real[:, :, :, ::1] dx,
                           Py_ssize_t SH, Py_ssize_t SW, Py_ssize_t PH, Py_ssize_t PW):
-    """dx (N, C, H, W) from dy (N, O, OH, OW) and w (O, C, KH, KW). Writes all of dx; no overlap. REDUCTION(O*KH*KW)."""
+    """dx (N, C, H, W) from dy (N, O, OH, OW) and w (O, C, KH, KW). Writes all of dx; no overlap. REDUCTION(O*KH*KW).
+
+    Two ways: as a convolution, where that multiplies few zeros of a border (stride 1, maps kept or grown) and fills a tile; or by folding.
+    """
     cdef InputGradient g
     cdef bint enough = True
+    cdef void *flipped
     g.t = tiles(real is double)
     g.N, g.C, g.H, g.W = dx.shape[0], dx.shape[1], dx.shape[2], dx.shape[3]
     g.O, g.KH, g.KW, g.OH, g.OW = w.shape[0], w.shape[2], w.shape[3], dy.shape[2], dy.shape[3]
@@ -166,7 +195,12 @@ def conv2d_backward_input(const real[:, :, :, ::1] dy, const real[:, :, :, ::1] 
     g.dy, g.w, g.dx = <const char *> &dy[0, 0, 0, 0], <const char *> &w[0, 0, 0, 0], <char *> &dx[0, 0, 0, 0]
     if g.N * g.C * g.H * g.W:
         with nogil:
-            enough = input_gradient(&g)
+            if SH == SW == 1 and g.KH * g.KW > 1 and g.C >= 8 and 8 * g.H * g.W <= 9 * g.OH * g.OW:
+                flipped = allocate(g.O * g.C * g.KH * g.KW * sizeof(real))
+                enough = correlate(&dy[0, 0, 0, 0], &w[0, 0, 0, 0], <real *> flipped, &dx[0, 0, 0, 0], &g)
+                release(flipped)
+            else:
+                enough = input_gradient(&g)
     if not enough:
         raise MemoryError("no memory for the workspace of a convolution's input gradient")
 

@@ -45,8 +45,8 @@ INLINE real NAME(lane_max)(vec v) {
 
 #include "tile_sums.h"
 #include "tile_matrix.h"
-#include "tile_image.h"
 #include "tile_pool.h"
+#include "tile_image.h"
 #include "tile_math.h"
 
 #undef vec

@@ -79,8 +79,7 @@ static void NAME(unfold_plane)(void *dst, ptrdiff_t rows, ptrdiff_t cols, const 
                    to - from);
     } else {
         for (ptrdiff_t r = first; r < last; r++)
-            for (ptrdiff_t j = from; j < to; j++)
-                d[r * cols + j] = s[(ih0 + r * ih_step) * W + j * iw_step];
+            NAME(strided_row)(d + r * cols + from, s + (ih0 + r * ih_step) * W + from * iw_step, iw_step, to - from);
     }
     for (ptrdiff_t j = 0; j < from; j++)
         for (ptrdiff_t r = first; r < last; r++)
@@ -136,12 +135,22 @@ INLINE void NAME(transpose_block)(vec *v) {
 #undef LOW
 #undef HIGH
 
+/* The first `height` lanes of each vector, as two overlapping moves. */
+#define PART(w)                                                                                                    \
+    if (height >= (w)) {                                                                                           \
+        for (int j = 0; j < LANES; j++) {                                                                          \
+            real *target = d + offsets[j0 + j] + i0;                                                               \
+            memcpy(target, (const real *)&v[j], (w) * sizeof(real));                                               \
+            memcpy(target + height - (w), (const real *)&v[j] + height - (w), (w) * sizeof(real));                 \
+        }                                                                                                          \
+        continue;                                                                                                  \
+    }
 static void NAME(transpose)(void *dst, const ptrdiff_t *offsets, const void *src, ptrdiff_t src_step, ptrdiff_t rows,
                             ptrdiff_t cols) {
     const real *s = src;
     real *d = dst;
     ptrdiff_t i0 = 0;
-    for (; i0 < rows && cols >= LANES; i0 += LANES) {
+    for (; rows - i0 >= (LANES + 3) / 4 && cols >= LANES; i0 += LANES) {
         ptrdiff_t height = rows - i0 < LANES ? rows - i0 : LANES;
         for (ptrdiff_t j0 = 0; j0 < cols; j0 += LANES) {
             j0 = j0 + LANES > cols ? cols - LANES : j0; /* the last block ends with the row */
@@ -155,8 +164,7 @@ static void NAME(transpose)(void *dst, const ptrdiff_t *offsets, const void *src
                 for (int j = 0; j < LANES; j++)
                     NAME(store)(d + offsets[j0 + j] + i0, v[j]);
             } else {
-                for (int j = 0; j < LANES; j++)
-                    NAME(copy)(d + offsets[j0 + j] + i0, 0, &v[j], 0, 1, height);
+                PART(8) PART(4) PART(2) PART(1)
             }
         }
     }
@@ -164,3 +172,4 @@ static void NAME(transpose)(void *dst, const ptrdiff_t *offsets, const void *src
         for (ptrdiff_t j = 0; j < cols; j++)
             d[offsets[j] + i0] = s[i0 * src_step + j];
 }
+#undef PART

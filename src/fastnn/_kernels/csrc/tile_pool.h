@@ -80,6 +80,11 @@ static void NAME(unpool_2x2)(const void *dy, const uint8_t *positions, void *dx,
     POOL_WIDEST(unpool_2x2, dy, positions, dx, rows, n);
 }
 
+static void NAME(strided_row)(real *dst, const real *src, ptrdiff_t stride, ptrdiff_t n) {
+    if (n > 0)
+        POOL_WIDEST(strided_copy, dst, src, stride, n);
+}
+
 static void NAME(zip)(void *dst, const void *even, const void *odd, ptrdiff_t n) {
     if (n > 0)
         POOL_WIDEST(zip_rows, dst, even, odd, n);

@@ -42,6 +42,13 @@ INLINE ispan SPAN_NAME(widen)(const uint8_t *p) {
 /* Vectors of a row of n windows: the last one ends with the row. */
 #define SPANS(j) for (ptrdiff_t j = 0; j < n; j = j + SPAN < n && j + 2 * SPAN > n ? n - SPAN : j + SPAN)
 
+INLINE void SPAN_NAME(strided_copy)(real *dst, const real *src, ptrdiff_t stride, ptrdiff_t n) {
+    SPANS(j) {
+        span v = SPAN_NAME(strided)(src + j * stride, stride);
+        memcpy(dst + j, &v, sizeof v);
+    }
+}
+
 INLINE void SPAN_NAME(maxpool_rows)(const real *x, ptrdiff_t W, ptrdiff_t kh, ptrdiff_t kw, ptrdiff_t sh, ptrdiff_t sw,
                                     ptrdiff_t rows, ptrdiff_t n, real *y, ptrdiff_t y_step, void *positions, int wide,
                                     ptrdiff_t first, ptrdiff_t row_step) {

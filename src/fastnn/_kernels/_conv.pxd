@@ -1,0 +1,28 @@
+# Forward convolution, for the kernels that stand on it.
+from fastnn._kernels.fnn cimport fnn_tiles
+
+cdef struct Conv:
+    fnn_tiles *t
+    Py_ssize_t N, C, H, W, O, KH, KW, OH, OW, SH, SW, PH, PW
+    const char *x
+    const char *w
+    const char *bias
+    char *y
+    int flags
+    # planned by convolve:
+    Py_ssize_t depth        # C * KH * KW
+    Py_ssize_t blocks       # of output channels
+    Py_ssize_t band, bands  # output rows of a chunk, and chunks of an image
+    Py_ssize_t phases       # min(SH, KH)
+    bint pointwise          # 1 x 1, stride 1: an image is its own unfolded plane, and is read where it lies
+    Py_ssize_t plane        # elements of an unfolded plane: the band's rows, and those that lower kernel rows see
+    Py_ssize_t *koff        # of each patch row, among the planes [kw][c][phase][rows][OW]
+    Py_ssize_t *w_offsets   # k * (O // blocks), then k * (O // blocks + 1): where the packed weights' rows start
+    char *weights           # (depth, rows) for each block
+    char *planes            # for each thread
+    Py_ssize_t planes_step
+
+
+# Plan the split, pack the weights, run the chunks. Padding may be negative: pixels are left out then. False when there is
+# no memory.
+cdef bint convolve(Conv *g) noexcept nogil
