@@ -23,6 +23,6 @@ cdef struct Conv:
     Py_ssize_t planes_step
 
 
-# Plan the split, pack the weights, run the chunks. Padding may be negative: pixels are left out then. False when there is
-# no memory.
+# Plan the split, pack the weights, run the chunks. Padding may be negative: pixels are left out then. False when there
+# is no memory.
 cdef bint convolve(Conv *g) noexcept nogil

@@ -1,8 +1,8 @@
 """The gradients of convolution.
 
 Input: where maps keep their size, the convolution of dy with the kernel turned round. Elsewhere (strides, windows that
-shrink the map, 1 x 1), for each image, the product of the transposed weights with dy gives the gradients of its patches,
-which are folded (col2im) into planes while they are in the cache.
+shrink the map, 1 x 1), for each image, the product of the transposed weights with dy gives the gradients of its
+patches, which are folded (col2im) into planes while they are in the cache.
 
 Weight: images are laid out pixel by pixel, channels last, and so is dy; then the patch elements (kw, c) of one kernel
 row are neighbours, and the sum over pixels is a panel tile whose rows they are. A fixed number of parts of the batch
@@ -84,8 +84,8 @@ cdef void patch_gradients(const InputGradient *g, char *patches, Py_ssize_t patc
 
 cdef void fold(const InputGradient *g, char *folded, const char *patches, Py_ssize_t channels, Py_ssize_t oh0,
                Py_ssize_t band) noexcept nogil:
-    cdef Py_ssize_t size = g.t.itemsize, c, kh, kw
-    for c in range(channels):
+    cdef Py_ssize_t size = g.t.itemsize, kh, kw
+    for _ in range(channels):
         for kh in range(g.KH):
             for kw in range(g.KW):
                 g.t.add(folded + folded_at(oh0 * g.SH + kh, kw, g.SW, g.AW) * size, g.SH * g.SW * g.AW, patches, g.OW,
@@ -183,7 +183,8 @@ def conv2d_backward_input(const real[:, :, :, ::1] dy, const real[:, :, :, ::1] 
                           Py_ssize_t SH, Py_ssize_t SW, Py_ssize_t PH, Py_ssize_t PW):
     """dx (N, C, H, W) from dy (N, O, OH, OW) and w (O, C, KH, KW). Writes all of dx; no overlap. REDUCTION(O*KH*KW).
 
-    Two ways: as a convolution, where that multiplies few zeros of a border (stride 1, maps kept or grown) and fills a tile; or by folding.
+    Two ways: as a convolution, where that multiplies few zeros of a border (stride 1, maps kept or grown) and fills a
+    tile; or by folding.
     """
     cdef InputGradient g
     cdef bint enough = True

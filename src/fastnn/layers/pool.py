@@ -60,9 +60,7 @@ class MaxPool2d(_Pool2d):
         self._keep((positions, x.shape[2:], y))
         return y
 
-    def backward(
-        self, dy: Array, accumulate: bool = False, needs_dx: bool = True, through_relu: bool = False
-    ) -> Array:
+    def backward(self, dy: Array, accumulate: bool = False, needs_dx: bool = True, through_relu: bool = False) -> Array:
         """As `Module.backward`; with `through_relu` also through a ReLU right before this layer.
 
         A maximum that is not positive comes from pixels that the ReLU made 0, so its part of the gradient can be taken
