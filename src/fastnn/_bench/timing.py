@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 SAMPLE = 2e-3  # seconds; shorter works are repeated within a sample
-SETTLE = 2e-3  # seconds of silence before a sample: a peer's threads spin for a while after their last work
+SETTLE = 30e-3  # seconds of silence before a sample: OpenBLAS threads spin so long after their last work
 
 
 @dataclass(frozen=True)

@@ -100,7 +100,7 @@ cdef bint convolve(Conv *g) noexcept nogil:
                     g.w_offsets[k], g.w_offsets[g.depth + k] = k * short_rows, k * (short_rows + 1)
                     k += 1
         parallel(pack_weights, g, g.blocks, workers, <double> g.O * g.depth)
-        parallel(conv_chunk, g, g.N * g.bands, workers, <double> g.N * g.O * g.OH * g.OW * g.depth)
+        parallel(conv_chunk, g, g.N * g.bands, workers, <double> g.N * g.O * g.OH * g.OW * g.depth / 16)
     release(g.weights)
     release(g.koff)
     release(g.planes)

@@ -155,7 +155,7 @@ cdef bint input_gradient(InputGradient *g) noexcept nogil:
             g.koff[k] = k * t.nr
         parallel(pack_group, g, g.groups, workers, <double> g.O * g.C * K)
         parallel(input_chunk, g, g.N * ceil_div(g.groups, g.share), workers,
-                 <double> g.N * g.O * g.OH * g.OW * g.C * K)
+                 <double> g.N * g.O * g.OH * g.OW * g.C * K / 16)
     release(g.weights)
     release(g.koff)
     release(g.workspace)
@@ -343,7 +343,7 @@ cdef bint weight_gradient(WeightGradient *g) noexcept nogil:
             g.koff[i] = i * t.nr
         g.db_sums = g.sums + g.parts * g.blocks * g.sums_size * t.itemsize
         memset(g.db_sums, 0, g.parts * g.OL * t.itemsize)
-        parallel(weight_chunk, g, g.parts * g.blocks, workers, <double> g.N * g.O * g.C * P * g.KH * g.KW)
+        parallel(weight_chunk, g, g.parts * g.blocks, workers, <double> g.N * g.O * g.C * P * g.KH * g.KW / 16)
         parallel(finish_channel, g, g.C, workers, <double> g.parts * g.O * g.C * g.KH * g.KW)
         if g.db != NULL:
             finish_bias(g)

@@ -106,7 +106,7 @@ cdef int gemm(fnn_tiles *t, Py_ssize_t M, Py_ssize_t N, Py_ssize_t K, const void
             g.a_offsets[k] = k * (M // g.blocks)
             g.a_offsets[DEPTH + k] = k * (M // g.blocks + 1)
         parallel(pack_rows, &g, g.blocks, workers, <double> M * K)
-        parallel(multiply_columns, &g, chunks, workers, <double> M * N * K)
+        parallel(multiply_columns, &g, chunks, workers, <double> M * N * K / 16)
     release(g.packed_a)
     release(g.packed_b)
     release(g.koff)
@@ -176,7 +176,7 @@ def linear_forward(const real[:, ::1] x, const real[:, ::1] w, const real[::1] b
     g.koff = koff
     with nogil:
         g.width = g.t.dot_n * max(<Py_ssize_t> 1, g.O // (g.t.dot_n * 8 * threads()))
-        parallel(linear_chunk, &g, ceil_div(g.O, g.width), threads(), <double> g.N * g.O * g.K)
+        parallel(linear_chunk, &g, ceil_div(g.O, g.width), threads(), <double> g.N * g.O * g.K / 16)
 
 
 def linear_backward_input(const real[:, ::1] dy, const real[:, ::1] w, real[:, ::1] dx):

@@ -98,7 +98,8 @@ const fnn_tiles *fnn_tiles_now(int is_double);
 /* ---- Thread pool (pool.c) ------------------------------------------------------------------------------------------
  * task(job, chunk, slot) runs once for each chunk < chunks, on at most `threads` threads, which slot < threads tells
  * apart (for workspaces: ask for fnn_threads() once, and size them by it). Returns when all chunks are done. Jobs of
- * little work (about one unit a multiply-add or a byte moved) run on the caller alone. Inside, denormals are zero. */
+ * little work (a unit is an element moved, or 16 multiply-adds of a tile) run on the caller alone. Inside, denormals are
+ * zero. */
 typedef void (*fnn_task)(void *job, ptrdiff_t chunk, int slot);
 void fnn_parallel(fnn_task task, void *job, ptrdiff_t chunks, int threads, double work);
 int fnn_threads(void);

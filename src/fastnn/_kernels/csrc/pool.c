@@ -10,7 +10,7 @@
 
 #define MAX_THREADS 256
 #define SPINS_BEFORE_SLEEP 4000  /* some 50 to 100 microseconds: the gap between two layers */
-#define WORK_WORTH_WAKING 60000.0
+#define WORK_WORTH_WAKING 60000.0 /* units of fnn.h: some 10 microseconds */
 
 static struct {
     /* generation in the high half, chunks left to claim in the low half: one compare-and-swap claims a chunk of
