@@ -30,7 +30,7 @@ class Times:
 def in_turns(works: Mapping[str, Callable[[], object]], *, seconds: float, least_rounds: int) -> dict[str, Times]:
     """Time every work once a round, round after round, for about `seconds` and at least `least_rounds` rounds.
 
-    A sample begins with a call that is not timed, which brings the caches and the threads back. Every second round
+    A sample begins with as many calls that are not timed: they bring the caches and the threads back. Every second round
     goes backwards, so that nobody always follows the same neighbour.
     """
     calls = {name: _calls_in_a_sample(work) for name, work in works.items()}
@@ -58,7 +58,8 @@ def _calls_in_a_sample(work: Callable[[], object]) -> int:
 
 def _sample(work: Callable[[], object], calls: int) -> float:
     time.sleep(SETTLE)
-    work()
+    for _ in range(calls):
+        work()
     start = time.perf_counter()
     for _ in range(calls):
         work()
