@@ -30,8 +30,8 @@ class Times:
 def in_turns(works: Mapping[str, Callable[[], object]], *, seconds: float, least_rounds: int) -> dict[str, Times]:
     """Time every work once a round, round after round, for about `seconds` and at least `least_rounds` rounds.
 
-    A sample begins with as many calls that are not timed: they bring the caches and the threads back. Every second round
-    goes backwards, so that nobody always follows the same neighbour.
+    A sample begins with as many calls that are not timed: they bring the caches and the threads back. Every second
+    round goes backwards, so that nobody always follows the same neighbour.
     """
     calls = {name: _calls_in_a_sample(work) for name, work in works.items()}
     rounds: dict[str, list[float]] = {name: [] for name in works}
