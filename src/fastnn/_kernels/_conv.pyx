@@ -6,7 +6,7 @@ consecutive output pixels is a contiguous run, kh rows further down: a table of 
 written. A row stride sorts the rows by their phase kh % SH first.
 """
 from fastnn._kernels._table cimport allocate, parallel, release, threads, tiles
-from fastnn._kernels.fnn cimport FNN_RELU, ceil_div, fits, fnn_tiles, split_at
+from fastnn._kernels.fnn cimport FNN_RELU, ceil_div, fits, fnn_prefetch, fnn_tiles, split_at
 
 ctypedef fused real:
     float
@@ -39,7 +39,7 @@ cdef void conv_chunk(void *job, Py_ssize_t chunk, int slot) noexcept nogil:
     cdef const Conv *g = <const Conv *> job
     cdef fnn_tiles *t = g.t
     cdef Py_ssize_t size = t.itemsize, n = chunk // g.bands, oh0 = chunk % g.bands * g.band
-    cdef Py_ssize_t band = min(g.band, g.OH - oh0), pixels = band * g.OW, block, o0, rows, q, cols
+    cdef Py_ssize_t band = min(g.band, g.OH - oh0), pixels = band * g.OW, block, o0, rows, q0, q, cols, strip, k
     cdef char *planes = g.planes + slot * g.planes_step
     cdef char *y = g.y + (n * g.O * g.OH + oh0) * g.OW * size
     cdef const char *b
@@ -48,18 +48,26 @@ cdef void conv_chunk(void *job, Py_ssize_t chunk, int slot) noexcept nogil:
     else:
         b = planes
         unfold(g, planes, g.x + n * g.C * g.H * g.W * size, oh0, band)
-    for block in range(g.blocks):
-        o0 = split_at(g.O, g.blocks, block)
-        rows = split_at(g.O, g.blocks, block + 1) - o0
-        q = 0
-        while q < pixels:
-            # the last tile ends with the band and may repeat pixels of the one before: no partial vectors
-            cols = min(pixels, t.nr if pixels - q > t.lanes else t.lanes)
-            q = min(q, pixels - cols)
-            t.panel(rows, cols, 1, g.depth, g.weights + o0 * g.depth * size, NULL, rows, b + q * size, g.koff,
-                    y + (o0 * g.OH * g.OW + q) * size, g.OH * g.OW, g.bias + o0 * size if g.bias != NULL else NULL,
-                    g.flags)
-            q += cols
+    # An image read where it lies comes from memory: a strip at a time, the next one fetched meanwhile, a part of its
+    # rows with each block.
+    strip = t.nr if g.pointwise else pixels
+    for q0 from 0 <= q0 < pixels by strip:
+        for block in range(g.blocks):
+            o0 = split_at(g.O, g.blocks, block)
+            rows = split_at(g.O, g.blocks, block + 1) - o0
+            if g.pointwise and q0 + strip < pixels:
+                k = split_at(g.depth, g.blocks, block)
+                fnn_prefetch(b + (q0 + strip) * size, g.koff + k, split_at(g.depth, g.blocks, block + 1) - k,
+                             t.nr, size)
+            q = q0
+            while q < min(pixels, q0 + strip):
+                # the last tile ends with the band and may repeat pixels of the one before: no partial vectors
+                cols = min(pixels, t.nr if pixels - q > t.lanes else t.lanes)
+                q = min(q, pixels - cols)
+                t.panel(rows, cols, 1, g.depth, g.weights + o0 * g.depth * size, NULL, rows, b + q * size, g.koff,
+                        y + (o0 * g.OH * g.OW + q) * size, g.OH * g.OW,
+                        g.bias + o0 * size if g.bias != NULL else NULL, g.flags)
+                q += cols
 
 
 cdef bint convolve(Conv *g) noexcept nogil:

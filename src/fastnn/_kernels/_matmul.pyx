@@ -175,7 +175,8 @@ def linear_forward(const real[:, ::1] x, const real[:, ::1] w, const real[::1] b
         koff[j] = j * g.K
     g.koff = koff
     with nogil:
-        g.width = g.t.dot_n * max(<Py_ssize_t> 1, g.O // (g.t.dot_n * 8 * threads()))
+        # few chunks: where two meet, two threads write to one cache line, in every row
+        g.width = g.t.dot_n * ceil_div(g.O, g.t.dot_n * 2 * threads())
         parallel(linear_chunk, &g, ceil_div(g.O, g.width), threads(), <double> g.N * g.O * g.K / 16)
 
 

@@ -49,6 +49,8 @@ cdef extern from "fnn.h" nogil:
         void (*sgd)(void *p, const void *g, void *v, Py_ssize_t n, double lr, double momentum, double decay,
                     int nesterov) noexcept nogil
 
+    void fnn_prefetch(const void *b, const Py_ssize_t *koff, Py_ssize_t depth, Py_ssize_t cols,
+                      Py_ssize_t itemsize) noexcept
     ctypedef void (*fnn_task)(void *job, Py_ssize_t chunk, int slot) noexcept nogil
 
 

@@ -83,6 +83,14 @@ typedef struct fnn_tiles {
     void (*sgd)(void *p, const void *g, void *v, ptrdiff_t n, double lr, double momentum, double decay, int nesterov);
 } fnn_tiles;
 
+/* Ask for the rows b[koff[k] .. + cols), k < depth, of a panel tile to come. */
+static inline void fnn_prefetch(const void *b, const ptrdiff_t *koff, ptrdiff_t depth, ptrdiff_t cols,
+                                ptrdiff_t itemsize) {
+    for (ptrdiff_t k = 0; k < depth; k++)
+        for (ptrdiff_t at = 0; at < cols * itemsize; at += 64)
+            __builtin_prefetch((const char *)b + koff[k] * itemsize + at);
+}
+
 /* The tiers of this build, from the plainest to the widest; [0] is float, [1] double. */
 extern const fnn_tiles fnn_tiles_baseline[2];
 #if defined(__x86_64__)
