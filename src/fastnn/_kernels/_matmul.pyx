@@ -78,6 +78,10 @@ cdef void multiply_columns(void *job, Py_ssize_t chunk, int slot) noexcept nogil
 
 cdef int gemm(fnn_tiles *t, Py_ssize_t M, Py_ssize_t N, Py_ssize_t K, const void *a, Py_ssize_t a_row,
               Py_ssize_t a_col, const void *b, Py_ssize_t b_row, Py_ssize_t b_col, void *c) noexcept nogil:
+    """c (M, N) = a (M, K) b (K, N), c in C order; element (m, k) of a is at m*a_row + k*a_col, b likewise.
+
+    One of each pair of steps is 1. Returns -1 when there is no memory for the packed panels; nothing is written then.
+    """
     cdef Gemm g
     cdef Py_ssize_t k, panels = ceil_div(N, t.nr), chunks
     cdef int workers = threads()
