@@ -90,7 +90,7 @@ void *fnn_alloc(size_t bytes) {
     if (class < 0)
         return NULL;
     pthread_mutex_lock(&cache.lock);
-    block *b = cache.free[class];
+    block *b = KEEP ? cache.free[class] : NULL;
     if (b) {
         cache.free[class] = b->next;
         cache.cached -= rounded;
@@ -124,10 +124,15 @@ void fnn_free(void *memory) {
     block *b = (block *)((char *)memory - ALIGNMENT);
     pthread_mutex_lock(&cache.lock);
     cache.live -= b->bytes;
+    if (!KEEP) {
+        pthread_mutex_unlock(&cache.lock);
+        free(b);
+        return;
+    }
     cache.cached += b->bytes;
     b->next = cache.free[b->class];
     cache.free[b->class] = b;
-    size_t allowed = KEEP ? cache.most_live + cache.most_live / 4 + SLACK : cache.live;
+    size_t allowed = cache.most_live + cache.most_live / 4 + SLACK;
     block *surplus = cache.live + cache.cached > allowed ? take_surplus(allowed - cache.live) : NULL;
     pthread_mutex_unlock(&cache.lock);
     release(surplus);

@@ -179,6 +179,12 @@ static void NAME(sum_rows)(void *dst, const void *src, ptrdiff_t src_step, ptrdi
         NAME(store)(d + j, first);
         NAME(store)(d + j + LANES, second);
     }
+    for (; j + LANES <= cols; j += LANES) {
+        vec total = NAME(load)(d + j);
+        for (ptrdiff_t i = 0; i < rows; i++)
+            total += NAME(load)(s + i * src_step + j);
+        NAME(store)(d + j, total);
+    }
     for (; j < cols; j++)
         for (ptrdiff_t i = 0; i < rows; i++)
             d[j] += s[i * src_step + j];
