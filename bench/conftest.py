@@ -13,7 +13,7 @@ from contextlib import ExitStack
 import pytest
 
 from fastnn._bench.cases import QUICK, draw
-from fastnn._bench.contestants import PEERS, fastnn_kernels, installed_peers
+from fastnn._bench.contestants import PEERS, fastnn_kernels, installed_peers, takes_part
 
 CONTESTANTS = [
     ("fastnn", 1),
@@ -23,10 +23,18 @@ CONTESTANTS = [
 
 
 def pytest_collection_modifyitems(items):
-    """`-k quick` chooses the cases that `fastnn bench --quick` runs."""
+    """Nobody stands in a group without running its case; `-k quick` chooses what `fastnn bench --quick` runs."""
+
+    def parameters(item):
+        return item.callspec.params if hasattr(item, "callspec") else {}  # tests/ may be collected with bench/
+
+    def left_out(item):
+        case, (name, _) = parameters(item).get("case"), parameters(item).get("contestant", ("", 0))
+        return name and not takes_part(name, case)
+
+    items[:] = [item for item in items if not left_out(item)]
     for item in items:
-        case = getattr(item, "callspec", None) and item.callspec.params.get("case")
-        if case and QUICK.search(str(case)):
+        if QUICK.search(str(parameters(item).get("case", ""))):
             item.extra_keyword_matches.add("quick")
 
 

@@ -10,23 +10,24 @@ import fastnn as fnn
 from fastnn import _bench
 from fastnn._bench import report
 from fastnn._bench.cases import CASES, QUICK, cases_of, draw
-from fastnn._bench.contestants import PEERS, fastnn_kernels, installed_peers
+from fastnn._bench.contestants import PEERS, base, fastnn_kernels, installed_peers, takes_part
 from fastnn._bench.timing import Times, in_turns
 
-SMALL = [case for case in CASES if QUICK.search(str(case)) and case.direction != "step"]
+ONE_IMAGE = [case for case in cases_of("inference") if case.name.endswith("-b1")]
+SMALL = [case for case in CASES if QUICK.search(str(case)) and case.family not in ("training", "inference", "sgd")]
 
 
-def contestants():
+def contestants(case):
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # PyTorch's import warns on some versions
-        return [fastnn_kernels(), *(PEERS[name]() for name in installed_peers())]
+        return [fastnn_kernels(), *(PEERS[name]() for name in installed_peers() if takes_part(name, case))]
 
 
-@pytest.mark.parametrize("case", SMALL, ids=str)
+@pytest.mark.parametrize("case", [*SMALL, *ONE_IMAGE], ids=str)
 def test_everybody_computes_the_same(case):
     arrays = draw(case)
     results = {}
-    for who in contestants():
+    for who in contestants(case):
         with who.threads(1):
             result = who.prepare(case, arrays)()
         results[who.name] = [np.asarray(r) for r in (result if isinstance(result, tuple) else (result,))]
@@ -38,12 +39,22 @@ def test_everybody_computes_the_same(case):
             np.testing.assert_allclose(got, expected, rtol=1e-3, atol=1e-3 * np.abs(expected).max(), err_msg=name)
 
 
+def test_another_network_is_not_timed():
+    case = ONE_IMAGE[0]
+    x = draw(case)["x"]
+    expected = base.sequential(case.setting).eval()(x)
+    base.checked("somebody", lambda: expected * np.float32(1.0001), case.setting, x)
+    for wrong in (expected * np.float32(1.1), expected * np.float32(np.nan), expected[:, :-1]):
+        with pytest.raises(AssertionError, match="somebody computes another network"):
+            base.checked("somebody", lambda wrong=wrong: wrong, case.setting, x)
+
+
 @pytest.mark.parametrize("case", cases_of("training", "sgd"), ids=str)
 def test_steps_run(case):
-    if case.name.startswith("svgg"):
-        return  # as the others, and larger
+    if case.name.startswith(("svgg", "vgg")):
+        return  # as LeNet, and larger
     arrays = draw(case)
-    for who in contestants():
+    for who in contestants(case):
         with who.threads(1):
             who.prepare(case, arrays)()
 
@@ -52,7 +63,10 @@ def test_every_shape_of_the_plan_is_there():
     assert len(cases_of("conv")) == 2 * 18
     assert len(cases_of("maxpool", "avgpool")) == 3 * 2 * 2
     assert len(cases_of("linear")) == 2 * 4
-    assert {"lenet-b64", "mlp-b100", "mlp-b4", "svgg-b64"} == {case.name for case in cases_of("training")}
+    trained_on = {"lenet-b64", "svgg-b64", "vgg11-b128", "mlp-b100", "mlp-b4"}
+    assert {case.name for case in cases_of("training")} == trained_on
+    networks = {name.partition("-")[0] for name in trained_on}
+    assert {case.name for case in cases_of("inference")} == {f"{net}-b{n}" for net in networks for n in (1, 64)}
     names = [str(case) for case in CASES]
     assert len(set(names)) == len(names)
 
@@ -126,6 +140,35 @@ def test_ratios_are_of_the_best_and_of_pairs():
     assert result.ratio("torch") == 3.0
     assert result.paired_ratio("torch") == 2.0
     assert report.geometric_mean([2.0, 8.0]) == pytest.approx(4.0)
+
+
+def test_who_does_not_take_part_has_no_mean():
+    training, inference = (cases_of(family)[0] for family in ("training", "inference"))
+    results = [
+        report.Result(training, 1, {"fastnn": Times((1.0,)), "torch": Times((2.0,))}),
+        report.Result(inference, 1, {"fastnn": Times((1.0,)), "torch": Times((8.0,)), "openvino": Times((0.5,))}),
+    ]
+    assert list(report.means(results, ["torch", "openvino"])) == [
+        ("training step", 1, [pytest.approx(2.0), None]),
+        ("inference forward", 1, [pytest.approx(8.0), pytest.approx(0.5)]),
+        ("all", 2, [pytest.approx(4.0), None]),
+    ]
+
+
+def test_the_fastest_peer_counts():
+    def result(case, **seconds):
+        return report.Result(case, 1, {who: Times((s,)) for who, s in {"fastnn": 1.0, **seconds}.items()})
+
+    first, second = cases_of("inference")[:2]
+    summary = report.against_fastest(
+        [
+            result(cases_of("training")[0], torch=0.1),
+            result(first, torch=4.0, openvino=0.5, reference=0.1),
+            result(second, torch=2.0, openvino=3.0),
+        ]
+    )
+    assert summary == report.AgainstFastest(2, pytest.approx(1.0), 0.5, first.name, "openvino")
+    assert report.against_fastest([result(first, reference=2.0)]) is None
 
 
 def test_torch_is_not_imported_unasked(run_python):

@@ -16,7 +16,7 @@ commands:
   train RECIPE [options]  train one of the recipes and write a run folder
   train --list            list the recipes
   train RECIPE --help     list a recipe's options
-  bench [options]         measure the kernels against the reference and, where it is installed, PyTorch
+  bench [options]         measure against the reference, PyTorch, ONNX Runtime and OpenVINO, whichever is installed
   config                  show version, instruction sets, threads, NumPy
 
 options:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -64,11 +64,19 @@ class Elementwise:
 
 @dataclass(frozen=True)
 class Network:
-    """A training step: layers as (kind, arguments), the shape of a minibatch, the number of classes."""
+    """Layers as (kind, arguments), and the shape of a minibatch: all that the contestants build their networks from.
+
+    The loss is softmax cross-entropy of `classes`; without classes it is the summed squared difference to the input.
+    """
 
     layers: tuple[tuple[Any, ...], ...]
     x: Shape
-    classes: int = 10
+    classes: int | None = 10
+    lr: float = 1e-3
+
+    def batch(self, n: int) -> Network:
+        """The same for minibatches of `n`."""
+        return replace(self, x=(n, *self.x[1:]))
 
 
 @dataclass(frozen=True)
@@ -168,19 +176,35 @@ SMALL_VGG = (
     *(("linear", 1024, 500), ("relu",), ("linear", 500, 500), ("relu",), ("linear", 500, 10)),
 )
 
+VGG11 = (
+    *(("conv", 3, 32, 3, 1), ("relu",), ("maxpool", 2)),
+    *(("conv", 32, 64, 3, 1), ("relu",), ("conv", 64, 64, 3, 1), ("relu",), ("maxpool", 2)),
+    *(("conv", 64, 128, 3, 1), ("relu",), ("conv", 128, 128, 3, 1), ("relu",), ("maxpool", 2)),
+    *(("conv", 128, 256, 3, 1), ("relu",), ("conv", 256, 256, 3, 1), ("relu",), ("maxpool", 2), ("flatten",)),
+    *(("linear", 4096, 1024), ("relu",), ("linear", 1024, 512), ("relu",), ("linear", 512, 2)),
+)
+
 NETWORKS = {
-    "lenet-b64": Network(LENET, (64, 1, 28, 28)),
-    "mlp-b100": Network(MLP, (100, 1, 28, 28)),
-    "mlp-b4": Network(MLP, (4, 1, 28, 28)),
-    "svgg-b64": Network(SMALL_VGG, (64, 1, 28, 28)),
+    "lenet": Network(LENET, (1, 1, 28, 28)),
+    "svgg": Network(SMALL_VGG, (1, 1, 28, 28)),
+    "vgg11": Network(VGG11, (1, 3, 64, 64), classes=2),
+    "mlp": Network(MLP, (1, 1, 28, 28)),
 }
+
+# The minibatches that each is trained on, and those that it is asked about.
+TRAINED_ON = {"lenet": (64,), "svgg": (64,), "vgg11": (128,), "mlp": (100, 4)}
+ASKED_ABOUT = (1, 64)
 
 FLOAT = 4  # bytes
 
 
 def _cases() -> Iterator[BenchCase]:
     for name, net in NETWORKS.items():
-        yield BenchCase("training", name, "step", net)
+        for n in TRAINED_ON[name]:
+            yield BenchCase("training", f"{name}-b{n}", "step", net.batch(n))
+    for name, net in NETWORKS.items():
+        for n in ASKED_ABOUT:
+            yield BenchCase("inference", f"{name}-b{n}", "forward", net.batch(n))
     for name, conv in CONVS.items():
         flop = 2.0 * math.prod(conv.y) * math.prod(conv.w[1:])
         yield BenchCase("conv", name, "forward", conv, flop)
@@ -244,7 +268,8 @@ def draw(case: BenchCase) -> dict[str, Array]:
                 "dy": normal(s.rows, s.outputs),
             }
         case Network() as s:
-            return {"x": rng.random(s.x, dtype=np.float32), "labels": rng.integers(0, s.classes, s.x[0])}
+            x = rng.random(s.x, dtype=np.float32)
+            return {"x": x, "target": x if s.classes is None else rng.integers(0, s.classes, s.x[0])}
         case Elementwise() as s:
             return {"x": normal(*s.x), "dy": normal(*s.x), "labels": rng.integers(0, s.x[-1], s.x[0])}
     raise AssertionError(f"no arrays for {case}")

@@ -10,7 +10,7 @@ from pathlib import Path
 from fastnn import _files
 from fastnn._bench import report
 from fastnn._bench.cases import CASES, QUICK, BenchCase, draw
-from fastnn._bench.contestants import PEERS, Contestant, all_on, fastnn_kernels, installed_peers
+from fastnn._bench.contestants import PEERS, Contestant, all_on, fastnn_kernels, installed_peers, takes_part
 from fastnn._bench.timing import in_turns
 
 
@@ -43,7 +43,7 @@ def main(args: Sequence[str]) -> int:
 
 def _run(case: BenchCase, n: int, peers: list[Contestant], seconds: float, names: list[str]) -> report.Result:
     arrays = draw(case)
-    works = {c.name: c.prepare(case, arrays) for c in (fastnn_kernels(), *peers)}
+    works = {c.name: c.prepare(case, arrays) for c in (fastnn_kernels(), *peers) if takes_part(c.name, case)}
     result = report.Result(case, n, in_turns(works, seconds=seconds, least_rounds=5))
     print(report.row(result, names), flush=True)
     return result
@@ -64,8 +64,8 @@ def _write(path: Path | None, text: str) -> None:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="fastnn bench",
-        description="Time the kernels against the NumPy reference and, where it is installed, PyTorch: in turns, in "
-        "one run, on the same number of threads. FASTNN_ISA chooses the kernels' instruction set.",
+        description="Time fastnn against the NumPy reference, PyTorch, ONNX Runtime and OpenVINO, whichever is "
+        "installed: in turns, in one run, on the same number of threads. FASTNN_ISA chooses fastnn's instruction set.",
     )
     parser.add_argument(
         "--against",

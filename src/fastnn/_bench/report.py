@@ -7,7 +7,7 @@ import math
 import os
 import platform
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -35,6 +35,15 @@ class Result:
         """The same, as the median over the rounds, in which both ran one after the other."""
         pairs = zip(self.times[peer].rounds, self.times[OURS].rounds, strict=True)
         return float(np.median([theirs / ours for theirs, ours in pairs]))
+
+    def peers(self) -> list[str]:
+        """Those who took part."""
+        return [name for name in self.times if name != OURS]
+
+    def fastest_peer(self) -> str | None:
+        """Whom one would pick instead: the reference never."""
+        others = [name for name in self.peers() if name != "reference"]
+        return min(others, key=self.ratio, default=None)
 
 
 def machine() -> dict[str, Any]:
@@ -72,15 +81,19 @@ def header(about: dict[str, Any], titles: list[str]) -> list[str]:
 
 
 def columns(peers: list[str]) -> str:
-    return f"{'case':34} {'fastnn ms':>10} {'':>13}" + "".join(f" {peer + ' ms':>13} {'ratio':>7}" for peer in peers)
+    return f"{'case':34} {'fastnn ms':>10} {'':>13}" + "".join(f" {peer + ' ms':>14} {'ratio':>7}" for peer in peers)
 
 
 def row(result: Result, peers: list[str]) -> str:
     ours = result.times[OURS].best
     cells = f"{result.case!s:34} {milliseconds(ours):>10} {result.case.rate(ours):>13}"
-    return cells + "".join(
-        f" {milliseconds(result.times[peer].best):>13} {times(result.ratio(peer)):>7}" for peer in peers
-    )
+    return (cells + "".join(f" {time:>14} {ratio:>7}" for time, ratio in _theirs(result, peers))).rstrip()
+
+
+def _theirs(result: Result, peers: list[str]) -> list[tuple[str, str]]:
+    """The time and the ratio of each peer, empty for one who did not take part."""
+    ran = result.peers()
+    return [(milliseconds(result.times[p].best), times(result.ratio(p))) if p in ran else ("", "") for p in peers]
 
 
 def milliseconds(seconds: float) -> str:
@@ -88,30 +101,68 @@ def milliseconds(seconds: float) -> str:
     return f"{ms:.4f}" if ms < 0.1 else f"{ms:.3f}" if ms < 10 else f"{ms:.1f}"
 
 
-def times(ratio: float) -> str:
+def times(ratio: float | None) -> str:
+    if ratio is None:
+        return ""
     return f"{ratio:.2f}" if ratio < 10 else f"{ratio:.1f}" if ratio < 100 else f"{ratio:.0f}"
 
 
-def means(results: Iterable[Result], peers: list[str]) -> Iterator[tuple[str, int, list[float]]]:
-    """(group, number of cases, geometric mean of the ratios to each peer); last, of all."""
+def means(results: Iterable[Result], peers: list[str]) -> Iterator[tuple[str, int, list[float | None]]]:
+    """(group, number of cases, geometric mean of the ratios to each peer who ran them all); last, of all."""
     results = list(results)
     groups: dict[str, list[Result]] = {}
     for result in results:
         groups.setdefault(result.case.group, []).append(result)
     groups["all"] = results
     for name, members in groups.items():
-        yield name, len(members), [geometric_mean([r.ratio(peer) for r in members]) for peer in peers]
+        ran_all = set.intersection(*(set(r.peers()) for r in members))
+        yield (
+            name,
+            len(members),
+            [geometric_mean([r.ratio(p) for r in members]) if p in ran_all else None for p in peers],
+        )
 
 
 def geometric_mean(values: list[float]) -> float:
     return math.exp(sum(map(math.log, values)) / len(values))
 
 
-def mean_rows(results: Iterable[Result], peers: list[str]) -> list[str]:
-    return [
-        f"{f'{name} ({count})':34} {'':>24}" + "".join(f" {'':>13} {times(mean):>7}" for mean in ratios)
+@dataclass(frozen=True)
+class AgainstFastest:
+    """Inference against the fastest peer of each case: the mean ratio, and the least with its case and peer."""
+
+    count: int
+    geometric_mean: float
+    least: float
+    case: str
+    peer: str
+
+    def __str__(self) -> str:
+        return (
+            f"inference against the fastest peer ({self.count}): {times(self.geometric_mean)}, "
+            f"least {times(self.least)} ({self.case}, {self.peer})"
+        )
+
+
+def against_fastest(results: Iterable[Result]) -> AgainstFastest | None:
+    """None without peers, or without cases of inference."""
+    ratios = [
+        (r.ratio(peer), r.case.name, peer)
+        for r in results
+        if r.case.family == "inference" and (peer := r.fastest_peer()) is not None
+    ]
+    if not ratios:
+        return None
+    return AgainstFastest(len(ratios), geometric_mean([ratio for ratio, _, _ in ratios]), *min(ratios))
+
+
+def mean_rows(results: list[Result], peers: list[str]) -> list[str]:
+    rows = [
+        f"{f'{name} ({count})':34} {'':>24}" + "".join(f" {'':>14} {times(mean):>7}" for mean in ratios)
         for name, count, ratios in means(results, peers)
     ]
+    fastest = against_fastest(results)
+    return [line.rstrip() for line in rows] + ([str(fastest)] if fastest else [])
 
 
 def by_threads(results: list[Result]) -> dict[int, list[Result]]:
@@ -134,8 +185,8 @@ def as_json(about: dict[str, Any], titles: dict[str, str], results: list[Result]
             "seconds": {
                 who: {"best": t.best, "median": t.median, "rounds": len(t.rounds)} for who, t in r.times.items()
             },
-            "ratio": {peer: r.ratio(peer) for peer in titles},
-            "paired_ratio": {peer: r.paired_ratio(peer) for peer in titles},
+            "ratio": {peer: r.ratio(peer) for peer in r.peers()},
+            "paired_ratio": {peer: r.paired_ratio(peer) for peer in r.peers()},
         }
         for r in results
     ]
@@ -143,7 +194,16 @@ def as_json(about: dict[str, Any], titles: dict[str, str], results: list[Result]
         str(n): {name: dict(zip(titles, ratios, strict=True)) for name, _, ratios in means(group, list(titles))}
         for n, group in by_threads(results).items()
     }
-    document = {"machine": about, "peers": titles, "results": rows, "geometric_means": geometric}
+    fastest = {
+        str(n): asdict(summary) for n, group in by_threads(results).items() if (summary := against_fastest(group))
+    }
+    document = {
+        "machine": about,
+        "peers": titles,
+        "results": rows,
+        "geometric_means": geometric,
+        "inference_against_fastest": fastest,
+    }
     return json.dumps(document, indent=1) + "\n"
 
 
@@ -156,12 +216,18 @@ def as_markdown(about: dict[str, Any], titles: dict[str, str], results: list[Res
         lines += ["|---|--:|--:|" + "--:|--:|" * len(peers)]
         for r in group:
             ours = r.times[OURS].best
-            theirs = (c for p in peers for c in (milliseconds(r.times[p].best), f"**{times(r.ratio(p))}**"))
+            theirs = (c for time, ratio in _theirs(r, peers) for c in (time, _bold(ratio)))
             lines.append(_markdown_row(str(r.case), milliseconds(ours), r.case.rate(ours), *theirs))
         for name, count, ratios in means(group, peers):
-            cells = (c for ratio in ratios for c in ("", f"**{times(ratio)}**"))
+            cells = (c for ratio in ratios for c in ("", _bold(times(ratio))))
             lines.append(_markdown_row(f"*geometric mean, {name} ({count})*", "", "", *cells))
+        if fastest := against_fastest(group):
+            lines += ["", f"{fastest}."]
     return "\n".join(lines) + "\n"
+
+
+def _bold(text: str) -> str:
+    return f"**{text}**" if text else ""
 
 
 def _markdown_row(*cells: str) -> str:

@@ -9,7 +9,10 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 SAMPLE = 2e-3  # seconds; shorter works are repeated within a sample
-SETTLE = 30e-3  # seconds of silence before a sample: OpenBLAS threads spin so long after their last work
+PATIENCE = 10.0  # seconds; after them a few rounds of slow works must do
+FEW = 3
+SLICE = 5e-3  # seconds; how often `silence` looks
+NOISE = 0.5  # seconds; the longest that it waits
 
 
 @dataclass(frozen=True)
@@ -30,23 +33,38 @@ class Times:
 def in_turns(works: Mapping[str, Callable[[], object]], *, seconds: float, least_rounds: int) -> dict[str, Times]:
     """Time every work once a round, round after round, for about `seconds` and at least `least_rounds` rounds.
 
-    A sample begins with as many calls that are not timed: they bring the caches and the threads back. Every second
-    round goes backwards, so that nobody always follows the same neighbour.
+    Works so slow that `PATIENCE` ends before have `FEW` rounds. A sample begins with as many calls that are not timed:
+    they bring the caches and the threads back. Every second round goes backwards, so that nobody always follows the
+    same neighbour.
     """
     calls = {name: _calls_in_a_sample(work) for name, work in works.items()}
     rounds: dict[str, list[float]] = {name: [] for name in works}
     collecting = gc.isenabled()
     gc.disable()
     try:
-        end, done = time.perf_counter() + seconds, 0
-        while done < least_rounds or time.perf_counter() < end:
+        start, elapsed, done = time.perf_counter(), 0.0, 0
+        while elapsed < seconds or done < (least_rounds if elapsed < PATIENCE else FEW):
             for name in list(works) if done % 2 == 0 else reversed(list(works)):
                 rounds[name].append(_sample(works[name], calls[name]))
             done += 1
+            elapsed = time.perf_counter() - start
     finally:
         if collecting:
             gc.enable()
     return {name: Times(tuple(values)) for name, values in rounds.items()}
+
+
+def silence() -> None:
+    """Wait until no thread of this process works.
+
+    Those of OpenBLAS and ONNX Runtime spin for some 30 ms after their last work, at the cost of whoever comes next.
+    """
+    end = time.perf_counter() + NOISE
+    while time.perf_counter() < end:
+        before = time.process_time()
+        time.sleep(SLICE)
+        if time.process_time() - before < SLICE / 10:
+            return
 
 
 def _calls_in_a_sample(work: Callable[[], object]) -> int:
@@ -57,7 +75,7 @@ def _calls_in_a_sample(work: Callable[[], object]) -> int:
 
 
 def _sample(work: Callable[[], object], calls: int) -> float:
-    time.sleep(SETTLE)
+    silence()
     for _ in range(calls):
         work()
     start = time.perf_counter()

@@ -1,0 +1,75 @@
+"""What every contestant is, and the network that all of them have in common."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Protocol
+
+import numpy as np
+
+from fastnn import _runtime, layers
+from fastnn._bench.cases import Array, BenchCase, Network
+
+Work = Callable[[], object]
+MOMENTUM = 0.9
+AGREEMENT = 1e-3  # of the largest output: everybody adds float32 in an order of his own
+
+
+class Contestant(Protocol):
+    """`name` is how it is called for; `title` says which version it is."""
+
+    name: str
+    title: str
+
+    def threads(self, n: int) -> Any:
+        """A context in which it prepares and works on `n` threads."""
+
+    def prepare(self, case: BenchCase, arrays: dict[str, Array]) -> Work:
+        """The work of `case`, everything but itself done beforehand."""
+
+
+def sequential(network: Network) -> layers.Sequential:
+    """The network in fastnn, with the weights that everybody's has."""
+    net = layers.Sequential(*(_layer(*layer) for layer in network.layers))
+    net.load_state_dict(weights(network))
+    return net
+
+
+def weights(network: Network) -> dict[str, Array]:
+    """A state dict, under the names that PyTorch has for a Sequential; the same at every call."""
+    _runtime.manual_seed(1)
+    return layers.Sequential(*(_layer(*layer) for layer in network.layers)).state_dict()
+
+
+def _layer(kind: str, *arguments: int) -> layers.Module:
+    match kind:
+        case "conv":
+            i, o, kernel, padding = arguments
+            return layers.Conv2d(i, o, kernel, padding=padding)
+        case "linear":
+            i, o = arguments
+            return layers.Linear(i, o)
+        case "maxpool":
+            (kernel,) = arguments
+            return layers.MaxPool2d(kernel)
+        case "relu":
+            return layers.ReLU()
+        case "flatten":
+            return layers.Flatten()
+    raise AssertionError(f"no layer {kind!r}")
+
+
+def checked(title: str, work: Callable[[], Any], network: Network, x: Array) -> Work:
+    """`work`, once its result is found to be the output of the network for `x`.
+
+    Raises
+    ------
+    AssertionError
+        It is another, so that its time would mean nothing.
+    """
+    expected = sequential(network).eval()(x)
+    got = np.asarray(work())
+    difference = float(np.abs(got - expected).max()) if got.shape == expected.shape else np.inf
+    if not difference <= AGREEMENT * float(np.abs(expected).max()):
+        raise AssertionError(f"{title} computes another network: outputs {got.shape} differ by {difference:.3g}")
+    return work

@@ -1,0 +1,110 @@
+"""fastnn itself: the kernels, and their NumPy twin."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any, Literal
+
+import numpy as np
+
+from fastnn import _extras, _runtime, functional, losses, optim, reference
+from fastnn._bench.cases import Array, BenchCase, Network
+from fastnn._bench.contestants.base import MOMENTUM, Contestant, Work, checked, sequential
+
+
+class Operations:
+    """fastnn's functions, from `functional` or from `reference`."""
+
+    def __init__(self, name: str, title: str, module: Any):
+        self.name, self.title, self.module = name, title, module
+
+    def threads(self, n: int) -> Any:
+        return _runtime.num_threads(n) if self.module is functional else _blas_threads(n)
+
+    def prepare(self, case: BenchCase, arrays: dict[str, Array]) -> Work:
+        if case.family == "training":
+            return self._training_step(case.setting, arrays)
+        if case.family == "inference":
+            return self._inference(case.setting, arrays["x"])
+        return getattr(self, f"_{case.direction}")(case, arrays)
+
+    def _forward(self, case: BenchCase, a: dict[str, Array]) -> Work:
+        F, s = self.module, case.setting
+        match case.family:
+            case "conv":
+                return lambda: F.conv2d(a["x"], a["w"], a["b"], stride=s.stride, padding=s.padding)
+            case "maxpool":
+                return lambda: F.maxpool2d(a["x"], s.kernel, stride=s.stride, return_positions=True)
+            case "avgpool":
+                return lambda: F.avgpool2d(a["x"], s.kernel, stride=s.stride)
+            case "linear":
+                return lambda: F.linear(a["x"], a["w"], a["b"])
+            case "cross_entropy":
+                return lambda: F.cross_entropy(a["x"], a["labels"])
+        function = getattr(F, case.family)
+        return lambda: function(a["x"])
+
+    def _backward(self, case: BenchCase, a: dict[str, Array]) -> Work:
+        F, s = self.module, case.setting
+        match case.family:
+            case "conv":
+                return lambda: F.conv2d_backward(a["dy"], a["x"], a["w"], stride=s.stride, padding=s.padding)
+            case "maxpool":
+                positions = F.maxpool2d(a["x"], s.kernel, stride=s.stride, return_positions=True)[1]
+                return lambda: F.maxpool2d_backward(a["dy"], positions, s.x[2:], s.kernel, stride=s.stride)
+            case "avgpool":
+                return lambda: F.avgpool2d_backward(a["dy"], s.x[2:], s.kernel, stride=s.stride)
+            case "linear":
+                return lambda: F.linear_backward(a["dy"], a["x"], a["w"])
+            case "cross_entropy":
+                return lambda: F.cross_entropy_backward(a["x"], a["labels"])
+        function, y = getattr(F, f"{case.family}_backward"), getattr(F, case.family)(a["x"])
+        return lambda: function(a["dy"], y)
+
+    def _step(self, case: BenchCase, a: dict[str, Array]) -> Work:
+        p, velocity = a["x"].copy(), np.zeros_like(a["x"])
+        return lambda: self.module.sgd_step(p, a["dy"], velocity, lr=1e-3, momentum=MOMENTUM)
+
+    @property
+    def _implementation(self) -> Literal["kernels", "reference"]:
+        return "kernels" if self.module is functional else "reference"
+
+    def _training_step(self, network: Network, a: dict[str, Array]) -> Work:
+        how, net = self._implementation, sequential(network)
+        criterion = losses.CrossEntropyLoss()
+        optimizer = optim.SGD(net.parameters(), lr=network.lr, momentum=MOMENTUM)
+
+        def step() -> None:
+            with _runtime.implementation(how):
+                criterion(net(a["x"]), a["target"])
+                net.backward(criterion.backward(), needs_dx=False)
+                optimizer.step()
+
+        return step
+
+    def _inference(self, network: Network, x: Array) -> Work:
+        net = sequential(network).eval()
+        if self._implementation == "kernels":
+            return lambda: net(x)
+
+        def infer() -> Array:
+            with _runtime.implementation("reference"):
+                return net(x)
+
+        return checked(self.title, infer, network, x)
+
+
+@contextmanager
+def _blas_threads(n: int) -> Iterator[None]:
+    threadpoolctl = _extras.require("threadpoolctl", "timing the reference on a number of threads", "bench")
+    with threadpoolctl.ThreadpoolController().select(user_api="blas").limit(limits=n):
+        yield
+
+
+def fastnn_kernels() -> Contestant:
+    return Operations("fastnn", "fastnn kernels", functional)
+
+
+def numpy_reference() -> Contestant:
+    return Operations("reference", f"NumPy {np.__version__} (the reference)", reference)

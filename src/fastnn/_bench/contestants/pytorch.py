@@ -1,0 +1,143 @@
+"""PyTorch."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from fastnn import _extras
+from fastnn._bench.cases import Array, BenchCase, Conv, Network, Pool
+from fastnn._bench.contestants.base import MOMENTUM, Work, checked, weights
+
+
+class Torch:
+    """PyTorch's own kernels behind their thinnest doors, no autograd but in the training steps."""
+
+    name = "torch"
+
+    def __init__(self) -> None:
+        self.torch = _extras.require("torch", "comparing with PyTorch", "bench")
+        self.title = f"PyTorch {self.torch.__version__}"
+
+    @contextmanager
+    def threads(self, n: int) -> Iterator[None]:
+        before = self.torch.get_num_threads()
+        self.torch.set_num_threads(n)
+        try:
+            yield
+        finally:
+            self.torch.set_num_threads(before)
+
+    def prepare(self, case: BenchCase, arrays: dict[str, Array]) -> Work:
+        if case.family == "inference":
+            return self._inference(case.setting, arrays["x"])
+        tensors = {name: self.torch.from_numpy(a) for name, a in arrays.items()}
+        if case.family == "training":
+            return self._training_step(case.setting, tensors)
+        work = getattr(self, f"_{case.direction}")(case, tensors)
+
+        def without_autograd() -> object:
+            with self.torch.inference_mode():
+                return work()
+
+        return without_autograd if case.direction != "step" else work
+
+    def _forward(self, case: BenchCase, t: dict[str, Any]) -> Work:
+        F, aten, s = self.torch.nn.functional, self.torch.ops.aten, case.setting
+        match case.family:
+            case "conv":
+                return lambda: F.conv2d(t["x"], t["w"], t["b"], s.stride, s.padding)
+            case "maxpool":
+                return lambda: aten.max_pool2d_with_indices(t["x"], *self._window(s))
+            case "avgpool":
+                return lambda: F.avg_pool2d(t["x"], s.kernel, s.stride)
+            case "linear":
+                return lambda: F.linear(t["x"], t["w"], t["b"])
+            case "cross_entropy":
+                return lambda: F.cross_entropy(t["x"], t["labels"])
+            case "softmax" | "log_softmax":
+                function = getattr(self.torch, case.family)
+                return lambda: function(t["x"], -1)
+        function = getattr(self.torch, case.family)
+        return lambda: function(t["x"])
+
+    def _backward(self, case: BenchCase, t: dict[str, Any]) -> Work:
+        torch, aten, s = self.torch, self.torch.ops.aten, case.setting
+        dy, x = t["dy"], t["x"]
+        match case.family:
+            case "conv":
+                w, geometry = t["w"], _convolution(s)
+                wanted = (True, True, True)
+                return lambda: aten.convolution_backward(dy, x, w, [s.filters], *geometry, wanted)
+            case "maxpool":
+                window = self._window(s)
+                places = aten.max_pool2d_with_indices(x, *window)[1]
+                rest = [0, 0], [1, 1], False
+                return lambda: aten.max_pool2d_with_indices_backward(dy, x, *window, *rest, places)
+            case "avgpool":
+                k, stride = self._window(s)
+                return lambda: aten.avg_pool2d_backward(dy, x, k, stride, [0, 0], False, True, None)
+            case "linear":
+                w = t["w"]
+                return lambda: (dy @ w, dy.t() @ x, dy.sum(0))
+            case "cross_entropy":
+                one_hot = torch.nn.functional.one_hot(t["labels"], x.shape[1]).to(x.dtype)
+                return lambda: (torch.softmax(x, 1) - one_hot) / x.shape[0]
+            case "relu":
+                y = torch.relu(x)
+                return lambda: aten.threshold_backward(dy, y, 0)
+            case "softmax" | "log_softmax":
+                y = getattr(torch, case.family)(x, -1)
+                backward = getattr(aten, f"_{case.family}_backward_data")
+                return lambda: backward(dy, y, -1, x.dtype)
+        y, backward = getattr(torch, case.family)(x), getattr(aten, f"{case.family}_backward")
+        return lambda: backward(dy, y)
+
+    @staticmethod
+    def _window(s: Pool) -> tuple[list[int], list[int]]:
+        return [s.kernel, s.kernel], [s.stride, s.stride]
+
+    def _step(self, case: BenchCase, t: dict[str, Any]) -> Work:
+        p = t["x"].clone().requires_grad_()
+        p.grad = t["dy"]
+        return self.torch.optim.SGD([p], lr=1e-3, momentum=MOMENTUM, fused=True).step
+
+    def _training_step(self, network: Network, t: dict[str, Any]) -> Work:
+        net = self._sequential(network)
+        criterion = self.torch.nn.CrossEntropyLoss()
+        optimizer = self.torch.optim.SGD(net.parameters(), lr=network.lr, momentum=MOMENTUM, fused=True)
+
+        def step() -> None:
+            optimizer.zero_grad(set_to_none=True)
+            criterion(net(t["x"]), t["target"]).backward()
+            optimizer.step()
+
+        return step
+
+    def _inference(self, network: Network, x: Array) -> Work:
+        inference_mode, net, t = self.torch.inference_mode, self._sequential(network).eval(), self.torch.from_numpy(x)
+
+        def infer() -> Any:
+            with inference_mode():
+                return net(t)
+
+        return checked(self.title, infer, network, x)
+
+    def _sequential(self, network: Network) -> Any:
+        nn = self.torch.nn
+        make = {
+            "conv": lambda i, o, kernel, padding: nn.Conv2d(i, o, kernel, padding=padding),
+            "linear": nn.Linear,
+            "maxpool": nn.MaxPool2d,
+            "relu": nn.ReLU,
+            "flatten": nn.Flatten,
+        }
+        net = nn.Sequential(*(make[kind](*arguments) for kind, *arguments in network.layers))
+        net.load_state_dict({name: self.torch.from_numpy(array) for name, array in weights(network).items()})
+        return net
+
+
+def _convolution(s: Conv) -> tuple[Any, ...]:
+    """Stride, padding, dilation, transposed, output padding, groups."""
+    return [s.stride] * 2, [s.padding] * 2, [1, 1], False, [0, 0], 1
