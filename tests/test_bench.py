@@ -8,7 +8,7 @@ import pytest
 
 import fastnn as fnn
 from fastnn import _bench
-from fastnn._bench import report
+from fastnn._bench import chart, report
 from fastnn._bench.cases import CASES, QUICK, cases_of, draw
 from fastnn._bench.contestants import PEERS, base, fastnn_kernels, installed_peers, takes_part
 from fastnn._bench.timing import Times, in_turns
@@ -72,10 +72,13 @@ def test_every_shape_of_the_plan_is_there():
 
 
 def test_table(capsys, tmp_path):
-    files = tmp_path / "b.json", tmp_path / "b.md"
+    pytest.importorskip("matplotlib")
+    files = tmp_path / "b.json", tmp_path / "b.md", tmp_path / "b.png"
     arguments = ["--quick", "--against", "reference", "--threads", "1,2", "--cases", "softmax/digits|relu"]
     pytest.importorskip("threadpoolctl")
-    assert _bench.main([*arguments, "--seconds", "0", "--json", str(files[0]), "--markdown", str(files[1])]) == 0
+    for option, file in zip(("--json", "--markdown", "--chart"), files, strict=True):
+        arguments += [option, str(file)]
+    assert _bench.main([*arguments, "--seconds", "0"]) == 0
     out = capsys.readouterr().out
     assert "1 thread\n" in out
     assert "2 threads\n" in out
@@ -91,6 +94,23 @@ def test_table(capsys, tmp_path):
     markdown = files[1].read_text()
     assert markdown.count("### ") == 2
     assert "| relu/lenet/forward |" in markdown
+    assert files[2].read_bytes().startswith(b"\x89PNG")
+
+
+def test_chart_has_a_bar_for_every_case_of_a_network_and_for_every_group():
+    pytest.importorskip("matplotlib")
+    cases = [*cases_of("training"), *cases_of("inference"), *cases_of("conv")]
+    seconds = {"fastnn": Times((1.0,)), "reference": Times((0.1,)), "torch": Times((2.0,)), "openvino": Times((0.5,))}
+    results = [report.Result(case, n, seconds) for n in (1, 2) for case in cases]
+    figure = chart.ratio_chart(report.machine(), {name: name for name in seconds if name != "fastnn"}, results)
+    (axes,) = figure.axes
+    rows = len(cases_of("training")) + len(cases_of("inference")) + 2
+    assert len(axes.patches) == 2 * rows
+    ends = [bar.get_x() + bar.get_width() for bar in axes.patches]
+    np.testing.assert_allclose(ends, 0.5)  # the fastest is never the reference
+    headings = [label.get_text() for label in axes.get_yticklabels() if label.get_weight() == "bold"]
+    assert headings == ["training step", "inference, batch 1", "inference, batch 64", "operations"]
+    assert "LeNet, batch 64" in [label.get_text() for label in axes.get_yticklabels()]
 
 
 def test_alone(capsys):
@@ -113,6 +133,8 @@ def test_list(capsys):
         (["--cases", "nothing"], "--cases: got 'nothing', which no case matches"),
         (["--seconds", "-1"], "--seconds: got '-1'"),
         (["--json", "no/such/folder/b.json"], "there is no folder 'no/such/folder'"),
+        (["--chart", "b.txt"], "got the ending '.txt'"),
+        (["--chart", "b.png", "--against", "none"], "--chart: there is nobody to compare with"),
         (["--fast"], "--fast"),
     ],
 )

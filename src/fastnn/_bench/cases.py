@@ -69,6 +69,7 @@ class Network:
     The loss is softmax cross-entropy of `classes`; without classes it is the summed squared difference to the input.
     """
 
+    title: str
     layers: tuple[tuple[Any, ...], ...]
     x: Shape
     classes: int | None = 10
@@ -185,10 +186,10 @@ VGG11 = (
 )
 
 NETWORKS = {
-    "lenet": Network(LENET, (1, 1, 28, 28)),
-    "svgg": Network(SMALL_VGG, (1, 1, 28, 28)),
-    "vgg11": Network(VGG11, (1, 3, 64, 64), classes=2),
-    "mlp": Network(MLP, (1, 1, 28, 28)),
+    "lenet": Network("LeNet", LENET, (1, 1, 28, 28)),
+    "svgg": Network("SmallVGG", SMALL_VGG, (1, 1, 28, 28)),
+    "vgg11": Network("VGG-11", VGG11, (1, 3, 64, 64), classes=2),
+    "mlp": Network("MLP", MLP, (1, 1, 28, 28)),
 }
 
 # The minibatches that each is trained on, and those that it is asked about.

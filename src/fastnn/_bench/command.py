@@ -10,8 +10,10 @@ from pathlib import Path
 from fastnn import _files
 from fastnn._bench import report
 from fastnn._bench.cases import CASES, QUICK, BenchCase, draw
+from fastnn._bench.chart import ratio_chart
 from fastnn._bench.contestants import PEERS, Contestant, all_on, fastnn_kernels, installed_peers, takes_part
 from fastnn._bench.timing import in_turns
+from fastnn.plots import figure
 
 
 def main(args: Sequence[str]) -> int:
@@ -25,6 +27,8 @@ def main(args: Sequence[str]) -> int:
         print(*cases, sep="\n")
         return 0
     peers = [PEERS[name]() for name in options.against]
+    if options.chart and not options.against:
+        parser.error("--chart: there is nobody to compare with (--against none)")
     seconds = options.seconds if options.seconds is not None else 0.3 if options.quick else 1.0
     about, titles = report.machine(), {peer.name: peer.title for peer in peers}
     print(*report.header(about, list(titles.values())), sep="\n")
@@ -38,6 +42,9 @@ def main(args: Sequence[str]) -> int:
         results += of_n
     _write(options.json, report.as_json(about, titles, results))
     _write(options.markdown, report.as_markdown(about, titles, results))
+    if options.chart:
+        figure.save(ratio_chart(about, titles, results), options.chart)
+        print(f"written: {options.chart}")
     return 0
 
 
@@ -84,6 +91,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--seconds", type=_seconds, metavar="S", help="for each case (default: 1, quick 0.3)")
     parser.add_argument("--json", type=_file, metavar="FILE", help="also write everything measured as JSON")
     parser.add_argument("--markdown", type=_file, metavar="FILE", help="also write the table as Markdown")
+    parser.add_argument("--chart", type=_picture, metavar="FILE.png", help="also draw the ratios to the fastest peer")
     parser.add_argument("--list", action="store_true", help="only list the cases")
     return parser
 
@@ -121,6 +129,14 @@ def _seconds(text: str) -> float:
     if not 0 <= value < float("inf"):
         raise argparse.ArgumentTypeError(f"got {text!r}; expected a number of seconds")
     return value
+
+
+def _picture(text: str) -> Path:
+    try:
+        figure.check_ending(text)
+    except (ValueError, ImportError) as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
+    return _file(text)
 
 
 def _file(text: str) -> Path:

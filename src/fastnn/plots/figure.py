@@ -21,11 +21,16 @@ def new_figure(width: float, height: float) -> Figure:
     return figure
 
 
-def save(figure: Figure, path: str | Path) -> None:
-    """Write a figure; the file's ending names the format (.png, .pdf, .svg). It appears whole or not at all."""
+def check_ending(path: str | Path) -> None:
+    """Refuse a path whose ending names no format of pictures, before the work for the picture is done."""
     suffix = Path(path).suffix
-    known = figure.canvas.get_supported_filetypes()
+    known = new_figure(1, 1).canvas.get_supported_filetypes()
     if suffix[1:].lower() not in known:
         raise ValueError(f"path: got the ending {suffix!r}, expected one of {', '.join(sorted(known))}")
+
+
+def save(figure: Figure, path: str | Path) -> None:
+    """Write a figure; the file's ending names the format (.png, .pdf, .svg). It appears whole or not at all."""
+    check_ending(path)
     with atomic_file(path) as file:
-        figure.savefig(file, format=suffix[1:].lower(), dpi=_DPI)
+        figure.savefig(file, format=Path(path).suffix[1:].lower(), dpi=_DPI)
