@@ -1,14 +1,16 @@
 """`fastnn bench` measures what it says, and everybody in it computes the same thing. Nothing here is timed."""
 
 import json
+import os
 import warnings
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 import fastnn as fnn
 from fastnn import _bench
-from fastnn._bench import chart, report
+from fastnn._bench import busy, chart, report
 from fastnn._bench.cases import CASES, QUICK, cases_of, draw
 from fastnn._bench.contestants import PEERS, base, fastnn_kernels, installed_peers, takes_part
 from fastnn._bench.timing import Times, in_turns
@@ -135,6 +137,10 @@ def test_list(capsys):
         (["--json", "no/such/folder/b.json"], "there is no folder 'no/such/folder'"),
         (["--chart", "b.txt"], "got the ending '.txt'"),
         (["--chart", "b.png", "--against", "none"], "--chart: there is nobody to compare with"),
+        (["--busy", "--chart", "b.png"], "--chart: it shows ratios to peers, which --busy does not measure"),
+        (["--busy", "--memory"], "not allowed with"),
+        (["--busy", "--cases", "conv"], "--cases: got 'conv', which no case matches"),
+        (["--scaling", "--against", "openvino"], "--against: openvino cannot train"),
         (["--fast"], "--fast"),
     ],
 )
@@ -143,6 +149,63 @@ def test_wrong_options(arguments, message, capsys):
         _bench.main(arguments)
     assert caught.value.code == 2
     assert message in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("study", ["--busy", "--scaling"])
+def test_studies(study, capsys, tmp_path):
+    files = tmp_path / "b.json", tmp_path / "b.md"
+    arguments = [study, "--against", "none", "--cases", "mlp-b4", "--seconds", "0"]
+    assert _bench.main([*arguments, "--json", str(files[0]), "--markdown", str(files[1])]) == 0
+    out = capsys.readouterr().out
+    document = json.loads(files[0].read_text())
+    assert document["machine"]["isa"] == fnn.isa()
+    for title, rows in document["tables"].items():
+        assert title in out
+        assert f"### {title}" in files[1].read_text()
+        assert all(len(row) > 1 for row in rows)
+    first = document["tables"][next(iter(document["tables"]))][0]
+    assert first["case"] == "mlp-b4"
+    if study == "--busy":
+        assert first["fastnn ratio"] == pytest.approx(first["fastnn busy"] / first["fastnn idle"])
+    else:
+        assert first["fastnn ratio"] == pytest.approx(first["fastnn 1T"] / first["fastnn 2T"])
+        _, images = document["tables"].values()
+        assert [row["network"] for row in images] == ["training/mlp", "inference/mlp"]
+        assert list(images[0])[1:] == [str(2**i) for i in range(10)]
+
+
+def test_neighbours_sleep_until_they_are_wanted():
+    def stopped(process):
+        return os.WIFSTOPPED(os.waitpid(process.pid, os.WUNTRACED)[1])
+
+    def continued(process):
+        return os.WIFCONTINUED(os.waitpid(process.pid, os.WCONTINUED)[1])
+
+    with busy.Neighbours(2) as neighbours:
+        assert all(map(stopped, neighbours.processes))
+        with neighbours.awake():
+            assert all(map(continued, neighbours.processes))
+        assert all(map(stopped, neighbours.processes))
+    assert all(process.returncode is not None for process in neighbours.processes)
+
+
+@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="the system has no /proc")
+def test_memory_is_that_of_the_run_alone(run_python):
+    source = (
+        "import numpy as np\n"
+        "from fastnn._bench import memory\n"
+        "from fastnn._bench.cases import cases_of\n"
+        "before = memory.resident()\n"
+        "mine = np.ones(2**26)\n"  # 512 MiB
+        "assert memory.resident() - before >= 2**29\n"
+        "assert memory.peak_resident() >= memory.resident()\n"
+        "(case,) = (case for case in cases_of('training') if case.name == 'mlp-b4')\n"
+        "start, peak, growth = memory.in_a_process('fastnn', case, 3, 1)\n"
+        "assert 10 * 2**20 < start <= peak < 2**29, (start, peak)\n"
+        "assert growth < 2**20, growth"
+    )
+    process = run_python("-c", source)
+    assert process.returncode == 0, process.stderr
 
 
 def test_turns():

@@ -3,33 +3,47 @@
 from __future__ import annotations
 
 import argparse
+import json
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 from fastnn import _files
-from fastnn._bench import report
+from fastnn._bench import busy, memory, report, scaling
 from fastnn._bench.cases import CASES, QUICK, BenchCase, draw
 from fastnn._bench.chart import ratio_chart
 from fastnn._bench.contestants import PEERS, Contestant, all_on, fastnn_kernels, installed_peers, takes_part
+from fastnn._bench.table import Table
 from fastnn._bench.timing import in_turns
 from fastnn.plots import figure
+
+STUDIES: dict[str, Callable[[Sequence[Contestant], Sequence[BenchCase], int, float], list[Table]]] = {
+    "busy": busy.tables,
+    "memory": memory.tables,
+    "scaling": scaling.tables,
+}
 
 
 def main(args: Sequence[str]) -> int:
     """Run ``fastnn bench`` with these arguments; returns the exit status."""
     parser = _parser()
     options = parser.parse_args(args)
-    cases = _chosen(options.cases, options.quick)
+    cases = _chosen(options)
     if not cases:
         parser.error(f"--cases: got {options.cases.pattern!r}, which no case matches; --list prints them all")
     if options.list:
         print(*cases, sep="\n")
         return 0
-    peers = [PEERS[name]() for name in options.against]
-    if options.chart and not options.against:
-        parser.error("--chart: there is nobody to compare with (--against none)")
+    peers = [PEERS[name]() for name in _compared(parser, options, cases)]
     seconds = options.seconds if options.seconds is not None else 0.3 if options.quick else 1.0
+    if options.study:
+        return _study(options, cases, peers, seconds)
+    return _ratios(options, cases, peers, seconds)
+
+
+def _ratios(options: argparse.Namespace, cases: list[BenchCase], peers: list[Contestant], seconds: float) -> int:
+    """The table of ratios."""
     about, titles = report.machine(), {peer.name: peer.title for peer in peers}
     print(*report.header(about, list(titles.values())), sep="\n")
     results: list[report.Result] = []
@@ -48,6 +62,20 @@ def main(args: Sequence[str]) -> int:
     return 0
 
 
+def _study(options: argparse.Namespace, cases: list[BenchCase], peers: list[Contestant], seconds: float) -> int:
+    """The tables of what else was asked for, on the largest number of threads."""
+    about, titles = report.machine(), {peer.name: peer.title for peer in peers}
+    heading = [report.versions(about), f"float32; beside {', '.join(titles.values()) or 'nobody'}"]
+    print(*heading, sep="\n")
+    tables = STUDIES[options.study]([fastnn_kernels(), *peers], cases, max(options.threads), seconds)
+    for table in tables:
+        table.measure()
+    measured = {table.title: table.measured for table in tables}
+    _write(options.json, json.dumps({"machine": about, "peers": titles, "tables": measured}, indent=1) + "\n")
+    _write(options.markdown, "\n".join(["  \n".join(heading) + "\n", *(table.as_markdown() for table in tables)]))
+    return 0
+
+
 def _run(case: BenchCase, n: int, peers: list[Contestant], seconds: float, names: list[str]) -> report.Result:
     arrays = draw(case)
     works = {c.name: c.prepare(case, arrays) for c in (fastnn_kernels(), *peers) if takes_part(c.name, case)}
@@ -56,8 +84,29 @@ def _run(case: BenchCase, n: int, peers: list[Contestant], seconds: float, names
     return result
 
 
-def _chosen(pattern: re.Pattern[str], quick: bool) -> list[BenchCase]:
-    return [case for case in CASES if pattern.search(str(case)) and (not quick or QUICK.search(str(case)))]
+def _chosen(options: argparse.Namespace) -> list[BenchCase]:
+    cases = [case for case in CASES if options.cases.search(str(case))]
+    if options.quick:
+        cases = [case for case in cases if QUICK.search(str(case))]
+    if options.study:
+        cases = [case for case in cases if case.family == "training"]
+    if options.study == "memory":
+        cases = [case for case in cases if case.name in memory.STEPS]
+    return cases
+
+
+def _compared(parser: argparse.ArgumentParser, options: argparse.Namespace, cases: list[BenchCase]) -> list[str]:
+    """The names of the peers; a combination of options that makes no sense ends here."""
+    names = options.against
+    if names is None:
+        names = [name for name in installed_peers() if not options.study or name == "torch"]
+    if options.chart and not names:
+        parser.error("--chart: there is nobody to compare with")
+    if options.chart and options.study:
+        parser.error(f"--chart: it shows ratios to peers, which --{options.study} does not measure")
+    if options.study and (strangers := [name for name in names if not takes_part(name, cases[0])]):
+        parser.error(f"--against: {', '.join(strangers)} cannot train")
+    return names
 
 
 def _write(path: Path | None, text: str) -> None:
@@ -77,7 +126,6 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--against",
         type=_peers,
-        default=installed_peers(),
         metavar="NAMES",
         help=f"whom to compare with, of {','.join(PEERS)}, or none (default: those installed)",
     )
@@ -92,8 +140,17 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--json", type=_file, metavar="FILE", help="also write everything measured as JSON")
     parser.add_argument("--markdown", type=_file, metavar="FILE", help="also write the table as Markdown")
     parser.add_argument("--chart", type=_picture, metavar="FILE.png", help="also draw the ratios to the fastest peer")
+    instead = parser.add_argument_group("other tables, of training steps on the largest number of threads")
+    one = instead.add_mutually_exclusive_group()
+    one.add_argument("--busy", **_study_flag("busy"), help="with one core too few, against an idle machine")
+    one.add_argument("--memory", **_study_flag("memory"), help="resident memory: the peak, and what steps add")
+    one.add_argument("--scaling", **_study_flag("scaling"), help="one thread and all; an image of batches of 1 to 512")
     parser.add_argument("--list", action="store_true", help="only list the cases")
     return parser
+
+
+def _study_flag(name: str) -> dict[str, Any]:
+    return {"dest": "study", "action": "store_const", "const": name}
 
 
 def _peers(text: str) -> list[str]:

@@ -70,11 +70,17 @@ def _cpu_name() -> str:
     return platform.processor() or "unknown CPU"
 
 
-def header(about: dict[str, Any], titles: list[str]) -> list[str]:
+def versions(about: dict[str, Any]) -> str:
     tiers = ", ".join(about["isa_available"])
-    return [
+    return (
         f"fastnn {about['fastnn']}, ISA {about['isa']} (of {tiers}); {about['cpu']}, {about['cores']} cores; "
-        f"{about['system']}, Python {about['python']}, NumPy {about['numpy']}",
+        f"{about['system']}, Python {about['python']}, NumPy {about['numpy']}"
+    )
+
+
+def header(about: dict[str, Any], titles: list[str]) -> list[str]:
+    return [
+        versions(about),
         f"float32; against {', '.join(titles) or 'nobody'}, taking turns in one run, all on the same number of threads",
         "ms: the best of all rounds; ratio: the peer's time divided by fastnn's (above 1 fastnn is faster)",
     ]

@@ -54,6 +54,18 @@ def in_turns(works: Mapping[str, Callable[[], object]], *, seconds: float, least
     return {name: Times(tuple(values)) for name, values in rounds.items()}
 
 
+def stretch(work: Callable[[], object], seconds: float) -> list[float]:
+    """Seconds of each of the calls that `seconds` hold, at least of one; a call before them is not timed."""
+    work()
+    calls: list[float] = []
+    end = time.perf_counter() + seconds
+    while not calls or time.perf_counter() < end:
+        start = time.perf_counter()
+        work()
+        calls.append(time.perf_counter() - start)
+    return calls
+
+
 def silence() -> None:
     """Wait until no thread of this process works.
 
