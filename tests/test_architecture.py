@@ -190,6 +190,18 @@ def test_functions_carry_documentation():
             assert "Parameters" in doc, f"{module.__name__}.{name} does not describe its parameters"
 
 
+def test_an_operation_is_in_one_family_everywhere():
+    def families(folder):
+        return {file.stem for file in folder.glob("*.py") if not file.stem.startswith("_")}
+
+    of_reference = families(PACKAGE / "reference")
+    assert families(PACKAGE / "functional") == families(Path(__file__).parent / "cases") == of_reference
+    assert families(PACKAGE / "_validate") >= of_reference  # and some that are no operations
+    for name in fnn.functional.__all__:
+        theirs, ours = (getattr(module, name).__module__ for module in (fnn.reference, fnn.functional))
+        assert ours.removeprefix("fastnn.functional.") == theirs.removeprefix("fastnn.reference."), name
+
+
 def test_functional_and_reference_have_one_signature():
     import inspect
 

@@ -7,7 +7,10 @@ hypothesis = pytest.importorskip("hypothesis")
 from hypothesis import given, settings  # noqa: E402
 from hypothesis import strategies as st  # noqa: E402
 
-from cases import DTYPES, ConvShape, PoolShape, conv_cases, linear_cases, pool_cases  # noqa: E402
+from cases import DTYPES  # noqa: E402
+from cases.conv import ConvShape, conv_cases  # noqa: E402
+from cases.matmul import linear_cases  # noqa: E402
+from cases.pool import PoolShape, pool_cases  # noqa: E402
 from checks import check_parity  # noqa: E402
 
 usual = settings(max_examples=40, deadline=None, derandomize=True, database=None)

@@ -1,0 +1,33 @@
+"""Every rule about arguments, and every message about a broken one: one file for each family of operations.
+
+Each operation has one check here, called by its door in ``functional`` and by its twin in ``reference``. A check
+returns what it had to work out (pairs of integers, output sizes), so that nobody works it out a second time. A
+message names the argument, says what came and what was expected.
+
+Checks run on every call, so the usual case (a plain array of a supported dtype, an int for a pair) takes the first
+branch and the words are put together only when something is wrong.
+"""
+
+from fastnn._validate._base import (
+    FLOAT32,
+    FLOAT64,
+    GRADIENTS,
+    Array,
+    IntPair,
+    MaybeArray,
+    choice,
+    float_array,
+    float_dtype,
+    integer,
+    number,
+    pair,
+    positive,
+)
+from fastnn._validate.activation import elementwise_backward, flatten, flatten_backward, softmax, softmax_backward
+from fastnn._validate.conv import col2im, conv2d, conv2d_backward, conv2d_settings, im2col
+from fastnn._validate.init import fans, initialised
+from fastnn._validate.loss import cross_entropy, cross_entropy_backward, reduction
+from fastnn._validate.matmul import linear, linear_backward, matmul
+from fastnn._validate.network import input_shape, kept, layers, parameters, state_dict, warn_of_bytes
+from fastnn._validate.optim import sgd_settings, sgd_state, sgd_step
+from fastnn._validate.pool import pool2d, pool2d_backward, pool2d_settings, positions, positions_dtype

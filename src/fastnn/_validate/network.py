@@ -1,0 +1,88 @@
+"""Layers, networks and parameters, and what they are built, loaded and called with."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import numpy as np
+
+from fastnn._validate._base import Array, integer
+
+
+def kept(owner: object, value: Any) -> Any:
+    """What `owner` kept in its forward for its backward, or an error if it kept nothing."""
+    if value is None:
+        name = type(owner).__name__
+        raise RuntimeError(
+            f"{name}.backward: got nothing to go back through; expected a call of this {name} first "
+            "(a layer keeps what backward needs in train mode only)"
+        )
+    return value
+
+
+def layers(values: Iterable[Any], kind: type) -> None:
+    """All of `values` are of the class `kind` of layers, and none is there twice."""
+    seen: dict[int, int] = {}
+    for place, layer in enumerate(values):
+        if not isinstance(layer, kind):
+            came = f"the class {layer.__name__}" if isinstance(layer, type) else type(layer).__name__
+            raise TypeError(f"layer {place}: got {came}; expected a layer, as in ReLU()")
+        for module in layer.modules():  # type: ignore[attr-defined]
+            if id(module) in seen:
+                raise ValueError(
+                    f"layer {place}: got the {type(module).__name__} that is also in layer {seen[id(module)]}; "
+                    "expected another one: a layer keeps what its backward needs, so it has one place in a network"
+                )
+            seen[id(module)] = place
+
+
+def parameters(values: Iterable[Any], kind: type) -> list[Any]:
+    """All of `values` as a list: at least one, all of the class `kind` of parameters, none twice."""
+    found = list(values)
+    if not found:
+        raise ValueError("params: got none; expected at least one parameter, as from net.parameters()")
+    for p in found:
+        if not isinstance(p, kind):
+            raise TypeError(f"params: got {type(p).__name__}; expected parameters, as from net.parameters()")
+    if len({id(p) for p in found}) < len(found):
+        twice = next(p for i, p in enumerate(found) if any(p is q for q in found[:i]))
+        raise ValueError(f"params: got {twice.name!r} twice; expected each parameter once")
+    return found
+
+
+def input_shape(shape: Any) -> tuple[int, ...]:
+    """`shape` as a tuple of ints of at least 1."""
+    if not isinstance(shape, tuple | list) or not shape:
+        raise TypeError(f"input_shape: got {shape!r}; expected the shape of x as a tuple, as in (1, 1, 28, 28)")
+    return tuple(integer("input_shape", length, 1) for length in shape)
+
+
+def warn_of_bytes(x: Array, stacklevel: int) -> None:
+    """Warn if the input of a network looks like pixels that were not scaled."""
+    if x.size and x.min() >= 0 and 8 < x.max() <= 255:
+        warnings.warn(
+            f"x looks like 0-255 (got {x.min():g} to {x.max():g}); 0-1 expected: divide by 255",
+            UserWarning,
+            stacklevel=stacklevel + 1,
+        )
+
+
+def state_dict(state: Mapping[str, Any], shapes: Mapping[str, tuple[int, ...]]) -> dict[str, Array]:
+    """The entries of `state` as arrays, if they have exactly the names and shapes of `shapes`."""
+    if not isinstance(state, Mapping):
+        raise TypeError(f"state_dict: got {type(state).__name__}; expected a dict of name to array")
+    wrong = [f"{name} is missing" for name in shapes if name not in state]
+    wrong += [f"{name} is not in this network" for name in state if name not in shapes]
+    arrays = {name: np.asarray(state[name]) for name in shapes if name in state}
+    for name, array in arrays.items():
+        if array.shape != shapes[name]:
+            wrong.append(f"{name}: got shape {array.shape}; expected {shapes[name]}")
+        elif array.dtype.kind not in "fiu":
+            wrong.append(f"{name}: got {array.dtype}; expected real numbers")
+    if wrong:
+        raise ValueError(
+            f"state_dict: got {len(state)} entries; expected the {len(shapes)} of this network, but " + "; ".join(wrong)
+        )
+    return arrays

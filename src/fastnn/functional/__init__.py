@@ -1,0 +1,61 @@
+"""The operations as functions on NumPy arrays: the door to the kernels.
+
+Every function follows one pattern: check the arguments, hand over to the NumPy twin if ``implementation("reference")``
+is in force, allocate the output, call the kernel, return. The twins carry the documentation, and their docstrings are
+given to the functions here at the end of the file.
+
+Arrays are float32 or float64, all of one dtype in a call. They need not be contiguous, aligned or writeable: a kernel
+is handed a copy when it needs one. Outputs are new, C-contiguous arrays.
+"""
+
+from fastnn import reference
+from fastnn.functional.activation import (
+    flatten,
+    log_softmax,
+    log_softmax_backward,
+    relu,
+    relu_backward,
+    sigmoid,
+    sigmoid_backward,
+    softmax,
+    softmax_backward,
+    tanh,
+    tanh_backward,
+)
+from fastnn.functional.conv import col2im, conv2d, conv2d_backward, im2col
+from fastnn.functional.loss import cross_entropy, cross_entropy_backward
+from fastnn.functional.matmul import linear, linear_backward, matmul
+from fastnn.functional.optim import sgd_step
+from fastnn.functional.pool import avgpool2d, avgpool2d_backward, maxpool2d, maxpool2d_backward
+
+__all__ = [
+    "avgpool2d",
+    "avgpool2d_backward",
+    "col2im",
+    "conv2d",
+    "conv2d_backward",
+    "cross_entropy",
+    "cross_entropy_backward",
+    "flatten",
+    "im2col",
+    "linear",
+    "linear_backward",
+    "log_softmax",
+    "log_softmax_backward",
+    "matmul",
+    "maxpool2d",
+    "maxpool2d_backward",
+    "relu",
+    "relu_backward",
+    "sgd_step",
+    "sigmoid",
+    "sigmoid_backward",
+    "softmax",
+    "softmax_backward",
+    "tanh",
+    "tanh_backward",
+]
+
+for _name in __all__:
+    globals()[_name].__doc__ = getattr(reference, _name).__doc__
+del _name

@@ -1,0 +1,92 @@
+"""Convolution and the patches it works on."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import fastnn._kernels._conv as _conv
+import fastnn._kernels._conv_backward as _conv_backward
+import fastnn._kernels._im2col as _im2col
+from fastnn import _validate as check
+from fastnn import reference
+from fastnn._runtime import empty, use_reference
+from fastnn._validate import Array, IntPair, MaybeArray
+from fastnn.functional._door import contiguous, contiguous_or_none, pick
+
+
+def im2col(
+    x: Array, kernel_size: IntPair, *, stride: IntPair = 1, padding: IntPair = 0, dilation: IntPair = 1
+) -> Array:
+    KH, KW, SH, SW, PH, PW, DH, DW, OH, OW = check.im2col(x, kernel_size, stride, padding, dilation)
+    if use_reference():
+        return reference.im2col(x, kernel_size, stride=stride, padding=padding, dilation=dilation)
+    N, C = x.shape[:2]
+    cols = empty((N, C * KH * KW, OH * OW), x.dtype)
+    pick(_im2col.im2col, x.dtype)(contiguous(x), cols, KH, KW, SH, SW, PH, PW, DH, DW)
+    return cols
+
+
+def col2im(
+    cols: Array,
+    output_size: IntPair,
+    kernel_size: IntPair,
+    *,
+    stride: IntPair = 1,
+    padding: IntPair = 0,
+    dilation: IntPair = 1,
+) -> Array:
+    C, H, W, KH, KW, SH, SW, PH, PW, DH, DW = check.col2im(cols, output_size, kernel_size, stride, padding, dilation)
+    if use_reference():
+        return reference.col2im(cols, output_size, kernel_size, stride=stride, padding=padding, dilation=dilation)
+    x = empty((cols.shape[0], C, H, W), cols.dtype)
+    pick(_im2col.col2im, x.dtype)(contiguous(cols), x, KH, KW, SH, SW, PH, PW, DH, DW)
+    return x
+
+
+def conv2d(
+    x: Array,
+    w: Array,
+    b: Array | None = None,
+    *,
+    stride: IntPair = 1,
+    padding: IntPair = 0,
+    dilation: IntPair = 1,
+    groups: int = 1,
+    activation: str | None = None,
+) -> Array:
+    SH, SW, PH, PW, OH, OW = check.conv2d(x, w, b, stride, padding, dilation, groups, activation)
+    if use_reference():
+        return reference.conv2d(x, w, b, stride=stride, padding=padding, activation=activation)
+    y = empty((x.shape[0], w.shape[0], OH, OW), x.dtype)
+    relu = activation is not None
+    pick(_conv.conv2d_forward, x.dtype)(contiguous(x), contiguous(w), contiguous_or_none(b), y, SH, SW, PH, PW, relu)
+    return y
+
+
+def conv2d_backward(
+    dy: Array,
+    x: Array,
+    w: Array,
+    *,
+    stride: IntPair = 1,
+    padding: IntPair = 0,
+    dilation: IntPair = 1,
+    groups: int = 1,
+    needs: Iterable[str] = check.GRADIENTS,
+) -> tuple[MaybeArray, MaybeArray, MaybeArray]:
+    SH, SW, PH, PW = check.conv2d_backward(dy, x, w, stride, padding, dilation, groups, needs)
+    if use_reference():
+        return reference.conv2d_backward(dy, x, w, stride=stride, padding=padding, needs=needs)
+    dtype, dy = x.dtype, contiguous(dy)
+    dx = dw = db = None
+    if "dx" in needs:
+        dx = empty(x.shape, dtype)
+        pick(_conv_backward.conv2d_backward_input, dtype)(dy, contiguous(w), dx, SH, SW, PH, PW)
+    if "db" in needs:
+        db = empty(w.shape[:1], dtype)
+    if "dw" in needs:
+        dw = empty(w.shape, dtype)
+        pick(_conv_backward.conv2d_backward_weight, dtype)(dy, contiguous(x), dw, db, SH, SW, PH, PW)
+    elif db is not None:
+        pick(_conv_backward.conv2d_backward_bias, dtype)(dy, db)
+    return dx, dw, db

@@ -1,0 +1,189 @@
+"""Convolution and the patches it works on."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from cases._base import EXACT, WIDTHS, Case, Draw, Operation, no_activation, pair, register, windows_over
+
+
+def _conv2d_gradient(F, args, kwargs, y, dy):
+    rest, dy = no_activation(F, kwargs, y, dy)
+    return F.conv2d_backward(dy, args[0], args[1], **rest)
+
+
+def _conv2d_backward_terms(dy, x, w, **_):
+    pixels = dy.shape[0] * dy.shape[2] * dy.shape[3]
+    return w.shape[0] * w.shape[2] * w.shape[3], pixels, pixels
+
+
+register(
+    Operation(
+        "conv2d",
+        terms=lambda x, w, b=None, **_: (math.prod(w.shape[1:]) + (b is not None),),
+        backward=_conv2d_gradient,
+        wrt=(0, 1, 2),
+    ),
+    Operation("conv2d_backward", terms=_conv2d_backward_terms),
+    Operation(
+        "im2col",
+        terms=lambda *_, **__: (EXACT,),
+        backward=lambda F, args, kwargs, y, dy: (F.col2im(dy, args[0].shape[2:], args[1], **kwargs),),
+    ),
+    Operation(
+        "col2im",
+        terms=lambda cols, size, kernel, *, stride=1, **_: (windows_over(kernel, stride),),
+        backward=lambda F, args, kwargs, y, dy: (F.im2col(dy, args[2], **kwargs),),
+    ),
+)
+
+
+@dataclass(frozen=True)
+class ConvShape:
+    label: str
+    x: tuple[int, int, int, int]
+    filters: int
+    kernel: tuple[int, int]
+    stride: int | tuple[int, int] = 1
+    padding: int | tuple[int, int] = 0
+    large: bool = False
+
+    @property
+    def w(self) -> tuple[int, int, int, int]:
+        return self.filters, self.x[1], *self.kernel
+
+    @property
+    def out(self) -> tuple[int, int]:
+        sizes = zip(self.x[2:], self.kernel, pair(self.stride), pair(self.padding), strict=True)
+        oh, ow = ((n + 2 * p - k) // s + 1 for n, k, s, p in sizes)
+        return oh, ow
+
+    @property
+    def geometry(self) -> dict[str, Any]:
+        return {"stride": self.stride, "padding": self.padding}
+
+    @property
+    def padded(self) -> bool:
+        return pair(self.padding) != (0, 0)
+
+
+CONVS = (
+    ConvShape("one-element", (1, 1, 1, 1), 1, (1, 1)),
+    ConvShape("3x3-p1", (2, 3, 7, 7), 4, (3, 3), 1, 1),
+    ConvShape("non-square", (2, 3, 9, 6), 5, (2, 4), (1, 2), (1, 0)),
+    ConvShape("non-square-other-way", (2, 2, 6, 11), 3, (4, 2), (2, 1), (0, 1)),
+    ConvShape("stride-over-kernel", (2, 2, 11, 13), 3, (2, 3), (3, 4)),
+    ConvShape("stride-over-kernel-1x1", (2, 5, 9, 8), 6, (1, 1), (2, 3)),
+    ConvShape("kernel-is-input", (3, 2, 5, 7), 4, (5, 7)),
+    ConvShape("kernel-is-padded-input", (2, 2, 3, 4), 3, (5, 6), 1, 1),
+    ConvShape("padding-over-image", (1, 2, 2, 2), 3, (5, 5), 1, 4),
+    ConvShape("wide-padding", (2, 1, 6, 5), 2, (3, 3), 2, (2, 3)),
+    ConvShape("rim-unused", (2, 2, 10, 10), 3, (3, 3), 2),
+    ConvShape("one-row", (2, 3, 1, 17), 4, (1, 3), 1, (0, 1)),
+    ConvShape("one-column", (2, 3, 17, 1), 4, (3, 1), 1, (1, 0)),
+    ConvShape("1x1-many-channels", (2, 65, 5, 5), 33, (1, 1)),
+    ConvShape("1x1-one-pixel", (3, 17, 1, 1), 9, (1, 1)),
+    ConvShape("3x3-many-channels", (1, 65, 6, 6), 65, (3, 3), 1, 1),
+    ConvShape("11x11-s4-p2", (1, 3, 23, 23), 8, (11, 11), 4, 2),
+    ConvShape("7x7-s2-p3", (2, 3, 15, 17), 10, (7, 7), 2, 3),
+    ConvShape("5x5-p2", (2, 4, 9, 9), 6, (5, 5), 1, 2),
+    ConvShape("3x3-s2-p1", (2, 16, 13, 13), 17, (3, 3), 2, 1),
+    ConvShape("lenet1", (2, 1, 28, 28), 20, (5, 5)),
+    ConvShape("lenet2", (2, 20, 12, 12), 50, (5, 5)),
+    ConvShape("svgg6", (3, 64, 8, 8), 64, (3, 3), 1, 1),
+    ConvShape("no-images", (0, 3, 8, 9), 4, (3, 2), 1, 1),
+    *(ConvShape(f"columns-{n}", (1, 2, 4, n + 2), 3, (3, 3)) for n in WIDTHS),
+    *(ConvShape(f"filters-{n}", (2, 3, 5, 6), n, (3, 3), 1, 1) for n in WIDTHS),
+    *(ConvShape(f"channels-{n}", (2, n, 5, 4), 5, (3, 2), 1, (1, 0)) for n in WIDTHS),
+    *(ConvShape(f"images-{n}", (n, 3, 4, 4), 4, (3, 3), 1, 1) for n in (5, 17)),
+    ConvShape("large-3x3", (8, 16, 24, 24), 32, (3, 3), 1, 1, large=True),
+    ConvShape("large-5x5", (16, 1, 28, 28), 20, (5, 5), large=True),
+    ConvShape("large-1x1", (4, 64, 20, 20), 48, (1, 1), large=True),
+    ConvShape("large-s2", (4, 20, 31, 33), 40, (3, 3), 2, 1, large=True),
+    # Larger than a cache in one respect or another, so that kernels go block by block.
+    ConvShape("blocks-of-rows", (2, 40, 40, 41), 70, (3, 3), 1, 1, large=True),
+    ConvShape("blocks-of-rows-s2x3", (2, 33, 63, 61), 35, (5, 4), (2, 3), (2, 1), large=True),
+    ConvShape("blocks-of-channels", (2, 260, 6, 5), 20, (3, 3), 1, 1, large=True),
+    ConvShape("blocks-of-filters", (2, 19, 6, 5), 300, (3, 3), 1, 1, large=True),
+    ConvShape("many-images", (40, 3, 9, 9), 8, (3, 3), large=True),
+    ConvShape("tall-image", (1, 3, 500, 7), 5, (3, 3), 1, 1, large=True),
+    ConvShape("wide-image", (1, 3, 7, 700), 5, (3, 3), 1, 1, large=True),
+)
+
+
+def conv_cases(s: ConvShape) -> Iterator[Case]:
+    def forward(**options: Any) -> Callable[[Draw], Any]:
+        bias = options.pop("bias", True)
+        return lambda draw: (
+            (draw(s.x), draw(s.w, "w"), draw((s.filters,), "b") if bias else None),
+            {**s.geometry, **options},
+        )
+
+    # Zero padding times an infinite weight or gradient is NaN, or nothing if the padding is skipped: both are right.
+    everywhere = ("x",) if s.padded else ("x", "w", "dy")
+    fills = ("normal", "special")
+    yield Case("conv2d", s.label, forward(), fills, (*everywhere, "b"), large=s.large, gradient=not s.large)
+    yield Case(
+        "conv2d", f"{s.label}-no-bias-relu", forward(bias=False, activation="relu"), fills, everywhere, large=s.large
+    )
+    yield Case(
+        "conv2d_backward",
+        s.label,
+        lambda draw: ((draw((s.x[0], s.filters, *s.out), "dy"), draw(s.x), draw(s.w, "w")), s.geometry),
+        fills,
+        # dx is a convolution of dy, whose own rim is padded: not with infinite weights.
+        tuple(role for role in everywhere if role != "w"),
+        large=s.large,
+    )
+    cols = (s.x[0], math.prod(s.w[1:]), math.prod(s.out))
+    yield Case(
+        "im2col",
+        s.label,
+        lambda draw: ((draw(s.x), s.kernel), s.geometry),
+        ("normal", "special"),
+        ("x",),
+        large=s.large,
+        gradient=not s.large,
+    )
+    yield Case(
+        "col2im",
+        s.label,
+        lambda draw: ((draw(cols, "dy"), s.x[2:], s.kernel), s.geometry),
+        ("normal", "special"),
+        ("dy",),
+        large=s.large,
+        gradient=not s.large,
+    )
+
+
+def _conv_option_cases() -> Iterator[Case]:
+    s = CONVS[1]
+    for needs in (("dx",), ("dw",), ("db",), ("dw", "db"), ("dx", "dw")):
+        yield Case(
+            "conv2d_backward",
+            "needs-" + "-".join(needs),
+            lambda draw, needs=needs: (
+                (draw((s.x[0], s.filters, *s.out), "dy"), draw(s.x), draw(s.w, "w")),
+                {**s.geometry, "needs": needs},
+            ),
+        )
+    yield Case(
+        "conv2d",
+        "bias-relu",
+        lambda draw: (
+            (draw(s.x), draw(s.w, "w"), draw((s.filters,), "b")),
+            {**s.geometry, "activation": "relu"},
+        ),
+        ("normal", "special"),
+        ("x", "b"),
+        gradient=True,
+    )
+
+
+CASES = (
+    *(case for shape in CONVS for case in conv_cases(shape)),
+    *_conv_option_cases(),
+)
