@@ -75,11 +75,12 @@ class Operations:
         criterion = losses.CrossEntropyLoss()
         optimizer = optim.SGD(net.parameters(), lr=network.lr, momentum=MOMENTUM)
 
-        def step() -> None:
+        def step() -> object:
             with _runtime.implementation(how):
-                criterion(net(a["x"]), a["target"])
+                loss = criterion(net(a["x"]), a["target"])
                 net.backward(criterion.backward(), needs_dx=False)
                 optimizer.step()
+            return loss
 
         return step
 

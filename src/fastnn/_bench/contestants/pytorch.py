@@ -108,10 +108,12 @@ class Torch:
         criterion = self.torch.nn.CrossEntropyLoss()
         optimizer = self.torch.optim.SGD(net.parameters(), lr=network.lr, momentum=MOMENTUM, fused=True)
 
-        def step() -> None:
+        def step() -> object:
             optimizer.zero_grad(set_to_none=True)
-            criterion(net(t["x"]), t["target"]).backward()
+            loss = criterion(net(t["x"]), t["target"])
+            loss.backward()
             optimizer.step()
+            return loss
 
         return step
 
