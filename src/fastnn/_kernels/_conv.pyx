@@ -6,7 +6,7 @@ consecutive output pixels is a contiguous run, kh rows further down: a table of 
 written. A row stride sorts the rows by their phase kh % SH first.
 """
 from fastnn._kernels._table cimport allocate, parallel, release, threads, tiles
-from fastnn._kernels.fnn cimport FNN_RELU, ceil_div, fits, fnn_prefetch, fnn_tiles, split_at
+from fastnn._kernels.fnn cimport FNN_RELU, ceil_div, fits, fnn_tiles, split_at
 
 ctypedef fused real:
     float
@@ -14,6 +14,7 @@ ctypedef fused real:
 
 cdef enum:
     UNFOLD_BYTES = 524288  # of unfolded planes at a time: they stay in the second-level cache
+    STRIP_BYTES = 262144   # of an image that is read where it lies
 
 
 cdef void pack_weights(void *job, Py_ssize_t block, int slot) noexcept nogil:
@@ -23,8 +24,16 @@ cdef void pack_weights(void *job, Py_ssize_t block, int slot) noexcept nogil:
     g.t.transpose(g.weights + at, g.w_offsets + (rows - g.O // g.blocks) * g.depth, g.w + at, g.depth, rows, g.depth)
 
 
+cdef void patch_rows(const Conv *g, Py_ssize_t *offsets) noexcept nogil:
+    cdef Py_ssize_t c, kh, kw, k = 0
+    for c in range(g.C):
+        for kh in range(g.KH):
+            for kw in range(g.KW):
+                offsets[k] = ((kw * g.C + c) * g.phases + kh % g.SH) * g.plane + kh // g.SH * g.OW
+                k += 1
+
+
 cdef void unfold(const Conv *g, char *planes, const char *x, Py_ssize_t oh0, Py_ssize_t band) noexcept nogil:
-    """The planes of the output rows oh0 .. oh0 + band of the image x (C, H, W)."""
     cdef Py_ssize_t c, kw, phase, size = g.t.itemsize
     for c in range(g.C):
         for kw in range(g.KW):
@@ -39,40 +48,37 @@ cdef void conv_chunk(void *job, Py_ssize_t chunk, int slot) noexcept nogil:
     cdef const Conv *g = <const Conv *> job
     cdef fnn_tiles *t = g.t
     cdef Py_ssize_t size = t.itemsize, n = chunk // g.bands, oh0 = chunk % g.bands * g.band
-    cdef Py_ssize_t band = min(g.band, g.OH - oh0), pixels = band * g.OW, block, o0, rows, q0, q, cols, strip, k
+    cdef Py_ssize_t band = min(g.band, g.OH - oh0), pixels = band * g.OW, block, o0, rows, q0, q, cols, strip, lines = t.nr * size // 64
     cdef char *planes = g.planes + slot * g.planes_step
     cdef char *y = g.y + (n * g.O * g.OH + oh0) * g.OW * size
     cdef const char *b
+    cdef const char *next
     if g.pointwise:
         b = g.x + (n * g.C * g.H + oh0) * g.W * size
     else:
         b = planes
         unfold(g, planes, g.x + n * g.C * g.H * g.W * size, oh0, band)
-    # An image read where it lies comes from memory: a strip at a time, the next one fetched meanwhile, a part of its
-    # rows with each block.
-    strip = t.nr if g.pointwise else pixels
+    strip = max(t.nr, STRIP_BYTES // (g.depth * t.nr * size) * t.nr) if g.pointwise else pixels
     for q0 from 0 <= q0 < pixels by strip:
         for block in range(g.blocks):
             o0 = split_at(g.O, g.blocks, block)
             rows = split_at(g.O, g.blocks, block + 1) - o0
-            if g.pointwise and q0 + strip < pixels:
-                k = split_at(g.depth, g.blocks, block)
-                fnn_prefetch(b + (q0 + strip) * size, g.koff + k, split_at(g.depth, g.blocks, block + 1) - k,
-                             t.nr, size)
             q = q0
             while q < min(pixels, q0 + strip):
                 # the last tile ends with the band and may repeat pixels of the one before: no partial vectors
                 cols = min(pixels, t.nr if pixels - q > t.lanes else t.lanes)
                 q = min(q, pixels - cols)
+                # an image read where it lies comes from memory: the first blocks fetch the cache lines of the next strip
+                next = b + (q + strip) * size + block * 64 if g.pointwise and block < lines else NULL
                 t.panel(rows, cols, 1, g.depth, g.weights + o0 * g.depth * size, NULL, rows, b + q * size, g.koff,
                         y + (o0 * g.OH * g.OW + q) * size, g.OH * g.OW,
-                        g.bias + o0 * size if g.bias != NULL else NULL, g.flags)
+                        g.bias + o0 * size if g.bias != NULL else NULL, g.flags, next)
                 q += cols
 
 
 cdef bint convolve(Conv *g) noexcept nogil:
     cdef fnn_tiles *t = g.t
-    cdef Py_ssize_t c, kh, kw, k = 0, row_bytes, short_rows
+    cdef Py_ssize_t k, row_bytes, short_rows
     cdef int workers = threads()
     cdef bint enough
     if not fits(<double> (g.OH + g.KH) * g.OW * g.KW * g.C * min(g.SH, g.KH) * workers * t.itemsize):
@@ -101,12 +107,9 @@ cdef bint convolve(Conv *g) noexcept nogil:
     if enough:
         g.w_offsets = g.koff + g.depth
         short_rows = g.O // g.blocks
-        for c in range(g.C):
-            for kh in range(g.KH):
-                for kw in range(g.KW):
-                    g.koff[k] = ((kw * g.C + c) * g.phases + kh % g.SH) * g.plane + kh // g.SH * g.OW
-                    g.w_offsets[k], g.w_offsets[g.depth + k] = k * short_rows, k * (short_rows + 1)
-                    k += 1
+        patch_rows(g, g.koff)
+        for k in range(g.depth):
+            g.w_offsets[k], g.w_offsets[g.depth + k] = k * short_rows, k * (short_rows + 1)
         parallel(pack_weights, g, g.blocks, workers, <double> g.O * g.depth)
         parallel(conv_chunk, g, g.N * g.bands, workers, <double> g.N * g.O * g.OH * g.OW * g.depth / 16)
     release(g.weights)

@@ -73,7 +73,7 @@ cdef void multiply_columns(void *job, Py_ssize_t chunk, int slot) noexcept nogil
                 t.panel(rows, min(nr, n1 - n), 1, depth, g.packed_a + (m0 * g.K + k0 * rows) * size, NULL, rows,
                         g.b + (k0 * g.b_row + n) * size if n < whole else panels + (n - n0) * DEPTH * size,
                         g.b_offsets if n < whole else g.koff, g.c + (m0 * g.N + n) * size, g.N, NULL,
-                        FNN_ACCUMULATE if k0 else 0)
+                        FNN_ACCUMULATE if k0 else 0, NULL)
 
 
 cdef int gemm(fnn_tiles *t, Py_ssize_t M, Py_ssize_t N, Py_ssize_t K, const void *a, Py_ssize_t a_row,
@@ -155,10 +155,11 @@ cdef void linear_chunk(void *job, Py_ssize_t chunk, int slot) noexcept nogil:
         while True:  # once also for K = 0, which leaves the bias
             length = min(DOT_LENGTH, g.K - k0)
             for n from 0 <= n < g.N by t.dot_m:
-                t.dot(min(t.dot_m, g.N - n), min(t.dot_n, o1 - o), length, 1, g.x + (n * g.K + k0) * size, g.K, 0,
-                      g.w + (o * g.K + k0) * size, g.koff, 0, g.y + (n * g.O + o) * size, g.O,
+                t.dot(min(t.dot_m, g.N - n), min(t.dot_n, o1 - o), length, g.x + (n * g.K + k0) * size, g.K,
+                      g.w + (o * g.K + k0) * size, g.koff, g.y + (n * g.O + o) * size, g.O,
                       g.b + o * size if g.b != NULL and k0 == 0 else NULL,
-                      (FNN_ACCUMULATE if k0 else 0) | (FNN_RELU if g.relu and k0 + length >= g.K else 0))
+                      (FNN_ACCUMULATE if k0 else 0) | (FNN_RELU if g.relu and k0 + length >= g.K else 0),
+                      NULL)
             k0 += length
             if k0 >= g.K:
                 break

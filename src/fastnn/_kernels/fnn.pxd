@@ -11,10 +11,10 @@ cdef extern from "fnn.h" nogil:
         Py_ssize_t itemsize, lanes, mr, nr, dot_m, dot_n
         void (*panel)(Py_ssize_t rows, Py_ssize_t cols, Py_ssize_t segments, Py_ssize_t depth, const void *a,
                       const Py_ssize_t *starts, Py_ssize_t lda, const void *b, const Py_ssize_t *koff, void *c,
-                      Py_ssize_t ldc, const void *bias, int flags) noexcept nogil
-        void (*dot)(Py_ssize_t rows, Py_ssize_t cols, Py_ssize_t length, Py_ssize_t segments, const void *a,
-                    Py_ssize_t lda, Py_ssize_t a_step, const void *b, const Py_ssize_t *koff, Py_ssize_t b_step,
-                    void *c, Py_ssize_t ldc, const void *bias, int flags) noexcept nogil
+                      Py_ssize_t ldc, const void *bias, int flags, const void *next) noexcept nogil
+        void (*dot)(Py_ssize_t rows, Py_ssize_t cols, Py_ssize_t length, const void *a, Py_ssize_t lda, const void *b,
+                    const Py_ssize_t *koff, void *c, Py_ssize_t ldc, const void *bias, int flags,
+                    const void *next) noexcept nogil
         void (*unfold_plane)(void *dst, Py_ssize_t rows, Py_ssize_t cols, const void *src, Py_ssize_t H, Py_ssize_t W,
                              Py_ssize_t ih0, Py_ssize_t ih_step, Py_ssize_t iw0, Py_ssize_t iw_step) noexcept nogil
         void (*fold_plane)(void *dst, Py_ssize_t H, Py_ssize_t W, const void *src, Py_ssize_t rows, Py_ssize_t cols,
@@ -49,8 +49,6 @@ cdef extern from "fnn.h" nogil:
         void (*sgd)(void *p, const void *g, void *v, Py_ssize_t n, double lr, double momentum, double decay,
                     int nesterov) noexcept nogil
 
-    void fnn_prefetch(const void *b, const Py_ssize_t *koff, Py_ssize_t depth, Py_ssize_t cols,
-                      Py_ssize_t itemsize) noexcept
     ctypedef void (*fnn_task)(void *job, Py_ssize_t chunk, int slot) noexcept nogil
 
 

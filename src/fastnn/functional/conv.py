@@ -77,16 +77,9 @@ def conv2d_backward(
     SH, SW, PH, PW = check.conv2d_backward(dy, x, w, stride, padding, dilation, groups, needs)
     if use_reference():
         return reference.conv2d_backward(dy, x, w, stride=stride, padding=padding, needs=needs)
-    dtype, dy = x.dtype, contiguous(dy)
-    dx = dw = db = None
-    if "dx" in needs:
-        dx = empty(x.shape, dtype)
-        pick(_conv_backward.conv2d_backward_input, dtype)(dy, contiguous(w), dx, SH, SW, PH, PW)
-    if "db" in needs:
-        db = empty(w.shape[:1], dtype)
-    if "dw" in needs:
-        dw = empty(w.shape, dtype)
-        pick(_conv_backward.conv2d_backward_weight, dtype)(dy, contiguous(x), dw, db, SH, SW, PH, PW)
-    elif db is not None:
-        pick(_conv_backward.conv2d_backward_bias, dtype)(dy, db)
+    dx = empty(x.shape, x.dtype) if "dx" in needs else None
+    dw = empty(w.shape, x.dtype) if "dw" in needs else None
+    db = empty(w.shape[:1], x.dtype) if "db" in needs else None
+    backward = pick(_conv_backward.conv2d_backward, x.dtype)
+    backward(contiguous(dy), contiguous(x), contiguous(w), dx, dw, db, SH, SW, PH, PW)
     return dx, dw, db

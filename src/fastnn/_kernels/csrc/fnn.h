@@ -20,16 +20,16 @@ typedef struct fnn_tiles {
 
     /* c[m*ldc + j] = act(bias[m] + sum_s sum_k a[starts[s] + k*lda + m] * b[koff[s*depth + k] + j]),
      * s < segments, k < depth, m < rows <= mr, j < cols <= nr. starts may be NULL when there is one segment, at 0.
-     * Reads b[koff[.] .. + nr), or + lanes when cols <= lanes. With FNN_ACCUMULATE c is added to; bias may be NULL. */
+     * Reads b[koff[.] .. + nr), or + lanes when cols <= lanes. With FNN_ACCUMULATE c is added to; bias may be NULL.
+     * The cache lines of next[koff[.]] are asked for on the way, one a step, unless next is NULL. */
     void (*panel)(ptrdiff_t rows, ptrdiff_t cols, ptrdiff_t segments, ptrdiff_t depth, const void *a,
                   const ptrdiff_t *starts, ptrdiff_t lda, const void *b, const ptrdiff_t *koff, void *c, ptrdiff_t ldc,
-                  const void *bias, int flags);
+                  const void *bias, int flags, const void *next);
 
-    /* c[m*ldc + j] = act(bias[j] + sum_s sum_q a[s*a_step + m*lda + q] * b[s*b_step + koff[j] + q]),
-     * m < rows <= dot_m, j < cols <= dot_n, q < length, s < segments. Reads nothing beyond length. */
-    void (*dot)(ptrdiff_t rows, ptrdiff_t cols, ptrdiff_t length, ptrdiff_t segments, const void *a, ptrdiff_t lda,
-                ptrdiff_t a_step, const void *b, const ptrdiff_t *koff, ptrdiff_t b_step, void *c, ptrdiff_t ldc,
-                const void *bias, int flags);
+    /* c[m*ldc + j] = act(bias[j] + sum_q a[m*lda + q] * b[koff[j] + q]), m < rows <= dot_m, j < cols <= dot_n,
+     * q < length. Reads nothing beyond length; asks for next[q] on the way, unless it is NULL. */
+    void (*dot)(ptrdiff_t rows, ptrdiff_t cols, ptrdiff_t length, const void *a, ptrdiff_t lda, const void *b,
+                const ptrdiff_t *koff, void *c, ptrdiff_t ldc, const void *bias, int flags, const void *next);
 
     /* Rows of an image: dst[r*cols + j] = src[ih*W + iw], ih = ih0 + r*ih_step, iw = iw0 + j*iw_step, r < rows, j < cols;
      * 0 outside the H x W image. fold_plane is its transpose: src and dst change places, and values are added. */
@@ -82,14 +82,6 @@ typedef struct fnn_tiles {
      * v may be NULL when momentum is 0. */
     void (*sgd)(void *p, const void *g, void *v, ptrdiff_t n, double lr, double momentum, double decay, int nesterov);
 } fnn_tiles;
-
-/* Ask for the rows b[koff[k] .. + cols), k < depth, of a panel tile to come. */
-static inline void fnn_prefetch(const void *b, const ptrdiff_t *koff, ptrdiff_t depth, ptrdiff_t cols,
-                                ptrdiff_t itemsize) {
-    for (ptrdiff_t k = 0; k < depth; k++)
-        for (ptrdiff_t at = 0; at < cols * itemsize; at += 64)
-            __builtin_prefetch((const char *)b + koff[k] * itemsize + at);
-}
 
 /* The tiers of this build, from the plainest to the widest; [0] is float, [1] double. */
 extern const fnn_tiles fnn_tiles_baseline[2];

@@ -3,7 +3,8 @@
 /* ---- panel: rank-one updates. Per k: PANEL_VECTORS loads of b, one broadcast of a for each row. -------------------- */
 INLINE void NAME(panel_tile)(const int rows, const int vectors, ptrdiff_t cols, ptrdiff_t segments, ptrdiff_t depth,
                              const real *a, const ptrdiff_t *starts, ptrdiff_t lda, const real *b,
-                             const ptrdiff_t *koff, real *c, ptrdiff_t ldc, const real *bias, int flags) {
+                             const ptrdiff_t *koff, real *c, ptrdiff_t ldc, const real *bias, int flags,
+                             const real *next) {
     vec acc[PANEL_ROWS][PANEL_VECTORS];
     UNROLL
     for (int m = 0; m < rows; m++)
@@ -14,6 +15,7 @@ INLINE void NAME(panel_tile)(const int rows, const int vectors, ptrdiff_t cols, 
         const real *as = starts ? a + starts[s] : a;
         for (ptrdiff_t k = 0; k < depth; k++, as += lda) {
             const real *bk = b + koff[k];
+            __builtin_prefetch(next + koff[k], 0, 2);
             vec bv[PANEL_VECTORS];
             UNROLL
             for (int v = 0; v < vectors; v++)
@@ -51,14 +53,15 @@ INLINE void NAME(panel_tile)(const int rows, const int vectors, ptrdiff_t cols, 
 #define PANEL_CASE(r)                                                                                              \
     case r:                                                                                                        \
         if (cols > LANES)                                                                                          \
-            NAME(panel_tile)(r, 2, cols, segments, depth, a, starts, lda, b, koff, c, ldc, bias, flags);           \
+            NAME(panel_tile)(r, 2, cols, segments, depth, a, starts, lda, b, koff, c, ldc, bias, flags, to_come);  \
         else                                                                                                       \
-            NAME(panel_tile)(r, 1, cols, segments, depth, a, starts, lda, b, koff, c, ldc, bias, flags);           \
+            NAME(panel_tile)(r, 1, cols, segments, depth, a, starts, lda, b, koff, c, ldc, bias, flags, to_come);  \
         break;
 
 static void NAME(panel)(ptrdiff_t rows, ptrdiff_t cols, ptrdiff_t segments, ptrdiff_t depth, const void *a,
                         const ptrdiff_t *starts, ptrdiff_t lda, const void *b, const ptrdiff_t *koff, void *c,
-                        ptrdiff_t ldc, const void *bias, int flags) {
+                        ptrdiff_t ldc, const void *bias, int flags, const void *next) {
+    const void *to_come = next ? next : b; /* b is here already: no branch in the loop */
     switch (rows) {
         PANEL_CASE(1) PANEL_CASE(2) PANEL_CASE(3) PANEL_CASE(4) PANEL_CASE(5) PANEL_CASE(6)
 #if PANEL_ROWS >= 12
@@ -74,20 +77,21 @@ static void NAME(panel)(ptrdiff_t rows, ptrdiff_t cols, ptrdiff_t segments, ptrd
 /* One step of the tile at q; lanes where mask is 0 do not count, whatever they hold (0 * inf is not 0). */
 #define DOT_STEP(LOAD)                                                                                             \
     do {                                                                                                           \
-        vec bv[DOT_COLS];                                                                                          \
-        UNROLL for (int j = 0; j < DOT_COLS; j++) bv[j] = LOAD(bs[j]);                                             \
-        UNROLL for (int m = 0; m < rows; m++) {                                                                    \
-            vec am = LOAD(as[m]);                                                                                  \
-            UNROLL for (int j = 0; j < DOT_COLS; j++) acc[m][j] += am * bv[j];                                     \
+        vec am[DOT_ROWS];                                                                                          \
+        UNROLL for (int m = 0; m < rows; m++) am[m] = LOAD(as[m]);                                                 \
+        UNROLL for (int j = 0; j < DOT_COLS; j++) {                                                                \
+            vec bj = LOAD(bs[j]);                                                                                  \
+            IN_REGISTER(bj);                                                                                       \
+            UNROLL for (int m = 0; m < rows; m++) acc[m][j] += am[m] * bj;                                         \
         }                                                                                                          \
     } while (0)
 #define DOT_WHOLE(p) NAME(load)((p) + q)
 #define DOT_MASKED(p) (vec)((ivec)NAME(load)((p) + q) & mask)
 #define DOT_SHORT(p) NAME(load_part)((p), length, 0)
 
-INLINE void NAME(dot_tile)(const int rows, ptrdiff_t live_rows, ptrdiff_t cols, ptrdiff_t length, ptrdiff_t segments,
-                           const real *a, ptrdiff_t lda, ptrdiff_t a_step, const real *b, const ptrdiff_t *koff,
-                           ptrdiff_t b_step, real *c, ptrdiff_t ldc, const real *bias, int flags) {
+INLINE void NAME(dot_tile)(const int rows, ptrdiff_t live_rows, ptrdiff_t cols, ptrdiff_t length, const real *a,
+                           ptrdiff_t lda, const real *b, const ptrdiff_t *koff, real *c, ptrdiff_t ldc,
+                           const real *bias, int flags, const real *next) {
     vec acc[DOT_ROWS][DOT_COLS];
     UNROLL
     for (int m = 0; m < rows; m++)
@@ -103,23 +107,17 @@ INLINE void NAME(dot_tile)(const int rows, ptrdiff_t live_rows, ptrdiff_t cols, 
     for (int j = 0; j < DOT_COLS; j++)
         bs[j] = b + koff[j < cols ? j : cols - 1];
     ptrdiff_t whole = length / LANES * LANES;
-    for (ptrdiff_t s = 0; s < segments; s++) {
-        for (ptrdiff_t q = 0; q < whole; q += LANES)
-            DOT_STEP(DOT_WHOLE);
-        if (whole < length && whole) {
-            /* The last vector of a row ends with the row; its lanes that were counted before are masked out. */
-            ptrdiff_t q = length - LANES;
-            ivec mask = NAME(iota)() >= (integer)(LANES - (length - whole)) - (ivec){0};
-            DOT_STEP(DOT_MASKED);
-        } else if (whole < length) {
-            DOT_STEP(DOT_SHORT);
-        }
-        UNROLL
-        for (int m = 0; m < rows; m++)
-            as[m] += a_step;
-        UNROLL
-        for (int j = 0; j < DOT_COLS; j++)
-            bs[j] += b_step;
+    for (ptrdiff_t q = 0; q < whole; q += LANES) {
+        __builtin_prefetch(next + q, 0, 2);
+        DOT_STEP(DOT_WHOLE);
+    }
+    if (whole < length && whole) {
+        /* The last vector of a row ends with the row; its lanes that were counted before are masked out. */
+        ptrdiff_t q = length - LANES;
+        ivec mask = NAME(iota)() >= (integer)(LANES - (length - whole)) - (ivec){0};
+        DOT_STEP(DOT_MASKED);
+    } else if (whole < length) {
+        DOT_STEP(DOT_SHORT);
     }
     real sums[DOT_ROWS * DOT_COLS + LANES];
     UNROLL
@@ -151,13 +149,13 @@ INLINE void NAME(dot_tile)(const int rows, ptrdiff_t live_rows, ptrdiff_t cols, 
     }
 }
 
-static void NAME(dot)(ptrdiff_t rows, ptrdiff_t cols, ptrdiff_t length, ptrdiff_t segments, const void *a,
-                      ptrdiff_t lda, ptrdiff_t a_step, const void *b, const ptrdiff_t *koff, ptrdiff_t b_step, void *c,
-                      ptrdiff_t ldc, const void *bias, int flags) {
+static void NAME(dot)(ptrdiff_t rows, ptrdiff_t cols, ptrdiff_t length, const void *a, ptrdiff_t lda, const void *b,
+                      const ptrdiff_t *koff, void *c, ptrdiff_t ldc, const void *bias, int flags, const void *next) {
+    const void *to_come = next ? next : a;
     if (rows == 1)
-        NAME(dot_tile)(1, rows, cols, length, segments, a, lda, a_step, b, koff, b_step, c, ldc, bias, flags);
+        NAME(dot_tile)(1, rows, cols, length, a, lda, b, koff, c, ldc, bias, flags, to_come);
     else
-        NAME(dot_tile)(DOT_ROWS, rows, cols, length, segments, a, lda, a_step, b, koff, b_step, c, ldc, bias, flags);
+        NAME(dot_tile)(DOT_ROWS, rows, cols, length, a, lda, b, koff, c, ldc, bias, flags, to_come);
 }
 
 #undef PANEL_CASE
