@@ -6,7 +6,7 @@ consecutive output pixels is a contiguous run, kh rows further down: a table of 
 written. A row stride sorts the rows by their phase kh % SH first.
 """
 from fastnn._kernels._table cimport allocate, parallel, release, threads, tiles
-from fastnn._kernels.fnn cimport FNN_RELU, ceil_div, fits, fnn_tiles, split_at
+from fastnn._kernels.fnn cimport FNN_RELU, ceil_div, fits, fnn_fetch, fnn_tiles, split_at
 
 ctypedef fused real:
     float
@@ -34,12 +34,15 @@ cdef void patch_rows(const Conv *g, Py_ssize_t *offsets) noexcept nogil:
 
 
 cdef void unfold(const Conv *g, char *planes, const char *x, Py_ssize_t oh0, Py_ssize_t band) noexcept nogil:
-    cdef Py_ssize_t c, kw, phase, size = g.t.itemsize
+    cdef Py_ssize_t c, kw, phase, size = g.t.itemsize, plane = g.H * g.W
+    cdef Py_ssize_t top = max(<Py_ssize_t> 0, oh0 * g.SH - g.PH), end = min(g.H, (oh0 + band - 1) * g.SH - g.PH + g.KH)
     for c in range(g.C):
+        if c + 1 < g.C:
+            fnn_fetch(x + ((c + 1) * plane + top * g.W) * size, (end - top) * g.W * size)
         for kw in range(g.KW):
             for phase in range(g.phases):
                 g.t.unfold_plane(planes + ((kw * g.C + c) * g.phases + phase) * g.plane * size,
-                                 band + (g.KH - 1 - phase) // g.SH, g.OW, x + c * g.H * g.W * size, g.H, g.W,
+                                 band + (g.KH - 1 - phase) // g.SH, g.OW, x + c * plane * size, g.H, g.W,
                                  oh0 * g.SH - g.PH + phase, g.SH, kw - g.PW, g.SW)
 
 

@@ -49,6 +49,7 @@ cdef extern from "fnn.h" nogil:
         void (*sgd)(void *p, const void *g, void *v, Py_ssize_t n, double lr, double momentum, double decay,
                     int nesterov) noexcept nogil
 
+    void fnn_fetch(const void *start, Py_ssize_t nbytes) noexcept
     ctypedef void (*fnn_task)(void *job, Py_ssize_t chunk, int slot) noexcept nogil
 
 

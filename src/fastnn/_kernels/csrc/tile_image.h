@@ -78,8 +78,8 @@ static void NAME(unfold_plane)(void *dst, ptrdiff_t rows, ptrdiff_t cols, const 
         NAME(copy)(d + first * cols + from, cols, s + (ih0 + first * ih_step) * W + from, ih_step * W, last - first,
                    to - from);
     } else {
-        for (ptrdiff_t r = first; r < last; r++)
-            NAME(strided_row)(d + r * cols + from, s + (ih0 + r * ih_step) * W + from * iw_step, iw_step, to - from);
+        NAME(strided_copy)(d + first * cols + from, cols, s + (ih0 + first * ih_step) * W + from * iw_step,
+                           ih_step * W, iw_step, last - first, to - from);
     }
     for (ptrdiff_t j = 0; j < from; j++)
         for (ptrdiff_t r = first; r < last; r++)

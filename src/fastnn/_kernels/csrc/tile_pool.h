@@ -80,9 +80,11 @@ static void NAME(unpool_2x2)(const void *dy, const uint8_t *positions, void *dx,
     POOL_WIDEST(unpool_2x2, dy, positions, dx, rows, n);
 }
 
-static void NAME(strided_row)(real *dst, const real *src, ptrdiff_t stride, ptrdiff_t n) {
+/* dst[r*dst_step + j] = src[r*src_step + j*stride], r < rows, j < n */
+static void NAME(strided_copy)(real *dst, ptrdiff_t dst_step, const real *src, ptrdiff_t src_step, ptrdiff_t stride,
+                               ptrdiff_t rows, ptrdiff_t n) {
     if (n > 0)
-        POOL_WIDEST(strided_copy, dst, src, stride, n);
+        POOL_WIDEST(strided_copy, dst, dst_step, src, src_step, stride, rows, n);
 }
 
 static void NAME(zip)(void *dst, const void *even, const void *odd, ptrdiff_t n) {

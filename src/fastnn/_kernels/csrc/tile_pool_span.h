@@ -42,11 +42,13 @@ INLINE ispan SPAN_NAME(widen)(const uint8_t *p) {
 /* Vectors of a row of n windows: the last one ends with the row. */
 #define SPANS(j) for (ptrdiff_t j = 0; j < n; j = j + SPAN < n && j + 2 * SPAN > n ? n - SPAN : j + SPAN)
 
-INLINE void SPAN_NAME(strided_copy)(real *dst, const real *src, ptrdiff_t stride, ptrdiff_t n) {
-    SPANS(j) {
-        span v = SPAN_NAME(strided)(src + j * stride, stride);
-        memcpy(dst + j, &v, sizeof v);
-    }
+static void SPAN_NAME(strided_copy)(real *dst, ptrdiff_t dst_step, const real *src, ptrdiff_t src_step,
+                                    ptrdiff_t stride, ptrdiff_t rows, ptrdiff_t n) {
+    for (ptrdiff_t r = 0; r < rows; r++, dst += dst_step, src += src_step)
+        SPANS(j) {
+            span v = SPAN_NAME(strided)(src + j * stride, stride);
+            memcpy(dst + j, &v, sizeof v);
+        }
 }
 
 INLINE void SPAN_NAME(maxpool_rows)(const real *x, ptrdiff_t W, ptrdiff_t kh, ptrdiff_t kw, ptrdiff_t sh, ptrdiff_t sw,
