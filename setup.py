@@ -15,6 +15,7 @@ MODULES = (
     "_memory",
     "_matmul",
     "_conv",
+    "_conv_winograd",
     "_conv_input",
     "_conv_weight",
     "_conv_one_pass",

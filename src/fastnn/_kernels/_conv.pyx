@@ -5,6 +5,7 @@ the columns of the output see, (rows, OW), padding and column stride applied. In
 consecutive output pixels is a contiguous run, kh rows further down: a table of offsets is all that im2col would have
 written. A row stride sorts the rows by their phase kh % SH first.
 """
+from fastnn._kernels._conv_winograd cimport DONE, NOT_FINITE, Outcome, winograd, winograd_suits
 from fastnn._kernels._table cimport allocate, parallel, release, threads, tiles
 from fastnn._kernels.fnn cimport FNN_RELU, ceil_div, fits, fnn_fetch, fnn_tiles, split_at
 
@@ -73,7 +74,7 @@ cdef void conv_chunk(void *job, Py_ssize_t chunk, int slot) noexcept nogil:
                 q = min(q, pixels - cols)
                 # an image read where it lies comes from memory: the first blocks fetch the cache lines of the next strip
                 next = b + (q + strip) * size + block * 64 if g.pointwise and block < lines else NULL
-                t.panel(rows, cols, 1, g.depth, g.weights + o0 * g.depth * size, NULL, rows, b + q * size, g.koff,
+                t.panel(rows, cols, 1, g.depth, g.weights + o0 * g.depth * size, NULL, 1, rows, b + q * size, g.koff,
                         y + (o0 * g.OH * g.OW + q) * size, g.OH * g.OW,
                         g.bias + o0 * size if g.bias != NULL else NULL, g.flags, next)
                 q += cols
@@ -84,6 +85,11 @@ cdef bint convolve(Conv *g) noexcept nogil:
     cdef Py_ssize_t k, row_bytes, short_rows
     cdef int workers = threads()
     cdef bint enough
+    cdef Outcome outcome
+    if winograd_suits(g):
+        outcome = winograd(g)
+        if outcome != NOT_FINITE:
+            return outcome == DONE
     if not fits(<double> (g.OH + g.KH) * g.OW * g.KW * g.C * min(g.SH, g.KH) * workers * t.itemsize):
         return False
     g.depth = g.C * g.KH * g.KW

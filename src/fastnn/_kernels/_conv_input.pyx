@@ -69,7 +69,7 @@ cdef void patch_gradients(const InputGradient *g, char *patches, Py_ssize_t patc
         m = split_at(total, blocks, block)
         rows = split_at(total, blocks, block + 1) - m
         for q from 0 <= q < pixels by t.nr:
-            t.panel(rows, min(t.nr, pixels - q), 1, g.O, g.weights + (k0 + m) * g.O * size, NULL, rows,
+            t.panel(rows, min(t.nr, pixels - q), 1, g.O, g.weights + (k0 + m) * g.O * size, NULL, 1, rows,
                     panels + q * g.O * size, g.koff, patches + (m * patch_step + q) * size, patch_step, NULL, 0,
                     NULL)
 

@@ -96,7 +96,7 @@ cdef void multiply_band(const OnePass *s, char *panel, char *patches, Py_ssize_t
             b, rows_at = panel, s.panel_rows
         for block in range(blocks):
             m = split_at(s.K, blocks, block)
-            t.panel(split_at(s.K, blocks, block + 1) - m, cols, 1, a.O, s.weights + m * a.O * size, NULL,
+            t.panel(split_at(s.K, blocks, block + 1) - m, cols, 1, a.O, s.weights + m * a.O * size, NULL, 1,
                     split_at(s.K, blocks, block + 1) - m, b, rows_at, patches + (m * patch_step + q) * size, patch_step,
                     NULL, 0, dy + (ahead + q) * size + block * LINE if block < lines else NULL)
 

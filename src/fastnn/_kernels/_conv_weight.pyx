@@ -82,7 +82,7 @@ cdef void add_products(const WeightGradient *g, char *pixels, char *sums, char *
             for block in range(m_blocks):
                 m = split_at(M, m_blocks, block)
                 t.panel(split_at(M, m_blocks, block + 1) - m, min(t.nr, g.OL - o), images * rows, g.OW,
-                        pixels + ((oh * g.SH + kh) * g.WP * g.channels + m) * size, g.starts, g.SW * g.channels,
+                        pixels + ((oh * g.SH + kh) * g.WP * g.channels + m) * size, g.starts, 1, g.SW * g.channels,
                         panel, g.koff, sums + ((kh * M + m) * g.OL + o) * size, g.OL, NULL,
                         0 if first else FNN_ACCUMULATE, NULL)
 

@@ -70,7 +70,7 @@ cdef void multiply_columns(void *job, Py_ssize_t chunk, int slot) noexcept nogil
             m0 = split_at(g.M, g.blocks, block)
             rows = split_at(g.M, g.blocks, block + 1) - m0
             for n from n0 <= n < n1 by nr:
-                t.panel(rows, min(nr, n1 - n), 1, depth, g.packed_a + (m0 * g.K + k0 * rows) * size, NULL, rows,
+                t.panel(rows, min(nr, n1 - n), 1, depth, g.packed_a + (m0 * g.K + k0 * rows) * size, NULL, 1, rows,
                         g.b + (k0 * g.b_row + n) * size if n < whole else panels + (n - n0) * DEPTH * size,
                         g.b_offsets if n < whole else g.koff, g.c + (m0 * g.N + n) * size, g.N, NULL,
                         FNN_ACCUMULATE if k0 else 0, NULL)

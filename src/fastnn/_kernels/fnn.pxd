@@ -10,8 +10,9 @@ cdef extern from "fnn.h" nogil:
         const char *isa
         Py_ssize_t itemsize, lanes, mr, nr, dot_m, dot_n
         void (*panel)(Py_ssize_t rows, Py_ssize_t cols, Py_ssize_t segments, Py_ssize_t depth, const void *a,
-                      const Py_ssize_t *starts, Py_ssize_t lda, const void *b, const Py_ssize_t *koff, void *c,
-                      Py_ssize_t ldc, const void *bias, int flags, const void *next) noexcept nogil
+                      const Py_ssize_t *starts, Py_ssize_t a_row, Py_ssize_t a_depth, const void *b,
+                      const Py_ssize_t *koff, void *c, Py_ssize_t ldc, const void *bias, int flags,
+                      const void *next) noexcept nogil
         void (*dot)(Py_ssize_t rows, Py_ssize_t cols, Py_ssize_t length, const void *a, Py_ssize_t lda, const void *b,
                     const Py_ssize_t *koff, void *c, Py_ssize_t ldc, const void *bias, int flags,
                     const void *next) noexcept nogil
@@ -48,6 +49,12 @@ cdef extern from "fnn.h" nogil:
         void (*log_softmax_backward_row)(const void *dy, const void *y, void *dx, Py_ssize_t n) noexcept nogil
         void (*sgd)(void *p, const void *g, void *v, Py_ssize_t n, double lr, double momentum, double decay,
                     int nesterov) noexcept nogil
+        void (*wino_image)(void *values, Py_ssize_t step, const void *pixels, Py_ssize_t row_step, Py_ssize_t col_step,
+                           Py_ssize_t channels) noexcept nogil
+        void (*wino_weights)(void *values, Py_ssize_t step, const void *w, Py_ssize_t w_step, Py_ssize_t tap_step,
+                             Py_ssize_t rows) noexcept nogil
+        int (*wino_result)(void *pixels, Py_ssize_t row_step, Py_ssize_t col_step, const void *products,
+                           Py_ssize_t step, Py_ssize_t channels, const void *bias, int flags) noexcept nogil
 
     void fnn_fetch(const void *start, Py_ssize_t nbytes) noexcept
     ctypedef void (*fnn_task)(void *job, Py_ssize_t chunk, int slot) noexcept nogil

@@ -18,13 +18,13 @@ typedef struct fnn_tiles {
     ptrdiff_t mr, nr;       /* the largest panel tile */
     ptrdiff_t dot_m, dot_n; /* the largest dot tile */
 
-    /* c[m*ldc + j] = act(bias[m] + sum_s sum_k a[starts[s] + k*lda + m] * b[koff[s*depth + k] + j]),
+    /* c[m*ldc + j] = act(bias[m] + sum_s sum_k a[starts[s] + m*a_row + k*a_depth] * b[koff[s*depth + k] + j]),
      * s < segments, k < depth, m < rows <= mr, j < cols <= nr. starts may be NULL when there is one segment, at 0.
      * Reads b[koff[.] .. + nr), or + lanes when cols <= lanes. With FNN_ACCUMULATE c is added to; bias may be NULL.
      * The cache lines of next[koff[.]] are asked for on the way, one a step, unless next is NULL. */
     void (*panel)(ptrdiff_t rows, ptrdiff_t cols, ptrdiff_t segments, ptrdiff_t depth, const void *a,
-                  const ptrdiff_t *starts, ptrdiff_t lda, const void *b, const ptrdiff_t *koff, void *c, ptrdiff_t ldc,
-                  const void *bias, int flags, const void *next);
+                  const ptrdiff_t *starts, ptrdiff_t a_row, ptrdiff_t a_depth, const void *b, const ptrdiff_t *koff,
+                  void *c, ptrdiff_t ldc, const void *bias, int flags, const void *next);
 
     /* c[m*ldc + j] = act(bias[j] + sum_q a[m*lda + q] * b[koff[j] + q]), m < rows <= dot_m, j < cols <= dot_n,
      * q < length. Reads nothing beyond length; asks for next[q] on the way, unless it is NULL. */
@@ -81,6 +81,18 @@ typedef struct fnn_tiles {
     /* SGD over n elements: v = momentum*v + (g + decay*p); p -= lr*(nesterov ? g + decay*p + momentum*v : v).
      * v may be NULL when momentum is 0. */
     void (*sgd)(void *p, const void *g, void *v, ptrdiff_t n, double lr, double momentum, double decay, int nesterov);
+
+    /* Winograd's transforms for 3 x 3, from and to pixels whose channels are neighbours, pixel (i, j) of a tile at
+     * i*row_step + j*col_step, whole vectors of channels. The 36 values of a tile are `step` apart.
+     * wino_image: of 6 x 6 input pixels. wino_weights: of the kernels w[m*w_step + tap*tap_step], tap < 9, m < rows, with
+     * zeros up to a whole vector. wino_result: 4 x 4 output pixels, act(bias + ...), of 36 products; 0 if one of them was
+     * inf or NaN, whose place in the result means nothing. */
+    void (*wino_image)(void *values, ptrdiff_t step, const void *pixels, ptrdiff_t row_step, ptrdiff_t col_step,
+                       ptrdiff_t channels);
+    void (*wino_weights)(void *values, ptrdiff_t step, const void *w, ptrdiff_t w_step, ptrdiff_t tap_step,
+                         ptrdiff_t rows);
+    int (*wino_result)(void *pixels, ptrdiff_t row_step, ptrdiff_t col_step, const void *products, ptrdiff_t step,
+                       ptrdiff_t channels, const void *bias, int flags);
 } fnn_tiles;
 
 /* Ask for memory that will be read soon. */

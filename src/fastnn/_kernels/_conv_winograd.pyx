@@ -1,0 +1,181 @@
+"""Convolution forward, 3 x 3 at stride 1, by Winograd's F(4 x 4, 3 x 3): a quarter of the multiplications.
+
+Images are laid out pixel by pixel, channels last. Of each tile of 6 x 6 pixels (they overlap by 2) come 36 values for
+each channel, of each kernel 36 values too; for each of the 36, the product of the matrix (tiles, channels) with the
+matrix (channels, outputs) gives values from which the 4 x 4 pixels of each output are computed. Some tiles at a time,
+so that their values stay in the cache.
+
+The rounding error is larger than that of the direct form, and is spread over a tile: for each output at most
+(C + 40) eps times what the transforms make of absolute values. An inf or NaN would be spread over its tile too: then
+the outcome says so, and the direct form is to be used.
+"""
+from libc.string cimport memset
+
+from fastnn._kernels._conv cimport Conv
+from fastnn._kernels._table cimport allocate, parallel, release, threads
+from fastnn._kernels.fnn cimport ceil_div, fits, fnn_tiles, split_at
+
+cdef enum:
+    TILE = 4             # output pixels of a tile, each way
+    VALUES = 36          # of a tile
+    LEAST_CHANNELS = 16
+    LEAST_TILES = 32
+    CHUNK_BYTES = 1 << 20  # of the values and products of the tiles of a chunk
+    LINE = 64            # bytes of a cache line
+
+cdef struct Winograd:
+    const Conv *g
+    Py_ssize_t rows, cols      # of tiles, of an image
+    Py_ssize_t images, band    # of a chunk: some images, or some rows of tiles of one
+    Py_ssize_t bands           # of an image
+    Py_ssize_t tiles           # of a chunk, at most
+    Py_ssize_t CL, OL, panels  # C and O in whole vectors; panels of nr outputs
+    Py_ssize_t *places         # of the pixels of x among those laid out
+    Py_ssize_t *koff           # c * nr
+    Py_ssize_t *planes         # o * OH*OW
+    char *weights              # (VALUES, panels, C, nr)
+    char *bias                 # OL, or NULL
+    char *workspace            # for each thread: pixels in and out, values (VALUES, tiles, CL), products (VALUES, tiles, OL)
+    Py_ssize_t pixels_size, values_size, workspace_step  # elements; the last in bytes
+    char *spoilt               # for each thread: whether it met inf or NaN
+
+
+cdef bint winograd_suits(const Conv *g) noexcept nogil:
+    cdef Py_ssize_t tiles = ceil_div(g.OH, TILE) * ceil_div(g.OW, TILE)
+    return (g.KH == g.KW == 3 and g.SH == g.SW == 1 and g.PH >= 0 and g.PW >= 0
+            and min(g.C, g.O) >= LEAST_CHANNELS and g.N * tiles >= LEAST_TILES
+            and tiles * TILE * TILE <= 2 * g.OH * g.OW)
+
+
+cdef void transform_weights(void *job, Py_ssize_t c, int slot) noexcept nogil:
+    cdef const Winograd *s = <const Winograd *> job
+    cdef const Conv *g = s.g
+    cdef Py_ssize_t size = g.t.itemsize, nr = g.t.nr, panel
+    for panel in range(s.panels):
+        g.t.wino_weights(s.weights + (panel * g.C + c) * nr * size, s.panels * g.C * nr,
+                         g.w + (panel * nr * g.C + c) * 9 * size, g.C * 9, 1, min(nr, g.O - panel * nr))
+
+
+cdef void lay_out(const Winograd *s, char *pixels, Py_ssize_t n, Py_ssize_t row, Py_ssize_t rows) noexcept nogil:
+    """The input pixels of some rows of tiles of image n; the columns of the border are 0 already."""
+    cdef const Conv *g = s.g
+    cdef Py_ssize_t size = g.t.itemsize, line = (s.cols * TILE + 2) * s.CL * size
+    cdef Py_ssize_t first = row * TILE - g.PH, last = first + rows * TILE + 2
+    cdef Py_ssize_t top = min(max(<Py_ssize_t> 0, first), g.H), end = max(top, min(g.H, last))
+    memset(pixels, 0, (top - first) * line)
+    memset(pixels + (end - first) * line, 0, (last - end) * line)
+    g.t.transpose(pixels + (top - first) * line, s.places, g.x + (n * g.C * g.H + top) * g.W * size, g.H * g.W, g.C,
+                  (end - top) * g.W)
+
+
+cdef void multiply(const Winograd *s, const char *values, char *products, Py_ssize_t tiles) noexcept nogil:
+    cdef const Conv *g = s.g
+    cdef fnn_tiles *t = g.t
+    cdef Py_ssize_t size = t.itemsize, nr = t.nr, blocks = ceil_div(tiles, t.mr), k, panel, block, m
+    cdef const char *b
+    for k in range(VALUES):
+        for panel in range(s.panels):
+            b = s.weights + (k * s.panels + panel) * g.C * nr * size
+            for block in range(blocks):
+                m = split_at(tiles, blocks, block)
+                t.panel(split_at(tiles, blocks, block + 1) - m, min(nr, s.OL - panel * nr), 1, g.C,
+                        values + (k * s.tiles + m) * s.CL * size, NULL, s.CL, 1, b, s.koff,
+                        products + ((k * s.tiles + m) * s.OL + panel * nr) * size, s.OL, NULL, 0,
+                        b + g.C * nr * size + block * LINE if block * LINE < nr * size else NULL)
+
+
+cdef void winograd_chunk(void *job, Py_ssize_t chunk, int slot) noexcept nogil:
+    """Some images, or some rows of tiles of one."""
+    cdef const Winograd *s = <const Winograd *> job
+    cdef const Conv *g = s.g
+    cdef fnn_tiles *t = g.t
+    cdef Py_ssize_t size = t.itemsize, in_line = (s.cols * TILE + 2) * s.CL, out_line = s.cols * TILE * s.OL
+    cdef Py_ssize_t n0 = chunk // s.bands * s.images, n1 = min(g.N, n0 + s.images), row = chunk % s.bands * s.band
+    cdef Py_ssize_t rows = min(s.band, s.rows - row), n, r, c, at = 0
+    cdef Py_ssize_t oh, lines = min(rows * TILE, g.OH - row * TILE)
+    cdef char *pixels = s.workspace + slot * s.workspace_step
+    cdef char *results = pixels + s.pixels_size * size
+    cdef char *values = results + s.band * TILE * out_line * size
+    cdef char *products = values + s.values_size * size
+    cdef char *y
+    for n in range(n0, n1):
+        lay_out(s, pixels, n, row, rows)
+        for r in range(rows):
+            for c in range(s.cols):
+                t.wino_image(values + at * s.CL * size, s.tiles * s.CL, pixels + (r * in_line + c * s.CL) * TILE * size,
+                             in_line, s.CL, s.CL)
+                at += 1
+    multiply(s, values, products, at)
+    at = 0
+    for n in range(n0, n1):
+        for r in range(rows):
+            for c in range(s.cols):
+                if not t.wino_result(results + (r * out_line + c * s.OL) * TILE * size, out_line, s.OL,
+                                     products + at * s.OL * size, s.tiles * s.OL, s.OL, s.bias, g.flags):
+                    s.spoilt[slot] = True
+                at += 1
+        y = g.y + (n * g.O * g.OH + row * TILE) * g.OW * size
+        if g.OW == s.cols * TILE:
+            t.transpose(y, s.planes, results, s.OL, lines * g.OW, g.O)
+        else:
+            for oh in range(lines):
+                t.transpose(y + oh * g.OW * size, s.planes, results + oh * out_line * size, s.OL, g.OW, g.O)
+
+
+cdef Outcome winograd(const Conv *g) noexcept nogil:
+    cdef Winograd s
+    cdef fnn_tiles *t = g.t
+    cdef Py_ssize_t size = t.itemsize, i, room
+    cdef int workers = threads()
+    cdef Outcome outcome = DONE
+    s.g = g
+    s.rows, s.cols = ceil_div(g.OH, TILE), ceil_div(g.OW, TILE)
+    s.CL, s.OL, s.panels = ceil_div(g.C, t.lanes) * t.lanes, ceil_div(g.O, t.lanes) * t.lanes, ceil_div(g.O, t.nr)
+    if not fits((<double> s.rows * s.cols * (s.CL + s.OL) * workers + <double> s.CL * s.OL) * VALUES * size):
+        return NO_MEMORY
+    room = max(t.mr, CHUNK_BYTES // (VALUES * (s.CL + s.OL) * size))
+    s.band = min(s.rows, max(<Py_ssize_t> 1, room // s.cols))
+    s.bands = ceil_div(s.rows, s.band)
+    s.band = ceil_div(s.rows, s.bands)
+    s.bands = ceil_div(s.rows, s.band)
+    s.images = 1 if s.bands > 1 else min(g.N, max(<Py_ssize_t> 1, room // (s.rows * s.cols)))
+    if s.images > 1 and workers > 1:
+        s.images = max(<Py_ssize_t> 1, min(s.images, g.N // (2 * workers)))
+    s.tiles = s.images * s.band * s.cols
+    s.pixels_size = (s.band * TILE + 2) * (s.cols * TILE + 2) * s.CL
+    s.values_size = VALUES * s.tiles * s.CL
+    room = s.pixels_size + s.band * s.cols * TILE * TILE * s.OL + s.values_size + VALUES * s.tiles * s.OL
+    s.workspace_step = ceil_div(room * size, LINE) * LINE
+    s.weights = <char *> allocate((VALUES * s.panels * g.C * t.nr + s.OL) * size)
+    s.places = <Py_ssize_t *> allocate((g.H * g.W + g.C + g.O) * sizeof(Py_ssize_t))
+    s.workspace = <char *> allocate(workers * (s.workspace_step + 1))
+    if s.weights == NULL or s.places == NULL or s.workspace == NULL:
+        outcome = NO_MEMORY
+    else:
+        s.koff = s.places + g.H * g.W
+        s.planes = s.koff + g.C
+        s.spoilt = s.workspace + workers * s.workspace_step
+        for i in range(g.H * g.W):
+            s.places[i] = (i // g.W * (s.cols * TILE + 2) + i % g.W + g.PW) * s.CL
+        for i in range(g.C):
+            s.koff[i] = i * t.nr
+        for i in range(g.O):
+            s.planes[i] = i * g.OH * g.OW
+        s.bias = NULL
+        if g.bias != NULL:
+            s.bias = s.weights + VALUES * s.panels * g.C * t.nr * size
+            memset(s.bias, 0, s.OL * size)
+            t.copy(s.bias, 0, g.bias, 0, 1, g.O)
+        for i in range(workers):
+            memset(s.workspace + i * s.workspace_step, 0, s.pixels_size * size)
+            s.spoilt[i] = False
+        parallel(transform_weights, &s, g.C, workers, <double> VALUES * g.C * g.O)
+        parallel(winograd_chunk, &s, ceil_div(g.N, s.images) * s.bands, workers,
+                 <double> g.N * g.O * g.OH * g.OW * g.C / 4)
+        for i in range(workers):
+            if s.spoilt[i]:
+                outcome = NOT_FINITE
+    release(s.weights)
+    release(s.places)
+    release(s.workspace)
+    return outcome
