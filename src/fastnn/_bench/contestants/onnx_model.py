@@ -11,9 +11,14 @@ INPUT, OUTPUT = "x", "y"
 OPSET, IR_VERSION = 17, 8  # of 2022: everything since reads them
 
 
+def require_onnx() -> Any:
+    """The package that writes models."""
+    return _extras.require("onnx", "comparing with inference engines", "bench")
+
+
 def onnx_model(network: Network, weights: dict[str, Array]) -> bytes:
     """The network with these weights in eval mode, for one size of minibatch."""
-    onnx = _extras.require("onnx", "comparing with inference engines", "bench")
+    onnx = require_onnx()
     make = onnx.helper
     nodes = []
     tensor = INPUT

@@ -10,7 +10,7 @@ import numpy as np
 from fastnn import _extras
 from fastnn._bench.cases import Array, BenchCase
 from fastnn._bench.contestants.base import Work, checked, sequential, weights
-from fastnn._bench.contestants.onnx_model import INPUT, OUTPUT, onnx_model
+from fastnn._bench.contestants.onnx_model import INPUT, OUTPUT, onnx_model, require_onnx
 
 
 class OnnxRuntime:
@@ -19,6 +19,7 @@ class OnnxRuntime:
     name = "onnxruntime"
 
     def __init__(self) -> None:
+        require_onnx()  # now, and not when half of the table is there
         self.onnxruntime = _extras.require("onnxruntime", "comparing with ONNX Runtime", "bench")
         self.title = f"ONNX Runtime {self.onnxruntime.__version__}"
         self._threads = 1

@@ -9,7 +9,7 @@ from typing import Any
 from fastnn import _extras
 from fastnn._bench.cases import Array, BenchCase
 from fastnn._bench.contestants.base import Work, checked, weights
-from fastnn._bench.contestants.onnx_model import onnx_model
+from fastnn._bench.contestants.onnx_model import onnx_model, require_onnx
 
 
 class OpenVino:
@@ -18,6 +18,7 @@ class OpenVino:
     name = "openvino"
 
     def __init__(self) -> None:
+        require_onnx()  # now, and not when half of the table is there
         self.openvino = _extras.require("openvino", "comparing with OpenVINO", "bench")
         self.title = f"OpenVINO {self.openvino.__version__.partition('-')[0]}"
         self._threads = 1
