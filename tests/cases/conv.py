@@ -7,7 +7,12 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+from fastnn._kernels._conv_ways import ways
+
+import winograd
 from cases._base import EXACT, WIDTHS, Case, Draw, Operation, no_activation, pair, register, windows_over
+from fastnn import reference
 
 
 def _conv2d_gradient(F, args, kwargs, y, dy):
@@ -15,19 +20,51 @@ def _conv2d_gradient(F, args, kwargs, y, dy):
     return F.conv2d_backward(dy, args[0], args[1], **rest)
 
 
-def _conv2d_backward_terms(dy, x, w, **_):
-    pixels = dy.shape[0] * dy.shape[2] * dy.shape[3]
-    return w.shape[0] * w.shape[2] * w.shape[3], pixels, pixels
+def _by_winograd(result, x, w, arguments, geometry):
+    """Whether y, dx or dw is made by Winograd's algorithm, whose bound is another one: not of inf or NaN."""
+    stride, padding = pair(geometry.get("stride", 1)), pair(geometry.get("padding", 0))
+    names = ways(*x.shape, w.shape[0], *w.shape[2:], *stride, *padding, x.dtype == np.float64)
+    return names[result] == "winograd" and all(np.isfinite(a).all() for a in arguments)
+
+
+def _conv2d_terms(x, w, b=None, **geometry):
+    terms = w.shape[1] + winograd.ROUNDINGS if _by_winograd("y", x, w, (x, w), geometry) else math.prod(w.shape[1:])
+    return (terms + (b is not None),)
+
+
+def _conv2d_scale(x, w, b=None, *, activation=None, **geometry):
+    positive = np.abs(x), np.abs(w)
+    if _by_winograd("y", x, w, (x, w), geometry):
+        scale = winograd.forward(*positive, pair(geometry.get("padding", 0)), **winograd.ABSOLUTE)
+    else:
+        scale = reference.conv2d(*positive, **geometry)
+    return (scale if b is None else scale + np.abs(b)[:, None, None],)
+
+
+def _conv2d_backward_terms(dy, x, w, **geometry):
+    db = dw = dy.shape[0] * dy.shape[2] * dy.shape[3]
+    dx = w.shape[0] * w.shape[2] * w.shape[3]
+    if _by_winograd("dx", x, w, (dy, w), geometry):
+        dx = w.shape[0] + winograd.ROUNDINGS
+    if _by_winograd("dw", x, w, (dy, x), geometry):
+        dw += winograd.ROUNDINGS
+    return dx, dw, db
+
+
+def _conv2d_backward_scale(dy, x, w, **geometry):
+    padding = pair(geometry.get("padding", 0))
+    positive = np.abs(dy), np.abs(x), np.abs(w)
+    dx, dw, db = reference.conv2d_backward(*positive, **geometry)
+    if _by_winograd("dx", x, w, (dy, w), geometry):
+        dx = winograd.input_gradient(positive[0], positive[2], padding, **winograd.ABSOLUTE)
+    if _by_winograd("dw", x, w, (dy, x), geometry):
+        dw = winograd.weight_gradient(*positive[:2], padding, **winograd.ABSOLUTE)
+    return dx, dw, db
 
 
 register(
-    Operation(
-        "conv2d",
-        terms=lambda x, w, b=None, **_: (math.prod(w.shape[1:]) + (b is not None),),
-        backward=_conv2d_gradient,
-        wrt=(0, 1, 2),
-    ),
-    Operation("conv2d_backward", terms=_conv2d_backward_terms),
+    Operation("conv2d", terms=_conv2d_terms, scale=_conv2d_scale, backward=_conv2d_gradient, wrt=(0, 1, 2)),
+    Operation("conv2d_backward", terms=_conv2d_backward_terms, scale=_conv2d_backward_scale),
     Operation(
         "im2col",
         terms=lambda *_, **__: (EXACT,),
@@ -111,6 +148,17 @@ CONVS = (
     ConvShape("many-images", (40, 3, 9, 9), 8, (3, 3), large=True),
     ConvShape("tall-image", (1, 3, 500, 7), 5, (3, 3), 1, 1, large=True),
     ConvShape("wide-image", (1, 3, 7, 700), 5, (3, 3), 1, 1, large=True),
+    # Made in one pass over dy: several bands of an image, strides; 1 x 1 over a large map, whose last tile is not full.
+    ConvShape("one-pass-bands", (3, 3, 81, 81), 65, (3, 3), 1, 1, large=True),
+    ConvShape("one-pass-bands-s2", (9, 2, 120, 61), 60, (3, 5), (2, 3), (1, 2), large=True),
+    ConvShape("one-pass-1x1", (3, 37, 33, 41), 20, (1, 1), large=True),
+    ConvShape("one-pass-1x1-bands", (2, 50, 70, 71), 45, (1, 1), large=True),
+    # Winograd's: maps that are no whole number of tiles, channels no whole number of vectors, several chunks.
+    ConvShape("winograd", (9, 37, 15, 10), 41, (3, 3), 1, 1, large=True),
+    ConvShape("winograd-no-padding", (5, 33, 18, 21), 34, (3, 3), large=True),
+    ConvShape("winograd-padding-2", (7, 40, 10, 7), 32, (3, 3), 1, (2, 1), large=True),
+    ConvShape("winograd-bands", (2, 64, 50, 39), 64, (3, 3), 1, 1, large=True),
+    ConvShape("winograd-many-channels", (18, 130, 6, 7), 140, (3, 3), 1, 1, large=True),
 )
 
 

@@ -27,7 +27,7 @@ cdef struct Conv:
 # is no memory.
 cdef bint convolve(Conv *g) noexcept nogil
 
-# The planes [kw][c][phase][rows][OW] of the output rows oh0 .. oh0 + band of the image x (C, H, W); and where in them the
-# run of each patch element (c, kh, kw) starts. Both need the geometry, `phases` and `plane`.
+# The planes [kw][c][phase][rows][OW] of the output rows oh0 .. oh0 + band of the image x (C, H, W); and where in them
+# the run of each patch element (c, kh, kw) starts. Both need the geometry, `phases` and `plane`.
 cdef void unfold(const Conv *g, char *planes, const char *x, Py_ssize_t oh0, Py_ssize_t band) noexcept nogil
 cdef void patch_rows(const Conv *g, Py_ssize_t *offsets) noexcept nogil

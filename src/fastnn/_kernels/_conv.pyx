@@ -5,7 +5,8 @@ the columns of the output see, (rows, OW), padding and column stride applied. In
 consecutive output pixels is a contiguous run, kh rows further down: a table of offsets is all that im2col would have
 written. A row stride sorts the rows by their phase kh % SH first.
 """
-from fastnn._kernels._conv_winograd cimport DONE, NOT_FINITE, Outcome, winograd, winograd_suits
+from fastnn._kernels._conv_ways cimport POINTWISE, WINOGRAD, Way, forward_way
+from fastnn._kernels._conv_winograd cimport DONE, NOT_FINITE, Outcome, winograd
 from fastnn._kernels._table cimport allocate, parallel, release, threads, tiles
 from fastnn._kernels.fnn cimport FNN_RELU, ceil_div, fits, fnn_fetch, fnn_tiles, split_at
 
@@ -36,7 +37,8 @@ cdef void patch_rows(const Conv *g, Py_ssize_t *offsets) noexcept nogil:
 
 cdef void unfold(const Conv *g, char *planes, const char *x, Py_ssize_t oh0, Py_ssize_t band) noexcept nogil:
     cdef Py_ssize_t c, kw, phase, size = g.t.itemsize, plane = g.H * g.W
-    cdef Py_ssize_t top = max(<Py_ssize_t> 0, oh0 * g.SH - g.PH), end = min(g.H, (oh0 + band - 1) * g.SH - g.PH + g.KH)
+    cdef Py_ssize_t top = max(<Py_ssize_t> 0, oh0 * g.SH - g.PH)
+    cdef Py_ssize_t end = min(g.H, (oh0 + band - 1) * g.SH - g.PH + g.KH)
     for c in range(g.C):
         if c + 1 < g.C:
             fnn_fetch(x + ((c + 1) * plane + top * g.W) * size, (end - top) * g.W * size)
@@ -52,7 +54,8 @@ cdef void conv_chunk(void *job, Py_ssize_t chunk, int slot) noexcept nogil:
     cdef const Conv *g = <const Conv *> job
     cdef fnn_tiles *t = g.t
     cdef Py_ssize_t size = t.itemsize, n = chunk // g.bands, oh0 = chunk % g.bands * g.band
-    cdef Py_ssize_t band = min(g.band, g.OH - oh0), pixels = band * g.OW, block, o0, rows, q0, q, cols, strip, lines = t.nr * size // 64
+    cdef Py_ssize_t band = min(g.band, g.OH - oh0), pixels = band * g.OW, block, o0, rows, q0, q, cols
+    cdef Py_ssize_t strip, lines = t.nr * size // 64
     cdef char *planes = g.planes + slot * g.planes_step
     cdef char *y = g.y + (n * g.O * g.OH + oh0) * g.OW * size
     cdef const char *b
@@ -72,7 +75,7 @@ cdef void conv_chunk(void *job, Py_ssize_t chunk, int slot) noexcept nogil:
                 # the last tile ends with the band and may repeat pixels of the one before: no partial vectors
                 cols = min(pixels, t.nr if pixels - q > t.lanes else t.lanes)
                 q = min(q, pixels - cols)
-                # an image read where it lies comes from memory: the first blocks fetch the cache lines of the next strip
+                # an image read where it lies comes from memory: the first blocks fetch the lines of the next strip
                 next = b + (q + strip) * size + block * 64 if g.pointwise and block < lines else NULL
                 t.panel(rows, cols, 1, g.depth, g.weights + o0 * g.depth * size, NULL, 1, rows, b + q * size, g.koff,
                         y + (o0 * g.OH * g.OW + q) * size, g.OH * g.OW,
@@ -86,7 +89,8 @@ cdef bint convolve(Conv *g) noexcept nogil:
     cdef int workers = threads()
     cdef bint enough
     cdef Outcome outcome
-    if winograd_suits(g):
+    cdef Way way = forward_way(g)
+    if way == WINOGRAD:
         outcome = winograd(g)
         if outcome != NOT_FINITE:
             return outcome == DONE
@@ -105,8 +109,7 @@ cdef bint convolve(Conv *g) noexcept nogil:
     g.band = ceil_div(g.OH, g.bands)
     g.bands = ceil_div(g.OH, g.band)
     # the last band too must fill a tile, for a tile reads whole vectors
-    g.pointwise = (g.KH == g.KW == g.SH == g.SW == 1 and g.PH == g.PW == 0
-                   and (g.OH - (g.bands - 1) * g.band) * g.OW >= t.nr)
+    g.pointwise = way == POINTWISE and (g.OH - (g.bands - 1) * g.band) * g.OW >= t.nr
     g.plane = g.H * g.W if g.pointwise else (g.band + (g.KH - 1) // g.SH) * g.OW
     g.planes_step = 0 if g.pointwise else ceil_div((g.KW * g.C * g.phases * g.plane + t.nr) * t.itemsize, 64) * 64
     g.weights = <char *> allocate(g.O * g.depth * t.itemsize)

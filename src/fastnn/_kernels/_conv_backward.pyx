@@ -1,21 +1,18 @@
-"""The gradients of convolution: what was asked for, and which way serves which shape."""
+"""The gradients of convolution: each that was asked for, its way (see `_conv_ways`)."""
 from libc.string cimport memset
 
 from fastnn._kernels._conv_input cimport input_gradient
 from fastnn._kernels._conv_one_pass cimport one_pass
 from fastnn._kernels._conv_weight cimport weight_gradient
+from fastnn._kernels._conv_ways cimport ONE_PASS, WINOGRAD, weight_way
+from fastnn._kernels._conv_winograd cimport DONE, NOT_FINITE, Outcome
+from fastnn._kernels._conv_winograd_weight cimport winograd_weight
 from fastnn._kernels._table cimport parallel, threads, tiles
 from fastnn._kernels.gradients cimport Gradients
 
 ctypedef fused real:
     float
     double
-
-cdef enum:
-    FEW = 32          # elements of a patch, up to which one pass over dy makes both gradients
-    LARGE_MAP = 1024  # pixels, from which it does for 1 x 1
-    DW_BYTES = 1 << 20
-
 
 cdef void bias_chunk(void *job, Py_ssize_t o, int slot) noexcept nogil:
     cdef const Gradients *a = <const Gradients *> job
@@ -28,7 +25,7 @@ cdef void bias_chunk(void *job, Py_ssize_t o, int slot) noexcept nogil:
 cdef bint gradients(const Gradients *a) noexcept nogil:
     """False when there is no memory."""
     cdef Py_ssize_t K = a.C * a.KH * a.KW
-    cdef bint pointwise = a.KH == a.KW == a.SH == a.SW == 1 and a.PH == a.PW == 0
+    cdef Outcome outcome
     if a.N == 0:
         if a.dw != NULL:
             memset(a.dw, 0, a.O * K * a.t.itemsize)
@@ -39,9 +36,15 @@ cdef bint gradients(const Gradients *a) noexcept nogil:
         parallel(bias_chunk, <void *> a, a.O, threads(), <double> a.N * a.O * a.OH * a.OW)
     if a.dx == NULL and a.dw == NULL:
         return True
-    if K <= FEW or pointwise and a.OH * a.OW >= LARGE_MAP and a.O * K * a.t.itemsize <= DW_BYTES:
+    if weight_way(a) == ONE_PASS:
         return one_pass(a)
-    return (a.dx == NULL or input_gradient(a)) and (a.dw == NULL or weight_gradient(a))
+    if a.dx != NULL and not input_gradient(a):
+        return False
+    if a.dw != NULL and weight_way(a) == WINOGRAD:
+        outcome = winograd_weight(a)
+        if outcome != NOT_FINITE:
+            return outcome == DONE
+    return a.dw == NULL or weight_gradient(a)
 
 
 def conv2d_backward(const real[:, :, :, ::1] dy, const real[:, :, :, ::1] x, const real[:, :, :, ::1] w,

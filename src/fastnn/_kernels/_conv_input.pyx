@@ -7,6 +7,7 @@ patches, which are folded (col2im) into planes while they are in the cache.
 from libc.string cimport memset
 
 from fastnn._kernels._conv cimport Conv, convolve
+from fastnn._kernels._conv_ways cimport FOLD, input_way, turned
 from fastnn._kernels._table cimport allocate, parallel, release, threads
 from fastnn._kernels.fnn cimport ceil_div, fits, fnn_tiles, split_at
 from fastnn._kernels.folded cimport folded_at, unfold_phases
@@ -164,8 +165,7 @@ cdef void turn(const real *w, real *flipped, const Gradients *a) noexcept nogil:
 
 
 cdef bint correlate(const Gradients *a) noexcept nogil:
-    """The input gradient at stride 1, as the convolution of dy with the kernel turned round."""
-    cdef Conv f
+    cdef Conv f = turned(a)
     cdef char *flipped = <char *> allocate(a.O * a.C * a.KH * a.KW * a.t.itemsize)
     cdef bint enough = flipped != NULL
     if enough:
@@ -173,10 +173,7 @@ cdef bint correlate(const Gradients *a) noexcept nogil:
             turn[float](<const float *> a.w, <float *> flipped, a)
         else:
             turn[double](<const double *> a.w, <double *> flipped, a)
-        f.t, f.N, f.C, f.H, f.W, f.O = a.t, a.N, a.O, a.OH, a.OW, a.C
-        f.KH, f.KW, f.OH, f.OW, f.SH, f.SW = a.KH, a.KW, a.H, a.W, 1, 1
-        f.PH, f.PW = a.KH - 1 - a.PH, a.KW - 1 - a.PW
-        f.x, f.w, f.y, f.bias, f.flags = a.dy, flipped, a.dx, NULL, 0
+        f.w = flipped
         enough = convolve(&f)
     release(flipped)
     return enough
@@ -184,7 +181,7 @@ cdef bint correlate(const Gradients *a) noexcept nogil:
 
 cdef bint input_gradient(const Gradients *a) noexcept nogil:
     cdef InputGradient g
-    if a.SH == a.SW == 1 and a.KH * a.KW > 1 and a.C >= 8 and 8 * a.H * a.W <= 9 * a.OH * a.OW:
+    if input_way(a) != FOLD:
         return correlate(a)
     g.t, g.N, g.C, g.H, g.W, g.O = a.t, a.N, a.C, a.H, a.W, a.O
     g.KH, g.KW, g.OH, g.OW, g.SH, g.SW, g.PH, g.PW = a.KH, a.KW, a.OH, a.OW, a.SH, a.SW, a.PH, a.PW

@@ -140,7 +140,7 @@ cdef void sum_band(const OnePass *s, const char *planes, Py_ssize_t part, Py_ssi
 cdef bint one_pass(const Gradients *a) noexcept nogil:
     cdef OnePass s
     cdef fnn_tiles *t = a.t
-    cdef Py_ssize_t size = t.itemsize, blocks, block, m, o, part, room
+    cdef Py_ssize_t size = t.itemsize, blocks, block, m, o, room
     cdef int workers = threads()
     cdef bint enough
     s.a, s.K, s.P = a, a.C * a.KH * a.KW, a.OH * a.OW
@@ -159,7 +159,9 @@ cdef bint one_pass(const Gradients *a) noexcept nogil:
     s.AH = max((a.OH - 1) * a.SH + a.KH, a.H + a.PH)
     s.AW = max(a.OW + (a.KW - 1) // a.SW, ceil_div(a.W + a.PW, a.SW))
     s.patch_step = ceil_div(s.conv.band * a.OW, t.nr) * t.nr
-    s.planes_size = ceil_div(a.KW * a.C * s.conv.phases * s.conv.plane, t.nr) * t.nr if a.dw != NULL and not s.pointwise else 0
+    s.planes_size = 0
+    if a.dw != NULL and not s.pointwise:
+        s.planes_size = ceil_div(a.KW * a.C * s.conv.phases * s.conv.plane, t.nr) * t.nr
     s.panel_size = a.O * t.nr
     s.patches_size = 0 if s.pointwise else s.K * s.patch_step
     s.folded_size = 0 if s.pointwise else a.C * s.AH * a.SW * s.AW

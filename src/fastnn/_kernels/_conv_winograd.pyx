@@ -16,12 +16,8 @@ from fastnn._kernels._table cimport allocate, parallel, release, threads
 from fastnn._kernels.fnn cimport ceil_div, fits, fnn_tiles, split_at
 
 cdef enum:
-    TILE = 4             # output pixels of a tile, each way
-    VALUES = 36          # of a tile
-    LEAST_CHANNELS = 16
-    LEAST_TILES = 32
     CHUNK_BYTES = 1 << 20  # of the values and products of the tiles of a chunk
-    LINE = 64            # bytes of a cache line
+    LINE = 64              # bytes of a cache line
 
 cdef struct Winograd:
     const Conv *g
@@ -35,16 +31,9 @@ cdef struct Winograd:
     Py_ssize_t *planes         # o * OH*OW
     char *weights              # (VALUES, panels, C, nr)
     char *bias                 # OL, or NULL
-    char *workspace            # for each thread: pixels in and out, values (VALUES, tiles, CL), products (VALUES, tiles, OL)
+    char *workspace            # for each thread: pixels in and out, values (.., tiles, CL), products (.., tiles, OL)
     Py_ssize_t pixels_size, values_size, workspace_step  # elements; the last in bytes
     char *spoilt               # for each thread: whether it met inf or NaN
-
-
-cdef bint winograd_suits(const Conv *g) noexcept nogil:
-    cdef Py_ssize_t tiles = ceil_div(g.OH, TILE) * ceil_div(g.OW, TILE)
-    return (g.KH == g.KW == 3 and g.SH == g.SW == 1 and g.PH >= 0 and g.PW >= 0
-            and min(g.C, g.O) >= LEAST_CHANNELS and g.N * tiles >= LEAST_TILES
-            and tiles * TILE * TILE <= 2 * g.OH * g.OW)
 
 
 cdef void transform_weights(void *job, Py_ssize_t c, int slot) noexcept nogil:
@@ -56,16 +45,12 @@ cdef void transform_weights(void *job, Py_ssize_t c, int slot) noexcept nogil:
                          g.w + (panel * nr * g.C + c) * 9 * size, g.C * 9, 1, min(nr, g.O - panel * nr))
 
 
-cdef void lay_out(const Winograd *s, char *pixels, Py_ssize_t n, Py_ssize_t row, Py_ssize_t rows) noexcept nogil:
-    """The input pixels of some rows of tiles of image n; the columns of the border are 0 already."""
-    cdef const Conv *g = s.g
-    cdef Py_ssize_t size = g.t.itemsize, line = (s.cols * TILE + 2) * s.CL * size
-    cdef Py_ssize_t first = row * TILE - g.PH, last = first + rows * TILE + 2
-    cdef Py_ssize_t top = min(max(<Py_ssize_t> 0, first), g.H), end = max(top, min(g.H, last))
-    memset(pixels, 0, (top - first) * line)
-    memset(pixels + (end - first) * line, 0, (last - end) * line)
-    g.t.transpose(pixels + (top - first) * line, s.places, g.x + (n * g.C * g.H + top) * g.W * size, g.H * g.W, g.C,
-                  (end - top) * g.W)
+cdef void lay_out(fnn_tiles *t, char *pixels, const Py_ssize_t *places, Py_ssize_t line, const char *x, Py_ssize_t C,
+                  Py_ssize_t H, Py_ssize_t W, Py_ssize_t first, Py_ssize_t rows) noexcept nogil:
+    cdef Py_ssize_t top = min(max(<Py_ssize_t> 0, first), H), end = max(top, min(H, first + rows)), size = t.itemsize
+    memset(pixels, 0, (top - first) * line * size)
+    memset(pixels + (end - first) * line * size, 0, (first + rows - end) * line * size)
+    t.transpose(pixels + (top - first) * line * size, places, x + top * W * size, H * W, C, (end - top) * W)
 
 
 cdef void multiply(const Winograd *s, const char *values, char *products, Py_ssize_t tiles) noexcept nogil:
@@ -92,14 +77,15 @@ cdef void winograd_chunk(void *job, Py_ssize_t chunk, int slot) noexcept nogil:
     cdef Py_ssize_t size = t.itemsize, in_line = (s.cols * TILE + 2) * s.CL, out_line = s.cols * TILE * s.OL
     cdef Py_ssize_t n0 = chunk // s.bands * s.images, n1 = min(g.N, n0 + s.images), row = chunk % s.bands * s.band
     cdef Py_ssize_t rows = min(s.band, s.rows - row), n, r, c, at = 0
-    cdef Py_ssize_t oh, lines = min(rows * TILE, g.OH - row * TILE)
+    cdef Py_ssize_t o, oh, lines = min(rows * TILE, g.OH - row * TILE)
     cdef char *pixels = s.workspace + slot * s.workspace_step
     cdef char *results = pixels + s.pixels_size * size
     cdef char *values = results + s.band * TILE * out_line * size
     cdef char *products = values + s.values_size * size
     cdef char *y
     for n in range(n0, n1):
-        lay_out(s, pixels, n, row, rows)
+        lay_out(t, pixels, s.places, in_line, g.x + n * g.C * g.H * g.W * size, g.C, g.H, g.W, row * TILE - g.PH,
+                rows * TILE + 2)
         for r in range(rows):
             for c in range(s.cols):
                 t.wino_image(values + at * s.CL * size, s.tiles * s.CL, pixels + (r * in_line + c * s.CL) * TILE * size,
@@ -114,12 +100,15 @@ cdef void winograd_chunk(void *job, Py_ssize_t chunk, int slot) noexcept nogil:
                                      products + at * s.OL * size, s.tiles * s.OL, s.OL, s.bias, g.flags):
                     s.spoilt[slot] = True
                 at += 1
+        # some outputs at a time: their planes are written from the first pixel to the last
         y = g.y + (n * g.O * g.OH + row * TILE) * g.OW * size
-        if g.OW == s.cols * TILE:
-            t.transpose(y, s.planes, results, s.OL, lines * g.OW, g.O)
-        else:
-            for oh in range(lines):
-                t.transpose(y + oh * g.OW * size, s.planes, results + oh * out_line * size, s.OL, g.OW, g.O)
+        for o from 0 <= o < g.O by t.lanes:
+            if g.OW == s.cols * TILE:
+                t.transpose(y, s.planes + o, results + o * size, s.OL, lines * g.OW, min(t.lanes, g.O - o))
+            else:
+                for oh in range(lines):
+                    t.transpose(y + oh * g.OW * size, s.planes + o, results + (oh * out_line + o) * size, s.OL, g.OW,
+                                min(t.lanes, g.O - o))
 
 
 cdef Outcome winograd(const Conv *g) noexcept nogil:

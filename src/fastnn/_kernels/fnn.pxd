@@ -55,6 +55,10 @@ cdef extern from "fnn.h" nogil:
                              Py_ssize_t rows) noexcept nogil
         int (*wino_result)(void *pixels, Py_ssize_t row_step, Py_ssize_t col_step, const void *products,
                            Py_ssize_t step, Py_ssize_t channels, const void *bias, int flags) noexcept nogil
+        void (*wino_gradient)(void *values, Py_ssize_t step, const void *pixels, Py_ssize_t row_step,
+                              Py_ssize_t col_step, Py_ssize_t channels) noexcept nogil
+        int (*wino_taps)(void *dw, Py_ssize_t w_step, Py_ssize_t tap_step, const void *sums, Py_ssize_t step,
+                         Py_ssize_t rows) noexcept nogil
 
     void fnn_fetch(const void *start, Py_ssize_t nbytes) noexcept
     ctypedef void (*fnn_task)(void *job, Py_ssize_t chunk, int slot) noexcept nogil

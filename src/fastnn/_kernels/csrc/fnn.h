@@ -93,6 +93,11 @@ typedef struct fnn_tiles {
                          ptrdiff_t rows);
     int (*wino_result)(void *pixels, ptrdiff_t row_step, ptrdiff_t col_step, const void *products, ptrdiff_t step,
                        ptrdiff_t channels, const void *bias, int flags);
+    /* For the gradient of the weights: wino_gradient: the 36 values of the gradients of 4 x 4 output pixels. wino_taps:
+     * dw[m*w_step + tap*tap_step], tap < 9, m < rows, of 36 sums of products; 0 if inf or NaN was among them. */
+    void (*wino_gradient)(void *values, ptrdiff_t step, const void *pixels, ptrdiff_t row_step, ptrdiff_t col_step,
+                          ptrdiff_t channels);
+    int (*wino_taps)(void *dw, ptrdiff_t w_step, ptrdiff_t tap_step, const void *sums, ptrdiff_t step, ptrdiff_t rows);
 } fnn_tiles;
 
 /* Ask for memory that will be read soon. */

@@ -43,6 +43,26 @@ INLINE void NAME(wino_filter)(const vec *g, vec *u, ptrdiff_t step) {
     u[5 * step] = g[2];
 }
 
+/* The transposes of the last two, for the gradient of the weights: A y, six values of four pixels' gradients; and G^T u,
+ * three taps' gradients of six sums. */
+INLINE void NAME(wino_spread)(const vec *y, vec *v, ptrdiff_t step) {
+    vec even_a = y[0] + WINO_A2 * y[2], odd_a = WINO_A * y[1] + WINO_A * WINO_A2 * y[3];
+    vec even_b = y[0] + WINO_B2 * y[2], odd_b = WINO_B * y[1] + WINO_B * WINO_B2 * y[3];
+    v[0] = y[0];
+    v[step] = even_a + odd_a;
+    v[2 * step] = even_a - odd_a;
+    v[3 * step] = even_b + odd_b;
+    v[4 * step] = even_b - odd_b;
+    v[5 * step] = y[3];
+}
+INLINE void NAME(wino_gather)(const vec *u, vec *g, ptrdiff_t step) {
+    const real at_a = 1 / (2 * WINO_A2 * (WINO_A2 - WINO_B2)), at_b = 1 / (2 * WINO_B2 * (WINO_B2 - WINO_A2));
+    vec sum_a = at_a * (u[1] + u[2]), sum_b = at_b * (u[3] + u[4]);
+    g[0] = u[0] + sum_a + sum_b;
+    g[step] = at_a * WINO_A * (u[1] - u[2]) + at_b * WINO_B * (u[3] - u[4]);
+    g[2 * step] = WINO_A2 * sum_a + WINO_B2 * sum_b + u[5];
+}
+
 static void NAME(wino_image)(void *values, ptrdiff_t step, const void *pixels, ptrdiff_t row_step, ptrdiff_t col_step,
                              ptrdiff_t channels) {
     for (ptrdiff_t c = 0; c < channels; c += LANES) {
@@ -120,4 +140,55 @@ static void NAME(wino_weights)(void *values, ptrdiff_t step, const void *w, ptrd
         for (int k = 0; k < 36; k++)
             NAME(store)((real *)values + k * step + m, u[k]);
     }
+}
+
+static void NAME(wino_gradient)(void *values, ptrdiff_t step, const void *pixels, ptrdiff_t row_step,
+                                ptrdiff_t col_step, ptrdiff_t channels) {
+    for (ptrdiff_t c = 0; c < channels; c += LANES) {
+        const real *p = (const real *)pixels + c;
+        vec half[24];
+        UNROLL
+        for (int i = 0; i < 4; i++) {
+            vec y[4];
+            UNROLL
+            for (int j = 0; j < 4; j++)
+                y[j] = NAME(load)(p + i * row_step + j * col_step);
+            NAME(wino_spread)(y, half + i, 4); /* transposed: half[4*j + i] */
+        }
+        UNROLL
+        for (int j = 0; j < 6; j++) {
+            vec v[6];
+            NAME(wino_spread)(half + 4 * j, v, 1);
+            UNROLL
+            for (int i = 0; i < 6; i++)
+                NAME(store)((real *)values + (6 * i + j) * step + c, v[i]);
+        }
+    }
+}
+
+static int NAME(wino_taps)(void *dw, ptrdiff_t w_step, ptrdiff_t tap_step, const void *sums, ptrdiff_t step,
+                           ptrdiff_t rows) {
+    vec spoilt = NAME(splat)(0);
+    for (ptrdiff_t m = 0; m < rows; m += LANES) {
+        vec half[18];
+        UNROLL
+        for (int j = 0; j < 6; j++) {
+            vec column[6];
+            UNROLL
+            for (int i = 0; i < 6; i++)
+                column[i] = NAME(load)((const real *)sums + (6 * i + j) * step + m);
+            NAME(wino_gather)(column, half + j, 6);
+        }
+        for (int i = 0; i < 3; i++) {
+            vec g[3];
+            NAME(wino_gather)(half + 6 * i, g, 1);
+            for (int j = 0; j < 3; j++) {
+                spoilt += 0 * g[j];
+                for (ptrdiff_t lane = 0; lane < LANES && m + lane < rows; lane++)
+                    ((real *)dw)[(m + lane) * w_step + (3 * i + j) * tap_step] = g[j][lane];
+            }
+        }
+    }
+    real total = NAME(lane_sum)(spoilt);
+    return total == 0;
 }

@@ -78,6 +78,7 @@
      .tanh_backward = tanh_backward_##suffix, .softmax_row = softmax_row_##suffix,                                 \
      .softmax_backward_row = softmax_backward_row_##suffix, .log_softmax_row = log_softmax_row_##suffix,           \
      .log_softmax_backward_row = log_softmax_backward_row_##suffix, .sgd = sgd_##suffix,                           \
-     .wino_image = wino_image_##suffix, .wino_weights = wino_weights_##suffix, .wino_result = wino_result_##suffix}
+     .wino_image = wino_image_##suffix, .wino_weights = wino_weights_##suffix, .wino_result = wino_result_##suffix,  \
+     .wino_gradient = wino_gradient_##suffix, .wino_taps = wino_taps_##suffix}
 
 const fnn_tiles CONCAT(fnn_tiles, FNN_TIER)[2] = {FNN_TABLE(float, VECTOR / 4, f32), FNN_TABLE(double, VECTOR / 8, f64)};

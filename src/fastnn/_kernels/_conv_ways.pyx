@@ -1,0 +1,87 @@
+"""Which way serves which convolution: all the choices are here. HACKING.md has the figures behind them."""
+from fastnn._kernels._conv cimport Conv
+from fastnn._kernels._conv_winograd cimport TILE
+from fastnn._kernels._table cimport tiles
+from fastnn._kernels.fnn cimport ceil_div
+from fastnn._kernels.gradients cimport Gradients
+
+cdef enum:
+    FEW = 32           # elements of a patch, up to which both gradients are made in one pass over dy
+    LARGE_MAP = 1024   # pixels, from which they are for 1 x 1,
+    DW_BYTES = 1 << 20  # if there are no more weights
+    CHANNELS = 16      # C*O / (C + O), from which Winograd's products outweigh its transforms
+    TILES = 32         # of a batch, from which they outweigh the transform of the weights
+
+
+cdef bint is_pointwise(Py_ssize_t KH, Py_ssize_t KW, Py_ssize_t SH, Py_ssize_t SW, Py_ssize_t PH,
+                       Py_ssize_t PW) noexcept nogil:
+    return KH == KW == SH == SW == 1 and PH == PW == 0
+
+
+cdef bint winograd_pays(const Conv *g) noexcept nogil:
+    """3 x 3, stride 1; enough channels on both sides, enough tiles, not too much of them beyond the border."""
+    cdef Py_ssize_t count = ceil_div(g.OH, TILE) * ceil_div(g.OW, TILE)
+    return (g.KH == g.KW == 3 and g.SH == g.SW == 1 and 0 <= g.PH <= 2 and 0 <= g.PW <= 2
+            and g.C * g.O >= CHANNELS * (g.C + g.O) and g.N * count >= TILES
+            and count * TILE * TILE <= 2 * g.OH * g.OW)
+
+
+cdef bint one_pass_pays(const Gradients *a) noexcept nogil:
+    return (a.C * a.KH * a.KW <= FEW
+            or is_pointwise(a.KH, a.KW, a.SH, a.SW, a.PH, a.PW) and a.OH * a.OW >= LARGE_MAP
+            and a.O * a.C * a.t.itemsize <= DW_BYTES)
+
+
+cdef Conv turned(const Gradients *a) noexcept nogil:
+    cdef Conv f
+    f.t, f.N, f.C, f.H, f.W, f.O = a.t, a.N, a.O, a.OH, a.OW, a.C
+    f.KH, f.KW, f.OH, f.OW, f.SH, f.SW = a.KH, a.KW, a.H, a.W, 1, 1
+    f.PH, f.PW = a.KH - 1 - a.PH, a.KW - 1 - a.PW
+    f.x, f.w, f.y, f.bias, f.flags = a.dy, NULL, a.dx, NULL, 0
+    return f
+
+
+cdef Way forward_way(const Conv *g) noexcept nogil:
+    if winograd_pays(g):
+        return WINOGRAD
+    if is_pointwise(g.KH, g.KW, g.SH, g.SW, g.PH, g.PW) and g.OH * g.OW >= g.t.nr:
+        return POINTWISE
+    return PLANES
+
+
+cdef Way input_way(const Gradients *a) noexcept nogil:
+    cdef Conv f = turned(a)
+    if one_pass_pays(a):
+        return ONE_PASS
+    if a.SH == a.SW == 1 and winograd_pays(&f):
+        return WINOGRAD
+    # as a convolution, where that multiplies few zeros of a border and fills a tile
+    if a.SH == a.SW == 1 and a.KH * a.KW > 1 and a.C >= 8 and 8 * a.H * a.W <= 9 * a.OH * a.OW:
+        return PLANES
+    return FOLD
+
+
+cdef Way weight_way(const Gradients *a) noexcept nogil:
+    cdef Conv f = turned(a)
+    f.OH, f.OW = a.OH, a.OW
+    if one_pass_pays(a):
+        return ONE_PASS
+    if a.SH == a.SW == 1 and winograd_pays(&f):
+        return WINOGRAD
+    return PIXELS
+
+
+def ways(Py_ssize_t N, Py_ssize_t C, Py_ssize_t H, Py_ssize_t W, Py_ssize_t O, Py_ssize_t KH, Py_ssize_t KW,
+         Py_ssize_t SH=1, Py_ssize_t SW=1, Py_ssize_t PH=0, Py_ssize_t PW=0, bint is_double=False):
+    """The ways of y, dx and dw of a convolution of this shape, by name."""
+    cdef Conv g
+    cdef Gradients a
+    names = {PLANES: "planes", POINTWISE: "pointwise", WINOGRAD: "winograd", ONE_PASS: "one pass", FOLD: "fold",
+             PIXELS: "pixels"}
+    g.t = a.t = tiles(is_double)
+    g.N, g.C, g.H, g.W, g.O, g.KH, g.KW, g.SH, g.SW, g.PH, g.PW = N, C, H, W, O, KH, KW, SH, SW, PH, PW
+    a.N, a.C, a.H, a.W, a.O, a.KH, a.KW, a.SH, a.SW, a.PH, a.PW = N, C, H, W, O, KH, KW, SH, SW, PH, PW
+    g.OH = a.OH = (H + 2 * PH - KH) // SH + 1
+    g.OW = a.OW = (W + 2 * PW - KW) // SW + 1
+    a.dx = NULL
+    return {"y": names[forward_way(&g)], "dx": names[input_way(&a)], "dw": names[weight_way(&a)]}

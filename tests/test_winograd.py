@@ -1,0 +1,60 @@
+"""Winograd's convolution: its transforms, where it is used, and what it does with values that would spread."""
+
+import numpy as np
+import pytest
+from fastnn._kernels._conv_ways import ways
+
+import fastnn as fnn
+import winograd
+from cases import DTYPES
+
+
+@pytest.fixture
+def arrays():
+    rng = np.random.default_rng(5)
+    x, w = rng.standard_normal((8, 32, 9, 14)), rng.standard_normal((32, 32, 3, 3))
+    return x, w, rng.standard_normal((8, 32, 9, 14))
+
+
+def test_the_bound_is_of_the_algorithm_that_computes_a_convolution(arrays):
+    x, w, dy = arrays
+    dx, dw, _ = fnn.reference.conv2d_backward(dy, x, w, padding=1)
+    np.testing.assert_allclose(winograd.forward(x, w, (1, 1)), fnn.reference.conv2d(x, w, padding=1), atol=1e-10)
+    np.testing.assert_allclose(winograd.input_gradient(dy, w, (1, 1)), dx, atol=1e-10)
+    np.testing.assert_allclose(winograd.weight_gradient(dy, x, (1, 1)), dw, atol=1e-10)
+
+
+def test_who_goes_which_way():
+    def names(*shape, **geometry):
+        return tuple(ways(*shape, **geometry).values())
+
+    wide = {"PH": 1, "PW": 1}
+    assert names(64, 64, 8, 8, 64, 3, 3, **wide) == ("winograd", "winograd", "winograd")
+    assert names(64, 16, 32, 32, 16, 3, 3, **wide) == ("planes", "planes", "pixels")  # too few channels
+    assert names(1, 64, 8, 8, 64, 3, 3, **wide) == ("planes", "planes", "pixels")  # too few tiles
+    assert names(64, 64, 5, 5, 64, 3, 3, **wide)[0] == "planes"  # too much of the tiles beyond the border
+    assert names(64, 64, 9, 9, 64, 3, 3, SH=2, SW=2, **wide)[0] == "planes"
+    assert names(64, 20, 12, 12, 50, 5, 5) == ("planes", "fold", "pixels")
+    assert names(64, 1, 28, 28, 20, 5, 5) == ("planes", "one pass", "one pass")
+    assert names(8, 256, 56, 56, 64, 1, 1) == ("pointwise", "one pass", "one pass")
+    assert names(8, 256, 7, 7, 64, 1, 1) == ("pointwise", "fold", "pixels")
+
+
+@pytest.mark.parametrize("value", [np.inf, -np.inf, np.nan])
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_inf_and_nan_stay_where_they_belong(arrays, dtype, value):
+    x, w, dy = (a.astype(dtype) for a in arrays)
+    assert ways(*x.shape, *w.shape[:1], 3, 3, PH=1, PW=1)["y"] == "winograd"
+    x[3, 7, 4, 6] = value
+    y = fnn.functional.conv2d(x, w, padding=1)
+    touched = np.zeros(y.shape, bool)
+    touched[3, :, 3:6, 5:8] = True
+    assert np.array_equal(~np.isfinite(y), touched)
+    dy[2, 5, 0, 13] = value
+    dx, dw, db = fnn.functional.conv2d_backward(dy, x, w, padding=1)
+    touched = np.zeros(dx.shape, bool)
+    touched[2, :, :2, 12:] = True
+    assert np.array_equal(~np.isfinite(dx), touched)
+    truth = fnn.reference.conv2d_backward(dy, x, w, padding=1)
+    assert np.array_equal(np.isfinite(dw), np.isfinite(truth[1]))
+    assert np.array_equal(np.isfinite(db), np.isfinite(truth[2]))
