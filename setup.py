@@ -27,6 +27,7 @@ MODULES = (
     "_activation",
     "_loss",
     "_optim",
+    "_plan",
 )
 C_FLAGS = ["-O3", "-fno-math-errno", "-fno-trapping-math", "-fvisibility=hidden"]
 

@@ -8,7 +8,14 @@ import pytest
 import fastnn as fnn
 
 HERE = Path(__file__).parent
-VALUE_TESTS = ("test_parity.py", "test_gradients.py", "test_memory.py", "test_threads.py", "test_fuzz.py")
+VALUE_TESTS = (
+    "test_parity.py",
+    "test_gradients.py",
+    "test_memory.py",
+    "test_threads.py",
+    "test_fuzz.py",
+    "test_plan.py",
+)
 
 
 def test_isa_is_among_those_available():

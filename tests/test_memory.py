@@ -62,6 +62,16 @@ def test_nothing_is_written_outside(case, guarded):
     assert guarded or copies or scalar, "the door allocated elsewhere: nothing was guarded"
 
 
+@pytest.mark.parametrize("n", [1, 3])
+def test_plans_write_nothing_outside(n, guarded):
+    net = fnn.Sequential(
+        fnn.Conv2d(3, 17, 3), fnn.ReLU(), fnn.MaxPool2d(2), fnn.Flatten(), fnn.Linear(153, 7), fnn.Tanh()
+    ).eval()
+    x = np.ones((n, 3, 9, 9), np.float32)
+    assert np.all(np.isfinite(net(x)))
+    assert len(guarded) == 1, "the output alone is an array"
+
+
 @pytest.mark.parametrize("dtype", DTYPES, ids=lambda d: np.dtype(d).name)
 def test_in_place_step_stays_inside(dtype):
     for size in (1, 7, 16, 33, 65, 1000):

@@ -5,22 +5,8 @@ ctypedef fused real:
     float
     double
 
-ctypedef void (*unary_tile)(const void *x, void *y, Py_ssize_t n) noexcept nogil
-ctypedef void (*binary_tile)(const void *dy, const void *y, void *dx, Py_ssize_t n) noexcept nogil
-
 cdef enum:
     CHUNK = 16384  # elements
-
-cdef struct Map:
-    unary_tile unary    # out = unary(a), or
-    binary_tile binary  # out = binary(a, b)
-    const char *a
-    const char *b
-    char *out
-    Py_ssize_t total    # elements
-    Py_ssize_t chunk    # elements of a chunk
-    Py_ssize_t step     # elements of a call: a chunk, or a row
-    Py_ssize_t size
 
 
 cdef void run_chunk(void *job, Py_ssize_t chunk, int slot) noexcept nogil:
@@ -33,17 +19,26 @@ cdef void run_chunk(void *job, Py_ssize_t chunk, int slot) noexcept nogil:
             g.unary(g.a + i * g.size, g.out + i * g.size, min(g.step, g.total - i))
 
 
-cdef void run(unary_tile unary, binary_tile binary, const void *a, const void *b, void *out, Py_ssize_t total,
-              Py_ssize_t row, Py_ssize_t size, double cost) noexcept nogil:
-    """The tile over `total` elements, in rows of `row` (0: any cut will do); cost: work units an element."""
+cdef Map describe_map(unary_tile unary, binary_tile binary, Py_ssize_t total, Py_ssize_t row, Py_ssize_t size,
+                      double cost) noexcept nogil:
     cdef Map g
-    if total == 0:
-        return
-    g.unary, g.binary, g.a, g.b, g.out = unary, binary, <const char *> a, <const char *> b, <char *> out
-    g.total, g.size = total, size
+    g.unary, g.binary, g.total, g.size, g.cost = unary, binary, total, size, cost
     g.step = row if row else CHUNK
     g.chunk = g.step * max(<Py_ssize_t> 1, CHUNK // g.step)
-    parallel(run_chunk, &g, (total + g.chunk - 1) // g.chunk, threads(), cost * total)
+    return g
+
+
+cdef void apply(Map *g, const void *a, const void *b, void *out, int workers) noexcept nogil:
+    g.a, g.b, g.out = <const char *> a, <const char *> b, <char *> out
+    parallel(run_chunk, g, (g.total + g.chunk - 1) // g.chunk, workers, g.cost * g.total)
+
+
+cdef void run(unary_tile unary, binary_tile binary, const void *a, const void *b, void *out, Py_ssize_t total,
+              Py_ssize_t row, Py_ssize_t size, double cost) noexcept nogil:
+    cdef Map g
+    if total:
+        g = describe_map(unary, binary, total, row, size, cost)
+        apply(&g, a, b, out, threads())
 
 
 def relu_forward(const real[::1] x, real[::1] y):

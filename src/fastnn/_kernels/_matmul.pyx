@@ -134,18 +134,6 @@ def matmul(const real[:, ::1] a, const real[:, ::1] b, real[:, ::1] c):
 
 # ---- Linear --------------------------------------------------------------------------------------------------------
 
-cdef struct Linear:
-    fnn_tiles *t
-    Py_ssize_t N, O, K
-    const char *x
-    const char *w
-    const char *b
-    char *y
-    int relu
-    Py_ssize_t width  # outputs of a chunk
-    const Py_ssize_t *koff
-
-
 cdef void linear_chunk(void *job, Py_ssize_t chunk, int slot) noexcept nogil:
     cdef const Linear *g = <const Linear *> job
     cdef fnn_tiles *t = g.t
@@ -165,24 +153,29 @@ cdef void linear_chunk(void *job, Py_ssize_t chunk, int slot) noexcept nogil:
                 break
 
 
+cdef Linear describe_linear(fnn_tiles *t, Py_ssize_t N, Py_ssize_t O, Py_ssize_t K, bint relu) noexcept nogil:
+    cdef Linear g
+    cdef Py_ssize_t j
+    g.t, g.N, g.O, g.K, g.relu, g.b = t, N, O, K, relu, NULL
+    for j in range(t.dot_n):
+        g.koff[j] = j * K
+    return g
+
+
+cdef void linear(Linear *g, int workers) noexcept nogil:
+    # few chunks: where two meet, two threads write to one cache line, in every row
+    g.width = g.t.dot_n * ceil_div(g.O, g.t.dot_n * 2 * workers)
+    parallel(linear_chunk, g, ceil_div(g.O, g.width), workers, <double> g.N * g.O * g.K / 16)
+
+
 def linear_forward(const real[:, ::1] x, const real[:, ::1] w, const real[::1] b, real[:, ::1] y, bint relu):
     """y (N, O) = act(x (N, I) w (O, I)^T + b (O,) or None). Writes all of y; y overlaps no input. REDUCTION(I + 1)."""
-    cdef Linear g
-    cdef Py_ssize_t koff[16]
-    cdef Py_ssize_t j
-    g.t = tiles(real is double)
-    g.N, g.O, g.K, g.relu = x.shape[0], w.shape[0], x.shape[1], relu
+    cdef Linear g = describe_linear(tiles(real is double), x.shape[0], w.shape[0], x.shape[1], relu)
     g.x, g.w, g.y = <const char *> &x[0, 0], <const char *> &w[0, 0], <char *> &y[0, 0]
-    g.b = NULL
     if b is not None:
         g.b = <const char *> &b[0]
-    for j in range(g.t.dot_n):
-        koff[j] = j * g.K
-    g.koff = koff
     with nogil:
-        # few chunks: where two meet, two threads write to one cache line, in every row
-        g.width = g.t.dot_n * ceil_div(g.O, g.t.dot_n * 2 * threads())
-        parallel(linear_chunk, &g, ceil_div(g.O, g.width), threads(), <double> g.N * g.O * g.K / 16)
+        linear(&g, threads())
 
 
 def linear_backward_input(const real[:, ::1] dy, const real[:, ::1] w, real[:, ::1] dx):

@@ -14,24 +14,6 @@ ctypedef fused place:
     uint8_t
     int32_t
 
-cdef struct Pool:
-    fnn_tiles *t
-    Py_ssize_t H, W, OH, OW, KH, KW, SH, SW, PH, PW
-    char *x           # planes (H, W), or their gradient
-    char *y           # planes (OH, OW), or their gradient
-    char *positions   # planes (OH, OW), or NULL
-    int wide          # int32 positions, not uint8
-    Py_ssize_t planes  # of a chunk
-    Py_ssize_t total
-    bint side_by_side                # 2 x 2 windows that tile the plane: every pixel is in one window
-    Py_ssize_t row_from, row_to      # output rows whose windows are inside the image
-    Py_ssize_t column_from, column_to
-    Py_ssize_t steps[256]            # of the maximum's backward: from a window's corner to each of its places
-    Py_ssize_t AH, AW                # of the average's backward: of a plane being folded
-    char *workspace                  # for each thread: shares of a plane, a plane being folded
-    Py_ssize_t workspace_step        # bytes
-
-
 cdef void span(Py_ssize_t o, Py_ssize_t K, Py_ssize_t S, Py_ssize_t P, Py_ssize_t size, Py_ssize_t *start,
                Py_ssize_t *length, Py_ssize_t *padded) noexcept nogil:
     """Window o along one axis: its first pixel inside, how many are inside, how many count with the padding."""
@@ -107,12 +89,20 @@ cdef void average_forward(void *job, Py_ssize_t chunk, int slot) noexcept nogil:
             oh += rows
 
 
+cdef void maxpool(Pool *g, int workers) noexcept nogil:
+    parallel(max_forward, g, chunks(g), workers, <double> g.total * g.H * g.W)
+
+
+cdef void avgpool(Pool *g, int workers) noexcept nogil:
+    parallel(average_forward, g, chunks(g), workers, <double> g.total * g.H * g.W)
+
+
 cdef void run_max_forward(const real[:, :, :, ::1] x, real[:, :, :, ::1] y, void *positions, bint wide, Py_ssize_t KH,
                           Py_ssize_t KW, Py_ssize_t SH, Py_ssize_t SW, Py_ssize_t PH, Py_ssize_t PW) noexcept nogil:
     cdef Pool g = describe(tiles(real is double), x.shape[0] * x.shape[1], x.shape[2], x.shape[3], y.shape[2],
                            y.shape[3], KH, KW, SH, SW, PH, PW)
     g.x, g.y, g.positions, g.wide = <char *> &x[0, 0, 0, 0], <char *> &y[0, 0, 0, 0], <char *> positions, wide
-    parallel(max_forward, &g, chunks(&g), threads(), <double> g.total * g.H * g.W)
+    maxpool(&g, threads())
 
 
 def maxpool2d_forward(const real[:, :, :, ::1] x, real[:, :, :, ::1] y, uint8_t[:, :, :, ::1] positions,
@@ -144,7 +134,7 @@ def avgpool2d_forward(const real[:, :, :, ::1] x, real[:, :, :, ::1] y, Py_ssize
                            y.shape[3], KH, KW, SH, SW, PH, PW)
     g.x, g.y = <char *> &x[0, 0, 0, 0], <char *> &y[0, 0, 0, 0]
     with nogil:
-        parallel(average_forward, &g, chunks(&g), threads(), <double> g.total * g.H * g.W)
+        avgpool(&g, threads())
 
 
 # ---- Backward ------------------------------------------------------------------------------------------------------

@@ -5,6 +5,7 @@ from __future__ import annotations
 from fastnn import _validate as check
 from fastnn import functional
 from fastnn._validate import Array
+from fastnn.functional._plan import Steps
 from fastnn.layers.module import Module
 
 
@@ -23,6 +24,9 @@ class ReLU(Module):
     def backward(self, dy: Array, accumulate: bool = False, needs_dx: bool = True) -> Array:
         return functional.relu_backward(dy, check.kept(self, self._kept))
 
+    def plan(self, steps: Steps) -> None:
+        steps.relu()
+
 
 class Sigmoid(Module):
     """``1 / (1 + exp(-x))`` of every element."""
@@ -35,6 +39,9 @@ class Sigmoid(Module):
     def backward(self, dy: Array, accumulate: bool = False, needs_dx: bool = True) -> Array:
         return functional.sigmoid_backward(dy, check.kept(self, self._kept))
 
+    def plan(self, steps: Steps) -> None:
+        steps.sigmoid()
+
 
 class Tanh(Module):
     """Hyperbolic tangent of every element."""
@@ -46,6 +53,9 @@ class Tanh(Module):
 
     def backward(self, dy: Array, accumulate: bool = False, needs_dx: bool = True) -> Array:
         return functional.tanh_backward(dy, check.kept(self, self._kept))
+
+    def plan(self, steps: Steps) -> None:
+        steps.tanh()
 
 
 class Softmax(Module):
@@ -61,6 +71,9 @@ class Softmax(Module):
 
     def backward(self, dy: Array, accumulate: bool = False, needs_dx: bool = True) -> Array:
         return functional.softmax_backward(dy, check.kept(self, self._kept), dim=self.dim)
+
+    def plan(self, steps: Steps) -> None:
+        steps.softmax(dim=self.dim)
 
     def extra_repr(self) -> str:
         return f"dim={self.dim}"
@@ -79,6 +92,9 @@ class LogSoftmax(Module):
 
     def backward(self, dy: Array, accumulate: bool = False, needs_dx: bool = True) -> Array:
         return functional.log_softmax_backward(dy, check.kept(self, self._kept), dim=self.dim)
+
+    def plan(self, steps: Steps) -> None:
+        steps.log_softmax(dim=self.dim)
 
     def extra_repr(self) -> str:
         return f"dim={self.dim}"

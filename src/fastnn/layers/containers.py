@@ -7,10 +7,13 @@ from typing import Any, overload
 
 from fastnn import _validate as check
 from fastnn._validate import Array
+from fastnn.functional._plan import NoPlan, Planned, Steps
 from fastnn.layers.activation import ReLU
 from fastnn.layers.module import Module
 from fastnn.layers.pool import MaxPool2d
 from fastnn.layers.summary import Row
+
+NOT_COMPUTED_WITH = ("_kept", "_looked_at_input", "_planned", "_unplanned")  # attributes of layers that may change
 
 
 class Sequential(Module):
@@ -20,12 +23,18 @@ class Sequential(Module):
     ReLU follows it, and `backward` goes through a ReLU and the max pooling after it in one step. The results are the
     same, to the bit.
 
+    In eval mode all layers are run in one call of compiled code, with the same results, if every one of them has a
+    `plan`; changes of layers and parameters are noticed.
+
     At its first call in train mode, an input that looks like pixels of 0 to 255 is warned about.
 
     Parameters
     ----------
     *layers : Module
     """
+
+    _planned: Planned | None = None
+    _unplanned: tuple[Module, ...] | None = None  # layers that are to be run one by one
 
     def __init__(self, *layers: Module) -> None:
         check.layers(layers, Module)
@@ -36,6 +45,10 @@ class Sequential(Module):
                 layer._looked_at_input = True  # what it gets are features, not pixels
 
     def forward(self, x: Array) -> Array:
+        if not self.training and self._unplanned is not self.layers:
+            y = self._forward_as_planned(x)
+            if y is not None:
+                return y
         pixels = None if self._looked_at_input or not self.training else x
         place, layers = 0, self.layers
         while place < len(layers):
@@ -52,6 +65,30 @@ class Sequential(Module):
             self._looked_at_input = True
             check.warn_of_bytes(pixels, stacklevel=3)
         return x
+
+    def _forward_as_planned(self, x: Array) -> Array | None:
+        """All layers in one call, or None."""
+        layers, planned = self.layers, self._planned
+        if planned is None or planned.layers is not layers or not planned.unchanged:
+            inner = list(self.modules())[1:]
+            if any(module.training for module in inner):
+                return None
+            parameters = (p for _, p in self.named_parameters())
+            planned = self._planned = Planned(layers, inner, parameters, but=NOT_COMPUTED_WITH)
+        try:
+            return planned(x, self._plan_layers)
+        except NoPlan:
+            self._unplanned, self._planned = layers, None
+            return None
+
+    def plan(self, steps: Steps) -> None:
+        self._plan_layers(steps)
+
+    def _plan_layers(self, steps: Steps) -> None:
+        for layer in self.layers:
+            if not layer.has_plan():
+                raise NoPlan(f"{type(layer).__name__} is run by its forward alone")
+            layer.plan(steps)
 
     def backward(self, dy: Array, accumulate: bool = False, needs_dx: bool = True) -> Array | None:
         """As `Module.backward`; without `needs_dx` it ends at the first layer that has parameters."""

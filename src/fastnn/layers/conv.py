@@ -10,6 +10,7 @@ import numpy as np
 from fastnn import _validate as check
 from fastnn import functional, init
 from fastnn._validate import Array, IntPair
+from fastnn.functional._plan import Steps
 from fastnn.layers.module import Module, Parameter, needed
 
 
@@ -81,6 +82,9 @@ class Conv2d(Module):
         if self.bias is not None:
             self.bias.receive(db, accumulate)
         return dx
+
+    def plan(self, steps: Steps) -> None:
+        steps.conv2d(self.weight, self.bias, stride=self.stride, padding=self.padding)
 
     def extra_repr(self) -> str:
         text = f"{self.in_channels}, {self.out_channels}, kernel_size={self.kernel_size}, stride={self.stride}"

@@ -10,6 +10,7 @@ import numpy as np
 from fastnn import _validate as check
 from fastnn import functional, init
 from fastnn._validate import Array
+from fastnn.functional._plan import Steps
 from fastnn.layers.module import Module, Parameter, needed
 
 
@@ -62,6 +63,9 @@ class Linear(Module):
         if self.bias is not None:
             self.bias.receive(db, accumulate)
         return dx
+
+    def plan(self, steps: Steps) -> None:
+        steps.linear(self.weight, self.bias)
 
     def extra_repr(self) -> str:
         return f"in_features={self.in_features}, out_features={self.out_features}, bias={self.bias is not None}"

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import copy
+import sys
+import weakref
 from collections.abc import Iterator, Mapping
 from typing import Any, Self
 
@@ -10,6 +12,7 @@ import numpy as np
 
 from fastnn import _validate as check
 from fastnn._validate import Array
+from fastnn.functional._plan import NoPlan, Steps
 from fastnn.layers.summary import Row, table
 
 
@@ -24,13 +27,49 @@ class Parameter:
         As seen from the network that `parameters()` was last called on, such as ``"0.weight"``.
     """
 
-    __slots__ = ("data", "grad", "name")
+    __slots__ = ("_keeper", "_seal", "grad", "name")
+    _keeper: list[Array]
+    _seal: object
 
     def __init__(self, data: Array, name: str = "") -> None:
-        check.float_array("data", data)
         self.data = data
         self.grad: Array | None = None
         self.name = name
+
+    @property
+    def data(self) -> Array:
+        # First the array, then the seal: `sealed` does it the other way round, so that one of the two sees the other.
+        array = self._keeper[0]
+        self._seal = None
+        return array
+
+    @data.setter
+    def data(self, array: Array) -> None:
+        check.float_array("data", array)
+        self._keeper = [array]
+        self._seal = None
+
+    def sealed(self) -> tuple[list[Array], object]:
+        """What holds the array, and a token: `_seal` is the same object for as long as nobody else has had the array.
+
+        Whoever has the array can write to it, now or later, and nothing tells. So there is no token (None) while
+        somebody has it, or memory that it shares; and `data` takes the token away from all who have it. The array that
+        is returned is for reading, and for no longer than a call: keep what holds it.
+        """
+        seal = self._seal
+        if seal is not None:
+            return self._keeper, seal
+        seal = self._seal = object()
+        keeper = self._keeper
+        if not _nobody_else_has(keeper):
+            seal = self._seal = None
+        return keeper, seal
+
+    def __getstate__(self) -> tuple[Array, Array | None, str]:
+        return self.data, self.grad, self.name
+
+    def __setstate__(self, state: tuple[Array, Array | None, str]) -> None:
+        self.data, self.grad, self.name = state
 
     def receive(self, grad: Array, accumulate: bool) -> None:
         """Make `grad` the gradient, or add it to the one there is."""
@@ -38,6 +77,25 @@ class Parameter:
 
     def __repr__(self) -> str:
         return f"Parameter({self.name!r}, shape={self.data.shape}, dtype={self.data.dtype})"
+
+
+def _nobody_else_has(keeper: list[Array]) -> bool:
+    """Whether the array in `keeper` is referred to from nowhere else, and owns its memory.
+
+    Views, exported buffers and arrays of other libraries all refer to the array whose memory they use. Counts of
+    references mean this only where one thread runs Python at a time.
+    """
+    return (
+        _one_thread_at_a_time()
+        and sys.getrefcount(keeper[0]) <= 2  # the list's, and the argument
+        and type(keeper[0]) is np.ndarray
+        and keeper[0].flags.owndata
+        and weakref.getweakrefcount(keeper[0]) == 0
+    )
+
+
+def _one_thread_at_a_time() -> bool:
+    return bool(getattr(sys, "_is_gil_enabled", lambda: True)())
 
 
 class Module:
@@ -57,6 +115,20 @@ class Module:
 
     def __call__(self, x: Array) -> Array:
         return self.forward(x)
+
+    def plan(self, steps: Steps) -> None:
+        """Write down what `forward` does in eval mode, so that a `Sequential` can do it together with all the rest.
+
+        What it writes must follow from the attributes of the layer alone, and from none that is changed in place. A
+        layer without a plan of its own is run by its `forward`.
+        """
+        raise NoPlan(f"{type(self).__name__} has no plan")
+
+    def has_plan(self) -> bool:
+        """Whether `plan` speaks of the forward that this layer has: a subclass may have changed anything."""
+        kind = type(self)
+        known = "plan" in vars(kind) or kind.__module__.startswith(f"{__package__}.")
+        return known and not vars(self).keys() & {"forward", "plan"}
 
     def backward(self, dy: Array, accumulate: bool = False, needs_dx: bool = True) -> Array | None:
         """Write the gradients of the parameters, and return the gradient of the input.
@@ -161,7 +233,7 @@ class Module:
 
     def __getstate__(self) -> dict[str, Any]:
         """A copy or a pickle holds what was learnt, not what was kept for a backward."""
-        return {name: value for name, value in vars(self).items() if name != "_kept"}
+        return {name: value for name, value in vars(self).items() if name not in ("_kept", "_planned", "_unplanned")}
 
 
 def needed(needs_dx: bool, bias: bool) -> tuple[str, ...]:

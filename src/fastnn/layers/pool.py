@@ -5,6 +5,7 @@ from __future__ import annotations
 from fastnn import _validate as check
 from fastnn import functional
 from fastnn._validate import Array, IntPair
+from fastnn.functional._plan import Steps
 from fastnn.layers.module import Module
 
 
@@ -77,6 +78,9 @@ class MaxPool2d(_Pool2d):
             ceil_mode=self.ceil_mode,
         )
 
+    def plan(self, steps: Steps) -> None:
+        steps.maxpool2d(self.kernel_size, stride=self.stride, padding=self.padding, ceil_mode=self.ceil_mode)
+
 
 class AvgPool2d(_Pool2d):
     """Average of every window, padding included.
@@ -104,3 +108,6 @@ class AvgPool2d(_Pool2d):
         return functional.avgpool2d_backward(
             dy, size, self.kernel_size, stride=self.stride, padding=self.padding, ceil_mode=self.ceil_mode
         )
+
+    def plan(self, steps: Steps) -> None:
+        steps.avgpool2d(self.kernel_size, stride=self.stride, padding=self.padding, ceil_mode=self.ceil_mode)

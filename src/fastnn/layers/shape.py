@@ -5,6 +5,7 @@ from __future__ import annotations
 from fastnn import _validate as check
 from fastnn import functional
 from fastnn._validate import Array
+from fastnn.functional._plan import Steps
 from fastnn.layers.module import Module
 
 
@@ -23,6 +24,9 @@ class Flatten(Module):
         shape, flattened = check.kept(self, self._kept)
         check.flatten_backward(dy, flattened)
         return dy.reshape(shape)
+
+    def plan(self, steps: Steps) -> None:
+        steps.flatten(self.start_dim)
 
     def extra_repr(self) -> str:
         return f"start_dim={self.start_dim}"

@@ -1,0 +1,18 @@
+# The forward of a linear layer, for the plans of whole networks.
+from fastnn._kernels.fnn cimport fnn_tiles
+
+cdef struct Linear:
+    fnn_tiles *t
+    Py_ssize_t N, O, K
+    const char *x
+    const char *w
+    const char *b
+    char *y
+    bint relu
+    Py_ssize_t width     # outputs of a chunk
+    Py_ssize_t koff[16]  # j * K, j < dot_n
+
+
+# Of N rows, without a bias; x, w and y are missing yet.
+cdef Linear describe_linear(fnn_tiles *t, Py_ssize_t N, Py_ssize_t O, Py_ssize_t K, bint relu) noexcept nogil
+cdef void linear(Linear *g, int workers) noexcept nogil

@@ -1,0 +1,210 @@
+"""A network in eval mode as one call of compiled code.
+
+The steps of the network are planned when an input of a new shape comes, and kept. Both a change of the network and a
+change of its parameters must be noticed:
+
+- The modules must have the attributes that they had, the same objects; they are compared at every call (`Unchanged`).
+- An array can be written to by whoever has it, without a trace. So `Parameter.sealed` gives a token for it that is
+  good for as long as nobody has had the array since; without one, everything is looked up anew at every call.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import Any, NamedTuple, Protocol
+
+import numpy as np
+
+import fastnn._kernels._plan as _plan
+from fastnn import _validate as check
+from fastnn._runtime import empty, use_reference
+from fastnn._validate import Array, IntPair
+from fastnn.functional._door import contiguous
+
+MOST_PLANS = 16  # of one network: batches of so many sizes
+
+
+class NoPlan(Exception):
+    """What a network does cannot be told beforehand: it is to be run layer by layer."""
+
+
+class Parameter(Protocol):
+    """What a plan needs of a parameter."""
+
+    def sealed(self) -> tuple[list[Array], object]: ...
+
+
+class Steps:
+    """The steps of a network for inputs of one shape, written down by its layers one after the other.
+
+    The methods are named like the functions and take what those take, but for the input, which is the output of the
+    step before; and a parameter instead of its array. They check what those check.
+    """
+
+    def __init__(self, x: Array, places: dict[int, int], arrays: list[Array]) -> None:
+        self.plan = _plan.Plan(len(x), x.dtype == check.FLOAT64)
+        self.y = x[:0]  # stands for the output of the last step
+        self._N, self._places, self._arrays = len(x), places, arrays
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Of the output of the last step."""
+        return self._N, *self.y.shape[1:]
+
+    def conv2d(self, w: Parameter, b: Parameter | None, *, stride: IntPair, padding: IntPair) -> None:
+        places, arrays = self._parameters(w, b)
+        SH, SW, PH, PW, OH, OW = check.conv2d(self.y, *arrays, _fixed(stride), _fixed(padding), 1, 1, None)
+        filters, _, KH, KW = arrays[0].shape
+        self.plan.conv2d(*places, *self.y.shape[1:], filters, KH, KW, SH, SW, PH, PW, OH, OW)
+        self._becomes(filters, OH, OW)
+
+    def maxpool2d(self, kernel_size: IntPair, *, stride: IntPair, padding: IntPair, ceil_mode: bool) -> None:
+        self._pool(self.plan.maxpool2d, kernel_size, stride, padding, ceil_mode)
+
+    def avgpool2d(self, kernel_size: IntPair, *, stride: IntPair, padding: IntPair, ceil_mode: bool) -> None:
+        self._pool(self.plan.avgpool2d, kernel_size, stride, padding, ceil_mode)
+
+    def _pool(self, step: Callable[..., None], *settings: Any) -> None:
+        *windows, OH, OW = check.pool2d(self.y, *map(_fixed, settings))
+        C, H, W = self.y.shape[1:]
+        step(C, H, W, *windows, OH, OW)
+        self._becomes(C, OH, OW)
+
+    def linear(self, w: Parameter, b: Parameter | None) -> None:
+        places, arrays = self._parameters(w, b)
+        check.linear(self.y, *arrays, None)
+        outputs, inputs = arrays[0].shape
+        rows = self.y.shape[1:-1]
+        self.plan.linear(*places, _product(rows), inputs, outputs)
+        self._becomes(*rows, outputs)
+
+    def relu(self) -> None:
+        self.plan.relu(_product(self.y.shape[1:]))
+
+    def sigmoid(self) -> None:
+        self.plan.sigmoid(_product(self.y.shape[1:]))
+
+    def tanh(self) -> None:
+        self.plan.tanh(_product(self.y.shape[1:]))
+
+    def softmax(self, *, dim: int) -> None:
+        self._of_rows(self.plan.softmax, dim)
+
+    def log_softmax(self, *, dim: int) -> None:
+        self._of_rows(self.plan.log_softmax, dim)
+
+    def _of_rows(self, step: Callable[..., None], dim: int) -> None:
+        if check.softmax(self.y, _fixed(dim)) != self.y.ndim - 1:
+            raise NoPlan(f"softmax along axis {dim}, which is not the last")
+        step(_product(self.y.shape[1:-1]), self.y.shape[-1])
+
+    def flatten(self, start_dim: int) -> None:
+        axis = check.flatten(self.y, _fixed(start_dim))
+        if axis == 0:
+            raise NoPlan("the axis of the batch is flattened")
+        self._becomes(*self.y.shape[1:axis], _product(self.y.shape[axis:]))
+
+    def _parameters(self, w: Parameter, b: Parameter | None) -> tuple[tuple[int, int], tuple[Array, Array | None]]:
+        """Their places among all parameters, -1 for none, and their arrays."""
+        weight, bias = self._places[id(w)], -1 if b is None else self._places[id(b)]
+        return (weight, bias), (self._arrays[weight], None if b is None else self._arrays[bias])
+
+    def _becomes(self, *shape: int) -> None:
+        self.y = np.empty((0, *shape), self.y.dtype)
+
+
+class _Plan(NamedTuple):
+    steps: Any
+    shape: tuple[int, ...]  # of the output
+
+
+class _Bound(NamedTuple):
+    """Parameters as they were found, and the plans for their shapes."""
+
+    weights: Any
+    keepers: list[list[Array]]
+    shapes: list[Any]
+    plans: dict[Any, _Plan]
+
+
+class Planned:
+    """The plans of a network; they are to be used only while `unchanged` is true.
+
+    Parameters
+    ----------
+    layers : what stands for the network's own attributes
+    modules : the modules inside the network
+    parameters : all their parameters
+    but : names of attributes of modules that may change
+    """
+
+    def __init__(
+        self, layers: Any, modules: Iterable[Any], parameters: Iterable[Parameter], but: Iterable[str]
+    ) -> None:
+        self.layers, self.unchanged = layers, _plan.Unchanged(modules, but)
+        self._parameters = list(parameters)
+        self._bound: _Bound | None = None
+
+    def __call__(self, x: Array, plan: Callable[[Steps], None]) -> Array | None:
+        """The output of the network for `x`, or None if it is to be run layer by layer.
+
+        Parameters
+        ----------
+        x : array
+        plan : called to write down the steps of the network
+
+        Raises
+        ------
+        NoPlan
+            It is to be run layer by layer whatever the input.
+        """
+        if type(x) is not np.ndarray or use_reference():
+            return None
+        bound = self._bound
+        if bound is None or not bound.weights:
+            bound = self._bound = self._bind(bound)
+        planned = bound.plans.get((x.shape, x.dtype))
+        if planned is None or not planned.steps.holds():
+            planned = self._make(x, plan, bound)
+            if planned is None:
+                return None
+        y = empty(planned.shape, x.dtype)
+        planned.steps.run(contiguous(x), y, bound.weights)
+        return y
+
+    def _bind(self, before: _Bound | None) -> _Bound:
+        sealed = [p.sealed() for p in self._parameters]
+        keepers = [keeper for keeper, _ in sealed]
+        shapes = [(keeper[0].shape, keeper[0].dtype) for keeper in keepers]
+        weights = _plan.Weights(self._parameters, sealed, [contiguous(keeper[0]) for keeper in keepers])
+        return _Bound(weights, keepers, shapes, before.plans if before and before.shapes == shapes else {})
+
+    def _make(self, x: Array, plan: Callable[[Steps], None], bound: _Bound) -> _Plan | None:
+        if x.dtype not in (check.FLOAT32, check.FLOAT64) or x.ndim < 2 or x.size == 0:
+            return None
+        places = {id(p): place for place, p in enumerate(self._parameters)}
+        steps = Steps(x, places, [keeper[0] for keeper in bound.keepers])
+        try:
+            plan(steps)
+        except (TypeError, ValueError):
+            return None  # the layer that something does not fit will say so
+        if not len(steps.plan):
+            raise NoPlan("nothing is computed")
+        while len(bound.plans) >= MOST_PLANS:
+            bound.plans.pop(next(iter(bound.plans)), None)
+        made = bound.plans[x.shape, x.dtype] = _Plan(steps.plan, steps.shape)
+        return made
+
+
+def _fixed(setting: Any) -> Any:
+    """`setting`, unless it could be changed in place."""
+    if not all(isinstance(item, int | np.integer) for item in (setting if isinstance(setting, tuple) else (setting,))):
+        raise NoPlan(f"a setting that can be changed: {setting!r}")
+    return setting
+
+
+def _product(shape: tuple[int, ...]) -> int:
+    size = 1
+    for length in shape:
+        size *= length
+    return size

@@ -1,0 +1,608 @@
+"""A network in eval mode as one call: what its layers give one by one, whatever was changed since the last call."""
+
+import copy
+import gc
+import pickle
+import threading
+import weakref
+
+import numpy as np
+import pytest
+
+import fastnn as fnn
+from cases import DTYPES
+from fastnn import functional
+
+
+def normal(*shape, seed=0, dtype=np.float32):
+    return np.random.default_rng(seed).standard_normal(shape).astype(dtype)
+
+
+def one_by_one(net, x):
+    """What the layers give, called one after the other as anybody could."""
+    for layer in net:
+        x = one_by_one(layer, x) if isinstance(layer, fnn.Sequential) else layer.forward(x)
+    return x
+
+
+def assert_same(net, x, why=""):
+    got, expected = net(x), one_by_one(net, x)
+    assert got.shape == expected.shape, why
+    assert got.dtype == expected.dtype, why
+    assert got.tobytes() == expected.tobytes(), why
+
+
+def lenet(dtype=np.float32):
+    fnn.manual_seed(0)
+    return fnn.Sequential(
+        fnn.Conv2d(1, 6, 5, dtype=dtype), fnn.ReLU(), fnn.MaxPool2d(2),
+        fnn.Sequential(fnn.Conv2d(6, 16, 3, padding=1, dtype=dtype), fnn.Tanh(), fnn.AvgPool2d(2)),
+        fnn.Flatten(), fnn.Linear(64, 30, dtype=dtype), fnn.ReLU(), fnn.Linear(30, 10, dtype=dtype),
+    ).eval()  # fmt: skip
+
+
+def x_of(n, seed=0, dtype=np.float32):
+    return normal(n, 1, 12, 12, seed=seed, dtype=dtype)
+
+
+@pytest.fixture
+def planned_only(monkeypatch):
+    """No layer may be run by itself."""
+
+    def forward(self, x, activation=None):
+        raise AssertionError(f"{type(self).__name__} was run by itself")
+
+    for kind in (fnn.Conv2d, fnn.Linear, fnn.ReLU, fnn.Tanh, fnn.MaxPool2d, fnn.AvgPool2d, fnn.Flatten):
+        monkeypatch.setattr(kind, "forward", forward)
+
+
+# Values
+
+
+@pytest.mark.parametrize("threads", [1, 2, 7])
+@pytest.mark.parametrize("n", [1, 2, 17, 70])
+@pytest.mark.parametrize("dtype", DTYPES, ids=lambda d: np.dtype(d).name)
+def test_the_bits_of_the_layers(n, dtype, threads):
+    net, x = lenet(dtype), x_of(n, dtype=dtype)
+    expected = one_by_one(net, x)
+    with fnn.num_threads(threads):
+        for _ in range(2):
+            assert net(x).tobytes() == expected.tobytes()
+
+
+def test_no_layer_runs_by_itself(planned_only):
+    net = lenet()
+    for n in (1, 5, 1):
+        assert net(x_of(n)).shape == (n, 10)
+
+
+def test_nan_and_infinity_go_through():
+    net = lenet()
+    x = x_of(4)
+    x[1, 0, 3, 3], x[2, 0, 5, 5] = np.nan, np.inf
+    with np.errstate(invalid="ignore"):
+        assert np.isnan(net(x)[1]).any()
+        np.testing.assert_array_equal(net(x), one_by_one(net, x))
+
+
+def test_softmax_and_rows_of_more_axes():
+    net = fnn.Sequential(fnn.Linear(5, 8), fnn.Sigmoid(), fnn.Linear(8, 6), fnn.LogSoftmax(), fnn.Softmax(2)).eval()
+    assert_same(net, normal(3, 4, 5))
+
+
+def test_results_are_independent_arrays():
+    net = lenet()
+    first, x = net(x_of(2)), x_of(2)
+    kept = first.tobytes()
+    net(x_of(2, seed=1))
+    assert first.tobytes() == kept
+    assert x.tobytes() == x_of(2).tobytes()
+
+
+@pytest.mark.parametrize("layout", [np.asfortranarray, lambda a: np.repeat(a, 2, 0)[::2]], ids=["Fortran", "strided"])
+def test_input_layouts(layout):
+    net, x = lenet(), x_of(3)
+    assert net(layout(x)).tobytes() == net(x).tobytes()
+
+
+# What is run layer by layer
+
+
+class Doubled(fnn.Module):
+    """A layer that somebody wrote."""
+
+    def forward(self, x):
+        self.calls = getattr(self, "calls", 0) + 1
+        return 2 * x
+
+
+@pytest.mark.parametrize("place", [0, 2, 4])
+def test_layers_of_others_run_anywhere(place):
+    layers, own = list(lenet()), Doubled()
+    layers.insert(place, own)
+    net = fnn.Sequential(*layers).eval()
+    assert_same(net, x_of(3))
+    calls = own.calls
+    net(x_of(3))
+    assert own.calls == calls + 1
+
+
+def test_layers_of_others_run_inside_a_nested_network():
+    net = fnn.Sequential(fnn.Linear(4, 4), fnn.Sequential(fnn.ReLU(), Doubled()), fnn.Sequential(fnn.Tanh())).eval()
+    assert_same(net, normal(3, 4))
+
+
+class Negated(fnn.Linear):
+    """A layer of fastnn that somebody changed."""
+
+    fuses_activation = False
+
+    def forward(self, x):
+        return -super().forward(x)
+
+
+class Shifted(fnn.Linear):
+    """Another: its bias is not an attribute."""
+
+    @property
+    def bias(self):
+        return fnn.Parameter(np.full(self.out_features, 3, np.float32))
+
+    @bias.setter
+    def bias(self, value):
+        pass
+
+
+@pytest.mark.parametrize("kind", [Negated, Shifted])
+def test_changed_layers_run_as_they_are(kind):
+    net = fnn.Sequential(kind(4, 5), fnn.ReLU(), fnn.Linear(5, 2)).eval()
+    x = normal(3, 4)
+    assert_same(net, x)
+    if kind is Shifted:
+        np.testing.assert_allclose(net[:1](x), functional.linear(x, net[0].weight.data) + 3, rtol=1e-5)
+
+
+def test_a_forward_put_on_a_layer():
+    net = lenet()
+    net(x_of(2))
+    net[0].forward = lambda x, activation=None: np.zeros((len(x), 6, 8, 8), np.float32)
+    assert_same(net, x_of(2))
+
+
+def test_a_network_of_another_class():
+    class Net(fnn.Sequential):
+        def forward(self, x):
+            return super().forward(x / 2)
+
+    net = Net(fnn.Linear(4, 4)).eval()
+    np.testing.assert_array_equal(net(normal(3, 4)), net[0](normal(3, 4) / 2))
+    outer = fnn.Sequential(net, fnn.ReLU()).eval()
+    np.testing.assert_array_equal(outer(normal(3, 4)), functional.relu(net(normal(3, 4))))
+
+
+@pytest.mark.parametrize(
+    "layers",
+    [(), (fnn.Flatten(),), (fnn.Softmax(0),), (fnn.Flatten(0), fnn.ReLU()), (fnn.MaxPool2d([2, 2]),)],
+    ids=["none", "nothing computed", "along the batch", "batch flattened", "a setting that can be changed"],
+)
+def test_what_has_no_plan(layers):
+    net = fnn.Sequential(*layers).eval()
+    assert_same(net, normal(3, 2, 4, 4))
+
+
+@pytest.mark.parametrize("x", [normal(4), normal(0, 4), normal(2, 3, 4)], ids=["no batch", "empty batch", "more axes"])
+def test_other_shapes_of_rows(x):
+    assert_same(fnn.Sequential(fnn.Linear(4, 3), fnn.ReLU()).eval(), x)
+
+
+def test_errors_are_those_of_the_layers():
+    net = lenet()
+    for x, error, message in (
+        (x_of(2)[:, :, :3, :3], ValueError, "kernel_size: got"),
+        (x_of(2).astype(np.float64), TypeError, "x and w: got float64 and float32"),
+        (x_of(2).astype(np.int32), TypeError, "x: got an array of int32"),
+        ([1.0], TypeError, "x: got list"),
+        (np.zeros((2, 3, 12, 12), np.float32), ValueError, "for 1 input channels; expected 3"),
+    ):
+        for _ in range(2):
+            with pytest.raises(error, match=message):
+                net(x)
+    assert_same(net, x_of(2))
+
+
+def test_the_reference_takes_no_part():
+    net, x = lenet(), x_of(3)
+    planned = net(x)
+    with fnn.implementation("reference"):
+        reference = net(x)
+    assert reference.tobytes() == one_by_one_on_reference(net, x).tobytes()
+    np.testing.assert_allclose(planned, reference, rtol=1e-4, atol=1e-5)
+
+
+def one_by_one_on_reference(net, x):
+    with fnn.implementation("reference"):
+        return one_by_one(net, x)
+
+
+# Changes
+
+
+def step(net):
+    optimizer = fnn.SGD(net.parameters(), lr=0.1, momentum=0.9)
+    for p in net.parameters():
+        p.grad = np.ones_like(p.data)
+    optimizer.step()
+
+
+def train(net):
+    net.train()
+    net(x_of(4))
+    net.backward(normal(4, 10))
+    for p in net.parameters():
+        p.data -= p.grad
+    net.eval()
+
+
+def set_item(net):
+    net[0].weight.data[0, 0, 0, 0] = 7
+
+
+def replace_data(net):
+    net[0].weight.data = net[0].weight.data + 1
+
+
+def replace_parameter(net):
+    net[0].weight = fnn.Parameter(normal(6, 1, 5, 5, seed=3))
+
+
+def load(net):
+    net.load_state_dict({name: a + 1 for name, a in net.state_dict().items()})
+
+
+def other_layout(net):
+    net[0].weight.data = np.asfortranarray(normal(6, 1, 5, 5, seed=4))
+
+
+def part_of_another(net):
+    net[0].weight.data = normal(2, 6, 1, 5, 5, seed=4)[1]
+
+
+def drop_bias(net):
+    net[0].bias = None
+
+
+def other_shape(net):
+    net[5].weight.data, net[5].bias.data = normal(20, 64), normal(20)
+    net[7].weight.data = normal(10, 20)
+
+
+def other_stride(net):
+    net[2].stride = 1
+    net[3].layers[2].kernel_size = 4
+    net[3].layers[2].stride = 4
+    net[5].weight.data = normal(30, 16)
+
+
+def other_padding(net):
+    net[0].padding = (1, 1)
+    net[3][0].stride = (1, 1)
+    net[5].weight.data = normal(30, 64)
+
+
+def replace_layer(net):
+    net.layers = (*net.layers[:1], fnn.Sigmoid(), *net.layers[2:])
+
+
+def replace_inner_layer(net):
+    net[3].layers = (net[3][0], fnn.ReLU(), net[3][2])
+
+
+def append_layer(net):
+    net.layers = (*net.layers, fnn.Softmax())
+
+
+def reset(net):
+    net[0].reset_parameters()
+
+
+def initialise(net):
+    fnn.init.uniform_(net[5].weight, -1, 1)
+
+
+CHANGES = (
+    step, train, set_item, replace_data, replace_parameter, load, other_layout, part_of_another, drop_bias, other_shape,
+    other_stride, other_padding, replace_layer, replace_inner_layer, append_layer, reset, initialise,
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("change", CHANGES, ids=lambda f: f.__name__)
+@pytest.mark.parametrize("again", [1, 2])
+def test_changes_are_noticed(change, again):
+    net, xs = lenet(), [x_of(1), x_of(3)]
+    for _ in range(again):
+        for x in xs:
+            net(x)
+        before = net(xs[1])
+        change(net)
+        for x in xs:
+            assert_same(net, x)
+    if again == 1:
+        assert net(xs[1]).tobytes() != before.tobytes(), "nothing was changed: nothing was tested"
+
+
+def through_the_array(array):
+    return lambda v: array.__setitem__(..., v)
+
+
+def through_a_view(array):
+    view = array.T[1:]
+    return lambda v: view.__setitem__(..., v)
+
+
+def through_a_memoryview(array):
+    view = memoryview(array).cast("B").cast("f")
+    return lambda v: view.__setitem__(3, v)
+
+
+def through_a_flat_iterator(array):
+    flat = array.flat
+    return lambda v: flat.__setitem__(3, v)
+
+
+def through_the_array_interface(array):
+    class Other:
+        __array_interface__ = array.__array_interface__
+        owner = array
+
+    other = np.asarray(Other())
+    return lambda v: other.__setitem__(..., v)
+
+
+def through_ctypes(array):
+    pointer = array.ctypes.data_as(__import__("ctypes").POINTER(__import__("ctypes").c_float))
+    return lambda v: pointer.__setitem__(3, v)
+
+
+def through_dlpack(array):
+    other = np.from_dlpack(array)
+    if not other.flags.writeable:
+        pytest.skip("this NumPy imports it read-only")
+    return lambda v: other.__setitem__(..., v)
+
+
+def through_a_weak_reference(array):
+    reference = weakref.ref(array)
+    return lambda v: reference().__setitem__(..., v)
+
+
+WAYS = (
+    through_the_array, through_a_view, through_a_memoryview, through_a_flat_iterator, through_the_array_interface,
+    through_ctypes, through_dlpack, through_a_weak_reference,
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("way", WAYS, ids=lambda f: f.__name__)
+@pytest.mark.parametrize("place", [0, 5], ids=["convolution", "linear"])
+def test_what_was_handed_out_may_be_written_to_at_any_time(way, place):
+    """Somebody took the array, or something that shares its memory, and writes to it between any two calls."""
+    net, x = lenet(), x_of(3)
+    net(x)
+    write = way(net[place].weight.data)
+    for value in (2.0, 3.0, 4.0):
+        before = net(x)
+        assert_same(net, x)
+        write(value)
+        assert net(x).tobytes() != before.tobytes()
+        assert_same(net, x)
+    del write
+    assert_same(net, x)
+
+
+def test_an_array_kept_by_its_maker():
+    data = normal(2, 4)
+    layer = fnn.Linear(4, 2)
+    layer.weight.data = data
+    whole = np.zeros((4, 3), np.float32)
+    other = fnn.Linear(2, 3)
+    other.weight.data = whole[:, :2][1:]
+    net = fnn.Sequential(layer, other).eval()
+    for value in (1.0, 2.0):
+        data[...] = whole[...] = value
+        assert_same(net, normal(3, 4))
+
+
+def test_parameters_may_be_shared():
+    a, b = fnn.Linear(4, 4), fnn.Linear(4, 4)
+    b.weight = a.weight
+    b.bias.data = a.bias.data
+    net = fnn.Sequential(a, fnn.ReLU(), b).eval()
+    other = fnn.Sequential(a).eval()
+    for value in (1, 2):
+        a.weight.data[...] = value
+        a.bias.data[0] = value
+        assert_same(net, normal(3, 4))
+        assert_same(other, normal(3, 4))
+
+
+@pytest.mark.parametrize("copied", [copy.copy, copy.deepcopy, lambda p: pickle.loads(pickle.dumps(p))])
+def test_copies_of_parameters(copied):
+    """A copy may share the array: what is written through one is seen through both, or through one alone."""
+    net = fnn.Sequential(fnn.Linear(4, 4)).eval()
+    net(normal(3, 4))
+    other = copied(net[0].weight)
+    assert_same(net, normal(3, 4))
+    other.data[...] = 5
+    assert_same(net, normal(3, 4))
+
+
+def test_copies_of_networks():
+    net, x = lenet(), x_of(3)
+    net(x)
+    for other in (copy.deepcopy(net), pickle.loads(pickle.dumps(net)), copy.copy(net)):
+        assert other(x).tobytes() == net(x).tobytes()
+        other[0].weight.data[...] = 1
+        assert_same(other, x)
+        assert_same(net, x)
+
+
+def test_a_layer_back_in_train_mode():
+    """It keeps what its backward needs, as it does when it is run by itself."""
+    net, x = lenet(), x_of(3)
+    expected = net(x)
+    net[0].train()
+    assert net(x).tobytes() == expected.tobytes()
+    assert net[0]._kept is not None
+    net.eval()
+    assert net(x).tobytes() == expected.tobytes()
+    assert net[0]._kept is None
+
+
+def test_eval_keeps_nothing():
+    net = lenet()
+    net.train()(x_of(3))
+    net.eval()(x_of(3))
+    assert all(module._kept is None for module in net.modules())
+
+
+def test_trained_as_without_plans():
+    """Evaluations between the steps of a training change none of its bits, and see each step."""
+    states = []
+    for evaluates in (False, True):
+        net, x = lenet().train(), x_of(8)
+        optimizer, criterion = fnn.SGD(net.parameters(), lr=0.1, momentum=0.9), fnn.CrossEntropyLoss()
+        for _ in range(3):
+            criterion(net(x), np.arange(8))
+            net.backward(criterion.backward())
+            optimizer.step()
+            if evaluates:
+                net.eval()
+                assert_same(net, x)
+                net.train()
+        states.append(net.state_dict())
+    for name, a in states[0].items():
+        assert a.tobytes() == states[1][name].tobytes(), name
+
+
+# Threads, memory, lifetimes
+
+
+def test_the_number_of_threads_may_change():
+    net, x = lenet(), x_of(9)
+    expected = one_by_one(net, x)
+    for n in (1, 3, 2, 7, 1):
+        with fnn.num_threads(n):
+            assert net(x).tobytes() == expected.tobytes()
+
+
+def test_concurrent_python_threads():
+    """Threads call one network with inputs of their own, while another changes it back and forth as a whole."""
+    net = fnn.Sequential(fnn.Conv2d(3, 17, 3, padding=1, bias=False), fnn.ReLU(), fnn.MaxPool2d(2)).eval()
+    weights = [normal(17, 3, 3, 3, seed=seed) for seed in (1, 2)]
+    xs = [normal(n, 3, 10, 10, seed=n) for n in (1, 2, 5, 5)]
+    expected = []
+    for w in weights:
+        net[0].weight.data = w.copy()
+        expected.append([one_by_one(net, x).tobytes() for x in xs])
+    wrong, stop = [], threading.Event()
+
+    def infer(i):
+        for _ in range(300):
+            if net(xs[i]).tobytes() not in (expected[0][i], expected[1][i]):
+                wrong.append(i)
+
+    def change():
+        while not stop.wait(2e-4):
+            for w in weights:
+                net[0].weight.data = w.copy()
+
+    changer, workers = threading.Thread(target=change), [threading.Thread(target=infer, args=(i,)) for i in range(4)]
+    for thread in (changer, *workers):
+        thread.start()
+    for worker in workers:
+        worker.join(timeout=120)
+    stop.set()
+    changer.join()
+    assert not any(worker.is_alive() for worker in workers)
+    assert not wrong
+    assert_same(net, xs[0])
+
+
+def test_batches_of_any_size():
+    """More sizes than there are plans kept for."""
+    net = lenet()
+    for n in (*range(1, 40), *range(40, 1, -3)):
+        assert_same(net, x_of(n))
+
+
+def test_a_network_goes_when_nobody_has_it():
+    """Its weights may be large: they do not wait for the collector of circles."""
+    gc.disable()
+    try:
+        net = lenet()
+        net(x_of(3))
+        gone = weakref.ref(net[0])
+        del net
+        assert gone() is None
+    finally:
+        gc.enable()
+
+
+# Any stack of layers
+
+hypothesis = pytest.importorskip("hypothesis")
+
+from hypothesis import given, settings  # noqa: E402
+from hypothesis import strategies as st  # noqa: E402
+
+
+@st.composite
+def networks(draw):
+    """Layers that fit one another, some of them in a network of their own, and the shape of the input."""
+    n, c, h, w = draw(st.integers(1, 9)), draw(st.integers(1, 20)), draw(st.integers(1, 20)), draw(st.integers(1, 20))
+    shape, layers, dtype = (n, c, h, w), [], draw(st.sampled_from(DTYPES))
+    for _ in range(draw(st.integers(1, 7))):
+        kind = draw(st.sampled_from(("conv", "conv", "pool", "linear", "map")))
+        if kind in ("conv", "pool") and len(shape) == 4:
+            kernel = draw(st.integers(1, min(shape[2], 5))), draw(st.integers(1, min(shape[3], 5)))
+            stride, bias = (draw(st.integers(1, 3)), draw(st.integers(1, 3))), draw(st.booleans())
+            padding = draw(st.integers(0, kernel[0] // 2)), draw(st.integers(0, kernel[1] // 2))
+            if kind == "conv":
+                layer = fnn.Conv2d(shape[1], draw(st.integers(1, 40)), kernel, stride, padding, bias=bias, dtype=dtype)
+            else:
+                layer = draw(st.sampled_from((fnn.MaxPool2d, fnn.AvgPool2d)))(kernel, stride, padding, bias)
+        elif kind == "linear":
+            if len(shape) == 4 and draw(st.booleans()):
+                layers.append(fnn.Flatten())
+                shape = (n, shape[1] * shape[2] * shape[3])
+            layer = fnn.Linear(shape[-1], draw(st.integers(1, 70)), bias=draw(st.booleans()), dtype=dtype)
+        else:
+            layer = draw(st.sampled_from((fnn.ReLU, fnn.ReLU, fnn.Sigmoid, fnn.Tanh, fnn.Softmax, fnn.LogSoftmax)))()
+        layers.append(layer)
+        shape = layer.forward(np.zeros((0, *shape[1:]), dtype)).shape
+    cut = draw(st.integers(0, len(layers)))
+    net = (
+        fnn.Sequential(*layers[:cut], fnn.Sequential(*layers[cut:])) if draw(st.booleans()) else fnn.Sequential(*layers)
+    )
+    return net.eval(), normal(n, c, h, w, dtype=dtype)
+
+
+def check_network(network, threads):
+    net, x = network
+    with fnn.num_threads(threads):
+        assert_same(net, x, repr(net))
+        for p in net.parameters():
+            p.data[...] += 1
+        assert_same(net, x, repr(net))
+
+
+@settings(max_examples=60, deadline=None, derandomize=True, database=None)
+@given(networks(), st.sampled_from((1, 2, 7)))
+def test_any_network(network, threads):
+    check_network(network, threads)
+
+
+@pytest.mark.slow
+@settings(max_examples=2000, deadline=None, derandomize=True, database=None)
+@given(networks(), st.sampled_from((1, 2, 7)))
+def test_many_networks(network, threads):
+    check_network(network, threads)
