@@ -4,7 +4,7 @@ from libc.string cimport memset
 from fastnn._kernels._conv_input cimport input_gradient
 from fastnn._kernels._conv_one_pass cimport one_pass
 from fastnn._kernels._conv_weight cimport weight_gradient
-from fastnn._kernels._conv_ways cimport ONE_PASS, WINOGRAD, weight_way
+from fastnn._kernels._conv_ways cimport ONE_PASS, WINOGRAD, Way, input_way, weight_way
 from fastnn._kernels._conv_winograd cimport DONE, NOT_FINITE, Outcome
 from fastnn._kernels._conv_winograd_weight cimport winograd_weight
 from fastnn._kernels._table cimport parallel, threads, tiles
@@ -25,7 +25,9 @@ cdef void bias_chunk(void *job, Py_ssize_t o, int slot) noexcept nogil:
 cdef bint gradients(const Gradients *a) noexcept nogil:
     """False when there is no memory."""
     cdef Py_ssize_t K = a.C * a.KH * a.KW
+    cdef Gradients weight = a[0]
     cdef Outcome outcome
+    cdef Way way
     if a.N == 0:
         if a.dw != NULL:
             memset(a.dw, 0, a.O * K * a.t.itemsize)
@@ -34,17 +36,21 @@ cdef bint gradients(const Gradients *a) noexcept nogil:
         return True
     if a.db != NULL and a.dw == NULL:
         parallel(bias_chunk, <void *> a, a.O, threads(), <double> a.N * a.O * a.OH * a.OW)
-    if a.dx == NULL and a.dw == NULL:
-        return True
-    if weight_way(a) == ONE_PASS:
+    if a.dx != NULL and input_way(a) == ONE_PASS:
         return one_pass(a)
     if a.dx != NULL and not input_gradient(a):
         return False
-    if a.dw != NULL and weight_way(a) == WINOGRAD:
+    if a.dw == NULL:
+        return True
+    weight.dx = NULL
+    way = weight_way(a)
+    if way == ONE_PASS:
+        return one_pass(&weight)
+    if way == WINOGRAD:
         outcome = winograd_weight(a)
         if outcome != NOT_FINITE:
             return outcome == DONE
-    return a.dw == NULL or weight_gradient(a)
+    return weight_gradient(a)
 
 
 def conv2d_backward(const real[:, :, :, ::1] dy, const real[:, :, :, ::1] x, const real[:, :, :, ::1] w,

@@ -9,6 +9,8 @@ cdef enum:
     FEW = 32           # elements of a patch, up to which both gradients are made in one pass over dy
     LARGE_MAP = 1024   # pixels, from which they are for 1 x 1,
     DW_BYTES = 1 << 20  # if there are no more weights
+    MAP = 256          # pixels, from which dw alone is made so for few outputs,
+    SOME = 300         # for patches of up to so many elements
     CHANNELS = 16      # C*O / (C + O), from which Winograd's products outweigh its transforms
     TILES = 32         # of a batch, from which they outweigh the transform of the weights
 
@@ -68,6 +70,10 @@ cdef Way weight_way(const Gradients *a) noexcept nogil:
         return ONE_PASS
     if a.SH == a.SW == 1 and winograd_pays(&f):
         return WINOGRAD
+    # the rows of the product are long enough to be summed over their lanes, and few outputs leave the other way's
+    # tiles half empty
+    if a.C * a.KH * a.KW <= SOME and a.OH * a.OW >= (MAP if a.O <= a.t.lanes else LARGE_MAP):
+        return ONE_PASS
     return PIXELS
 
 
