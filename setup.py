@@ -25,6 +25,7 @@ MODULES = (
     "_im2col",
     "_pool",
     "_activation",
+    "_norm",
     "_loss",
     "_optim",
     "_plan",

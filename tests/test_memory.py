@@ -78,6 +78,9 @@ def test_in_place_step_stays_inside(dtype):
         buffers = [np.full(size + 2 * GUARD, 7.0, dtype) for _ in range(2)]
         p, v = (b[GUARD : GUARD + size] for b in buffers)
         fnn.functional.sgd_step(p, np.ones(size, dtype), v, lr=0.5, momentum=0.9)
+        running = [b[GUARD : GUARD + size] for b in (np.full(size + 2 * GUARD, 7.0, dtype) for _ in range(2))]
+        buffers += [r.base for r in running]
+        fnn.functional.batch_norm(np.ones((3, size), dtype), *running, training=True)
         for b in buffers:
             assert np.all(b[:GUARD] == 7)
             assert np.all(b[GUARD + size :] == 7)
@@ -123,7 +126,7 @@ def unaligned(a: Array) -> Array:
 LAYOUTS = (read_only, strided, np.asfortranarray, reversed_axes, offset, unaligned)
 
 
-@pytest.mark.parametrize("case", [c for c in SMALL if not c.operation.in_place], ids=str)
+@pytest.mark.parametrize("case", SMALL, ids=str)
 def test_input_layouts(case):
     """Any layout gives the bits that C order gives, and the inputs are as before."""
     op = case.operation
@@ -141,7 +144,7 @@ def test_input_layouts(case):
             assert same, f"an input was changed: {layout.__name__}"
 
 
-@pytest.mark.parametrize("case", [c for c in SMALL if not c.operation.in_place], ids=str)
+@pytest.mark.parametrize("case", SMALL, ids=str)
 def test_results_are_independent_arrays(case):
     """A later call never changes an earlier result, and no result is a view of an input."""
     op = case.operation
@@ -164,6 +167,12 @@ def test_in_place_layouts(layout):
     fnn.functional.sgd_step(p, g, v, lr=0.1, momentum=0.9, weight_decay=0.01)
     fnn.functional.sgd_step(*others, lr=0.1, momentum=0.9, weight_decay=0.01)
     for a, b in zip((p, g, v), others, strict=True):
+        assert a.tobytes() == b.tobytes()
+    others = [layout(a) for a in (p[0], v[0] ** 2)]
+    mine = [p[0].copy(), v[0] ** 2]
+    for running in (mine, others):
+        fnn.functional.batch_norm(g, *running, training=True)
+    for a, b in zip(mine, others, strict=True):
         assert a.tobytes() == b.tobytes()
 
 

@@ -253,6 +253,44 @@ def sgd_ignores_nesterov(p, g, velocity, *, nesterov=False, **options):
     R["sgd_step"](p, g, velocity, **options)
 
 
+def batch_norm_mean_of_squares(x, running_mean=None, running_var=None, w=None, b=None, **options):
+    """The variance as the mean of squares less the square of the mean: it cancels."""
+    return batch_norm_of_variance(lambda v, axes: (v * v).mean(axes) - v.mean(axes) ** 2, x, running_mean, running_var,
+                                  w, b, **options)  # fmt: skip
+
+
+def batch_norm_unbiased(x, running_mean=None, running_var=None, w=None, b=None, **options):
+    """Normalises by the variance that belongs into the running statistics."""
+    return batch_norm_of_variance(lambda v, axes: v.var(axes, ddof=1), x, running_mean, running_var, w, b, **options)
+
+
+def batch_norm_of_variance(variance, x, running_mean, running_var, w, b, *, training=False, **options):
+    if not training or x.size == 0:
+        return R["batch_norm"](x, running_mean, running_var, w, b, training=training, **options)
+    R["batch_norm"](x, running_mean, running_var, w, b, training=True, **options)
+    axes = (0, *range(2, x.ndim))
+    options.pop("momentum", None)
+    return R["batch_norm"](x, x.mean(axes), variance(x, axes), w, b, **options)
+
+
+def batch_norm_running_biased(x, running_mean=None, running_var=None, *others, training=False, momentum=0.1, **options):
+    before = None if running_var is None else running_var.copy()
+    result = R["batch_norm"](x, running_mean, running_var, *others, training=training, momentum=momentum, **options)
+    if training and running_var is not None and x.size:
+        axes = (0, *range(2, x.ndim))
+        running_var[...] = (1 - momentum) * before + momentum * x.var(axes)
+    return result
+
+
+def batch_norm_backward_of_constants(dy, x, w, mean, invstd, *, training=True, **options):
+    """Mean and variance as if they did not depend on x."""
+    return R["batch_norm_backward"](dy, x, w, mean, invstd, training=False, **options)
+
+
+def batch_norm_backward_past_the_relu(dy, x, w, mean, invstd, *, y=None, **options):
+    return R["batch_norm_backward"](dy, x, w, mean, invstd, **options)
+
+
 every_tie = MaxpoolEveryTie()
 
 MUTANTS = [
@@ -296,6 +334,12 @@ MUTANTS = [
     ("cross_entropy", cross_entropy_always_mean, lambda: parity_of("cross_entropy")),
     ("cross_entropy_backward", cross_entropy_backward_ignores_dloss, lambda: gradients_of("cross_entropy")),
     ("cross_entropy_backward", cross_entropy_backward_assumes_unit_sum, lambda: gradients_of("cross_entropy")),
+    ("batch_norm", batch_norm_mean_of_squares, lambda: parity_of("batch_norm")),
+    ("batch_norm", batch_norm_unbiased, lambda: parity_of("batch_norm")),
+    ("batch_norm", batch_norm_running_biased, lambda: parity_of("batch_norm")),
+    ("batch_norm_backward", batch_norm_backward_of_constants, lambda: parity_of("batch_norm_backward")),
+    ("batch_norm_backward", batch_norm_backward_of_constants, lambda: gradients_of("batch_norm")),
+    ("batch_norm_backward", batch_norm_backward_past_the_relu, lambda: gradients_of("batch_norm")),
     ("sgd_step", sgd_decay_after_momentum, lambda: parity_of("sgd_step")),
     ("sgd_step", sgd_ignores_nesterov, lambda: parity_of("sgd_step")),
 ]

@@ -181,6 +181,27 @@ class Oracle:
         return autograd(torch.nn.functional.linear, dy, x, w, b)
 
     @staticmethod
+    def batch_norm(
+        x, running_mean=None, running_var=None, w=None, b=None, *, training=False, momentum=0.1, eps=1e-5,
+        activation=None, return_statistics=False,
+    ):  # fmt: skip
+        y, mean, invstd = torch.native_batch_norm(x, w, b, running_mean, running_var, training, momentum, eps)
+        if not training:
+            mean, invstd = running_mean, 1 / torch.sqrt(running_var + eps)
+        y = torch.relu(y) if activation == "relu" else y
+        return (y, *((mean, invstd) if return_statistics else ()), running_mean, running_var)
+
+    @staticmethod
+    def batch_norm_backward(dy, x, w, mean, invstd, *, training=True, y=None, needs=("dx", "dw", "db")):
+        if y is not None:
+            dy = torch.ops.aten.threshold_backward(dy, torch.as_tensor(y), 0)
+        w = torch.ones(x.shape[1], dtype=x.dtype) if w is None else w
+        running = mean, invstd**-2  # what it goes by without training
+        wanted = [name in needs for name in ("dx", "dw", "db")]
+        backward = torch.ops.aten.native_batch_norm_backward
+        return backward(dy, x, w, *running, mean, invstd, training, 0.0, wanted)
+
+    @staticmethod
     def relu(x):
         return torch.relu(x)
 

@@ -21,6 +21,8 @@ from fastnn._runtime import (
 from fastnn._version import __version__
 from fastnn.layers import (
     AvgPool2d,
+    BatchNorm1d,
+    BatchNorm2d,
     Conv2d,
     Flatten,
     Linear,
@@ -40,6 +42,8 @@ from fastnn.optim import SGD
 __all__ = [
     "SGD",
     "AvgPool2d",
+    "BatchNorm1d",
+    "BatchNorm2d",
     "Conv2d",
     "CrossEntropyLoss",
     "Flatten",

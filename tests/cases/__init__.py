@@ -10,7 +10,7 @@ Parity classes
                   `scale` says what S is, and a comment says where K comes from.
 """
 
-from cases import activation, conv, loss, matmul, optim, pool
+from cases import activation, conv, loss, matmul, norm, optim, pool
 from cases._base import DTYPES, EXACT, OPERATIONS, Array, Case
 
 __all__ = ["CASES", "DTYPES", "EXACT", "OPERATIONS", "Array", "Case", "cases_of"]
@@ -20,6 +20,7 @@ CASES: tuple[Case, ...] = (
     *pool.CASES,
     *matmul.CASES,
     *activation.CASES,
+    *norm.CASES,
     *loss.CASES,
     *optim.CASES,
 )

@@ -42,14 +42,11 @@ class Operation:
 
     def call(self, module: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[Any, ...]:
         """Call the function of this name in `module`; always a tuple of results (arrays, or None)."""
-        function = getattr(module, self.name)
-        if self.in_place:
-            args = tuple(a.copy() if i in self.in_place and a is not None else a for i, a in enumerate(args))
-            function(*args, **kwargs)
-            return tuple(args[i] for i in self.in_place)
-        result = function(*args, **kwargs)
-        results = result if isinstance(result, tuple) else (result,)
-        return tuple(None if r is None else np.asarray(r) for r in results)
+        args = tuple(a.copy() if i in self.in_place and a is not None else a for i, a in enumerate(args))
+        result = getattr(module, self.name)(*args, **kwargs)
+        results = result if isinstance(result, tuple) else () if result is None else (result,)
+        updated = (args[i] if i < len(args) else None for i in self.in_place)
+        return tuple(None if r is None else np.asarray(r) for r in (*results, *updated))
 
 
 OPERATIONS: dict[str, Operation] = {}

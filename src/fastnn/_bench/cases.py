@@ -154,6 +154,14 @@ ACTIVATIONS = {
     "log_softmax": {"digits": Elementwise((64, 10)), "imagenet": Elementwise((128, 1000))},
 }
 
+# Behind the convolutions of a small and of a large network, and behind a linear layer.
+NORMS = {
+    "cmu1": Elementwise((32, 32, 30, 30)),
+    "cmu3": Elementwise((32, 128, 7, 7)),
+    "vgg3": Elementwise((128, 64, 32, 32)),
+    "mlp": Elementwise((64, 500)),
+}
+
 LOSSES = {"digits": Elementwise((64, 10)), "characters": Elementwise((64, 36)), "imagenet": Elementwise((128, 1000))}
 
 # Parameters of LeNet's largest layer, and of a small VGG as one.
@@ -226,6 +234,10 @@ def _cases() -> Iterator[BenchCase]:
             size = FLOAT * math.prod(setting.x)
             yield BenchCase(family, name, "forward", setting, 0, 2 * size)
             yield BenchCase(family, name, "backward", setting, 0, 3 * size)
+    for name, setting in NORMS.items():
+        size = FLOAT * math.prod(setting.x)
+        yield BenchCase("batch_norm", name, "forward", setting, 0, 2 * size)
+        yield BenchCase("batch_norm", name, "backward", setting, 0, 3 * size)
     for name, setting in LOSSES.items():
         size = FLOAT * math.prod(setting.x)
         yield BenchCase("cross_entropy", name, "forward", setting, 0, size)
@@ -237,7 +249,7 @@ def _cases() -> Iterator[BenchCase]:
 CASES: tuple[BenchCase, ...] = tuple(_cases())
 
 # A minute's worth that touches every family: the networks' own layers at their own sizes.
-QUICK = re.compile(r"lenet|digits|mlp-b|linear/mlp/|characters|svgg[16]/")
+QUICK = re.compile(r"lenet|digits|mlp-b|(linear|norm)/mlp/|characters|svgg[16]/")
 
 
 def cases_of(*families: str) -> tuple[BenchCase, ...]:
@@ -272,5 +284,6 @@ def draw(case: BenchCase) -> dict[str, Array]:
             x = rng.random(s.x, dtype=np.float32)
             return {"x": x, "target": x if s.classes is None else rng.integers(0, s.classes, s.x[0])}
         case Elementwise() as s:
-            return {"x": normal(*s.x), "dy": normal(*s.x), "labels": rng.integers(0, s.x[-1], s.x[0])}
+            arrays = {"x": normal(*s.x), "dy": normal(*s.x), "labels": rng.integers(0, s.x[-1], s.x[0])}
+            return {**arrays, "w": normal(*s.x[1:2]), "b": normal(*s.x[1:2])}
     raise AssertionError(f"no arrays for {case}")

@@ -5,6 +5,7 @@ cdef extern from "fnn.h" nogil:
     enum:
         FNN_ACCUMULATE
         FNN_RELU
+        FNN_NORM_ROWS
 
     ctypedef struct fnn_tiles "const fnn_tiles":
         const char *isa
@@ -47,6 +48,16 @@ cdef extern from "fnn.h" nogil:
         void (*softmax_backward_row)(const void *dy, const void *y, void *dx, Py_ssize_t n) noexcept nogil
         void (*log_softmax_row)(const void *x, void *y, Py_ssize_t n) noexcept nogil
         void (*log_softmax_backward_row)(const void *dy, const void *y, void *dx, Py_ssize_t n) noexcept nogil
+        void (*norm_moments)(const void *x, Py_ssize_t at, Py_ssize_t rows, Py_ssize_t step, Py_ssize_t n, int each,
+                             double *mean, double *m2) noexcept nogil
+        void (*norm_apply)(const void *x, void *y, Py_ssize_t at, Py_ssize_t rows, Py_ssize_t step, Py_ssize_t n,
+                           int each, const void *mean, const void *scale, const void *shift, int flags) noexcept nogil
+        void (*norm_sums)(const void *dy, const void *x, const void *y, Py_ssize_t at, Py_ssize_t rows,
+                          Py_ssize_t step, Py_ssize_t n, int each, const void *mean, double *total,
+                          double *slope) noexcept nogil
+        void (*norm_backward)(const void *dy, const void *x, const void *y, void *dx, Py_ssize_t at, Py_ssize_t rows,
+                              Py_ssize_t step, Py_ssize_t n, int each, const void *mean, const void *scale,
+                              const void *shift, const void *slope) noexcept nogil
         void (*sgd)(void *p, const void *g, void *v, Py_ssize_t n, double lr, double momentum, double decay,
                     int nesterov) noexcept nogil
         void (*wino_image)(void *values, Py_ssize_t step, const void *pixels, Py_ssize_t row_step, Py_ssize_t col_step,

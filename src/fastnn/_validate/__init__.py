@@ -29,5 +29,6 @@ from fastnn._validate.init import fans, initialised
 from fastnn._validate.loss import cross_entropy, cross_entropy_backward, reduction
 from fastnn._validate.matmul import linear, linear_backward, matmul
 from fastnn._validate.network import input_shape, kept, layers, parameters, state_dict, warn_of_bytes
+from fastnn._validate.norm import batch_norm, batch_norm_backward, batch_norm_input, batch_norm_settings
 from fastnn._validate.optim import sgd_settings, sgd_state, sgd_step
 from fastnn._validate.pool import pool2d, pool2d_backward, pool2d_settings, positions, positions_dtype

@@ -114,6 +114,8 @@ def _pair_of_other(name: str, value: Any) -> tuple[int, int]:
 
 def number(name: str, value: float, least: float = -math.inf) -> float:
     """`value` as a finite float of at least `least`."""
+    if type(value) is float and least <= value < math.inf:
+        return value
     try:
         if isinstance(value, str | bytes):
             raise TypeError

@@ -69,20 +69,22 @@ def warn_of_bytes(x: Array, stacklevel: int) -> None:
         )
 
 
-def state_dict(state: Mapping[str, Any], shapes: Mapping[str, tuple[int, ...]]) -> dict[str, Array]:
-    """The entries of `state` as arrays, if they have exactly the names and shapes of `shapes`."""
+def state_dict(state: Mapping[str, Any], wanted: Mapping[str, Array]) -> dict[str, Array]:
+    """The entries of `state` as arrays, if they have exactly the names and shapes of `wanted`, and fit its dtypes."""
     if not isinstance(state, Mapping):
         raise TypeError(f"state_dict: got {type(state).__name__}; expected a dict of name to array")
-    wrong = [f"{name} is missing" for name in shapes if name not in state]
-    wrong += [f"{name} is not in this network" for name in state if name not in shapes]
-    arrays = {name: np.asarray(state[name]) for name in shapes if name in state}
+    wrong = [f"{name} is missing" for name in wanted if name not in state]
+    wrong += [f"{name} is not in this network" for name in state if name not in wanted]
+    arrays = {name: np.asarray(state[name]) for name in wanted if name in state}
     for name, array in arrays.items():
-        if array.shape != shapes[name]:
-            wrong.append(f"{name}: got shape {array.shape}; expected {shapes[name]}")
+        if array.shape != wanted[name].shape:
+            wrong.append(f"{name}: got shape {array.shape}; expected {wanted[name].shape}")
+        elif wanted[name].dtype.kind == "i" and array.dtype.kind not in "iu":
+            wrong.append(f"{name}: got {array.dtype}; expected an integer")
         elif array.dtype.kind not in "fiu":
             wrong.append(f"{name}: got {array.dtype}; expected real numbers")
     if wrong:
         raise ValueError(
-            f"state_dict: got {len(state)} entries; expected the {len(shapes)} of this network, but " + "; ".join(wrong)
+            f"state_dict: got {len(state)} entries; expected the {len(wanted)} of this network, but " + "; ".join(wrong)
         )
     return arrays

@@ -32,3 +32,9 @@ def flat(a: Array) -> Array:
 def rows(x: Array) -> Array:
     """`x` as a matrix whose rows are its last axis, which is not empty."""
     return contiguous(x) if x.ndim == 2 else contiguous(x).reshape(-1, x.shape[-1])
+
+
+def write_back(target: Array, updated: Array | None) -> None:
+    """Copy `updated` into `target`, if it was a copy of it that a kernel updated."""
+    if updated is not target and updated is not None and not np.may_share_memory(target, updated):
+        target[...] = updated.reshape(target.shape)

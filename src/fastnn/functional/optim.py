@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import numpy as np
-
 import fastnn._kernels._optim as _optim
 from fastnn import _validate as check
 from fastnn import reference
 from fastnn._runtime import use_reference
 from fastnn._validate import Array
-from fastnn.functional._door import flat, pick
+from fastnn.functional._door import flat, pick, write_back
 
 
 def sgd_step(
@@ -32,12 +30,6 @@ def sgd_step(
     flat_p = flat(p)
     flat_v = None if velocity is None else flat(velocity)
     pick(_optim.sgd_step, p.dtype)(flat_p, flat(g), flat_v, lr, momentum, weight_decay, bool(nesterov))
-    _write_back(p, flat_p)
-    if velocity is not None and flat_v is not None:
-        _write_back(velocity, flat_v)
-
-
-def _write_back(target: Array, updated: Array) -> None:
-    """Copy `updated` into `target`, if it was a copy of it that the kernel updated."""
-    if not np.may_share_memory(target, updated):
-        target[...] = updated.reshape(target.shape)
+    write_back(p, flat_p)
+    if velocity is not None:
+        write_back(velocity, flat_v)

@@ -5,11 +5,14 @@ from fastnn.layers.containers import Sequential
 from fastnn.layers.conv import Conv2d
 from fastnn.layers.linear import Linear
 from fastnn.layers.module import Module, Parameter
+from fastnn.layers.norm import BatchNorm1d, BatchNorm2d
 from fastnn.layers.pool import AvgPool2d, MaxPool2d
 from fastnn.layers.shape import Flatten
 
 __all__ = [
     "AvgPool2d",
+    "BatchNorm1d",
+    "BatchNorm2d",
     "Conv2d",
     "Flatten",
     "Linear",

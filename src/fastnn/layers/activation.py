@@ -21,8 +21,12 @@ class ReLU(Module):
         """Take `y` for the output of this layer: the layer before has applied the ReLU to what it stored."""
         self._keep(y)
 
+    def output(self) -> Array:
+        """What the last forward gave, for a layer before that takes the step back through the ReLU on itself."""
+        return check.kept(self, self._kept)
+
     def backward(self, dy: Array, accumulate: bool = False, needs_dx: bool = True) -> Array:
-        return functional.relu_backward(dy, check.kept(self, self._kept))
+        return functional.relu_backward(dy, self.output())
 
     def plan(self, steps: Steps) -> None:
         steps.relu()

@@ -10,6 +10,7 @@ from fastnn._validate import Array
 from fastnn.functional._plan import NoPlan, Planned, Steps
 from fastnn.layers.activation import ReLU
 from fastnn.layers.module import Module
+from fastnn.layers.norm import BatchNorm1d, BatchNorm2d
 from fastnn.layers.pool import MaxPool2d
 from fastnn.layers.summary import Row
 
@@ -19,9 +20,9 @@ NOT_COMPUTED_WITH = ("_kept", "_looked_at_input", "_planned", "_unplanned")  # a
 class Sequential(Module):
     """Layers called one after the other.
 
-    A layer that can apply a ReLU while it stores its output (``fuses_activation``: Conv2d, Linear) does so when a
-    ReLU follows it, and `backward` goes through a ReLU and the max pooling after it in one step. The results are the
-    same, to the bit.
+    A layer that can apply a ReLU while it stores its output (``fuses_activation``: Conv2d, Linear, BatchNorm) does so
+    when a ReLU follows it, and `backward` goes through a ReLU and the max pooling after it, or the batch normalisation
+    before it, in one step. The results are the same, to the bit.
 
     In eval mode all layers are run in one call of compiled code, with the same results, if every one of them has a
     `plan`; changes of layers and parameters are noticed.
@@ -101,6 +102,10 @@ class Sequential(Module):
             layer, before = self.layers[place], self.layers[place - 1]
             if type(layer) is MaxPool2d and type(before) is ReLU:
                 gradient = layer.backward(gradient, accumulate, through_relu=True)
+                place -= 2
+            elif type(layer) is ReLU and isinstance(before, BatchNorm1d | BatchNorm2d):
+                wanted = needs_dx or place - 1 > first
+                gradient = before.backward(gradient, accumulate, wanted, relu_output=layer.output())
                 place -= 2
             else:
                 gradient = layer.backward(gradient, accumulate)

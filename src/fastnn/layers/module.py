@@ -102,11 +102,13 @@ class Module:
     """What every layer and every container of layers is.
 
     A subclass writes `forward` and `backward`. Parameters and layers that it has as attributes are found by their
-    names. In train mode `forward` keeps in ``self._kept`` what `backward` needs (references, not copies: the input of
-    a layer must not be changed in between); in eval mode it keeps nothing.
+    names; so are its buffers, arrays of state that is not learnt, which it names in `buffer_names` (an attribute that
+    is None is none). In train mode `forward` keeps in ``self._kept`` what `backward` needs (references, not copies:
+    the input of a layer must not be changed in between); in eval mode it keeps nothing.
     """
 
     training = True
+    buffer_names: tuple[str, ...] = ()
     _kept: Any = None
 
     def forward(self, x: Array) -> Array:
@@ -171,6 +173,22 @@ class Module:
             p.name = name
             yield p
 
+    def named_buffers(self, prefix: str = "") -> Iterator[tuple[str, Array]]:
+        """All buffers with their qualified names, as ``("1.running_mean", ...)``."""
+        for name in self.buffer_names:
+            if getattr(self, name) is not None:
+                yield prefix + name, getattr(self, name)
+        for name, child in self.named_children():
+            yield from child.named_buffers(f"{prefix}{name}.")
+
+    def _named_state(self, prefix: str = "") -> Iterator[tuple[str, Array]]:
+        """The arrays of all parameters and buffers, layer by layer, as PyTorch lists them."""
+        yield from ((prefix + name, value.data) for name, value in vars(self).items() if isinstance(value, Parameter))
+        buffers = ((name, getattr(self, name)) for name in self.buffer_names)
+        yield from ((prefix + name, array) for name, array in buffers if array is not None)
+        for name, child in self.named_children():
+            yield from child._named_state(f"{prefix}{name}.")
+
     def train(self) -> Self:
         """From now on keep what backward needs. Returns the module."""
         for module in self.modules():
@@ -185,21 +203,21 @@ class Module:
         return self
 
     def state_dict(self) -> dict[str, Array]:
-        """Copies of all parameters by their qualified names, which are PyTorch's."""
-        return {name: p.data.copy() for name, p in self.named_parameters()}
+        """Copies of all parameters and buffers by their qualified names, which are PyTorch's."""
+        return {name: array.copy() for name, array in self._named_state()}
 
     def load_state_dict(self, state_dict: Mapping[str, Any]) -> None:
-        """Copy arrays into the parameters, in the dtype of the layers.
+        """Copy arrays into the parameters and buffers, in the dtype of the layers.
 
         Raises
         ------
         ValueError
-            An entry is missing, extra, of another shape, or not made of real numbers; no parameter has changed.
+            An entry is missing, extra, of another shape, or not made of real numbers (a count: not an integer); nothing
+            has changed.
         """
-        parameters = dict(self.named_parameters())
-        shapes = {name: p.data.shape for name, p in parameters.items()}
-        for name, array in check.state_dict(state_dict, shapes).items():
-            parameters[name].data[...] = array
+        own = dict(self._named_state())
+        for name, array in check.state_dict(state_dict, own).items():
+            own[name][...] = array
 
     def summary(self, input_shape: tuple[int, ...]) -> str:
         """A table of the layers: input, kernel, stride, output, number of parameters.

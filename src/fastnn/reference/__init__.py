@@ -20,12 +20,15 @@ from fastnn.reference.activation import (
 from fastnn.reference.conv import col2im, conv2d, conv2d_backward, im2col
 from fastnn.reference.loss import cross_entropy, cross_entropy_backward
 from fastnn.reference.matmul import linear, linear_backward, matmul
+from fastnn.reference.norm import batch_norm, batch_norm_backward
 from fastnn.reference.optim import sgd_step
 from fastnn.reference.pool import avgpool2d, avgpool2d_backward, maxpool2d, maxpool2d_backward
 
 __all__ = [
     "avgpool2d",
     "avgpool2d_backward",
+    "batch_norm",
+    "batch_norm_backward",
     "col2im",
     "conv2d",
     "conv2d_backward",

@@ -40,6 +40,10 @@ class Operations:
                 return lambda: F.avgpool2d(a["x"], s.kernel, stride=s.stride)
             case "linear":
                 return lambda: F.linear(a["x"], a["w"], a["b"])
+            case "batch_norm":
+                running = np.zeros_like(a["w"]), np.ones_like(a["w"])
+                options = {"training": True, "return_statistics": True}
+                return lambda: F.batch_norm(a["x"], *running, a["w"], a["b"], **options)
             case "cross_entropy":
                 return lambda: F.cross_entropy(a["x"], a["labels"])
         function = getattr(F, case.family)
@@ -57,6 +61,9 @@ class Operations:
                 return lambda: F.avgpool2d_backward(a["dy"], s.x[2:], s.kernel, stride=s.stride)
             case "linear":
                 return lambda: F.linear_backward(a["dy"], a["x"], a["w"])
+            case "batch_norm":
+                statistics = F.batch_norm(a["x"], training=True, return_statistics=True)[1:]
+                return lambda: F.batch_norm_backward(a["dy"], a["x"], a["w"], *statistics)
             case "cross_entropy":
                 return lambda: F.cross_entropy_backward(a["x"], a["labels"])
         function, y = getattr(F, f"{case.family}_backward"), getattr(F, case.family)(a["x"])

@@ -54,6 +54,9 @@ class Torch:
                 return lambda: F.avg_pool2d(t["x"], s.kernel, s.stride)
             case "linear":
                 return lambda: F.linear(t["x"], t["w"], t["b"])
+            case "batch_norm":
+                running = self.torch.zeros_like(t["w"]), self.torch.ones_like(t["w"])
+                return lambda: aten.native_batch_norm(t["x"], t["w"], t["b"], *running, True, 0.1, 1e-5)
             case "cross_entropy":
                 return lambda: F.cross_entropy(t["x"], t["labels"])
             case "softmax" | "log_softmax":
@@ -81,6 +84,11 @@ class Torch:
             case "linear":
                 w = t["w"]
                 return lambda: (dy @ w, dy.t() @ x, dy.sum(0))
+            case "batch_norm":
+                w, running = t["w"], (torch.zeros_like(t["w"]), torch.ones_like(t["w"]))
+                statistics = aten.native_batch_norm(x, w, t["b"], *running, True, 0.1, 1e-5)[1:]
+                rest = *running, *statistics, True, 1e-5, [True] * 3
+                return lambda: aten.native_batch_norm_backward(dy, x, w, *rest)
             case "cross_entropy":
                 one_hot = torch.nn.functional.one_hot(t["labels"], x.shape[1]).to(x.dtype)
                 return lambda: (torch.softmax(x, 1) - one_hot) / x.shape[0]

@@ -10,6 +10,7 @@
  * "koff" tables say where row k of an operand starts: a matrix product, a convolution and its gradients are the same
  * tile over different tables. */
 enum { FNN_ACCUMULATE = 1, FNN_RELU = 2 };
+enum { FNN_NORM_ROWS = 128 };
 
 typedef struct fnn_tiles {
     const char *isa;
@@ -77,6 +78,24 @@ typedef struct fnn_tiles {
     void (*softmax_backward_row)(const void *dy, const void *y, void *dx, ptrdiff_t n);
     void (*log_softmax_row)(const void *x, void *y, ptrdiff_t n);
     void (*log_softmax_backward_row)(const void *dy, const void *y, void *dx, ptrdiff_t n);
+
+    /* Batch normalisation of the elements at + r*step + j, r < rows, j < n, of arrays that best begin on a vector. With
+     * `each`, every column j is a channel for itself, and the arrays of numbers hold n; without, all belong to one
+     * channel, and n >= lanes. Orders of sums depend on the numbers here, not on addresses.
+     * norm_moments: mean[j], and m2[j], the sum of (x - mean)^2; of at most FNN_NORM_ROWS rows with `each`.
+     * norm_apply: y = (x - mean[j])*scale[j] + shift[j]; with FNN_RELU, its positive part.
+     * norm_sums: total[j] and slope[j] are the sums of g and of g*(x - mean[j]), where g is dy, or, if y is not NULL,
+     * dy where y > 0 and 0 elsewhere.
+     * norm_backward: dx = g*scale[j] - (x - mean[j])*slope[j] - shift[j]; g*scale[j] if x is NULL. */
+    void (*norm_moments)(const void *x, ptrdiff_t at, ptrdiff_t rows, ptrdiff_t step, ptrdiff_t n, int each,
+                         double *mean, double *m2);
+    void (*norm_apply)(const void *x, void *y, ptrdiff_t at, ptrdiff_t rows, ptrdiff_t step, ptrdiff_t n, int each,
+                       const void *mean, const void *scale, const void *shift, int flags);
+    void (*norm_sums)(const void *dy, const void *x, const void *y, ptrdiff_t at, ptrdiff_t rows, ptrdiff_t step,
+                      ptrdiff_t n, int each, const void *mean, double *total, double *slope);
+    void (*norm_backward)(const void *dy, const void *x, const void *y, void *dx, ptrdiff_t at, ptrdiff_t rows,
+                          ptrdiff_t step, ptrdiff_t n, int each, const void *mean, const void *scale, const void *shift,
+                          const void *slope);
 
     /* SGD over n elements: v = momentum*v + (g + decay*p); p -= lr*(nesterov ? g + decay*p + momentum*v : v).
      * v may be NULL when momentum is 0. */

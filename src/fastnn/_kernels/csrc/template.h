@@ -49,6 +49,7 @@ INLINE real NAME(lane_max)(vec v) {
 #include "tile_image.h"
 #include "tile_math.h"
 #include "tile_winograd.h"
+#include "tile_norm.h"
 
 #undef vec
 #undef ivec

@@ -77,7 +77,10 @@
      .sigmoid = sigmoid_##suffix, .sigmoid_backward = sigmoid_backward_##suffix, .tanh = tanh_##suffix,            \
      .tanh_backward = tanh_backward_##suffix, .softmax_row = softmax_row_##suffix,                                 \
      .softmax_backward_row = softmax_backward_row_##suffix, .log_softmax_row = log_softmax_row_##suffix,           \
-     .log_softmax_backward_row = log_softmax_backward_row_##suffix, .sgd = sgd_##suffix,                           \
+     .log_softmax_backward_row = log_softmax_backward_row_##suffix,                                                \
+     .norm_moments = norm_moments_##suffix, .norm_apply = norm_apply_##suffix, .norm_sums = norm_sums_##suffix,    \
+     .norm_backward = norm_backward_##suffix,                                                                      \
+     .sgd = sgd_##suffix,                                                                                          \
      .wino_image = wino_image_##suffix, .wino_weights = wino_weights_##suffix, .wino_result = wino_result_##suffix,  \
      .wino_gradient = wino_gradient_##suffix, .wino_taps = wino_taps_##suffix}
 

@@ -1,0 +1,373 @@
+"""Batch normalisation, channel by channel: a channel is read a second time while it is in the cache.
+
+A channel is cut into blocks that stay in the first-level cache, and the moments of the blocks are put together (Chan,
+Golub and LeVeque 1983), so that its first reading comes from memory once. The second reading goes backwards, from what
+was read last. Blocks depend on the shape alone: any number of threads gives the same bits.
+"""
+from libc.math cimport sqrt
+from libc.string cimport memcpy
+
+from fastnn._kernels._table cimport allocate, parallel, release, threads, tiles
+from fastnn._kernels.fnn cimport FNN_NORM_ROWS, FNN_RELU, ceil_div, fits, fnn_tiles, split_at
+
+ctypedef fused real:
+    float
+    double
+
+cdef enum:
+    BLOCK = 4096   # elements of a plane
+    CHUNK = 16384  # elements of a chunk, at least
+
+cdef struct Norm:
+    fnn_tiles *t
+    Py_ssize_t N, C, P  # images, channels, elements of a plane
+    Py_ssize_t columns  # of a channel: its P columns are kept apart where planes are small, else 1
+    bint each           # columns are kept apart
+    Py_ssize_t images, parts, blocks  # of a block; of a plane; of a channel
+    Py_ssize_t group, cuts            # channels of a chunk, cuts through the blocks of a chunk
+    const char *x
+    const char *dy
+    const char *relu   # output of a ReLU that dy has yet to go back through, or NULL
+    char *out          # y or dx, or NULL if it is not wanted
+    int flags
+    double *first      # blocks x (C * columns): the means of the blocks, or the sums of dy
+    double *second     # ..., and their sums of squares about them, or the sums of dy * (x - mean)
+    double *numbers    # 3 x C, while they are worked out
+    char *mean         # C * columns each, what the tiles take
+    char *scale
+    char *shift
+    char *slope
+    const char *weight  # (C,), or NULL
+    const char *bias
+    char *running_mean
+    char *running_var
+    char *saved_mean
+    char *saved_invstd
+    char *dw
+    char *db
+    bint training  # with the moments of this batch, else with given ones
+    bint looks     # at the blocks before it writes
+    double momentum, eps
+
+
+cdef Norm describe(fnn_tiles *t, Py_ssize_t N, Py_ssize_t C, Py_ssize_t P) noexcept nogil:
+    cdef Norm g
+    g.t, g.N, g.C, g.P = t, N, C, P
+    g.each = P < t.lanes
+    g.columns = P if g.each else 1
+    g.parts = 1 if g.each else ceil_div(P, BLOCK)
+    g.images = FNN_NORM_ROWS if g.each else max(<Py_ssize_t> 1, BLOCK // P)
+    g.blocks = ceil_div(N, g.images) * g.parts
+    g.group = max(<Py_ssize_t> 1, CHUNK // max(N * P, <Py_ssize_t> 1))
+    if g.each:
+        g.group = max(g.group, ceil_div(64, P))
+    g.group = min(g.group, C)
+    g.cuts = 1
+    g.x = g.dy = g.relu = g.weight = g.bias = NULL
+    g.out = g.running_mean = g.running_var = g.saved_mean = g.saved_invstd = g.dw = g.db = NULL
+    g.flags = 0
+    return g
+
+
+cdef inline void block_at(const Norm *g, Py_ssize_t b, Py_ssize_t *image, Py_ssize_t *images, Py_ssize_t *start,
+                          Py_ssize_t *length) noexcept nogil:
+    """Block b of a channel: `images` images from `image` on, of each `length` elements from `start` on."""
+    cdef Py_ssize_t part = b % g.parts
+    image[0] = b // g.parts * g.images
+    images[0] = min(g.images, g.N - image[0])
+    start[0] = split_at(g.P, g.parts, part)
+    length[0] = split_at(g.P, g.parts, part + 1) - start[0]
+
+
+cdef void collect(const Norm *g, Py_ssize_t c_from, Py_ssize_t c_to, Py_ssize_t b_from, Py_ssize_t b_to) noexcept nogil:
+    """What the blocks b_from .. b_to of some channels give: moments of x, or with dy the sums of the backward."""
+    cdef Py_ssize_t size = g.t.itemsize, step = g.C * g.P, b, c, image, images, start, length, at, to
+    for c from c_from <= c < c_to by (c_to - c_from if g.each else 1):
+        for b in range(b_from, b_to):
+            block_at(g, b, &image, &images, &start, &length)
+            if g.each:
+                length = (c_to - c_from) * g.P
+            at = (image * g.C + c) * g.P + start
+            to = b * g.C * g.columns + c * g.columns
+            if g.dy == NULL:
+                g.t.norm_moments(g.x, at, images, step, length, g.each, g.first + to, g.second + to)
+            else:
+                g.t.norm_sums(g.dy, g.x, g.relu, at, images, step, length,
+                              g.each, g.mean + c * g.columns * size, g.first + to, g.second + to)
+
+
+cdef void write(const Norm *g, Py_ssize_t c_from, Py_ssize_t c_to, Py_ssize_t b_from, Py_ssize_t b_to) noexcept nogil:
+    """The output of the blocks b_from .. b_to of some channels, last block first."""
+    cdef Py_ssize_t size = g.t.itemsize, step = g.C * g.P, b, c, image, images, start, length, at, of
+    for c from c_from <= c < c_to by (c_to - c_from if g.each else 1):
+        of = c * g.columns * size
+        for b in range(b_to - 1, b_from - 1, -1):
+            block_at(g, b, &image, &images, &start, &length)
+            if g.each:
+                length = (c_to - c_from) * g.P
+            at = (image * g.C + c) * g.P + start
+            if g.dy == NULL:
+                g.t.norm_apply(g.x, g.out, at, images, step, length, g.each, g.mean + of, g.scale + of,
+                               g.shift + of, g.flags)
+            else:
+                g.t.norm_backward(g.dy, g.x if g.training else NULL, g.relu, g.out, at, images, step, length, g.each,
+                                  g.mean + of, g.scale + of, g.shift + of, g.slope + of)
+
+
+cdef inline double elements(const Norm *g, Py_ssize_t b) noexcept nogil:
+    """How many elements of one channel, or of one of its columns, block b has."""
+    cdef Py_ssize_t image, images, start, length
+    block_at(g, b, &image, &images, &start, &length)
+    return <double> images * (length // g.columns)
+
+
+# Loops over channels are innermost, and over plain arrays: compilers make vectors of them. (There may be thousands of
+# channels of few elements.)
+
+cdef void moments(const Norm *g, Py_ssize_t c_from, Py_ssize_t c_to, double *mean, double *var) noexcept nogil:
+    """Mean and variance of channels from those of their blocks; of no elements, 0."""
+    cdef Py_ssize_t b, j, c, columns = g.columns
+    cdef double n, apart, each = 1 / max(<double> g.N * g.P, 1.0)
+    cdef const double *means
+    cdef const double *squares
+    for c in range(c_from, c_to):
+        mean[c] = var[c] = 0
+    for b in range(g.blocks):
+        n = elements(g, b)
+        for j in range(columns):
+            means = g.first + b * g.C * columns + j
+            for c in range(c_from, c_to):
+                mean[c] += means[c * columns] * n
+    for c in range(c_from, c_to):
+        mean[c] *= each
+    for b in range(g.blocks):
+        n = elements(g, b)
+        for j in range(columns):
+            means = g.first + b * g.C * columns + j
+            squares = g.second + b * g.C * columns + j
+            for c in range(c_from, c_to):
+                apart = means[c * columns] - mean[c]
+                var[c] += squares[c * columns] + apart * apart * n
+    for c in range(c_from, c_to):
+        var[c] = 0 if var[c] < 0 else var[c] * each  # below 0 is what rounding leaves of nothing; NaN stays
+
+
+cdef void sums(const Norm *g, Py_ssize_t c_from, Py_ssize_t c_to, double *total, double *slope) noexcept nogil:
+    """Sums of dy, and of dy*(x - mean), from those of the blocks; 0 if nobody looked."""
+    cdef Py_ssize_t b, j, c, columns = g.columns
+    cdef const double *totals
+    cdef const double *slopes
+    for c in range(c_from, c_to):
+        total[c] = slope[c] = 0
+    for b in range(g.blocks if g.looks else 0):
+        for j in range(columns):
+            totals = g.first + b * g.C * columns + j
+            slopes = g.second + b * g.C * columns + j
+            for c in range(c_from, c_to):
+                total[c] += totals[c * columns]
+                slope[c] += slopes[c * columns]
+
+
+cdef void spread(const Norm *g, Py_ssize_t c_from, Py_ssize_t c_to, const double *number, real *out) noexcept nogil:
+    """A number for each channel to each of its columns."""
+    cdef Py_ssize_t c, j, columns = g.columns
+    for j in range(columns):
+        for c in range(c_from, c_to):
+            out[c * columns + j] = <real> number[c]
+
+
+cdef void forward_numbers(const Norm *g, Py_ssize_t c_from, Py_ssize_t c_to, real *running_mean) noexcept nogil:
+    """What the tiles take for some channels; in train mode from the moments of their blocks."""
+    cdef real *running_var = <real *> g.running_var
+    cdef real *saved_mean = <real *> g.saved_mean
+    cdef real *saved_invstd = <real *> g.saved_invstd
+    cdef const real *weight = <const real *> g.weight
+    cdef const real *bias = <const real *> g.bias
+    cdef double *mean = g.numbers
+    cdef double *var = mean + g.C
+    cdef double *scale = var + g.C
+    cdef Py_ssize_t c
+    cdef double count = <double> g.N * g.P, step = g.momentum, eps = g.eps, unbiased = count / max(count - 1, 1.0)
+    if g.training:
+        moments(g, c_from, c_to, mean, var)
+        if running_mean != NULL and count > 0:
+            for c in range(c_from, c_to):
+                running_mean[c] = <real> ((1 - step) * running_mean[c] + step * mean[c])
+                running_var[c] = <real> ((1 - step) * running_var[c] + step * unbiased * var[c])
+    else:
+        for c in range(c_from, c_to):
+            mean[c], var[c] = running_mean[c], running_var[c]
+    for c in range(c_from, c_to):
+        scale[c] = 1 / sqrt(var[c] + eps)
+    if saved_mean != NULL:
+        for c in range(c_from, c_to):
+            saved_mean[c], saved_invstd[c] = <real> mean[c], <real> scale[c]
+    spread(g, c_from, c_to, mean, <real *> g.mean)
+    for c in range(c_from, c_to):
+        scale[c] *= weight[c] if weight != NULL else 1
+        mean[c] = bias[c] if bias != NULL else 0
+    spread(g, c_from, c_to, scale, <real *> g.scale)
+    spread(g, c_from, c_to, mean, <real *> g.shift)
+
+
+cdef void backward_numbers(const Norm *g, Py_ssize_t c_from, Py_ssize_t c_to, const real *invstd) noexcept nogil:
+    """The gradients of weight and bias of some channels, and what the tiles take for dx, from the sums of blocks."""
+    cdef real *dw = <real *> g.dw
+    cdef real *db = <real *> g.db
+    cdef const real *weight = <const real *> g.weight
+    cdef double *total = g.numbers
+    cdef double *slope = total + g.C
+    cdef double *scale = slope + g.C
+    cdef Py_ssize_t c
+    cdef double each = 1 / max(<double> g.N * g.P, 1.0)
+    sums(g, c_from, c_to, total, slope)
+    for c in range(c_from, c_to):
+        slope[c] *= invstd[c]
+        scale[c] = (weight[c] if weight != NULL else 1) * <double> invstd[c]
+    if dw != NULL:
+        for c in range(c_from, c_to):
+            dw[c] = <real> slope[c]
+    if db != NULL:
+        for c in range(c_from, c_to):
+            db[c] = <real> total[c]
+    for c in range(c_from, c_to):
+        total[c] *= scale[c] * each
+        slope[c] *= scale[c] * each * invstd[c]
+    spread(g, c_from, c_to, scale, <real *> g.scale)
+    spread(g, c_from, c_to, total, <real *> g.shift)
+    spread(g, c_from, c_to, slope, <real *> g.slope)
+
+
+cdef void numbers(const Norm *g, Py_ssize_t c_from, Py_ssize_t c_to) noexcept nogil:
+    if g.dy == NULL and g.t.itemsize == sizeof(float):
+        forward_numbers[float](g, c_from, c_to, <float *> g.running_mean)
+    elif g.dy == NULL:
+        forward_numbers[double](g, c_from, c_to, <double *> g.running_mean)
+    elif g.t.itemsize == sizeof(float):
+        backward_numbers[float](g, c_from, c_to, <const float *> g.saved_invstd)
+    else:
+        backward_numbers[double](g, c_from, c_to, <const double *> g.saved_invstd)
+
+
+cdef void whole_channels(void *job, Py_ssize_t chunk, int slot) noexcept nogil:
+    cdef const Norm *g = <const Norm *> job
+    cdef Py_ssize_t c_from = chunk * g.group, c_to = min(g.C, (chunk + 1) * g.group)
+    if g.looks:
+        collect(g, c_from, c_to, 0, g.blocks)
+    numbers(g, c_from, c_to)
+    if g.out != NULL:
+        write(g, c_from, c_to, 0, g.blocks)
+
+
+cdef void collect_part(void *job, Py_ssize_t chunk, int slot) noexcept nogil:
+    cdef const Norm *g = <const Norm *> job
+    cdef Py_ssize_t c_from = chunk // g.cuts * g.group, cut = chunk % g.cuts
+    collect(g, c_from, min(g.C, c_from + g.group), split_at(g.blocks, g.cuts, cut), split_at(g.blocks, g.cuts, cut + 1))
+
+
+cdef void all_numbers(void *job, Py_ssize_t chunk, int slot) noexcept nogil:
+    cdef const Norm *g = <const Norm *> job
+    numbers(g, 0, g.C)
+
+
+cdef void write_part(void *job, Py_ssize_t chunk, int slot) noexcept nogil:
+    cdef const Norm *g = <const Norm *> job
+    cdef Py_ssize_t c_from = chunk // g.cuts * g.group, cut = chunk % g.cuts
+    write(g, c_from, min(g.C, c_from + g.group), split_at(g.blocks, g.cuts, cut), split_at(g.blocks, g.cuts, cut + 1))
+
+
+cdef int run(Norm *g) except -1 nogil:
+    """Chunks of whole channels, or, where there are too few for the threads, of parts of channels, in two goes."""
+    cdef Py_ssize_t columns = g.C * g.columns, size = g.t.itemsize, groups = ceil_div(g.C, g.group), c, j
+    cdef int workers = threads()
+    cdef double work = 3.0 * g.N * g.C * g.P
+    cdef char *workspace = NULL
+    if fits((2.0 * g.blocks * columns + 3.0 * g.C) * sizeof(double) + 4.0 * columns * size):
+        workspace = <char *> allocate((2 * g.blocks * columns + 3 * g.C) * sizeof(double) + 4 * columns * size)
+    if workspace == NULL:
+        with gil:
+            raise MemoryError("no memory for the moments of channels")
+    g.first = <double *> workspace
+    g.second = g.first + g.blocks * columns
+    g.numbers = g.second + g.blocks * columns
+    g.mean = <char *> (g.numbers + 3 * g.C)
+    g.scale = g.mean + columns * size
+    g.shift = g.scale + columns * size
+    g.slope = g.shift + columns * size
+    if g.dy != NULL:
+        for c in range(g.C):
+            for j in range(c * g.columns, (c + 1) * g.columns):
+                memcpy(g.mean + j * size, g.saved_mean + c * size, size)
+    if groups >= 2 * workers or g.blocks == 1:
+        parallel(whole_channels, g, groups, workers, work)
+    else:
+        g.cuts = min(g.blocks, ceil_div(4 * workers, groups))
+        if g.looks:
+            parallel(collect_part, g, groups * g.cuts, workers, work)
+        parallel(all_numbers, g, 1, workers, 0)
+        if g.out != NULL:
+            parallel(write_part, g, groups * g.cuts, workers, work)
+    release(workspace)
+    return 0
+
+
+cdef Norm forward(const real[:, :, ::1] x, const real[::1] weight, const real[::1] bias, real[::1] mean,
+                  real[::1] invstd, real[:, :, ::1] y, double eps, bint relu) noexcept:
+    cdef Norm g = describe(tiles(real is double), x.shape[0], x.shape[1], x.shape[2])
+    g.x, g.out, g.flags, g.eps = <const char *> &x[0, 0, 0], <char *> &y[0, 0, 0], FNN_RELU if relu else 0, eps
+    g.weight = NULL if weight is None else <const char *> &weight[0]
+    g.bias = NULL if bias is None else <const char *> &bias[0]
+    if mean is not None:
+        g.saved_mean, g.saved_invstd = <char *> &mean[0], <char *> &invstd[0]
+    return g
+
+
+def batch_norm_train(const real[:, :, ::1] x, const real[::1] weight, const real[::1] bias, real[::1] running_mean,
+                     real[::1] running_var, double momentum, real[::1] mean, real[::1] invstd, real[:, :, ::1] y,
+                     double eps, bint relu):
+    """y = (x - m)*s*weight + bias for each channel of x (N, C, P), its ReLU if asked for; all others (C,), no overlap.
+
+    m is the mean, and s = 1/sqrt(v + eps), v the variance of the n = N*P elements of a channel: written to mean and
+    invstd unless these are None. running_mean and running_var, unless None, move by `momentum` towards m and
+    v*n/(n - 1), if n > 0; n = 1 is not allowed. weight None is 1, bias None 0. REDUCTION(2*n + 10).
+    """
+    cdef Norm g = forward(x, weight, bias, mean, invstd, y, eps, relu)
+    if running_mean is not None:
+        g.running_mean, g.running_var = <char *> &running_mean[0], <char *> &running_var[0]
+    g.training = g.looks = True
+    g.momentum = momentum
+    with nogil:
+        run(&g)
+
+
+def batch_norm_eval(const real[:, :, ::1] x, const real[::1] weight, const real[::1] bias,
+                    const real[::1] running_mean, const real[::1] running_var, real[::1] mean, real[::1] invstd,
+                    real[:, :, ::1] y, double eps, bint relu):
+    """batch_norm_train with m = running_mean and v = running_var, which stay. REDUCTION(8)."""
+    cdef Norm g = forward(x, weight, bias, mean, invstd, y, eps, relu)
+    g.running_mean, g.running_var = <char *> &running_mean[0], <char *> &running_var[0]
+    g.training = g.looks = False
+    with nogil:
+        run(&g)
+
+
+def batch_norm_backward(const real[:, :, ::1] dy, const real[:, :, ::1] x, const real[:, :, ::1] y,
+                        const real[::1] weight, const real[::1] mean, const real[::1] invstd, real[:, :, ::1] dx,
+                        real[::1] dw, real[::1] db, bint training):
+    """The gradients dx (N, C, P), dw (C,), db (C,) that are not None; those behind a ReLU if its output y is given.
+
+    dy, x, y (N, C, P); weight, mean, invstd (C,) as given to and written by the forward; no overlap. Without `training`
+    mean and invstd are constants, which did not come from x. REDUCTION(N*P + 8).
+    """
+    cdef Norm g = describe(tiles(real is double), x.shape[0], x.shape[1], x.shape[2])
+    g.dy, g.x = <const char *> &dy[0, 0, 0], <const char *> &x[0, 0, 0]
+    g.relu = NULL if y is None else <const char *> &y[0, 0, 0]
+    g.weight = NULL if weight is None else <const char *> &weight[0]
+    g.saved_mean, g.saved_invstd = <char *> &mean[0], <char *> &invstd[0]
+    g.out = NULL if dx is None else <char *> &dx[0, 0, 0]
+    g.dw = NULL if dw is None else <char *> &dw[0]
+    g.db = NULL if db is None else <char *> &db[0]
+    g.training = training
+    g.looks = training or dw is not None or db is not None
+    with nogil:
+        run(&g)

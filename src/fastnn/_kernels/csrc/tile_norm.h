@@ -1,0 +1,285 @@
+/* Batch normalisation; contracts in fnn.h. The elements of a channel are rows of planes, at least a vector long, or,
+ * where planes are smaller (`each`), columns of a matrix. Moments are taken about a mean that was rounded to `real`;
+ * what that rounding left out is summed on the way and corrected for (Chan, Golub and LeVeque, "Algorithms for
+ * computing the sample variance", The American Statistician 37, 1983): they are as good as about the exact mean. */
+
+INLINE vec NAME(keep)(ivec mask, vec v) { return (vec)(mask & (ivec)v); }
+/* The gradient behind a ReLU whose output is y, or as it came if y is NULL. */
+INLINE vec NAME(through_relu)(vec dy, const real *y, ptrdiff_t i) {
+    return y ? NAME(keep)(NAME(load)(y + i) > NAME(splat)(0), dy) : dy;
+}
+INLINE vec NAME(load_columns)(const real *p, ptrdiff_t width) {
+    return width == LANES ? NAME(load)(p) : NAME(load_part)(p, width, 0);
+}
+INLINE void NAME(store_columns)(real *p, vec v, ptrdiff_t width) {
+    if (width == LANES)
+        NAME(store)(p, v);
+    else
+        NAME(store_part)(p, v, width);
+}
+INLINE void NAME(store_doubles)(double *p, vec v, ptrdiff_t width) {
+    for (ptrdiff_t j = 0; j < width; j++)
+        p[j] = (double)v[j];
+}
+INLINE vec NAME(sum_of_4)(const vec *s) { return (s[0] + s[1]) + (s[2] + s[3]); }
+
+/* Elements of a row of n before the first that begins a vector of its array, where its own first one is at `at`. Short
+ * rows have not enough vectors to gain by it. */
+INLINE ptrdiff_t NAME(head)(ptrdiff_t at, ptrdiff_t n) { return n >= 8 * LANES ? -at & (LANES - 1) : 0; }
+
+/* DO(i, k, lanes) for a row of n elements at `at`, vector by vector, into accumulator k < 4: the lanes that count of
+ * the vector at element i, or ALL. Whole vectors are aligned with the array, and what is before and after them comes
+ * from vectors that overlap them. Four accumulators, for an addition takes as many cycles. */
+#define ALL (~(ivec){0})
+#define EACH_VECTOR(at, n, DO)                                                                                     \
+    do {                                                                                                           \
+        ptrdiff_t i = NAME(head)(at, n);                                                                           \
+        if (i)                                                                                                     \
+            DO(0, 3, NAME(iota)() < (integer)i);                                                                   \
+        for (; i + 4 * LANES <= (n); i += 4 * LANES) {                                                             \
+            UNROLL for (int k = 0; k < 4; k++) DO(i + k * LANES, k, ALL);                                          \
+        }                                                                                                          \
+        UNROLL for (int k = 0; k < 3; k++) if (i + LANES <= (n)) {                                                 \
+            DO(i, k, ALL);                                                                                         \
+            i += LANES;                                                                                            \
+        }                                                                                                          \
+        if (i < (n))                                                                                               \
+            DO((n)-LANES, 3, NAME(iota)() >= (integer)(LANES - (n) + i));                                          \
+    } while (0)
+
+INLINE void NAME(moments_together)(const real *x, ptrdiff_t at, ptrdiff_t rows, ptrdiff_t step, ptrdiff_t n,
+                                   double *mean, double *m2) {
+    const double count = (double)rows * (double)n;
+    vec s[4] = {0}, t[4] = {0}, q[4] = {0};
+    for (ptrdiff_t r = 0; r < rows; r++) {
+        const real *row = x + at + r * step;
+#define SUM(i, k, lanes)                                                                                           \
+    {                                                                                                              \
+        s[k] += NAME(keep)(lanes, NAME(load)(row + (i)));                                                          \
+    }
+        EACH_VECTOR(at + r * step, n, SUM);
+#undef SUM
+    }
+    const real about = (real)((double)NAME(lane_sum)(NAME(sum_of_4)(s)) / count);
+    for (ptrdiff_t r = 0; r < rows; r++) {
+        const real *row = x + at + r * step;
+#define SUM(i, k, lanes)                                                                                           \
+    {                                                                                                              \
+        vec d = NAME(keep)(lanes, NAME(load)(row + (i)) - about);                                                  \
+        t[k] += d;                                                                                                 \
+        q[k] += d * d;                                                                                             \
+        __builtin_prefetch(row + rows * step + (i));                                                               \
+    }
+        EACH_VECTOR(at + r * step, n, SUM);
+#undef SUM
+    }
+    const double left = (double)NAME(lane_sum)(NAME(sum_of_4)(t)) / count;
+    *mean = about - about == 0 ? (double)about + left : (double)about; /* nothing corrects an infinite mean */
+    *m2 = (double)NAME(lane_sum)(NAME(sum_of_4)(q)) - count * left * left;
+}
+
+/* Some vectors of columns, each for itself. Rows of a matrix may be a power of two apart, and push each other out of
+ * the cache: the second reading is of a copy. */
+INLINE void NAME(moments_apart)(const real *x, ptrdiff_t rows, ptrdiff_t step, int vectors, ptrdiff_t width,
+                                double *mean, double *m2) {
+    vec copy[FNN_NORM_ROWS][4], s[4] = {0}, t[4] = {0}, q[4] = {0};
+    for (ptrdiff_t r = 0; r < rows; r++) {
+        UNROLL for (int k = 0; k < vectors; k++) s[k] += copy[r][k] =
+            NAME(load_columns)(x + r * step + k * LANES, width);
+    }
+    UNROLL for (int k = 0; k < vectors; k++) s[k] /= (real)rows;
+    for (ptrdiff_t r = 0; r < rows; r++) {
+        UNROLL for (int k = 0; k < vectors; k++) {
+            vec d = copy[r][k] - s[k];
+            t[k] += d;
+            q[k] += d * d;
+        }
+    }
+    UNROLL for (int k = 0; k < vectors; k++) {
+        vec left = t[k] / (real)rows;
+        NAME(store_doubles)(m2 + k * LANES, q[k] - (real)rows * left * left, width);
+        for (ptrdiff_t j = 0; j < width; j++)
+            mean[k * LANES + j] = s[k][j] - s[k][j] == 0 ? (double)s[k][j] + (double)left[j] : (double)s[k][j];
+    }
+}
+
+/* DO(j, vectors, width) for strips of columns from j on, of the n of a matrix: as many vectors of that width. The last
+ * may overlap the one before. */
+#define EACH_STRIP(n, DO)                                                                                          \
+    do {                                                                                                           \
+        ptrdiff_t j = 0;                                                                                           \
+        for (; j + 4 * LANES <= (n); j += 4 * LANES)                                                               \
+            DO(j, 4, LANES);                                                                                       \
+        for (; j + LANES <= (n); j += LANES)                                                                       \
+            DO(j, 1, LANES);                                                                                       \
+        if (j < (n) && j > 0)                                                                                      \
+            DO((n)-LANES, 1, LANES);                                                                               \
+        else if (j < (n))                                                                                          \
+            DO(0, 1, n);                                                                                           \
+    } while (0)
+
+static void NAME(norm_moments)(const void *x_, ptrdiff_t at, ptrdiff_t rows, ptrdiff_t step, ptrdiff_t n, int each,
+                               double *mean, double *m2) {
+    const real *x = x_;
+    if (!each) {
+        NAME(moments_together)(x, at, rows, step, n, mean, m2);
+        return;
+    }
+#define MOMENTS(j, vectors, width) NAME(moments_apart)(x + at + (j), rows, step, vectors, width, mean + (j), m2 + (j))
+    EACH_STRIP(n, MOMENTS);
+#undef MOMENTS
+}
+
+/* DO(j, width) for columns j .. j + width of the n of a row whose first element is at `at`: vectors that may overlap,
+ * those in the middle aligned; or, where the row is narrower than a vector, all at once. */
+#define EACH_COLUMNS(at, n, narrow, DO)                                                                            \
+    do {                                                                                                           \
+        if (narrow) {                                                                                              \
+            DO(0, n);                                                                                              \
+            break;                                                                                                 \
+        }                                                                                                          \
+        ptrdiff_t j = NAME(head)(at, n);                                                                           \
+        if (j)                                                                                                     \
+            DO(0, LANES);                                                                                          \
+        for (; j + LANES <= (n); j += LANES)                                                                       \
+            DO(j, LANES);                                                                                          \
+        if (j < (n))                                                                                               \
+            DO((n)-LANES, LANES);                                                                                  \
+    } while (0)
+
+INLINE void NAME(apply_as)(const real *x, real *y, ptrdiff_t at, ptrdiff_t rows, ptrdiff_t step, ptrdiff_t n,
+                           int each, int narrow, const real *means, const real *scales, const real *shifts, int relu) {
+    vec mean = NAME(splat)(*means), scale = NAME(splat)(*scales), shift = NAME(splat)(*shifts);
+    for (ptrdiff_t r = 0; r < rows; r++, at += step) {
+        const real *from = x + at;
+        real *to = y + at;
+#define APPLY(i, width)                                                                                            \
+    {                                                                                                              \
+        if (each) {                                                                                                \
+            mean = NAME(load_columns)(means + (i), width);                                                         \
+            scale = NAME(load_columns)(scales + (i), width);                                                       \
+            shift = NAME(load_columns)(shifts + (i), width);                                                       \
+        }                                                                                                          \
+        vec v = (NAME(load_columns)(from + (i), width) - mean) * scale + shift;                                    \
+        NAME(store_columns)(to + (i), relu ? NAME(positive)(v) : v, width);                                        \
+    }
+        EACH_COLUMNS(at, n, narrow, APPLY);
+#undef APPLY
+    }
+}
+
+static void NAME(norm_apply)(const void *x, void *y, ptrdiff_t at, ptrdiff_t rows, ptrdiff_t step, ptrdiff_t n,
+                             int each, const void *mean, const void *scale, const void *shift, int flags) {
+    int relu = flags & FNN_RELU;
+    if (n < LANES)
+        NAME(apply_as)(x, y, at, rows, step, n, 1, 1, mean, scale, shift, relu);
+    else if (each)
+        NAME(apply_as)(x, y, at, rows, step, n, 1, 0, mean, scale, shift, relu);
+    else if (relu)
+        NAME(apply_as)(x, y, at, rows, step, n, 0, 0, mean, scale, shift, 1);
+    else
+        NAME(apply_as)(x, y, at, rows, step, n, 0, 0, mean, scale, shift, 0);
+}
+
+INLINE void NAME(sums_together)(const real *dy, const real *x, const real *y, ptrdiff_t at, ptrdiff_t rows,
+                                ptrdiff_t step, ptrdiff_t n, real mean, double *total, double *slope) {
+    vec s[4] = {0}, q[4] = {0};
+    for (ptrdiff_t r = 0; r < rows; r++, at += step) {
+        const real *dy_row = dy + at, *x_row = x + at, *y_row = y ? y + at : NULL;
+#define SUM(i, k, lanes)                                                                                           \
+    {                                                                                                              \
+        vec g = NAME(keep)(lanes, NAME(through_relu)(NAME(load)(dy_row + (i)), y_row, i));                         \
+        s[k] += g;                                                                                                 \
+        q[k] += NAME(keep)(lanes, g * (NAME(load)(x_row + (i)) - mean));                                           \
+    }
+        EACH_VECTOR(at, n, SUM);
+#undef SUM
+    }
+    *total = (double)NAME(lane_sum)(NAME(sum_of_4)(s));
+    *slope = (double)NAME(lane_sum)(NAME(sum_of_4)(q));
+}
+
+INLINE void NAME(sums_apart)(const real *dy, const real *x, const real *y, ptrdiff_t rows, ptrdiff_t step, int vectors,
+                             ptrdiff_t width, const real *mean, double *total, double *slope) {
+    vec about[4], s[4] = {0}, q[4] = {0};
+    UNROLL for (int k = 0; k < vectors; k++) about[k] = NAME(load_columns)(mean + k * LANES, width);
+    for (ptrdiff_t r = 0; r < rows; r++) {
+        UNROLL for (int k = 0; k < vectors; k++) {
+            ptrdiff_t at = r * step + k * LANES;
+            vec g = NAME(load_columns)(dy + at, width);
+            if (y)
+                g = NAME(keep)(NAME(load_columns)(y + at, width) > NAME(splat)(0), g);
+            s[k] += g;
+            q[k] += g * (NAME(load_columns)(x + at, width) - about[k]);
+        }
+    }
+    UNROLL for (int k = 0; k < vectors; k++) {
+        NAME(store_doubles)(total + k * LANES, s[k], width);
+        NAME(store_doubles)(slope + k * LANES, q[k], width);
+    }
+}
+
+static void NAME(norm_sums)(const void *dy_, const void *x_, const void *y_, ptrdiff_t at, ptrdiff_t rows,
+                            ptrdiff_t step, ptrdiff_t n, int each, const void *mean_, double *total, double *slope) {
+    const real *dy = dy_, *x = x_, *y = y_, *mean = mean_;
+    if (!each && y)
+        NAME(sums_together)(dy, x, y, at, rows, step, n, *mean, total, slope);
+    else if (!each)
+        NAME(sums_together)(dy, x, NULL, at, rows, step, n, *mean, total, slope);
+    else {
+#define SUMS(j, vectors, width)                                                                                    \
+    NAME(sums_apart)                                                                                               \
+    (dy + at + (j), x + at + (j), y ? y + at + (j) : NULL, rows, step, vectors, width, mean + (j), total + (j),    \
+     slope + (j))
+        EACH_STRIP(n, SUMS);
+#undef SUMS
+    }
+}
+
+INLINE void NAME(backward_as)(const real *dy, const real *x, const real *y, real *dx, ptrdiff_t at, ptrdiff_t rows,
+                              ptrdiff_t step, ptrdiff_t n, int each, int narrow, const real *means,
+                              const real *scales, const real *shifts, const real *slopes) {
+    vec mean = NAME(splat)(*means), scale = NAME(splat)(*scales), shift = NAME(splat)(*shifts);
+    vec slope = NAME(splat)(*slopes);
+    for (ptrdiff_t r = 0; r < rows; r++, at += step) {
+        const real *dy_row = dy + at, *x_row = x ? x + at : NULL, *y_row = y ? y + at : NULL;
+        real *to = dx + at;
+#define BACK(i, width)                                                                                             \
+    {                                                                                                              \
+        if (each) {                                                                                                \
+            mean = NAME(load_columns)(means + (i), width);                                                         \
+            scale = NAME(load_columns)(scales + (i), width);                                                       \
+            shift = NAME(load_columns)(shifts + (i), width);                                                       \
+            slope = NAME(load_columns)(slopes + (i), width);                                                       \
+        }                                                                                                          \
+        vec g = NAME(load_columns)(dy_row + (i), width);                                                           \
+        if (y)                                                                                                     \
+            g = NAME(keep)(NAME(load_columns)(y_row + (i), width) > NAME(splat)(0), g);                            \
+        g *= scale;                                                                                                \
+        if (x)                                                                                                     \
+            g -= (NAME(load_columns)(x_row + (i), width) - mean) * slope + shift;                                  \
+        NAME(store_columns)(to + (i), g, width);                                                                   \
+    }
+        EACH_COLUMNS(at, n, narrow, BACK);
+#undef BACK
+    }
+}
+
+static void NAME(norm_backward)(const void *dy, const void *x, const void *y, void *dx, ptrdiff_t at, ptrdiff_t rows,
+                                ptrdiff_t step, ptrdiff_t n, int each, const void *mean, const void *scale,
+                                const void *shift, const void *slope) {
+    if (n < LANES)
+        NAME(backward_as)(dy, x, y, dx, at, rows, step, n, 1, 1, mean, scale, shift, slope);
+    else if (each)
+        NAME(backward_as)(dy, x, y, dx, at, rows, step, n, 1, 0, mean, scale, shift, slope);
+    else if (x && y)
+        NAME(backward_as)(dy, x, y, dx, at, rows, step, n, 0, 0, mean, scale, shift, slope);
+    else if (x)
+        NAME(backward_as)(dy, x, NULL, dx, at, rows, step, n, 0, 0, mean, scale, shift, slope);
+    else
+        NAME(backward_as)(dy, NULL, y, dx, at, rows, step, n, 0, 0, mean, scale, shift, slope);
+}
+#undef EACH_VECTOR
+#undef EACH_STRIP
+#undef EACH_COLUMNS
+#undef ALL

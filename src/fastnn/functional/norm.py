@@ -1,0 +1,116 @@
+"""Batch normalisation."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Literal, overload
+
+import fastnn._kernels._norm as _norm
+from fastnn import _validate as check
+from fastnn import reference
+from fastnn._runtime import empty, use_reference
+from fastnn._validate import Array, MaybeArray
+from fastnn.functional._door import contiguous, contiguous_or_none, pick, write_back
+
+
+@overload
+def batch_norm(
+    x: Array,
+    running_mean: Array | None = None,
+    running_var: Array | None = None,
+    w: Array | None = None,
+    b: Array | None = None,
+    *,
+    training: bool = False,
+    momentum: float = 0.1,
+    eps: float = 1e-5,
+    activation: str | None = None,
+    return_statistics: Literal[False] = False,
+) -> Array: ...
+@overload
+def batch_norm(
+    x: Array,
+    running_mean: Array | None = None,
+    running_var: Array | None = None,
+    w: Array | None = None,
+    b: Array | None = None,
+    *,
+    training: bool = False,
+    momentum: float = 0.1,
+    eps: float = 1e-5,
+    activation: str | None = None,
+    return_statistics: Literal[True],
+) -> tuple[Array, Array, Array]: ...
+def batch_norm(
+    x: Array,
+    running_mean: Array | None = None,
+    running_var: Array | None = None,
+    w: Array | None = None,
+    b: Array | None = None,
+    *,
+    training: bool = False,
+    momentum: float = 0.1,
+    eps: float = 1e-5,
+    activation: str | None = None,
+    return_statistics: bool = False,
+) -> Array | tuple[Array, Array, Array]:
+    N, C, P, momentum, eps = check.batch_norm(x, running_mean, running_var, w, b, training, momentum, eps, activation)
+    if use_reference():
+        return reference.batch_norm(
+            x,
+            running_mean,
+            running_var,
+            w,
+            b,
+            training=training,
+            momentum=momentum,
+            eps=eps,
+            activation=activation,
+            return_statistics=return_statistics,
+        )
+    y = empty(x.shape, x.dtype)
+    mean, invstd = (empty((C,), x.dtype), empty((C,), x.dtype)) if return_statistics else (None, None)
+    now_mean, now_var = contiguous_or_none(running_mean), contiguous_or_none(running_var)
+    affine = contiguous_or_none(w), contiguous_or_none(b)
+    rest = mean, invstd, y.reshape(N, C, P), eps, activation is not None
+    planes = contiguous(x).reshape(N, C, P)
+    if training:
+        pick(_norm.batch_norm_train, x.dtype)(planes, *affine, now_mean, now_var, momentum, *rest)
+    else:
+        pick(_norm.batch_norm_eval, x.dtype)(planes, *affine, now_mean, now_var, *rest)
+    if training and running_mean is not None and running_var is not None:
+        write_back(running_mean, now_mean)
+        write_back(running_var, now_var)
+    return y if mean is None or invstd is None else (y, mean, invstd)
+
+
+def batch_norm_backward(
+    dy: Array,
+    x: Array,
+    w: Array | None,
+    mean: Array,
+    invstd: Array,
+    *,
+    training: bool = True,
+    y: Array | None = None,
+    needs: Iterable[str] = check.GRADIENTS,
+) -> tuple[MaybeArray, MaybeArray, MaybeArray]:
+    shape = check.batch_norm_backward(dy, x, w, mean, invstd, y, needs)
+    if use_reference():
+        return reference.batch_norm_backward(dy, x, w, mean, invstd, training=training, y=y, needs=needs)
+    dx = empty(x.shape, x.dtype) if "dx" in needs else None
+    dw = empty((shape[1],), x.dtype) if "dw" in needs else None
+    db = empty((shape[1],), x.dtype) if "db" in needs else None
+    pick(_norm.batch_norm_backward, x.dtype)(
+        contiguous(dy).reshape(shape),
+        contiguous(x).reshape(shape),
+        None if y is None else contiguous(y).reshape(shape),
+        contiguous_or_none(w),
+        contiguous(mean),
+        contiguous(invstd),
+        None if dx is None else dx.reshape(shape),
+        dw,
+        db,
+        bool(training),
+    )
+    return dx, dw, db

@@ -1,0 +1,158 @@
+"""Batch normalisation."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+import numpy as np
+
+from fastnn import _validate as check
+from fastnn import functional
+from fastnn._validate import Array
+from fastnn.layers.module import Module, Parameter
+
+
+class _BatchNorm(Module):
+    """What the layers of all numbers of axes share; `axes` says which inputs they take."""
+
+    fuses_activation = True
+    buffer_names = ("running_mean", "running_var", "num_batches_tracked")
+    axes: ClassVar[dict[int, str]]
+
+    def __init__(
+        self,
+        num_features: int,
+        eps: float = 1e-5,
+        momentum: float | None = 0.1,
+        affine: bool = True,
+        track_running_stats: bool = True,
+        dtype: Any = np.float32,
+    ) -> None:
+        self.num_features, self.eps, self.momentum = check.batch_norm_settings(num_features, eps, momentum)
+        dtype = check.float_dtype(dtype)
+        self.affine, self.track_running_stats = bool(affine), bool(track_running_stats)
+        self.weight = Parameter(np.ones(self.num_features, dtype), "weight") if affine else None
+        self.bias = Parameter(np.zeros(self.num_features, dtype), "bias") if affine else None
+        self.running_mean = np.zeros(self.num_features, dtype) if track_running_stats else None
+        self.running_var = np.ones(self.num_features, dtype) if track_running_stats else None
+        self.num_batches_tracked = np.zeros((), np.int64) if track_running_stats else None
+
+    def reset_running_stats(self) -> None:
+        """Forget all batches: mean 0, variance 1, none counted."""
+        if self.running_mean is not None and self.running_var is not None and self.num_batches_tracked is not None:
+            self.running_mean[...] = 0
+            self.running_var[...] = 1
+            self.num_batches_tracked[...] = 0
+
+    def reset_parameters(self) -> None:
+        """As the layer was made: weight 1, bias 0, and no batch seen."""
+        self.reset_running_stats()
+        if self.weight is not None and self.bias is not None:
+            self.weight.data[...] = 1
+            self.bias.data[...] = 0
+
+    def forward(self, x: Array, activation: str | None = None) -> Array:
+        """Normalise; with `activation` the caller sees to its part of the backward."""
+        check.batch_norm_input(x, self.num_features, self.axes)
+        affine = None if self.weight is None else self.weight.data, None if self.bias is None else self.bias.data
+        running = self.running_mean, self.running_var
+        if not self.training:
+            batch = self.running_mean is None
+            return functional.batch_norm(x, *running, *affine, training=batch, eps=self.eps, activation=activation)
+        momentum = 0.0 if self.momentum is None else self.momentum
+        if self.momentum is None and self.num_batches_tracked is not None:
+            momentum = 1 / (int(self.num_batches_tracked) + 1)
+        y, mean, invstd = functional.batch_norm(
+            x,
+            *running,
+            *affine,
+            training=True,
+            momentum=momentum,
+            eps=self.eps,
+            activation=activation,
+            return_statistics=True,
+        )
+        if self.num_batches_tracked is not None:
+            self.num_batches_tracked += 1
+        self._keep((x, mean, invstd))
+        return y
+
+    def backward(
+        self, dy: Array, accumulate: bool = False, needs_dx: bool = True, relu_output: Array | None = None
+    ) -> Array | None:
+        """As `Module.backward`; with `relu_output` also through a ReLU right after this layer, whose output it is."""
+        x, mean, invstd = check.kept(self, self._kept)
+        gradients = ("dx", "dw", "db") if self.affine else ("dx",)
+        needs = gradients if needs_dx else gradients[1:]
+        w = None if self.weight is None else self.weight.data
+        dx, dw, db = functional.batch_norm_backward(dy, x, w, mean, invstd, y=relu_output, needs=needs)
+        if self.weight is not None and self.bias is not None:
+            self.weight.receive(dw, accumulate)
+            self.bias.receive(db, accumulate)
+        return dx
+
+    def extra_repr(self) -> str:
+        return (
+            f"{self.num_features}, eps={self.eps}, momentum={self.momentum}, affine={self.affine}, "
+            f"track_running_stats={self.track_running_stats}"
+        )
+
+
+class BatchNorm1d(_BatchNorm):
+    """Normalise every channel of ``(N, C)`` or ``(N, C, L)`` over batch and length.
+
+    In train mode with the mean and variance of the batch, in eval mode with running ones (those of the batch again
+    without `track_running_stats`). Names, rules and initial values are PyTorch's.
+
+    Parameters
+    ----------
+    num_features : int
+        Channels of the input.
+    eps : float
+        Added to the variance.
+    momentum : float or None
+        How far the running statistics move towards those of a batch; None: their average over all batches.
+    affine : bool
+        Learn a scale and a shift for each channel.
+    track_running_stats : bool
+        Keep running statistics.
+    dtype : float32 or float64
+
+    Attributes
+    ----------
+    weight, bias : Parameter, (num_features,), or None
+    running_mean, running_var : (num_features,) arrays, or None
+    num_batches_tracked : int64 array of shape (), or None
+    """
+
+    axes: ClassVar = {2: "(N, C)", 3: "(N, C, L)"}
+
+
+class BatchNorm2d(_BatchNorm):
+    """Normalise every channel of ``(N, C, H, W)`` over batch and pixels.
+
+    In train mode with the mean and variance of the batch, in eval mode with running ones (those of the batch again
+    without `track_running_stats`). Names, rules and initial values are PyTorch's.
+
+    Parameters
+    ----------
+    num_features : int
+        Channels of the input.
+    eps : float
+        Added to the variance.
+    momentum : float or None
+        How far the running statistics move towards those of a batch; None: their average over all batches.
+    affine : bool
+        Learn a scale and a shift for each channel.
+    track_running_stats : bool
+        Keep running statistics.
+    dtype : float32 or float64
+
+    Attributes
+    ----------
+    weight, bias : Parameter, (num_features,), or None
+    running_mean, running_var : (num_features,) arrays, or None
+    num_batches_tracked : int64 array of shape (), or None
+    """
+
+    axes: ClassVar = {4: "(N, C, H, W)"}

@@ -1,0 +1,127 @@
+"""Batch normalisation."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import numpy as np
+
+from fastnn import _validate as check
+from fastnn._validate import Array, MaybeArray
+from fastnn.reference._windows import quiet
+
+
+@quiet
+def batch_norm(
+    x: Array,
+    running_mean: Array | None = None,
+    running_var: Array | None = None,
+    w: Array | None = None,
+    b: Array | None = None,
+    *,
+    training: bool = False,
+    momentum: float = 0.1,
+    eps: float = 1e-5,
+    activation: str | None = None,
+    return_statistics: bool = False,
+) -> Array | tuple[Array, Array, Array]:
+    """Normalise every channel, ``(x - mean) / sqrt(var + eps) * w + b``.
+
+    After Ioffe and Szegedy, "Batch normalization: accelerating deep network training by reducing internal covariate
+    shift", 2015; running statistics by PyTorch's rules.
+
+    Parameters
+    ----------
+    x : (N, C, ...) array of float32 or float64
+    running_mean, running_var : (C,) arrays, optional
+        Mean and variance of the channels, used when not `training`. With `training` they are updated in place:
+        ``running = (1 - momentum)*running + momentum*batch``, the variance of the batch being the unbiased one
+        (divided by n - 1). An empty batch changes nothing.
+    w, b : (C,) arrays, optional
+        Scale and shift, 1 and 0 by default.
+    training : bool
+        Normalise with the mean and the biased variance (divided by n) of the n values of a channel in this batch.
+    momentum, eps : float, at least 0
+    activation : {None, "relu"}
+        Applied to the result.
+    return_statistics : bool
+        Also return what `batch_norm_backward` needs.
+
+    Returns
+    -------
+    y : array of the shape of `x`
+    mean, invstd : (C,) arrays
+        What was taken off, and ``1 / sqrt(var + eps)``; only with `return_statistics`.
+
+    Raises
+    ------
+    ValueError
+        One value for each channel with `training`, no running statistics without; an array not of the shape (C,).
+    """
+    N, C, P, momentum, eps = check.batch_norm(x, running_mean, running_var, w, b, training, momentum, eps, activation)
+    planes, n = x.reshape(N, C, P), N * P
+    if training:
+        exact_mean = planes.sum(axis=(0, 2), dtype=np.float64) / max(n, 1)
+        var = np.square(planes - exact_mean[:, None]).sum(axis=(0, 2)) / max(n, 1)
+        if running_mean is not None and running_var is not None and n:
+            running_mean[...] = (1 - momentum) * running_mean + momentum * exact_mean
+            running_var[...] = (1 - momentum) * running_var + momentum * var * (n / (n - 1))
+    else:
+        exact_mean, var = np.asarray(running_mean, np.float64), np.asarray(running_var, np.float64)
+    mean, invstd = exact_mean.astype(x.dtype), (1 / np.sqrt(var + eps)).astype(x.dtype)
+    y = (planes - mean[:, None]) * (invstd if w is None else invstd * w)[:, None]
+    if b is not None:
+        y += b[:, None]
+    if activation is not None:
+        np.maximum(y, 0, out=y)
+    y = y.reshape(x.shape)
+    return (y, mean, invstd) if return_statistics else y
+
+
+@quiet
+def batch_norm_backward(
+    dy: Array,
+    x: Array,
+    w: Array | None,
+    mean: Array,
+    invstd: Array,
+    *,
+    training: bool = True,
+    y: Array | None = None,
+    needs: Iterable[str] = check.GRADIENTS,
+) -> tuple[MaybeArray, MaybeArray, MaybeArray]:
+    """Gradients of `batch_norm`.
+
+    With g the gradient and h = (x - mean)*invstd: ``dw = sum(g*h)`` and ``db = sum(g)`` over the n values of a channel,
+    and ``dx = w*invstd*(g - db/n - h*dw/n)``.
+
+    Parameters
+    ----------
+    dy : array of the shape of `x`
+        Gradient of the output.
+    x, w : (N, C, ...) and (C,) arrays
+        As given to `batch_norm`.
+    mean, invstd : (C,) arrays
+        From ``batch_norm(..., return_statistics=True)``.
+    training : bool
+        False: `mean` and `invstd` did not come from `x`, and ``dx = w*invstd*g``.
+    y : array of the shape of `x`, optional
+        The output of a ReLU that came after: `dy` is the gradient of that, and counts where ``y > 0``.
+    needs : tuple of "dx", "dw", "db"
+        Which gradients to compute; the others are None.
+
+    Returns
+    -------
+    dx : array of the shape of `x`, or None
+    dw, db : (C,) arrays, or None
+    """
+    N, C, P = check.batch_norm_backward(dy, x, w, mean, invstd, y, needs)
+    g = (dy if y is None else np.where(y > 0, dy, 0)).reshape(N, C, P)
+    apart = x.reshape(N, C, P) - mean[:, None]
+    db = g.sum(axis=(0, 2))
+    dw = (g * apart).sum(axis=(0, 2)) * invstd
+    if training:
+        n = max(N * P, 1)
+        g = g - (db / n)[:, None] - apart * (dw * invstd / n)[:, None]
+    dx = (g * (invstd if w is None else invstd * w)[:, None]).reshape(x.shape)
+    return dx if "dx" in needs else None, dw if "dw" in needs else None, db if "db" in needs else None
