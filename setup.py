@@ -26,6 +26,7 @@ MODULES = (
     "_pool",
     "_activation",
     "_norm",
+    "_drop",
     "_loss",
     "_optim",
     "_plan",

@@ -291,6 +291,29 @@ def batch_norm_backward_past_the_relu(dy, x, w, mean, invstd, *, y=None, **optio
     return R["batch_norm_backward"](dy, x, w, mean, invstd, **options)
 
 
+def dropout_not_scaled(x, p, *, key):
+    return R["dropout"](x, p, key=key) * x.dtype.type(1 - p)
+
+
+def dropout_the_other_half(x, p, *, key):
+    """Keeps where the random word is below the threshold, so the share of p."""
+    return np.where(
+        R["dropout"](np.ones_like(x), 1 - p, key=key) == 0, x * x.dtype.type(1 / (1 - p) if p < 1 else 0), 0
+    )
+
+
+def dropout_forgets_the_step(x, p, *, key):
+    return R["dropout"](x, p, key=(key[0], 0))
+
+
+def dropout_backward_of_another_step(dy, p, *, key):
+    return R["dropout_backward"](dy, p, key=(key[0], key[1] + 1))
+
+
+def dropout2d_by_elements(x, p, *, key):
+    return R["dropout"](x, p, key=key)
+
+
 every_tie = MaxpoolEveryTie()
 
 MUTANTS = [
@@ -340,6 +363,11 @@ MUTANTS = [
     ("batch_norm_backward", batch_norm_backward_of_constants, lambda: parity_of("batch_norm_backward")),
     ("batch_norm_backward", batch_norm_backward_of_constants, lambda: gradients_of("batch_norm")),
     ("batch_norm_backward", batch_norm_backward_past_the_relu, lambda: gradients_of("batch_norm")),
+    ("dropout", dropout_not_scaled, lambda: parity_of("dropout")),
+    ("dropout", dropout_the_other_half, lambda: parity_of("dropout")),
+    ("dropout", dropout_forgets_the_step, lambda: parity_of("dropout")),
+    ("dropout_backward", dropout_backward_of_another_step, lambda: gradients_of("dropout")),
+    ("dropout2d", dropout2d_by_elements, lambda: parity_of("dropout2d")),
     ("sgd_step", sgd_decay_after_momentum, lambda: parity_of("sgd_step")),
     ("sgd_step", sgd_ignores_nesterov, lambda: parity_of("sgd_step")),
 ]

@@ -162,6 +162,8 @@ NORMS = {
     "mlp": Elementwise((64, 500)),
 }
 
+DROPOUTS = {"mlp": Elementwise((64, 256)), "vgg3": Elementwise((128, 64, 32, 32))}
+
 LOSSES = {"digits": Elementwise((64, 10)), "characters": Elementwise((64, 36)), "imagenet": Elementwise((128, 1000))}
 
 # Parameters of LeNet's largest layer, and of a small VGG as one.
@@ -238,6 +240,10 @@ def _cases() -> Iterator[BenchCase]:
         size = FLOAT * math.prod(setting.x)
         yield BenchCase("batch_norm", name, "forward", setting, 0, 2 * size)
         yield BenchCase("batch_norm", name, "backward", setting, 0, 3 * size)
+    for name, setting in DROPOUTS.items():
+        size = FLOAT * math.prod(setting.x)
+        yield BenchCase("dropout", name, "forward", setting, 0, 2 * size)
+        yield BenchCase("dropout", name, "backward", setting, 0, 2 * size)
     for name, setting in LOSSES.items():
         size = FLOAT * math.prod(setting.x)
         yield BenchCase("cross_entropy", name, "forward", setting, 0, size)
@@ -249,7 +255,7 @@ def _cases() -> Iterator[BenchCase]:
 CASES: tuple[BenchCase, ...] = tuple(_cases())
 
 # A minute's worth that touches every family: the networks' own layers at their own sizes.
-QUICK = re.compile(r"lenet|digits|mlp-b|(linear|norm)/mlp/|characters|svgg[16]/")
+QUICK = re.compile(r"lenet|digits|mlp-b|(linear|norm|dropout)/mlp/|characters|svgg[16]/")
 
 
 def cases_of(*families: str) -> tuple[BenchCase, ...]:

@@ -1,5 +1,5 @@
 # csrc/fnn.h as Cython sees it; the contracts are in the header.
-from libc.stdint cimport int32_t, uint8_t
+from libc.stdint cimport int32_t, uint8_t, uint32_t, uint64_t
 
 cdef extern from "fnn.h" nogil:
     enum:
@@ -58,6 +58,10 @@ cdef extern from "fnn.h" nogil:
         void (*norm_backward)(const void *dy, const void *x, const void *y, void *dx, Py_ssize_t at, Py_ssize_t rows,
                               Py_ssize_t step, Py_ssize_t n, int each, const void *mean, const void *scale,
                               const void *shift, const void *slope) noexcept nogil
+        void (*random)(uint32_t *words, uint64_t group, Py_ssize_t groups, uint64_t stream,
+                       uint64_t step) noexcept nogil
+        void (*drop)(const void *x, void *y, const uint32_t *words, uint32_t threshold, Py_ssize_t rows, Py_ssize_t n,
+                     double scale) noexcept nogil
         void (*sgd)(void *p, const void *g, void *v, Py_ssize_t n, double lr, double momentum, double decay,
                     int nesterov) noexcept nogil
         void (*wino_image)(void *values, Py_ssize_t step, const void *pixels, Py_ssize_t row_step, Py_ssize_t col_step,

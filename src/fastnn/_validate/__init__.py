@@ -25,6 +25,7 @@ from fastnn._validate._base import (
 )
 from fastnn._validate.activation import elementwise_backward, flatten, flatten_backward, softmax, softmax_backward
 from fastnn._validate.conv import col2im, conv2d, conv2d_backward, conv2d_settings, im2col
+from fastnn._validate.drop import dropout, dropout_backward, probability
 from fastnn._validate.init import fans, initialised
 from fastnn._validate.loss import cross_entropy, cross_entropy_backward, reduction
 from fastnn._validate.matmul import linear, linear_backward, matmul

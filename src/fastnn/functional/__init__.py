@@ -23,6 +23,7 @@ from fastnn.functional.activation import (
     tanh_backward,
 )
 from fastnn.functional.conv import col2im, conv2d, conv2d_backward, im2col
+from fastnn.functional.drop import dropout, dropout2d, dropout2d_backward, dropout_backward
 from fastnn.functional.loss import cross_entropy, cross_entropy_backward
 from fastnn.functional.matmul import linear, linear_backward, matmul
 from fastnn.functional.norm import batch_norm, batch_norm_backward
@@ -39,6 +40,10 @@ __all__ = [
     "conv2d_backward",
     "cross_entropy",
     "cross_entropy_backward",
+    "dropout",
+    "dropout2d",
+    "dropout2d_backward",
+    "dropout_backward",
     "flatten",
     "im2col",
     "linear",

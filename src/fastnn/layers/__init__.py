@@ -3,6 +3,7 @@
 from fastnn.layers.activation import LogSoftmax, ReLU, Sigmoid, Softmax, Tanh
 from fastnn.layers.containers import Sequential
 from fastnn.layers.conv import Conv2d
+from fastnn.layers.dropout import Dropout, Dropout2d
 from fastnn.layers.linear import Linear
 from fastnn.layers.module import Module, Parameter
 from fastnn.layers.norm import BatchNorm1d, BatchNorm2d
@@ -14,6 +15,8 @@ __all__ = [
     "BatchNorm1d",
     "BatchNorm2d",
     "Conv2d",
+    "Dropout",
+    "Dropout2d",
     "Flatten",
     "Linear",
     "LogSoftmax",

@@ -18,6 +18,7 @@ from fastnn.reference.activation import (
     tanh_backward,
 )
 from fastnn.reference.conv import col2im, conv2d, conv2d_backward, im2col
+from fastnn.reference.drop import dropout, dropout2d, dropout2d_backward, dropout_backward
 from fastnn.reference.loss import cross_entropy, cross_entropy_backward
 from fastnn.reference.matmul import linear, linear_backward, matmul
 from fastnn.reference.norm import batch_norm, batch_norm_backward
@@ -34,6 +35,10 @@ __all__ = [
     "conv2d_backward",
     "cross_entropy",
     "cross_entropy_backward",
+    "dropout",
+    "dropout2d",
+    "dropout2d_backward",
+    "dropout_backward",
     "flatten",
     "im2col",
     "linear",

@@ -12,6 +12,7 @@ from fastnn._bench.cases import Array, BenchCase, Network
 
 Work = Callable[[], object]
 MOMENTUM = 0.9
+DROPPED = 0.5
 AGREEMENT = 1e-3  # of the largest output: everybody adds float32 in an order of his own
 
 

@@ -10,7 +10,7 @@ import numpy as np
 
 from fastnn import _extras, _runtime, functional, losses, optim, reference
 from fastnn._bench.cases import Array, BenchCase, Network
-from fastnn._bench.contestants.base import MOMENTUM, Contestant, Work, checked, sequential
+from fastnn._bench.contestants.base import DROPPED, MOMENTUM, Contestant, Work, checked, sequential
 
 
 class Operations:
@@ -44,6 +44,8 @@ class Operations:
                 running = np.zeros_like(a["w"]), np.ones_like(a["w"])
                 options = {"training": True, "return_statistics": True}
                 return lambda: F.batch_norm(a["x"], *running, a["w"], a["b"], **options)
+            case "dropout":
+                return lambda: F.dropout(a["x"], DROPPED, key=(0, 0))
             case "cross_entropy":
                 return lambda: F.cross_entropy(a["x"], a["labels"])
         function = getattr(F, case.family)
@@ -64,6 +66,8 @@ class Operations:
             case "batch_norm":
                 statistics = F.batch_norm(a["x"], training=True, return_statistics=True)[1:]
                 return lambda: F.batch_norm_backward(a["dy"], a["x"], a["w"], *statistics)
+            case "dropout":
+                return lambda: F.dropout_backward(a["dy"], DROPPED, key=(0, 0))
             case "cross_entropy":
                 return lambda: F.cross_entropy_backward(a["x"], a["labels"])
         function, y = getattr(F, f"{case.family}_backward"), getattr(F, case.family)(a["x"])

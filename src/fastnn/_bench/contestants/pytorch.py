@@ -8,7 +8,7 @@ from typing import Any
 
 from fastnn import _extras
 from fastnn._bench.cases import Array, BenchCase, Conv, Network, Pool
-from fastnn._bench.contestants.base import MOMENTUM, Work, checked, weights
+from fastnn._bench.contestants.base import DROPPED, MOMENTUM, Work, checked, weights
 
 
 class Torch:
@@ -57,6 +57,8 @@ class Torch:
             case "batch_norm":
                 running = self.torch.zeros_like(t["w"]), self.torch.ones_like(t["w"])
                 return lambda: aten.native_batch_norm(t["x"], t["w"], t["b"], *running, True, 0.1, 1e-5)
+            case "dropout":
+                return lambda: aten.native_dropout(t["x"], DROPPED, True)
             case "cross_entropy":
                 return lambda: F.cross_entropy(t["x"], t["labels"])
             case "softmax" | "log_softmax":
@@ -89,6 +91,9 @@ class Torch:
                 statistics = aten.native_batch_norm(x, w, t["b"], *running, True, 0.1, 1e-5)[1:]
                 rest = *running, *statistics, True, 1e-5, [True] * 3
                 return lambda: aten.native_batch_norm_backward(dy, x, w, *rest)
+            case "dropout":
+                kept = aten.native_dropout(x, DROPPED, True)[1]
+                return lambda: aten.native_dropout_backward(dy, kept, 1 / (1 - DROPPED))
             case "cross_entropy":
                 one_hot = torch.nn.functional.one_hot(t["labels"], x.shape[1]).to(x.dtype)
                 return lambda: (torch.softmax(x, 1) - one_hot) / x.shape[0]

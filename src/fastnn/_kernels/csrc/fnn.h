@@ -97,6 +97,13 @@ typedef struct fnn_tiles {
                           ptrdiff_t step, ptrdiff_t n, int each, const void *mean, const void *scale, const void *shift,
                           const void *slope);
 
+    /* Random words, 64 in a group: word 16*k + lane of group g is word k of Philox4x32-10 at the counter (16*g + lane,
+     * step) under the key `stream`, each a 64-bit number, the lower half first. */
+    void (*random)(uint32_t *words, uint64_t group, ptrdiff_t groups, uint64_t stream, uint64_t step);
+    /* y[r*n + j] = x[r*n + j]*scale, r < rows, j < n, where words[r] >= threshold, else 0 */
+    void (*drop)(const void *x, void *y, const uint32_t *words, uint32_t threshold, ptrdiff_t rows, ptrdiff_t n,
+                 double scale);
+
     /* SGD over n elements: v = momentum*v + (g + decay*p); p -= lr*(nesterov ? g + decay*p + momentum*v : v).
      * v may be NULL when momentum is 0. */
     void (*sgd)(void *p, const void *g, void *v, ptrdiff_t n, double lr, double momentum, double decay, int nesterov);

@@ -50,6 +50,7 @@ INLINE real NAME(lane_max)(vec v) {
 #include "tile_math.h"
 #include "tile_winograd.h"
 #include "tile_norm.h"
+#include "tile_drop.h"
 
 #undef vec
 #undef ivec

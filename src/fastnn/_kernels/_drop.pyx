@@ -1,0 +1,54 @@
+"""Dropout. Which elements are kept follows from the key and their index: a backward finds out again."""
+from libc.stdint cimport uint32_t, uint64_t
+from libc.string cimport memset
+
+from fastnn._kernels._table cimport parallel, threads, tiles
+from fastnn._kernels.fnn cimport ceil_div, fnn_tiles
+
+ctypedef fused real:
+    float
+    double
+
+cdef enum:
+    GROUP = 64     # words
+    WORDS = 1024   # of one go
+    CHUNK = 4096   # elements of a chunk
+
+cdef struct Drop:
+    fnn_tiles *t
+    Py_ssize_t rows, n  # a row is kept or dropped as a whole
+    Py_ssize_t chunk    # rows
+    const char *x
+    char *y
+    uint64_t stream, step
+    uint32_t threshold
+    double scale
+
+
+cdef void drop_chunk(void *job, Py_ssize_t chunk, int slot) noexcept nogil:
+    cdef const Drop *g = <const Drop *> job
+    cdef uint32_t words[WORDS + GROUP]
+    cdef Py_ssize_t row = chunk * g.chunk, end = min(g.rows, row + g.chunk), rows, group, at
+    while row < end:
+        rows, group, at = min(<Py_ssize_t> WORDS, end - row), row // GROUP, row * g.n * g.t.itemsize
+        g.t.random(words, group, ceil_div(row + rows - group * GROUP, GROUP), g.stream, g.step)
+        g.t.drop(g.x + at, g.y + at, words + row - group * GROUP, g.threshold, rows, g.n, g.scale)
+        row += rows
+
+
+def dropout(const real[:, ::1] x, real[:, ::1] y, uint64_t stream, uint64_t step, uint64_t threshold, double scale):
+    """y = x*scale in the rows that are kept, 0 in the others; both (rows, n). EXACT.
+
+    Row r is kept if its random word (`random` in fnn.h: word r % 64 of group r // 64) is at least `threshold`, which is
+    at most 2**32: nothing is kept then. Writes all of y; no overlap.
+    """
+    cdef Drop g
+    g.t, g.rows, g.n = tiles(real is double), x.shape[0], x.shape[1]
+    g.x, g.y = <const char *> &x[0, 0], <char *> &y[0, 0]
+    g.stream, g.step, g.threshold, g.scale = stream, step, <uint32_t> threshold, scale
+    g.chunk = max(<Py_ssize_t> 1, CHUNK // max(g.n, <Py_ssize_t> 1))
+    with nogil:
+        if threshold >> 32:
+            memset(g.y, 0, g.rows * g.n * sizeof(real))
+        else:
+            parallel(drop_chunk, &g, ceil_div(g.rows, g.chunk), threads(), <double> g.rows * g.n + 3.0 * g.rows)

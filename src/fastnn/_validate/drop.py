@@ -1,0 +1,47 @@
+"""Dropout."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from fastnn._validate._base import Array, float_array, has_shape, images, integer, number
+
+Key = tuple[int, int]
+
+
+def probability(name: str, value: float) -> float:
+    """`value` as a float from 0 to 1."""
+    result = number(name, value)
+    if not 0.0 <= result <= 1.0:
+        raise ValueError(f"{name}: got {value!r}; expected a number from 0 to 1")
+    return result
+
+
+def _word(name: str, value: Any) -> int:
+    word = integer(name, value, 0)
+    if word >= 2**64:
+        raise ValueError(f"{name}: got {value!r}; expected less than 2**64")
+    return word
+
+
+def dropout(x: Array, p: float, key: Key, planes: bool, name: str = "x") -> tuple[int, float, int, int]:
+    """Return what a random word of 32 bits has to reach to keep, the scale of what is kept, and both numbers of `key`.
+
+    With `planes`, `x` is (N, C, H, W).
+    """
+    if planes:
+        images(name, x)
+    else:
+        float_array(name, x)
+    p = probability("p", p)
+    if not isinstance(key, tuple | list) or len(key) != 2:
+        raise TypeError(f"key: got {key!r}; expected a pair of ints, (stream, step)")
+    stream, step = _word("key", key[0]), _word("key", key[1])
+    if p == 1.0:
+        return 2**32, 0.0, stream, step
+    return min(round(p * 2**32), 2**32 - 1), 1 / (1 - p), stream, step
+
+
+def dropout_backward(dy: Array, shape: tuple[int, ...]) -> None:
+    float_array("dy", dy)
+    has_shape("dy", dy, shape, "the shape of the output of the dropout")

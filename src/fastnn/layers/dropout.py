@@ -1,0 +1,83 @@
+"""Dropout."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from fastnn import _runtime, functional
+from fastnn import _validate as check
+from fastnn._validate import Array
+from fastnn.layers.module import Module
+
+
+class _Dropout(Module):
+    """What both share: the key that decides what is dropped. No mask is kept: a backward works it out again."""
+
+    def __init__(self, p: float = 0.5) -> None:
+        self.p = check.probability("p", p)
+        self.stream: int | None = None
+        self.step = 0
+
+    def _functions(self) -> tuple[Callable[..., Array], Callable[..., Array]]:
+        raise NotImplementedError(f"{type(self).__name__} has no functions")
+
+    def forward(self, x: Array) -> Array:
+        if not self.training:
+            return x
+        if self.stream is None:
+            self.stream = int(_runtime.generator().integers(2**63))
+        key = self.stream, self.step
+        y = self._functions()[0](x, self.p, key=key)
+        self.step += 1
+        self._keep((key, x.shape))
+        return y
+
+    def backward(self, dy: Array, accumulate: bool = False, needs_dx: bool = True) -> Array:
+        key, shape = check.kept(self, self._kept)
+        check.dropout_backward(dy, shape)
+        return self._functions()[1](dy, self.p, key=key)
+
+    def extra_repr(self) -> str:
+        return f"p={self.p}"
+
+
+class Dropout(_Dropout):
+    """In train mode, elements become 0 with probability `p`, and the others are divided by ``1 - p``.
+
+    In eval mode the output is the input. What is dropped depends on `stream`, `step` and the place of an element alone:
+    not on the number of threads, nor on the instruction set.
+
+    Parameters
+    ----------
+    p : float, from 0 to 1
+
+    Attributes
+    ----------
+    stream : int, or None
+        Drawn from the generator that `manual_seed` sets, at the first call in train mode.
+    step : int
+        Calls in train mode so far. The two are all of the layer's state: save them to go on from there.
+    """
+
+    def _functions(self) -> tuple[Callable[..., Any], Callable[..., Any]]:
+        return functional.dropout, functional.dropout_backward
+
+
+class Dropout2d(_Dropout):
+    """As `Dropout`, for whole channels of images ``(N, C, H, W)``.
+
+    Parameters
+    ----------
+    p : float, from 0 to 1
+
+    Attributes
+    ----------
+    stream : int, or None
+        Drawn from the generator that `manual_seed` sets, at the first call in train mode.
+    step : int
+        Calls in train mode so far. The two are all of the layer's state: save them to go on from there.
+    """
+
+    def _functions(self) -> tuple[Callable[..., Any], Callable[..., Any]]:
+        return functional.dropout2d, functional.dropout2d_backward
