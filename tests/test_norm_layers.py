@@ -8,6 +8,7 @@ import pytest
 
 import fastnn as fnn
 from test_layers import directional_check, normal
+from test_plan import assert_same
 
 F = fnn.functional
 MAKERS = [
@@ -31,14 +32,14 @@ def test_modes_are_the_function(make, shape):
     mean, var = np.zeros(4, np.float32), np.ones(4, np.float32)
     for _ in range(3):
         np.testing.assert_array_equal(layer(x), F.batch_norm(x, mean, var, w, b, training=True))
-        np.testing.assert_array_equal(layer.running_mean, mean)
-        np.testing.assert_array_equal(layer.running_var, var)
+        np.testing.assert_array_equal(layer.running_mean.data, mean)
+        np.testing.assert_array_equal(layer.running_var.data, var)
         x = x + 1
-    assert layer.num_batches_tracked == 3
+    assert layer.num_batches_tracked.data == 3
     layer.eval()
     np.testing.assert_array_equal(layer(x), F.batch_norm(x, mean, var, w, b))
-    np.testing.assert_array_equal(layer.running_mean, mean)
-    assert layer.num_batches_tracked == 3
+    np.testing.assert_array_equal(layer.running_mean.data, mean)
+    assert layer.num_batches_tracked.data == 3
 
 
 @EACH
@@ -73,9 +74,9 @@ def test_momentum_none_is_the_average_of_all_batches():
     batches = [normal(5, 3, seed=i, dtype=np.float64) + i for i in range(4)]
     for x in batches:
         layer(x)
-    np.testing.assert_allclose(layer.running_mean, np.mean([x.mean(axis=0) for x in batches], axis=0), rtol=1e-12)
+    np.testing.assert_allclose(layer.running_mean.data, np.mean([x.mean(axis=0) for x in batches], axis=0), rtol=1e-12)
     expected = np.mean([x.var(axis=0, ddof=1) for x in batches], axis=0)
-    np.testing.assert_allclose(layer.running_var, expected, rtol=1e-12)
+    np.testing.assert_allclose(layer.running_var.data, expected, rtol=1e-12)
 
 
 def test_eval_keeps_nothing_and_backward_says_so():
@@ -89,8 +90,8 @@ def test_a_refused_batch_is_not_counted():
     layer = fnn.BatchNorm1d(3)
     with pytest.raises(ValueError, match=r"^x: got shape \(1, 3\), one value for each channel"):
         layer(normal(1, 3))
-    assert layer.num_batches_tracked == 0
-    assert not layer.running_mean.any()
+    assert layer.num_batches_tracked.data == 0
+    assert not layer.running_mean.data.any()
     layer.eval()(normal(1, 3))
 
 
@@ -145,13 +146,13 @@ def test_state_goes_round():
     assert state["1.num_batches_tracked"].dtype == np.int64
     assert state["1.num_batches_tracked"].shape == ()
     other.load_state_dict(state)
-    assert other[1].running_var.dtype == np.float64
-    assert other[1].num_batches_tracked == 3
+    assert other[1].running_var.data.dtype == np.float64
+    assert other[1].num_batches_tracked.data == 3
     x = normal(*INPUT)
     np.testing.assert_allclose(other.eval()(x.astype(np.float64)), net.eval()(x), rtol=1e-4, atol=1e-5)
     state["1.running_mean"][...] = 7
-    assert not np.any(net[1].running_mean == 7)
-    assert not np.any(other[1].running_mean == 7)
+    assert not np.any(net[1].running_mean.data == 7)
+    assert not np.any(other[1].running_mean.data == 7)
 
 
 @pytest.mark.parametrize(
@@ -186,7 +187,7 @@ def test_copies_have_buffers_of_their_own():
         for name, a in twin.state_dict().items():
             np.testing.assert_array_equal(a, before[name])
         twin(normal(*INPUT, seed=1) + 3)
-        assert twin[1].num_batches_tracked == 2
+        assert twin[1].num_batches_tracked.data == 2
     for name, a in net.state_dict().items():
         np.testing.assert_array_equal(a, before[name])
 
@@ -196,9 +197,9 @@ def test_running_statistics_are_forgotten():
     layer(normal(5, 3) + 2)
     layer.weight.data[...] = 4
     layer.reset_running_stats()
-    assert not layer.running_mean.any()
-    assert (layer.running_var == 1).all()
-    assert layer.num_batches_tracked == 0
+    assert not layer.running_mean.data.any()
+    assert (layer.running_var.data == 1).all()
+    assert layer.num_batches_tracked.data == 0
     assert (layer.weight.data == 4).all()
     layer.reset_parameters()
     assert (layer.weight.data == 1).all()
@@ -257,6 +258,82 @@ def test_network_backward_agrees_with_differences():
     directional_check(net, normal(*INPUT, dtype=np.float64), lambda y: normal(*y.shape, seed=5, dtype=np.float64))
 
 
+# Plans: in eval mode all layers in one call
+
+
+def planned_network(dtype=np.float32):
+    """Normalisations of planes, of small planes and of columns, some with a ReLU after them; and dropout."""
+    net = fnn.Sequential(
+        fnn.BatchNorm2d(2, dtype=dtype), fnn.Conv2d(2, 20, 3, dtype=dtype), fnn.BatchNorm2d(20, dtype=dtype),
+        fnn.ReLU(), fnn.Dropout2d(0.2), fnn.MaxPool2d(2),
+        fnn.BatchNorm2d(20, eps=0.1, affine=False, dtype=dtype), fnn.Flatten(),
+        fnn.Linear(180, 33, dtype=dtype), fnn.BatchNorm1d(33, dtype=dtype), fnn.ReLU(), fnn.Dropout(),
+        fnn.Linear(33, 5, dtype=dtype),
+    )  # fmt: skip
+    for i, (_, p) in enumerate(net.named_parameters()):
+        p.data[...] = normal(*p.data.shape, seed=i)
+    for i in range(3):
+        net(normal(6, *INPUT[1:], seed=i, dtype=dtype) + i)
+    return net.eval()
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("n", [1, 4, 50])
+def test_a_plan_has_the_bits_of_the_layers(n, dtype):
+    net = planned_network(dtype)
+    for threads in (1, 2, 7):
+        with fnn.num_threads(threads):
+            assert_same(net, normal(n, *INPUT[1:], seed=9, dtype=dtype))
+
+
+def test_no_layer_runs_by_itself(monkeypatch):
+    net = planned_network()
+
+    def forward(self, x, activation=None):
+        raise AssertionError(f"{type(self).__name__} was run by itself")
+
+    for kind in {type(layer) for layer in net}:
+        monkeypatch.setattr(kind, "forward", forward)
+    net(normal(*INPUT))
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda bn: bn.running_mean.data.__setitem__(0, 5),
+        lambda bn: bn.running_var.data.fill(3),
+        lambda bn: setattr(bn, "running_var", fnn.Buffer(np.full(20, 0.25, np.float32))),
+        lambda bn: setattr(bn.running_mean, "data", np.full(20, 0.25, np.float32)),
+        lambda bn: bn.weight.data.fill(2),
+        lambda bn: bn.bias.data.fill(2),
+        lambda bn: setattr(bn, "eps", 1.5),
+        lambda bn: bn.reset_running_stats(),
+        lambda bn: setattr(bn, "bias", None),
+        lambda bn: bn.train()(normal(4, 20, 6, 6)) is None or bn.eval(),
+    ],
+)
+def test_changes_of_a_planned_network_are_noticed(change):
+    net, x = planned_network(), normal(*INPUT)
+    held = net[2].running_mean.data
+    before = net(x)
+    change(net[2])
+    assert_same(net, x)
+    assert not np.array_equal(net(x), before)
+    held += 1
+    assert_same(net, x, "written to by whoever had it before")
+
+
+def test_statistics_of_batches_have_no_plan():
+    net = fnn.Sequential(fnn.Linear(5, 4), fnn.BatchNorm1d(4, track_running_stats=False)).eval()
+    assert_same(net, normal(6, 5))
+
+
+def test_errors_are_those_of_the_layer():
+    net = fnn.Sequential(fnn.Flatten(), fnn.BatchNorm2d(4)).eval()
+    with pytest.raises(ValueError, match=r"^x: got shape \(3, 80\); expected \(N, 4, H, W\)"):
+        net(normal(3, 4, 20))
+
+
 def test_repr_and_summary():
     net = network()
     line = "BatchNorm2d(4, eps=1e-05, momentum=0.1, affine=True, track_running_stats=True)"
@@ -265,7 +342,7 @@ def test_repr_and_summary():
     row = next(line for line in text.splitlines() if "1 BatchNorm2d" in line)
     assert "1 x 4 x 6 x 6" in row
     assert row.split()[-1] == "8"
-    assert net[1].num_batches_tracked == 0
+    assert net[1].num_batches_tracked.data == 0
     assert "BatchNorm1d" in fnn.Sequential(fnn.BatchNorm1d(3, track_running_stats=False)).summary((2, 3))
 
 

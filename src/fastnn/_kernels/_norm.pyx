@@ -18,39 +18,7 @@ cdef enum:
     BLOCK = 4096   # elements of a plane
     CHUNK = 16384  # elements of a chunk, at least
 
-cdef struct Norm:
-    fnn_tiles *t
-    Py_ssize_t N, C, P  # images, channels, elements of a plane
-    Py_ssize_t columns  # of a channel: its P columns are kept apart where planes are small, else 1
-    bint each           # columns are kept apart
-    Py_ssize_t images, parts, blocks  # of a block; of a plane; of a channel
-    Py_ssize_t group, cuts            # channels of a chunk, cuts through the blocks of a chunk
-    const char *x
-    const char *dy
-    const char *relu   # output of a ReLU that dy has yet to go back through, or NULL
-    char *out          # y or dx, or NULL if it is not wanted
-    int flags
-    double *first      # blocks x (C * columns): the means of the blocks, or the sums of dy
-    double *second     # ..., and their sums of squares about them, or the sums of dy * (x - mean)
-    double *numbers    # 3 x C, while they are worked out
-    char *mean         # C * columns each, what the tiles take
-    char *scale
-    char *shift
-    char *slope
-    const char *weight  # (C,), or NULL
-    const char *bias
-    char *running_mean
-    char *running_var
-    char *saved_mean
-    char *saved_invstd
-    char *dw
-    char *db
-    bint training  # with the moments of this batch, else with given ones
-    bint looks     # at the blocks before it writes
-    double momentum, eps
-
-
-cdef Norm describe(fnn_tiles *t, Py_ssize_t N, Py_ssize_t C, Py_ssize_t P) noexcept nogil:
+cdef Norm describe_norm(fnn_tiles *t, Py_ssize_t N, Py_ssize_t C, Py_ssize_t P) noexcept nogil:
     cdef Norm g
     g.t, g.N, g.C, g.P = t, N, C, P
     g.each = P < t.lanes
@@ -276,17 +244,15 @@ cdef void write_part(void *job, Py_ssize_t chunk, int slot) noexcept nogil:
     write(g, c_from, min(g.C, c_from + g.group), split_at(g.blocks, g.cuts, cut), split_at(g.blocks, g.cuts, cut + 1))
 
 
-cdef int run(Norm *g) except -1 nogil:
+cdef bint normalise(Norm *g, int workers) noexcept nogil:
     """Chunks of whole channels, or, where there are too few for the threads, of parts of channels, in two goes."""
     cdef Py_ssize_t columns = g.C * g.columns, size = g.t.itemsize, groups = ceil_div(g.C, g.group), c, j
-    cdef int workers = threads()
     cdef double work = 3.0 * g.N * g.C * g.P
     cdef char *workspace = NULL
     if fits((2.0 * g.blocks * columns + 3.0 * g.C) * sizeof(double) + 4.0 * columns * size):
         workspace = <char *> allocate((2 * g.blocks * columns + 3 * g.C) * sizeof(double) + 4 * columns * size)
     if workspace == NULL:
-        with gil:
-            raise MemoryError("no memory for the moments of channels")
+        return False
     g.first = <double *> workspace
     g.second = g.first + g.blocks * columns
     g.numbers = g.second + g.blocks * columns
@@ -308,12 +274,21 @@ cdef int run(Norm *g) except -1 nogil:
         if g.out != NULL:
             parallel(write_part, g, groups * g.cuts, workers, work)
     release(workspace)
+    return True
+
+
+cdef int run(Norm *g) except -1:
+    cdef bint enough
+    with nogil:
+        enough = normalise(g, threads())
+    if not enough:
+        raise MemoryError("no memory for the moments of channels")
     return 0
 
 
 cdef Norm forward(const real[:, :, ::1] x, const real[::1] weight, const real[::1] bias, real[::1] mean,
                   real[::1] invstd, real[:, :, ::1] y, double eps, bint relu) noexcept:
-    cdef Norm g = describe(tiles(real is double), x.shape[0], x.shape[1], x.shape[2])
+    cdef Norm g = describe_norm(tiles(real is double), x.shape[0], x.shape[1], x.shape[2])
     g.x, g.out, g.flags, g.eps = <const char *> &x[0, 0, 0], <char *> &y[0, 0, 0], FNN_RELU if relu else 0, eps
     g.weight = NULL if weight is None else <const char *> &weight[0]
     g.bias = NULL if bias is None else <const char *> &bias[0]
@@ -336,8 +311,7 @@ def batch_norm_train(const real[:, :, ::1] x, const real[::1] weight, const real
         g.running_mean, g.running_var = <char *> &running_mean[0], <char *> &running_var[0]
     g.training = g.looks = True
     g.momentum = momentum
-    with nogil:
-        run(&g)
+    run(&g)
 
 
 def batch_norm_eval(const real[:, :, ::1] x, const real[::1] weight, const real[::1] bias,
@@ -347,8 +321,7 @@ def batch_norm_eval(const real[:, :, ::1] x, const real[::1] weight, const real[
     cdef Norm g = forward(x, weight, bias, mean, invstd, y, eps, relu)
     g.running_mean, g.running_var = <char *> &running_mean[0], <char *> &running_var[0]
     g.training = g.looks = False
-    with nogil:
-        run(&g)
+    run(&g)
 
 
 def batch_norm_backward(const real[:, :, ::1] dy, const real[:, :, ::1] x, const real[:, :, ::1] y,
@@ -359,7 +332,7 @@ def batch_norm_backward(const real[:, :, ::1] dy, const real[:, :, ::1] x, const
     dy, x, y (N, C, P); weight, mean, invstd (C,) as given to and written by the forward; no overlap. Without `training`
     mean and invstd are constants, which did not come from x. REDUCTION(N*P + 8).
     """
-    cdef Norm g = describe(tiles(real is double), x.shape[0], x.shape[1], x.shape[2])
+    cdef Norm g = describe_norm(tiles(real is double), x.shape[0], x.shape[1], x.shape[2])
     g.dy, g.x = <const char *> &dy[0, 0, 0], <const char *> &x[0, 0, 0]
     g.relu = NULL if y is None else <const char *> &y[0, 0, 0]
     g.weight = NULL if weight is None else <const char *> &weight[0]
@@ -369,5 +342,4 @@ def batch_norm_backward(const real[:, :, ::1] dy, const real[:, :, ::1] x, const
     g.db = NULL if db is None else <char *> &db[0]
     g.training = training
     g.looks = training or dw is not None or db is not None
-    with nogil:
-        run(&g)
+    run(&g)

@@ -8,6 +8,7 @@ from libc.string cimport memcpy
 from fastnn._kernels._activation cimport Map, apply, describe_map, unary_tile
 from fastnn._kernels._conv cimport Conv, convolve
 from fastnn._kernels._matmul cimport Linear, describe_linear, linear
+from fastnn._kernels._norm cimport Norm, describe_norm, normalise
 from fastnn._kernels._pool cimport Pool, avgpool, describe, maxpool
 from fastnn._kernels._table cimport allocate, release, threads, tiles
 from fastnn._kernels.fnn cimport FNN_RELU, ceil_div, fnn_tiles
@@ -89,15 +90,18 @@ cdef enum Kind:
     AVERAGE_POOL
     LINEAR
     MAP
+    NORM
 
 cdef struct Step:
     Kind kind
     Py_ssize_t weight, bias  # places among the weights; -1: none
+    Py_ssize_t mean, var
     Py_ssize_t outputs       # elements
     Conv conv                # one of these, by its kind
     Pool pool
     Linear linear
     Map map
+    Norm norm
 
 
 cdef inline const char *parameter(void **weights, Py_ssize_t place) noexcept nogil:
@@ -110,11 +114,18 @@ cdef bint take(const Step *step, void **weights, const char *x, char *y, int wor
     cdef Pool pool
     cdef Linear rows
     cdef Map map
+    cdef Norm norm
     if step.kind == CONV:
         conv = step.conv
         conv.x, conv.y = x, y
         conv.w, conv.bias = parameter(weights, step.weight), parameter(weights, step.bias)
         return convolve(&conv)
+    if step.kind == NORM:
+        norm = step.norm
+        norm.x, norm.out = x, y
+        norm.weight, norm.bias = parameter(weights, step.weight), parameter(weights, step.bias)
+        norm.running_mean, norm.running_var = <char *> weights[step.mean], <char *> weights[step.var]
+        return normalise(&norm, workers)
     if step.kind == LINEAR:
         rows = step.linear
         rows.x, rows.y = x, y
@@ -191,6 +202,15 @@ cdef class Plan:
         cdef Step *step = self.add(LINEAR, self.N * rows * O, w, b)
         step.linear = describe_linear(self.t, self.N * rows, O, I, False)
 
+    def batch_norm(self, Py_ssize_t mean, Py_ssize_t var, Py_ssize_t w, Py_ssize_t b, Py_ssize_t C, Py_ssize_t P,
+                   double eps):
+        """`mean` and `var` are places too. P elements of a plane."""
+        cdef Step *step = self.add(NORM, self.N * C * P, w, b)
+        step.mean, step.var = mean, var
+        step.norm = describe_norm(self.t, self.N, C, P)
+        step.norm.training = step.norm.looks = False
+        step.norm.eps = eps
+
     def relu(self, Py_ssize_t size):
         """Of `size` elements of an input; in the store of the step before, if that can be."""
         cdef Step *last = self.steps + self.count - 1
@@ -198,6 +218,8 @@ cdef class Plan:
             last.conv.flags |= FNN_RELU
         elif self.count and last.kind == LINEAR:
             last.linear.relu = True
+        elif self.count and last.kind == NORM:
+            last.norm.flags |= FNN_RELU
         else:
             self.map(self.t.relu, size, 0, 1)
 

@@ -15,6 +15,7 @@ from fastnn._validate._base import (
     Array,
     IntPair,
     MaybeArray,
+    array,
     choice,
     float_array,
     float_dtype,

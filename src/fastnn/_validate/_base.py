@@ -20,6 +20,12 @@ GRADIENTS = ("dx", "dw", "db")
 LARGEST = 2**31 - 1  # window, stride or padding: kernels multiply them by sizes of arrays
 
 
+def array(name: str, a: Array) -> None:
+    """`a` is a NumPy array."""
+    if not isinstance(a, np.ndarray):
+        raise TypeError(f"{name}: got {type(a).__name__}; expected a NumPy array")
+
+
 def float_array(name: str, a: Array) -> None:
     """`a` is a NumPy array of float32 or float64."""
     if type(a) is not np.ndarray and (not isinstance(a, np.ndarray) or isinstance(a, np.ma.MaskedArray | np.matrix)):

@@ -29,7 +29,7 @@ class NoPlan(Exception):
 
 
 class Parameter(Protocol):
-    """What a plan needs of a parameter."""
+    """What a plan needs of a parameter or a buffer."""
 
     def sealed(self) -> tuple[list[Array], object]: ...
 
@@ -78,6 +78,14 @@ class Steps:
         self.plan.linear(*places, _product(rows), inputs, outputs)
         self._becomes(*rows, outputs)
 
+    def batch_norm(
+        self, running_mean: Parameter, running_var: Parameter, w: Parameter | None, b: Parameter | None, *, eps: float
+    ) -> None:
+        (mean, m), (var, v) = self._parameter(running_mean), self._parameter(running_var)
+        places, arrays = self._parameters(w, b)
+        _, C, P, _, eps = check.batch_norm(self.y, m, v, *arrays, False, 0.0, eps, None)
+        self.plan.batch_norm(mean, var, *places, C, P, eps)
+
     def relu(self) -> None:
         self.plan.relu(_product(self.y.shape[1:]))
 
@@ -104,10 +112,14 @@ class Steps:
             raise NoPlan("the axis of the batch is flattened")
         self._becomes(*self.y.shape[1:axis], _product(self.y.shape[axis:]))
 
-    def _parameters(self, w: Parameter, b: Parameter | None) -> tuple[tuple[int, int], tuple[Array, Array | None]]:
+    def _parameters(self, w: Parameter | None, b: Parameter | None) -> tuple[tuple[int, int], tuple[Any, Any]]:
         """Their places among all parameters, -1 for none, and their arrays."""
-        weight, bias = self._places[id(w)], -1 if b is None else self._places[id(b)]
-        return (weight, bias), (self._arrays[weight], None if b is None else self._arrays[bias])
+        (weight, w_array), (bias, b_array) = self._parameter(w), self._parameter(b)
+        return (weight, bias), (w_array, b_array)
+
+    def _parameter(self, p: Parameter | None) -> tuple[int, Any]:
+        """Its place among all parameters, -1 for none, and its array."""
+        return (-1, None) if p is None else (self._places[id(p)], self._arrays[self._places[id(p)]])
 
     def _becomes(self, *shape: int) -> None:
         self.y = np.empty((0, *shape), self.y.dtype)
@@ -134,7 +146,7 @@ class Planned:
     ----------
     layers : what stands for the network's own attributes
     modules : the modules inside the network
-    parameters : all their parameters
+    parameters : all their parameters and buffers
     but : names of attributes of modules that may change
     """
 

@@ -5,7 +5,7 @@ from fastnn.layers.containers import Sequential
 from fastnn.layers.conv import Conv2d
 from fastnn.layers.dropout import Dropout, Dropout2d
 from fastnn.layers.linear import Linear
-from fastnn.layers.module import Module, Parameter
+from fastnn.layers.module import Buffer, Module, Parameter
 from fastnn.layers.norm import BatchNorm1d, BatchNorm2d
 from fastnn.layers.pool import AvgPool2d, MaxPool2d
 from fastnn.layers.shape import Flatten
@@ -14,6 +14,7 @@ __all__ = [
     "AvgPool2d",
     "BatchNorm1d",
     "BatchNorm2d",
+    "Buffer",
     "Conv2d",
     "Dropout",
     "Dropout2d",

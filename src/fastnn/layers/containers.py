@@ -74,8 +74,8 @@ class Sequential(Module):
             inner = list(self.modules())[1:]
             if any(module.training for module in inner):
                 return None
-            parameters = (p for _, p in self.named_parameters())
-            planned = self._planned = Planned(layers, inner, parameters, but=NOT_COMPUTED_WITH)
+            arrays = (held for _, held in self.named_arrays())
+            planned = self._planned = Planned(layers, inner, arrays, but=NOT_COMPUTED_WITH)
         try:
             return planned(x, self._plan_layers)
         except NoPlan:

@@ -8,6 +8,7 @@ from typing import Any
 from fastnn import _runtime, functional
 from fastnn import _validate as check
 from fastnn._validate import Array
+from fastnn.functional._plan import Steps
 from fastnn.layers.module import Module
 
 
@@ -37,6 +38,9 @@ class _Dropout(Module):
         key, shape = check.kept(self, self._kept)
         check.dropout_backward(dy, shape)
         return self._functions()[1](dy, self.p, key=key)
+
+    def plan(self, steps: Steps) -> None:
+        """In eval mode there is nothing to do."""
 
     def extra_repr(self) -> str:
         return f"p={self.p}"

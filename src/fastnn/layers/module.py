@@ -1,4 +1,4 @@
-"""Module, what every layer is, and Parameter, what a layer learns."""
+"""Module, what every layer is, and what layers hold: Parameters, which are learnt, and Buffers, which are not."""
 
 from __future__ import annotations
 
@@ -16,25 +16,19 @@ from fastnn.functional._plan import NoPlan, Steps
 from fastnn.layers.summary import Row, table
 
 
-class Parameter:
-    """An array that is learnt, and its gradient.
+class Held:
+    """An array that a layer holds: a `Parameter` or a `Buffer`."""
 
-    Attributes
-    ----------
-    data : array of float32 or float64
-    grad : array like `data`, or None before the first backward
-    name : str
-        As seen from the network that `parameters()` was last called on, such as ``"0.weight"``.
-    """
-
-    __slots__ = ("_keeper", "_seal", "grad", "name")
+    __slots__ = ("_keeper", "_seal")
     _keeper: list[Array]
     _seal: object
 
-    def __init__(self, data: Array, name: str = "") -> None:
+    def __init__(self, data: Array) -> None:
         self.data = data
-        self.grad: Array | None = None
-        self.name = name
+
+    @staticmethod
+    def _check(array: Array) -> None:
+        check.array("data", array)
 
     @property
     def data(self) -> Array:
@@ -45,7 +39,7 @@ class Parameter:
 
     @data.setter
     def data(self, array: Array) -> None:
-        check.float_array("data", array)
+        self._check(array)
         self._keeper = [array]
         self._seal = None
 
@@ -64,6 +58,49 @@ class Parameter:
         if not _nobody_else_has(keeper):
             seal = self._seal = None
         return keeper, seal
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}(shape={self.data.shape}, dtype={self.data.dtype})"
+
+    def __getstate__(self) -> Any:
+        return self.data
+
+    def __setstate__(self, state: Any) -> None:
+        self.data = state
+
+
+class Buffer(Held):
+    """An array of a layer's state that is not learnt, such as running statistics.
+
+    Attributes
+    ----------
+    data : array
+    """
+
+    __slots__ = ()
+
+
+class Parameter(Held):
+    """An array that is learnt, and its gradient.
+
+    Attributes
+    ----------
+    data : array of float32 or float64
+    grad : array like `data`, or None before the first backward
+    name : str
+        As seen from the network that `parameters()` was last called on, such as ``"0.weight"``.
+    """
+
+    __slots__ = ("grad", "name")
+
+    def __init__(self, data: Array, name: str = "") -> None:
+        super().__init__(data)
+        self.grad: Array | None = None
+        self.name = name
+
+    @staticmethod
+    def _check(array: Array) -> None:
+        check.float_array("data", array)
 
     def __getstate__(self) -> tuple[Array, Array | None, str]:
         return self.data, self.grad, self.name
@@ -101,14 +138,12 @@ def _one_thread_at_a_time() -> bool:
 class Module:
     """What every layer and every container of layers is.
 
-    A subclass writes `forward` and `backward`. Parameters and layers that it has as attributes are found by their
-    names; so are its buffers, arrays of state that is not learnt, which it names in `buffer_names` (an attribute that
-    is None is none). In train mode `forward` keeps in ``self._kept`` what `backward` needs (references, not copies:
-    the input of a layer must not be changed in between); in eval mode it keeps nothing.
+    A subclass writes `forward` and `backward`. Parameters, buffers and layers that it has as attributes are found by
+    their names. In train mode `forward` keeps in ``self._kept`` what `backward` needs (references, not copies: the
+    input of a layer must not be changed in between); in eval mode it keeps nothing.
     """
 
     training = True
-    buffer_names: tuple[str, ...] = ()
     _kept: Any = None
 
     def forward(self, x: Array) -> Array:
@@ -173,21 +208,18 @@ class Module:
             p.name = name
             yield p
 
-    def named_buffers(self, prefix: str = "") -> Iterator[tuple[str, Array]]:
+    def named_buffers(self) -> Iterator[tuple[str, Buffer]]:
         """All buffers with their qualified names, as ``("1.running_mean", ...)``."""
-        for name in self.buffer_names:
-            if getattr(self, name) is not None:
-                yield prefix + name, getattr(self, name)
-        for name, child in self.named_children():
-            yield from child.named_buffers(f"{prefix}{name}.")
+        return ((name, held) for name, held in self.named_arrays() if isinstance(held, Buffer))
 
-    def _named_state(self, prefix: str = "") -> Iterator[tuple[str, Array]]:
-        """The arrays of all parameters and buffers, layer by layer, as PyTorch lists them."""
-        yield from ((prefix + name, value.data) for name, value in vars(self).items() if isinstance(value, Parameter))
-        buffers = ((name, getattr(self, name)) for name in self.buffer_names)
-        yield from ((prefix + name, array) for name, array in buffers if array is not None)
+    def named_arrays(self, prefix: str = "") -> Iterator[tuple[str, Held]]:
+        """All parameters and buffers with their qualified names, layer by layer, parameters first, as PyTorch does."""
+        for kind in (Parameter, Buffer):
+            for name, value in vars(self).items():
+                if isinstance(value, kind):
+                    yield prefix + name, value
         for name, child in self.named_children():
-            yield from child._named_state(f"{prefix}{name}.")
+            yield from child.named_arrays(f"{prefix}{name}.")
 
     def train(self) -> Self:
         """From now on keep what backward needs. Returns the module."""
@@ -204,7 +236,7 @@ class Module:
 
     def state_dict(self) -> dict[str, Array]:
         """Copies of all parameters and buffers by their qualified names, which are PyTorch's."""
-        return {name: array.copy() for name, array in self._named_state()}
+        return {name: held.data.copy() for name, held in self.named_arrays()}
 
     def load_state_dict(self, state_dict: Mapping[str, Any]) -> None:
         """Copy arrays into the parameters and buffers, in the dtype of the layers.
@@ -215,7 +247,7 @@ class Module:
             An entry is missing, extra, of another shape, or not made of real numbers (a count: not an integer); nothing
             has changed.
         """
-        own = dict(self._named_state())
+        own = {name: held.data for name, held in self.named_arrays()}
         for name, array in check.state_dict(state_dict, own).items():
             own[name][...] = array
 

@@ -9,14 +9,14 @@ import numpy as np
 from fastnn import _validate as check
 from fastnn import functional
 from fastnn._validate import Array
-from fastnn.layers.module import Module, Parameter
+from fastnn.functional._plan import NoPlan, Steps
+from fastnn.layers.module import Buffer, Module, Parameter
 
 
 class _BatchNorm(Module):
     """What the layers of all numbers of axes share; `axes` says which inputs they take."""
 
     fuses_activation = True
-    buffer_names = ("running_mean", "running_var", "num_batches_tracked")
     axes: ClassVar[dict[int, str]]
 
     def __init__(
@@ -33,47 +33,45 @@ class _BatchNorm(Module):
         self.affine, self.track_running_stats = bool(affine), bool(track_running_stats)
         self.weight = Parameter(np.ones(self.num_features, dtype), "weight") if affine else None
         self.bias = Parameter(np.zeros(self.num_features, dtype), "bias") if affine else None
-        self.running_mean = np.zeros(self.num_features, dtype) if track_running_stats else None
-        self.running_var = np.ones(self.num_features, dtype) if track_running_stats else None
-        self.num_batches_tracked = np.zeros((), np.int64) if track_running_stats else None
+        self.running_mean = Buffer(np.zeros(self.num_features, dtype)) if track_running_stats else None
+        self.running_var = Buffer(np.ones(self.num_features, dtype)) if track_running_stats else None
+        self.num_batches_tracked = Buffer(np.zeros((), np.int64)) if track_running_stats else None
 
     def reset_running_stats(self) -> None:
         """Forget all batches: mean 0, variance 1, none counted."""
-        if self.running_mean is not None and self.running_var is not None and self.num_batches_tracked is not None:
-            self.running_mean[...] = 0
-            self.running_var[...] = 1
-            self.num_batches_tracked[...] = 0
+        for buffer, value in ((self.running_mean, 0), (self.running_var, 1), (self.num_batches_tracked, 0)):
+            if buffer is not None:
+                buffer.data[...] = value
 
     def reset_parameters(self) -> None:
         """As the layer was made: weight 1, bias 0, and no batch seen."""
         self.reset_running_stats()
-        if self.weight is not None and self.bias is not None:
-            self.weight.data[...] = 1
-            self.bias.data[...] = 0
+        for parameter, value in ((self.weight, 1), (self.bias, 0)):
+            if parameter is not None:
+                parameter.data[...] = value
 
     def forward(self, x: Array, activation: str | None = None) -> Array:
         """Normalise; with `activation` the caller sees to its part of the backward."""
         check.batch_norm_input(x, self.num_features, self.axes)
-        affine = None if self.weight is None else self.weight.data, None if self.bias is None else self.bias.data
-        running = self.running_mean, self.running_var
+        arrays = [None if a is None else a.data for a in (self.running_mean, self.running_var, self.weight, self.bias)]
         if not self.training:
-            batch = self.running_mean is None
-            return functional.batch_norm(x, *running, *affine, training=batch, eps=self.eps, activation=activation)
+            of_batch = self.running_mean is None
+            return functional.batch_norm(x, *arrays, training=of_batch, eps=self.eps, activation=activation)
+        tracked = None if self.num_batches_tracked is None else self.num_batches_tracked.data
         momentum = 0.0 if self.momentum is None else self.momentum
-        if self.momentum is None and self.num_batches_tracked is not None:
-            momentum = 1 / (int(self.num_batches_tracked) + 1)
+        if self.momentum is None and tracked is not None:
+            momentum = 1 / (int(tracked) + 1)
         y, mean, invstd = functional.batch_norm(
             x,
-            *running,
-            *affine,
+            *arrays,
             training=True,
             momentum=momentum,
             eps=self.eps,
             activation=activation,
             return_statistics=True,
         )
-        if self.num_batches_tracked is not None:
-            self.num_batches_tracked += 1
+        if tracked is not None:
+            tracked += 1
         self._keep((x, mean, invstd))
         return y
 
@@ -90,6 +88,12 @@ class _BatchNorm(Module):
             self.weight.receive(dw, accumulate)
             self.bias.receive(db, accumulate)
         return dx
+
+    def plan(self, steps: Steps) -> None:
+        if self.running_mean is None or self.running_var is None:
+            raise NoPlan("the statistics of a batch are not known beforehand")
+        check.batch_norm_input(steps.y, self.num_features, self.axes)
+        steps.batch_norm(self.running_mean, self.running_var, self.weight, self.bias, eps=self.eps)
 
     def extra_repr(self) -> str:
         return (
@@ -121,8 +125,8 @@ class BatchNorm1d(_BatchNorm):
     Attributes
     ----------
     weight, bias : Parameter, (num_features,), or None
-    running_mean, running_var : (num_features,) arrays, or None
-    num_batches_tracked : int64 array of shape (), or None
+    running_mean, running_var : Buffer, (num_features,), or None
+    num_batches_tracked : Buffer, int64 of shape (), or None
     """
 
     axes: ClassVar = {2: "(N, C)", 3: "(N, C, L)"}
@@ -151,8 +155,8 @@ class BatchNorm2d(_BatchNorm):
     Attributes
     ----------
     weight, bias : Parameter, (num_features,), or None
-    running_mean, running_var : (num_features,) arrays, or None
-    num_batches_tracked : int64 array of shape (), or None
+    running_mean, running_var : Buffer, (num_features,), or None
+    num_batches_tracked : Buffer, int64 of shape (), or None
     """
 
     axes: ClassVar = {4: "(N, C, H, W)"}
