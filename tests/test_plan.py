@@ -85,6 +85,20 @@ def test_nan_and_infinity_go_through():
         np.testing.assert_array_equal(net(x), one_by_one(net, x))
 
 
+@pytest.mark.parametrize("planned", [False, True])
+def test_one_image_does_not_change_another(planned):
+    """Not even where the quick way cannot be gone with what is in one of them."""
+    net = fnn.Sequential(fnn.Conv2d(40, 40, 3, padding=1)).eval()
+    x = normal(9, 40, 16, 16)
+    expected = net(x) if planned else one_by_one(net, x)
+    x[3, 7, 4, 6] = np.nan
+    got = net(x) if planned else one_by_one(net, x)
+    assert np.isnan(got[3]).any()
+    assert np.isfinite(got[3]).any()
+    others = np.arange(len(x)) != 3
+    assert got[others].tobytes() == expected[others].tobytes()
+
+
 def test_softmax_and_rows_of_more_axes():
     net = fnn.Sequential(fnn.Linear(5, 8), fnn.Sigmoid(), fnn.Linear(8, 6), fnn.LogSoftmax(), fnn.Softmax(2)).eval()
     assert_same(net, normal(3, 4, 5))

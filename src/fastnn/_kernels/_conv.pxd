@@ -9,7 +9,7 @@ cdef struct Conv:
     const char *bias
     char *y
     int flags
-    # planned by convolve:
+    # planned:
     Py_ssize_t depth        # C * KH * KW
     Py_ssize_t blocks       # of output channels
     Py_ssize_t band, bands  # output rows of a chunk, and chunks of an image
@@ -18,14 +18,26 @@ cdef struct Conv:
     Py_ssize_t plane        # elements of an unfolded plane: the band's rows, and those that lower kernel rows see
     Py_ssize_t *koff        # of each patch row, among the planes [kw][c][phase][rows][OW]
     Py_ssize_t *w_offsets   # k * (O // blocks), then k * (O // blocks + 1): where the packed weights' rows start
+    Py_ssize_t planes_step
+    # memory of the caller:
     char *weights           # (depth, rows) for each block
     char *planes            # for each thread
-    Py_ssize_t planes_step
 
 
-# Plan the split, pack the weights, run the chunks. Padding may be negative: pixels are left out then. False when there
-# is no memory.
+# The convolution by the way that suits it. Padding may be negative: pixels are left out then. False when there is no
+# memory.
 cdef bint convolve(Conv *g) noexcept nogil
+
+# What it consists of on the ways of this file. `plan_conv` decides what shapes decide, and allocates tables that
+# `forget_conv` releases; False when there is no memory. `pack_conv` makes `weights` (O * depth elements) of w;
+# `run_conv` needs these, and `planes` (workers * planes_step bytes).
+cdef bint plan_conv(Conv *g, bint pointwise, int workers) noexcept nogil
+cdef void pack_conv(const Conv *g, int workers) noexcept nogil
+cdef void run_conv(const Conv *g, int workers) noexcept nogil
+cdef void forget_conv(Conv *g) noexcept nogil
+
+# Those images once more, directly, that Winograd's way has spoilt. False when there is no memory.
+cdef bint convolve_spoilt(const Conv *g, const char *spoilt) noexcept nogil
 
 # The planes [kw][c][phase][rows][OW] of the output rows oh0 .. oh0 + band of the image x (C, H, W); and where in them
 # the run of each patch element (c, kh, kw) starts. Both need the geometry, `phases` and `plane`.

@@ -6,7 +6,7 @@ consecutive output pixels is a contiguous run, kh rows further down: a table of 
 written. A row stride sorts the rows by their phase kh % SH first.
 """
 from fastnn._kernels._conv_ways cimport POINTWISE, WINOGRAD, Way, forward_way
-from fastnn._kernels._conv_winograd cimport DONE, NOT_FINITE, Outcome, winograd
+from fastnn._kernels._conv_winograd cimport winograd
 from fastnn._kernels._table cimport allocate, parallel, release, threads, tiles
 from fastnn._kernels.fnn cimport FNN_RELU, ceil_div, fits, fnn_fetch, fnn_tiles, split_at
 
@@ -83,17 +83,10 @@ cdef void conv_chunk(void *job, Py_ssize_t chunk, int slot) noexcept nogil:
                 q += cols
 
 
-cdef bint convolve(Conv *g) noexcept nogil:
+cdef bint plan_conv(Conv *g, bint pointwise, int workers) noexcept nogil:
     cdef fnn_tiles *t = g.t
     cdef Py_ssize_t k, row_bytes, short_rows
-    cdef int workers = threads()
-    cdef bint enough
-    cdef Outcome outcome
-    cdef Way way = forward_way(g)
-    if way == WINOGRAD:
-        outcome = winograd(g)
-        if outcome != NOT_FINITE:
-            return outcome == DONE
+    g.koff = NULL
     if not fits(<double> (g.OH + g.KH) * g.OW * g.KW * g.C * min(g.SH, g.KH) * workers * t.itemsize):
         return False
     g.depth = g.C * g.KH * g.KW
@@ -109,24 +102,73 @@ cdef bint convolve(Conv *g) noexcept nogil:
     g.band = ceil_div(g.OH, g.bands)
     g.bands = ceil_div(g.OH, g.band)
     # the last band too must fill a tile, for a tile reads whole vectors
-    g.pointwise = way == POINTWISE and (g.OH - (g.bands - 1) * g.band) * g.OW >= t.nr
+    g.pointwise = pointwise and (g.OH - (g.bands - 1) * g.band) * g.OW >= t.nr
     g.plane = g.H * g.W if g.pointwise else (g.band + (g.KH - 1) // g.SH) * g.OW
     g.planes_step = 0 if g.pointwise else ceil_div((g.KW * g.C * g.phases * g.plane + t.nr) * t.itemsize, 64) * 64
-    g.weights = <char *> allocate(g.O * g.depth * t.itemsize)
     g.koff = <Py_ssize_t *> allocate(3 * g.depth * sizeof(Py_ssize_t))
-    g.planes = <char *> allocate(workers * g.planes_step)
-    enough = g.weights != NULL and g.koff != NULL and g.planes != NULL
-    if enough:
-        g.w_offsets = g.koff + g.depth
-        short_rows = g.O // g.blocks
-        patch_rows(g, g.koff)
-        for k in range(g.depth):
-            g.w_offsets[k], g.w_offsets[g.depth + k] = k * short_rows, k * (short_rows + 1)
-        parallel(pack_weights, g, g.blocks, workers, <double> g.O * g.depth)
-        parallel(conv_chunk, g, g.N * g.bands, workers, <double> g.N * g.O * g.OH * g.OW * g.depth / 16)
-    release(g.weights)
+    if g.koff == NULL:
+        return False
+    g.w_offsets = g.koff + g.depth
+    short_rows = g.O // g.blocks
+    patch_rows(g, g.koff)
+    for k in range(g.depth):
+        g.w_offsets[k], g.w_offsets[g.depth + k] = k * short_rows, k * (short_rows + 1)
+    return True
+
+
+cdef void pack_conv(const Conv *g, int workers) noexcept nogil:
+    parallel(pack_weights, <void *> g, g.blocks, workers, <double> g.O * g.depth)
+
+
+cdef void run_conv(const Conv *g, int workers) noexcept nogil:
+    parallel(conv_chunk, <void *> g, g.N * g.bands, workers, <double> g.N * g.O * g.OH * g.OW * g.depth / 16)
+
+
+cdef void forget_conv(Conv *g) noexcept nogil:
     release(g.koff)
-    release(g.planes)
+
+
+cdef bint convolve_directly(Conv *g, bint pointwise) noexcept nogil:
+    cdef int workers = threads()
+    cdef bint enough = plan_conv(g, pointwise, workers)
+    if enough:
+        g.weights = <char *> allocate(g.O * g.depth * g.t.itemsize)
+        g.planes = <char *> allocate(workers * g.planes_step)
+        enough = g.weights != NULL and g.planes != NULL
+        if enough:
+            pack_conv(g, workers)
+            run_conv(g, workers)
+        release(g.weights)
+        release(g.planes)
+    forget_conv(g)
+    return enough
+
+
+cdef bint convolve_spoilt(const Conv *g, const char *spoilt) noexcept nogil:
+    cdef Conv some = g[0]
+    cdef Py_ssize_t n = 0, end, size = g.t.itemsize
+    while n < g.N:
+        end = n
+        while end < g.N and spoilt[end]:
+            end += 1
+        if end > n:
+            some.N, some.x = end - n, g.x + n * g.C * g.H * g.W * size
+            some.y = g.y + n * g.O * g.OH * g.OW * size
+            if not convolve_directly(&some, False):
+                return False
+        n = end + 1
+    return True
+
+
+cdef bint convolve(Conv *g) noexcept nogil:
+    cdef Way way = forward_way(g)
+    cdef char *spoilt
+    cdef bint enough
+    if way != WINOGRAD:
+        return convolve_directly(g, way == POINTWISE)
+    spoilt = <char *> allocate(g.N)
+    enough = spoilt != NULL and winograd(g, spoilt) and convolve_spoilt(g, spoilt)
+    release(spoilt)
     return enough
 
 

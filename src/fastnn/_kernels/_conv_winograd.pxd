@@ -10,8 +10,33 @@ cdef enum Outcome:
     NO_MEMORY
     NOT_FINITE  # inf or NaN somewhere: what was written is not what the definition says
 
-# 3 x 3, stride 1, padding up to 2.
-cdef Outcome winograd(const Conv *g) noexcept nogil
+cdef struct Winograd:
+    const Conv *g
+    Py_ssize_t rows, cols      # of tiles, of an image
+    Py_ssize_t images, band    # of a chunk: some images, or some rows of tiles of one
+    Py_ssize_t bands           # of an image
+    Py_ssize_t tiles           # of a chunk, at most
+    Py_ssize_t CL, OL, panels  # C and O in whole vectors; panels of nr outputs
+    Py_ssize_t *places         # of the pixels of x among those laid out
+    Py_ssize_t *koff           # c * nr
+    Py_ssize_t *planes         # o * OH*OW
+    Py_ssize_t weights_size, pixels_size, values_size, workspace_step  # elements; the last in bytes
+    # memory of the caller:
+    char *weights              # (VALUES, panels, C, nr), and the bias (OL)
+    char *workspace            # for each thread: pixels in and out, values (.., tiles, CL), products (.., tiles, OL)
+    char *spoilt               # for each image: whether it met inf or NaN
+
+
+# 3 x 3, stride 1, padding up to 2. `spoilt` (N) tells of which images what was written is not what the definition says,
+# because there was inf or NaN. False when there is no memory.
+cdef bint winograd(const Conv *g, char *spoilt) noexcept nogil
+
+# What it consists of, as in `_conv`. The weights are weights_size elements, the workspace is workers * workspace_step
+# bytes.
+cdef bint plan_winograd(Winograd *s, const Conv *g, int workers) noexcept nogil
+cdef void pack_winograd(const Winograd *s, int workers) noexcept nogil
+cdef void run_winograd(const Winograd *s, int workers) noexcept nogil
+cdef void forget_winograd(Winograd *s) noexcept nogil
 
 # Some rows of an image x (C, H, W), from row `first` on, pixel by pixel: pixel (r, c) goes to pixels + places[r*W + c],
 # rows are `line` apart. Rows outside the image become 0; columns outside are to be 0 already.

@@ -6,8 +6,8 @@ matrix (channels, outputs) gives values from which the 4 x 4 pixels of each outp
 so that their values stay in the cache.
 
 The rounding error is larger than that of the direct form, and is spread over a tile: for each output at most
-(C + 40) eps times what the transforms make of absolute values. An inf or NaN would be spread over its tile too: then
-the outcome says so, and the direct form is to be used.
+(C + 40) eps times what the transforms make of absolute values. An inf or NaN would be spread over its tile too: such an
+image is spoilt, and the direct form is to be used for it.
 """
 from libc.string cimport memset
 
@@ -18,23 +18,6 @@ from fastnn._kernels.fnn cimport ceil_div, fits, fnn_tiles, split_at
 cdef enum:
     CHUNK_BYTES = 1 << 20  # of the values and products of the tiles of a chunk
     LINE = 64              # bytes of a cache line
-
-cdef struct Winograd:
-    const Conv *g
-    Py_ssize_t rows, cols      # of tiles, of an image
-    Py_ssize_t images, band    # of a chunk: some images, or some rows of tiles of one
-    Py_ssize_t bands           # of an image
-    Py_ssize_t tiles           # of a chunk, at most
-    Py_ssize_t CL, OL, panels  # C and O in whole vectors; panels of nr outputs
-    Py_ssize_t *places         # of the pixels of x among those laid out
-    Py_ssize_t *koff           # c * nr
-    Py_ssize_t *planes         # o * OH*OW
-    char *weights              # (VALUES, panels, C, nr)
-    char *bias                 # OL, or NULL
-    char *workspace            # for each thread: pixels in and out, values (.., tiles, CL), products (.., tiles, OL)
-    Py_ssize_t pixels_size, values_size, workspace_step  # elements; the last in bytes
-    char *spoilt               # for each thread: whether it met inf or NaN
-
 
 cdef void transform_weights(void *job, Py_ssize_t c, int slot) noexcept nogil:
     cdef const Winograd *s = <const Winograd *> job
@@ -82,6 +65,7 @@ cdef void winograd_chunk(void *job, Py_ssize_t chunk, int slot) noexcept nogil:
     cdef char *results = pixels + s.pixels_size * size
     cdef char *values = results + s.band * TILE * out_line * size
     cdef char *products = values + s.values_size * size
+    cdef char *bias = s.weights + (s.weights_size - s.OL) * size if g.bias != NULL else NULL
     cdef char *y
     for n in range(n0, n1):
         lay_out(t, pixels, s.places, in_line, g.x + n * g.C * g.H * g.W * size, g.C, g.H, g.W, row * TILE - g.PH,
@@ -97,8 +81,8 @@ cdef void winograd_chunk(void *job, Py_ssize_t chunk, int slot) noexcept nogil:
         for r in range(rows):
             for c in range(s.cols):
                 if not t.wino_result(results + (r * out_line + c * s.OL) * TILE * size, out_line, s.OL,
-                                     products + at * s.OL * size, s.tiles * s.OL, s.OL, s.bias, g.flags):
-                    s.spoilt[slot] = True
+                                     products + at * s.OL * size, s.tiles * s.OL, s.OL, bias, g.flags):
+                    s.spoilt[n] = True
                 at += 1
         # some outputs at a time: their planes are written from the first pixel to the last
         y = g.y + (n * g.O * g.OH + row * TILE) * g.OW * size
@@ -111,17 +95,14 @@ cdef void winograd_chunk(void *job, Py_ssize_t chunk, int slot) noexcept nogil:
                                 min(t.lanes, g.O - o))
 
 
-cdef Outcome winograd(const Conv *g) noexcept nogil:
-    cdef Winograd s
+cdef bint plan_winograd(Winograd *s, const Conv *g, int workers) noexcept nogil:
     cdef fnn_tiles *t = g.t
     cdef Py_ssize_t size = t.itemsize, i, room
-    cdef int workers = threads()
-    cdef Outcome outcome = DONE
-    s.g = g
+    s.g, s.places = g, NULL
     s.rows, s.cols = ceil_div(g.OH, TILE), ceil_div(g.OW, TILE)
     s.CL, s.OL, s.panels = ceil_div(g.C, t.lanes) * t.lanes, ceil_div(g.O, t.lanes) * t.lanes, ceil_div(g.O, t.nr)
     if not fits((<double> s.rows * s.cols * (s.CL + s.OL) * workers + <double> s.CL * s.OL) * VALUES * size):
-        return NO_MEMORY
+        return False
     room = max(t.mr, CHUNK_BYTES // (VALUES * (s.CL + s.OL) * size))
     s.band = min(s.rows, max(<Py_ssize_t> 1, room // s.cols))
     s.bands = ceil_div(s.rows, s.band)
@@ -131,40 +112,61 @@ cdef Outcome winograd(const Conv *g) noexcept nogil:
     if s.images > 1 and workers > 1:
         s.images = max(<Py_ssize_t> 1, min(s.images, g.N // (2 * workers)))
     s.tiles = s.images * s.band * s.cols
+    s.weights_size = VALUES * s.panels * g.C * t.nr + s.OL
     s.pixels_size = (s.band * TILE + 2) * (s.cols * TILE + 2) * s.CL
     s.values_size = VALUES * s.tiles * s.CL
     room = s.pixels_size + s.band * s.cols * TILE * TILE * s.OL + s.values_size + VALUES * s.tiles * s.OL
     s.workspace_step = ceil_div(room * size, LINE) * LINE
-    s.weights = <char *> allocate((VALUES * s.panels * g.C * t.nr + s.OL) * size)
     s.places = <Py_ssize_t *> allocate((g.H * g.W + g.C + g.O) * sizeof(Py_ssize_t))
-    s.workspace = <char *> allocate(workers * (s.workspace_step + 1))
-    if s.weights == NULL or s.places == NULL or s.workspace == NULL:
-        outcome = NO_MEMORY
-    else:
-        s.koff = s.places + g.H * g.W
-        s.planes = s.koff + g.C
-        s.spoilt = s.workspace + workers * s.workspace_step
-        for i in range(g.H * g.W):
-            s.places[i] = (i // g.W * (s.cols * TILE + 2) + i % g.W + g.PW) * s.CL
-        for i in range(g.C):
-            s.koff[i] = i * t.nr
-        for i in range(g.O):
-            s.planes[i] = i * g.OH * g.OW
-        s.bias = NULL
-        if g.bias != NULL:
-            s.bias = s.weights + VALUES * s.panels * g.C * t.nr * size
-            memset(s.bias, 0, s.OL * size)
-            t.copy(s.bias, 0, g.bias, 0, 1, g.O)
-        for i in range(workers):
-            memset(s.workspace + i * s.workspace_step, 0, s.pixels_size * size)
-            s.spoilt[i] = False
-        parallel(transform_weights, &s, g.C, workers, <double> VALUES * g.C * g.O)
-        parallel(winograd_chunk, &s, ceil_div(g.N, s.images) * s.bands, workers,
-                 <double> g.N * g.O * g.OH * g.OW * g.C / 4)
-        for i in range(workers):
-            if s.spoilt[i]:
-                outcome = NOT_FINITE
-    release(s.weights)
+    if s.places == NULL:
+        return False
+    s.koff = s.places + g.H * g.W
+    s.planes = s.koff + g.C
+    for i in range(g.H * g.W):
+        s.places[i] = (i // g.W * (s.cols * TILE + 2) + i % g.W + g.PW) * s.CL
+    for i in range(g.C):
+        s.koff[i] = i * t.nr
+    for i in range(g.O):
+        s.planes[i] = i * g.OH * g.OW
+    return True
+
+
+cdef void pack_winograd(const Winograd *s, int workers) noexcept nogil:
+    cdef const Conv *g = s.g
+    cdef char *bias = s.weights + (s.weights_size - s.OL) * g.t.itemsize
+    memset(bias, 0, s.OL * g.t.itemsize)
+    if g.bias != NULL:
+        g.t.copy(bias, 0, g.bias, 0, 1, g.O)
+    parallel(transform_weights, <void *> s, g.C, workers, <double> VALUES * g.C * g.O)
+
+
+cdef void run_winograd(const Winograd *s, int workers) noexcept nogil:
+    cdef const Conv *g = s.g
+    cdef int i
+    memset(s.spoilt, 0, g.N)
+    for i in range(workers):
+        memset(s.workspace + i * s.workspace_step, 0, s.pixels_size * g.t.itemsize)
+    parallel(winograd_chunk, <void *> s, ceil_div(g.N, s.images) * s.bands, workers,
+             <double> g.N * g.O * g.OH * g.OW * g.C / 4)
+
+
+cdef void forget_winograd(Winograd *s) noexcept nogil:
     release(s.places)
-    release(s.workspace)
-    return outcome
+
+
+cdef bint winograd(const Conv *g, char *spoilt) noexcept nogil:
+    cdef Winograd s
+    cdef int workers = threads()
+    cdef bint enough = plan_winograd(&s, g, workers)
+    if enough:
+        s.weights = <char *> allocate(s.weights_size * g.t.itemsize)
+        s.workspace = <char *> allocate(workers * s.workspace_step)
+        s.spoilt = spoilt
+        enough = s.weights != NULL and s.workspace != NULL
+        if enough:
+            pack_winograd(&s, workers)
+            run_winograd(&s, workers)
+        release(s.weights)
+        release(s.workspace)
+    forget_winograd(&s)
+    return enough
