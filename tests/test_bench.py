@@ -3,6 +3,7 @@
 import json
 import os
 import warnings
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -56,6 +57,9 @@ def test_another_network_is_not_timed():
 
 @pytest.mark.parametrize("case", [case for case in cases_of("training") if "vgg" not in case.name], ids=str)
 def test_everybody_trains_the_same(case):
+    # Nobody drops the same elements as another, so nobody may drop any.
+    kept = tuple(("dropout", 0.0) if layer[0] == "dropout" else layer for layer in case.setting.layers)
+    case = replace(case, setting=replace(case.setting, layers=kept))
     arrays, expected = draw(case), None
     for who in contestants(case):
         with who.threads(1):
@@ -78,9 +82,9 @@ def test_every_shape_of_the_plan_is_there():
     assert len(cases_of("conv")) == 2 * 18
     assert len(cases_of("maxpool", "avgpool")) == 3 * 2 * 2
     assert len(cases_of("linear")) == 2 * 4
-    trained_on = {"lenet-b64", "svgg-b64", "vgg11-b128", "mlp-b100", "mlp-b4"}
+    trained_on = {"lenet-b64", "cnn-b32", "svgg-b64", "vgg11-b128", "mlp-b100", "mlp-b4"}
     assert {case.name for case in cases_of("training")} == trained_on
-    networks = {name.partition("-")[0] for name in trained_on}
+    networks = {"lenet", "cnn", "svgg", "vgg11", "mlp", "autoencoder"}
     assert {case.name for case in cases_of("inference")} == {f"{net}-b{n}" for net in networks for n in (1, 64)}
     names = [str(case) for case in CASES]
     assert len(set(names)) == len(names)

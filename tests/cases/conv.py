@@ -87,6 +87,7 @@ class ConvShape:
     stride: int | tuple[int, int] = 1
     padding: int | tuple[int, int] = 0
     large: bool = False
+    columns: bool = True  # im2col and col2im as well: not where only the ways of the convolution are of interest
 
     @property
     def w(self) -> tuple[int, int, int, int]:
@@ -149,16 +150,16 @@ CONVS = (
     ConvShape("tall-image", (1, 3, 500, 7), 5, (3, 3), 1, 1, large=True),
     ConvShape("wide-image", (1, 3, 7, 700), 5, (3, 3), 1, 1, large=True),
     # Made in one pass over dy: several bands of an image, strides; 1 x 1 over a large map, whose last tile is not full.
-    ConvShape("one-pass-bands", (3, 3, 81, 81), 65, (3, 3), 1, 1, large=True),
-    ConvShape("one-pass-bands-s2", (9, 2, 120, 61), 60, (3, 5), (2, 3), (1, 2), large=True),
-    ConvShape("one-pass-1x1", (3, 37, 33, 41), 20, (1, 1), large=True),
-    ConvShape("one-pass-1x1-bands", (2, 50, 70, 71), 45, (1, 1), large=True),
+    ConvShape("one-pass-bands", (3, 3, 81, 81), 65, (3, 3), 1, 1, large=True, columns=False),
+    ConvShape("one-pass-bands-s2", (9, 2, 120, 61), 60, (3, 5), (2, 3), (1, 2), large=True, columns=False),
+    ConvShape("one-pass-1x1", (3, 37, 33, 41), 20, (1, 1), large=True, columns=False),
+    ConvShape("one-pass-1x1-bands", (2, 50, 70, 71), 45, (1, 1), large=True, columns=False),
     # Winograd's: maps that are no whole number of tiles, channels no whole number of vectors, several chunks.
-    ConvShape("winograd", (9, 37, 15, 10), 41, (3, 3), 1, 1, large=True),
-    ConvShape("winograd-no-padding", (5, 33, 18, 21), 34, (3, 3), large=True),
-    ConvShape("winograd-padding-2", (7, 40, 10, 7), 32, (3, 3), 1, (2, 1), large=True),
-    ConvShape("winograd-bands", (2, 64, 50, 39), 64, (3, 3), 1, 1, large=True),
-    ConvShape("winograd-many-channels", (18, 130, 6, 7), 140, (3, 3), 1, 1, large=True),
+    ConvShape("winograd", (9, 37, 15, 10), 41, (3, 3), 1, 1, large=True, columns=False),
+    ConvShape("winograd-no-padding", (5, 33, 18, 21), 34, (3, 3), large=True, columns=False),
+    ConvShape("winograd-padding-2", (7, 40, 10, 7), 32, (3, 3), 1, (2, 1), large=True, columns=False),
+    ConvShape("winograd-bands", (2, 64, 50, 39), 64, (3, 3), 1, 1, large=True, columns=False),
+    ConvShape("winograd-many-channels", (18, 130, 6, 7), 140, (3, 3), 1, 1, large=True, columns=False),
 )
 
 
@@ -186,6 +187,8 @@ def conv_cases(s: ConvShape) -> Iterator[Case]:
         tuple(role for role in everywhere if role != "w"),
         large=s.large,
     )
+    if not s.columns:
+        return
     cols = (s.x[0], math.prod(s.w[1:]), math.prod(s.out))
     yield Case(
         "im2col",

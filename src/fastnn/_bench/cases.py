@@ -180,6 +180,13 @@ MLP = (
     *(("linear", 784, 666), ("relu",), ("linear", 666, 666), ("relu",), ("linear", 666, 10)),
 )
 
+CNN = (
+    *(("conv", 3, 32, 3, 0), ("batchnorm", 32), ("relu",), ("maxpool", 2)),
+    *(("conv", 32, 64, 3, 1), ("batchnorm", 64), ("relu",), ("maxpool", 2)),
+    *(("conv", 64, 128, 3, 1), ("batchnorm", 128), ("relu",), ("maxpool", 2), ("flatten",)),
+    *(("linear", 1152, 256), ("relu",), ("dropout", 0.5), ("linear", 256, 10)),
+)
+
 SMALL_VGG = (
     *(("conv", 1, 16, 3, 3), ("relu",), ("conv", 16, 16, 3, 1), ("relu",), ("maxpool", 2)),
     *(("conv", 16, 32, 3, 1), ("relu",), ("conv", 32, 32, 3, 1), ("relu",), ("maxpool", 2)),
@@ -195,15 +202,29 @@ VGG11 = (
     *(("linear", 4096, 1024), ("relu",), ("linear", 1024, 512), ("relu",), ("linear", 512, 2)),
 )
 
+AUTOENCODER = (
+    *(("linear", 1024, 32), ("relu",), ("linear", 32, 32), ("relu",), ("linear", 32, 32), ("relu",)),
+    *(("linear", 32, 1024), ("sigmoid",)),
+)
+
 NETWORKS = {
     "lenet": Network("LeNet", LENET, (1, 1, 28, 28)),
+    "cnn": Network("CNN", CNN, (1, 3, 32, 32)),
     "svgg": Network("SmallVGG", SMALL_VGG, (1, 1, 28, 28)),
     "vgg11": Network("VGG-11", VGG11, (1, 3, 64, 64), classes=2),
     "mlp": Network("MLP", MLP, (1, 1, 28, 28)),
+    "autoencoder": Network("autoencoder", AUTOENCODER, (1, 1024), classes=None, lr=3e-5),
 }
 
 # The minibatches that each is trained on, and those that it is asked about.
-TRAINED_ON = {"lenet": (64,), "svgg": (64,), "vgg11": (128,), "mlp": (100, 4)}
+TRAINED_ON = {
+    "lenet": (64,),
+    "cnn": (32,),
+    "svgg": (64,),
+    "vgg11": (128,),
+    "mlp": (100, 4),
+    "autoencoder": (),
+}
 ASKED_ABOUT = (1, 64)
 
 FLOAT = 4  # bytes

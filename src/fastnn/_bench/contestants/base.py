@@ -39,10 +39,13 @@ def sequential(network: Network) -> layers.Sequential:
 def weights(network: Network) -> dict[str, Array]:
     """A state dict, under the names that PyTorch has for a Sequential; the same at every call."""
     _runtime.manual_seed(1)
-    return layers.Sequential(*(_layer(*layer) for layer in network.layers)).state_dict()
+    net = layers.Sequential(*(_layer(*layer) for layer in network.layers))
+    images = _runtime.generator().random(network.batch(4).x, dtype=np.float32)
+    net(images)  # a batch normalisation has statistics then that can be told from none
+    return net.state_dict()
 
 
-def _layer(kind: str, *arguments: int) -> layers.Module:
+def _layer(kind: str, *arguments: Any) -> layers.Module:
     match kind:
         case "conv":
             i, o, kernel, padding = arguments
@@ -53,8 +56,16 @@ def _layer(kind: str, *arguments: int) -> layers.Module:
         case "maxpool":
             (kernel,) = arguments
             return layers.MaxPool2d(kernel)
+        case "batchnorm":
+            (channels,) = arguments
+            return layers.BatchNorm2d(channels)
+        case "dropout":
+            (p,) = arguments
+            return layers.Dropout(p)
         case "relu":
             return layers.ReLU()
+        case "sigmoid":
+            return layers.Sigmoid()
         case "flatten":
             return layers.Flatten()
     raise AssertionError(f"no layer {kind!r}")

@@ -52,8 +52,14 @@ def _operator(kind: str, *arguments: Any) -> tuple[str, tuple[str, ...], dict[st
         case "maxpool":
             (kernel,) = arguments
             return "MaxPool", (), {"kernel_shape": [kernel] * 2, "strides": [kernel] * 2}
+        case "batchnorm":
+            return "BatchNormalization", ("weight", "bias", "running_mean", "running_var"), {}
+        case "dropout":
+            return "Dropout", (), {}
         case "relu":
             return "Relu", (), {}
+        case "sigmoid":
+            return "Sigmoid", (), {}
         case "flatten":
             return "Flatten", (), {}
     raise AssertionError(f"no operator for {kind!r}")

@@ -118,7 +118,8 @@ class Torch:
 
     def _training_step(self, network: Network, t: dict[str, Any]) -> Work:
         net = self._sequential(network)
-        criterion = self.torch.nn.CrossEntropyLoss()
+        nn = self.torch.nn
+        criterion = nn.CrossEntropyLoss() if network.classes else nn.MSELoss(reduction="sum")
         optimizer = self.torch.optim.SGD(net.parameters(), lr=network.lr, momentum=MOMENTUM, fused=True)
 
         def step() -> object:
@@ -145,7 +146,10 @@ class Torch:
             "conv": lambda i, o, kernel, padding: nn.Conv2d(i, o, kernel, padding=padding),
             "linear": nn.Linear,
             "maxpool": nn.MaxPool2d,
+            "batchnorm": nn.BatchNorm2d,
+            "dropout": nn.Dropout,
             "relu": nn.ReLU,
+            "sigmoid": nn.Sigmoid,
             "flatten": nn.Flatten,
         }
         net = nn.Sequential(*(make[kind](*arguments) for kind, *arguments in network.layers))
