@@ -214,8 +214,9 @@ def test_memory_is_that_of_the_run_alone(run_python):
         "from fastnn._bench.cases import cases_of\n"
         "before = memory.resident()\n"
         "mine = np.ones(2**26)\n"  # 512 MiB
-        "assert memory.resident() - before >= 2**29\n"
-        "assert memory.peak_resident() >= memory.resident()\n"
+        "enough = 500 * 2**20\n"  # the kernel counts pages in batches
+        "assert memory.resident() - before >= enough, (memory.resident(), before)\n"
+        "assert memory.peak_resident() >= enough, memory.peak_resident()\n"
         "(case,) = (case for case in cases_of('training') if case.name == 'mlp-b4')\n"
         "start, peak, growth = memory.in_a_process('fastnn', case, 3, 1)\n"
         "assert 10 * 2**20 < start <= peak < 2**29, (start, peak)\n"

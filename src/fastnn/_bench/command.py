@@ -100,10 +100,10 @@ def _compared(parser: argparse.ArgumentParser, options: argparse.Namespace, case
     names = options.against
     if names is None:
         names = [name for name in installed_peers() if not options.study or name == "torch"]
-    if options.chart and not names:
-        parser.error("--chart: there is nobody to compare with")
     if options.chart and options.study:
         parser.error(f"--chart: it shows ratios to peers, which --{options.study} does not measure")
+    if options.chart and not names:
+        parser.error("--chart: there is nobody to compare with")
     if options.study and (strangers := [name for name in names if not takes_part(name, cases[0])]):
         parser.error(f"--against: {', '.join(strangers)} cannot train")
     return names
