@@ -243,6 +243,18 @@ def cross_entropy_backward_assumes_unit_sum(x, target, *, reduction="mean", dlos
     return R["cross_entropy_backward"](x, target, reduction="sum" if reduction == "mean" else reduction, dloss=dloss)
 
 
+def mse_loss_always_mean(x, target, *, reduction="mean"):
+    return R["mse_loss"](x, target, reduction="mean" if reduction == "sum" and x.size else reduction)
+
+
+def mse_loss_in_single_precision(x, target, *, reduction="mean"):
+    return R["mse_loss"](x.astype(np.float32), target.astype(np.float32), reduction=reduction)
+
+
+def mse_loss_backward_without_two(x, target, *, reduction="mean", dloss=1.0):
+    return R["mse_loss_backward"](x, target, reduction=reduction, dloss=np.multiply(dloss, 0.5))
+
+
 def sgd_decay_after_momentum(p, g, velocity, *, lr, momentum=0.0, weight_decay=0.0, nesterov=False):
     decayed = p * (lr * weight_decay)
     R["sgd_step"](p, g, velocity, lr=lr, momentum=momentum, nesterov=nesterov)
@@ -368,6 +380,9 @@ MUTANTS = [
     ("dropout", dropout_forgets_the_step, lambda: parity_of("dropout")),
     ("dropout_backward", dropout_backward_of_another_step, lambda: gradients_of("dropout")),
     ("dropout2d", dropout2d_by_elements, lambda: parity_of("dropout2d")),
+    ("mse_loss", mse_loss_always_mean, lambda: parity_of("mse_loss")),
+    ("mse_loss", mse_loss_in_single_precision, lambda: parity_of("mse_loss")),
+    ("mse_loss_backward", mse_loss_backward_without_two, lambda: gradients_of("mse_loss")),
     ("sgd_step", sgd_decay_after_momentum, lambda: parity_of("sgd_step")),
     ("sgd_step", sgd_ignores_nesterov, lambda: parity_of("sgd_step")),
 ]

@@ -255,6 +255,16 @@ class Oracle:
         return autograd(lambda x: Oracle.cross_entropy(x, target, reduction=reduction), dloss, x)
 
     @staticmethod
+    def mse_loss(x, target, *, reduction="mean"):
+        return torch.nn.functional.mse_loss(x, target, reduction=reduction)
+
+    @staticmethod
+    def mse_loss_backward(x, target, *, reduction="mean", dloss=1.0):
+        dloss = torch.as_tensor(dloss, dtype=x.dtype)
+        dloss = dloss.expand(x.shape) if reduction == "none" else dloss
+        return autograd(lambda x: Oracle.mse_loss(x, target, reduction=reduction), dloss, x)
+
+    @staticmethod
     def sgd_step(p, g, velocity, *, lr, momentum=0.0, **options):
         p = p.clone().requires_grad_()
         p.grad = g

@@ -150,6 +150,13 @@ ROWS = [
         "dloss",
         "(2,)",
     ),
+    ("mse_loss", (X.astype(int), X), {}, TypeError, "x", "int64"),
+    ("mse_loss", (X, X.astype(np.float64)), {}, TypeError, "target", "float64"),
+    ("mse_loss", (X, X[:1]), {}, ValueError, "target", "(1, 3, 6, 7)"),
+    ("mse_loss", (X, LABELS), {}, TypeError, "target", "int64"),
+    ("mse_loss", (X, X), {"reduction": "avg"}, ValueError, "reduction", "avg"),
+    ("mse_loss_backward", (X, X), {"dloss": X}, ValueError, "dloss", "(2, 3, 6, 7)"),
+    ("mse_loss_backward", (X, X), {"dloss": f32(2), "reduction": "none"}, ValueError, "dloss", "(2,)"),
     # normalisation
     ("batch_norm", (X.astype(np.float16),), {"training": True}, TypeError, "x", "float16"),
     ("batch_norm", (f32(5),), {"training": True}, ValueError, "x", "(5,)"),

@@ -39,7 +39,7 @@ from fastnn.layers import (
     Softmax,
     Tanh,
 )
-from fastnn.losses import CrossEntropyLoss
+from fastnn.losses import CrossEntropyLoss, MSELoss
 from fastnn.optim import SGD
 
 __all__ = [
@@ -55,6 +55,7 @@ __all__ = [
     "Flatten",
     "Linear",
     "LogSoftmax",
+    "MSELoss",
     "MaxPool2d",
     "Module",
     "Parameter",

@@ -46,6 +46,28 @@ register(
 )
 
 
+_REDUCE = {"mean": np.mean, "sum": np.sum, "none": np.asarray}
+
+
+def _mse_backward_scale(x, target, *, reduction="mean", dloss=1.0):
+    return (np.abs(2 * (x - target) * dloss) / (x.size if reduction == "mean" else 1),)
+
+
+register(
+    Operation(
+        "mse_loss",
+        # A difference, a square, a sum of n terms, a division.
+        terms=lambda x, target, *, reduction="mean": (2 if reduction == "none" else x.size + 4,),
+        scale=lambda x, target, *, reduction="mean": (_REDUCE[reduction](np.square(x - target)),),
+        backward=lambda F, args, kwargs, y, dy: (
+            F.mse_loss_backward(*args, dloss=dy if np.ndim(dy) else float(dy), **kwargs),
+        ),
+    ),
+    # A difference, its factor, and their product.
+    Operation("mse_loss_backward", terms=lambda *_, **__: (3,), scale=_mse_backward_scale),
+)
+
+
 LOSSES = (*((5, k) for k in WIDTHS), (1, 10), (64, 10), (600, 36))
 
 
@@ -87,4 +109,32 @@ def _loss_cases() -> Iterator[Case]:
     )
 
 
-CASES = tuple(_loss_cases())
+def _mse_cases() -> Iterator[Case]:
+    for shape in (*((n,) for n in WIDTHS), (2, 3, 5, 7), (1025,), (3, 700), (40_000,)):
+        for reduction in ("mean", "sum", "none"):
+            label, large = f"{'x'.join(map(str, shape))}-{reduction}", shape == (40_000,)
+
+            def forward(draw, shape=shape, reduction=reduction):
+                return (draw(shape), draw(shape, "target")), {"reduction": reduction}
+
+            def backward(draw, forward=forward, shape=shape, reduction=reduction):
+                args, kwargs = forward(draw)
+                return args, {**kwargs, "dloss": draw(shape, "dy") if reduction == "none" else -0.75}
+
+            fills = ("normal", "ties", "special")
+            yield Case("mse_loss", label, forward, fills, ("x", "target"), large=large, gradient=not large)
+            yield Case("mse_loss_backward", label, backward, fills, ("x", "dy"), large=large)
+    for reduction in ("sum", "none"):
+        yield Case(
+            "mse_loss",
+            f"nothing-{reduction}",
+            lambda draw, reduction=reduction: ((draw((0, 4)), draw((0, 4))), {"reduction": reduction}),
+        )
+    yield Case(
+        "mse_loss_backward",
+        "one-dloss-for-all",
+        lambda draw: ((draw((5, 7)), draw((5, 7))), {"reduction": "none", "dloss": 0.3}),
+    )
+
+
+CASES = (*_loss_cases(), *_mse_cases())

@@ -62,6 +62,9 @@ cdef extern from "fnn.h" nogil:
                        uint64_t step) noexcept nogil
         void (*drop)(const void *x, void *y, const uint32_t *words, uint32_t threshold, Py_ssize_t rows, Py_ssize_t n,
                      double scale) noexcept nogil
+        void (*squared_difference)(const void *a, const void *b, void *y, Py_ssize_t n) noexcept nogil
+        void (*scaled_difference)(const void *a, const void *b, const void *scales, double scale, void *y,
+                                  Py_ssize_t n) noexcept nogil
         void (*sgd)(void *p, const void *g, void *v, Py_ssize_t n, double lr, double momentum, double decay,
                     int nesterov) noexcept nogil
         void (*wino_image)(void *values, Py_ssize_t step, const void *pixels, Py_ssize_t row_step, Py_ssize_t col_step,

@@ -28,7 +28,7 @@ from fastnn._validate.activation import elementwise_backward, flatten, flatten_b
 from fastnn._validate.conv import col2im, conv2d, conv2d_backward, conv2d_settings, im2col
 from fastnn._validate.drop import dropout, dropout_backward, probability
 from fastnn._validate.init import fans, initialised
-from fastnn._validate.loss import cross_entropy, cross_entropy_backward, reduction
+from fastnn._validate.loss import cross_entropy, cross_entropy_backward, mse_loss, mse_loss_backward, reduction
 from fastnn._validate.matmul import linear, linear_backward, matmul
 from fastnn._validate.network import input_shape, kept, layers, parameters, state_dict, warn_of_bytes
 from fastnn._validate.norm import batch_norm, batch_norm_backward, batch_norm_input, batch_norm_settings

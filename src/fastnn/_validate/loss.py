@@ -58,8 +58,25 @@ def _nan_note(target: Array) -> str:
 def cross_entropy_backward(x: Array, target: Array, reduction_name: str, dloss: Any) -> bool:
     """Return whether `target` holds labels (True) or probabilities (False)."""
     labels = cross_entropy(x, target, reduction_name)
-    shape = np.shape(dloss)
-    if shape != () and (reduction_name != "none" or shape != x.shape[:1]):
-        wanted = f"a number or shape ({x.shape[0]},)" if reduction_name == "none" else "a number"
-        raise ValueError(f"dloss: got shape {shape}; expected {wanted} with reduction {reduction_name!r}")
+    _gradient_of_loss(dloss, x.shape[:1], reduction_name)
     return labels
+
+
+def _gradient_of_loss(dloss: Any, each: tuple[int, ...], reduction_name: str) -> None:
+    """`dloss` is a number, or, where nothing was reduced, of the shape `each` of the losses."""
+    shape = () if type(dloss) is float else np.shape(dloss)
+    if shape != () and (reduction_name != "none" or shape != each):
+        wanted = f"a number or shape {each}" if reduction_name == "none" else "a number"
+        raise ValueError(f"dloss: got shape {shape}; expected {wanted} with reduction {reduction_name!r}")
+
+
+def mse_loss(x: Array, target: Array, reduction_name: str) -> None:
+    float_array("x", x)
+    same_dtype("x", x, "target", target)
+    has_shape("target", target, x.shape, "the shape of x")
+    reduction(reduction_name)
+
+
+def mse_loss_backward(x: Array, target: Array, reduction_name: str, dloss: Any) -> None:
+    mse_loss(x, target, reduction_name)
+    _gradient_of_loss(dloss, x.shape, reduction_name)

@@ -24,7 +24,7 @@ from fastnn.functional.activation import (
 )
 from fastnn.functional.conv import col2im, conv2d, conv2d_backward, im2col
 from fastnn.functional.drop import dropout, dropout2d, dropout2d_backward, dropout_backward
-from fastnn.functional.loss import cross_entropy, cross_entropy_backward
+from fastnn.functional.loss import cross_entropy, cross_entropy_backward, mse_loss, mse_loss_backward
 from fastnn.functional.matmul import linear, linear_backward, matmul
 from fastnn.functional.norm import batch_norm, batch_norm_backward
 from fastnn.functional.optim import sgd_step
@@ -53,6 +53,8 @@ __all__ = [
     "matmul",
     "maxpool2d",
     "maxpool2d_backward",
+    "mse_loss",
+    "mse_loss_backward",
     "relu",
     "relu_backward",
     "sgd_step",

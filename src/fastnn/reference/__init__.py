@@ -19,7 +19,7 @@ from fastnn.reference.activation import (
 )
 from fastnn.reference.conv import col2im, conv2d, conv2d_backward, im2col
 from fastnn.reference.drop import dropout, dropout2d, dropout2d_backward, dropout_backward
-from fastnn.reference.loss import cross_entropy, cross_entropy_backward
+from fastnn.reference.loss import cross_entropy, cross_entropy_backward, mse_loss, mse_loss_backward
 from fastnn.reference.matmul import linear, linear_backward, matmul
 from fastnn.reference.norm import batch_norm, batch_norm_backward
 from fastnn.reference.optim import sgd_step
@@ -48,6 +48,8 @@ __all__ = [
     "matmul",
     "maxpool2d",
     "maxpool2d_backward",
+    "mse_loss",
+    "mse_loss_backward",
     "relu",
     "relu_backward",
     "sgd_step",

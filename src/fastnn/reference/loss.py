@@ -1,4 +1,4 @@
-"""Softmax cross-entropy."""
+"""Losses and their gradients."""
 
 from __future__ import annotations
 
@@ -72,3 +72,48 @@ def cross_entropy_backward(x: Array, target: Array, *, reduction: str = "mean", 
     scale = np.asarray(dloss, np.float64) / (max(len(x), 1) if reduction == "mean" else 1)
     dx *= scale.astype(x.dtype).reshape(-1, 1)
     return dx
+
+
+@quiet
+def mse_loss(x: Array, target: Array, *, reduction: str = "mean") -> float | Array:
+    """Squared difference, ``(x - target)**2``.
+
+    Parameters
+    ----------
+    x, target : arrays of float32 or float64, of one shape
+    reduction : "mean", "sum" or "none"
+
+    Returns
+    -------
+    float, or array of the shape of `x` for "none"
+        Elements are added in float64. The mean over no elements is NaN.
+    """
+    check.mse_loss(x, target, reduction)
+    apart = x - target
+    losses = np.multiply(apart, apart, out=np.empty(x.shape, x.dtype))
+    if reduction == "none":
+        return losses
+    total = float(losses.sum(dtype=np.float64))
+    if reduction == "sum":
+        return total
+    return total / x.size if x.size else float("nan")
+
+
+@quiet
+def mse_loss_backward(x: Array, target: Array, *, reduction: str = "mean", dloss: float | Array = 1.0) -> Array:
+    """Gradient of `mse_loss` with respect to `x`, ``2 * (x - target)``, scaled; its negative is that of the target.
+
+    Parameters
+    ----------
+    x, target, reduction
+        As given to `mse_loss`.
+    dloss : float, or array of the shape of `x` with reduction "none"
+        Gradient of the loss.
+
+    Returns
+    -------
+    array of the shape of `x`
+    """
+    check.mse_loss_backward(x, target, reduction, dloss)
+    scale = 2 * np.asarray(dloss, np.float64) / (max(x.size, 1) if reduction == "mean" else 1)
+    return np.multiply(x - target, scale.astype(x.dtype), out=np.empty(x.shape, x.dtype))

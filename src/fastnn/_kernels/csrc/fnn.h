@@ -104,6 +104,10 @@ typedef struct fnn_tiles {
     void (*drop)(const void *x, void *y, const uint32_t *words, uint32_t threshold, ptrdiff_t rows, ptrdiff_t n,
                  double scale);
 
+    /* y = (a - b)^2, and y = (a - b)*scale, or times scales if that is not NULL; n elements */
+    void (*squared_difference)(const void *a, const void *b, void *y, ptrdiff_t n);
+    void (*scaled_difference)(const void *a, const void *b, const void *scales, double scale, void *y, ptrdiff_t n);
+
     /* SGD over n elements: v = momentum*v + (g + decay*p); p -= lr*(nesterov ? g + decay*p + momentum*v : v).
      * v may be NULL when momentum is 0. */
     void (*sgd)(void *p, const void *g, void *v, ptrdiff_t n, double lr, double momentum, double decay, int nesterov);

@@ -82,6 +82,7 @@
      .log_softmax_backward_row = log_softmax_backward_row_##suffix,                                                \
      .norm_moments = norm_moments_##suffix, .norm_apply = norm_apply_##suffix, .norm_sums = norm_sums_##suffix,    \
      .norm_backward = norm_backward_##suffix, .random = philox, .drop = drop_##suffix,                             \
+     .squared_difference = squared_difference_##suffix, .scaled_difference = scaled_difference_##suffix,           \
      .sgd = sgd_##suffix,                                                                                          \
      .wino_image = wino_image_##suffix, .wino_weights = wino_weights_##suffix, .wino_result = wino_result_##suffix,  \
      .wino_gradient = wino_gradient_##suffix, .wino_taps = wino_taps_##suffix}
