@@ -29,6 +29,7 @@ MODULES = (
     "_drop",
     "_loss",
     "_optim",
+    "_plan_steps",
     "_plan",
 )
 C_FLAGS = ["-O3", "-fno-math-errno", "-fno-trapping-math", "-fvisibility=hidden"]

@@ -1,17 +1,23 @@
 """A whole network in eval mode as one call: its steps for inputs of one shape, planned once and run often.
 
-A `Plan` holds what shapes decide, `Weights` know where the parameters lie.
+A `Plan` holds what shapes decide, `Weights` what the parameters hold, prepared for it.
 """
 from cpython.buffer cimport PyBUF_SIMPLE, PyBUF_WRITABLE, PyBuffer_Release, PyObject_GetBuffer
 from libc.string cimport memcpy
 
-from fastnn._kernels._activation cimport Map, apply, describe_map, unary_tile
-from fastnn._kernels._conv cimport Conv, convolve
-from fastnn._kernels._matmul cimport Linear, describe_linear, linear
-from fastnn._kernels._norm cimport Norm, describe_norm, normalise
-from fastnn._kernels._pool cimport Pool, avgpool, describe, maxpool
-from fastnn._kernels._table cimport allocate, release, threads, tiles
+from fastnn._kernels._activation cimport describe_map, unary_tile
+from fastnn._kernels._conv cimport Conv
+from fastnn._kernels._matmul cimport describe_linear
+from fastnn._kernels._plan_steps cimport (
+    AVERAGE_POOL, CONV, LINEAR, MAP, MAX_POOL, NORM, Kind, Step, forget, pack, settle, take
+)
+from fastnn._kernels._pool cimport describe
+from fastnn._kernels._table cimport allocate, parallel, release, threads, tiles
 from fastnn._kernels.fnn cimport FNN_RELU, ceil_div, fnn_tiles
+
+cdef enum:
+    CACHE_BYTES = 524288  # of what goes into a step and comes out of it, for a group of images
+    LINE = 64             # bytes of a cache line
 
 
 # ---- What must not change ------------------------------------------------------------------------------------------
@@ -45,15 +51,31 @@ cdef class Unchanged:
         return True
 
 
+cdef class Memory:
+    """Some bytes of the caching allocator."""
+
+    cdef char *start
+
+    def __cinit__(self, Py_ssize_t nbytes):
+        self.start = <char *> allocate(nbytes)
+        if self.start == NULL:
+            raise MemoryError("no memory for the plan of a network")
+
+    def __dealloc__(self):
+        release(self.start)
+
+
 cdef class Weights:
-    """Where the arrays of some parameters lie.
+    """Where the arrays of some parameters lie, and what steps have packed of them.
 
     Made of what `Parameter.sealed` gives for each, and of the arrays as a kernel can read them: themselves, or copies.
     The arrays themselves are not kept, but what keeps them is, or `sealed` could not tell that nobody else has them.
     """
 
     cdef list parameters, keepers, seals, copies
+    cdef Memory places
     cdef void **starts
+    cdef dict packed  # by the places of weight and bias and by the way
 
     def __cinit__(self, list parameters, list sealed, list readable):
         cdef Py_ssize_t i
@@ -62,16 +84,13 @@ cdef class Weights:
         self.keepers = [keeper for keeper, _ in sealed]
         self.seals = [seal for _, seal in sealed]
         self.copies = [copy for (keeper, _), copy in zip(sealed, readable) if copy is not keeper[0]]
-        self.starts = <void **> allocate(len(parameters) * sizeof(void *))
-        if self.starts == NULL:
-            raise MemoryError("no memory for the plan of a network")
+        self.packed = {}
+        self.places = Memory(len(parameters) * sizeof(void *))
+        self.starts = <void **> self.places.start
         for i in range(len(parameters)):
             PyObject_GetBuffer(readable[i], &buffer, PyBUF_SIMPLE)
             self.starts[i] = buffer.buf
             PyBuffer_Release(&buffer)
-
-    def __dealloc__(self):
-        release(self.starts)
 
     def __bool__(self):
         """Whether no parameter can have changed."""
@@ -82,91 +101,111 @@ cdef class Weights:
         return True
 
 
+cdef class Packed:
+    """Packed weights for each step of a plan, NULL where it needs none."""
+
+    cdef readonly Weights weights
+    cdef Memory places
+    cdef char **at
+
+    def __cinit__(self, Weights weights, Py_ssize_t steps):
+        self.weights, self.places = weights, Memory(steps * sizeof(char *))
+        self.at = <char **> self.places.start
+
+
+cdef char *packed_for(const Step *step, Weights weights, int workers) except? NULL:
+    """The weights that the step needs packed; other plans share them."""
+    cdef Memory memory
+    if step.packed == 0:
+        return NULL
+    key = step.weight, step.bias, step.by_winograd
+    memory = weights.packed.get(key)
+    if memory is None:
+        memory = Memory(step.packed)
+        pack(step, weights.starts, memory.start, workers)
+        weights.packed[key] = memory
+    return memory.start
+
+
 # ---- What shapes decide --------------------------------------------------------------------------------------------
 
-cdef enum Kind:
-    CONV
-    MAX_POOL
-    AVERAGE_POOL
-    LINEAR
-    MAP
-    NORM
+cdef struct Stage:
+    Py_ssize_t first, last  # steps, the last one not included
+    Py_ssize_t group        # of images that go through all of them, before the next group does
+    Py_ssize_t between      # bytes of each of two buffers for a group between steps
+    Py_ssize_t memory       # bytes of these and of the steps' workspace
 
-cdef struct Step:
-    Kind kind
-    Py_ssize_t weight, bias  # places among the weights; -1: none
-    Py_ssize_t mean, var
-    Py_ssize_t outputs       # elements
-    Conv conv                # one of these, by its kind
-    Pool pool
-    Linear linear
-    Map map
-    Norm norm
-
-
-cdef inline const char *parameter(void **weights, Py_ssize_t place) noexcept nogil:
-    return <const char *> weights[place] if place >= 0 else NULL
+cdef struct Run:
+    const Step *steps
+    const Stage *stage
+    Py_ssize_t N
+    const char *x
+    char *y
+    void **parameters
+    char **packed
+    char *memory  # for each thread
+    int workers
+    bint enough
 
 
-cdef bint take(const Step *step, void **weights, const char *x, char *y, int workers) noexcept nogil:
-    """y = step(x). False when there is no memory."""
-    cdef Conv conv
-    cdef Pool pool
-    cdef Linear rows
-    cdef Map map
-    cdef Norm norm
-    if step.kind == CONV:
-        conv = step.conv
-        conv.x, conv.y = x, y
-        conv.w, conv.bias = parameter(weights, step.weight), parameter(weights, step.bias)
-        return convolve(&conv)
-    if step.kind == NORM:
-        norm = step.norm
-        norm.x, norm.out = x, y
-        norm.weight, norm.bias = parameter(weights, step.weight), parameter(weights, step.bias)
-        norm.running_mean, norm.running_var = <char *> weights[step.mean], <char *> weights[step.var]
-        return normalise(&norm, workers)
-    if step.kind == LINEAR:
-        rows = step.linear
-        rows.x, rows.y = x, y
-        rows.w, rows.b = parameter(weights, step.weight), parameter(weights, step.bias)
-        linear(&rows, workers)
-    elif step.kind == MAP:
-        map = step.map
-        apply(&map, x, NULL, y, workers)
-    else:
-        pool = step.pool
-        pool.x, pool.y = <char *> x, y
-        if step.kind == MAX_POOL:
-            maxpool(&pool, workers)
+cdef void go_through(void *job, Py_ssize_t chunk, int slot) noexcept nogil:
+    """The steps of a stage for one group of images."""
+    cdef Run *r = <Run *> job
+    cdef const Stage *stage = r.stage
+    cdef const Step *step = r.steps + stage.first
+    cdef Py_ssize_t n = chunk * stage.group, images = min(stage.group, r.N - n), i, size = step.t.itemsize
+    cdef char *memory = r.memory + slot * stage.memory
+    cdef const char *x = r.x + n * step.inputs * size
+    cdef char *y
+    cdef bint own = False  # x is one of the buffers
+    for i in range(stage.first, stage.last):
+        step = r.steps + i
+        if i == stage.last - 1:
+            y = r.y + n * step.outputs * size
+        elif own and step.kind == MAP:
+            y = <char *> x
         else:
-            avgpool(&pool, workers)
-    return True
+            y = memory + stage.between if x == memory else memory
+        if not take(step, images, x, y, r.parameters, r.packed[i],
+                    memory + 2 * stage.between, r.workers):
+            r.enough = False
+            return
+        x, own = y, True
 
 
 cdef class Plan:
-    """The steps of a network for N inputs; a method for each kind of step adds one. Shapes and windows as the kernels'.
+    """The steps of a network for N inputs; a method for each kind of step adds one, `settle` ends the list.
 
-    `w` and `b` are places among the weights, -1 for no bias.
+    Shapes and windows are the kernels'. `w` and `b` are places among the parameters, -1 for none.
     """
 
     cdef fnn_tiles *t
     cdef int workers
     cdef bint is_double
-    cdef Py_ssize_t N, count, room
+    cdef Py_ssize_t N, count, room, stages
     cdef Step *steps
+    cdef Stage *stage
+    cdef Packed packed
+    cdef Py_ssize_t memory, between  # bytes: of the stages; of each of two buffers between stages
 
     def __cinit__(self, Py_ssize_t N, bint is_double):
-        self.N, self.is_double, self.count, self.room, self.steps = N, is_double, 0, 0, NULL
+        self.N, self.is_double = N, is_double
         self.t, self.workers = tiles(is_double), threads()
+        self.count = self.room = self.stages = 0
+        self.steps, self.stage = NULL, NULL
 
     def __dealloc__(self):
+        cdef Py_ssize_t i
+        if self.stage != NULL:
+            for i in range(self.count):
+                forget(self.steps + i)
         release(self.steps)
+        release(self.stage)
 
     def __len__(self):
         return self.count
 
-    cdef Step *add(self, Kind kind, Py_ssize_t outputs, Py_ssize_t weight=-1, Py_ssize_t bias=-1) except NULL:
+    cdef Step *add(self, Kind kind, Py_ssize_t inputs, Py_ssize_t outputs, Py_ssize_t count) except NULL:
         cdef Step *steps
         if self.count == self.room:
             steps = <Step *> allocate(2 * (self.room + 4) * sizeof(Step))
@@ -177,39 +216,41 @@ cdef class Plan:
             release(self.steps)
             self.steps, self.room = steps, 2 * (self.room + 4)
         steps = self.steps + self.count
-        steps.kind, steps.outputs, steps.weight, steps.bias = kind, outputs, weight, bias
+        steps.kind, steps.t, steps.inputs, steps.outputs, steps.count = kind, self.t, inputs, outputs, count
+        steps.weight = steps.bias = steps.mean = steps.var = -1
         self.count += 1
         return steps
 
     def conv2d(self, Py_ssize_t w, Py_ssize_t b, Py_ssize_t C, Py_ssize_t H, Py_ssize_t W, Py_ssize_t O, Py_ssize_t KH,
                Py_ssize_t KW, Py_ssize_t SH, Py_ssize_t SW, Py_ssize_t PH, Py_ssize_t PW, Py_ssize_t OH, Py_ssize_t OW):
-        cdef Conv *g = &self.add(CONV, self.N * O * OH * OW, w, b).conv
-        g.t, g.N, g.C, g.H, g.W, g.O, g.KH, g.KW, g.OH, g.OW = self.t, self.N, C, H, W, O, KH, KW, OH, OW
+        cdef Step *step = self.add(CONV, C * H * W, O * OH * OW, 1)
+        cdef Conv *g = &step.conv
+        step.weight, step.bias = w, b
+        g.t, g.C, g.H, g.W, g.O, g.KH, g.KW, g.OH, g.OW = self.t, C, H, W, O, KH, KW, OH, OW
         g.SH, g.SW, g.PH, g.PW, g.flags = SH, SW, PH, PW, 0
 
     def maxpool2d(self, Py_ssize_t C, Py_ssize_t H, Py_ssize_t W, Py_ssize_t KH, Py_ssize_t KW, Py_ssize_t SH,
                   Py_ssize_t SW, Py_ssize_t PH, Py_ssize_t PW, Py_ssize_t OH, Py_ssize_t OW):
-        cdef Step *step = self.add(MAX_POOL, self.N * C * OH * OW)
-        step.pool = describe(self.t, self.N * C, H, W, OH, OW, KH, KW, SH, SW, PH, PW)
+        cdef Step *step = self.add(MAX_POOL, C * H * W, C * OH * OW, C)
+        step.pool = describe(self.t, C, H, W, OH, OW, KH, KW, SH, SW, PH, PW)
 
     def avgpool2d(self, Py_ssize_t C, Py_ssize_t H, Py_ssize_t W, Py_ssize_t KH, Py_ssize_t KW, Py_ssize_t SH,
                   Py_ssize_t SW, Py_ssize_t PH, Py_ssize_t PW, Py_ssize_t OH, Py_ssize_t OW):
-        cdef Step *step = self.add(AVERAGE_POOL, self.N * C * OH * OW)
-        step.pool = describe(self.t, self.N * C, H, W, OH, OW, KH, KW, SH, SW, PH, PW)
+        cdef Step *step = self.add(AVERAGE_POOL, C * H * W, C * OH * OW, C)
+        step.pool = describe(self.t, C, H, W, OH, OW, KH, KW, SH, SW, PH, PW)
 
     def linear(self, Py_ssize_t w, Py_ssize_t b, Py_ssize_t rows, Py_ssize_t I, Py_ssize_t O):
         """`rows` of an input."""
-        cdef Step *step = self.add(LINEAR, self.N * rows * O, w, b)
-        step.linear = describe_linear(self.t, self.N * rows, O, I, False)
+        cdef Step *step = self.add(LINEAR, rows * I, rows * O, rows)
+        step.weight, step.bias = w, b
+        step.linear = describe_linear(self.t, rows, O, I, False)
 
     def batch_norm(self, Py_ssize_t mean, Py_ssize_t var, Py_ssize_t w, Py_ssize_t b, Py_ssize_t C, Py_ssize_t P,
                    double eps):
         """`mean` and `var` are places too. P elements of a plane."""
-        cdef Step *step = self.add(NORM, self.N * C * P, w, b)
-        step.mean, step.var = mean, var
-        step.norm = describe_norm(self.t, self.N, C, P)
-        step.norm.training = step.norm.looks = False
-        step.norm.eps = eps
+        cdef Step *step = self.add(NORM, C * P, C * P, 1)
+        step.weight, step.bias, step.mean, step.var = w, b, mean, var
+        step.norm.C, step.norm.P, step.norm.eps, step.norm.flags = C, P, eps, 0
 
     def relu(self, Py_ssize_t size):
         """Of `size` elements of an input; in the store of the step before, if that can be."""
@@ -236,51 +277,97 @@ cdef class Plan:
         self.map(self.t.log_softmax_row, rows * n, n, 4)
 
     cdef int map(self, unary_tile tile, Py_ssize_t size, Py_ssize_t row, double cost) except -1:
-        cdef Step *step = self.add(MAP, self.N * size)
-        step.map = describe_map(tile, NULL, self.N * size, row, self.t.itemsize, cost)
+        cdef Step *step = self.add(MAP, size, size, size)
+        step.map = describe_map(tile, NULL, size, row, self.t.itemsize, cost)
         return 0
+
+    def settle(self):
+        """Group the steps into stages, and let every step decide what shapes decide."""
+        cdef Py_ssize_t i
+        cdef Stage *stage
+        cdef bint enough = True
+        self.stage = <Stage *> allocate(self.count * sizeof(Stage))
+        if self.stage == NULL:
+            raise MemoryError("no memory for the plan of a network")
+        for i in range(self.count):
+            stage = self.stage + self.stages - 1
+            if self.stages == 0 or self.group(i) != stage.group:
+                stage += 1
+                stage.first, stage.group, stage.between, stage.memory = i, self.group(i), 0, 0
+                self.stages += 1
+            stage.last = i + 1
+            enough &= settle(self.steps + i, self.N, stage.group, self.workers if stage.group == self.N else 1)
+            stage.memory = max(stage.memory, self.steps[i].workspace)
+            if i > stage.first:
+                stage.between = max(stage.between, self.steps[i].inputs * stage.group)
+        self.between = self.memory = 0
+        for i in range(self.stages):
+            stage = self.stage + i
+            stage.between = ceil_div(stage.between * self.t.itemsize, LINE) * LINE
+            stage.memory = ceil_div(stage.memory + 2 * stage.between, LINE) * LINE
+            self.memory = max(self.memory, stage.memory * (1 if stage.group == self.N else self.workers))
+            if i < self.stages - 1:
+                self.between = max(self.between, self.steps[stage.last - 1].outputs * self.N)
+        self.between = ceil_div(self.between * self.t.itemsize, LINE) * LINE
+        if not enough:
+            raise MemoryError("no memory for the plan of a network")
+
+    cdef Py_ssize_t group(self, Py_ssize_t i) noexcept:
+        """How many images should take step i together."""
+        return self.N
+
+    cdef Packed weights_of(self, Weights weights):
+        """What the steps need of these weights, packed."""
+        cdef Py_ssize_t i
+        cdef Packed packed = self.packed
+        if packed is None or packed.weights is not weights:
+            packed = self.packed = Packed(weights, self.count)
+            for i in range(self.count):
+                packed.at[i] = packed_for(self.steps + i, weights, self.workers)
+        return packed
+
+    def forget_weights(self):
+        self.packed = None
 
     def holds(self):
         """Whether it is for the tier and the number of threads that are in use."""
         return self.t == tiles(self.is_double) and self.workers == threads()
 
     def run(self, x, y, Weights weights):
-        """y = the network's output for x, both contiguous; the arrays of the weights are to be held meanwhile."""
+        """y = the network's output for x, both contiguous."""
         cdef Py_buffer source, target
         cdef bint enough
+        cdef Packed packed = self.weights_of(weights)
         PyObject_GetBuffer(x, &source, PyBUF_SIMPLE)
         try:
             PyObject_GetBuffer(y, &target, PyBUF_SIMPLE | PyBUF_WRITABLE)
             with nogil:
-                enough = self.steps_through(<const char *> source.buf, <char *> target.buf, weights.starts)
+                enough = self.go(<const char *> source.buf, <char *> target.buf, weights.starts, packed.at)
             PyBuffer_Release(&target)
         finally:
             PyBuffer_Release(&source)
         if not enough:
             raise MemoryError("no memory for the workspace of a network")
 
-    cdef bint steps_through(self, const char *x, char *y, void **weights) noexcept nogil:
-        """Outputs of steps go to two buffers in turn, the last one's to y; functions of one element stay in theirs."""
-        cdef Py_ssize_t i, largest = 0
-        cdef char *buffers
-        cdef char *to
-        cdef bint enough
-        cdef const char *source = x
-        for i in range(self.count - 1):
-            largest = max(largest, self.steps[i].outputs)
-        largest = ceil_div(largest * self.t.itemsize, 64) * 64
-        buffers = <char *> allocate(2 * largest)
-        enough = buffers != NULL
-        for i in range(self.count):
-            if not enough:
-                break
-            if i == self.count - 1:
-                to = y
-            elif self.steps[i].kind == MAP and x != source:
-                to = <char *> x
+    cdef bint go(self, const char *x, char *y, void **parameters, char **packed) noexcept nogil:
+        """Stage after stage; their outputs go to two buffers in turn, the last one's to y."""
+        cdef Py_ssize_t i
+        cdef char *memory = <char *> allocate(self.memory + 2 * self.between)
+        cdef char *buffers = memory + self.memory
+        cdef Run r
+        if memory == NULL:
+            return False
+        r.steps, r.N, r.x, r.parameters, r.packed = self.steps, self.N, x, parameters, packed
+        r.memory, r.enough = memory, True
+        for i in range(self.stages):
+            r.stage = self.stage + i
+            r.y = y if i == self.stages - 1 else buffers + self.between if r.x == buffers else buffers
+            if r.stage.group == self.N:
+                r.workers = self.workers
+                go_through(&r, 0, 0)
             else:
-                to = buffers + largest if x == buffers else buffers
-            enough = take(self.steps + i, weights, x, to, self.workers)
-            x = to
-        release(buffers)
-        return enough
+                r.workers = 1
+                parallel(go_through, &r, ceil_div(self.N, r.stage.group), self.workers, <double> self.N * 1e6)
+            r.x = r.y
+        release(memory)
+        return r.enough

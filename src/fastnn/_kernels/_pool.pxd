@@ -13,7 +13,7 @@ cdef struct Pool:
     bint side_by_side                # 2 x 2 windows that tile the plane: every pixel is in one window
     Py_ssize_t row_from, row_to      # output rows whose windows are inside the image
     Py_ssize_t column_from, column_to
-    Py_ssize_t steps[256]            # of the maximum's backward: from a window's corner to each of its places
+    const Py_ssize_t *steps          # of the maximum's backward: from a window's corner to each of its places
     Py_ssize_t AH, AW                # of the average's backward: of a plane being folded
     char *workspace                  # for each thread: shares of a plane, a plane being folded
     Py_ssize_t workspace_step        # bytes

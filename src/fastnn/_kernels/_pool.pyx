@@ -275,9 +275,11 @@ cdef void run_max_backward(const real[:, :, :, ::1] dy, const void *positions, b
     cdef Pool g = describe(tiles(real is double), dx.shape[0] * dx.shape[1], dx.shape[2], dx.shape[3], dy.shape[2],
                            dy.shape[3], KH, KW, SH, SW, PH, PW)
     cdef Py_ssize_t position
+    cdef Py_ssize_t steps[256]
     g.x, g.y, g.positions, g.wide = <char *> &dx[0, 0, 0, 0], <char *> &dy[0, 0, 0, 0], <char *> positions, wide
     for position in range(256):
-        g.steps[position] = position // KW * g.W + position % KW if position < KH * KW else 0
+        steps[position] = position // KW * g.W + position % KW if position < KH * KW else 0
+    g.steps = steps
     parallel(max_backward, &g, chunks(&g), threads(), <double> g.total * g.H * g.W)
 
 

@@ -189,7 +189,10 @@ class Planned:
         keepers = [keeper for keeper, _ in sealed]
         shapes = [(keeper[0].shape, keeper[0].dtype) for keeper in keepers]
         weights = _plan.Weights(self._parameters, sealed, [contiguous(keeper[0]) for keeper in keepers])
-        return _Bound(weights, keepers, shapes, before.plans if before and before.shapes == shapes else {})
+        plans = before.plans if before and before.shapes == shapes else {}
+        for plan in list(plans.values()):
+            plan.steps.forget_weights()
+        return _Bound(weights, keepers, shapes, plans)
 
     def _make(self, x: Array, plan: Callable[[Steps], None], bound: _Bound) -> _Plan | None:
         if x.dtype not in (check.FLOAT32, check.FLOAT64) or x.ndim < 2 or x.size == 0:
@@ -202,6 +205,7 @@ class Planned:
             return None  # the layer that something does not fit will say so
         if not len(steps.plan):
             raise NoPlan("nothing is computed")
+        steps.plan.settle()
         while len(bound.plans) >= MOST_PLANS:
             bound.plans.pop(next(iter(bound.plans)), None)
         made = bound.plans[x.shape, x.dtype] = _Plan(steps.plan, steps.shape)

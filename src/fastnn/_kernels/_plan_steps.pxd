@@ -1,0 +1,44 @@
+# One step of a plan, of any kind: in parts, as a convolution is. Sizes are those of one image.
+from fastnn._kernels._activation cimport Map
+from fastnn._kernels._conv cimport Conv
+from fastnn._kernels._conv_winograd cimport Winograd
+from fastnn._kernels._matmul cimport Linear
+from fastnn._kernels._norm cimport Norm
+from fastnn._kernels._pool cimport Pool
+from fastnn._kernels.fnn cimport fnn_tiles
+
+cdef enum Kind:
+    CONV
+    MAX_POOL
+    AVERAGE_POOL
+    LINEAR
+    NORM
+    MAP
+
+cdef struct Step:
+    Kind kind
+    fnn_tiles *t
+    Py_ssize_t weight, bias, mean, var  # places among the parameters; -1: none
+    Py_ssize_t inputs, outputs          # elements
+    Py_ssize_t count                    # of what the kernel counts: planes, rows or elements
+    bint by_winograd
+    Py_ssize_t workspace                # bytes that `take` needs
+    Py_ssize_t packed                   # bytes of packed weights; 0: parameters are used as they are
+    Conv conv                           # one of these, by its kind, or two
+    Winograd winograd
+    Pool pool
+    Linear linear
+    Norm norm
+    Map map
+
+
+# What the shapes decide, for a batch of N of which at most `group` images are taken at a time. False when there is no
+# memory.
+cdef bint settle(Step *step, Py_ssize_t N, Py_ssize_t group, int workers) noexcept nogil
+# Weights for `take`, of the arrays of the parameters.
+cdef void pack(const Step *step, void **parameters, char *packed, int workers) noexcept nogil
+# y = step(x) for some images. False when there is no memory.
+cdef bint take(const Step *step, Py_ssize_t images, const char *x, char *y, void **parameters, char *packed,
+               char *workspace, int workers) noexcept nogil
+# Release what `settle` has allocated.
+cdef void forget(Step *step) noexcept nogil

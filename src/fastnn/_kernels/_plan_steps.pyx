@@ -1,0 +1,106 @@
+"""One step of a plan: what it leaves to the kernels, and how it shares out parameters, packed weights and workspace."""
+from fastnn._kernels._activation cimport apply
+from fastnn._kernels._conv cimport convolve_spoilt, forget_conv, pack_conv, plan_conv, run_conv
+from fastnn._kernels._conv_ways cimport POINTWISE, WINOGRAD, Way, forward_way
+from fastnn._kernels._conv_winograd cimport forget_winograd, pack_winograd, plan_winograd, run_winograd
+from fastnn._kernels._matmul cimport linear
+from fastnn._kernels._norm cimport describe_norm, normalise
+from fastnn._kernels._pool cimport avgpool, maxpool
+
+
+cdef bint settle(Step *step, Py_ssize_t N, Py_ssize_t group, int workers) noexcept nogil:
+    cdef Conv *g = &step.conv
+    cdef Way way
+    step.workspace = step.packed = 0
+    step.by_winograd = False
+    g.koff = NULL
+    step.winograd.places = NULL
+    if step.kind != CONV:
+        return True
+    g.N = N  # the batch decides the way, whatever is taken at a time: the bits are those of the whole
+    way = forward_way(g)
+    g.N = group
+    step.by_winograd = way == WINOGRAD
+    if step.by_winograd:
+        if not plan_winograd(&step.winograd, g, workers):
+            return False
+        step.packed = step.winograd.weights_size * g.t.itemsize
+        step.workspace = workers * step.winograd.workspace_step + group
+    else:
+        if not plan_conv(g, way == POINTWISE, workers):
+            return False
+        step.packed = g.O * g.depth * g.t.itemsize
+        step.workspace = workers * g.planes_step
+    return True
+
+
+cdef void forget(Step *step) noexcept nogil:
+    forget_conv(&step.conv)
+    forget_winograd(&step.winograd)
+
+
+cdef inline const char *parameter(void **parameters, Py_ssize_t place) noexcept nogil:
+    return <const char *> parameters[place] if place >= 0 else NULL
+
+
+cdef void pack(const Step *step, void **parameters, char *packed, int workers) noexcept nogil:
+    cdef Conv conv = step.conv
+    cdef Winograd winograd = step.winograd
+    conv.w, conv.bias = parameter(parameters, step.weight), parameter(parameters, step.bias)
+    if step.by_winograd:
+        winograd.g, winograd.weights = &conv, packed
+        pack_winograd(&winograd, workers)
+    else:
+        conv.weights = packed
+        pack_conv(&conv, workers)
+
+
+cdef bint take_conv(const Step *step, Py_ssize_t images, const char *x, char *y, void **parameters, char *packed,
+                    char *workspace, int workers) noexcept nogil:
+    cdef Conv conv = step.conv
+    cdef Winograd winograd
+    conv.N, conv.x, conv.y = images, x, y
+    conv.w, conv.bias = parameter(parameters, step.weight), parameter(parameters, step.bias)
+    if step.by_winograd:
+        winograd = step.winograd
+        winograd.g, winograd.weights, winograd.workspace = &conv, packed, workspace
+        winograd.spoilt = workspace + workers * winograd.workspace_step
+        run_winograd(&winograd, workers)
+        return convolve_spoilt(&conv, winograd.spoilt)
+    conv.weights, conv.planes = packed, workspace
+    run_conv(&conv, workers)
+    return True
+
+
+cdef bint take(const Step *step, Py_ssize_t images, const char *x, char *y, void **parameters, char *packed,
+               char *workspace, int workers) noexcept nogil:
+    cdef Linear rows
+    cdef Map map
+    cdef Norm norm
+    cdef Pool pool
+    if step.kind == CONV:
+        return take_conv(step, images, x, y, parameters, packed, workspace, workers)
+    if step.kind == LINEAR:
+        rows = step.linear
+        rows.N, rows.x, rows.y = images * step.count, x, y
+        rows.w, rows.b = parameter(parameters, step.weight), parameter(parameters, step.bias)
+        linear(&rows, workers)
+    elif step.kind == MAP:
+        map = step.map
+        map.total = images * step.count
+        apply(&map, x, NULL, y, workers)
+    elif step.kind == NORM:
+        norm = describe_norm(step.t, images, step.norm.C, step.norm.P)
+        norm.x, norm.out, norm.flags, norm.eps = x, y, step.norm.flags, step.norm.eps
+        norm.training = norm.looks = False
+        norm.weight, norm.bias = parameter(parameters, step.weight), parameter(parameters, step.bias)
+        norm.running_mean, norm.running_var = <char *> parameters[step.mean], <char *> parameters[step.var]
+        return normalise(&norm, workers)
+    else:
+        pool = step.pool
+        pool.total, pool.x, pool.y = images * step.count, <char *> x, y
+        if step.kind == MAX_POOL:
+            maxpool(&pool, workers)
+        else:
+            avgpool(&pool, workers)
+    return True
