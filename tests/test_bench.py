@@ -82,7 +82,7 @@ def test_every_shape_of_the_plan_is_there():
     assert len(cases_of("conv")) == 2 * 18
     assert len(cases_of("maxpool", "avgpool")) == 3 * 2 * 2
     assert len(cases_of("linear")) == 2 * 4
-    trained_on = {"lenet-b64", "cnn-b32", "svgg-b64", "vgg11-b128", "mlp-b100", "mlp-b4"}
+    trained_on = {"lenet-b64", "cnn-b32", "svgg-b64", "vgg11-b128", "mlp-b100", "mlp-b4", "autoencoder-b36"}
     assert {case.name for case in cases_of("training")} == trained_on
     networks = {"lenet", "cnn", "svgg", "vgg11", "mlp", "autoencoder"}
     assert {case.name for case in cases_of("inference")} == {f"{net}-b{n}" for net in networks for n in (1, 64)}

@@ -70,6 +70,27 @@ def test_the_bits_of_the_layers(n, dtype, threads):
             assert net(x).tobytes() == expected.tobytes()
 
 
+@pytest.mark.parametrize("threads", [1, 2, 7])
+@pytest.mark.parametrize("dtype", DTYPES, ids=lambda d: np.dtype(d).name)
+def test_groups_of_images_go_through_several_layers(dtype, threads):
+    fnn.manual_seed(0)
+    net = fnn.Sequential(
+        fnn.Conv2d(3, 24, 3, padding=1, dtype=dtype), fnn.BatchNorm2d(24, dtype=dtype), fnn.ReLU(), fnn.MaxPool2d(2),
+        fnn.Conv2d(24, 40, 3, dtype=dtype), fnn.Sigmoid(), fnn.AvgPool2d(2),
+        fnn.Flatten(), fnn.Linear(1440, 10, dtype=dtype),
+    ).eval()  # fmt: skip
+    x = normal(31, 3, 28, 28, dtype=dtype)
+    x[7, 1, 5, 5], x[20] = np.nan, np.inf
+    expected = one_by_one(net, x)
+    with fnn.num_threads(threads):
+        assert net(x).tobytes() == expected.tobytes()
+    (plan,) = net._planned._bound.plans.values()
+    *grouped, (first, last, group) = plan.steps.stages()
+    assert grouped
+    assert all(group < len(x) for _, _, group in grouped)
+    assert (last - first, group) == (1, len(x)), "the linear layer takes all images at once"
+
+
 def test_no_layer_runs_by_itself(planned_only):
     net = lenet()
     for n in (1, 5, 1):

@@ -223,7 +223,7 @@ TRAINED_ON = {
     "svgg": (64,),
     "vgg11": (128,),
     "mlp": (100, 4),
-    "autoencoder": (),
+    "autoencoder": (36,),
 }
 ASKED_ABOUT = (1, 64)
 

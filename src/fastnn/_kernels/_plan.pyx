@@ -182,7 +182,7 @@ cdef class Plan:
     cdef fnn_tiles *t
     cdef int workers
     cdef bint is_double
-    cdef Py_ssize_t N, count, room, stages
+    cdef Py_ssize_t N, count, room, stage_count
     cdef Step *steps
     cdef Stage *stage
     cdef Packed packed
@@ -191,7 +191,7 @@ cdef class Plan:
     def __cinit__(self, Py_ssize_t N, bint is_double):
         self.N, self.is_double = N, is_double
         self.t, self.workers = tiles(is_double), threads()
-        self.count = self.room = self.stages = 0
+        self.count = self.room = self.stage_count = 0
         self.steps, self.stage = NULL, NULL
 
     def __dealloc__(self):
@@ -204,6 +204,10 @@ cdef class Plan:
 
     def __len__(self):
         return self.count
+
+    def stages(self):
+        """The stages as (first step, step after the last one, images that go through them together)."""
+        return [(self.stage[i].first, self.stage[i].last, self.stage[i].group) for i in range(self.stage_count)]
 
     cdef Step *add(self, Kind kind, Py_ssize_t inputs, Py_ssize_t outputs, Py_ssize_t count) except NULL:
         cdef Step *steps
@@ -290,31 +294,39 @@ cdef class Plan:
         if self.stage == NULL:
             raise MemoryError("no memory for the plan of a network")
         for i in range(self.count):
-            stage = self.stage + self.stages - 1
-            if self.stages == 0 or self.group(i) != stage.group:
+            stage = self.stage + self.stage_count - 1
+            if self.stage_count == 0 or self.group(i) != stage.group:
                 stage += 1
                 stage.first, stage.group, stage.between, stage.memory = i, self.group(i), 0, 0
-                self.stages += 1
+                self.stage_count += 1
             stage.last = i + 1
             enough &= settle(self.steps + i, self.N, stage.group, self.workers if stage.group == self.N else 1)
             stage.memory = max(stage.memory, self.steps[i].workspace)
             if i > stage.first:
                 stage.between = max(stage.between, self.steps[i].inputs * stage.group)
         self.between = self.memory = 0
-        for i in range(self.stages):
+        for i in range(self.stage_count):
             stage = self.stage + i
             stage.between = ceil_div(stage.between * self.t.itemsize, LINE) * LINE
             stage.memory = ceil_div(stage.memory + 2 * stage.between, LINE) * LINE
             self.memory = max(self.memory, stage.memory * (1 if stage.group == self.N else self.workers))
-            if i < self.stages - 1:
+            if i < self.stage_count - 1:
                 self.between = max(self.between, self.steps[stage.last - 1].outputs * self.N)
         self.between = ceil_div(self.between * self.t.itemsize, LINE) * LINE
         if not enough:
             raise MemoryError("no memory for the plan of a network")
 
     cdef Py_ssize_t group(self, Py_ssize_t i) noexcept:
-        """How many images should take step i together."""
-        return self.N
+        """How many images take step i together: so many that what goes in and comes out stays in the cache, unless the
+        group of the step before is about right. All of them from the first linear layer on, which reads more weights
+        than images; and where there are too few images for groups to share among the threads."""
+        cdef Py_ssize_t before = self.stage[self.stage_count - 1].group if i else 0, fitting
+        if self.steps[i].kind == LINEAR or (i and before == self.N) or self.N < 2 * self.workers:
+            return self.N
+        fitting = CACHE_BYTES // ((self.steps[i].inputs + self.steps[i].outputs) * self.t.itemsize)
+        if i and before <= 4 * fitting and fitting < 4 * before:
+            return before
+        return max(<Py_ssize_t> 1, min(fitting, self.N // (2 * self.workers) if self.workers > 1 else self.N))
 
     cdef Packed weights_of(self, Weights weights):
         """What the steps need of these weights, packed."""
@@ -359,9 +371,9 @@ cdef class Plan:
             return False
         r.steps, r.N, r.x, r.parameters, r.packed = self.steps, self.N, x, parameters, packed
         r.memory, r.enough = memory, True
-        for i in range(self.stages):
+        for i in range(self.stage_count):
             r.stage = self.stage + i
-            r.y = y if i == self.stages - 1 else buffers + self.between if r.x == buffers else buffers
+            r.y = y if i == self.stage_count - 1 else buffers + self.between if r.x == buffers else buffers
             if r.stage.group == self.N:
                 r.workers = self.workers
                 go_through(&r, 0, 0)

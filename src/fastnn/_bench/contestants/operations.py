@@ -83,7 +83,7 @@ class Operations:
 
     def _training_step(self, network: Network, a: dict[str, Array]) -> Work:
         how, net = self._implementation, sequential(network)
-        criterion = losses.CrossEntropyLoss()
+        criterion = losses.CrossEntropyLoss() if network.classes else losses.MSELoss("sum")
         optimizer = optim.SGD(net.parameters(), lr=network.lr, momentum=MOMENTUM)
 
         def step() -> object:
