@@ -2,11 +2,13 @@
 
 import os
 import platform
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from Cython.Build import cythonize
 from setuptools import Extension, setup
 from setuptools.command.build_ext import build_ext
+from setuptools.modified import newer_group
 
 KERNELS = Path("src/fastnn/_kernels")
 CSRC = KERNELS / "csrc"
@@ -54,15 +56,17 @@ class BuildExt(build_ext):
 
     def build_extension(self, ext):
         if ext.name.endswith("._table"):
-            for tier, flags in TIERS.items():
-                ext.extra_objects += self.compiler.compile(
-                    [str(CSRC / "tiles.c")],
-                    output_dir=os.path.join(self.build_temp, tier),
-                    macros=[("FNN_TIER", tier)],
-                    extra_postargs=["-std=c11", "-ffp-contract=fast", *C_FLAGS, *flags],
-                    depends=[str(p) for p in CSRC.glob("*.h")],
-                )
+            with ThreadPoolExecutor() as pool:
+                ext.extra_objects += pool.map(self.tier_object, TIERS)
         super().build_extension(ext)
+
+    def tier_object(self, tier):
+        source, to = str(CSRC / "tiles.c"), os.path.join(self.build_temp, tier)
+        (made,) = self.compiler.object_filenames([source], output_dir=to)
+        if self.force or newer_group([source, __file__, *map(str, CSRC.glob("*.h"))], made):
+            flags = ["-std=c11", "-ffp-contract=fast", *C_FLAGS, *TIERS[tier]]
+            self.compiler.compile([source], output_dir=to, macros=[("FNN_TIER", tier)], extra_postargs=flags)
+        return made
 
 
 def extension(name):
@@ -79,10 +83,17 @@ def extension(name):
     )
 
 
+# What Cython needs for memoryviews, once instead of in every module.
+UTILITIES = "fastnn._kernels._cyutility"
+
 setup(
     ext_modules=cythonize(
-        [extension(name) for name in MODULES],
+        [
+            Extension(UTILITIES, ["build/cython/_cyutility.c"], extra_compile_args=C_FLAGS, extra_link_args=LINK_FLAGS),
+            *(extension(name) for name in MODULES),
+        ],
         include_path=["src"],
+        shared_utility_qualified_name=UTILITIES,
         build_dir="build/cython",
         compiler_directives={
             "language_level": "3",
