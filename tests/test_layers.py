@@ -394,6 +394,7 @@ def test_initialisers_write_parameters():
     layer = fnn.Linear(3, 2)
     assert fnn.init.zeros_(layer.weight) is layer.weight
     assert not layer.weight.data.any()
+    assert (fnn.init.constant_(fnn.init.ones_(layer.bias), 2.5).data == 2.5).all()
 
 
 @pytest.mark.parametrize("bad", [np.ones(3, int), [1.0], None])
@@ -405,6 +406,65 @@ def test_initialisers_refuse(bad):
 def test_fan_needs_two_axes():
     with pytest.raises(ValueError, match=r"\(3,\)"):
         fnn.init.xavier_uniform_(np.ones(3, np.float32))
+
+
+def test_initialise_by_rules():
+    fnn.manual_seed(0)
+    net = fnn.Sequential(
+        fnn.Conv2d(20, 40, 3), fnn.BatchNorm2d(40), fnn.Sequential(fnn.Linear(300, 200), fnn.Linear(200, 9, bias=False))
+    )
+    before = net.state_dict()
+    rules = {
+        "Linear": "xavier_uniform_",
+        "Conv2d": "kaiming_normal",
+        "Conv2d.bias": "zeros",
+        "BatchNorm2d": lambda p: fnn.init.constant_(p, 3),
+    }
+    assert fnn.init.initialise(net, rules) is net
+    after = net.state_dict()
+    assert after["0.weight"].std() == pytest.approx(np.sqrt(2 / 180), rel=0.05)
+    assert not after["0.bias"].any()
+    assert (after["1.weight"] == 3).all()
+    assert np.abs(after["2.0.weight"]).max() == pytest.approx(np.sqrt(6 / 500), rel=0.01)
+    assert not np.array_equal(after["2.1.weight"], before["2.1.weight"])
+    for name in ("1.bias", "2.0.bias"):
+        np.testing.assert_array_equal(after[name], before[name])
+
+
+def test_initialise_takes_derived_classes_and_the_last_rule():
+    class Special(fnn.Linear):
+        pass
+
+    net = fnn.Sequential(fnn.Linear(2, 2), Special(2, 2))
+    fnn.init.initialise(net, {"Linear": "zeros", "Special": "ones", "Linear.bias": "ones"})
+    assert [p.data.sum() for p in net.parameters()] == [0, 2, 4, 2]
+
+
+@pytest.mark.parametrize(
+    ("rules", "error", "message"),
+    [
+        ({"Linear": "ones", "Conv2D": "zeros"}, ValueError, "rules: got 'Conv2D', which no parameter"),
+        (
+            {"Linear": "ones", "Tanh": "zeros"},
+            ValueError,
+            "rules: got 'Tanh'.*expected one of its Sequential, Linear, T",
+        ),
+        ({"Linear": "ones", "Linear.bios": "zeros"}, ValueError, "rules: got 'Linear.bios'"),
+        ({"Linear": "ones", "Linear.bias": "zero"}, ValueError, r"rules\['Linear.bias'\]: got 'zero'; expected one of"),
+        ({"Linear": "ones", "Linear.bias": 0}, TypeError, r"rules\['Linear.bias'\]: got 0; expected the name"),
+        ({fnn.Linear: "ones"}, TypeError, "rules: got the key"),
+        ([("Linear", "ones")], TypeError, "rules: got list; expected a dict"),
+    ],
+)
+def test_initialise_refuses_and_changes_nothing(rules, error, message):
+    net = fnn.Sequential(fnn.Linear(2, 2), fnn.Tanh())
+    before = net.state_dict()
+    with pytest.raises(error, match=message):
+        fnn.init.initialise(net, rules)
+    for name, a in net.state_dict().items():
+        np.testing.assert_array_equal(a, before[name])
+    with pytest.raises(TypeError, match="net: got ndarray"):
+        fnn.init.initialise(before["0.bias"], {})
 
 
 # Tables and texts

@@ -10,17 +10,71 @@ are ``fan_in = inputs * KH * KW`` and ``fan_out = outputs * KH * KW``.
 from __future__ import annotations
 
 import math
-from typing import TypeVar
+from collections.abc import Callable, Mapping
+from typing import Any, TypeVar
 
 from fastnn import _validate as check
 from fastnn._runtime import generator
 
 P = TypeVar("P")  # a Parameter or an array
+Net = TypeVar("Net")  # a Module
+
+
+def initialise(net: Net, rules: Mapping[str, str | Callable[[Any], object]]) -> Net:
+    """Give the layers of a whole network new initial values, each kind of layer by its rule.
+
+    >>> initialise(net, {"Conv2d": "kaiming_normal", "Linear": "xavier_uniform", "Linear.bias": "zeros"})
+
+    Parameters
+    ----------
+    net : Module
+        It and all layers inside it are looked at; other layers and parameters keep their values.
+    rules : dict
+        From the name of a class of layers, whose weights are meant, or a class and a parameter as ``"Linear.bias"``, to
+        the name of a function of this module, with or without the underscore at its end, or a function of a parameter.
+        A class stands for those derived from it as well; of several rules for a parameter the last counts.
+
+    Returns
+    -------
+    net
+
+    Raises
+    ------
+    ValueError
+        A rule that no parameter of the network goes by, or that names no function of this module; nothing has changed.
+    """
+    chosen: dict[int, tuple[Any, Callable[[Any], object]]] = {}
+    modules = check.modules(net)
+    for key, rule in check.rules(rules).items():
+        if not callable(rule):
+            check.choice(f"rules[{key!r}]", rule.removesuffix("_"), _BY_NAME)
+            rule = _BY_NAME[rule.removesuffix("_")]
+        kind, _, attribute = key.partition(".")
+        of_kind = [m for m in modules if kind in (base.__name__ for base in type(m).__mro__)]
+        found = [p for p in (getattr(m, attribute or "weight", None) for m in of_kind) if hasattr(p, "data")]
+        check.rule_applies(key, found, modules)
+        chosen.update((id(p), (p, rule)) for p in found)
+    for p, rule in chosen.values():
+        rule(p)
+    return net
 
 
 def zeros_(p: P) -> P:
     """Write zeros."""
     check.initialised(p)[...] = 0
+    return p
+
+
+def ones_(p: P) -> P:
+    """Write ones."""
+    check.initialised(p)[...] = 1
+    return p
+
+
+def constant_(p: P, val: float) -> P:
+    """Write `val`."""
+    val = check.number("val", val)
+    check.initialised(p)[...] = val
     return p
 
 
@@ -108,3 +162,18 @@ def calculate_gain(nonlinearity: str, param: float = 0.01) -> float:
     }
     check.choice("nonlinearity", nonlinearity, gains)
     return gains[nonlinearity]
+
+
+_BY_NAME: dict[str, Callable[[Any], object]] = {
+    function.__name__.removesuffix("_"): function
+    for function in (
+        zeros_,
+        ones_,
+        uniform_,
+        normal_,
+        xavier_uniform_,
+        xavier_normal_,
+        kaiming_uniform_,
+        kaiming_normal_,
+    )
+}

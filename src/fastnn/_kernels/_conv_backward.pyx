@@ -25,7 +25,7 @@ cdef void bias_chunk(void *job, Py_ssize_t o, int slot) noexcept nogil:
 cdef bint gradients(const Gradients *a) noexcept nogil:
     """False when there is no memory."""
     cdef Py_ssize_t K = a.C * a.KH * a.KW
-    cdef Gradients weight = a[0]
+    cdef Gradients rest = a[0]
     cdef Outcome outcome
     cdef Way way
     if a.N == 0:
@@ -36,16 +36,17 @@ cdef bint gradients(const Gradients *a) noexcept nogil:
         return True
     if a.db != NULL and a.dw == NULL:
         parallel(bias_chunk, <void *> a, a.O, threads(), <double> a.N * a.O * a.OH * a.OW)
+        rest.db = NULL
     if a.dx != NULL and input_way(a) == ONE_PASS:
-        return one_pass(a)
+        return one_pass(&rest)
     if a.dx != NULL and not input_gradient(a):
         return False
     if a.dw == NULL:
         return True
-    weight.dx = NULL
+    rest.dx = NULL
     way = weight_way(a)
     if way == ONE_PASS:
-        return one_pass(&weight)
+        return one_pass(&rest)
     if way == WINOGRAD:
         outcome = winograd_weight(a)
         if outcome != NOT_FINITE:

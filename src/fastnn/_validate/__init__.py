@@ -23,14 +23,26 @@ from fastnn._validate._base import (
     number,
     pair,
     positive,
+    true_or_false,
 )
 from fastnn._validate.activation import elementwise_backward, flatten, flatten_backward, softmax, softmax_backward
 from fastnn._validate.conv import col2im, conv2d, conv2d_backward, conv2d_settings, im2col
 from fastnn._validate.drop import dropout, dropout_backward, probability
-from fastnn._validate.init import fans, initialised
+from fastnn._validate.init import fans, initialised, modules, rule_applies, rules
 from fastnn._validate.loss import cross_entropy, cross_entropy_backward, mse_loss, mse_loss_backward, reduction
 from fastnn._validate.matmul import linear, linear_backward, matmul
-from fastnn._validate.network import input_shape, kept, layers, parameters, state_dict, warn_of_bytes
+from fastnn._validate.network import (
+    hook,
+    hook_result,
+    input_shape,
+    kept,
+    layer_place,
+    layers,
+    parameters,
+    state_dict,
+    submodule,
+    warn_of_bytes,
+)
 from fastnn._validate.norm import batch_norm, batch_norm_backward, batch_norm_input, batch_norm_settings
 from fastnn._validate.optim import sgd_settings, sgd_state, sgd_step
 from fastnn._validate.pool import pool2d, pool2d_backward, pool2d_settings, positions, positions_dtype

@@ -153,6 +153,13 @@ def float_dtype(dtype: Any) -> np.dtype[Any]:
     return found
 
 
+def true_or_false(name: str, value: bool) -> bool:
+    """`value` as a bool, which it is."""
+    if not isinstance(value, bool | np.bool_):
+        raise TypeError(f"{name}: got {value!r}; expected True or False")
+    return bool(value)
+
+
 def choice(name: str, value: Any, choices: Iterable[Any]) -> None:
     """`value` is one of `choices`."""
     if value not in choices:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
 import numpy as np
 
 from fastnn._validate._base import Array, integer
+from fastnn._validate._base import array as is_array
 
 
 def kept(owner: object, value: Any) -> Any:
@@ -22,20 +23,55 @@ def kept(owner: object, value: Any) -> Any:
     return value
 
 
-def layers(values: Iterable[Any], kind: type) -> None:
-    """All of `values` are of the class `kind` of layers, and none is there twice."""
+def layers(values: Iterable[Any], kind: type, owner: object) -> None:
+    """All of `values` are of the class `kind` of layers, and none is there twice, nor has `owner` inside."""
     seen: dict[int, int] = {}
     for place, layer in enumerate(values):
         if not isinstance(layer, kind):
             came = f"the class {layer.__name__}" if isinstance(layer, type) else type(layer).__name__
             raise TypeError(f"layer {place}: got {came}; expected a layer, as in ReLU()")
         for module in layer.modules():  # type: ignore[attr-defined]
+            if module is owner:
+                raise ValueError(f"layer {place}: got the {type(owner).__name__} itself; expected another layer")
             if id(module) in seen:
                 raise ValueError(
                     f"layer {place}: got the {type(module).__name__} that is also in layer {seen[id(module)]}; "
                     "expected another one: a layer keeps what its backward needs, so it has one place in a network"
                 )
             seen[id(module)] = place
+
+
+def layer_place(name: str, value: Any, count: int, most: int) -> int:
+    """`value` as a place among `count` layers from 0 to `most`; negative ones count from the end."""
+    place = integer(name, value)
+    if not -count <= place <= most:
+        raise IndexError(f"{name}: got {place}; expected {-count} to {most}, in a network of {count} layers")
+    return place + count if place < 0 else place
+
+
+def submodule(target: Any, names: Collection[str]) -> None:
+    """`target` is one of the `names` of layers in a network."""
+    if target not in names:
+        found = ", ".join(repr(name) for name in names if name)
+        raise AttributeError(
+            f"target: got {target!r}; expected the name of a layer in this one: {found or 'it has none'}"
+        )
+
+
+def hook(value: Any) -> None:
+    """`value` can be called."""
+    if not callable(value):
+        raise TypeError(f"hook: got {type(value).__name__}; expected a function of (module, inputs, output)")
+
+
+def hook_result(module: Any, value: Any) -> None:
+    """A hook of `module` may return `value`, which is not None."""
+    if module.training:
+        raise RuntimeError(
+            f"hook: got {type(value).__name__} from a hook of {type(module).__name__} in train mode; expected None: "
+            "no backward goes through what a hook puts in the place of the output"
+        )
+    is_array("the output of a hook", value)
 
 
 def parameters(values: Iterable[Any], kind: type) -> list[Any]:

@@ -4,6 +4,7 @@ from fastnn.layers.activation import LogSoftmax, ReLU, Sigmoid, Softmax, Tanh
 from fastnn.layers.containers import Sequential
 from fastnn.layers.conv import Conv2d
 from fastnn.layers.dropout import Dropout, Dropout2d
+from fastnn.layers.hooks import RemovableHandle
 from fastnn.layers.linear import Linear
 from fastnn.layers.module import Buffer, Module, Parameter
 from fastnn.layers.norm import BatchNorm1d, BatchNorm2d
@@ -25,6 +26,7 @@ __all__ = [
     "Module",
     "Parameter",
     "ReLU",
+    "RemovableHandle",
     "Sequential",
     "Sigmoid",
     "Softmax",

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import Any, overload
+from collections.abc import Iterable, Iterator
+from typing import Any, Self, overload
 
 from fastnn import _validate as check
 from fastnn._validate import Array
@@ -17,8 +17,89 @@ from fastnn.layers.summary import Row
 NOT_COMPUTED_WITH = ("_kept", "_looked_at_input", "_planned", "_unplanned")  # attributes of layers that may change
 
 
-class Sequential(Module):
+class LayerList(Module):
+    """A module that is a list of layers: what containers share.
+
+    It can be indexed, cut (a part shares the layers, and counts them from 0), changed and iterated over as a list.
+    """
+
+    layers: tuple[Module, ...]
+
+    def _take(self, layers: Iterable[Module]) -> None:
+        """Have these layers from now on."""
+        layers = tuple(layers)
+        check.layers(layers, Module, self)
+        for layer in layers:
+            fed_with_features(layer)
+        self.layers = layers
+
+    def _part(self, layers: tuple[Module, ...]) -> Self:
+        """A module of this kind with some of the layers."""
+        raise NotImplementedError(f"{type(self).__name__} cannot be cut")
+
+    def named_children(self) -> Iterator[tuple[str, Module]]:
+        return ((str(place), layer) for place, layer in enumerate(self.layers))
+
+    def __len__(self) -> int:
+        return len(self.layers)
+
+    def __iter__(self) -> Iterator[Module]:
+        return iter(self.layers)
+
+    def _place(self, place: Any) -> int:
+        return check.layer_place("place", place, len(self.layers), len(self.layers) - 1)
+
+    @overload
+    def __getitem__(self, place: int) -> Module: ...
+    @overload
+    def __getitem__(self, place: slice) -> Self: ...
+    def __getitem__(self, place: int | slice) -> Module:
+        """One layer, or a network of some of the layers (the same ones, not copies)."""
+        if not isinstance(place, slice):
+            return self.layers[self._place(place)]
+        part = self._part(self.layers[place])
+        part.training = self.training
+        return part
+
+    def __setitem__(self, place: int, layer: Module) -> None:
+        layers = list(self.layers)
+        layers[self._place(place)] = layer
+        self._take(layers)
+
+    def __delitem__(self, place: int | slice) -> None:
+        layers = list(self.layers)
+        del layers[place if isinstance(place, slice) else self._place(place)]
+        self._take(layers)
+
+    def append(self, layer: Module) -> Self:
+        """Add a layer at the end. Returns the module."""
+        self._take((*self.layers, layer))
+        return self
+
+    def insert(self, place: int, layer: Module) -> Self:
+        """Add a layer before the one at `place`, which may be their number. Returns the module."""
+        place = check.layer_place("place", place, len(self.layers), len(self.layers))
+        self._take((*self.layers[:place], layer, *self.layers[place:]))
+        return self
+
+    def extend(self, layers: Iterable[Module]) -> Self:
+        """Add layers at the end. Returns the module."""
+        self._take((*self.layers, *layers))
+        return self
+
+
+def fed_with_features(module: Module) -> None:
+    """Tell the networks in `module` that they are a part of another: what they get are features, not pixels."""
+    for inner in module.modules():
+        if isinstance(inner, Sequential):
+            inner._looked_at_input = True
+
+
+class Sequential(LayerList):
     """Layers called one after the other.
+
+    It is a list of layers, too: ``net[0]``, ``net[-1]``, ``net[:3]`` (a network of the same layers), ``len(net)``,
+    ``net[2] = layer``, ``del net[2]``, `append`, `insert` and `extend`.
 
     A layer that can apply a ReLU while it stores its output (``fuses_activation``: Conv2d, Linear, BatchNorm) does so
     when a ReLU follows it, and `backward` goes through a ReLU and the max pooling after it, or the batch normalisation
@@ -38,12 +119,13 @@ class Sequential(Module):
     _unplanned: tuple[Module, ...] | None = None  # layers that are to be run one by one
 
     def __init__(self, *layers: Module) -> None:
-        check.layers(layers, Module)
-        self.layers = layers
+        self._take(layers)
         self._looked_at_input = False
-        for layer in layers:
-            if isinstance(layer, Sequential):
-                layer._looked_at_input = True  # what it gets are features, not pixels
+
+    def _part(self, layers: tuple[Module, ...]) -> Sequential:
+        part = Sequential(*layers)
+        part._looked_at_input = True
+        return part
 
     def forward(self, x: Array) -> Array:
         if not self.training and self._unplanned is not self.layers:
@@ -55,12 +137,12 @@ class Sequential(Module):
         while place < len(layers):
             layer = layers[place]
             following = layers[place + 1] if place + 1 < len(layers) else None
-            if getattr(layer, "fuses_activation", False) and type(following) is ReLU:
+            if type(following) is ReLU and _fuses_activation(layer) and not following._hooks:
                 x = layer.forward(x, activation="relu")  # type: ignore[call-arg]
                 following.remember(x)
                 place += 2
             else:
-                x = layer.forward(x)
+                x = layer(x)
                 place += 1
         if pixels is not None:
             self._looked_at_input = True
@@ -72,7 +154,7 @@ class Sequential(Module):
         layers, planned = self.layers, self._planned
         if planned is None or planned.layers is not layers or not planned.unchanged:
             inner = list(self.modules())[1:]
-            if any(module.training for module in inner):
+            if any(module.training or module._hooks for module in inner):
                 return None
             arrays = (held for _, held in self.named_arrays())
             planned = self._planned = Planned(layers, inner, arrays, but=NOT_COMPUTED_WITH)
@@ -92,8 +174,8 @@ class Sequential(Module):
             layer.plan(steps)
 
     def backward(self, dy: Array, accumulate: bool = False, needs_dx: bool = True) -> Array | None:
-        """As `Module.backward`; without `needs_dx` it ends at the first layer that has parameters."""
-        first = 0 if needs_dx else self._first_with_parameters()
+        """As `Module.backward`; without `needs_dx` it ends at the first layer that has anything to learn."""
+        first = 0 if needs_dx else self._first_that_learns()
         if first == len(self.layers):
             return dy if needs_dx else None
         gradient: Any = dy
@@ -112,14 +194,8 @@ class Sequential(Module):
                 place -= 1
         return self.layers[first].backward(gradient, accumulate, needs_dx) if place == first else gradient
 
-    def _first_with_parameters(self) -> int:
-        for place, layer in enumerate(self.layers):
-            if next(layer.named_parameters(), None) is not None:
-                return place
-        return len(self.layers)
-
-    def named_children(self) -> Iterator[tuple[str, Module]]:
-        return ((str(place), layer) for place, layer in enumerate(self.layers))
+    def _first_that_learns(self) -> int:
+        return next((place for place, layer in enumerate(self.layers) if layer.learns()), len(self.layers))
 
     def _trace(self, x: Array, name: str) -> tuple[Array, list[Row]]:
         rows = []
@@ -128,21 +204,7 @@ class Sequential(Module):
             rows += more
         return x, rows
 
-    def __len__(self) -> int:
-        return len(self.layers)
 
-    def __iter__(self) -> Iterator[Module]:
-        return iter(self.layers)
-
-    @overload
-    def __getitem__(self, place: int) -> Module: ...
-    @overload
-    def __getitem__(self, place: slice) -> Sequential: ...
-    def __getitem__(self, place: int | slice) -> Module:
-        """One layer, or a network of some of the layers (the same ones, not copies)."""
-        if not isinstance(place, slice):
-            return self.layers[place]
-        part = Sequential(*self.layers[place])
-        part.training = self.training
-        part._looked_at_input = True
-        return part
+def _fuses_activation(layer: Module) -> bool:
+    """Whether the layer applies a ReLU itself; one with hooks does not, for they are to see its own output."""
+    return getattr(layer, "fuses_activation", False) and not layer._hooks

@@ -74,7 +74,7 @@ class Conv2d(Module):
 
     def backward(self, dy: Array, accumulate: bool = False, needs_dx: bool = True) -> Array | None:
         x = check.kept(self, self._kept)
-        needs = needed(needs_dx, self.bias is not None)
+        needs = needed(needs_dx, self.weight, self.bias)
         dx, dw, db = functional.conv2d_backward(
             dy, x, self.weight.data, stride=self.stride, padding=self.padding, needs=needs
         )

@@ -57,7 +57,7 @@ class Linear(Module):
 
     def backward(self, dy: Array, accumulate: bool = False, needs_dx: bool = True) -> Array | None:
         x = check.kept(self, self._kept)
-        needs = needed(needs_dx, self.bias is not None)
+        needs = needed(needs_dx, self.weight, self.bias)
         dx, dw, db = functional.linear_backward(dy, x, self.weight.data, needs=needs)
         self.weight.receive(dw, accumulate)
         if self.bias is not None:

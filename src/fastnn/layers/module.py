@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import sys
 import weakref
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Self
 
 import numpy as np
@@ -13,7 +13,10 @@ import numpy as np
 from fastnn import _validate as check
 from fastnn._validate import Array
 from fastnn.functional._plan import NoPlan, Steps
+from fastnn.layers.hooks import ForwardHook, RemovableHandle
 from fastnn.layers.summary import Row, table
+
+NOT_COPIED = ("_kept", "_planned", "_unplanned", "_hooks")  # attributes of modules: of a copy or a pickle, none
 
 
 class Held:
@@ -89,31 +92,47 @@ class Parameter(Held):
     grad : array like `data`, or None before the first backward
     name : str
         As seen from the network that `parameters()` was last called on, such as ``"0.weight"``.
+    requires_grad : bool
+        False: frozen. It has no gradient, the one it had is forgotten, and none is computed; so optimisers leave it
+        alone.
     """
 
-    __slots__ = ("grad", "name")
+    __slots__ = ("_requires_grad", "grad", "name")
 
-    def __init__(self, data: Array, name: str = "") -> None:
+    def __init__(self, data: Array, name: str = "", requires_grad: bool = True) -> None:
         super().__init__(data)
         self.grad: Array | None = None
         self.name = name
+        self.requires_grad = requires_grad
+
+    @property
+    def requires_grad(self) -> bool:
+        return self._requires_grad
+
+    @requires_grad.setter
+    def requires_grad(self, value: bool) -> None:
+        self._requires_grad = check.true_or_false("requires_grad", value)
+        if not value:
+            self.grad = None
 
     @staticmethod
     def _check(array: Array) -> None:
         check.float_array("data", array)
 
-    def __getstate__(self) -> tuple[Array, Array | None, str]:
-        return self.data, self.grad, self.name
+    def __getstate__(self) -> tuple[Array, Array | None, str, bool]:
+        return self.data, self.grad, self.name, self.requires_grad
 
-    def __setstate__(self, state: tuple[Array, Array | None, str]) -> None:
-        self.data, self.grad, self.name = state
+    def __setstate__(self, state: tuple[Array, Array | None, str, bool]) -> None:
+        self.data, self.grad, self.name, self._requires_grad = state
 
     def receive(self, grad: Array, accumulate: bool) -> None:
-        """Make `grad` the gradient, or add it to the one there is."""
-        self.grad = self.grad + grad if accumulate and self.grad is not None else grad
+        """Make `grad` the gradient, or add it to the one there is; a frozen parameter takes none."""
+        if self._requires_grad:
+            self.grad = self.grad + grad if accumulate and self.grad is not None else grad
 
     def __repr__(self) -> str:
-        return f"Parameter({self.name!r}, shape={self.data.shape}, dtype={self.data.dtype})"
+        frozen = "" if self._requires_grad else ", requires_grad=False"
+        return f"Parameter({self.name!r}, shape={self.data.shape}, dtype={self.data.dtype}{frozen})"
 
 
 def _nobody_else_has(keeper: list[Array]) -> bool:
@@ -145,13 +164,33 @@ class Module:
 
     training = True
     _kept: Any = None
+    _hooks: tuple[RemovableHandle, ...] = ()  # another tuple at every change, which plans notice
 
     def forward(self, x: Array) -> Array:
         """Compute the output of the layer."""
         raise NotImplementedError(f"{type(self).__name__} has no forward")
 
     def __call__(self, x: Array) -> Array:
-        return self.forward(x)
+        y = self.forward(x)
+        for handle in self._hooks:
+            y = handle.call(self, x, y)
+        return y
+
+    def register_forward_hook(self, hook: ForwardHook) -> RemovableHandle:
+        """From now on call ``hook(module, inputs, output)`` after every forward.
+
+        `inputs` is a tuple of one array. What the hook returns, unless it is None, takes the place of the output, in
+        eval mode only: no backward goes through it. A network with a hook inside is run layer by layer. Copies and
+        pickles of a module have no hooks.
+
+        Returns
+        -------
+        RemovableHandle
+            Its `remove` ends it, and so does the end of a ``with`` block that it is given to.
+        """
+        handle = RemovableHandle(self, hook)
+        self._hooks = (*self._hooks, handle)
+        return handle
 
     def plan(self, steps: Steps) -> None:
         """Write down what `forward` does in eval mode, so that a `Sequential` can do it together with all the rest.
@@ -194,6 +233,31 @@ class Module:
         for _, child in self.named_children():
             yield from child.modules()
 
+    def named_modules(self, prefix: str = "") -> Iterator[tuple[str, Module]]:
+        """This layer, whose name is `prefix`, and all layers inside it with their qualified names, as ``"3.1"``."""
+        yield prefix, self
+        for name, child in self.named_children():
+            yield from child.named_modules(f"{prefix}.{name}".lstrip("."))
+
+    def get_submodule(self, target: str) -> Module:
+        """The layer of this qualified name, as ``"3.1"``; the module itself for ``""``.
+
+        Raises
+        ------
+        AttributeError
+            There is none.
+        """
+        named = dict(self.named_modules())
+        check.submodule(target, named)
+        return named[target]
+
+    def apply(self, fn: Callable[[Module], object]) -> Self:
+        """Call `fn` for all layers inside this one, then for itself. Returns the module."""
+        for _, child in self.named_children():
+            child.apply(fn)
+        fn(self)
+        return self
+
     def named_parameters(self, prefix: str = "") -> Iterator[tuple[str, Parameter]]:
         """All parameters with their qualified names, as ``("0.weight", ...)``."""
         for name, value in vars(self).items():
@@ -208,6 +272,16 @@ class Module:
             p.name = name
             yield p
 
+    def requires_grad_(self, requires_grad: bool = True) -> Self:
+        """Set `requires_grad` of all parameters; False freezes them. Returns the module."""
+        for p in self.parameters():
+            p.requires_grad = requires_grad
+        return self
+
+    def learns(self) -> bool:
+        """Whether any parameter wants a gradient."""
+        return any(p.requires_grad for _, p in self.named_parameters())
+
     def named_buffers(self) -> Iterator[tuple[str, Buffer]]:
         """All buffers with their qualified names, as ``("1.running_mean", ...)``."""
         return ((name, held) for name, held in self.named_arrays() if isinstance(held, Buffer))
@@ -221,8 +295,10 @@ class Module:
         for name, child in self.named_children():
             yield from child.named_arrays(f"{prefix}{name}.")
 
-    def train(self) -> Self:
-        """From now on keep what backward needs. Returns the module."""
+    def train(self, mode: bool = True) -> Self:
+        """From now on keep what backward needs; with `mode` False as `eval`. Returns the module."""
+        if not mode:
+            return self.eval()
         for module in self.modules():
             module.training = True
         return self
@@ -283,9 +359,10 @@ class Module:
 
     def __getstate__(self) -> dict[str, Any]:
         """A copy or a pickle holds what was learnt, not what was kept for a backward."""
-        return {name: value for name, value in vars(self).items() if name not in ("_kept", "_planned", "_unplanned")}
+        return {name: value for name, value in vars(self).items() if name not in NOT_COPIED}
 
 
-def needed(needs_dx: bool, bias: bool) -> tuple[str, ...]:
-    """The gradients that a layer with weights, and perhaps a `bias`, asks its backward for."""
-    return (("dx",) if needs_dx else ()) + (("dw", "db") if bias else ("dw",))
+def needed(needs_dx: bool, weight: Parameter | None, bias: Parameter | None) -> tuple[str, ...]:
+    """The gradients that a layer asks its backward for: none of a parameter that is None or frozen."""
+    of_parameters = (name for name, p in (("dw", weight), ("db", bias)) if p is not None and p.requires_grad)
+    return ("dx", *of_parameters) if needs_dx else (*of_parameters,)

@@ -10,7 +10,7 @@ from fastnn import _validate as check
 from fastnn import functional
 from fastnn._validate import Array
 from fastnn.functional._plan import NoPlan, Steps
-from fastnn.layers.module import Buffer, Module, Parameter
+from fastnn.layers.module import Buffer, Module, Parameter, needed
 
 
 class _BatchNorm(Module):
@@ -80,8 +80,7 @@ class _BatchNorm(Module):
     ) -> Array | None:
         """As `Module.backward`; with `relu_output` also through a ReLU right after this layer, whose output it is."""
         x, mean, invstd = check.kept(self, self._kept)
-        gradients = ("dx", "dw", "db") if self.affine else ("dx",)
-        needs = gradients if needs_dx else gradients[1:]
+        needs = needed(needs_dx, self.weight, self.bias)
         w = None if self.weight is None else self.weight.data
         dx, dw, db = functional.batch_norm_backward(dy, x, w, mean, invstd, y=relu_output, needs=needs)
         if self.weight is not None and self.bias is not None:

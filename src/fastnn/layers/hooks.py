@@ -1,0 +1,44 @@
+"""Functions that are called with the output of a layer."""
+
+from __future__ import annotations
+
+import weakref
+from collections.abc import Callable
+from typing import Any, Self
+
+from fastnn import _validate as check
+from fastnn._validate import Array
+
+ForwardHook = Callable[[Any, tuple[Array], Array], Array | None]
+
+
+class RemovableHandle:
+    """A hook of a module, until it is removed; `Module.register_forward_hook` gives it.
+
+    As a context manager it is removed at the end of the block.
+    """
+
+    def __init__(self, module: Any, hook: ForwardHook) -> None:
+        check.hook(hook)
+        self._module = weakref.ref(module)
+        self._hook = hook
+
+    def call(self, module: Any, x: Array, y: Array) -> Array:
+        """Call the hook of `module` with its input and output; return the output that is to count."""
+        instead = self._hook(module, (x,), y)
+        if instead is None:
+            return y
+        check.hook_result(module, instead)
+        return instead
+
+    def remove(self) -> None:
+        """Call the hook no more."""
+        module = self._module()
+        if module is not None:
+            module._hooks = tuple(handle for handle in module._hooks if handle is not self)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.remove()
