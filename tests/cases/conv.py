@@ -149,6 +149,9 @@ CONVS = (
     ConvShape("many-images", (40, 3, 9, 9), 8, (3, 3), large=True),
     ConvShape("tall-image", (1, 3, 500, 7), 5, (3, 3), 1, 1, large=True),
     ConvShape("wide-image", (1, 3, 7, 700), 5, (3, 3), 1, 1, large=True),
+    # Some channels at a time: the parts are added; a last tile that is not full.
+    ConvShape("parts-of-channels", (2, 126, 31, 29), 15, (3, 3), 2, 1, large=True, columns=False),
+    ConvShape("parts-of-channels-5x5", (1, 90, 21, 26), 30, (5, 5), 1, (2, 1), large=True, columns=False),
     # Made in one pass over dy: several bands of an image, strides; 1 x 1 over a large map, whose last tile is not full.
     ConvShape("one-pass-bands", (3, 3, 81, 81), 65, (3, 3), 1, 1, large=True, columns=False),
     ConvShape("one-pass-bands-s2", (9, 2, 120, 61), 60, (3, 5), (2, 3), (1, 2), large=True, columns=False),

@@ -12,6 +12,7 @@ cdef struct Conv:
     # planned:
     Py_ssize_t depth        # C * KH * KW
     Py_ssize_t blocks       # of output channels
+    Py_ssize_t channels     # of the input, unfolded at a time
     Py_ssize_t band, bands  # output rows of a chunk, and chunks of an image
     Py_ssize_t phases       # min(SH, KH)
     bint pointwise          # 1 x 1, stride 1: an image is its own unfolded plane, and is read where it lies

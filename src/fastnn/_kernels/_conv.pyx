@@ -3,12 +3,13 @@
 An image is unfolded over its width only: for each kernel column kw and channel c, the plane of the input pixels that
 the columns of the output see, (rows, OW), padding and column stride applied. In it the patch row (c, kh, kw) of
 consecutive output pixels is a contiguous run, kh rows further down: a table of offsets is all that im2col would have
-written. A row stride sorts the rows by their phase kh % SH first.
+written. A row stride sorts the rows by their phase kh % SH first. Where a band of few rows would fill the cache, some
+channels are unfolded at a time instead, and the products of the others added.
 """
 from fastnn._kernels._conv_ways cimport POINTWISE, WINOGRAD, Way, forward_way
 from fastnn._kernels._conv_winograd cimport winograd
 from fastnn._kernels._table cimport allocate, parallel, release, threads, tiles
-from fastnn._kernels.fnn cimport FNN_RELU, ceil_div, fits, fnn_fetch, fnn_tiles, split_at
+from fastnn._kernels.fnn cimport FNN_ACCUMULATE, FNN_RELU, ceil_div, fits, fnn_fetch, fnn_tiles, split_at
 
 ctypedef fused real:
     float
@@ -17,6 +18,9 @@ ctypedef fused real:
 cdef enum:
     UNFOLD_BYTES = 524288  # of unfolded planes at a time: they stay in the second-level cache
     STRIP_BYTES = 262144   # of an image that is read where it lies
+    LINE = 64              # bytes of a cache line
+    TILES = 8              # of a band, from which the weights are worth reading again for it
+    DEPTH = 96             # of a product, from which it is worth adding to y
 
 
 cdef void pack_weights(void *job, Py_ssize_t block, int slot) noexcept nogil:
@@ -52,20 +56,33 @@ cdef void unfold(const Conv *g, char *planes, const char *x, Py_ssize_t oh0, Py_
 cdef void conv_chunk(void *job, Py_ssize_t chunk, int slot) noexcept nogil:
     """One band of rows of one image, all output channels."""
     cdef const Conv *g = <const Conv *> job
-    cdef fnn_tiles *t = g.t
-    cdef Py_ssize_t size = t.itemsize, n = chunk // g.bands, oh0 = chunk % g.bands * g.band
-    cdef Py_ssize_t band = min(g.band, g.OH - oh0), pixels = band * g.OW, block, o0, rows, q0, q, cols
-    cdef Py_ssize_t strip, lines = t.nr * size // 64
+    cdef Py_ssize_t size = g.t.itemsize, n = chunk // g.bands, oh0 = chunk % g.bands * g.band, c
+    cdef Py_ssize_t band = min(g.band, g.OH - oh0)
     cdef char *planes = g.planes + slot * g.planes_step
     cdef char *y = g.y + (n * g.O * g.OH + oh0) * g.OW * size
-    cdef const char *b
-    cdef const char *next
+    cdef Conv some = g[0]
     if g.pointwise:
-        b = g.x + (n * g.C * g.H + oh0) * g.W * size
-    else:
-        b = planes
-        unfold(g, planes, g.x + n * g.C * g.H * g.W * size, oh0, band)
-    strip = max(t.nr, STRIP_BYTES // (g.depth * t.nr * size) * t.nr) if g.pointwise else pixels
+        multiply(g, g.x + (n * g.C * g.H + oh0) * g.W * size, y, band * g.OW, 0)
+        return
+    some.C = g.channels
+    for c from 0 <= c < g.C by g.channels:
+        unfold(&some, planes, g.x + (n * g.C + c) * g.H * g.W * size, oh0, band)
+        multiply(g, planes, y, band * g.OW, c)
+
+
+cdef void multiply(const Conv *g, const char *b, char *y, Py_ssize_t pixels, Py_ssize_t c0) noexcept nogil:
+    """y (+)= weights of the channels from c0 on times the rows of the patches, at b."""
+    cdef fnn_tiles *t = g.t
+    cdef Py_ssize_t size = t.itemsize, depth = g.channels * g.KH * g.KW, block, o0, rows, q0, q, cols, lines
+    cdef Py_ssize_t strip = pixels, flags = 0 if c0 + g.channels < g.C else g.flags
+    cdef const char *next
+    if c0:
+        flags |= FNN_ACCUMULATE
+    lines = t.nr * size // LINE
+    if g.pointwise:
+        strip = max(t.nr, STRIP_BYTES // (depth * t.nr * size) * t.nr)
+    elif g.channels < g.C:
+        strip = t.nr
     for q0 from 0 <= q0 < pixels by strip:
         for block in range(g.blocks):
             o0 = split_at(g.O, g.blocks, block)
@@ -73,19 +90,28 @@ cdef void conv_chunk(void *job, Py_ssize_t chunk, int slot) noexcept nogil:
             q = q0
             while q < min(pixels, q0 + strip):
                 # the last tile ends with the band and may repeat pixels of the one before: no partial vectors
-                cols = min(pixels, t.nr if pixels - q > t.lanes else t.lanes)
+                cols = min(pixels - q if c0 else pixels, t.nr if pixels - q > t.lanes else t.lanes)
                 q = min(q, pixels - cols)
                 # an image read where it lies comes from memory: the first blocks fetch the lines of the next strip
-                next = b + (q + strip) * size + block * 64 if g.pointwise and block < lines else NULL
-                t.panel(rows, cols, 1, g.depth, g.weights + o0 * g.depth * size, NULL, 1, rows, b + q * size, g.koff,
-                        y + (o0 * g.OH * g.OW + q) * size, g.OH * g.OW,
-                        g.bias + o0 * size if g.bias != NULL else NULL, g.flags, next)
+                next = b + (q + strip) * size + block * LINE if g.pointwise and block < lines else NULL
+                t.panel(rows, cols, 1, depth, g.weights + (o0 * g.depth + c0 * g.KH * g.KW * rows) * size, NULL, 1,
+                        rows, b + q * size, g.koff, y + (o0 * g.OH * g.OW + q) * size, g.OH * g.OW,
+                        g.bias + o0 * size if g.bias != NULL and c0 == 0 else NULL, flags, next)
                 q += cols
+
+
+cdef Py_ssize_t channels_at_a_time(const Conv *g, Py_ssize_t fitting) noexcept nogil:
+    """At most `fitting` channels, in equal parts; all of them where the parts' products would be too short."""
+    cdef Py_ssize_t parts = ceil_div(g.C, max(fitting, <Py_ssize_t> 1))
+    while parts < g.C and g.C % parts:
+        parts += 1
+    return g.C // parts if g.C // parts * g.KH * g.KW >= DEPTH else g.C
 
 
 cdef bint plan_conv(Conv *g, bint pointwise, int workers) noexcept nogil:
     cdef fnn_tiles *t = g.t
-    cdef Py_ssize_t k, row_bytes, short_rows
+    cdef Py_ssize_t k, row_bytes, short_rows, below = (g.KH - 1) // g.SH
+    cdef Conv some
     g.koff = NULL
     if not fits(<double> (g.OH + g.KH) * g.OW * g.KW * g.C * min(g.SH, g.KH) * workers * t.itemsize):
         return False
@@ -94,7 +120,14 @@ cdef bint plan_conv(Conv *g, bint pointwise, int workers) noexcept nogil:
     g.phases = min(g.SH, g.KH)
     # A band: as many rows as stay in the cache, few enough that every thread gets some, enough to fill a tile.
     row_bytes = max(<Py_ssize_t> 1, g.KW * g.C * g.phases * g.OW * t.itemsize)
-    g.band = UNFOLD_BYTES // row_bytes - (g.KH - 1) // g.SH
+    # The number of threads has no say in the channels: a cut there goes through sums.
+    g.channels = g.C
+    g.band = UNFOLD_BYTES // row_bytes - below
+    if not pointwise and g.band < g.OH and g.band * g.OW < TILES * t.nr:
+        g.band = min(g.OH, ceil_div(TILES * t.nr, g.OW))
+        g.channels = channels_at_a_time(g, UNFOLD_BYTES * g.C // (row_bytes * (g.band + below)))
+        row_bytes = row_bytes // g.C * g.channels
+        g.band = UNFOLD_BYTES // row_bytes - below
     if workers > 1:
         g.band = min(g.band, ceil_div(g.OH * g.N, 4 * workers))
     g.band = min(g.OH, max(g.band, ceil_div(t.nr, g.OW)))
@@ -103,14 +136,18 @@ cdef bint plan_conv(Conv *g, bint pointwise, int workers) noexcept nogil:
     g.bands = ceil_div(g.OH, g.band)
     # the last band too must fill a tile, for a tile reads whole vectors
     g.pointwise = pointwise and (g.OH - (g.bands - 1) * g.band) * g.OW >= t.nr
-    g.plane = g.H * g.W if g.pointwise else (g.band + (g.KH - 1) // g.SH) * g.OW
-    g.planes_step = 0 if g.pointwise else ceil_div((g.KW * g.C * g.phases * g.plane + t.nr) * t.itemsize, 64) * 64
+    g.plane = g.H * g.W if g.pointwise else (g.band + below) * g.OW
+    g.planes_step = 0
+    if not g.pointwise:
+        g.planes_step = ceil_div((g.KW * g.channels * g.phases * g.plane + t.nr) * t.itemsize, LINE) * LINE
     g.koff = <Py_ssize_t *> allocate(3 * g.depth * sizeof(Py_ssize_t))
     if g.koff == NULL:
         return False
     g.w_offsets = g.koff + g.depth
     short_rows = g.O // g.blocks
-    patch_rows(g, g.koff)
+    some = g[0]
+    some.C = g.channels
+    patch_rows(&some, g.koff)
     for k in range(g.depth):
         g.w_offsets[k], g.w_offsets[g.depth + k] = k * short_rows, k * (short_rows + 1)
     return True
