@@ -125,6 +125,34 @@ def check_gradient(case: Case) -> None:
             )
 
 
+def directional_check(net, x, make_dy, h=GRADIENT_STEP, directions=4, tolerance=1e-6):
+    """dx and every parameter's gradient along random directions, against central differences in float64."""
+    rng = np.random.default_rng(2)
+    y = net(x)
+    dy = make_dy(y)
+    dx = net.backward(dy)
+
+    def loss(at):
+        return float(np.sum(net(at) * dy))
+
+    def agree(above, below, analytic, name):
+        numeric, allowed = (above - below) / (2 * h), tolerance * abs(analytic) + tolerance / 10
+        assert abs(numeric - analytic) <= allowed, f"gradient of {name}: {analytic!r}, differences give {numeric!r}"
+
+    for _ in range(directions):
+        step = rng.standard_normal(x.shape)
+        agree(loss(x + h * step), loss(x - h * step), float(np.sum(dx * step)), "x")
+        for name, p in net.named_parameters():
+            step = rng.standard_normal(p.data.shape)
+            before = p.data.copy()
+            p.data[...] = before + h * step
+            above = loss(x)
+            p.data[...] = before - h * step
+            below = loss(x)
+            p.data[...] = before
+            agree(above, below, float(np.sum(p.grad * step)), name)
+
+
 def _steps(rng: np.random.Generator, shape: tuple[int, ...]) -> list[Array]:
     """Single elements, and one direction in which all of them move."""
     size = int(np.prod(shape))

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import fastnn as fnn
-from checks import GRADIENT_STEP
+from checks import directional_check
 
 F = fnn.functional
 
@@ -74,33 +74,6 @@ def test_forward_is_the_function(make, shape, function):
     layer, x = make(), normal(*shape)
     np.testing.assert_array_equal(layer(x), function(x, layer))
     np.testing.assert_array_equal(layer.eval()(x), function(x, layer))
-
-
-def directional_check(net, x, make_dy):
-    """dx and every parameter's gradient along random directions, against central differences in float64."""
-    rng = np.random.default_rng(2)
-    y = net(x)
-    dy = make_dy(y)
-    dx = net.backward(dy)
-    h = GRADIENT_STEP
-
-    def loss(at):
-        return float(np.sum(net(at) * dy))
-
-    for _ in range(4):
-        step = rng.standard_normal(x.shape)
-        numeric = (loss(x + h * step) - loss(x - h * step)) / (2 * h)
-        assert numeric == pytest.approx(float(np.sum(dx * step)), rel=1e-6, abs=1e-7)
-        for name, p in net.named_parameters():
-            step = rng.standard_normal(p.data.shape)
-            before = p.data.copy()
-            p.data[...] = before + h * step
-            above = loss(x)
-            p.data[...] = before - h * step
-            below = loss(x)
-            p.data[...] = before
-            analytic = float(np.sum(p.grad * step))
-            assert (above - below) / (2 * h) == pytest.approx(analytic, rel=1e-6, abs=1e-7), name
 
 
 @EACH_LAYER

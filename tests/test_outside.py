@@ -137,6 +137,14 @@ class Oracle:
         return autograd(lambda x, w, b: torch.nn.functional.conv2d(x, w, b, **options), dy, x, w, b)
 
     @staticmethod
+    def add(a, b, *, activation=None):
+        return torch.relu(a + b) if activation == "relu" else a + b
+
+    @staticmethod
+    def cat(arrays, dim=0):
+        return torch.cat([torch.from_numpy(a) for a in arrays], dim)
+
+    @staticmethod
     def im2col(x, kernel_size, **options):
         return torch.nn.functional.unfold(x, kernel_size, **options)
 

@@ -20,8 +20,14 @@ def normal(*shape, seed=0, dtype=np.float32):
 
 def one_by_one(net, x):
     """What the layers give, called one after the other as anybody could."""
+    if isinstance(net, fnn.Residual):
+        return functional.add(one_by_one(net.body, x), one_by_one(net.shortcut, x) if net.shortcut else x)
+    if isinstance(net, fnn.Concat):
+        return functional.cat([one_by_one(branch, x) for branch in net], net.dim)
+    if not isinstance(net, fnn.Sequential):
+        return net.forward(x)
     for layer in net:
-        x = one_by_one(layer, x) if isinstance(layer, fnn.Sequential) else layer.forward(x)
+        x = one_by_one(layer, x)
     return x
 
 
@@ -89,6 +95,88 @@ def test_groups_of_images_go_through_several_layers(dtype, threads):
     assert grouped
     assert all(group < len(x) for _, _, group in grouped)
     assert (last - first, group) == (1, len(x)), "the linear layer takes all images at once"
+
+
+def residual_block(inputs, outputs, stride, dtype):
+    def normalised(inputs, kernel, stride):
+        conv = fnn.Conv2d(inputs, outputs, kernel, stride, kernel // 2, bias=False, dtype=dtype)
+        return fnn.Sequential(conv, fnn.BatchNorm2d(outputs, dtype=dtype))
+
+    body = fnn.Sequential(*normalised(inputs, 3, stride), fnn.ReLU(), *normalised(outputs, 3, 1))
+    return fnn.Residual(body, normalised(inputs, 1, stride) if stride > 1 else None)
+
+
+def branched(dtype=np.float32):
+    """Values that are needed again: by steps soon after, from one stage in another, and by a ReLU of their own."""
+    fnn.manual_seed(0)
+    expand = [fnn.Sequential(fnn.Conv2d(4, 5, 1, dtype=dtype), fnn.ReLU()), fnn.Conv2d(4, 6, 3, 1, 1, dtype=dtype)]
+    return fnn.Sequential(
+        fnn.Conv2d(3, 8, 3, 1, 1, dtype=dtype), fnn.Residual(fnn.ReLU(), fnn.Sequential(fnn.ReLU(), fnn.Tanh())),
+        residual_block(8, 8, 1, dtype), fnn.ReLU(), residual_block(8, 4, 2, dtype), fnn.ReLU(),
+        fnn.Concat([*expand, fnn.Dropout(), fnn.Residual(fnn.Dropout())]), fnn.ReLU(),
+        fnn.Flatten(),
+        fnn.Residual(fnn.Sequential(fnn.Linear(2736, 9, dtype=dtype), fnn.ReLU(), fnn.Linear(9, 2736, dtype=dtype))),
+        fnn.Concat([fnn.Linear(2736, 3, dtype=dtype), fnn.Linear(2736, 4, dtype=dtype)], dim=-1),
+    ).eval()  # fmt: skip
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+@pytest.mark.parametrize("n", [1, 2, 40])
+@pytest.mark.parametrize("dtype", DTYPES, ids=lambda d: np.dtype(d).name)
+def test_branches(n, dtype, threads):
+    net, x = branched(dtype), normal(n, 3, 24, 24, dtype=dtype)
+    with fnn.num_threads(threads):
+        assert_same(net, x)
+        assert_same(net, x)
+        (plan,) = net._planned._bound.plans.values()
+        assert len(plan.steps) == 30
+        if n == 40:
+            assert len(plan.steps.stages()) > 1
+
+
+def test_branches_are_one_call(monkeypatch):
+    net, x = branched(), normal(3, 3, 24, 24)
+    expected = net(x)
+    for kind in (fnn.Residual, fnn.Concat, fnn.Conv2d, fnn.BatchNorm2d, fnn.ReLU):
+        monkeypatch.setattr(kind, "forward", None)
+    assert net(x).tobytes() == expected.tobytes()
+
+
+@pytest.mark.parametrize(
+    "net",
+    [
+        lambda: fnn.Sequential(fnn.Concat([fnn.ReLU(), fnn.Tanh()], dim=0)),
+        lambda: fnn.Sequential(fnn.Residual(Doubled()), fnn.ReLU()),
+        lambda: fnn.Sequential(fnn.Concat([fnn.ReLU(), fnn.Sequential(Doubled(), fnn.Tanh())])),
+    ],
+    ids=["along the batch", "of others in a sum", "of others in a branch"],
+)
+def test_branches_without_a_plan(net):
+    net, x = net().eval(), normal(3, 2, 4, 4)
+    for _ in range(2):
+        np.testing.assert_array_equal(net(x), one_by_one(net, x))
+    assert net._unplanned is net.layers
+
+
+def test_a_plan_must_end_with_its_last_step():
+    class Back(fnn.Module):
+        def forward(self, x):
+            return x
+
+        def plan(self, steps):
+            x = steps.here()
+            steps.tanh()
+            steps.go_back(x)
+
+    net, x = fnn.Sequential(fnn.Sigmoid(), Back()).eval(), normal(3, 4)
+    assert_same(net, x)
+
+
+def test_branches_that_do_not_fit_say_so():
+    net = fnn.Sequential(fnn.Sigmoid(), fnn.Residual(fnn.Linear(4, 3))).eval()
+    for _ in range(2):
+        with pytest.raises(ValueError, match=r"b: got shape \(2, 4\); expected \(2, 3\)"):
+            net(normal(2, 4))
 
 
 def test_no_layer_runs_by_itself(planned_only):
@@ -596,7 +684,7 @@ def networks(draw):
     n, c, h, w = draw(st.integers(1, 9)), draw(st.integers(1, 20)), draw(st.integers(1, 20)), draw(st.integers(1, 20))
     shape, layers, dtype = (n, c, h, w), [], draw(st.sampled_from(DTYPES))
     for _ in range(draw(st.integers(1, 7))):
-        kind = draw(st.sampled_from(("conv", "conv", "pool", "linear", "map")))
+        kind = draw(st.sampled_from(("conv", "conv", "pool", "linear", "map", "branches")))
         if kind in ("conv", "pool") and len(shape) == 4:
             kernel = draw(st.integers(1, min(shape[2], 5))), draw(st.integers(1, min(shape[3], 5)))
             stride, bias = (draw(st.integers(1, 3)), draw(st.integers(1, 3))), draw(st.booleans())
@@ -610,6 +698,13 @@ def networks(draw):
                 layers.append(fnn.Flatten())
                 shape = (n, shape[1] * shape[2] * shape[3])
             layer = fnn.Linear(shape[-1], draw(st.integers(1, 70)), bias=draw(st.booleans()), dtype=dtype)
+        elif kind == "branches":
+            layer = draw(st.sampled_from((
+                fnn.Residual(fnn.ReLU()), fnn.Residual(fnn.Tanh(), fnn.Sequential(fnn.Sigmoid(), fnn.ReLU())),
+                fnn.Residual(fnn.Dropout()), fnn.Concat([fnn.ReLU(), fnn.Dropout(), fnn.Residual(fnn.ReLU())]),
+                fnn.Concat([fnn.Sequential(fnn.ReLU(), fnn.Tanh()), fnn.Residual(fnn.Tanh())], dim=-1),
+            )))  # fmt: skip
+            layer = copy.deepcopy(layer)
         else:
             layer = draw(st.sampled_from((fnn.ReLU, fnn.ReLU, fnn.Sigmoid, fnn.Tanh, fnn.Softmax, fnn.LogSoftmax)))()
         layers.append(layer)

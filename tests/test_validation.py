@@ -196,6 +196,17 @@ ROWS = [
     ("dropout_backward", (X.astype(int), 0.5), {"key": (0, 0)}, TypeError, "dy", "int64"),
     ("dropout2d", (X[0], 0.5), {"key": (0, 0)}, ValueError, "x", "(3, 6, 7)"),
     ("dropout2d_backward", (X[0], 0.5), {"key": (0, 0)}, ValueError, "dy", "(3, 6, 7)"),
+    # joined
+    ("add", (f32(2, 3), f32(3)), {}, ValueError, "b", "(3,)"),
+    ("add", (f32(3), np.ones(3)), {}, TypeError, "a and b", "float64"),
+    ("add", (f32(3), f32(3)), {"activation": "tanh"}, ValueError, "activation", "tanh"),
+    ("cat", (f32(2, 3),), {}, TypeError, "arrays", "ndarray"),
+    ("cat", ([],), {}, ValueError, "arrays", "none"),
+    ("cat", ([f32(2, 3), f32(3, 3)], 1), {}, ValueError, "arrays", "(3, 3)"),
+    ("cat", ([f32(2, 3), f32(2)], 1), {}, ValueError, "arrays", "(2,)"),
+    ("cat", ([f32(2, 3), np.ones((2, 3))], 1), {}, TypeError, "arrays", "float64"),
+    ("cat", ([f32(2, 3)], 2), {}, ValueError, "dim", "2"),
+    ("cat", ([f32()],), {}, ValueError, "arrays", "()"),
     # steps
     ("sgd_step", (READ_ONLY, f32(4), None), {"lr": 0.1}, ValueError, "p", "read-only"),
     ("sgd_step", (f32(4), f32(3), None), {"lr": 0.1}, ValueError, "g", "(3,)"),

@@ -1,4 +1,6 @@
-"""Activations element by element, and softmax row by row."""
+"""Activations element by element, softmax row by row, and sums of two arrays."""
+from libc.string cimport memcpy
+
 from fastnn._kernels._table cimport parallel, threads, tiles
 
 ctypedef fused real:
@@ -7,6 +9,7 @@ ctypedef fused real:
 
 cdef enum:
     CHUNK = 16384  # elements
+    BLOCK = 2048   # elements of a sum, in the first-level cache
 
 
 cdef void run_chunk(void *job, Py_ssize_t chunk, int slot) noexcept nogil:
@@ -39,6 +42,32 @@ cdef void run(unary_tile unary, binary_tile binary, const void *a, const void *b
     if total:
         g = describe_map(unary, binary, total, row, size, cost)
         apply(&g, a, b, out, threads())
+
+
+cdef void add_chunk(void *job, Py_ssize_t chunk, int slot) noexcept nogil:
+    cdef const Sum *g = <const Sum *> job
+    cdef Py_ssize_t size = g.t.itemsize, i, n
+    cdef char *y
+    for i from chunk * CHUNK <= i < min(g.total, (chunk + 1) * CHUNK) by BLOCK:
+        n, y = min(<Py_ssize_t> BLOCK, g.total - i), g.y + i * size
+        if y != g.a + i * size:
+            memcpy(y, g.a + i * size, n * size)
+        g.t.add(y, n, g.b + i * size, n, 1, n)
+        if g.relu:
+            g.t.relu(y, y, n)
+
+
+cdef void add_up(Sum *g, int workers) noexcept nogil:
+    parallel(add_chunk, g, (g.total + CHUNK - 1) // CHUNK, workers, 2 * <double> g.total)
+
+
+def add(const real[::1] a, const real[::1] b, real[::1] y, bint relu):
+    """y = a + b, its ReLU if asked for; all (n,). EXACT."""
+    cdef Sum g
+    g.t, g.total, g.relu = tiles(real is double), a.shape[0], relu
+    g.a, g.b, g.y = <const char *> &a[0], <const char *> &b[0], <char *> &y[0]
+    with nogil:
+        add_up(&g, threads())
 
 
 def relu_forward(const real[::1] x, real[::1] y):

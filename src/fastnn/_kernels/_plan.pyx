@@ -9,7 +9,8 @@ from fastnn._kernels._activation cimport describe_map, unary_tile
 from fastnn._kernels._conv cimport Conv
 from fastnn._kernels._matmul cimport describe_linear
 from fastnn._kernels._plan_steps cimport (
-    AVERAGE_POOL, CONV, LINEAR, MAP, MAX_POOL, NORM, Kind, Step, forget, pack, settle, take
+    APART, AVERAGE_POOL, CONV, INPUT, JOIN, LINEAR, LOCAL, MAP, MAX_POOL, NORM, OUTPUT, SUM, Kind, Place, Step, forget,
+    pack, settle, take
 )
 from fastnn._kernels._pool cimport describe
 from fastnn._kernels._table cimport allocate, parallel, release, threads, tiles
@@ -132,45 +133,73 @@ cdef char *packed_for(const Step *step, Weights weights, int workers) except? NU
 cdef struct Stage:
     Py_ssize_t first, last  # steps, the last one not included
     Py_ssize_t group        # of images that go through all of them, before the next group does
-    Py_ssize_t between      # bytes of each of two buffers for a group between steps
+    Py_ssize_t between      # bytes of the buffers for what goes from step to step, for a group
     Py_ssize_t memory       # bytes of these and of the steps' workspace
 
 cdef struct Run:
     const Step *steps
     const Stage *stage
     Py_ssize_t N
-    const char *x
+    char *x
     char *y
     void **parameters
     char **packed
+    char *apart   # buffers for all images
     char *memory  # for each thread
     int workers
     bint enough
+
+
+cdef inline char *address(const Run *r, const Place *place, Py_ssize_t n, char *memory, Py_ssize_t size) noexcept nogil:
+    """Where a value lies for the images from n on."""
+    if place.where == LOCAL:
+        return memory + place.offset
+    return (r.x if place.where == INPUT else r.y if place.where == OUTPUT else r.apart) + place.offset + (
+        n * place.size * size)
 
 
 cdef void go_through(void *job, Py_ssize_t chunk, int slot) noexcept nogil:
     """The steps of a stage for one group of images."""
     cdef Run *r = <Run *> job
     cdef const Stage *stage = r.stage
-    cdef const Step *step = r.steps + stage.first
-    cdef Py_ssize_t n = chunk * stage.group, images = min(stage.group, r.N - n), i, size = step.t.itemsize
+    cdef const Step *step
+    cdef Py_ssize_t n = chunk * stage.group, images = min(stage.group, r.N - n), i, size = r.steps.t.itemsize
     cdef char *memory = r.memory + slot * stage.memory
-    cdef const char *x = r.x + n * step.inputs * size
-    cdef char *y
-    cdef bint own = False  # x is one of the buffers
     for i in range(stage.first, stage.last):
         step = r.steps + i
-        if i == stage.last - 1:
-            y = r.y + n * step.outputs * size
-        elif own and step.kind == MAP:
-            y = <char *> x
-        else:
-            y = memory + stage.between if x == memory else memory
-        if not take(step, images, x, y, r.parameters, r.packed[i],
-                    memory + 2 * stage.between, r.workers):
+        if not take(step, images, address(r, &step.x, n, memory, size), address(r, &step.b, n, memory, size),
+                    address(r, &step.y, n, memory, size), r.parameters, r.packed[i], memory + stage.between, r.workers):
             r.enough = False
             return
-        x, own = y, True
+
+
+cdef class Buffers:
+    """Memory for values, some of which share it: those that are not needed at the same time."""
+
+    cdef list until, sizes
+
+    def __cinit__(self):
+        self.until, self.sizes = [], []
+
+    cdef Py_ssize_t reserve(self, Py_ssize_t made, Py_ssize_t last, Py_ssize_t nbytes):
+        """The number of a buffer of at least `nbytes` for a value that is made at one time and needed until another."""
+        cdef Py_ssize_t i
+        for i in range(len(self.until)):
+            if self.until[i] < made:
+                self.until[i], self.sizes[i] = last, max(self.sizes[i], nbytes)
+                return i
+        self.until.append(last)
+        self.sizes.append(nbytes)
+        return len(self.until) - 1
+
+    cdef list starts(self):
+        """Where the buffers begin, and at last the bytes of all of them."""
+        cdef Py_ssize_t nbytes, end = 0
+        starts = [end]
+        for nbytes in self.sizes:
+            end += ceil_div(nbytes, LINE) * LINE
+            starts.append(end)
+        return starts
 
 
 cdef class Plan:
@@ -186,12 +215,14 @@ cdef class Plan:
     cdef Step *steps
     cdef Stage *stage
     cdef Packed packed
-    cdef Py_ssize_t memory, between  # bytes: of the stages; of each of two buffers between stages
+    cdef Py_ssize_t current          # the value that the next step begins with, as `Step.source`
+    cdef Py_ssize_t marked           # steps there were when a value was last marked
+    cdef Py_ssize_t memory, between  # bytes: of the stages; of the buffers for what goes from stage to stage
 
     def __cinit__(self, Py_ssize_t N, bint is_double):
         self.N, self.is_double = N, is_double
         self.t, self.workers = tiles(is_double), threads()
-        self.count = self.room = self.stage_count = 0
+        self.count = self.room = self.stage_count = self.current = self.marked = 0
         self.steps, self.stage = NULL, NULL
 
     def __dealloc__(self):
@@ -221,9 +252,39 @@ cdef class Plan:
             self.steps, self.room = steps, 2 * (self.room + 4)
         steps = self.steps + self.count
         steps.kind, steps.t, steps.inputs, steps.outputs, steps.count = kind, self.t, inputs, outputs, count
-        steps.weight = steps.bias = steps.mean = steps.var = -1
+        steps.weight = steps.bias = steps.mean = steps.var = steps.other = -1
+        steps.source, steps.others = self.current, 0
         self.count += 1
+        self.current = self.count
         return steps
+
+    cdef Step *last_step(self) noexcept:
+        """The step whose output the next one begins with, if that output may be changed; or NULL."""
+        return self.steps + self.count - 1 if self.current == self.count > self.marked else NULL
+
+    def mark(self):
+        """The value that the next step begins with; it is to be used again."""
+        self.marked = self.count
+        return self.current
+
+    def go_back(self, Py_ssize_t value):
+        self.current = value
+
+    def is_whole(self):
+        """Whether what the last step gives is what the next one would begin with."""
+        return self.current == self.count
+
+    def add_up(self, Py_ssize_t other, Py_ssize_t size):
+        """Of `size` elements of an input."""
+        cdef Step *step = self.add(SUM, size, size, size)
+        step.other, step.others = other, size
+        step.sum.t, step.sum.relu = self.t, False
+
+    def cat(self, Py_ssize_t before, Py_ssize_t rows, Py_ssize_t n, Py_ssize_t m):
+        """`rows` of an input, each n elements of the value `before`, and then m."""
+        cdef Py_ssize_t after = self.current
+        cdef Step *step = self.add(JOIN, rows * n, rows * (n + m), rows)
+        step.source, step.other, step.others = before, after, rows * m
 
     def conv2d(self, Py_ssize_t w, Py_ssize_t b, Py_ssize_t C, Py_ssize_t H, Py_ssize_t W, Py_ssize_t O, Py_ssize_t KH,
                Py_ssize_t KW, Py_ssize_t SH, Py_ssize_t SW, Py_ssize_t PH, Py_ssize_t PW, Py_ssize_t OH, Py_ssize_t OW):
@@ -258,13 +319,15 @@ cdef class Plan:
 
     def relu(self, Py_ssize_t size):
         """Of `size` elements of an input; in the store of the step before, if that can be."""
-        cdef Step *last = self.steps + self.count - 1
-        if self.count and last.kind == CONV:
+        cdef Step *last = self.last_step()
+        if last != NULL and last.kind == CONV:
             last.conv.flags |= FNN_RELU
-        elif self.count and last.kind == LINEAR:
+        elif last != NULL and last.kind == LINEAR:
             last.linear.relu = True
-        elif self.count and last.kind == NORM:
+        elif last != NULL and last.kind == NORM:
             last.norm.flags |= FNN_RELU
+        elif last != NULL and last.kind == SUM:
+            last.sum.relu = True
         else:
             self.map(self.t.relu, size, 0, 1)
 
@@ -297,24 +360,65 @@ cdef class Plan:
             stage = self.stage + self.stage_count - 1
             if self.stage_count == 0 or self.group(i) != stage.group:
                 stage += 1
-                stage.first, stage.group, stage.between, stage.memory = i, self.group(i), 0, 0
+                stage.first, stage.group, stage.memory = i, self.group(i), 0
                 self.stage_count += 1
             stage.last = i + 1
             enough &= settle(self.steps + i, self.N, stage.group, self.workers if stage.group == self.N else 1)
             stage.memory = max(stage.memory, self.steps[i].workspace)
-            if i > stage.first:
-                stage.between = max(stage.between, self.steps[i].inputs * stage.group)
-        self.between = self.memory = 0
+        self.place()
+        self.memory = 0
         for i in range(self.stage_count):
             stage = self.stage + i
-            stage.between = ceil_div(stage.between * self.t.itemsize, LINE) * LINE
-            stage.memory = ceil_div(stage.memory + 2 * stage.between, LINE) * LINE
+            stage.memory = ceil_div(stage.memory + stage.between, LINE) * LINE
             self.memory = max(self.memory, stage.memory * (1 if stage.group == self.N else self.workers))
-            if i < self.stage_count - 1:
-                self.between = max(self.between, self.steps[stage.last - 1].outputs * self.N)
-        self.between = ceil_div(self.between * self.t.itemsize, LINE) * LINE
         if not enough:
             raise MemoryError("no memory for the plan of a network")
+
+    cdef int place(self) except -1:
+        """Find a place for what every step gives: a buffer for a group of images where it does not leave its stage."""
+        cdef Py_ssize_t i, s, size = self.t.itemsize
+        cdef Stage *stage
+        cdef Step *step
+        cdef Place source
+        cdef Buffers apart = Buffers(), local
+        cdef list starts, stage_of = [], last = list(range(-1, self.count))
+        for s in range(self.stage_count):
+            stage_of += [s] * (self.stage[s].last - self.stage[s].first)
+        for i in range(self.count):
+            last[self.steps[i].source] = i
+            if self.steps[i].other >= 0:
+                last[self.steps[i].other] = i
+        for s in range(self.stage_count):
+            stage, local = self.stage + s, Buffers()
+            for i in range(stage.first, stage.last):
+                step, until = self.steps + i, last[i + 1]
+                source = self.steps[step.source - 1].y if step.source else Place(INPUT, 0, step.inputs)
+                step.y = Place(LOCAL, 0, step.outputs)
+                if i == self.count - 1:
+                    step.y.where = OUTPUT
+                elif stage_of[until] != s:
+                    step.y.where = APART
+                    step.y.offset = apart.reserve(s, stage_of[until], self.N * step.outputs * size)
+                elif (source.where == LOCAL and last[step.source] == i and step.other != step.source
+                      and step.kind in (MAP, SUM)):
+                    step.y.offset = source.offset
+                    local.until[source.offset] = until
+                else:
+                    step.y.offset = local.reserve(i, until, stage.group * step.outputs * size)
+            starts = local.starts()
+            stage.between = starts[len(starts) - 1]
+            for i in range(stage.first, stage.last):
+                if self.steps[i].y.where == LOCAL:
+                    self.steps[i].y.offset = starts[self.steps[i].y.offset]
+        starts = apart.starts()
+        self.between = starts[len(starts) - 1]
+        for i in range(self.count):
+            step = self.steps + i
+            if step.y.where == APART:
+                step.y.offset = starts[step.y.offset]
+            step.x = self.steps[step.source - 1].y if step.source else Place(INPUT, 0, step.inputs)
+            step.b = self.steps[step.other - 1].y if step.other > 0 else Place(INPUT, 0, step.others)
+        return 0
 
     cdef Py_ssize_t group(self, Py_ssize_t i) noexcept:
         """How many images take step i together: so many that what goes in and comes out stays in the cache, unless the
@@ -323,7 +427,8 @@ cdef class Plan:
         cdef Py_ssize_t before = self.stage[self.stage_count - 1].group if i else 0, fitting
         if self.steps[i].kind == LINEAR or (i and before == self.N) or self.N < 2 * self.workers:
             return self.N
-        fitting = CACHE_BYTES // ((self.steps[i].inputs + self.steps[i].outputs) * self.t.itemsize)
+        fitting = CACHE_BYTES // (
+            (self.steps[i].inputs + self.steps[i].others + self.steps[i].outputs) * self.t.itemsize)
         if i and before <= 4 * fitting and fitting < 4 * before:
             return before
         return max(<Py_ssize_t> 1, min(fitting, self.N // (2 * self.workers) if self.workers > 1 else self.N))
@@ -354,32 +459,29 @@ cdef class Plan:
         try:
             PyObject_GetBuffer(y, &target, PyBUF_SIMPLE | PyBUF_WRITABLE)
             with nogil:
-                enough = self.go(<const char *> source.buf, <char *> target.buf, weights.starts, packed.at)
+                enough = self.go(<char *> source.buf, <char *> target.buf, weights.starts, packed.at)
             PyBuffer_Release(&target)
         finally:
             PyBuffer_Release(&source)
         if not enough:
             raise MemoryError("no memory for the workspace of a network")
 
-    cdef bint go(self, const char *x, char *y, void **parameters, char **packed) noexcept nogil:
-        """Stage after stage; their outputs go to two buffers in turn, the last one's to y."""
+    cdef bint go(self, char *x, char *y, void **parameters, char **packed) noexcept nogil:
+        """Stage after stage. x is only read."""
         cdef Py_ssize_t i
-        cdef char *memory = <char *> allocate(self.memory + 2 * self.between)
-        cdef char *buffers = memory + self.memory
+        cdef char *memory = <char *> allocate(self.memory + self.between)
         cdef Run r
         if memory == NULL:
             return False
-        r.steps, r.N, r.x, r.parameters, r.packed = self.steps, self.N, x, parameters, packed
-        r.memory, r.enough = memory, True
+        r.steps, r.N, r.x, r.y, r.parameters, r.packed = self.steps, self.N, x, y, parameters, packed
+        r.memory, r.apart, r.enough = memory, memory + self.memory, True
         for i in range(self.stage_count):
             r.stage = self.stage + i
-            r.y = y if i == self.stage_count - 1 else buffers + self.between if r.x == buffers else buffers
             if r.stage.group == self.N:
                 r.workers = self.workers
                 go_through(&r, 0, 0)
             else:
                 r.workers = 1
                 parallel(go_through, &r, ceil_div(self.N, r.stage.group), self.workers, <double> self.N * 1e6)
-            r.x = r.y
         release(memory)
         return r.enough

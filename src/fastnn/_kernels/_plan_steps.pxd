@@ -1,5 +1,5 @@
 # One step of a plan, of any kind: in parts, as a convolution is. Sizes are those of one image.
-from fastnn._kernels._activation cimport Map
+from fastnn._kernels._activation cimport Map, Sum
 from fastnn._kernels._conv cimport Conv
 from fastnn._kernels._conv_winograd cimport Winograd
 from fastnn._kernels._matmul cimport Linear
@@ -14,12 +14,28 @@ cdef enum Kind:
     LINEAR
     NORM
     MAP
+    SUM
+    JOIN
+
+cdef enum Where:
+    INPUT   # of the network
+    OUTPUT
+    APART   # a buffer for all images
+    LOCAL   # a buffer for a group of images
+
+# Where a value lies that goes into steps or comes out of one.
+cdef struct Place:
+    Where where
+    Py_ssize_t offset  # bytes
+    Py_ssize_t size    # elements of one image
 
 cdef struct Step:
     Kind kind
     fnn_tiles *t
     Py_ssize_t weight, bias, mean, var  # places among the parameters; -1: none
-    Py_ssize_t inputs, outputs          # elements
+    Py_ssize_t inputs, others, outputs  # elements
+    Py_ssize_t source, other            # what goes in: 0 for the network's input, i + 1 for what step i gives, -1: none
+    Place x, b, y                       # of both, and of what comes out
     Py_ssize_t count                    # of what the kernel counts: planes, rows or elements
     bint by_winograd
     Py_ssize_t workspace                # bytes that `take` needs
@@ -30,6 +46,7 @@ cdef struct Step:
     Linear linear
     Norm norm
     Map map
+    Sum sum
 
 
 # What the shapes decide, for a batch of N of which at most `group` images are taken at a time. False when there is no
@@ -37,8 +54,8 @@ cdef struct Step:
 cdef bint settle(Step *step, Py_ssize_t N, Py_ssize_t group, int workers) noexcept nogil
 # Weights for `take`, of the arrays of the parameters.
 cdef void pack(const Step *step, void **parameters, char *packed, int workers) noexcept nogil
-# y = step(x) for some images. False when there is no memory.
-cdef bint take(const Step *step, Py_ssize_t images, const char *x, char *y, void **parameters, char *packed,
-               char *workspace, int workers) noexcept nogil
+# y = step(x), or step(x, b), for some images. False when there is no memory.
+cdef bint take(const Step *step, Py_ssize_t images, const char *x, const char *b, char *y, void **parameters,
+               char *packed, char *workspace, int workers) noexcept nogil
 # Release what `settle` has allocated.
 cdef void forget(Step *step) noexcept nogil

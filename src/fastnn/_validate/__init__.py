@@ -29,9 +29,11 @@ from fastnn._validate.activation import elementwise_backward, flatten, flatten_b
 from fastnn._validate.conv import col2im, conv2d, conv2d_backward, conv2d_settings, im2col
 from fastnn._validate.drop import dropout, dropout_backward, probability
 from fastnn._validate.init import fans, initialised, modules, rule_applies, rules
+from fastnn._validate.join import add, cat, concat_backward
 from fastnn._validate.loss import cross_entropy, cross_entropy_backward, mse_loss, mse_loss_backward, reduction
 from fastnn._validate.matmul import linear, linear_backward, matmul
 from fastnn._validate.network import (
+    branches,
     hook,
     hook_result,
     input_shape,

@@ -41,6 +41,16 @@ def layers(values: Iterable[Any], kind: type, owner: object) -> None:
             seen[id(module)] = place
 
 
+def branches(values: Any) -> list[Any]:
+    """`values` as a list of at least one."""
+    if not isinstance(values, Iterable):
+        raise TypeError(f"branches: got {type(values).__name__}; expected a list of layers")
+    found = list(values)
+    if not found:
+        raise ValueError("branches: got none; expected at least one layer")
+    return found
+
+
 def layer_place(name: str, value: Any, count: int, most: int) -> int:
     """`value` as a place among `count` layers from 0 to `most`; negative ones count from the end."""
     place = integer(name, value)

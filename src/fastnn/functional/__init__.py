@@ -24,6 +24,7 @@ from fastnn.functional.activation import (
 )
 from fastnn.functional.conv import col2im, conv2d, conv2d_backward, im2col
 from fastnn.functional.drop import dropout, dropout2d, dropout2d_backward, dropout_backward
+from fastnn.functional.join import add, cat
 from fastnn.functional.loss import cross_entropy, cross_entropy_backward, mse_loss, mse_loss_backward
 from fastnn.functional.matmul import linear, linear_backward, matmul
 from fastnn.functional.norm import batch_norm, batch_norm_backward
@@ -31,10 +32,12 @@ from fastnn.functional.optim import sgd_step
 from fastnn.functional.pool import avgpool2d, avgpool2d_backward, maxpool2d, maxpool2d_backward
 
 __all__ = [
+    "add",
     "avgpool2d",
     "avgpool2d_backward",
     "batch_norm",
     "batch_norm_backward",
+    "cat",
     "col2im",
     "conv2d",
     "conv2d_backward",

@@ -34,6 +34,13 @@ class Parameter(Protocol):
     def sealed(self) -> tuple[list[Array], object]: ...
 
 
+class Mark(NamedTuple):
+    """What was computed at some point of a plan."""
+
+    value: int
+    y: Array
+
+
 class Steps:
     """The steps of a network for inputs of one shape, written down by its layers one after the other.
 
@@ -50,6 +57,29 @@ class Steps:
     def shape(self) -> tuple[int, ...]:
         """Of the output of the last step."""
         return self._N, *self.y.shape[1:]
+
+    def here(self) -> Mark:
+        """A mark of the output of the last step, for a branch to begin with or to be joined to."""
+        return Mark(self.plan.mark(), self.y)
+
+    def go_back(self, mark: Mark) -> None:
+        """Let the next step begin with what was marked."""
+        self.plan.go_back(mark.value)
+        self.y = mark.y
+
+    def add(self, other: Mark) -> None:
+        """What was marked, added to the output of the last step."""
+        check.add(self.y, other.y, None)
+        self.plan.add_up(other.value, _product(self.y.shape[1:]))
+
+    def cat(self, before: Mark, *, dim: int) -> None:
+        """What was marked, and after it the output of the last step."""
+        axis, shape = check.cat([before.y, self.y], _fixed(dim))
+        if axis == 0:
+            raise NoPlan("images of several branches are joined")
+        rows, inner = _product(shape[1:axis]), _product(shape[axis + 1 :])
+        self.plan.cat(before.value, rows, before.y.shape[axis] * inner, self.y.shape[axis] * inner)
+        self._becomes(*shape[1:])
 
     def conv2d(self, w: Parameter, b: Parameter | None, *, stride: IntPair, padding: IntPair) -> None:
         places, arrays = self._parameters(w, b)
@@ -205,6 +235,8 @@ class Planned:
             return None  # the layer that something does not fit will say so
         if not len(steps.plan):
             raise NoPlan("nothing is computed")
+        if not steps.plan.is_whole():
+            raise NoPlan("the last step is not the one whose output is the network's")
         steps.plan.settle()
         while len(bound.plans) >= MOST_PLANS:
             bound.plans.pop(next(iter(bound.plans)), None)

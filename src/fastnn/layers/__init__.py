@@ -1,6 +1,7 @@
 """Layers: each holds its parameters and what its backward needs; the arithmetic is in ``fastnn.functional``."""
 
 from fastnn.layers.activation import LogSoftmax, ReLU, Sigmoid, Softmax, Tanh
+from fastnn.layers.branches import Concat, Residual
 from fastnn.layers.containers import Sequential
 from fastnn.layers.conv import Conv2d
 from fastnn.layers.dropout import Dropout, Dropout2d
@@ -16,6 +17,7 @@ __all__ = [
     "BatchNorm1d",
     "BatchNorm2d",
     "Buffer",
+    "Concat",
     "Conv2d",
     "Dropout",
     "Dropout2d",
@@ -27,6 +29,7 @@ __all__ = [
     "Parameter",
     "ReLU",
     "RemovableHandle",
+    "Residual",
     "Sequential",
     "Sigmoid",
     "Softmax",

@@ -169,9 +169,7 @@ class Sequential(LayerList):
 
     def _plan_layers(self, steps: Steps) -> None:
         for layer in self.layers:
-            if not layer.has_plan():
-                raise NoPlan(f"{type(layer).__name__} is run by its forward alone")
-            layer.plan(steps)
+            layer.write_plan(steps)
 
     def backward(self, dy: Array, accumulate: bool = False, needs_dx: bool = True) -> Array | None:
         """As `Module.backward`; without `needs_dx` it ends at the first layer that has anything to learn."""

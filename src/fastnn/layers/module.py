@@ -200,6 +200,12 @@ class Module:
         """
         raise NoPlan(f"{type(self).__name__} has no plan")
 
+    def write_plan(self, steps: Steps) -> None:
+        """Have the layer write down its `plan`, if it speaks of the forward that the layer has."""
+        if not self.has_plan():
+            raise NoPlan(f"{type(self).__name__} is run by its forward alone")
+        self.plan(steps)
+
     def has_plan(self) -> bool:
         """Whether `plan` speaks of the forward that this layer has: a subclass may have changed anything."""
         kind = type(self)

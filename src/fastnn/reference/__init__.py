@@ -19,6 +19,7 @@ from fastnn.reference.activation import (
 )
 from fastnn.reference.conv import col2im, conv2d, conv2d_backward, im2col
 from fastnn.reference.drop import dropout, dropout2d, dropout2d_backward, dropout_backward
+from fastnn.reference.join import add, cat
 from fastnn.reference.loss import cross_entropy, cross_entropy_backward, mse_loss, mse_loss_backward
 from fastnn.reference.matmul import linear, linear_backward, matmul
 from fastnn.reference.norm import batch_norm, batch_norm_backward
@@ -26,10 +27,12 @@ from fastnn.reference.optim import sgd_step
 from fastnn.reference.pool import avgpool2d, avgpool2d_backward, maxpool2d, maxpool2d_backward
 
 __all__ = [
+    "add",
     "avgpool2d",
     "avgpool2d_backward",
     "batch_norm",
     "batch_norm_backward",
+    "cat",
     "col2im",
     "conv2d",
     "conv2d_backward",
