@@ -215,7 +215,7 @@ def conv_cases(s: ConvShape) -> Iterator[Case]:
 
 def _conv_option_cases() -> Iterator[Case]:
     s = CONVS[1]
-    for needs in (("dx",), ("dw",), ("db",), ("dw", "db"), ("dx", "dw")):
+    for needs in (("dx",), ("dw",), ("db",), ("dw", "db"), ("dx", "dw"), ("dx", "db")):
         yield Case(
             "conv2d_backward",
             "needs-" + "-".join(needs),

@@ -62,7 +62,7 @@ cdef void add_up(Sum *g, int workers) noexcept nogil:
 
 
 def add(const real[::1] a, const real[::1] b, real[::1] y, bint relu):
-    """y = a + b, its ReLU if asked for; all (n,). EXACT."""
+    """y = a + b, its ReLU if asked for; all (n,). REDUCTION(2)."""
     cdef Sum g
     g.t, g.total, g.relu = tiles(real is double), a.shape[0], relu
     g.a, g.b, g.y = <const char *> &a[0], <const char *> &b[0], <char *> &y[0]
