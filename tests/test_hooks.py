@@ -21,6 +21,8 @@ def network():
     return fnn.Sequential(
         fnn.Conv2d(2, 3, 3), fnn.ReLU(), fnn.MaxPool2d(2),
         fnn.Sequential(fnn.BatchNorm2d(3), fnn.ReLU()), fnn.Flatten(), fnn.Linear(12, 5), fnn.ReLU(),
+        fnn.Residual(fnn.Sequential(fnn.Linear(5, 5), fnn.ReLU()), fnn.Linear(5, 5)), fnn.ReLU(),
+        fnn.Concat([fnn.Linear(5, 2), fnn.Sequential(fnn.Linear(5, 3), fnn.ReLU())]),
     )  # fmt: skip
 
 
@@ -32,12 +34,19 @@ def test_hooks_see_what_every_layer_gives(training):
     net = network().train(training)
     expected = {}
 
-    def run(layers, x, prefix):
-        for name, layer in layers.named_children():
-            y = run(layer, x, f"{prefix}{name}.") if isinstance(layer, fnn.Sequential) else layer.forward(x)
-            expected[prefix + name] = x, y
-            x = y
-        return x
+    def run(module, x, name):
+        parts = {part: f"{name}.{part}".lstrip(".") for part, _ in module.named_children()}
+        y = x
+        if isinstance(module, fnn.Sequential):
+            for part, path in parts.items():
+                y = run(module.get_submodule(part), y, path)
+        elif parts:
+            outputs = [run(module.get_submodule(part), x, path) for part, path in parts.items()]
+            y = np.concatenate(outputs, axis=1) if isinstance(module, fnn.Concat) else sum(outputs)
+        else:
+            y = module.forward(x)
+        expected[name] = x, y
+        return y
 
     state = net.state_dict()
     y = run(net, X, "")
@@ -45,11 +54,10 @@ def test_hooks_see_what_every_layer_gives(training):
     np.testing.assert_array_equal(net(X), y)
     seen = {}
     for name, module in net.named_modules():
-        if name:
-            module.register_forward_hook(lambda m, inputs, output, name=name: seen.update({name: (m, inputs, output)}))
+        module.register_forward_hook(lambda m, inputs, output, name=name: seen.update({name: (m, inputs, output)}))
     net.load_state_dict(state)
     np.testing.assert_array_equal(net(X), y)
-    assert list(seen) == list(expected)
+    assert list(seen) == list(expected), "inner ones first"
     for name, (module, inputs, output) in seen.items():
         assert module is net.get_submodule(name)
         assert type(inputs) is tuple
@@ -60,7 +68,7 @@ def test_hooks_see_what_every_layer_gives(training):
         assert net.backward(np.ones_like(y)).shape == X.shape
 
 
-@pytest.mark.parametrize("name", ["0", "1", "3", "3.1", "6"])
+@pytest.mark.parametrize("name", ["0", "1", "3", "3.1", "6", "7", "7.body.1", "8", "9.1.0"])
 def test_a_hook_comes_and_goes_with_its_handle(name, monkeypatch):
     net, seen = network().eval(), []
     y = net(X)

@@ -148,8 +148,9 @@ def test_pytorch_agrees(name):
         assert_close(net.eval()(x), other.eval()(torch.from_numpy(x)).numpy(), "eval")
 
 
-def test_fine_tuning():
-    """A new last layer on frozen features: it alone learns, and the batch is fitted."""
+@pytest.mark.parametrize("training", [True, False], ids=["features in train mode", "in eval mode"])
+def test_fine_tuning(training):
+    """A new last layer on frozen features: it alone learns, whatever the features' own mode."""
     fnn.manual_seed(0)
     net = Maker(np.float32, cut=4).squeezenet()
     features, classifier = net
@@ -160,10 +161,13 @@ def test_fine_tuning():
     criterion, optimizer = fnn.CrossEntropyLoss(), fnn.SGD(net.parameters(), lr=0.5, momentum=0.9)
     first = criterion(net.eval()(x), labels)
     net.train()
-    for _ in range(60):
+    features.train(training)
+    for _ in range(30):
         criterion(net(x), labels)
         net.backward(criterion.backward(), needs_dx=False)
         optimizer.step()
+    planned = features._planned
     assert criterion(net.eval()(x), labels) < first
     changed = {name for name, a in net.state_dict().items() if a.tobytes() != before[name].tobytes()}
     assert changed == {"1.1.weight", "1.1.bias"}
+    assert (planned is None) == training, "in eval mode the features are one call"
