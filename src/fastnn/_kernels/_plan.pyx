@@ -5,7 +5,7 @@ A `Plan` holds what shapes decide, `Weights` what the parameters hold, prepared 
 from cpython.buffer cimport PyBUF_SIMPLE, PyBUF_WRITABLE, PyBuffer_Release, PyObject_GetBuffer
 from libc.string cimport memcpy
 
-from fastnn._kernels._activation cimport describe_map, unary_tile
+from fastnn._kernels._activation cimport Sum, add_up, describe_map, unary_tile
 from fastnn._kernels._conv cimport Conv
 from fastnn._kernels._matmul cimport describe_linear
 from fastnn._kernels._plan_steps cimport (
@@ -158,6 +158,20 @@ cdef inline char *address(const Run *r, const Place *place, Py_ssize_t n, char *
         n * place.size * size)
 
 
+cdef void put_together(const Step *step, Py_ssize_t images, const char *x, const char *b, char *y,
+                       int workers) noexcept nogil:
+    """y = x + b, or x and b joined, for some images."""
+    cdef Py_ssize_t n = step.inputs // step.count, m = step.others // step.count, rows = images * step.count
+    cdef Sum sum
+    if step.kind == SUM:
+        sum = step.sum
+        sum.total, sum.a, sum.b, sum.y = rows, x, b, y
+        add_up(&sum, workers)
+    else:
+        step.t.copy(y, n + m, x, n, rows, n)
+        step.t.copy(y + n * step.t.itemsize, n + m, b, m, rows, m)
+
+
 cdef void go_through(void *job, Py_ssize_t chunk, int slot) noexcept nogil:
     """The steps of a stage for one group of images."""
     cdef Run *r = <Run *> job
@@ -165,10 +179,14 @@ cdef void go_through(void *job, Py_ssize_t chunk, int slot) noexcept nogil:
     cdef const Step *step
     cdef Py_ssize_t n = chunk * stage.group, images = min(stage.group, r.N - n), i, size = r.steps.t.itemsize
     cdef char *memory = r.memory + slot * stage.memory
+    cdef char *x
+    cdef char *y
     for i in range(stage.first, stage.last):
         step = r.steps + i
-        if not take(step, images, address(r, &step.x, n, memory, size), address(r, &step.b, n, memory, size),
-                    address(r, &step.y, n, memory, size), r.parameters, r.packed[i], memory + stage.between, r.workers):
+        x, y = address(r, &step.x, n, memory, size), address(r, &step.y, n, memory, size)
+        if step.other >= 0:
+            put_together(step, images, x, address(r, &step.b, n, memory, size), y, r.workers)
+        elif not take(step, images, x, y, r.parameters, r.packed[i], memory + stage.between, r.workers):
             r.enough = False
             return
 

@@ -54,8 +54,8 @@ cdef struct Step:
 cdef bint settle(Step *step, Py_ssize_t N, Py_ssize_t group, int workers) noexcept nogil
 # Weights for `take`, of the arrays of the parameters.
 cdef void pack(const Step *step, void **parameters, char *packed, int workers) noexcept nogil
-# y = step(x), or step(x, b), for some images. False when there is no memory.
-cdef bint take(const Step *step, Py_ssize_t images, const char *x, const char *b, char *y, void **parameters,
-               char *packed, char *workspace, int workers) noexcept nogil
+# y = step(x) for some images, of a step with one input. False when there is no memory.
+cdef bint take(const Step *step, Py_ssize_t images, const char *x, char *y, void **parameters, char *packed,
+               char *workspace, int workers) noexcept nogil
 # Release what `settle` has allocated.
 cdef void forget(Step *step) noexcept nogil

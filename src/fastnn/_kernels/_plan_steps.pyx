@@ -1,5 +1,5 @@
 """One step of a plan: what it leaves to the kernels, and how it shares out parameters, packed weights and workspace."""
-from fastnn._kernels._activation cimport add_up, apply
+from fastnn._kernels._activation cimport apply
 from fastnn._kernels._conv cimport convolve_spoilt, forget_conv, pack_conv, plan_conv, run_conv
 from fastnn._kernels._conv_ways cimport POINTWISE, WINOGRAD, Way, forward_way
 from fastnn._kernels._conv_winograd cimport forget_winograd, pack_winograd, plan_winograd, run_winograd
@@ -72,14 +72,12 @@ cdef bint take_conv(const Step *step, Py_ssize_t images, const char *x, char *y,
     return True
 
 
-cdef bint take(const Step *step, Py_ssize_t images, const char *x, const char *b, char *y, void **parameters,
-               char *packed, char *workspace, int workers) noexcept nogil:
-    cdef Py_ssize_t n, m
+cdef bint take(const Step *step, Py_ssize_t images, const char *x, char *y, void **parameters, char *packed,
+               char *workspace, int workers) noexcept nogil:
     cdef Linear rows
     cdef Map map
     cdef Norm norm
     cdef Pool pool
-    cdef Sum sum
     if step.kind == CONV:
         return take_conv(step, images, x, y, parameters, packed, workspace, workers)
     if step.kind == LINEAR:
@@ -91,14 +89,6 @@ cdef bint take(const Step *step, Py_ssize_t images, const char *x, const char *b
         map = step.map
         map.total = images * step.count
         apply(&map, x, NULL, y, workers)
-    elif step.kind == SUM:
-        sum = step.sum
-        sum.total, sum.a, sum.b, sum.y = images * step.count, x, b, y
-        add_up(&sum, workers)
-    elif step.kind == JOIN:
-        n, m = step.inputs // step.count, step.others // step.count
-        step.t.copy(y, n + m, x, n, images * step.count, n)
-        step.t.copy(y + n * step.t.itemsize, n + m, b, m, images * step.count, m)
     elif step.kind == NORM:
         norm = describe_norm(step.t, images, step.norm.C, step.norm.P)
         norm.x, norm.out, norm.flags, norm.eps = x, y, step.norm.flags, step.norm.eps
