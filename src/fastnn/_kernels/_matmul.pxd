@@ -15,4 +15,5 @@ cdef struct Linear:
 
 # Of N rows, without a bias; x, w and y are missing yet.
 cdef Linear describe_linear(fnn_tiles *t, Py_ssize_t N, Py_ssize_t O, Py_ssize_t K, bint relu) noexcept nogil
-cdef void linear(Linear *g, int workers) noexcept nogil
+# False when there is no memory.
+cdef bint linear(Linear *g, int workers) noexcept nogil

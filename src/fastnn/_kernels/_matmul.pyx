@@ -1,5 +1,5 @@
 """Matrix products: packed panels around the panel tile (`gemm`), and products of rows with rows (linear forward)."""
-from libc.string cimport memset
+from libc.string cimport memcpy, memset
 
 from fastnn._kernels._table cimport allocate, parallel, release, threads, tiles
 from fastnn._kernels.fnn cimport FNN_ACCUMULATE, FNN_RELU, ceil_div, fnn_tiles, split_at
@@ -11,7 +11,9 @@ ctypedef fused real:
 cdef enum:
     DEPTH = 384        # of a packed block: with PANELS panels it stays in the second-level cache
     PANELS = 8
+    PLAIN_PANELS = 4   # of b, up to which packing a costs more than it saves
     THIN_DEPTH = 64    # of a block read in place: so many rows of b are followed at a time
+    PACKED_ROWS = 24   # of a linear layer's input, from which the product is packed
     DOT_LENGTH = 1024  # of a row, at a time: the tile's rows stay in the first-level cache
 
 
@@ -25,10 +27,13 @@ cdef struct Gemm:
     const char *b
     Py_ssize_t b_row, b_col
     char *c
+    const char *bias                 # (N), or NULL
+    bint relu
     Py_ssize_t blocks                # of rows, as even as they can be: M // blocks, and one more in the first ones
     Py_ssize_t width                 # columns of a chunk
     Py_ssize_t depth                 # of a packed block
     bint in_place                    # b is used by one block of rows only: whole panels of it are read where they lie
+    bint a_in_place                  # a is read for a few panels only: where it lies
     char *packed_a                   # (K, rows) for each block
     char *packed_b                   # (DEPTH, nr) for each panel of a chunk, for each thread
     Py_ssize_t *koff                 # k * nr, k < DEPTH
@@ -59,28 +64,53 @@ cdef void multiply_columns(void *job, Py_ssize_t chunk, int slot) noexcept nogil
     cdef const Gemm *g = <const Gemm *> job
     cdef fnn_tiles *t = g.t
     cdef Py_ssize_t size = t.itemsize, nr = t.nr, n0 = chunk * g.width, n1 = min(g.N, n0 + g.width)
-    cdef Py_ssize_t k0, depth, n, block, m0, rows, whole = n0 + (n1 - n0) // nr * nr if g.in_place else n0
+    cdef Py_ssize_t k0, depth, n, block, m, m0, rows, whole = n0 + (n1 - n0) // nr * nr if g.in_place else n0
     cdef char *panels = g.packed_b + slot * g.width * DEPTH * size
+    cdef const char *a
+    cdef int flags
+    if g.bias != NULL:
+        for m in range(g.M):
+            memcpy(g.c + (m * g.N + n0) * size, g.bias + n0 * size, (n1 - n0) * size)
     for k0 from 0 <= k0 < g.K by g.depth:
         depth = min(g.depth, g.K - k0)
+        flags = (FNN_ACCUMULATE if k0 or g.bias != NULL else 0) | (FNN_RELU if g.relu and k0 + depth == g.K else 0)
         for n from whole <= n < n1 by nr:
             pack(t, panels + (n - n0) * DEPTH * size, g.koff, g.b + (k0 * g.b_row + n * g.b_col) * size, g.b_row,
                  g.b_col, depth, min(nr, n1 - n))
         for block in range(g.blocks):
             m0 = split_at(g.M, g.blocks, block)
             rows = split_at(g.M, g.blocks, block + 1) - m0
+            a = g.packed_a + (m0 * g.K + k0 * rows) * size
+            if g.a_in_place:
+                a = g.a + (m0 * g.a_row + k0 * g.a_col) * size
             for n from n0 <= n < n1 by nr:
-                t.panel(rows, min(nr, n1 - n), 1, depth, g.packed_a + (m0 * g.K + k0 * rows) * size, NULL, 1, rows,
+                t.panel(rows, min(nr, n1 - n), 1, depth, a, NULL, g.a_row if g.a_in_place else 1,
+                        g.a_col if g.a_in_place else rows,
                         g.b + (k0 * g.b_row + n) * size if n < whole else panels + (n - n0) * DEPTH * size,
                         g.b_offsets if n < whole else g.koff, g.c + (m0 * g.N + n) * size, g.N, NULL,
-                        FNN_ACCUMULATE if k0 else 0, NULL)
+                        flags, NULL)
 
 
-cdef int gemm(fnn_tiles *t, Py_ssize_t M, Py_ssize_t N, Py_ssize_t K, const void *a, Py_ssize_t a_row,
-              Py_ssize_t a_col, const void *b, Py_ssize_t b_row, Py_ssize_t b_col, void *c) noexcept nogil:
-    """c (M, N) = a (M, K) b (K, N), c in C order; element (m, k) of a is at m*a_row + k*a_col, b likewise.
+cdef void multiply_row(void *job, Py_ssize_t chunk, int slot) noexcept nogil:
+    """Some columns of a product that has one row: nothing is packed."""
+    cdef const Gemm *g = <const Gemm *> job
+    cdef Py_ssize_t size = g.t.itemsize, n0 = chunk * g.width, cols = min(g.width, g.N - n0)
+    if g.bias != NULL:
+        memcpy(g.c + n0 * size, g.bias + n0 * size, cols * size)
+    else:
+        memset(g.c + n0 * size, 0, cols * size)
+    g.t.row(g.a, g.a_col, g.b + n0 * size, g.b_row, g.K, g.c + n0 * size, cols)
+    if g.relu:
+        g.t.relu(g.c + n0 * size, g.c + n0 * size, cols)
 
-    One of each pair of steps is 1. Returns -1 when there is no memory for the packed panels; nothing is written then.
+
+cdef bint gemm(fnn_tiles *t, Py_ssize_t M, Py_ssize_t N, Py_ssize_t K, const void *a, Py_ssize_t a_row,
+               Py_ssize_t a_col, const void *b, Py_ssize_t b_row, Py_ssize_t b_col, void *c,
+               const void *bias=NULL, bint relu=False) noexcept nogil:
+    """c (M, N) = act(a (M, K) b (K, N) + bias (N,)), c in C order.
+
+    Element (m, k) of a is at m*a_row + k*a_col, b likewise; one of each pair of steps is 1. Without any k there is no
+    bias. False when there is no memory for the packed panels; nothing is written then.
     """
     cdef Gemm g
     cdef Py_ssize_t k, panels = ceil_div(N, t.nr), chunks
@@ -88,48 +118,54 @@ cdef int gemm(fnn_tiles *t, Py_ssize_t M, Py_ssize_t N, Py_ssize_t K, const void
     cdef bint enough
     if M == 0 or N == 0 or K == 0:
         memset(c, 0, M * N * t.itemsize)
-        return 0
-    g.t, g.M, g.N, g.K, g.c = t, M, N, K, <char *> c
+        return True
+    g.t, g.M, g.N, g.K, g.c, g.bias, g.relu = t, M, N, K, <char *> c, <const char *> bias, relu
     g.a, g.a_row, g.a_col = <const char *> a, a_row, a_col
     g.b, g.b_row, g.b_col = <const char *> b, b_row, b_col
+    if M == 1 and b_col == 1:
+        g.width = ceil_div(ceil_div(N, workers), t.nr) * t.nr
+        parallel(multiply_row, &g, ceil_div(N, g.width), workers, <double> N * K / 16)
+        return True
     g.blocks = ceil_div(M, t.mr)
+    g.a_in_place = panels <= PLAIN_PANELS
     g.width = t.nr * max(1, min(<Py_ssize_t> PANELS, panels // (4 * workers)))
     chunks = ceil_div(N, g.width)
     g.in_place = g.blocks == 1 and b_col == 1
     g.depth = THIN_DEPTH if g.in_place else DEPTH
-    g.packed_a = <char *> allocate(M * K * t.itemsize)
+    g.packed_a = <char *> allocate(0 if g.a_in_place else M * K * t.itemsize)
     g.packed_b = <char *> allocate(workers * g.width * DEPTH * t.itemsize)
     g.koff = <Py_ssize_t *> allocate(4 * DEPTH * sizeof(Py_ssize_t))
     enough = g.packed_a != NULL and g.packed_b != NULL and g.koff != NULL
     if enough:
         g.b_offsets = g.koff + DEPTH
         g.a_offsets = g.koff + 2 * DEPTH
-        for k in range(DEPTH):
+        for k in range(min(<Py_ssize_t> DEPTH, K)):
             g.koff[k] = k * t.nr
             g.b_offsets[k] = k * b_row
             g.a_offsets[k] = k * (M // g.blocks)
             g.a_offsets[DEPTH + k] = k * (M // g.blocks + 1)
-        parallel(pack_rows, &g, g.blocks, workers, <double> M * K)
+        if not g.a_in_place:
+            parallel(pack_rows, &g, g.blocks, workers, <double> M * K)
         parallel(multiply_columns, &g, chunks, workers, <double> M * N * K / 16)
     release(g.packed_a)
     release(g.packed_b)
     release(g.koff)
-    return 0 if enough else -1
+    return enough
 
 
-cdef int check(int status) except -1:
-    if status < 0:
+cdef int check(bint enough) except -1:
+    if not enough:
         raise MemoryError("no memory for the packed panels of a matrix product")
     return 0
 
 
 def matmul(const real[:, ::1] a, const real[:, ::1] b, real[:, ::1] c):
     """c (M, N) = a (M, K) b (K, N). Writes all of c; c overlaps neither a nor b. REDUCTION(K)."""
-    cdef int status
+    cdef bint enough
     with nogil:
-        status = gemm(tiles(real is double), a.shape[0], b.shape[1], a.shape[1], &a[0, 0], a.shape[1], 1, &b[0, 0],
+        enough = gemm(tiles(real is double), a.shape[0], b.shape[1], a.shape[1], &a[0, 0], a.shape[1], 1, &b[0, 0],
                       b.shape[1], 1, &c[0, 0])
-    check(status)
+    check(enough)
 
 
 # ---- Linear --------------------------------------------------------------------------------------------------------
@@ -162,38 +198,25 @@ cdef Linear describe_linear(fnn_tiles *t, Py_ssize_t N, Py_ssize_t O, Py_ssize_t
     return g
 
 
-cdef void linear(Linear *g, int workers) noexcept nogil:
+cdef bint linear(Linear *g, int workers) noexcept nogil:
+    if g.N >= PACKED_ROWS and g.O > g.t.nr and g.K:
+        return gemm(g.t, g.N, g.O, g.K, g.x, g.K, 1, g.w, 1, g.K, g.y, g.b, g.relu)
     # few chunks: where two meet, two threads write to one cache line, in every row
     g.width = g.t.dot_n * ceil_div(g.O, g.t.dot_n * 2 * workers)
     parallel(linear_chunk, g, ceil_div(g.O, g.width), workers, <double> g.N * g.O * g.K / 16)
+    return True
 
 
 def linear_forward(const real[:, ::1] x, const real[:, ::1] w, const real[::1] b, real[:, ::1] y, bint relu):
     """y (N, O) = act(x (N, I) w (O, I)^T + b (O,) or None). Writes all of y; y overlaps no input. REDUCTION(I + 1)."""
     cdef Linear g = describe_linear(tiles(real is double), x.shape[0], w.shape[0], x.shape[1], relu)
+    cdef bint enough
     g.x, g.w, g.y = <const char *> &x[0, 0], <const char *> &w[0, 0], <char *> &y[0, 0]
     if b is not None:
         g.b = <const char *> &b[0]
     with nogil:
-        linear(&g, threads())
-
-
-def linear_backward_input(const real[:, ::1] dy, const real[:, ::1] w, real[:, ::1] dx):
-    """dx (N, I) = dy (N, O) w (O, I). Writes all of dx; dx overlaps no input. REDUCTION(O)."""
-    cdef int status
-    with nogil:
-        status = gemm(tiles(real is double), dy.shape[0], w.shape[1], w.shape[0], &dy[0, 0], dy.shape[1], 1, &w[0, 0],
-                      w.shape[1], 1, &dx[0, 0])
-    check(status)
-
-
-def linear_backward_weight(const real[:, ::1] dy, const real[:, ::1] x, real[:, ::1] dw):
-    """dw (O, I) = dy (N, O)^T x (N, I). Writes all of dw; dw overlaps no input. REDUCTION(N)."""
-    cdef int status
-    with nogil:
-        status = gemm(tiles(real is double), dy.shape[1], x.shape[1], x.shape[0], &dy[0, 0], 1, dy.shape[1], &x[0, 0],
-                      x.shape[1], 1, &dw[0, 0])
-    check(status)
+        enough = linear(&g, threads())
+    check(enough)
 
 
 cdef struct Columns:
@@ -209,10 +232,25 @@ cdef void sum_columns(void *job, Py_ssize_t chunk, int slot) noexcept nogil:
     g.t.sum_rows(g.db, g.dy, g.O, g.N, g.O)
 
 
-def linear_backward_bias(const real[:, ::1] dy, real[::1] db):
-    """db (O,) = the sum of dy (N, O) over N, in order. Writes all of db. REDUCTION(N)."""
+def linear_backward(const real[:, ::1] dy, const real[:, ::1] x, const real[:, ::1] w, real[:, ::1] dx,
+                    real[:, ::1] dw, real[::1] db):
+    """dx (N, I) = dy (N, O) w (O, I); dw (O, I) = dy^T x (N, I); db (O,) = the sum of dy over N, in order.
+
+    dx, dw and db may be None: they are not wanted then. Writes all of each; none overlaps an input. REDUCTION(O),
+    REDUCTION(N), REDUCTION(N).
+    """
+    cdef fnn_tiles *t = tiles(real is double)
+    cdef Py_ssize_t N = dy.shape[0], O = dy.shape[1]
     cdef Columns g
-    g.t = tiles(real is double)
-    g.N, g.O, g.dy, g.db = dy.shape[0], dy.shape[1], <const char *> &dy[0, 0], <char *> &db[0]
-    with nogil:
-        parallel(sum_columns, &g, 1, threads(), 0)
+    cdef bint enough = True
+    if dx is not None:
+        with nogil:
+            enough &= gemm(t, N, w.shape[1], O, &dy[0, 0], O, 1, &w[0, 0], w.shape[1], 1, &dx[0, 0])
+    if dw is not None:
+        with nogil:
+            enough &= gemm(t, O, x.shape[1], N, &dy[0, 0], 1, O, &x[0, 0], x.shape[1], 1, &dw[0, 0])
+    if db is not None:
+        g.t, g.N, g.O, g.dy, g.db = t, N, O, <const char *> &dy[0, 0], <char *> &db[0]
+        with nogil:
+            parallel(sum_columns, &g, 1, threads(), 0)
+    check(enough)

@@ -84,8 +84,8 @@ cdef bint take(const Step *step, Py_ssize_t images, const char *x, char *y, void
         rows = step.linear
         rows.N, rows.x, rows.y = images * step.count, x, y
         rows.w, rows.b = parameter(parameters, step.weight), parameter(parameters, step.bias)
-        linear(&rows, workers)
-    elif step.kind == MAP:
+        return linear(&rows, workers)
+    if step.kind == MAP:
         map = step.map
         map.total = images * step.count
         apply(&map, x, NULL, y, workers)

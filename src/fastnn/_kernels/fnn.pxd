@@ -27,6 +27,8 @@ cdef extern from "fnn.h" nogil:
                     Py_ssize_t cols) noexcept nogil
         void (*transpose)(void *dst, const Py_ssize_t *offsets, const void *src, Py_ssize_t src_step, Py_ssize_t rows,
                           Py_ssize_t cols) noexcept nogil
+        void (*row)(const void *a, Py_ssize_t a_step, const void *b, Py_ssize_t b_step, Py_ssize_t depth, void *c,
+                    Py_ssize_t cols) noexcept nogil
         void (*sum_rows)(void *dst, const void *src, Py_ssize_t src_step, Py_ssize_t rows,
                          Py_ssize_t cols) noexcept nogil
         void (*zip)(void *dst, const void *even, const void *odd, Py_ssize_t n) noexcept nogil

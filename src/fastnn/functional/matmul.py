@@ -37,15 +37,8 @@ def linear_backward(
     check.linear_backward(dy, x, w, needs)
     if use_reference():
         return reference.linear_backward(dy, x, w, needs=needs)
-    dtype, dy_rows = x.dtype, rows(dy)
-    dx = dw = db = None
-    if "dx" in needs:
-        dx = empty(x.shape, dtype)
-        pick(_matmul.linear_backward_input, dtype)(dy_rows, contiguous(w), rows(dx))
-    if "dw" in needs:
-        dw = empty(w.shape, dtype)
-        pick(_matmul.linear_backward_weight, dtype)(dy_rows, rows(x), dw)
-    if "db" in needs:
-        db = empty(w.shape[:1], dtype)
-        pick(_matmul.linear_backward_bias, dtype)(dy_rows, db)
+    dx = empty(x.shape, x.dtype) if "dx" in needs else None
+    dw = empty(w.shape, x.dtype) if "dw" in needs else None
+    db = empty(w.shape[:1], x.dtype) if "db" in needs else None
+    pick(_matmul.linear_backward, x.dtype)(rows(dy), rows(x), contiguous(w), None if dx is None else rows(dx), dw, db)
     return dx, dw, db

@@ -32,6 +32,10 @@ typedef struct fnn_tiles {
     void (*dot)(ptrdiff_t rows, ptrdiff_t cols, ptrdiff_t length, const void *a, ptrdiff_t lda, const void *b,
                 const ptrdiff_t *koff, void *c, ptrdiff_t ldc, const void *bias, int flags, const void *next);
 
+    /* c[j] += sum_k a[k*a_step] * b[k*b_step + j], k < depth, j < cols; the rows of b are read from end to end. */
+    void (*row)(const void *a, ptrdiff_t a_step, const void *b, ptrdiff_t b_step, ptrdiff_t depth, void *c,
+                ptrdiff_t cols);
+
     /* Rows of an image: dst[r*cols + j] = src[ih*W + iw], ih = ih0 + r*ih_step, iw = iw0 + j*iw_step, r < rows, j < cols;
      * 0 outside the H x W image. fold_plane is its transpose: src and dst change places, and values are added. */
     void (*unfold_plane)(void *dst, ptrdiff_t rows, ptrdiff_t cols, const void *src, ptrdiff_t H, ptrdiff_t W,

@@ -177,6 +177,43 @@ static void NAME(dot)(ptrdiff_t rows, ptrdiff_t cols, ptrdiff_t length, const vo
 #undef DOT_MASKED
 #undef DOT_SHORT
 
+/* ---- One row of a product. ----------------------------------------------------------------------------------------- */
+#define STREAMS 8 /* rows of b that are followed at a time */
+
+INLINE void NAME(row_steps)(const int steps, const real *a, ptrdiff_t a_step, const real *b, ptrdiff_t b_step, real *c,
+                            ptrdiff_t cols) {
+    ptrdiff_t j = 0, left;
+    vec am[STREAMS], sum;
+    UNROLL
+    for (int i = 0; i < steps; i++)
+        am[i] = NAME(splat)(a[i * a_step]);
+    for (; j + LANES <= cols; j += LANES) {
+        sum = NAME(load)(c + j);
+        UNROLL
+        for (int i = 0; i < steps; i++)
+            sum += am[i] * NAME(load)(b + i * b_step + j);
+        NAME(store)(c + j, sum);
+    }
+    if ((left = cols - j) > 0) {
+        sum = NAME(load_part)(c + j, left, 0);
+        UNROLL
+        for (int i = 0; i < steps; i++)
+            sum += am[i] * NAME(load_part)(b + i * b_step + j, left, 0);
+        NAME(store_part)(c + j, sum, left);
+    }
+}
+
+static void NAME(row)(const void *a_, ptrdiff_t a_step, const void *b_, ptrdiff_t b_step, ptrdiff_t depth, void *c,
+                      ptrdiff_t cols) {
+    const real *a = a_, *b = b_;
+    ptrdiff_t k = 0;
+    for (; k + STREAMS <= depth; k += STREAMS)
+        NAME(row_steps)(STREAMS, a + k * a_step, a_step, b + k * b_step, b_step, c, cols);
+    for (; k < depth; k++)
+        NAME(row_steps)(1, a + k * a_step, a_step, b + k * b_step, b_step, c, cols);
+}
+#undef STREAMS
+
 static void NAME(sum_rows)(void *dst, const void *src, ptrdiff_t src_step, ptrdiff_t rows, ptrdiff_t cols) {
     const real *s = src;
     real *d = dst;

@@ -73,7 +73,7 @@
      .dot_m = DOT_ROWS, .dot_n = DOT_COLS,                                                                         \
      .panel = panel_##suffix, .dot = dot_##suffix, .unfold_plane = unfold_plane_##suffix,                          \
      .fold_plane = fold_plane_##suffix, .transpose = transpose_##suffix, .copy = copy_##suffix,                    \
-     .add = add_##suffix, .sum_rows = sum_rows_##suffix, .zip = zip_##suffix,     \
+     .add = add_##suffix, .row = row_##suffix, .sum_rows = sum_rows_##suffix, .zip = zip_##suffix,     \
      .sum = sum_##suffix, .maxpool = maxpool_##suffix, .avgpool = avgpool_##suffix,                                \
      .unpool_2x2 = unpool_2x2_##suffix, .relu = relu_##suffix, .relu_backward = relu_backward_##suffix,            \
      .sigmoid = sigmoid_##suffix, .sigmoid_backward = sigmoid_backward_##suffix, .tanh = tanh_##suffix,            \
