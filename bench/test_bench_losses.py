@@ -1,10 +1,10 @@
-"""Softmax cross-entropy."""
+"""Losses."""
 
 import pytest
 
-from fastnn._bench.cases import cases_of
+from fastnn._bench.cases import PAIRS, cases_of
 
 
-@pytest.mark.parametrize("case", cases_of("cross_entropy"), ids=str)
+@pytest.mark.parametrize("case", cases_of("cross_entropy", "nll_loss", *PAIRS), ids=str)
 def test_losses(case, contestant, compare):
     compare(case, contestant)

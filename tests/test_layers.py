@@ -138,32 +138,6 @@ def test_eval_keeps_nothing():
     assert all(module.training for module in net.train().modules())
 
 
-def test_loss_backward_needs_a_forward():
-    with pytest.raises(RuntimeError, match="CrossEntropyLoss"):
-        fnn.CrossEntropyLoss().backward()
-
-
-@pytest.mark.parametrize("reduction", ["mean", "sum", "none"])
-def test_mse_loss_is_the_function(reduction):
-    criterion, x, target = fnn.MSELoss(reduction), normal(3, 4), normal(3, 4, seed=1)
-    with pytest.raises(RuntimeError, match="MSELoss"):
-        criterion.backward()
-    np.testing.assert_array_equal(criterion(x, target), F.mse_loss(x, target, reduction=reduction))
-    dloss = normal(3, 4, seed=2) if reduction == "none" else 0.5
-    expected = F.mse_loss_backward(x, target, reduction=reduction, dloss=dloss)
-    np.testing.assert_array_equal(criterion.backward(dloss), expected)
-    assert repr(criterion) == f"MSELoss(reduction={reduction!r})"
-
-
-def test_mse_loss_of_nothing():
-    nothing = np.zeros((0, 3), np.float32)
-    for implementation in ("kernels", "reference"):
-        with fnn.implementation(implementation):
-            assert np.isnan(F.mse_loss(nothing, nothing))
-            assert F.mse_loss(nothing, nothing, reduction="sum") == 0
-            assert F.mse_loss_backward(nothing, nothing).shape == (0, 3)
-
-
 def test_gradients_are_replaced_or_added():
     layer, x = fnn.Linear(5, 3), normal(4, 5)
     assert layer.weight.grad is None
@@ -486,8 +460,6 @@ def test_summary():
         (lambda: fnn.Softmax(dim=0.5), TypeError, "dim: got 0.5"),
         (lambda: fnn.Sequential(fnn.ReLU), TypeError, "layer 0: got the class ReLU"),
         (lambda: fnn.Sequential(fnn.ReLU(), None), TypeError, "layer 1: got NoneType"),
-        (lambda: fnn.CrossEntropyLoss("avg"), ValueError, "reduction: got 'avg'"),
-        (lambda: fnn.MSELoss("avg"), ValueError, "reduction: got 'avg'"),
         (lambda: fnn.SGD([], lr=0.1), ValueError, "params: got none"),
         (lambda: fnn.SGD([np.ones(3)], lr=0.1), TypeError, "params: got ndarray"),
         (lambda: fnn.SGD(fnn.Linear(2, 2).parameters(), lr=-1), ValueError, "lr: got -1"),

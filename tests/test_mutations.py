@@ -230,17 +230,35 @@ def softmax_backward_no_sum(dy, y, *, dim=-1):
     return y * dy
 
 
-def cross_entropy_always_mean(x, target, *, reduction="mean"):
-    return R["cross_entropy"](x, target, reduction="mean" if reduction == "sum" and len(x) else reduction)
+def cross_entropy_always_mean(x, target, *, reduction="mean", **options):
+    return R["cross_entropy"](x, target, reduction="mean" if reduction == "sum" and len(x) else reduction, **options)
 
 
-def cross_entropy_backward_ignores_dloss(x, target, *, reduction="mean", dloss=1.0):
-    return R["cross_entropy_backward"](x, target, reduction=reduction)
+def cross_entropy_mean_counts_the_ignored(x, target, *, reduction="mean", **options):
+    if reduction != "mean" or target.ndim == x.ndim:
+        return R["cross_entropy"](x, target, reduction=reduction, **options)
+    return R["cross_entropy"](x, target, reduction="sum", **options) / target.size
 
 
-def cross_entropy_backward_assumes_unit_sum(x, target, *, reduction="mean", dloss=1.0):
+def cross_entropy_weighs_smoothing_by_the_label(x, target, *, label_smoothing=0.0, weight=None, **options):
+    if weight is None or target.ndim == x.ndim or not label_smoothing:
+        return R["cross_entropy"](x, target, label_smoothing=label_smoothing, weight=weight, **options)
+    even = R["cross_entropy"](x, np.full_like(x, 1 / x.shape[1]), **options)
+    own = R["cross_entropy"](x, target, weight=weight, **options)
+    return (1 - label_smoothing) * own + label_smoothing * even
+
+
+def cross_entropy_backward_ignores_dloss(x, target, *, dloss=1.0, **options):
+    return R["cross_entropy_backward"](x, target, **options)
+
+
+def cross_entropy_backward_assumes_unit_sum(x, target, *, reduction="mean", **options):
     """Softmax minus target, forgetting the mean's division."""
-    return R["cross_entropy_backward"](x, target, reduction="sum" if reduction == "mean" else reduction, dloss=dloss)
+    return R["cross_entropy_backward"](x, target, reduction="sum" if reduction == "mean" else reduction, **options)
+
+
+def nll_loss_backward_of_the_ignored(x, target, *, ignore_index=-100, **options):
+    return R["nll_loss_backward"](x, np.where(target == ignore_index, 0, target), ignore_index=ignore_index, **options)
 
 
 def mse_loss_always_mean(x, target, *, reduction="mean"):
@@ -253,6 +271,33 @@ def mse_loss_in_single_precision(x, target, *, reduction="mean"):
 
 def mse_loss_backward_without_two(x, target, *, reduction="mean", dloss=1.0):
     return R["mse_loss_backward"](x, target, reduction=reduction, dloss=np.multiply(dloss, 0.5))
+
+
+def huber_loss_of_smooth_l1(x, target, *, delta=1.0, **options):
+    return R["smooth_l1_loss"](x, target, beta=delta, **options)
+
+
+def binary_cross_entropy_log_of_one_minus(x, target, *, weight=None, reduction="mean"):
+    """log(1 - x) loses what the rounding of 1 - x loses."""
+    no, yes = np.maximum(np.log(1 - x), -100), np.maximum(np.log(x), -100)
+    losses = ((target - 1) * no - target * yes) * (1 if weight is None else weight)
+    count = max(x.size, 1) if reduction == "mean" else 1
+    return losses if reduction == "none" else float(losses.sum(dtype=np.float64)) / count
+
+
+def binary_cross_entropy_not_clamped(x, target, *, weight=None, reduction="mean"):
+    losses = (target - 1) * np.log1p(-x) - target * np.log(x)
+    losses = losses * (1 if weight is None else weight)
+    return losses if reduction == "none" else float(losses.sum(dtype=np.float64)) / max(x.size, 1)
+
+
+def logits_pos_weight_of_all(x, target, *, weight=None, pos_weight=None, **options):
+    both = weight if pos_weight is None else pos_weight if weight is None else weight * pos_weight
+    return R["binary_cross_entropy_with_logits"](x, target, weight=both, **options)
+
+
+def kl_div_batchmean_is_mean(x, target, *, reduction="mean", **options):
+    return R["kl_div"](x, target, reduction="mean" if reduction == "batchmean" else reduction, **options)
 
 
 def sgd_decay_after_momentum(p, g, velocity, *, lr, momentum=0.0, weight_decay=0.0, nesterov=False):
@@ -328,6 +373,7 @@ def dropout2d_by_elements(x, p, *, key):
 
 every_tie = MaxpoolEveryTie()
 
+WITH_LOGITS = "binary_cross_entropy_with_logits"
 MUTANTS = [
     # the function replaced, the mutant, the check that must notice
     ("im2col", im2col_wrong_row_stride, lambda: parity_of("im2col")),
@@ -380,6 +426,14 @@ MUTANTS = [
     ("dropout", dropout_forgets_the_step, lambda: parity_of("dropout")),
     ("dropout_backward", dropout_backward_of_another_step, lambda: gradients_of("dropout")),
     ("dropout2d", dropout2d_by_elements, lambda: parity_of("dropout2d")),
+    ("cross_entropy", cross_entropy_mean_counts_the_ignored, lambda: parity_of("cross_entropy")),
+    ("cross_entropy", cross_entropy_weighs_smoothing_by_the_label, lambda: parity_of("cross_entropy")),
+    ("nll_loss_backward", nll_loss_backward_of_the_ignored, lambda: gradients_of("nll_loss")),
+    ("huber_loss", huber_loss_of_smooth_l1, lambda: parity_of("huber_loss")),
+    ("binary_cross_entropy", binary_cross_entropy_log_of_one_minus, lambda: parity_of("binary_cross_entropy")),
+    ("binary_cross_entropy", binary_cross_entropy_not_clamped, lambda: parity_of("binary_cross_entropy")),
+    (WITH_LOGITS, logits_pos_weight_of_all, lambda: parity_of(WITH_LOGITS)),
+    ("kl_div", kl_div_batchmean_is_mean, lambda: parity_of("kl_div")),
     ("mse_loss", mse_loss_always_mean, lambda: parity_of("mse_loss")),
     ("mse_loss", mse_loss_in_single_precision, lambda: parity_of("mse_loss")),
     ("mse_loss_backward", mse_loss_backward_without_two, lambda: gradients_of("mse_loss")),

@@ -6,7 +6,7 @@
 >>> optimizer = fnn.SGD(net.parameters(), lr=0.1, momentum=0.9)
 """
 
-from fastnn import functional, gradcheck, init, reference
+from fastnn import functional, init, reference
 from fastnn._runtime import (
     get_num_threads,
     implementation,
@@ -19,6 +19,7 @@ from fastnn._runtime import (
     show_config,
 )
 from fastnn._version import __version__
+from fastnn.gradients import gradcheck, numeric_gradient
 from fastnn.layers import (
     AvgPool2d,
     BatchNorm1d,
@@ -41,12 +42,24 @@ from fastnn.layers import (
     Softmax,
     Tanh,
 )
-from fastnn.losses import CrossEntropyLoss, MSELoss
+from fastnn.losses import (
+    BCELoss,
+    BCEWithLogitsLoss,
+    CrossEntropyLoss,
+    HuberLoss,
+    KLDivLoss,
+    L1Loss,
+    MSELoss,
+    NLLLoss,
+    SmoothL1Loss,
+)
 from fastnn.optim import SGD
 
 __all__ = [
     "SGD",
     "AvgPool2d",
+    "BCELoss",
+    "BCEWithLogitsLoss",
     "BatchNorm1d",
     "BatchNorm2d",
     "Buffer",
@@ -56,16 +69,21 @@ __all__ = [
     "Dropout",
     "Dropout2d",
     "Flatten",
+    "HuberLoss",
+    "KLDivLoss",
+    "L1Loss",
     "Linear",
     "LogSoftmax",
     "MSELoss",
     "MaxPool2d",
     "Module",
+    "NLLLoss",
     "Parameter",
     "ReLU",
     "Residual",
     "Sequential",
     "Sigmoid",
+    "SmoothL1Loss",
     "Softmax",
     "Tanh",
     "__version__",
@@ -78,6 +96,7 @@ __all__ = [
     "isa_available",
     "manual_seed",
     "num_threads",
+    "numeric_gradient",
     "reference",
     "register_threadpoolctl",
     "set_num_threads",

@@ -2,85 +2,248 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
 from fastnn import _validate as check
 from fastnn import functional
-from fastnn._validate import Array
+from fastnn._validate import Array, MaybeArray
 
 
-class CrossEntropyLoss:
-    """Cross-entropy between targets and the softmax of scores.
+class Loss:
+    """What every loss is: a function of outputs and targets, its gradient, and their settings.
+
+    Attributes
+    ----------
+    reduction : str
+        How the losses of all elements are put together.
+    """
+
+    reduction: str
+    _function: ClassVar[str]  # its name in `functional`; that of its gradient is this and "_backward"
+    _settings: ClassVar[tuple[str, ...]] = ("reduction",)
+    _kept: tuple[Array, Array] | None = None
+
+    def __call__(self, x: Array, target: Array) -> Any:
+        """Compute the loss of `x`, as the function of the same name does.
+
+        Returns
+        -------
+        float, or array for the reduction "none"
+        """
+        loss = getattr(functional, self._function)(x, target, **self._options())
+        self._kept = x, target
+        return loss
+
+    def backward(self, dloss: float | Array = 1.0) -> Array:
+        """Return the gradient of `x` of the last call, of its shape.
+
+        Parameters
+        ----------
+        dloss : float, or array of the shape of the loss with reduction "none"
+            Gradient of the loss.
+        """
+        x, target = check.kept(self, self._kept)
+        gradient: Array = getattr(functional, f"{self._function}_backward")(x, target, dloss=dloss, **self._options())
+        return gradient
+
+    def _options(self) -> dict[str, Any]:
+        return {name: getattr(self, name) for name in self._settings}
+
+    def __repr__(self) -> str:
+        options = ((name, value) for name, value in self._options().items() if value is not None)
+        shown = (
+            f"{name}=({value.size} of them)" if hasattr(value, "size") else f"{name}={value!r}"
+            for name, value in options
+        )
+        return f"{type(self).__name__}({', '.join(shown)})"
+
+
+class CrossEntropyLoss(Loss):
+    """Cross-entropy between targets and the softmax of scores, see `fastnn.functional.cross_entropy`.
+
+    Called with scores (N, K) or (N, K, d1, ...), and labels (N,) or (N, d1, ...) or probabilities of the scores' shape.
+
+    Parameters
+    ----------
+    weight : (K,) array, optional
+        Of the classes.
+    ignore_index : int
+        A label that is left out.
+    reduction : "mean", "sum" or "none"
+    label_smoothing : float, 0 to 1
+        How much of each target goes to all classes alike.
+    """
+
+    _function = "cross_entropy"
+    _settings = ("weight", "ignore_index", "reduction", "label_smoothing")
+
+    def __init__(
+        self,
+        weight: MaybeArray = None,
+        ignore_index: int = -100,
+        reduction: str = "mean",
+        label_smoothing: float = 0.0,
+    ) -> None:
+        check.class_losses(weight, ignore_index, reduction)
+        check.smoothing(label_smoothing)
+        self.weight = weight
+        self.ignore_index = ignore_index
+        self.reduction = reduction
+        self.label_smoothing = label_smoothing
+
+
+class NLLLoss(Loss):
+    """Negative log-likelihood of labels, see `fastnn.functional.nll_loss`.
+
+    Called with logarithms of probabilities (N, K) or (N, K, d1, ...), as of `LogSoftmax`, and labels (N,) or
+    (N, d1, ...).
+
+    Parameters
+    ----------
+    weight : (K,) array, optional
+        Of the classes.
+    ignore_index : int
+        A label that is left out.
+    reduction : "mean", "sum" or "none"
+    """
+
+    _function = "nll_loss"
+    _settings = ("weight", "ignore_index", "reduction")
+
+    def __init__(self, weight: MaybeArray = None, ignore_index: int = -100, reduction: str = "mean") -> None:
+        check.class_losses(weight, ignore_index, reduction)
+        self.weight = weight
+        self.ignore_index = ignore_index
+        self.reduction = reduction
+
+
+class BCELoss(Loss):
+    """Cross-entropy of probabilities of yes or no, see `fastnn.functional.binary_cross_entropy`.
+
+    Called with probabilities, as of `Sigmoid`, and targets of their shape; `BCEWithLogitsLoss` is more exact.
+
+    Parameters
+    ----------
+    weight : array that broadcasts to the outputs, optional
+        Of the elements.
+    reduction : "mean", "sum" or "none"
+    """
+
+    _function = "binary_cross_entropy"
+    _settings = ("weight", "reduction")
+
+    def __init__(self, weight: MaybeArray = None, reduction: str = "mean") -> None:
+        check.element_losses(reduction, weight=weight)
+        self.weight = weight
+        self.reduction = reduction
+
+
+class BCEWithLogitsLoss(Loss):
+    """Cross-entropy of the sigmoid of scores, see `fastnn.functional.binary_cross_entropy_with_logits`.
+
+    Called with scores, and targets 0 to 1 of their shape.
+
+    Parameters
+    ----------
+    weight : array that broadcasts to the outputs, optional
+        Of the elements.
+    reduction : "mean", "sum" or "none"
+    pos_weight : array that broadcasts to the outputs, optional
+        Of yes, as (K,) for K questions.
+    """
+
+    _function = "binary_cross_entropy_with_logits"
+    _settings = ("weight", "reduction", "pos_weight")
+
+    def __init__(self, weight: MaybeArray = None, reduction: str = "mean", pos_weight: MaybeArray = None) -> None:
+        check.element_losses(reduction, weight=weight, pos_weight=pos_weight)
+        self.weight = weight
+        self.reduction = reduction
+        self.pos_weight = pos_weight
+
+
+class MSELoss(Loss):
+    """Mean squared error, the squared difference of outputs and targets of one shape.
 
     Parameters
     ----------
     reduction : "mean", "sum" or "none"
     """
 
+    _function = "mse_loss"
+
     def __init__(self, reduction: str = "mean") -> None:
         check.reduction(reduction)
         self.reduction = reduction
-        self._kept: tuple[Array, Array] | None = None
-
-    def __call__(self, x: Array, target: Array) -> Any:
-        """Compute the loss.
-
-        Parameters
-        ----------
-        x : (N, K) array of float32 or float64
-            Scores.
-        target : (N,) array of integers, or (N, K) array of the dtype of `x`
-            Labels 0 to K-1, or probabilities.
-
-        Returns
-        -------
-        float, or (N,) array for the reduction "none"
-        """
-        loss = functional.cross_entropy(x, target, reduction=self.reduction)
-        self._kept = x, target
-        return loss
-
-    def backward(self, dloss: float | Array = 1.0) -> Array:
-        """Return the gradient of the scores of the last call, ``(N, K)``."""
-        x, target = check.kept(self, self._kept)
-        return functional.cross_entropy_backward(x, target, reduction=self.reduction, dloss=dloss)
-
-    def __repr__(self) -> str:
-        return f"CrossEntropyLoss(reduction={self.reduction!r})"
 
 
-class MSELoss:
-    """Mean squared error, the squared difference of outputs and targets.
+class L1Loss(Loss):
+    """Mean absolute error, the absolute difference of outputs and targets of one shape.
 
     Parameters
     ----------
     reduction : "mean", "sum" or "none"
     """
 
+    _function = "l1_loss"
+
     def __init__(self, reduction: str = "mean") -> None:
         check.reduction(reduction)
         self.reduction = reduction
-        self._kept: tuple[Array, Array] | None = None
 
-    def __call__(self, x: Array, target: Array) -> Any:
-        """Compute the loss.
 
-        Parameters
-        ----------
-        x, target : arrays of float32 or float64, of one shape
+class SmoothL1Loss(Loss):
+    """Absolute difference, rounded to a parabola below `beta`, see `fastnn.functional.smooth_l1_loss`.
 
-        Returns
-        -------
-        float, or array of the shape of `x` for the reduction "none"
-        """
-        loss = functional.mse_loss(x, target, reduction=self.reduction)
-        self._kept = x, target
-        return loss
+    Parameters
+    ----------
+    reduction : "mean", "sum" or "none"
+    beta : float, at least 0
+    """
 
-    def backward(self, dloss: float | Array = 1.0) -> Array:
-        """Return the gradient of `x` of the last call, of its shape."""
-        x, target = check.kept(self, self._kept)
-        return functional.mse_loss_backward(x, target, reduction=self.reduction, dloss=dloss)
+    _function = "smooth_l1_loss"
+    _settings = ("reduction", "beta")
 
-    def __repr__(self) -> str:
-        return f"MSELoss(reduction={self.reduction!r})"
+    def __init__(self, reduction: str = "mean", beta: float = 1.0) -> None:
+        check.reduction(reduction)
+        self.reduction = reduction
+        self.beta = check.number("beta", beta, 0.0)
+
+
+class HuberLoss(Loss):
+    """Half of the squared difference below `delta`, linear above, see `fastnn.functional.huber_loss`.
+
+    Parameters
+    ----------
+    reduction : "mean", "sum" or "none"
+    delta : float, above 0
+    """
+
+    _function = "huber_loss"
+    _settings = ("reduction", "delta")
+
+    def __init__(self, reduction: str = "mean", delta: float = 1.0) -> None:
+        check.reduction(reduction)
+        self.reduction = reduction
+        self.delta = check.positive("delta", delta)
+
+
+class KLDivLoss(Loss):
+    """Kullback-Leibler divergence of logarithms of probabilities from targets, see `fastnn.functional.kl_div`.
+
+    Parameters
+    ----------
+    reduction : "mean", "batchmean", "sum" or "none"
+        "batchmean", the mean over the examples, is the divergence as mathematics has it.
+    log_target : bool
+        Targets are logarithms too.
+    """
+
+    _function = "kl_div"
+    _settings = ("reduction", "log_target")
+
+    def __init__(self, reduction: str = "mean", log_target: bool = False) -> None:
+        check.kl_reduction(reduction)
+        check.true_or_false("log_target", log_target)
+        self.reduction = reduction
+        self.log_target = log_target

@@ -10,7 +10,7 @@ Parity classes
                   `scale` says what S is, and a comment says where K comes from.
 """
 
-from cases import activation, conv, drop, join, loss, matmul, norm, optim, pool
+from cases import activation, conv, drop, join, loss, matmul, norm, optim, pointwise, pool
 from cases._base import DTYPES, EXACT, OPERATIONS, Array, Case
 
 __all__ = ["CASES", "DTYPES", "EXACT", "OPERATIONS", "Array", "Case", "cases_of"]
@@ -24,6 +24,7 @@ CASES: tuple[Case, ...] = (
     *drop.CASES,
     *join.CASES,
     *loss.CASES,
+    *pointwise.CASES,
     *optim.CASES,
 )
 

@@ -1,4 +1,4 @@
-"""Losses and their gradients."""
+"""Losses of scores of classes, and their gradients."""
 
 from __future__ import annotations
 
@@ -9,91 +9,185 @@ import numpy as np
 from cases._base import FUNCTION, WIDTHS, Array, Case, Operation, register
 from cases.activation import log_softmax_scale, softmax_scale
 
-
-def _one_hot(target: Array, classes: int) -> Array:
-    return np.eye(classes)[target] if target.ndim == 1 else np.abs(target)
+IGNORED = -100
 
 
-def _cross_entropy_scale(x, target, *, reduction="mean"):
-    t = _one_hot(target, x.shape[1])
-    each = np.where(t == 0, 0.0, t * log_softmax_scale(x, dim=1)[0]).sum(axis=1)
-    return ({"mean": np.mean, "sum": np.sum, "none": np.asarray}[reduction](each),)
+def _rows(a: Array) -> Array:
+    return np.moveaxis(a, 1, -1).reshape(-1, a.shape[1])
 
 
-def _cross_entropy_backward_scale(x, target, *, reduction="mean", dloss=1.0):
-    t = _one_hot(target, x.shape[1])
-    size = x.shape[0] if reduction == "mean" else 1
-    rows = np.abs(np.reshape(dloss, (-1, 1))) / size
-    return (rows * (softmax_scale(x, dim=1)[0] * t.sum(axis=1, keepdims=True) + t),)
+def _wanted(x, target, weight, ignore_index, label_smoothing):
+    """The magnitudes of the weighted targets of each row, and what the mean divides by."""
+    K = x.shape[1]
+    w = np.ones(K) if weight is None else weight
+    if target.ndim == x.ndim:
+        t = np.abs(_rows(target))
+        return np.abs(w) * (t * (1 - label_smoothing) + label_smoothing / K), len(t)
+    label = target.reshape(-1)
+    kept = label != ignore_index
+    t = np.eye(K)[np.where(kept, label, 0)] * kept[:, None]
+    mass = (t @ w).sum()
+    return (t * (1 - label_smoothing) + kept[:, None] * label_smoothing / K) * w, mass
+
+
+def _forward_scale(magnitudes):
+    def scale(x, target, *, weight=None, ignore_index=IGNORED, reduction="mean", label_smoothing=0.0):
+        t, mass = _wanted(x, target, weight, ignore_index, label_smoothing)
+        each = np.where(t == 0, 0.0, t * magnitudes(_rows(x))).sum(axis=1)
+        if reduction == "none":
+            return (each.reshape(x.shape[:1] + x.shape[2:]),)
+        return (each.sum() / (mass if reduction == "mean" else 1),)
+
+    return scale
+
+
+def _backward_scale(softmax):
+    def scale(x, target, *, weight=None, ignore_index=IGNORED, reduction="mean", label_smoothing=0.0, dloss=1.0):
+        t, mass = _wanted(x, target, weight, ignore_index, label_smoothing)
+        rows = np.abs(np.reshape(dloss, (-1, 1))) / (mass if reduction == "mean" else 1)
+        slopes = softmax(_rows(x)) * t.sum(axis=1, keepdims=True) + t
+        dx = np.where(slopes == 0, 0.0, rows * slopes)
+        return (np.moveaxis(dx.reshape(x.shape[:1] + x.shape[2:] + x.shape[1:2]), -1, 1),)
+
+    return scale
+
+
+def _backward(name):
+    def backward(F, args, kwargs, y, dy):
+        return (getattr(F, name)(*args, dloss=dy if np.ndim(dy) else float(dy), **kwargs),)
+
+    return backward
 
 
 register(
-    # log_softmax, and with probabilities a dot product of n terms more.
+    # log_softmax, a dot product of n terms more, and the factors of weights, smoothing and the mean.
     Operation(
         "cross_entropy",
-        terms=lambda x, target, **_: (2 * x.shape[1] + 2 * FUNCTION + 3,),
-        scale=_cross_entropy_scale,
-        backward=lambda F, args, kwargs, y, dy: (
-            F.cross_entropy_backward(*args, dloss=dy if np.ndim(dy) else float(dy), **kwargs),
-        ),
+        terms=lambda x, target, **_: (2 * x.shape[1] + 2 * FUNCTION + 8,),
+        scale=_forward_scale(lambda x: log_softmax_scale(x, dim=1)[0]),
+        backward=_backward("cross_entropy_backward"),
     ),
-    # softmax, times the sum of the target's n terms, minus the target, times the row's weight.
+    # softmax, times the sum of the target's n terms, minus the target, times the row's weight; and the same factors.
     Operation(
         "cross_entropy_backward",
-        terms=lambda x, target, **_: (2 * x.shape[1] + FUNCTION + 5,),
-        scale=_cross_entropy_backward_scale,
+        terms=lambda x, target, **_: (2 * x.shape[1] + FUNCTION + 10,),
+        scale=_backward_scale(lambda x: softmax_scale(x, dim=1)[0]),
     ),
-)
-
-
-_REDUCE = {"mean": np.mean, "sum": np.sum, "none": np.asarray}
-
-
-def _mse_backward_scale(x, target, *, reduction="mean", dloss=1.0):
-    return (np.abs(2 * (x - target) * dloss) / (x.size if reduction == "mean" else 1),)
-
-
-register(
+    # A weight, the mean's division, the sum of weights.
     Operation(
-        "mse_loss",
-        # A difference, a square, a sum of n terms, a division.
-        terms=lambda x, target, *, reduction="mean": (2 if reduction == "none" else x.size + 4,),
-        scale=lambda x, target, *, reduction="mean": (_REDUCE[reduction](np.square(x - target)),),
-        backward=lambda F, args, kwargs, y, dy: (
-            F.mse_loss_backward(*args, dloss=dy if np.ndim(dy) else float(dy), **kwargs),
-        ),
+        "nll_loss",
+        terms=lambda x, target, **_: (4,),
+        scale=_forward_scale(np.abs),
+        backward=_backward("nll_loss_backward"),
     ),
-    # A difference, its factor, and their product.
-    Operation("mse_loss_backward", terms=lambda *_, **__: (3,), scale=_mse_backward_scale),
+    Operation("nll_loss_backward", terms=lambda x, target, **_: (4,), scale=_backward_scale(np.zeros_like)),
 )
 
 
 LOSSES = (*((5, k) for k in WIDTHS), (1, 10), (64, 10), (600, 36))
 
 
-def _loss_cases() -> Iterator[Case]:
+def _case(op, label, inputs, options, fills=("normal", "ties", "special"), large=False) -> Iterator[Case]:
+    """A case of a loss, and one of its gradient; `options` are what both have besides x and target."""
+
+    def forward(draw):
+        args, own = inputs(draw)
+        return args, {**options, **own}
+
+    def backward(draw):
+        args, kwargs = forward(draw)
+        x = args[0]
+        each = options.get("reduction") == "none"
+        return args, {**kwargs, "dloss": draw(x.shape[:1] + x.shape[2:], "dy") if each else -0.75}
+
+    yield Case(op, label, forward, fills, ("x",), large=large, gradient=not large)
+    yield Case(f"{op}_backward", label, backward, fills, ("dy",), large=large)
+
+
+def _plain() -> Iterator[Case]:
     for n, k in LOSSES:
         for kind in ("labels", "probabilities"):
             for reduction in ("mean", "sum", "none"):
-                label, large = f"{n}x{k}-{kind}-{reduction}", n > 500
 
-                def forward(draw, n=n, k=k, kind=kind, reduction=reduction):
-                    return (draw((n, k)), getattr(draw, kind)(n, k)), {"reduction": reduction}
+                def inputs(draw, n=n, k=k, kind=kind):
+                    return (draw((n, k)), getattr(draw, kind)(n, k)), {}
 
-                def backward(draw, forward=forward, n=n, reduction=reduction):
-                    args, kwargs = forward(draw)
-                    dloss = draw((n,), "dy") if reduction == "none" else -0.75
-                    return args, {**kwargs, "dloss": dloss}
+                yield from _case(
+                    "cross_entropy", f"{n}x{k}-{kind}-{reduction}", inputs, {"reduction": reduction}, large=n > 500
+                )
 
-                fills = ("normal", "ties", "special")
-                yield Case("cross_entropy", label, forward, fills, ("x",), large=large, gradient=not large)
-                yield Case("cross_entropy_backward", label, backward, fills, ("dy",), large=large)
+
+def _labels(draw, n, k, ignored, places=()):
+    labels = draw.labels(n, k)
+    labels[::3] = ignored
+    return labels.reshape(-1, *places)
+
+
+def _weight(draw, k):
+    return (0.25 + np.abs(draw((k,), "weight"))).astype(draw.dtype)
+
+
+def _weighted() -> Iterator[Case]:
+    """Class weights, labels left out, smoothing, and places (d1, d2) as of a picture."""
+    for op in ("cross_entropy", "nll_loss"):
+        for reduction in ("mean", "none"):
+            for ignored in (IGNORED, 2):
+
+                def inputs(draw, ignored=ignored):
+                    args = draw((7, 5)), _labels(draw, 7, 5, ignored)
+                    return args, {"weight": _weight(draw, 5), "ignore_index": ignored}
+
+                yield from _case(op, f"weight-ignored{ignored}-{reduction}", inputs, {"reduction": reduction})
+
+            for places in ((3, 5), (37,)):
+
+                def pictures(draw, places=places):
+                    labels = _labels(draw, 2 * int(np.prod(places)), 6, IGNORED, places)
+                    return (draw((2, 6, *places)), labels), {"weight": _weight(draw, 6)}
+
+                yield from _case(op, f"places{len(places)}-{reduction}", pictures, {"reduction": reduction})
+    for reduction in ("mean", "sum", "none"):
+        smooth = {"reduction": reduction, "label_smoothing": 0.1}
+
+        def labels(draw):
+            return (draw((7, 18)), _labels(draw, 7, 18, IGNORED)), {"weight": _weight(draw, 18)}
+
+        def probabilities(draw):
+            return (draw((2, 4, 19)), draw.probabilities(2, 76).reshape(2, 4, 19)), {"weight": _weight(draw, 4)}
+
+        yield from _case("cross_entropy", f"smooth-labels-{reduction}", labels, smooth)
+        yield from _case("cross_entropy", f"smooth-probabilities-{reduction}", probabilities, smooth)
+    for reduction in ("mean", "sum", "none"):
+
+        def small(draw):
+            return (draw((64, 10)), draw.labels(64, 10).astype(np.uint8)), {}
+
+        yield from _case("nll_loss", f"64x10-{reduction}", small, {"reduction": reduction})
+    yield from _case(
+        "cross_entropy",
+        "many-places",
+        lambda draw: ((draw((3, 5, 1300)), draw.labels(3900, 5).reshape(3, 1300)), {}),
+        {},
+        large=True,
+    )
+    yield from _case("nll_loss", "9000x3", lambda draw: ((draw((9000, 3)), draw.labels(9000, 3)), {}), {}, large=True)
+
+
+def _edges() -> Iterator[Case]:
     for reduction in ("sum", "none"):
-        yield Case(
-            "cross_entropy",
-            f"no-rows-{reduction}",
-            lambda draw, reduction=reduction: ((draw((0, 4)), draw.labels(0, 4)), {"reduction": reduction}),
-        )
+        for op in ("cross_entropy", "nll_loss"):
+            yield Case(
+                op,
+                f"no-rows-{reduction}",
+                lambda draw, reduction=reduction: ((draw((0, 4)), draw.labels(0, 4)), {"reduction": reduction}),
+            )
+    yield from _case(
+        "cross_entropy",
+        "all-ignored",
+        lambda draw: ((draw((3, 4)), np.full(3, IGNORED)), {}),
+        {"reduction": "sum", "label_smoothing": 0.5},
+        fills=("normal",),
+    )
     yield Case(
         "cross_entropy",
         "far-apart",
@@ -109,32 +203,4 @@ def _loss_cases() -> Iterator[Case]:
     )
 
 
-def _mse_cases() -> Iterator[Case]:
-    for shape in (*((n,) for n in WIDTHS), (2, 3, 5, 7), (1025,), (3, 700), (40_000,)):
-        for reduction in ("mean", "sum", "none"):
-            label, large = f"{'x'.join(map(str, shape))}-{reduction}", shape == (40_000,)
-
-            def forward(draw, shape=shape, reduction=reduction):
-                return (draw(shape), draw(shape, "target")), {"reduction": reduction}
-
-            def backward(draw, forward=forward, shape=shape, reduction=reduction):
-                args, kwargs = forward(draw)
-                return args, {**kwargs, "dloss": draw(shape, "dy") if reduction == "none" else -0.75}
-
-            fills = ("normal", "ties", "special")
-            yield Case("mse_loss", label, forward, fills, ("x", "target"), large=large, gradient=not large)
-            yield Case("mse_loss_backward", label, backward, fills, ("x", "dy"), large=large)
-    for reduction in ("sum", "none"):
-        yield Case(
-            "mse_loss",
-            f"nothing-{reduction}",
-            lambda draw, reduction=reduction: ((draw((0, 4)), draw((0, 4))), {"reduction": reduction}),
-        )
-    yield Case(
-        "mse_loss_backward",
-        "one-dloss-for-all",
-        lambda draw: ((draw((5, 7)), draw((5, 7))), {"reduction": "none", "dloss": 0.3}),
-    )
-
-
-CASES = (*_loss_cases(), *_mse_cases())
+CASES = (*_plain(), *_weighted(), *_edges())

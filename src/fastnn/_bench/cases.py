@@ -63,6 +63,14 @@ class Elementwise:
 
 
 @dataclass(frozen=True)
+class Pairs:
+    """Outputs and targets of one shape. Targets are 0 to 1; outputs are "scores", "probabilities" or "logarithms"."""
+
+    x: Shape
+    outputs: str = "scores"
+
+
+@dataclass(frozen=True)
 class Network:
     """Layers as (kind, arguments), and the shape of a minibatch: all that the contestants build their networks from.
 
@@ -110,6 +118,8 @@ GROUPS = {
     "maxpool": "pooling",
     "avgpool": "pooling",
     **dict.fromkeys(("relu", "sigmoid", "tanh", "softmax", "log_softmax"), "activations"),
+    **dict.fromkeys(("mse_loss", "l1_loss", "smooth_l1_loss", "huber_loss", "kl_div", "nll_loss"), "losses"),
+    **dict.fromkeys(("binary_cross_entropy", "binary_cross_entropy_with_logits"), "losses"),
 }
 
 CONVS = {
@@ -165,6 +175,14 @@ NORMS = {
 DROPOUTS = {"mlp": Elementwise((64, 256)), "vgg3": Elementwise((128, 64, 32, 32))}
 
 LOSSES = {"digits": Elementwise((64, 10)), "characters": Elementwise((64, 36)), "imagenet": Elementwise((128, 1000))}
+
+# A batch of the autoencoder's pictures.
+PAIRS = {
+    **dict.fromkeys(("mse_loss", "l1_loss", "smooth_l1_loss", "huber_loss"), Pairs((36, 1024))),
+    "binary_cross_entropy": Pairs((36, 1024), "probabilities"),
+    "binary_cross_entropy_with_logits": Pairs((36, 1024)),
+    "kl_div": Pairs((36, 1024), "logarithms"),
+}
 
 # Parameters of LeNet's largest layer, and of a small VGG as one.
 STEPS = {"lenet": Elementwise((500, 800)), "svgg": Elementwise((839_802,))}
@@ -269,6 +287,10 @@ def _cases() -> Iterator[BenchCase]:
         size = FLOAT * math.prod(setting.x)
         yield BenchCase("cross_entropy", name, "forward", setting, 0, size)
         yield BenchCase("cross_entropy", name, "backward", setting, 0, 2 * size)
+    for direction in ("forward", "backward"):
+        yield BenchCase("nll_loss", "imagenet", direction, LOSSES["imagenet"])
+        for family, pairs in PAIRS.items():
+            yield BenchCase(family, "pictures", direction, pairs)
     for name, setting in STEPS.items():
         yield BenchCase("sgd", name, "step", setting, 0, 5 * FLOAT * math.prod(setting.x))
 
@@ -310,6 +332,10 @@ def draw(case: BenchCase) -> dict[str, Array]:
         case Network() as s:
             x = rng.random(s.x, dtype=np.float32)
             return {"x": x, "target": x if s.classes is None else rng.integers(0, s.classes, s.x[0])}
+        case Pairs() as s:
+            x, p = normal(*s.x), rng.random(s.x, dtype=np.float32)
+            outputs = {"scores": x, "probabilities": p, "logarithms": -np.abs(x)}[s.outputs]
+            return {"x": outputs, "target": rng.random(s.x, dtype=np.float32)}
         case Elementwise() as s:
             arrays = {"x": normal(*s.x), "dy": normal(*s.x), "labels": rng.integers(0, s.x[-1], s.x[0])}
             return {**arrays, "w": normal(*s.x[1:2]), "b": normal(*s.x[1:2])}

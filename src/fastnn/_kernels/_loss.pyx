@@ -1,10 +1,20 @@
-"""Softmax cross-entropy by rows, on the caller's thread: batches are small against the network's work. Squared
-differences, of images perhaps, in chunks."""
+"""Losses: cross-entropy, of scores of classes, and those that are a sum over pairs of an output and a target. In chunks
+that follow from the shape alone, whose sums are added in order."""
 from libc.math cimport NAN
 from libc.stdint cimport int64_t
+from libc.string cimport memset
 
 from fastnn._kernels._table cimport allocate, parallel, release, threads, tiles
-from fastnn._kernels.fnn cimport ceil_div, fnn_tiles
+from fastnn._kernels.fnn cimport (
+    FNN_BCE,
+    FNN_BCE_LOGITS,
+    FNN_DISTANCE,
+    FNN_KL,
+    FNN_KL_LOG,
+    ceil_div,
+    fnn_task,
+    fnn_tiles,
+)
 
 ctypedef fused real:
     float
@@ -12,201 +22,316 @@ ctypedef fused real:
 
 cdef enum:
     CHUNK = 16384  # elements
-    BLOCK = 1024   # elements whose squares are added in their own precision
+    BLOCK = 1024   # elements whose losses are added in their own precision
+    GROUP = 4096   # elements of rows whose softmax is made together
+    LANES = 16     # the most that a vector has
+
 
 cdef struct Rows:
     fnn_tiles *t
-    Py_ssize_t N, K
+    Py_ssize_t images, places, K  # K scores for each place of each image; plain rows are places of one image
+    Py_ssize_t image_step, place_step, class_step
+    Py_ssize_t group, groups, chunk  # places of a group, groups of an image, groups of a chunk
     const char *x
-    const int64_t *labels  # or NULL, and then
-    const char *target     # probabilities (N, K)
-    const char *scale      # (N,), of the backward
-    char *out              # losses (N,), or dx (N, K)
-    char *row              # workspace of K
+    const int64_t *labels     # of all places, or NULL, and then
+    const char *target        # probabilities, as x
+    const char *weight        # of the classes (K,), or NULL
+    int64_t ignored           # a label
+    double smoothing, spread  # what of each target goes to all classes, and the sum of their weights
+    bint logged               # x are logarithms of probabilities already
+    bint known                # all labels are 0..K-1, or ignored
+    double mass               # their weights, or the number of places
+    double scale              # of all gradients
+    const char *each          # and of each place's, or NULL
+    char *out                 # losses or NULL, or dx
+    double *sums              # of the chunks' losses
+
+
+cdef void describe(Rows *g, fnn_tiles *t, const real[:, :, ::1] x, const int64_t[::1] labels,
+                   const real[:, :, ::1] target, const real[::1] weight, int64_t ignored, double smoothing,
+                   bint logged) noexcept:
+    cdef Py_ssize_t k, N = x.shape[0], K = x.shape[1], P = x.shape[2]
+    g.t, g.K, g.x = t, K, <const char *> &x[0, 0, 0]
+    if P == 1:
+        g.images, g.places, g.image_step, g.place_step, g.class_step = 1, N, 0, K, 1
+        g.group = min(t.lanes, max(<Py_ssize_t> 1, GROUP // K))
+    else:
+        g.images, g.places, g.image_step, g.place_step, g.class_step = N, P, K * P, 1, P
+        g.group = t.lanes
+    g.groups = ceil_div(g.places, g.group)
+    g.chunk = max(<Py_ssize_t> 1, CHUNK // (K * g.group))
+    g.labels = NULL if labels is None else &labels[0]
+    g.target = NULL if target is None else <const char *> &target[0, 0, 0]
+    g.weight = NULL if weight is None else <const char *> &weight[0]
+    g.ignored, g.smoothing, g.logged = ignored, smoothing, logged
+    g.each, g.out, g.sums = NULL, NULL, NULL
+    g.spread = K
+    if weight is not None:
+        g.spread = 0
+        for k in range(K):
+            g.spread += weight[k]
+    g.known, g.mass = True, N * P
+    if g.labels != NULL:
+        count_labels(g, <const real *> g.weight)
+
+
+cdef void count_labels(Rows *g, const real *weight) noexcept nogil:
+    cdef Py_ssize_t n
+    cdef int64_t label
+    g.mass = 0
+    for n in range(g.images * g.places):
+        label = g.labels[n]
+        if 0 <= label < g.K and label != g.ignored:
+            g.mass += weight[label] if weight != NULL else 1
+        elif label != g.ignored:
+            g.known = False
+
+
+cdef void softmax(const Rows *g, const real *x, const real *factor, real *y, Py_ssize_t places, real *most,
+                  real *log_total) noexcept nogil:
+    if g.class_step == 1:
+        g.t.softmax_rows(x, factor, y, places, g.K, most, log_total)
+    else:
+        g.t.softmax_places(x, factor, y, places, g.K, g.class_step, most, log_total)
 
 
 cdef void forward_rows(void *job, Py_ssize_t chunk, int slot) noexcept nogil:
     cdef const Rows *g = <const Rows *> job
-    if g.t.itemsize == sizeof(float):
-        losses[float](g, <const float *> g.target, <float *> g.out, <const float *> g.row)
-    else:
-        losses[double](g, <const double *> g.target, <double *> g.out, <const double *> g.row)
-
-
-cdef void losses(const Rows *g, const real *target, real *out, const real *row) noexcept nogil:
-    cdef Py_ssize_t n, k
-    cdef int64_t label
-    cdef real total
-    for n in range(g.N):
-        g.t.log_softmax_row(g.x + n * g.K * g.t.itemsize, <void *> row, g.K)
-        if g.labels != NULL:
-            label = g.labels[n]  # checked at the door; again here, for another thread may have changed it since
-            out[n] = -row[label] if 0 <= label < g.K else <real> NAN
+    cdef Py_ssize_t i
+    cdef double total = 0
+    for i in range(chunk * g.chunk, min(g.images * g.groups, (chunk + 1) * g.chunk)):
+        if g.t.itemsize == sizeof(float):
+            total += losses[float](g, i // g.groups, i % g.groups * g.group, <const float *> g.x,
+                                   <const float *> g.target, <const float *> g.weight, <float *> g.out)
         else:
-            total = 0
-            for k in range(g.K):
-                total -= target[n * g.K + k] * row[k]
-            out[n] = total
+            total += losses[double](g, i // g.groups, i % g.groups * g.group, <const double *> g.x,
+                                    <const double *> g.target, <const double *> g.weight, <double *> g.out)
+    g.sums[chunk] = total
+
+
+cdef double losses(const Rows *g, Py_ssize_t image, Py_ssize_t first, const real *x, const real *target,
+                   const real *weight, real *out) noexcept nogil:
+    """The losses of a group of places, and their sum."""
+    cdef real most[LANES]
+    cdef real log_total[LANES]
+    cdef real loss, least, own
+    cdef Py_ssize_t r, n, at = image * g.image_step + first * g.place_step, places = min(g.group, g.places - first)
+    cdef int64_t label
+    cdef double total = 0
+    if g.logged:
+        memset(most, 0, sizeof(most))
+        memset(log_total, 0, sizeof(log_total))
+    else:
+        softmax(g, x + at, <const real *> NULL, <real *> NULL, places, most, log_total)
+    for r in range(places):
+        n, least, own, loss = image * g.places + first + r, most[r], log_total[r], 0
+        if g.labels == NULL:
+            loss = <real> (1 - g.smoothing) * spread(g, x + at, target + at, weight, least, own)
+        elif g.labels[n] != g.ignored:
+            label = g.labels[n]  # checked by count_labels; again here, for another thread may have changed it since
+            if 0 <= label < g.K:
+                loss = -((x[at + label * g.class_step] - least) - own) * <real> (1 - g.smoothing)
+                loss *= weight[label] if weight != NULL else 1
+            else:
+                loss = <real> NAN
+        if g.smoothing != 0 and (g.labels == NULL or g.labels[n] != g.ignored):
+            loss += <real> (g.smoothing / g.K) * spread(g, x + at, <const real *> NULL, weight, least, own)
+        if out != NULL:
+            out[n] = loss
+        total += loss
+        at += g.place_step
+    return total
+
+
+cdef real spread(const Rows *g, const real *x, const real *target, const real *weight, real most,
+                 real log_total) noexcept nogil:
+    """The sum of -target*weight*log(softmax(x)) over the classes of a place; NULL stands for ones."""
+    cdef Py_ssize_t k
+    cdef real share, total = 0
+    for k in range(g.K):
+        share = target[k * g.class_step] if target != NULL else 1
+        if weight != NULL:
+            share *= weight[k]
+        total -= share * ((x[k * g.class_step] - most) - log_total)
+    return total
 
 
 cdef void backward_rows(void *job, Py_ssize_t chunk, int slot) noexcept nogil:
     cdef const Rows *g = <const Rows *> job
-    cdef Py_ssize_t n
-    for n in range(g.N):
-        g.t.softmax_row(g.x + n * g.K * g.t.itemsize, g.out + n * g.K * g.t.itemsize, g.K)
-    if g.t.itemsize == sizeof(float):
-        slopes[float](g, <const float *> g.target, <const float *> g.scale, <float *> g.out)
-    else:
-        slopes[double](g, <const double *> g.target, <const double *> g.scale, <double *> g.out)
-
-
-cdef void slopes(const Rows *g, const real *target, const real *scale, real *dx) noexcept nogil:
-    cdef Py_ssize_t n, k
-    cdef int64_t label
-    cdef real mass
-    for n in range(g.N):
-        if g.labels != NULL:
-            label = g.labels[n]
-            if 0 <= label < g.K:
-                dx[label] -= 1
-            for k in range(g.K):
-                dx[k] *= scale[n]
+    cdef Py_ssize_t i
+    for i in range(chunk * g.chunk, min(g.images * g.groups, (chunk + 1) * g.chunk)):
+        if g.t.itemsize == sizeof(float):
+            slopes[float](g, i // g.groups, i % g.groups * g.group, <const float *> g.x, <const float *> g.target,
+                          <const float *> g.weight, <const float *> g.each, <float *> g.out)
         else:
-            mass = 0
-            for k in range(g.K):
-                mass += target[n * g.K + k]
-            for k in range(g.K):
-                dx[k] = (mass * dx[k] - target[n * g.K + k]) * scale[n]
-        dx += g.K
+            slopes[double](g, i // g.groups, i % g.groups * g.group, <const double *> g.x, <const double *> g.target,
+                           <const double *> g.weight, <const double *> g.each, <double *> g.out)
 
 
-cdef int run_losses(Rows *g) except -1:
-    g.row = <char *> allocate(g.K * g.t.itemsize)
-    if g.row == NULL:
-        raise MemoryError("no memory for a row of scores")
-    with nogil:
-        parallel(forward_rows, g, 1, threads(), 0)
-        release(g.row)
-    return 0
-
-
-def cross_entropy_labels_forward(const real[:, ::1] x, const int64_t[::1] labels, real[::1] out):
-    """out (N,) = -log_softmax(x (N, K))[labels (N,)], 0 <= labels < K. REDUCTION(K + 4)."""
-    cdef Rows g
-    g.t, g.N, g.K = tiles(real is double), x.shape[0], x.shape[1]
-    g.x, g.labels, g.target, g.out = <const char *> &x[0, 0], &labels[0], NULL, <char *> &out[0]
-    run_losses(&g)
-
-
-def cross_entropy_probs_forward(const real[:, ::1] x, const real[:, ::1] target, real[::1] out):
-    """out (N,) = -sum(target (N, K) * log_softmax(x (N, K))). REDUCTION(2*K + 4)."""
-    cdef Rows g
-    g.t, g.N, g.K = tiles(real is double), x.shape[0], x.shape[1]
-    g.x, g.labels, g.target, g.out = <const char *> &x[0, 0], NULL, <const char *> &target[0, 0], <char *> &out[0]
-    run_losses(&g)
-
-
-def cross_entropy_labels_backward(const real[:, ::1] x, const int64_t[::1] labels, const real[::1] scale,
-                                  real[:, ::1] dx):
-    """dx (N, K) = (softmax(x (N, K)) - one_hot(labels (N,))) * scale (N,) by rows. REDUCTION(K + 4)."""
-    cdef Rows g
-    g.t, g.N, g.K = tiles(real is double), x.shape[0], x.shape[1]
-    g.x, g.labels, g.target = <const char *> &x[0, 0], &labels[0], NULL
-    g.scale, g.out = <const char *> &scale[0], <char *> &dx[0, 0]
-    with nogil:
-        parallel(backward_rows, &g, 1, threads(), 0)
-
-
-def cross_entropy_probs_backward(const real[:, ::1] x, const real[:, ::1] target, const real[::1] scale,
-                                 real[:, ::1] dx):
-    """dx (N, K) = (softmax(x)*sum(target) - target) * scale by rows; target (N, K), scale (N,). REDUCTION(2*K + 4)."""
-    cdef Rows g
-    g.t, g.N, g.K = tiles(real is double), x.shape[0], x.shape[1]
-    g.x, g.labels, g.target = <const char *> &x[0, 0], NULL, <const char *> &target[0, 0]
-    g.scale, g.out = <const char *> &scale[0], <char *> &dx[0, 0]
-    with nogil:
-        parallel(backward_rows, &g, 1, threads(), 0)
-
-
-cdef struct Differences:
-    fnn_tiles *t
-    Py_ssize_t n
-    const char *x
-    const char *target
-    char *out      # squares, or differences times scale, or NULL: of squares, the sums are wanted
-    double *sums   # of the chunks
-    bint squared
-    double scale
-    const char *scales  # one for each element, or NULL
-
-
-cdef void differences(void *job, Py_ssize_t chunk, int slot) noexcept nogil:
-    cdef const Differences *g = <const Differences *> job
-    cdef Py_ssize_t size = g.t.itemsize, start = chunk * CHUNK, n = min(<Py_ssize_t> CHUNK, g.n - start)
-    cdef const char *x = g.x + start * size
-    cdef const char *target = g.target + start * size
-    if g.out != NULL and g.squared:
-        g.t.squared_difference(x, target, g.out + start * size, n)
-    elif g.out != NULL:
-        g.t.scaled_difference(x, target, g.scales + start * size if g.scales != NULL else NULL, g.scale,
-                              g.out + start * size, n)
-    elif size == sizeof(float):
-        g.sums[chunk] = sum_of_squares[float](g.t, <const float *> x, <const float *> target, n)
+cdef void slopes(const Rows *g, Py_ssize_t image, Py_ssize_t first, const real *x, const real *target,
+                 const real *weight, const real *each, real *dx) noexcept nogil:
+    """dx = (softmax(x)*(the sum of wanted) - wanted)*scale, wanted being a place's weighted targets; of a group."""
+    cdef real most[LANES]
+    cdef real log_total[LANES]
+    cdef real factor[LANES]
+    cdef real scale, share, mass
+    cdef real even = <real> (g.smoothing / g.K), kept = <real> (1 - g.smoothing)
+    cdef Py_ssize_t r, n, k, at = image * g.image_step + first * g.place_step
+    cdef Py_ssize_t places = min(g.group, g.places - first)
+    cdef int64_t label
+    if g.logged and g.class_step == 1:
+        memset(dx + at, 0, places * g.K * sizeof(real))
+    elif g.logged:
+        for k in range(g.K):
+            memset(dx + at + k * g.class_step, 0, places * sizeof(real))
     else:
-        g.sums[chunk] = sum_of_squares[double](g.t, <const double *> x, <const double *> target, n)
+        for r in range(places):
+            n, mass = image * g.places + first + r, 0
+            if g.labels == NULL:
+                for k in range(g.K):
+                    share = kept * target[at + r * g.place_step + k * g.class_step] + even
+                    mass += share * weight[k] if weight != NULL else share
+            else:
+                label = g.labels[n]
+                mass = kept * weight[label] if weight != NULL and 0 <= label < g.K else kept
+                mass += <real> (g.smoothing / g.K * g.spread)
+            scale = <real> g.scale * (each[n] if each != NULL else 1)
+            factor[r] = 0 if g.labels != NULL and g.labels[n] == g.ignored else mass * scale
+        softmax(g, x + at, factor, dx + at, places, most, log_total)
+    for r in range(places):
+        n = image * g.places + first + r
+        label = g.labels[n] if g.labels != NULL else 0
+        if g.labels == NULL or (label != g.ignored and 0 <= label < g.K):
+            scale = <real> g.scale * (each[n] if each != NULL else 1)
+            if g.labels != NULL:
+                dx[at + label * g.class_step] -= kept * scale * (weight[label] if weight != NULL else 1)
+            if g.labels == NULL or g.smoothing != 0:
+                for k in range(g.K):
+                    share = kept * target[at + k * g.class_step] + even if g.labels == NULL else even
+                    dx[at + k * g.class_step] -= share * scale * (weight[k] if weight != NULL else 1)
+        at += g.place_step
 
 
-cdef double sum_of_squares(fnn_tiles *t, const real *x, const real *target, Py_ssize_t n) noexcept nogil:
-    cdef real squares[BLOCK]
-    cdef real part
-    cdef double total = 0
-    cdef Py_ssize_t at, length
-    for at from 0 <= at < n by BLOCK:
-        part, length = 0, min(<Py_ssize_t> BLOCK, n - at)
-        t.squared_difference(x + at, target + at, squares, length)
-        t.sum(&part, squares, length)
-        total += part
-    return total
-
-
-cdef Differences describe_differences(const real[::1] x, const real[::1] target) noexcept:
-    cdef Differences g
-    g.t, g.n, g.x, g.target = tiles(real is double), x.shape[0], <const char *> &x[0], <const char *> &target[0]
-    g.out, g.sums, g.squared, g.scales, g.scale = NULL, NULL, True, NULL, 1
-    return g
-
-
-cdef void run_differences(Differences *g) noexcept:
+cdef void run_rows(const Rows *g, fnn_task task) noexcept:
     with nogil:
-        parallel(differences, g, ceil_div(g.n, CHUNK), threads(), <double> g.n)
+        parallel(task, <void *> g, ceil_div(g.images * g.groups, g.chunk), threads(),
+                 4.0 * g.images * g.places * g.K)
 
 
-def squared_differences(const real[::1] x, const real[::1] target, real[::1] out):
-    """out = (x - target)**2; all (n,). REDUCTION(2)."""
-    cdef Differences g = describe_differences(x, target)
-    g.out = <char *> &out[0]
-    run_differences(&g)
+def cross_entropy_forward(const real[:, :, ::1] x, const int64_t[::1] labels, const real[:, :, ::1] target,
+                          const real[::1] weight, int64_t ignored, double smoothing, bint logged, bint mean,
+                          real[::1] out):
+    """The sum of losses of scores x (N, K, P), or their mean; out (N*P,) = all of them, unless it is None.
 
-
-def sum_of_squared_differences(const real[::1] x, const real[::1] target):
-    """The sum of (x - target)**2; both (n,). Blocks are added in double precision. REDUCTION(n + 2)."""
-    cdef Differences g = describe_differences(x, target)
-    cdef Py_ssize_t chunk, chunks = ceil_div(g.n, CHUNK)
+    Each place has one of labels (N*P,), where `ignored` marks places to leave out, or else a target (N, K, P). weight
+    (K,) may be None. NaN if a label is outside of 0..K-1. `logged`: x are log-probabilities, and targets labels.
+    REDUCTION(2*K + 16).
+    """
+    cdef Rows g
+    cdef Py_ssize_t chunk, chunks
     cdef double total = 0
+    describe(&g, tiles(real is double), x, labels, target, weight, ignored, smoothing, logged)
+    if not g.known:
+        return NAN
+    chunks = ceil_div(g.images * g.groups, g.chunk)
+    g.out = NULL if out is None else <char *> &out[0]
     g.sums = <double *> allocate(chunks * sizeof(double))
     if g.sums == NULL:
         raise MemoryError("no memory for the sums of a loss")
-    run_differences(&g)
+    run_rows(&g, forward_rows)
     for chunk in range(chunks):
         total += g.sums[chunk]
     release(g.sums)
+    return total / g.mass if mean else total
+
+
+def cross_entropy_backward(const real[:, :, ::1] x, const int64_t[::1] labels, const real[:, :, ::1] target,
+                           const real[::1] weight, int64_t ignored, double smoothing, bint logged, bint mean,
+                           double dloss, const real[::1] each, real[:, :, ::1] dx):
+    """dx (N, K, P) = the gradient of `cross_entropy_forward` times dloss and, by places, each (N*P,) or None.
+
+    Returns whether all labels are 0..K-1; if not, nothing is written. REDUCTION(2*K + 14).
+    """
+    cdef Rows g
+    describe(&g, tiles(real is double), x, labels, target, weight, ignored, smoothing, logged)
+    if not g.known:
+        return False
+    g.scale, g.out = dloss / g.mass if mean else dloss, <char *> &dx[0, 0, 0]
+    g.each = NULL if each is None else <const char *> &each[0]
+    run_rows(&g, backward_rows)
+    return True
+
+
+# Sums over pairs of an output and a target
+
+DISTANCE, BCE, BCE_LOGITS, KL, KL_LOG = FNN_DISTANCE, FNN_BCE, FNN_BCE_LOGITS, FNN_KL, FNN_KL_LOG
+
+cdef struct Pairs:
+    fnn_tiles *t
+    int kind
+    bint slope
+    Py_ssize_t n
+    const char *x
+    const char *target
+    const char *q        # or NULL
+    const char *factors  # one for each element, or NULL
+    double p[4]
+    double scale
+    char *out            # or NULL, if only the sum is wanted
+    double *sums         # of the chunks, then
+
+
+cdef void run_pairs(void *job, Py_ssize_t chunk, int slot) noexcept nogil:
+    cdef const Pairs *g = <const Pairs *> job
+    cdef Py_ssize_t size = g.t.itemsize, i = chunk * CHUNK, stop = min(g.n, i + CHUNK), n = stop - i
+    cdef double block[BLOCK]
+    cdef char *out
+    cdef float part
+    cdef double wide_part, total = 0
+    while i < stop:
+        n = min(stop - i, <Py_ssize_t> BLOCK) if g.out == NULL else stop - i
+        out = <char *> block if g.out == NULL else g.out + i * size
+        g.t.loss[g.kind][g.slope](g.x + i * size, g.target + i * size, g.q + i * size if g.q != NULL else NULL,
+                                  g.factors + i * size if g.factors != NULL else NULL, g.p, g.scale, out, n)
+        if g.out == NULL and size == sizeof(float):
+            part = 0
+            g.t.sum(&part, out, n)
+            total += part
+        elif g.out == NULL:
+            wide_part = 0
+            g.t.sum(&wide_part, out, n)
+            total += wide_part
+        i += n
+    if g.out == NULL:
+        g.sums[chunk] = total
+
+
+def pairs(int kind, bint slope, const real[::1] x, const real[::1] target, const real[::1] q, const real[::1] factors,
+          tuple p, double scale, real[::1] out):
+    """out = the loss of the `kind`, or its `slope`, times scale and factors, as fnn.h has it; the sum if out is None.
+
+    All are (n,); q and factors may be None; p has four numbers. Blocks are added in double precision. REDUCTION(14),
+    and n more for the sum.
+    """
+    cdef Pairs g
+    cdef Py_ssize_t chunk, chunks = ceil_div(x.shape[0], CHUNK)
+    cdef double total = 0
+    g.t, g.kind, g.slope, g.n, g.scale = tiles(real is double), kind, slope, x.shape[0], scale
+    g.x, g.target = <const char *> &x[0], <const char *> &target[0]
+    g.q = NULL if q is None else <const char *> &q[0]
+    g.factors = NULL if factors is None else <const char *> &factors[0]
+    g.p[0], g.p[1], g.p[2], g.p[3] = p
+    g.out, g.sums = NULL, NULL
+    if out is not None:
+        g.out = <char *> &out[0]
+    else:
+        g.sums = <double *> allocate(chunks * sizeof(double))
+        if g.sums == NULL:
+            raise MemoryError("no memory for the sums of a loss")
+    with nogil:
+        parallel(run_pairs, &g, chunks, threads(), 2.0 * g.n)
+    if g.sums != NULL:
+        for chunk in range(chunks):
+            total += g.sums[chunk]
+        release(g.sums)
     return total
-
-
-def scaled_differences(const real[::1] x, const real[::1] target, double scale, const real[::1] scales,
-                       real[::1] dx):
-    """dx = (x - target)*scale, or times scales unless that is None; all (n,). REDUCTION(2)."""
-    cdef Differences g = describe_differences(x, target)
-    g.out, g.squared, g.scale = <char *> &dx[0], False, scale
-    g.scales = NULL if scales is None else <const char *> &scales[0]
-    run_differences(&g)

@@ -6,6 +6,15 @@ cdef extern from "fnn.h" nogil:
         FNN_ACCUMULATE
         FNN_RELU
         FNN_NORM_ROWS
+        FNN_DISTANCE
+        FNN_BCE
+        FNN_BCE_LOGITS
+        FNN_KL
+        FNN_KL_LOG
+        FNN_LOSSES
+
+    ctypedef void (*fnn_loss)(const void *x, const void *t, const void *q, const void *factors, const double *p,
+                              double scale, void *y, Py_ssize_t n) noexcept nogil
 
     ctypedef struct fnn_tiles "const fnn_tiles":
         const char *isa
@@ -64,9 +73,11 @@ cdef extern from "fnn.h" nogil:
                        uint64_t step) noexcept nogil
         void (*drop)(const void *x, void *y, const uint32_t *words, uint32_t threshold, Py_ssize_t rows, Py_ssize_t n,
                      double scale) noexcept nogil
-        void (*squared_difference)(const void *a, const void *b, void *y, Py_ssize_t n) noexcept nogil
-        void (*scaled_difference)(const void *a, const void *b, const void *scales, double scale, void *y,
-                                  Py_ssize_t n) noexcept nogil
+        void (*softmax_rows)(const void *x, const void *factor, void *y, Py_ssize_t rows, Py_ssize_t n, void *most,
+                             void *log_total) noexcept nogil
+        void (*softmax_places)(const void *x, const void *factor, void *y, Py_ssize_t places, Py_ssize_t n,
+                               Py_ssize_t step, void *most, void *log_total) noexcept nogil
+        fnn_loss loss[FNN_LOSSES][2]
         void (*sgd)(void *p, const void *g, void *v, Py_ssize_t n, double lr, double momentum, double decay,
                     int nesterov) noexcept nogil
         void (*wino_image)(void *values, Py_ssize_t step, const void *pixels, Py_ssize_t row_step, Py_ssize_t col_step,

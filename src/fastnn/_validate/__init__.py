@@ -28,9 +28,19 @@ from fastnn._validate._base import (
 from fastnn._validate.activation import elementwise_backward, flatten, flatten_backward, softmax, softmax_backward
 from fastnn._validate.conv import col2im, conv2d, conv2d_backward, conv2d_settings, im2col
 from fastnn._validate.drop import dropout, dropout_backward, probability
+from fastnn._validate.gradients import array_names, function_inputs, gradient_count, gradients_of, one_input
 from fastnn._validate.init import fans, initialised, modules, rule_applies, rules
 from fastnn._validate.join import add, cat, concat_backward
-from fastnn._validate.loss import cross_entropy, cross_entropy_backward, mse_loss, mse_loss_backward, reduction
+from fastnn._validate.loss import (
+    INT64,
+    class_losses,
+    cross_entropy,
+    gradient_of_loss,
+    label_values,
+    nll_loss,
+    reduction,
+    smoothing,
+)
 from fastnn._validate.matmul import linear, linear_backward, matmul
 from fastnn._validate.network import (
     branches,
@@ -47,4 +57,14 @@ from fastnn._validate.network import (
 )
 from fastnn._validate.norm import batch_norm, batch_norm_backward, batch_norm_input, batch_norm_settings
 from fastnn._validate.optim import sgd_settings, sgd_state, sgd_step
+from fastnn._validate.pointwise import (
+    element_losses,
+    huber,
+    kl_div,
+    kl_reduction,
+    pointwise,
+    smooth_l1,
+    unit_interval,
+    weighted,
+)
 from fastnn._validate.pool import pool2d, pool2d_backward, pool2d_settings, positions, positions_dtype

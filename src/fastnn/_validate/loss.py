@@ -1,4 +1,4 @@
-"""Scores, targets, and how a loss is reduced."""
+"""Scores of classes and their targets, and how a loss is reduced."""
 
 from __future__ import annotations
 
@@ -7,76 +7,121 @@ from typing import Any
 
 import numpy as np
 
-from fastnn._validate._base import Array, choice, float_array, has_axes, has_shape, same_dtype
+from fastnn._validate._base import (
+    Array,
+    MaybeArray,
+    choice,
+    float_array,
+    has_axes,
+    has_shape,
+    integer,
+    number,
+    same_dtype,
+)
 
 REDUCTIONS = ("mean", "sum", "none")
+INT64 = np.dtype(np.int64)
+AXES = "(N, K) or (N, K, d1, ...)"
 
 
 def reduction(value: str) -> None:
-    choice("reduction", value, REDUCTIONS)
+    if value not in REDUCTIONS:
+        choice("reduction", value, REDUCTIONS)
 
 
-def cross_entropy(x: Array, target: Array, reduction_name: str) -> bool:
-    """Return whether `target` holds labels (True) or probabilities (False)."""
-    float_array("x", x)
-    has_axes("x", x, 2, "(N, K)")
-    if x.shape[1] == 0:
-        raise ValueError(f"x: got shape {x.shape}; expected at least one class")
+def cross_entropy(
+    x: Array, target: Array, weight: MaybeArray, ignore_index: int, reduction_name: str, label_smoothing: float
+) -> bool:
+    """Return whether `target` holds labels (True) or probabilities (False); `label_values` looks at the labels."""
+    _scores(x, weight, ignore_index)
     reduction(reduction_name)
-    if not isinstance(target, np.ndarray):
-        raise TypeError(
-            f"target: got {type(target).__name__}; expected an array of integer labels (N,) or of probabilities (N, K)"
-        )
-    if target.ndim == 2 and target.dtype.kind == "f":
-        same_dtype("x", x, "target", target)
-        has_shape("target", target, x.shape, "the shape of x")
-        if target.size and math.isnan(target.min()):
-            raise ValueError("target: got NaN among the probabilities; expected numbers")
+    if label_smoothing:
+        smoothing(label_smoothing)
+    if isinstance(target, np.ndarray) and target.ndim == x.ndim and target.dtype.kind == "f":
+        _probabilities(x, target, ignore_index)
         return False
-    _labels(target, *x.shape)
+    _labels(x, target, ", or of probabilities of the shape of x")
     return True
 
 
-def _labels(target: Array, N: int, K: int) -> None:
-    if isinstance(target, np.ma.MaskedArray | np.matrix):
-        raise TypeError(f"target: got {type(target).__name__}; expected a plain NumPy array of labels")
+def nll_loss(x: Array, target: Array, weight: MaybeArray, ignore_index: int, reduction_name: str) -> None:
+    _scores(x, weight, ignore_index)
+    reduction(reduction_name)
+    _labels(x, target, "")
+
+
+def _scores(x: Array, weight: MaybeArray, ignore_index: int) -> None:
+    float_array("x", x)
+    shape = x.shape
+    if len(shape) < 2:
+        raise ValueError(f"x: got shape {shape}; expected {AXES}")
+    if shape[1] == 0:
+        raise ValueError(f"x: got shape {shape}; expected at least one class")
+    if weight is not None:
+        same_dtype("x", x, "weight", weight)
+        has_shape("weight", weight, (shape[1],), "one for each class")
+    if type(ignore_index) is not int:
+        integer("ignore_index", ignore_index)
+
+
+def class_losses(weight: MaybeArray, ignore_index: int, reduction_name: str) -> None:
+    """The settings that losses of scores of classes share."""
+    if weight is not None:
+        float_array("weight", weight)
+        has_axes("weight", weight, 1, "(K,), one number for each class")
+    integer("ignore_index", ignore_index)
+    reduction(reduction_name)
+
+
+def smoothing(value: float) -> None:
+    """`value` is a number from 0 to 1."""
+    if not 0 <= number("label_smoothing", value) <= 1:
+        raise ValueError(f"label_smoothing: got {value!r}; expected 0 to 1")
+
+
+def _probabilities(x: Array, target: Array, ignore_index: int) -> None:
+    same_dtype("x", x, "target", target)
+    has_shape("target", target, x.shape, "the shape of x")
+    if ignore_index >= 0:
+        raise ValueError(f"ignore_index: got {ignore_index} with probabilities; expected labels, which it is one of")
+    if target.size and math.isnan(target.min()):
+        raise ValueError("target: got NaN among the probabilities; expected numbers")
+
+
+def _labels(x: Array, target: Array, else_expected: str) -> None:
+    shape = x.shape[:1] + x.shape[2:]
+    if type(target) is np.ndarray and target.dtype is INT64 and target.shape == shape:
+        return
+    if not isinstance(target, np.ndarray) or isinstance(target, np.ma.MaskedArray | np.matrix):
+        came = type(target).__name__
+        raise TypeError(f"target: got {came}; expected a NumPy array of integer labels, shape {shape}{else_expected}")
     if target.dtype.kind not in "iu":
         raise TypeError(
-            f"target: got labels of {target.dtype}{_nan_note(target)}; expected integers 0 to {K - 1}, shape ({N},)"
+            f"target: got labels of {target.dtype}{_nan_note(target)}; "
+            f"expected integers 0 to {x.shape[1] - 1}, shape {shape}"
         )
-    if target.shape != (N,):
-        raise ValueError(f"target: got shape {target.shape}; expected ({N},), one label for each row of x")
-    if N and not 0 <= target.min() <= target.max() < K:
-        place = int(np.argmax((target < 0) | (target >= K)))
-        raise ValueError(f"target: got label {target[place]} at place {place}; expected 0 to {K - 1}")
+    has_shape("target", target, shape, "one label for each place of x")
 
 
 def _nan_note(target: Array) -> str:
     return ", NaN among them" if target.dtype.kind == "f" and np.isnan(target).any() else ""
 
 
-def cross_entropy_backward(x: Array, target: Array, reduction_name: str, dloss: Any) -> bool:
-    """Return whether `target` holds labels (True) or probabilities (False)."""
-    labels = cross_entropy(x, target, reduction_name)
-    _gradient_of_loss(dloss, x.shape[:1], reduction_name)
-    return labels
+def label_values(target: Array, K: int, ignore_index: int) -> None:
+    """All labels are 0 to K-1, or `ignore_index`."""
+    wrong = ((target < 0) | (target >= K)) & (target != ignore_index)
+    if wrong.any():
+        place = tuple(int(i) for i in np.argwhere(wrong)[0])
+        where = place[0] if len(place) == 1 else place
+        raise ValueError(
+            f"target: got label {target[place]} at place {where}; expected 0 to {K - 1}, "
+            f"or ignore_index, {ignore_index}, to leave it out"
+        )
 
 
-def _gradient_of_loss(dloss: Any, each: tuple[int, ...], reduction_name: str) -> None:
+def gradient_of_loss(dloss: Any, each: tuple[int, ...], reduction_name: str) -> None:
     """`dloss` is a number, or, where nothing was reduced, of the shape `each` of the losses."""
     shape = () if type(dloss) is float else np.shape(dloss)
     if shape != () and (reduction_name != "none" or shape != each):
         wanted = f"a number or shape {each}" if reduction_name == "none" else "a number"
         raise ValueError(f"dloss: got shape {shape}; expected {wanted} with reduction {reduction_name!r}")
-
-
-def mse_loss(x: Array, target: Array, reduction_name: str) -> None:
-    float_array("x", x)
-    same_dtype("x", x, "target", target)
-    has_shape("target", target, x.shape, "the shape of x")
-    reduction(reduction_name)
-
-
-def mse_loss_backward(x: Array, target: Array, reduction_name: str, dloss: Any) -> None:
-    mse_loss(x, target, reduction_name)
-    _gradient_of_loss(dloss, x.shape, reduction_name)

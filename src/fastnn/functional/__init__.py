@@ -25,10 +25,26 @@ from fastnn.functional.activation import (
 from fastnn.functional.conv import col2im, conv2d, conv2d_backward, im2col
 from fastnn.functional.drop import dropout, dropout2d, dropout2d_backward, dropout_backward
 from fastnn.functional.join import add, cat
-from fastnn.functional.loss import cross_entropy, cross_entropy_backward, mse_loss, mse_loss_backward
+from fastnn.functional.loss import cross_entropy, cross_entropy_backward, nll_loss, nll_loss_backward
 from fastnn.functional.matmul import linear, linear_backward, matmul
 from fastnn.functional.norm import batch_norm, batch_norm_backward
 from fastnn.functional.optim import sgd_step
+from fastnn.functional.pointwise import (
+    binary_cross_entropy,
+    binary_cross_entropy_backward,
+    binary_cross_entropy_with_logits,
+    binary_cross_entropy_with_logits_backward,
+    huber_loss,
+    huber_loss_backward,
+    kl_div,
+    kl_div_backward,
+    l1_loss,
+    l1_loss_backward,
+    mse_loss,
+    mse_loss_backward,
+    smooth_l1_loss,
+    smooth_l1_loss_backward,
+)
 from fastnn.functional.pool import avgpool2d, avgpool2d_backward, maxpool2d, maxpool2d_backward
 
 __all__ = [
@@ -37,6 +53,10 @@ __all__ = [
     "avgpool2d_backward",
     "batch_norm",
     "batch_norm_backward",
+    "binary_cross_entropy",
+    "binary_cross_entropy_backward",
+    "binary_cross_entropy_with_logits",
+    "binary_cross_entropy_with_logits_backward",
     "cat",
     "col2im",
     "conv2d",
@@ -48,7 +68,13 @@ __all__ = [
     "dropout2d_backward",
     "dropout_backward",
     "flatten",
+    "huber_loss",
+    "huber_loss_backward",
     "im2col",
+    "kl_div",
+    "kl_div_backward",
+    "l1_loss",
+    "l1_loss_backward",
     "linear",
     "linear_backward",
     "log_softmax",
@@ -58,11 +84,15 @@ __all__ = [
     "maxpool2d_backward",
     "mse_loss",
     "mse_loss_backward",
+    "nll_loss",
+    "nll_loss_backward",
     "relu",
     "relu_backward",
     "sgd_step",
     "sigmoid",
     "sigmoid_backward",
+    "smooth_l1_loss",
+    "smooth_l1_loss_backward",
     "softmax",
     "softmax_backward",
     "tanh",

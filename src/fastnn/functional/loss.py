@@ -1,7 +1,8 @@
-"""Losses and their gradients."""
+"""Losses of scores of classes, and their gradients."""
 
 from __future__ import annotations
 
+import math
 from typing import Literal, overload
 
 import numpy as np
@@ -10,78 +11,188 @@ import fastnn._kernels._loss as _loss
 from fastnn import _validate as check
 from fastnn import reference
 from fastnn._runtime import empty, use_reference
-from fastnn._validate import Array
-from fastnn.functional._door import contiguous, flat, pick
+from fastnn._validate import Array, MaybeArray
+from fastnn.functional._door import contiguous, contiguous_or_none, pick
 
 
 @overload
-def cross_entropy(x: Array, target: Array, *, reduction: Literal["mean", "sum"] = "mean") -> float: ...
+def cross_entropy(
+    x: Array,
+    target: Array,
+    *,
+    weight: MaybeArray = None,
+    ignore_index: int = -100,
+    reduction: Literal["mean", "sum"] = "mean",
+    label_smoothing: float = 0.0,
+) -> float: ...
 @overload
-def cross_entropy(x: Array, target: Array, *, reduction: str) -> float | Array: ...
-def cross_entropy(x: Array, target: Array, *, reduction: str = "mean") -> float | Array:
-    labels = check.cross_entropy(x, target, reduction)
+def cross_entropy(
+    x: Array,
+    target: Array,
+    *,
+    weight: MaybeArray = None,
+    ignore_index: int = -100,
+    reduction: str,
+    label_smoothing: float = 0.0,
+) -> float | Array: ...
+def cross_entropy(
+    x: Array,
+    target: Array,
+    *,
+    weight: MaybeArray = None,
+    ignore_index: int = -100,
+    reduction: str = "mean",
+    label_smoothing: float = 0.0,
+) -> float | Array:
+    labels = check.cross_entropy(x, target, weight, ignore_index, reduction, label_smoothing)
     if use_reference():
-        return reference.cross_entropy(x, target, reduction=reduction)
-    N = x.shape[0]
-    losses = empty((N,), x.dtype)
-    if labels:
-        pick(_loss.cross_entropy_labels_forward, x.dtype)(contiguous(x), _int64(target), losses)
-    else:
-        pick(_loss.cross_entropy_probs_forward, x.dtype)(contiguous(x), contiguous(target), losses)
-    if reduction == "none":
-        return losses
-    total = float(losses.sum(dtype=np.float64))
-    if reduction == "sum":
-        return total
-    return total / N if N else float("nan")
+        return reference.cross_entropy(
+            x,
+            target,
+            weight=weight,
+            ignore_index=ignore_index,
+            reduction=reduction,
+            label_smoothing=label_smoothing,
+        )
+    return _forward(x, target, labels, weight, ignore_index, reduction, label_smoothing, False)
 
 
-def cross_entropy_backward(x: Array, target: Array, *, reduction: str = "mean", dloss: float | Array = 1.0) -> Array:
-    labels = check.cross_entropy_backward(x, target, reduction, dloss)
+def cross_entropy_backward(
+    x: Array,
+    target: Array,
+    *,
+    weight: MaybeArray = None,
+    ignore_index: int = -100,
+    reduction: str = "mean",
+    label_smoothing: float = 0.0,
+    dloss: float | Array = 1.0,
+) -> Array:
+    labels = check.cross_entropy(x, target, weight, ignore_index, reduction, label_smoothing)
     if use_reference():
-        return reference.cross_entropy_backward(x, target, reduction=reduction, dloss=dloss)
-    N = x.shape[0]
-    row_scale = empty((N,), x.dtype)
-    row_scale[...] = dloss / max(N, 1) if reduction == "mean" else dloss
+        return reference.cross_entropy_backward(
+            x,
+            target,
+            weight=weight,
+            ignore_index=ignore_index,
+            reduction=reduction,
+            label_smoothing=label_smoothing,
+            dloss=dloss,
+        )
+    return _backward(x, target, labels, weight, ignore_index, reduction, label_smoothing, False, dloss)
+
+
+@overload
+def nll_loss(
+    x: Array,
+    target: Array,
+    *,
+    weight: MaybeArray = None,
+    ignore_index: int = -100,
+    reduction: Literal["mean", "sum"] = "mean",
+) -> float: ...
+@overload
+def nll_loss(
+    x: Array, target: Array, *, weight: MaybeArray = None, ignore_index: int = -100, reduction: str
+) -> float | Array: ...
+def nll_loss(
+    x: Array, target: Array, *, weight: MaybeArray = None, ignore_index: int = -100, reduction: str = "mean"
+) -> float | Array:
+    check.nll_loss(x, target, weight, ignore_index, reduction)
+    if use_reference():
+        return reference.nll_loss(x, target, weight=weight, ignore_index=ignore_index, reduction=reduction)
+    return _forward(x, target, True, weight, ignore_index, reduction, 0.0, True)
+
+
+def nll_loss_backward(
+    x: Array,
+    target: Array,
+    *,
+    weight: MaybeArray = None,
+    ignore_index: int = -100,
+    reduction: str = "mean",
+    dloss: float | Array = 1.0,
+) -> Array:
+    check.nll_loss(x, target, weight, ignore_index, reduction)
+    if use_reference():
+        return reference.nll_loss_backward(
+            x, target, weight=weight, ignore_index=ignore_index, reduction=reduction, dloss=dloss
+        )
+    return _backward(x, target, True, weight, ignore_index, reduction, 0.0, True, dloss)
+
+
+def _forward(
+    x: Array,
+    target: Array,
+    labels: bool,
+    weight: MaybeArray,
+    ignored: int,
+    reduction: str,
+    smoothing: float,
+    logged: bool,
+) -> float | Array:
+    losses = empty(x.shape[:1] + x.shape[2:], x.dtype) if reduction == "none" else None
+    total: float = pick(_loss.cross_entropy_forward, x.dtype)(
+        _places(x),
+        *_targets(target, labels),
+        contiguous_or_none(weight),
+        ignored,
+        smoothing,
+        logged,
+        reduction == "mean",
+        None if losses is None else losses.reshape(-1),
+    )
+    if total != total and labels:  # perhaps for want of a label: looking for it before would take as long as the rest
+        check.label_values(target, x.shape[1], ignored)
+    return total if losses is None else losses
+
+
+def _backward(
+    x: Array,
+    target: Array,
+    labels: bool,
+    weight: MaybeArray,
+    ignored: int,
+    reduction: str,
+    smoothing: float,
+    logged: bool,
+    dloss: float | Array,
+) -> Array:
+    each = None
+    if type(dloss) is not float:
+        places = x.shape[:1] + x.shape[2:]
+        check.gradient_of_loss(dloss, places, reduction)
+        if np.ndim(dloss):
+            each, dloss = np.ascontiguousarray(dloss, x.dtype).reshape(-1), 1.0
+        else:
+            dloss = float(dloss)
     dx = empty(x.shape, x.dtype)
-    if labels:
-        pick(_loss.cross_entropy_labels_backward, x.dtype)(contiguous(x), _int64(target), row_scale, dx)
-    else:
-        pick(_loss.cross_entropy_probs_backward, x.dtype)(contiguous(x), contiguous(target), row_scale, dx)
+    known = pick(_loss.cross_entropy_backward, x.dtype)(
+        _places(x),
+        *_targets(target, labels),
+        contiguous_or_none(weight),
+        ignored,
+        smoothing,
+        logged,
+        reduction == "mean",
+        dloss,
+        each,
+        _places(dx),
+    )
+    if not known:
+        check.label_values(target, x.shape[1], ignored)
     return dx
 
 
-@overload
-def mse_loss(x: Array, target: Array, *, reduction: Literal["mean", "sum"] = "mean") -> float: ...
-@overload
-def mse_loss(x: Array, target: Array, *, reduction: str) -> float | Array: ...
-def mse_loss(x: Array, target: Array, *, reduction: str = "mean") -> float | Array:
-    check.mse_loss(x, target, reduction)
-    if use_reference():
-        return reference.mse_loss(x, target, reduction=reduction)
-    if reduction == "none":
-        losses = empty(x.shape, x.dtype)
-        pick(_loss.squared_differences, x.dtype)(flat(x), flat(target), losses.reshape(-1))
-        return losses
-    total = float(pick(_loss.sum_of_squared_differences, x.dtype)(flat(x), flat(target)))
-    if reduction == "sum":
-        return total
-    return total / x.size if x.size else float("nan")
+def _places(a: Array) -> Array:
+    """`a` (N, K, d1, ...) as (N, K, P)."""
+    shape = a.shape
+    return contiguous(a).reshape(shape[0], shape[1], 1 if len(shape) == 2 else math.prod(shape[2:]))
 
 
-def mse_loss_backward(x: Array, target: Array, *, reduction: str = "mean", dloss: float | Array = 1.0) -> Array:
-    check.mse_loss_backward(x, target, reduction, dloss)
-    if use_reference():
-        return reference.mse_loss_backward(x, target, reduction=reduction, dloss=dloss)
-    scale, scales = 2.0 / (max(x.size, 1) if reduction == "mean" else 1), None
-    if isinstance(dloss, float | int):
-        scale *= dloss
-    else:
-        scales = flat((scale * np.broadcast_to(dloss, x.shape)).astype(x.dtype))
-    dx = empty(x.shape, x.dtype)
-    pick(_loss.scaled_differences, x.dtype)(flat(x), flat(target), scale, scales, dx.reshape(-1))
-    return dx
-
-
-def _int64(labels: Array) -> Array:
-    return contiguous(labels.astype(np.int64, copy=False))
+def _targets(target: Array, labels: bool) -> tuple[Array | None, Array | None]:
+    """Labels and probabilities, one of which is None, as the kernel reads them."""
+    if not labels:
+        return None, _places(target)
+    if target.dtype is not check.INT64:
+        target = target.astype(np.int64)
+    return contiguous(target if target.ndim == 1 else target.reshape(-1)), None

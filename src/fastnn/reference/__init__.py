@@ -20,10 +20,26 @@ from fastnn.reference.activation import (
 from fastnn.reference.conv import col2im, conv2d, conv2d_backward, im2col
 from fastnn.reference.drop import dropout, dropout2d, dropout2d_backward, dropout_backward
 from fastnn.reference.join import add, cat
-from fastnn.reference.loss import cross_entropy, cross_entropy_backward, mse_loss, mse_loss_backward
+from fastnn.reference.loss import cross_entropy, cross_entropy_backward, nll_loss, nll_loss_backward
 from fastnn.reference.matmul import linear, linear_backward, matmul
 from fastnn.reference.norm import batch_norm, batch_norm_backward
 from fastnn.reference.optim import sgd_step
+from fastnn.reference.pointwise import (
+    binary_cross_entropy,
+    binary_cross_entropy_backward,
+    binary_cross_entropy_with_logits,
+    binary_cross_entropy_with_logits_backward,
+    huber_loss,
+    huber_loss_backward,
+    kl_div,
+    kl_div_backward,
+    l1_loss,
+    l1_loss_backward,
+    mse_loss,
+    mse_loss_backward,
+    smooth_l1_loss,
+    smooth_l1_loss_backward,
+)
 from fastnn.reference.pool import avgpool2d, avgpool2d_backward, maxpool2d, maxpool2d_backward
 
 __all__ = [
@@ -32,6 +48,10 @@ __all__ = [
     "avgpool2d_backward",
     "batch_norm",
     "batch_norm_backward",
+    "binary_cross_entropy",
+    "binary_cross_entropy_backward",
+    "binary_cross_entropy_with_logits",
+    "binary_cross_entropy_with_logits_backward",
     "cat",
     "col2im",
     "conv2d",
@@ -43,7 +63,13 @@ __all__ = [
     "dropout2d_backward",
     "dropout_backward",
     "flatten",
+    "huber_loss",
+    "huber_loss_backward",
     "im2col",
+    "kl_div",
+    "kl_div_backward",
+    "l1_loss",
+    "l1_loss_backward",
     "linear",
     "linear_backward",
     "log_softmax",
@@ -53,11 +79,15 @@ __all__ = [
     "maxpool2d_backward",
     "mse_loss",
     "mse_loss_backward",
+    "nll_loss",
+    "nll_loss_backward",
     "relu",
     "relu_backward",
     "sgd_step",
     "sigmoid",
     "sigmoid_backward",
+    "smooth_l1_loss",
+    "smooth_l1_loss_backward",
     "softmax",
     "softmax_backward",
     "tanh",

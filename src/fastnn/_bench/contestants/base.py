@@ -29,6 +29,11 @@ class Contestant(Protocol):
         """The work of `case`, everything but itself done beforehand."""
 
 
+def pairs_options(case: BenchCase) -> dict[str, str]:
+    """What everybody calls a loss of pairs with: PyTorch warns of the mean over the elements of a divergence."""
+    return {"reduction": "batchmean"} if case.family == "kl_div" else {}
+
+
 def sequential(network: Network) -> layers.Sequential:
     """The network in fastnn, with the weights that everybody's has."""
     net = layers.Sequential(*(_layer(*layer) for layer in network.layers))

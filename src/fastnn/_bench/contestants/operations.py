@@ -9,8 +9,8 @@ from typing import Any, Literal
 import numpy as np
 
 from fastnn import _extras, _runtime, functional, losses, optim, reference
-from fastnn._bench.cases import Array, BenchCase, Network
-from fastnn._bench.contestants.base import DROPPED, MOMENTUM, Contestant, Work, checked, sequential
+from fastnn._bench.cases import Array, BenchCase, Network, Pairs
+from fastnn._bench.contestants.base import DROPPED, MOMENTUM, Contestant, Work, checked, pairs_options, sequential
 
 
 class Operations:
@@ -46,9 +46,13 @@ class Operations:
                 return lambda: F.batch_norm(a["x"], *running, a["w"], a["b"], **options)
             case "dropout":
                 return lambda: F.dropout(a["x"], DROPPED, key=(0, 0))
-            case "cross_entropy":
-                return lambda: F.cross_entropy(a["x"], a["labels"])
+            case "cross_entropy" | "nll_loss":
+                loss = getattr(F, case.family)
+                return lambda: loss(a["x"], a["labels"])
         function = getattr(F, case.family)
+        if isinstance(s, Pairs):
+            reduction = pairs_options(case)
+            return lambda: function(a["x"], a["target"], **reduction)
         return lambda: function(a["x"])
 
     def _backward(self, case: BenchCase, a: dict[str, Array]) -> Work:
@@ -68,8 +72,12 @@ class Operations:
                 return lambda: F.batch_norm_backward(a["dy"], a["x"], a["w"], *statistics)
             case "dropout":
                 return lambda: F.dropout_backward(a["dy"], DROPPED, key=(0, 0))
-            case "cross_entropy":
-                return lambda: F.cross_entropy_backward(a["x"], a["labels"])
+            case "cross_entropy" | "nll_loss":
+                backward = getattr(F, f"{case.family}_backward")
+                return lambda: backward(a["x"], a["labels"])
+        if isinstance(s, Pairs):
+            slope, reduction = getattr(F, f"{case.family}_backward"), pairs_options(case)
+            return lambda: slope(a["x"], a["target"], **reduction)
         function, y = getattr(F, f"{case.family}_backward"), getattr(F, case.family)(a["x"])
         return lambda: function(a["dy"], y)
 

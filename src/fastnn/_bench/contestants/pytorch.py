@@ -7,8 +7,8 @@ from contextlib import contextmanager
 from typing import Any
 
 from fastnn import _extras
-from fastnn._bench.cases import Array, BenchCase, Conv, Network, Pool
-from fastnn._bench.contestants.base import DROPPED, MOMENTUM, Work, checked, weights
+from fastnn._bench.cases import Array, BenchCase, Conv, Network, Pairs, Pool
+from fastnn._bench.contestants.base import DROPPED, MOMENTUM, Work, checked, pairs_options, weights
 
 
 class Torch:
@@ -59,15 +59,39 @@ class Torch:
                 return lambda: aten.native_batch_norm(t["x"], t["w"], t["b"], *running, True, 0.1, 1e-5)
             case "dropout":
                 return lambda: aten.native_dropout(t["x"], DROPPED, True)
-            case "cross_entropy":
-                return lambda: F.cross_entropy(t["x"], t["labels"])
+            case "cross_entropy" | "nll_loss":
+                loss = getattr(F, case.family)
+                return lambda: loss(t["x"], t["labels"])
             case "softmax" | "log_softmax":
                 function = getattr(self.torch, case.family)
                 return lambda: function(t["x"], -1)
+        if isinstance(s, Pairs):
+            loss, options = getattr(F, case.family), pairs_options(case)
+            return lambda: loss(t["x"], t["target"], **options)
         function = getattr(self.torch, case.family)
         return lambda: function(t["x"])
 
+    def _pairs_backward(self, case: BenchCase, x: Any, target: Any) -> Work:
+        """The gradients of means; of a batch's mean for kl_div."""
+        torch, aten, n, one = self.torch, self.torch.ops.aten, x.numel(), self.torch.ones(())
+        mean = 1  # PyTorch's number of that reduction
+        match case.family:
+            case "l1_loss":
+                return lambda: torch.sign(x - target) / n
+            case "binary_cross_entropy_with_logits":
+                return lambda: (torch.sigmoid(x) - target) / n
+            case "kl_div":
+                return lambda: target * (-1 / len(x))
+            case "binary_cross_entropy":
+                return lambda: aten.binary_cross_entropy_backward(one, x, target, None, mean)
+            case "mse_loss":
+                return lambda: aten.mse_loss_backward(one, x, target, mean)
+        backward = getattr(aten, f"{case.family}_backward")
+        return lambda: backward(one, x, target, mean, 1.0)
+
     def _backward(self, case: BenchCase, t: dict[str, Any]) -> Work:
+        if isinstance(case.setting, Pairs):
+            return self._pairs_backward(case, t["x"], t["target"])
         torch, aten, s = self.torch, self.torch.ops.aten, case.setting
         dy, x = t["dy"], t["x"]
         match case.family:
@@ -97,6 +121,9 @@ class Torch:
             case "cross_entropy":
                 one_hot = torch.nn.functional.one_hot(t["labels"], x.shape[1]).to(x.dtype)
                 return lambda: (torch.softmax(x, 1) - one_hot) / x.shape[0]
+            case "nll_loss":
+                one, count = torch.ones(()), torch.tensor(float(len(x)))
+                return lambda: aten.nll_loss_backward(one, x, t["labels"], None, 1, -100, count)
             case "relu":
                 y = torch.relu(x)
                 return lambda: aten.threshold_backward(dy, y, 0)

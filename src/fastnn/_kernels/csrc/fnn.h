@@ -12,6 +12,18 @@
 enum { FNN_ACCUMULATE = 1, FNN_RELU = 2 };
 enum { FNN_NORM_ROWS = 128 };
 
+/* Losses that are the sum of a function of each output x and target t; in braces, with respect to x:
+ * DISTANCE    d = x - t: p[1] d^2 where |d| < p[0], else p[2] (|d| - p[3])    {2 p[1] d, or p[2] sign(d)}
+ * BCE         -t log x - (1 - t) log(1 - x), logarithms from -100           {(x - t) / max(x (1 - x), 1e-12)}
+ *             NaN unless x and t are 0 to 1
+ * BCE_LOGITS  the same of sigmoid(x), not clamped, t times q                 {(1 - t) sigmoid(x) - q t sigmoid(-x)}
+ * KL          t log t - t x                                                {-t}
+ * KL_LOG      exp(t) (t - x)                                               {-exp(t)}
+ * y = the function * scale, times factors if that is not NULL. q, of BCE_LOGITS alone, is 1 if NULL. */
+enum { FNN_DISTANCE, FNN_BCE, FNN_BCE_LOGITS, FNN_KL, FNN_KL_LOG, FNN_LOSSES };
+typedef void (*fnn_loss)(const void *x, const void *t, const void *q, const void *factors, const double *p, double scale,
+                         void *y, ptrdiff_t n);
+
 typedef struct fnn_tiles {
     const char *isa;
     ptrdiff_t itemsize;
@@ -108,9 +120,15 @@ typedef struct fnn_tiles {
     void (*drop)(const void *x, void *y, const uint32_t *words, uint32_t threshold, ptrdiff_t rows, ptrdiff_t n,
                  double scale);
 
-    /* y = (a - b)^2, and y = (a - b)*scale, or times scales if that is not NULL; n elements */
-    void (*squared_difference)(const void *a, const void *b, void *y, ptrdiff_t n);
-    void (*scaled_difference)(const void *a, const void *b, const void *scales, double scale, void *y, ptrdiff_t n);
+    /* Rows of n scores, one after another, rows <= lanes: most[r] and log_total[r] are the maximum and the logarithm of
+     * the sum of exp(x - most); both have place for `lanes`. If y is not NULL, y = factor[r]*softmax(x) too. */
+    void (*softmax_rows)(const void *x, const void *factor, void *y, ptrdiff_t rows, ptrdiff_t n, void *most,
+                         void *log_total);
+    /* The same of n scores for each of `places` neighbours, places <= lanes: of place i, at x[k*step + i], k < n. */
+    void (*softmax_places)(const void *x, const void *factor, void *y, ptrdiff_t places, ptrdiff_t n, ptrdiff_t step,
+                           void *most, void *log_total);
+    /* A loss of n elements, or its slope. */
+    fnn_loss loss[FNN_LOSSES][2];
 
     /* SGD over n elements: v = momentum*v + (g + decay*p); p -= lr*(nesterov ? g + decay*p + momentum*v : v).
      * v may be NULL when momentum is 0. */

@@ -48,6 +48,7 @@ INLINE real NAME(lane_max)(vec v) {
 #include "tile_pool.h"
 #include "tile_image.h"
 #include "tile_math.h"
+#include "tile_loss.h"
 #include "tile_winograd.h"
 #include "tile_norm.h"
 #include "tile_drop.h"

@@ -165,26 +165,6 @@ static void NAME(log_softmax_backward_row)(const void *dy_, const void *y_, void
     }
 }
 
-static void NAME(squared_difference)(const void *a_, const void *b_, void *y_, ptrdiff_t n) {
-    const real *restrict a = a_, *restrict b = b_;
-    real *restrict y = y_;
-    for (ptrdiff_t i = 0; i < n; i++)
-        y[i] = (a[i] - b[i]) * (a[i] - b[i]);
-}
-
-static void NAME(scaled_difference)(const void *a_, const void *b_, const void *scales_, double scale_, void *y_,
-                                    ptrdiff_t n) {
-    const real *restrict a = a_, *restrict b = b_, *restrict scales = scales_;
-    const real scale = (real)scale_;
-    real *restrict y = y_;
-    if (scales)
-        for (ptrdiff_t i = 0; i < n; i++)
-            y[i] = (a[i] - b[i]) * scales[i];
-    else
-        for (ptrdiff_t i = 0; i < n; i++)
-            y[i] = (a[i] - b[i]) * scale;
-}
-
 static void NAME(sgd)(void *p_, const void *g_, void *v_, ptrdiff_t n, double lr_, double momentum_, double decay_,
                       int nesterov) {
     real *restrict p = p_, *restrict v = v_;

@@ -1,5 +1,5 @@
-/* Sums over the lanes of many vectors at once: log2(LANES) rounds that fold pairs of vectors into one, instead of
- * log2(LANES) steps for each vector alone. LOW(h) takes the blocks of h lanes at even places of two vectors. */
+/* Sums, and largest elements, over the lanes of many vectors at once: log2(LANES) rounds that fold pairs of vectors into
+ * one, instead of log2(LANES) steps for each vector alone. LOW(h) takes the blocks of h lanes at even places of two vectors. */
 #if LANES == 16
 #define LOW_8 0, 1, 2, 3, 4, 5, 6, 7, 16, 17, 18, 19, 20, 21, 22, 23
 #define LOW_4 0, 1, 2, 3, 8, 9, 10, 11, 16, 17, 18, 19, 24, 25, 26, 27
@@ -26,26 +26,36 @@
 #define HIGH_1 1, 3
 #endif
 
-#define FOLD(count, h)                                                                                             \
+#define FOLD(count, h, f)                                                                                          \
     UNROLL for (int i = 0; i < (count) / 2; i++) v[i] =                                                            \
-        __builtin_shufflevector(v[2 * i], v[2 * i + 1], LOW_##h) +                                                 \
-        __builtin_shufflevector(v[2 * i], v[2 * i + 1], HIGH_##h)
+        f(__builtin_shufflevector(v[2 * i], v[2 * i + 1], LOW_##h),                                                \
+          __builtin_shufflevector(v[2 * i], v[2 * i + 1], HIGH_##h))
+#if LANES >= 16
+#define FOLD_LANES(f) FOLD(16, 8, f); FOLD(8, 4, f); FOLD(4, 2, f); FOLD(2, 1, f)
+#elif LANES == 8
+#define FOLD_LANES(f) FOLD(8, 4, f); FOLD(4, 2, f); FOLD(2, 1, f)
+#elif LANES == 4
+#define FOLD_LANES(f) FOLD(4, 2, f); FOLD(2, 1, f)
+#else
+#define FOLD_LANES(f) FOLD(2, 1, f)
+#endif
+
+INLINE vec NAME(plus)(vec a, vec b) { return a + b; }
+/* a where it is larger, else b, also where a is NaN */
+INLINE vec NAME(larger)(vec a, vec b) { return NAME(choose)(a > b, a, b); }
 
 /* Lane i of the result is the sum over the lanes of v[i], i < LANES; v is used up. */
 INLINE vec NAME(lane_sums)(vec *v) {
-#if LANES >= 16
-    FOLD(LANES, 8);
-#endif
-#if LANES >= 8
-    FOLD(LANES >= 16 ? LANES / 2 : LANES, 4);
-#endif
-#if LANES >= 4
-    FOLD(4, 2);
-#endif
-    FOLD(2, 1);
+    FOLD_LANES(NAME(plus));
+    return v[0];
+}
+/* The same of the largest. */
+INLINE vec NAME(lane_maxes)(vec *v) {
+    FOLD_LANES(NAME(larger));
     return v[0];
 }
 
+#undef FOLD_LANES
 #undef FOLD
 #undef LOW_8
 #undef LOW_4

@@ -68,6 +68,12 @@
 
 #define QUOTE_(name) #name
 #define QUOTE(name) QUOTE_(name)
+#define FNN_LOSS_TABLE(suffix)                                                                                     \
+    {[FNN_DISTANCE] = {distance_##suffix, distance_slope_##suffix},                                                \
+     [FNN_BCE] = {bce_##suffix, bce_slope_##suffix},                                                               \
+     [FNN_BCE_LOGITS] = {bce_logits_##suffix, bce_logits_slope_##suffix},                                          \
+     [FNN_KL] = {kl_##suffix, kl_slope_##suffix},                                                                  \
+     [FNN_KL_LOG] = {kl_log_##suffix, kl_log_slope_##suffix}}
 #define FNN_TABLE(type, lanes_, suffix)                                                                            \
     {.isa = QUOTE(FNN_TIER), .itemsize = sizeof(type), .lanes = lanes_, .mr = PANEL_ROWS, .nr = PANEL_VECTORS * lanes_,\
      .dot_m = DOT_ROWS, .dot_n = DOT_COLS,                                                                         \
@@ -82,7 +88,8 @@
      .log_softmax_backward_row = log_softmax_backward_row_##suffix,                                                \
      .norm_moments = norm_moments_##suffix, .norm_apply = norm_apply_##suffix, .norm_sums = norm_sums_##suffix,    \
      .norm_backward = norm_backward_##suffix, .random = philox, .drop = drop_##suffix,                             \
-     .squared_difference = squared_difference_##suffix, .scaled_difference = scaled_difference_##suffix,           \
+     .softmax_rows = softmax_rows_##suffix, .softmax_places = softmax_places_##suffix,                             \
+     .loss = FNN_LOSS_TABLE(suffix),                                                                               \
      .sgd = sgd_##suffix,                                                                                          \
      .wino_image = wino_image_##suffix, .wino_weights = wino_weights_##suffix, .wino_result = wino_result_##suffix,  \
      .wino_gradient = wino_gradient_##suffix, .wino_taps = wino_taps_##suffix}
