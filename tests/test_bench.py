@@ -82,7 +82,8 @@ def test_optimisers_run(case):
 
 
 def test_every_shape_of_the_plan_is_there():
-    assert len(cases_of("conv")) == 2 * 18
+    assert len(cases_of("conv")) == 2 * 21
+    assert len(cases_of("conv_transpose")) == 2
     assert len(cases_of("maxpool", "avgpool")) == 3 * 2 * 2
     assert len(cases_of("linear")) == 2 * 4
     trained_on = {"lenet-b64", "cnn-b32", "svgg-b64", "vgg11-b128", "mlp-b100", "mlp-b4", "autoencoder-b36"}

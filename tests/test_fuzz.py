@@ -1,5 +1,7 @@
 """Parity on shapes that nobody thought of. The search is the same in every run."""
 
+from dataclasses import replace
+
 import pytest
 
 hypothesis = pytest.importorskip("hypothesis")
@@ -38,6 +40,17 @@ def convs(draw):
 
 
 @st.composite
+def special_convs(draw):
+    """With dilation and groups."""
+    s, groups = draw(convs()), draw(st.integers(1, 4))
+    sizes = zip(s.x[2:], s.kernel, s.padding, strict=True)
+    dilation = tuple(draw(st.integers(1, max(1, min(4, (n + 2 * p - 1) // max(1, k - 1))))) for n, k, p in sizes)
+    x = s.x[0], groups * draw(st.integers(1, 20)), *s.x[2:]
+    filters = groups * draw(st.integers(1, 20))
+    return replace(s, x=x, filters=filters, dilation=dilation, groups=groups, columns=False)
+
+
+@st.composite
 def pools(draw):
     image, kernel, stride, padding = draw(windows())
     x = draw(st.integers(0, 3)), draw(st.integers(1, 5)), *image
@@ -64,6 +77,12 @@ def test_convolutions(shape):
 
 
 @usual
+@given(special_convs())
+def test_special_convolutions(shape):
+    check(conv_cases(shape), shape)
+
+
+@usual
 @given(pools())
 def test_pools(shape):
     check(pool_cases(shape), shape)
@@ -80,6 +99,13 @@ def test_linear(shape):
 @long
 @given(convs())
 def test_many_convolutions(shape):
+    check(conv_cases(shape), shape)
+
+
+@pytest.mark.slow
+@long
+@given(special_convs())
+def test_many_special_convolutions(shape):
     check(conv_cases(shape), shape)
 
 

@@ -104,6 +104,56 @@ def conv2d_nan_lost(x, w, b=None, **options):
     return R["conv2d"](np.nan_to_num(x, nan=0.0, posinf=np.inf, neginf=-np.inf), w, b, **options)
 
 
+def conv2d_groups_interleaved(x, w, b=None, *, groups=1, **options):
+    """Output o belongs to group o % groups."""
+    mixed = w.reshape(groups, -1, *w.shape[1:]).swapaxes(0, 1).reshape(w.shape)
+    return R["conv2d"](x, mixed, b, groups=groups, **options)
+
+
+def conv2d_dilation_swapped(x, w, b=None, *, dilation=1, **options):
+    y = R["conv2d"](x, w, b, dilation=dilation, **options)
+    try:
+        swapped = R["conv2d"](x, w, b, dilation=pair(dilation)[::-1], **options)
+    except ValueError:
+        return np.zeros_like(y)
+    return swapped if swapped.shape == y.shape else np.zeros_like(y)
+
+
+def conv2d_same_wider_on_the_left(x, w, b=None, *, padding=0, **options):
+    y = R["conv2d"](x, w, b, padding=padding, **options)
+    odd = padding == "same" and any(
+        n * (k - 1) % 2 for n, k in zip(pair(options.get("dilation", 1)), w.shape[2:], strict=False)
+    )
+    return np.roll(y, 1, axis=(2, 3)) if odd else y
+
+
+def conv2d_backward_first_group_only(dy, x, w, *, groups=1, **options):
+    dx, dw, db = R["conv2d_backward"](dy, x, w, groups=groups, **options)
+    if dw is not None:
+        dw[len(dw) // groups :] = 0
+    return dx, dw, db
+
+
+def conv_transpose2d_output_padding_above(x, w, b=None, *, output_padding=0, **options):
+    y = R["conv_transpose2d"](x, w, b, output_padding=output_padding, **options)
+    return np.roll(y, pair(output_padding), axis=(2, 3))
+
+
+def conv_transpose2d_backward_turned(dy, x, w, **options):
+    dx, dw, db = R["conv_transpose2d_backward"](dy, x, w, **options)
+    return dx, None if dw is None else dw[..., ::-1, ::-1].copy(), db
+
+
+def pad2d_reflects_the_border_too(x, padding, *, mode="zeros"):
+    left, right, top, bottom = padding if isinstance(padding, tuple) else (padding,) * 4
+    sides = ((0, 0), (0, 0), (top, bottom), (left, right))
+    return np.pad(x, sides, "symmetric") if mode == "reflect" else R["pad2d"](x, padding, mode=mode)
+
+
+def pad2d_backward_loses_the_frame(dy, padding, *, mode="zeros"):
+    return R["pad2d_backward"](dy, padding, mode="zeros")
+
+
 def col2im_overwrites(cols, output_size, kernel_size, **options):
     """The last patch on a pixel wins, where all should be added."""
     total = R["col2im"](cols, output_size, kernel_size, **options)
@@ -389,6 +439,14 @@ MUTANTS = [
     ("conv2d", conv2d_half_precision_sum, lambda: parity_of("conv2d")),
     ("conv2d", conv2d_forgets_last_column, lambda: parity_of("conv2d")),
     ("conv2d", conv2d_nan_lost, lambda: parity_of("conv2d")),
+    ("conv2d", conv2d_groups_interleaved, lambda: parity_of("conv2d")),
+    ("conv2d", conv2d_dilation_swapped, lambda: parity_of("conv2d")),
+    ("conv2d", conv2d_same_wider_on_the_left, lambda: parity_of("conv2d")),
+    ("conv2d_backward", conv2d_backward_first_group_only, lambda: gradients_of("conv2d")),
+    ("conv_transpose2d", conv_transpose2d_output_padding_above, lambda: parity_of("conv_transpose2d")),
+    ("conv_transpose2d_backward", conv_transpose2d_backward_turned, lambda: gradients_of("conv_transpose2d")),
+    ("pad2d", pad2d_reflects_the_border_too, lambda: parity_of("pad2d")),
+    ("pad2d_backward", pad2d_backward_loses_the_frame, lambda: gradients_of("pad2d")),
     ("col2im", col2im_overwrites, lambda: parity_of("col2im")),
     ("col2im", col2im_overwrites, lambda: gradients_of("im2col")),
     ("maxpool2d", maxpool2d_last_maximum, lambda: parity_of("maxpool2d")),

@@ -40,11 +40,23 @@ def compare(case, oracle_results):
 # SciPy
 
 
-def scipy_conv2d(x, w, b=None, *, stride=1, padding=0, activation=None):
+def scipy_conv2d(x, w, b=None, *, stride=1, padding=0, dilation=1, groups=1, activation=None):
     signal = pytest.importorskip("scipy.signal")
-    (sh, sw), (ph, pw) = (v if isinstance(v, tuple) else (v, v) for v in (stride, padding))
-    x = np.pad(x, ((0, 0), (0, 0), (ph, ph), (pw, pw)))
-    y = np.array([[sum(signal.correlate2d(c, k, "valid") for c, k in zip(n, o, strict=True)) for o in w] for n in x])
+    (sh, sw), (dh, dw) = (v if isinstance(v, tuple) else (v, v) for v in (stride, dilation))
+    filters, channels, kh, kw = w.shape
+    sparse = np.zeros((filters, channels, (kh - 1) * dh + 1, (kw - 1) * dw + 1))
+    sparse[..., ::dh, ::dw] = w
+    if padding == "same":
+        frame = [(n // 2, n - n // 2) for n in ((kh - 1) * dh, (kw - 1) * dw)]
+    else:
+        frame = [(0, 0)] * 2 if padding == "valid" else [(n, n) for n in pair(padding)]
+    x = np.pad(x, ((0, 0), (0, 0), *frame))
+    first = np.arange(filters) // (filters // groups) * channels
+
+    def plane(image, kernels, first):
+        return sum(signal.correlate2d(image[first + c], kernel, "valid") for c, kernel in enumerate(kernels))
+
+    y = np.array([[plane(n, o, c) for o, c in zip(sparse, first, strict=True)] for n in x])
     y = y if b is None else y + b[:, None, None]
     y = y[:, :, ::sh, ::sw]
     return np.maximum(y, 0) if activation == "relu" else y
@@ -148,12 +160,45 @@ class Oracle:
         return torch.cat([torch.from_numpy(a) for a in arrays], dim)
 
     @staticmethod
+    def conv1d(x, w, b=None, *, activation=None, **options):
+        y = torch.nn.functional.conv1d(x, w, b, **options)
+        return torch.relu(y) if activation == "relu" else y
+
+    @staticmethod
+    def conv1d_backward(dy, x, w, *, needs=("dx", "dw", "db"), **options):
+        b = torch.zeros(w.shape[0], dtype=w.dtype)
+        return autograd(lambda x, w, b: torch.nn.functional.conv1d(x, w, b, **options), dy, x, w, b)
+
+    @staticmethod
+    def conv_transpose2d(x, w, b=None, *, activation=None, **options):
+        y = torch.nn.functional.conv_transpose2d(x, w, b, **options)
+        return torch.relu(y) if activation == "relu" else y
+
+    @staticmethod
+    def conv_transpose2d_backward(dy, x, w, *, needs=("dx", "dw", "db"), **options):
+        b = torch.zeros(dy.shape[1], dtype=w.dtype)
+        return autograd(lambda x, w, b: torch.nn.functional.conv_transpose2d(x, w, b, **options), dy, x, w, b)
+
+    @staticmethod
+    def pad2d(x, padding, *, mode="zeros"):
+        sides = padding if isinstance(padding, tuple) else (padding,) * 4
+        return torch.nn.functional.pad(x, sides, mode="constant" if mode == "zeros" else mode)
+
+    @staticmethod
+    def pad2d_backward(dy, padding, *, mode="zeros"):
+        left, right, top, bottom = padding if isinstance(padding, tuple) else (padding,) * 4
+        x = torch.zeros((*dy.shape[:2], dy.shape[2] - top - bottom, dy.shape[3] - left - right), dtype=dy.dtype)
+        return autograd(lambda x: Oracle.pad2d(x, padding, mode=mode), dy, x)
+
+    @staticmethod
     def im2col(x, kernel_size, **options):
         return torch.nn.functional.unfold(x, kernel_size, **options)
 
     @staticmethod
     def col2im(cols, output_size, kernel_size, **options):
         return torch.nn.functional.fold(cols, output_size, kernel_size, **options)
+
+    unfold, fold = im2col, col2im
 
     @staticmethod
     def maxpool2d(x, kernel_size, *, return_positions=False, **options):
@@ -306,6 +351,7 @@ def answerable(case):
 
 @pytest.mark.skipif(torch is None, reason="PyTorch is not installed")
 @pytest.mark.filterwarnings("ignore:reduction. 'mean' divides the total loss:UserWarning")
+@pytest.mark.filterwarnings("ignore:Using padding='same':UserWarning")  # of its own speed
 @pytest.mark.parametrize("case", [c for c in CASES if answerable(c)] if torch else [None], ids=str)
 def test_pytorch_agrees(case):
     args, kwargs = case.inputs(np.float32)

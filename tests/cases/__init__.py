@@ -10,13 +10,15 @@ Parity classes
                   `scale` says what S is, and a comment says where K comes from.
 """
 
-from cases import activation, conv, drop, join, loss, matmul, norm, optim, pointwise, pool
+from cases import activation, conv, conv_transpose, drop, join, loss, matmul, norm, optim, pad, pointwise, pool
 from cases._base import DTYPES, EXACT, OPERATIONS, Array, Case
 
 __all__ = ["CASES", "DTYPES", "EXACT", "OPERATIONS", "Array", "Case", "cases_of"]
 
 CASES: tuple[Case, ...] = (
     *conv.CASES,
+    *conv_transpose.CASES,
+    *pad.CASES,
     *pool.CASES,
     *matmul.CASES,
     *activation.CASES,

@@ -20,11 +20,30 @@ def _conv2d_gradient(F, args, kwargs, y, dy):
     return F.conv2d_backward(dy, args[0], args[1], **rest)
 
 
+def _conv1d_gradient(F, args, kwargs, y, dy):
+    rest, dy = no_activation(F, kwargs, y, dy)
+    return F.conv1d_backward(dy, args[0], args[1], **rest)
+
+
+def _conv1d_backward_terms(dy, x, w, *, groups=1, **_):
+    pixels = dy.shape[0] * dy.shape[2]
+    return w.shape[0] // groups * w.shape[2], pixels, pixels
+
+
 def _by_winograd(result, x, w, arguments, geometry):
     """Whether y, dx or dw is made by Winograd's algorithm, whose bound is another one: not of inf or NaN."""
-    stride, padding = pair(geometry.get("stride", 1)), pair(geometry.get("padding", 0))
-    names = ways(*x.shape, w.shape[0], *w.shape[2:], *stride, *padding, x.dtype == np.float64)
+    stride, dilation = pair(geometry.get("stride", 1)), pair(geometry.get("dilation", 1))
+    padding, groups = padding_of(w, **geometry), geometry.get("groups", 1)
+    options = {"G": groups, "is_double": x.dtype == np.float64}
+    names = ways(*x.shape, w.shape[0], *w.shape[2:], *stride, *padding, *dilation, **options)
     return names[result] == "winograd" and all(np.isfinite(a).all() for a in arguments)
+
+
+def padding_of(w, *, padding=0, dilation=1, **_):
+    """Above and on the left."""
+    if padding == "same":
+        return tuple(d * (k - 1) // 2 for k, d in zip(w.shape[2:], pair(dilation), strict=True))
+    return (0, 0) if padding == "valid" else pair(padding)
 
 
 def _conv2d_terms(x, w, b=None, **geometry):
@@ -35,7 +54,7 @@ def _conv2d_terms(x, w, b=None, **geometry):
 def _conv2d_scale(x, w, b=None, *, activation=None, **geometry):
     positive = np.abs(x), np.abs(w)
     if _by_winograd("y", x, w, (x, w), geometry):
-        scale = winograd.forward(*positive, pair(geometry.get("padding", 0)), **winograd.ABSOLUTE)
+        scale = winograd.forward(*positive, padding_of(w, **geometry), **winograd.ABSOLUTE)
     else:
         scale = reference.conv2d(*positive, **geometry)
     return (scale if b is None else scale + np.abs(b)[:, None, None],)
@@ -43,7 +62,7 @@ def _conv2d_scale(x, w, b=None, *, activation=None, **geometry):
 
 def _conv2d_backward_terms(dy, x, w, **geometry):
     db = dw = dy.shape[0] * dy.shape[2] * dy.shape[3]
-    dx = w.shape[0] * w.shape[2] * w.shape[3]
+    dx = w.shape[0] // geometry.get("groups", 1) * w.shape[2] * w.shape[3]
     if _by_winograd("dx", x, w, (dy, w), geometry):
         dx = w.shape[0] + winograd.ROUNDINGS
     if _by_winograd("dw", x, w, (dy, x), geometry):
@@ -52,7 +71,7 @@ def _conv2d_backward_terms(dy, x, w, **geometry):
 
 
 def _conv2d_backward_scale(dy, x, w, **geometry):
-    padding = pair(geometry.get("padding", 0))
+    padding = padding_of(w, **geometry)
     positive = np.abs(dy), np.abs(x), np.abs(w)
     dx, dw, db = reference.conv2d_backward(*positive, **geometry)
     if _by_winograd("dx", x, w, (dy, w), geometry):
@@ -66,14 +85,27 @@ register(
     Operation("conv2d", terms=_conv2d_terms, scale=_conv2d_scale, backward=_conv2d_gradient, wrt=(0, 1, 2)),
     Operation("conv2d_backward", terms=_conv2d_backward_terms, scale=_conv2d_backward_scale),
     Operation(
-        "im2col",
-        terms=lambda *_, **__: (EXACT,),
-        backward=lambda F, args, kwargs, y, dy: (F.col2im(dy, args[0].shape[2:], args[1], **kwargs),),
+        "conv1d",
+        terms=lambda x, w, b=None, **_: (math.prod(w.shape[1:]) + (b is not None),),
+        backward=_conv1d_gradient,
+        wrt=(0, 1, 2),
     ),
-    Operation(
-        "col2im",
-        terms=lambda cols, size, kernel, *, stride=1, **_: (windows_over(kernel, stride),),
-        backward=lambda F, args, kwargs, y, dy: (F.im2col(dy, args[2], **kwargs),),
+    Operation("conv1d_backward", terms=_conv1d_backward_terms),
+    *(
+        Operation(
+            name,
+            terms=lambda *_, **__: (EXACT,),
+            backward=lambda F, args, kwargs, y, dy: (F.col2im(dy, args[0].shape[2:], args[1], **kwargs),),
+        )
+        for name in ("im2col", "unfold")
+    ),
+    *(
+        Operation(
+            name,
+            terms=lambda cols, size, kernel, *, stride=1, **_: (windows_over(kernel, stride),),
+            backward=lambda F, args, kwargs, y, dy: (F.im2col(dy, args[2], **kwargs),),
+        )
+        for name in ("col2im", "fold")
     ),
 )
 
@@ -85,18 +117,23 @@ class ConvShape:
     filters: int
     kernel: tuple[int, int]
     stride: int | tuple[int, int] = 1
-    padding: int | tuple[int, int] = 0
+    padding: int | tuple[int, int] | str = 0
+    dilation: int | tuple[int, int] = 1
+    groups: int = 1
     large: bool = False
     columns: bool = True  # im2col and col2im as well: not where only the ways of the convolution are of interest
 
     @property
     def w(self) -> tuple[int, int, int, int]:
-        return self.filters, self.x[1], *self.kernel
+        return self.filters, self.x[1] // self.groups, *self.kernel
 
     @property
     def out(self) -> tuple[int, int]:
-        sizes = zip(self.x[2:], self.kernel, pair(self.stride), pair(self.padding), strict=True)
-        oh, ow = ((n + 2 * p - k) // s + 1 for n, k, s, p in sizes)
+        if self.padding == "same":
+            return self.x[2:]
+        padding = (0, 0) if self.padding == "valid" else pair(self.padding)
+        sizes = zip(self.x[2:], self.kernel, pair(self.stride), padding, pair(self.dilation), strict=True)
+        oh, ow = ((n + 2 * p - d * (k - 1) - 1) // s + 1 for n, k, s, p, d in sizes)
         return oh, ow
 
     @property
@@ -104,8 +141,13 @@ class ConvShape:
         return {"stride": self.stride, "padding": self.padding}
 
     @property
+    def options(self) -> dict[str, Any]:
+        more = {"dilation": self.dilation, "groups": self.groups}
+        return self.geometry | {name: value for name, value in more.items() if value != 1}
+
+    @property
     def padded(self) -> bool:
-        return pair(self.padding) != (0, 0)
+        return self.padding not in (0, (0, 0), "valid")
 
 
 CONVS = (
@@ -162,6 +204,27 @@ CONVS = (
     ConvShape("winograd-no-padding", (5, 33, 18, 21), 34, (3, 3), large=True, columns=False),
     ConvShape("winograd-padding-2", (7, 40, 10, 7), 32, (3, 3), 1, (2, 1), large=True, columns=False),
     ConvShape("winograd-bands", (2, 64, 50, 39), 64, (3, 3), 1, 1, large=True, columns=False),
+    # Dilated and grouped, by every way that takes them.
+    *(
+        ConvShape(label, x, filters, kernel, stride, padding, dilation, groups, large, columns=False)
+        for label, x, filters, kernel, stride, padding, dilation, groups, large in (
+            ("dilated", (2, 3, 9, 10), 5, (3, 2), 1, (2, 1), 2, 1, False),
+            ("dilated-strided", (2, 5, 13, 14), 17, (3, 3), (2, 3), 2, (3, 2), 1, False),
+            ("dilated-one-by-one", (2, 5, 6, 5), 4, (1, 1), 1, 0, 3, 1, False),
+            ("dilated-wide", (5, 40, 18, 17), 33, (3, 3), 1, 3, 3, 1, True),
+            ("grouped", (2, 6, 8, 7), 9, (3, 3), 1, 1, 1, 3, False),
+            ("grouped-dilated-strided", (2, 24, 13, 12), 36, (3, 2), (2, 1), 1, (1, 2), 2, False),
+            ("grouped-one-by-one", (2, 12, 7, 6), 8, (1, 1), 1, 0, 1, 4, False),
+            ("grouped-wide", (9, 72, 12, 11), 80, (3, 3), 1, 1, 1, 2, True),
+            ("depthwise", (2, 5, 9, 21), 5, (3, 3), 1, 1, 1, 5, False),
+            ("depthwise-strided", (3, 4, 11, 10), 4, (3, 3), 2, 1, 1, 4, False),
+            ("depthwise-two-each", (2, 3, 8, 9), 6, (5, 5), 1, 2, 1, 3, False),
+            ("depthwise-large", (9, 33, 30, 41), 33, (3, 3), 1, 2, 2, 33, True),
+            ("same", (2, 3, 7, 9), 4, (3, 5), 1, "same", 1, 1, False),
+            ("same-even", (2, 4, 6, 7), 6, (4, 2), 1, "same", (1, 3), 2, False),
+            ("valid", (1, 3, 7, 9), 4, (3, 5), 2, "valid", 1, 1, False),
+        )
+    ),
     ConvShape("winograd-many-channels", (18, 130, 6, 7), 140, (3, 3), 1, 1, large=True, columns=False),
 )
 
@@ -171,7 +234,7 @@ def conv_cases(s: ConvShape) -> Iterator[Case]:
         bias = options.pop("bias", True)
         return lambda draw: (
             (draw(s.x), draw(s.w, "w"), draw((s.filters,), "b") if bias else None),
-            {**s.geometry, **options},
+            {**s.options, **options},
         )
 
     # Zero padding times an infinite weight or gradient is NaN, or nothing if the padding is skipped: both are right.
@@ -184,7 +247,7 @@ def conv_cases(s: ConvShape) -> Iterator[Case]:
     yield Case(
         "conv2d_backward",
         s.label,
-        lambda draw: ((draw((s.x[0], s.filters, *s.out), "dy"), draw(s.x), draw(s.w, "w")), s.geometry),
+        lambda draw: ((draw((s.x[0], s.filters, *s.out), "dy"), draw(s.x), draw(s.w, "w")), s.options),
         fills,
         # dx is a convolution of dy, whose own rim is padded: not with infinite weights.
         tuple(role for role in everywhere if role != "w"),
@@ -237,7 +300,52 @@ def _conv_option_cases() -> Iterator[Case]:
     )
 
 
+def _conv1d_cases() -> Iterator[Case]:
+    for label, x, w, options in (
+        ("k3-p1", (2, 3, 20), (4, 3, 3), {"padding": 1}),
+        ("strided-dilated", (2, 4, 33), (17, 4, 5), {"stride": 2, "padding": (3,), "dilation": 2}),
+        ("grouped-same", (3, 6, 18), (6, 2, 4), {"padding": "same", "groups": 3}),
+        ("depthwise", (2, 5, 70), (5, 1, 7), {"padding": "valid", "groups": 5}),
+        ("one", (1, 1, 1), (1, 1, 1), {}),
+        ("no-images", (0, 2, 5), (3, 2, 3), {}),
+    ):
+        y = reference.conv1d(np.zeros(x), np.zeros(w), **options).shape
+        yield Case(
+            "conv1d",
+            label,
+            lambda draw, x=x, w=w, options=options: ((draw(x), draw(w, "w"), draw(w[:1], "b")), options),
+            ("normal", "special"),
+            ("x", "b"),
+            gradient=True,
+        )
+        yield Case(
+            "conv1d_backward",
+            label,
+            lambda draw, x=x, w=w, y=y, options=options: ((draw(y, "dy"), draw(x), draw(w, "w")), options),
+        )
+    yield Case(
+        "conv1d",
+        "relu",
+        lambda draw: ((draw((2, 3, 20)), draw((4, 3, 3), "w"), draw((4,), "b")), {"activation": "relu"}),
+    )
+    yield Case(
+        "conv1d_backward",
+        "needs-dw",
+        lambda draw: ((draw((2, 4, 18), "dy"), draw((2, 3, 20)), draw((4, 3, 3), "w")), {"needs": ("dw",)}),
+    )
+
+
+def _patch_cases() -> Iterator[Case]:
+    options = {"stride": (2, 1), "padding": 1, "dilation": (1, 2)}
+    yield Case("unfold", "by-pytorchs-name", lambda draw: ((draw((2, 3, 6, 7)), (3, 2)), options), gradient=True)
+    yield Case(
+        "fold", "by-pytorchs-name", lambda draw: ((draw((2, 18, 21), "dy"), (6, 7), (3, 2)), options), gradient=True
+    )
+
+
 CASES = (
     *(case for shape in CONVS for case in conv_cases(shape)),
     *_conv_option_cases(),
+    *_conv1d_cases(),
+    *_patch_cases(),
 )

@@ -24,14 +24,37 @@ class Conv:
     kernel: int
     stride: int = 1
     padding: int = 0
+    dilation: int = 1
+    groups: int = 1
 
     @property
     def w(self) -> Shape:
-        return self.filters, self.x[1], self.kernel, self.kernel
+        return self.filters, self.x[1] // self.groups, self.kernel, self.kernel
 
     @property
     def y(self) -> Shape:
-        oh, ow = ((n + 2 * self.padding - self.kernel) // self.stride + 1 for n in self.x[2:])
+        span = self.dilation * (self.kernel - 1) + 1
+        oh, ow = ((n + 2 * self.padding - span) // self.stride + 1 for n in self.x[2:])
+        return self.x[0], self.filters, oh, ow
+
+
+@dataclass(frozen=True)
+class ConvTranspose:
+    """As `Conv`, of which it is the reverse."""
+
+    x: tuple[int, int, int, int]
+    filters: int
+    kernel: int
+    stride: int = 1
+    padding: int = 0
+
+    @property
+    def w(self) -> Shape:
+        return self.x[1], self.filters, self.kernel, self.kernel
+
+    @property
+    def y(self) -> Shape:
+        oh, ow = ((n - 1) * self.stride - 2 * self.padding + self.kernel for n in self.x[2:])
         return self.x[0], self.filters, oh, ow
 
 
@@ -141,7 +164,13 @@ CONVS = {
     "sq1x1": Conv((8, 64, 55, 55), 16, 1),
     "res1x1": Conv((8, 256, 56, 56), 64, 1),
     "res_s2": Conv((8, 128, 56, 56), 128, 3, 2, 1),
+    "dilated": Conv((8, 64, 56, 56), 64, 3, 1, 2, dilation=2),
+    "grouped": Conv((8, 128, 56, 56), 128, 3, 1, 1, groups=32),
+    "depthwise": Conv((8, 64, 56, 56), 64, 3, 1, 1, groups=64),
 }
+
+# A generator's way from 28 to 56 pixels.
+CONV_TRANSPOSES = {"dcgan": ConvTranspose((8, 128, 28, 28), 64, 4, 2, 1)}
 
 POOLS = {
     "lenet": Pool((64, 20, 24, 24), 2, 2),
@@ -259,6 +288,10 @@ def _cases() -> Iterator[BenchCase]:
         flop = 2.0 * math.prod(conv.y) * math.prod(conv.w[1:])
         yield BenchCase("conv", name, "forward", conv, flop)
         yield BenchCase("conv", name, "backward", conv, 2 * flop)
+    for name, transposed in CONV_TRANSPOSES.items():
+        flop = 2.0 * math.prod(transposed.x) * math.prod(transposed.w[1:])
+        yield BenchCase("conv_transpose", name, "forward", transposed, flop)
+        yield BenchCase("conv_transpose", name, "backward", transposed, 2 * flop)
     for name, pool in POOLS.items():
         x, y = FLOAT * math.prod(pool.x), FLOAT * math.prod(pool.y)
         places = y / FLOAT  # a byte each
@@ -313,7 +346,7 @@ def draw(case: BenchCase) -> dict[str, Array]:
         return rng.standard_normal(shape, dtype=np.float32)
 
     match case.setting:
-        case Conv() as s:
+        case Conv() | ConvTranspose() as s:
             return {
                 "x": normal(*s.x),
                 "w": normal(*s.w) * np.float32(0.1),

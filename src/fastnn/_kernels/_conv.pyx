@@ -4,12 +4,14 @@ An image is unfolded over its width only: for each kernel column kw and channel 
 the columns of the output see, (rows, OW), padding and column stride applied. In it the patch row (c, kh, kw) of
 consecutive output pixels is a contiguous run, kh rows further down: a table of offsets is all that im2col would have
 written. A row stride sorts the rows by their phase kh % SH first. Where a band of few rows would fill the cache, some
-channels are unfolded at a time instead, and the products of the others added.
+channels are unfolded at a time instead, and the products of the others added. Dilation is another table, and a group of
+an image is an image with weights of its own. Too few outputs for a tile are made as sums of the shifted planes.
 """
-from fastnn._kernels._conv_ways cimport POINTWISE, WINOGRAD, Way, forward_way
+from fastnn._kernels._conv_ways cimport forward_way
 from fastnn._kernels._conv_winograd cimport winograd
 from fastnn._kernels._table cimport allocate, parallel, release, threads, tiles
-from fastnn._kernels.fnn cimport FNN_ACCUMULATE, FNN_RELU, ceil_div, fits, fnn_fetch, fnn_tiles, split_at
+from fastnn._kernels.fnn cimport FNN_ACCUMULATE, FNN_RELU, ceil_div, fits, fnn_fetch, fnn_tiles, reach, split_at
+from fastnn._kernels.way cimport PLANES, POINTWISE, TAPS, WINOGRAD, Way
 
 ctypedef fused real:
     float
@@ -18,15 +20,17 @@ ctypedef fused real:
 cdef enum:
     UNFOLD_BYTES = 524288  # of unfolded planes at a time: they stay in the second-level cache
     STRIP_BYTES = 262144   # of an image that is read where it lies
+    TAPS_BYTES = 24576     # of unfolded planes whose sums are taken: they stay in the first-level cache
     LINE = 64              # bytes of a cache line
     TILES = 8              # of a band, from which the weights are worth reading again for it
     DEPTH = 96             # of a product, from which it is worth adding to y
 
 
-cdef void pack_weights(void *job, Py_ssize_t block, int slot) noexcept nogil:
+cdef void pack_weights(void *job, Py_ssize_t chunk, int slot) noexcept nogil:
     cdef const Conv *g = <const Conv *> job
-    cdef Py_ssize_t o0 = split_at(g.O, g.blocks, block), rows = split_at(g.O, g.blocks, block + 1) - o0
-    cdef Py_ssize_t at = o0 * g.depth * g.t.itemsize
+    cdef Py_ssize_t block = chunk % g.blocks, o0 = split_at(g.O, g.blocks, block)
+    cdef Py_ssize_t rows = split_at(g.O, g.blocks, block + 1) - o0
+    cdef Py_ssize_t at = (chunk // g.blocks * g.O + o0) * g.depth * g.t.itemsize
     g.t.transpose(g.weights + at, g.w_offsets + (rows - g.O // g.blocks) * g.depth, g.w + at, g.depth, rows, g.depth)
 
 
@@ -35,43 +39,56 @@ cdef void patch_rows(const Conv *g, Py_ssize_t *offsets) noexcept nogil:
     for c in range(g.C):
         for kh in range(g.KH):
             for kw in range(g.KW):
-                offsets[k] = ((kw * g.C + c) * g.phases + kh % g.SH) * g.plane + kh // g.SH * g.OW
+                offsets[k] = ((kw * g.C + c) * g.phases + kh * g.DH % g.SH) * g.plane + kh * g.DH // g.SH * g.OW
                 k += 1
 
 
 cdef void unfold(const Conv *g, char *planes, const char *x, Py_ssize_t oh0, Py_ssize_t band) noexcept nogil:
     cdef Py_ssize_t c, kw, phase, size = g.t.itemsize, plane = g.H * g.W
     cdef Py_ssize_t top = max(<Py_ssize_t> 0, oh0 * g.SH - g.PH)
-    cdef Py_ssize_t end = min(g.H, (oh0 + band - 1) * g.SH - g.PH + g.KH)
+    cdef Py_ssize_t span = reach(g.KH, g.DH), end = min(g.H, (oh0 + band - 1) * g.SH - g.PH + span)
     for c in range(g.C):
         if c + 1 < g.C:
             fnn_fetch(x + ((c + 1) * plane + top * g.W) * size, (end - top) * g.W * size)
         for kw in range(g.KW):
             for phase in range(g.phases):
                 g.t.unfold_plane(planes + ((kw * g.C + c) * g.phases + phase) * g.plane * size,
-                                 band + (g.KH - 1 - phase) // g.SH, g.OW, x + c * plane * size, g.H, g.W,
-                                 oh0 * g.SH - g.PH + phase, g.SH, kw - g.PW, g.SW)
+                                 band + (span - 1 - phase) // g.SH, g.OW, x + c * plane * size, g.H, g.W,
+                                 oh0 * g.SH - g.PH + phase, g.SH, kw * g.DW - g.PW, g.SW)
 
 
 cdef void conv_chunk(void *job, Py_ssize_t chunk, int slot) noexcept nogil:
-    """One band of rows of one image, all output channels."""
+    """One band of rows of one group of one image, all its output channels."""
     cdef const Conv *g = <const Conv *> job
-    cdef Py_ssize_t size = g.t.itemsize, n = chunk // g.bands, oh0 = chunk % g.bands * g.band, c
-    cdef Py_ssize_t band = min(g.band, g.OH - oh0)
+    cdef Py_ssize_t size = g.t.itemsize, i = chunk // g.bands, oh0 = chunk % g.bands * g.band, c
+    cdef Py_ssize_t band = min(g.band, g.OH - oh0), first = i % g.G * g.O
     cdef char *planes = g.planes + slot * g.planes_step
-    cdef char *y = g.y + (n * g.O * g.OH + oh0) * g.OW * size
+    cdef char *y = g.y + (i * g.O * g.OH + oh0) * g.OW * size
     cdef Conv some = g[0]
     if g.pointwise:
-        multiply(g, g.x + (n * g.C * g.H + oh0) * g.W * size, y, band * g.OW, 0)
+        multiply(g, g.x + (i * g.C * g.H + oh0) * g.W * size, y, band * g.OW, first, 0)
         return
     some.C = g.channels
     for c from 0 <= c < g.C by g.channels:
-        unfold(&some, planes, g.x + (n * g.C + c) * g.H * g.W * size, oh0, band)
-        multiply(g, planes, y, band * g.OW, c)
+        unfold(&some, planes, g.x + (i * g.C + c) * g.H * g.W * size, oh0, band)
+        if g.taps:
+            add_taps(g, planes, y, band * g.OW, first)
+        else:
+            multiply(g, planes, y, band * g.OW, first, c)
 
 
-cdef void multiply(const Conv *g, const char *b, char *y, Py_ssize_t pixels, Py_ssize_t c0) noexcept nogil:
-    """y (+)= weights of the channels from c0 on times the rows of the patches, at b."""
+cdef void add_taps(const Conv *g, const char *planes, char *y, Py_ssize_t pixels, Py_ssize_t first) noexcept nogil:
+    """y = the outputs of the group that begins with the output `first`."""
+    cdef Py_ssize_t size = g.t.itemsize, o
+    for o in range(first, first + g.O):
+        g.t.taps(pixels, g.depth, g.w + o * g.depth * size, planes, g.koff, y,
+                 g.bias + o * size if g.bias != NULL else NULL, g.flags)
+        y += g.OH * g.OW * size
+
+
+cdef void multiply(const Conv *g, const char *b, char *y, Py_ssize_t pixels, Py_ssize_t first,
+                   Py_ssize_t c0) noexcept nogil:
+    """y (+)= weights of the group's outputs and of its channels from c0 on times the rows of the patches, at b."""
     cdef fnn_tiles *t = g.t
     cdef Py_ssize_t size = t.itemsize, depth = g.channels * g.KH * g.KW, block, o0, rows, q0, q, cols, lines
     cdef Py_ssize_t strip = pixels, flags = 0 if c0 + g.channels < g.C else g.flags
@@ -94,9 +111,9 @@ cdef void multiply(const Conv *g, const char *b, char *y, Py_ssize_t pixels, Py_
                 q = min(q, pixels - cols)
                 # an image read where it lies comes from memory: the first blocks fetch the lines of the next strip
                 next = b + (q + strip) * size + block * LINE if g.pointwise and block < lines else NULL
-                t.panel(rows, cols, 1, depth, g.weights + (o0 * g.depth + c0 * g.KH * g.KW * rows) * size, NULL, 1,
-                        rows, b + q * size, g.koff, y + (o0 * g.OH * g.OW + q) * size, g.OH * g.OW,
-                        g.bias + o0 * size if g.bias != NULL and c0 == 0 else NULL, flags, next)
+                t.panel(rows, cols, 1, depth, g.weights + ((first + o0) * g.depth + c0 * g.KH * g.KW * rows) * size,
+                        NULL, 1, rows, b + q * size, g.koff, y + (o0 * g.OH * g.OW + q) * size, g.OH * g.OW,
+                        g.bias + (first + o0) * size if g.bias != NULL and c0 == 0 else NULL, flags, next)
                 q += cols
 
 
@@ -108,34 +125,35 @@ cdef Py_ssize_t channels_at_a_time(const Conv *g, Py_ssize_t fitting) noexcept n
     return g.C // parts if g.C // parts * g.KH * g.KW >= DEPTH else g.C
 
 
-cdef bint plan_conv(Conv *g, bint pointwise, int workers) noexcept nogil:
+cdef bint plan_conv(Conv *g, Way way, int workers) noexcept nogil:
     cdef fnn_tiles *t = g.t
-    cdef Py_ssize_t k, row_bytes, short_rows, below = (g.KH - 1) // g.SH
+    cdef Py_ssize_t k, row_bytes, short_rows, span = reach(g.KH, g.DH), below = (span - 1) // g.SH
     cdef Conv some
     g.koff = NULL
-    if not fits(<double> (g.OH + g.KH) * g.OW * g.KW * g.C * min(g.SH, g.KH) * workers * t.itemsize):
+    if not fits(<double> (g.OH + span) * g.OW * g.KW * g.C * min(g.SH, span) * workers * t.itemsize):
         return False
     g.depth = g.C * g.KH * g.KW
     g.blocks = ceil_div(g.O, t.mr)
-    g.phases = min(g.SH, g.KH)
+    g.phases = min(g.SH, span)
+    g.taps = way == TAPS
     # A band: as many rows as stay in the cache, few enough that every thread gets some, enough to fill a tile.
     row_bytes = max(<Py_ssize_t> 1, g.KW * g.C * g.phases * g.OW * t.itemsize)
     # The number of threads has no say in the channels: a cut there goes through sums.
     g.channels = g.C
-    g.band = UNFOLD_BYTES // row_bytes - below
-    if not pointwise and g.band < g.OH and g.band * g.OW < TILES * t.nr:
+    g.band = (TAPS_BYTES if g.taps else UNFOLD_BYTES) // row_bytes - below
+    if way == PLANES and g.band < g.OH and g.band * g.OW < TILES * t.nr:
         g.band = min(g.OH, ceil_div(TILES * t.nr, g.OW))
         g.channels = channels_at_a_time(g, UNFOLD_BYTES * g.C // (row_bytes * (g.band + below)))
         row_bytes = row_bytes // g.C * g.channels
         g.band = UNFOLD_BYTES // row_bytes - below
     if workers > 1:
-        g.band = min(g.band, ceil_div(g.OH * g.N, 4 * workers))
+        g.band = min(g.band, ceil_div(g.OH * g.N * g.G, 4 * workers))
     g.band = min(g.OH, max(g.band, ceil_div(t.nr, g.OW)))
     g.bands = ceil_div(g.OH, g.band)
     g.band = ceil_div(g.OH, g.bands)
     g.bands = ceil_div(g.OH, g.band)
     # the last band too must fill a tile, for a tile reads whole vectors
-    g.pointwise = pointwise and (g.OH - (g.bands - 1) * g.band) * g.OW >= t.nr
+    g.pointwise = way == POINTWISE and (g.OH - (g.bands - 1) * g.band) * g.OW >= t.nr
     g.plane = g.H * g.W if g.pointwise else (g.band + below) * g.OW
     g.planes_step = 0
     if not g.pointwise:
@@ -154,26 +172,28 @@ cdef bint plan_conv(Conv *g, bint pointwise, int workers) noexcept nogil:
 
 
 cdef void pack_conv(const Conv *g, int workers) noexcept nogil:
-    parallel(pack_weights, <void *> g, g.blocks, workers, <double> g.O * g.depth)
+    parallel(pack_weights, <void *> g, g.G * g.blocks, workers, <double> g.G * g.O * g.depth)
 
 
 cdef void run_conv(const Conv *g, int workers) noexcept nogil:
-    parallel(conv_chunk, <void *> g, g.N * g.bands, workers, <double> g.N * g.O * g.OH * g.OW * g.depth / 16)
+    parallel(conv_chunk, <void *> g, g.N * g.G * g.bands, workers,
+             <double> g.N * g.G * g.O * g.OH * g.OW * g.depth / 16)
 
 
 cdef void forget_conv(Conv *g) noexcept nogil:
     release(g.koff)
 
 
-cdef bint convolve_directly(Conv *g, bint pointwise) noexcept nogil:
+cdef bint convolve_directly(Conv *g, Way way) noexcept nogil:
     cdef int workers = threads()
-    cdef bint enough = plan_conv(g, pointwise, workers)
+    cdef bint enough = plan_conv(g, way, workers)
     if enough:
-        g.weights = <char *> allocate(g.O * g.depth * g.t.itemsize)
+        g.weights = <char *> allocate(0 if g.taps else g.G * g.O * g.depth * g.t.itemsize)
         g.planes = <char *> allocate(workers * g.planes_step)
         enough = g.weights != NULL and g.planes != NULL
         if enough:
-            pack_conv(g, workers)
+            if not g.taps:
+                pack_conv(g, workers)
             run_conv(g, workers)
         release(g.weights)
         release(g.planes)
@@ -191,7 +211,7 @@ cdef bint convolve_spoilt(const Conv *g, const char *spoilt) noexcept nogil:
         if end > n:
             some.N, some.x = end - n, g.x + n * g.C * g.H * g.W * size
             some.y = g.y + n * g.O * g.OH * g.OW * size
-            if not convolve_directly(&some, False):
+            if not convolve_directly(&some, PLANES):
                 return False
         n = end + 1
     return True
@@ -202,7 +222,7 @@ cdef bint convolve(Conv *g) noexcept nogil:
     cdef char *spoilt
     cdef bint enough
     if way != WINOGRAD:
-        return convolve_directly(g, way == POINTWISE)
+        return convolve_directly(g, way)
     spoilt = <char *> allocate(g.N)
     enough = spoilt != NULL and winograd(g, spoilt) and convolve_spoilt(g, spoilt)
     release(spoilt)
@@ -210,17 +230,19 @@ cdef bint convolve(Conv *g) noexcept nogil:
 
 
 def conv2d_forward(const real[:, :, :, ::1] x, const real[:, :, :, ::1] w, const real[::1] b, real[:, :, :, ::1] y,
-                   Py_ssize_t SH, Py_ssize_t SW, Py_ssize_t PH, Py_ssize_t PW, bint relu):
-    """y (N, O, OH, OW) = act(b (O,) or None + x (N, C, H, W) correlated with w (O, C, KH, KW)).
+                   Py_ssize_t SH, Py_ssize_t SW, Py_ssize_t PH, Py_ssize_t PW, Py_ssize_t DH, Py_ssize_t DW,
+                   Py_ssize_t G, bint relu):
+    """y (N, O, OH, OW) = act(b (O,) or None + x (N, C, H, W) correlated with w (O, C/G, KH, KW)).
 
-    Writes all of y; y overlaps no input. REDUCTION(C*KH*KW + 1).
+    The shape of y says how much padding there is below and on the right. Writes all of y; y overlaps no input.
+    REDUCTION(C/G*KH*KW + 1).
     """
     cdef Conv g
     cdef bint enough = True
     g.t = tiles(real is double)
-    g.N, g.C, g.H, g.W = x.shape[0], x.shape[1], x.shape[2], x.shape[3]
-    g.O, g.KH, g.KW, g.OH, g.OW = w.shape[0], w.shape[2], w.shape[3], y.shape[2], y.shape[3]
-    g.SH, g.SW, g.PH, g.PW = SH, SW, PH, PW
+    g.N, g.C, g.H, g.W, g.G = x.shape[0], w.shape[1], x.shape[2], x.shape[3], G
+    g.O, g.KH, g.KW, g.OH, g.OW = w.shape[0] // G, w.shape[2], w.shape[3], y.shape[2], y.shape[3]
+    g.SH, g.SW, g.PH, g.PW, g.DH, g.DW = SH, SW, PH, PW, DH, DW
     g.x, g.w, g.y = <const char *> &x[0, 0, 0, 0], <const char *> &w[0, 0, 0, 0], <char *> &y[0, 0, 0, 0]
     g.bias = NULL
     if b is not None:

@@ -1,14 +1,20 @@
-"""The gradients of convolution: each that was asked for, its way (see `_conv_ways`)."""
+"""The gradients of convolution: each that was asked for, its way (see `_conv_ways`).
+
+And transposed convolution, which is one of them.
+"""
 from libc.string cimport memset
 
+from fastnn._kernels._conv cimport Conv, convolve
 from fastnn._kernels._conv_input cimport input_gradient
 from fastnn._kernels._conv_one_pass cimport one_pass
 from fastnn._kernels._conv_weight cimport weight_gradient
-from fastnn._kernels._conv_ways cimport ONE_PASS, WINOGRAD, Way, input_way, weight_way
+from fastnn._kernels._conv_ways cimport input_way, weight_way
 from fastnn._kernels._conv_winograd cimport DONE, NOT_FINITE, Outcome
 from fastnn._kernels._conv_winograd_weight cimport winograd_weight
 from fastnn._kernels._table cimport parallel, threads, tiles
+from fastnn._kernels.fnn cimport FNN_RELU
 from fastnn._kernels.gradients cimport Gradients
+from fastnn._kernels.way cimport ONE_PASS, WINOGRAD, Way
 
 ctypedef fused real:
     float
@@ -19,7 +25,7 @@ cdef void bias_chunk(void *job, Py_ssize_t o, int slot) noexcept nogil:
     cdef Py_ssize_t n, size = a.t.itemsize, P = a.OH * a.OW
     memset(a.db + o * size, 0, size)
     for n in range(a.N):
-        a.t.sum(a.db + o * size, a.dy + (n * a.O + o) * P * size, P)
+        a.t.sum(a.db + o * size, a.dy + (n * a.G * a.O + o) * P * size, P)
 
 
 cdef bint gradients(const Gradients *a) noexcept nogil:
@@ -30,12 +36,12 @@ cdef bint gradients(const Gradients *a) noexcept nogil:
     cdef Way way
     if a.N == 0:
         if a.dw != NULL:
-            memset(a.dw, 0, a.O * K * a.t.itemsize)
+            memset(a.dw, 0, a.G * a.O * K * a.t.itemsize)
         if a.db != NULL:
-            memset(a.db, 0, a.O * a.t.itemsize)
+            memset(a.db, 0, a.G * a.O * a.t.itemsize)
         return True
     if a.db != NULL and a.dw == NULL:
-        parallel(bias_chunk, <void *> a, a.O, threads(), <double> a.N * a.O * a.OH * a.OW)
+        parallel(bias_chunk, <void *> a, a.G * a.O, threads(), <double> a.N * a.G * a.O * a.OH * a.OW)
         rest.db = NULL
     if a.dx != NULL and input_way(a) == ONE_PASS:
         return one_pass(&rest)
@@ -56,17 +62,18 @@ cdef bint gradients(const Gradients *a) noexcept nogil:
 
 def conv2d_backward(const real[:, :, :, ::1] dy, const real[:, :, :, ::1] x, const real[:, :, :, ::1] w,
                     real[:, :, :, ::1] dx, real[:, :, :, ::1] dw, real[::1] db, Py_ssize_t SH, Py_ssize_t SW,
-                    Py_ssize_t PH, Py_ssize_t PW):
-    """dx (N, C, H, W), dw (O, C, KH, KW), db (O,), each if it is not None, from dy (N, O, OH, OW), x and w.
+                    Py_ssize_t PH, Py_ssize_t PW, Py_ssize_t DH, Py_ssize_t DW, Py_ssize_t G):
+    """dx (N, C, H, W), dw (O, C/G, KH, KW), db (O,), each if it is not None, from dy (N, O, OH, OW), x and w.
 
-    Writes all of them; no overlap. REDUCTION(O*KH*KW) for dx, REDUCTION(N*OH*OW) for dw and db.
+    Writes all of them; no overlap. REDUCTION(O/G*KH*KW) for dx, REDUCTION(N*OH*OW) for dw and db.
     """
     cdef Gradients a
     cdef bint enough
     a.t = tiles(real is double)
-    a.N, a.C, a.H, a.W = x.shape[0], x.shape[1], x.shape[2], x.shape[3]
-    a.O, a.KH, a.KW, a.OH, a.OW = w.shape[0], w.shape[2], w.shape[3], dy.shape[2], dy.shape[3]
-    a.SH, a.SW, a.PH, a.PW = SH, SW, PH, PW
+    a.N, a.C, a.H, a.W, a.G = x.shape[0], w.shape[1], x.shape[2], x.shape[3], G
+    a.O, a.KH, a.KW, a.OH, a.OW = w.shape[0] // G, w.shape[2], w.shape[3], dy.shape[2], dy.shape[3]
+    a.SH, a.SW, a.PH, a.PW, a.DH, a.DW = SH, SW, PH, PW, DH, DW
+    a.bias, a.flags = NULL, 0
     a.dy, a.x, a.w = <const char *> &dy[0, 0, 0, 0], <const char *> &x[0, 0, 0, 0], <const char *> &w[0, 0, 0, 0]
     a.dx = <char *> &dx[0, 0, 0, 0] if dx is not None else NULL
     a.dw = <char *> &dw[0, 0, 0, 0] if dw is not None else NULL
@@ -75,3 +82,69 @@ def conv2d_backward(const real[:, :, :, ::1] dy, const real[:, :, :, ::1] x, con
         enough = gradients(&a)
     if not enough:
         raise MemoryError("no memory for the workspace of a convolution's gradients")
+
+
+def conv_transpose2d_forward(const real[:, :, :, ::1] x, const real[:, :, :, ::1] w, const real[::1] b,
+                             real[:, :, :, ::1] y, Py_ssize_t SH, Py_ssize_t SW, Py_ssize_t PH, Py_ssize_t PW,
+                             Py_ssize_t DH, Py_ssize_t DW, Py_ssize_t G, bint relu):
+    """y (N, O, OH, OW) = act(b (O,) or None + the input gradient of a convolution by w (C, O/G, KH, KW)), x its dy.
+
+    Writes all of y; y overlaps no input. REDUCTION(C/G*KH*KW + 1).
+    """
+    cdef Gradients a
+    cdef bint enough = True
+    a.t = tiles(real is double)
+    a.N, a.C, a.H, a.W, a.G = y.shape[0], w.shape[1], y.shape[2], y.shape[3], G
+    a.O, a.KH, a.KW, a.OH, a.OW = w.shape[0] // G, w.shape[2], w.shape[3], x.shape[2], x.shape[3]
+    a.SH, a.SW, a.PH, a.PW, a.DH, a.DW = SH, SW, PH, PW, DH, DW
+    a.dy, a.w, a.dx = <const char *> &x[0, 0, 0, 0], <const char *> &w[0, 0, 0, 0], <char *> &y[0, 0, 0, 0]
+    a.x, a.dw, a.db, a.bias = NULL, NULL, NULL, NULL
+    if b is not None:
+        a.bias = <const char *> &b[0]
+    a.flags = FNN_RELU if relu else 0
+    if a.N:
+        with nogil:
+            enough = input_gradient(&a)
+    if not enough:
+        raise MemoryError("no memory for the workspace of a transposed convolution")
+
+
+cdef bint transposed_gradients(Gradients *a, char *dx, char *db) noexcept nogil:
+    """dw as `a` says, dx and db if they are not NULL. False when there is no memory."""
+    cdef Conv f
+    cdef Gradients bias = a[0]
+    if db != NULL:
+        bias.O, bias.OH, bias.OW, bias.dy, bias.db = a.C, a.H, a.W, a.x, db
+        parallel(bias_chunk, &bias, a.G * a.C, threads(), <double> a.N * a.G * a.C * a.H * a.W)
+    if a.dw != NULL and not gradients(a):
+        return False
+    if dx == NULL or a.N == 0:
+        return True
+    f.t, f.N, f.C, f.H, f.W, f.O, f.KH, f.KW, f.OH, f.OW = a.t, a.N, a.C, a.H, a.W, a.O, a.KH, a.KW, a.OH, a.OW
+    f.SH, f.SW, f.PH, f.PW, f.DH, f.DW, f.G = a.SH, a.SW, a.PH, a.PW, a.DH, a.DW, a.G
+    f.x, f.w, f.bias, f.y, f.flags = a.x, a.w, NULL, dx, 0
+    return convolve(&f)
+
+
+def conv_transpose2d_backward(const real[:, :, :, ::1] dy, const real[:, :, :, ::1] x, const real[:, :, :, ::1] w,
+                              real[:, :, :, ::1] dx, real[:, :, :, ::1] dw, real[::1] db, Py_ssize_t SH, Py_ssize_t SW,
+                              Py_ssize_t PH, Py_ssize_t PW, Py_ssize_t DH, Py_ssize_t DW, Py_ssize_t G):
+    """dx (N, C, H, W), dw (C, O/G, KH, KW), db (O,), each if it is not None, from dy (N, O, OH, OW), x and w.
+
+    Writes all of them; no overlap. REDUCTION(O/G*KH*KW) for dx, REDUCTION(N*H*W) for dw, REDUCTION(N*OH*OW) for db.
+    """
+    cdef Gradients a
+    cdef bint enough
+    cdef char *to_x = <char *> &dx[0, 0, 0, 0] if dx is not None else NULL
+    cdef char *to_b = <char *> &db[0] if db is not None else NULL
+    a.t = tiles(real is double)
+    a.N, a.C, a.H, a.W, a.G = dy.shape[0], w.shape[1], dy.shape[2], dy.shape[3], G
+    a.O, a.KH, a.KW, a.OH, a.OW = w.shape[0] // G, w.shape[2], w.shape[3], x.shape[2], x.shape[3]
+    a.SH, a.SW, a.PH, a.PW, a.DH, a.DW = SH, SW, PH, PW, DH, DW
+    a.dy, a.x, a.w = <const char *> &x[0, 0, 0, 0], <const char *> &dy[0, 0, 0, 0], <const char *> &w[0, 0, 0, 0]
+    a.dx, a.db, a.bias, a.flags = NULL, NULL, NULL, 0
+    a.dw = <char *> &dw[0, 0, 0, 0] if dw is not None else NULL
+    with nogil:
+        enough = transposed_gradients(&a, to_x, to_b)
+    if not enough:
+        raise MemoryError("no memory for the workspace of a transposed convolution's gradients")

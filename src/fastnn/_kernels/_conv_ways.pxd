@@ -1,13 +1,6 @@
 from fastnn._kernels._conv cimport Conv
 from fastnn._kernels.gradients cimport Gradients
-
-cdef enum Way:
-    PLANES     # tiles over planes unfolded over their width (_conv)
-    POINTWISE  # tiles over the image where it lies (_conv)
-    WINOGRAD   # (_conv_winograd, _conv_winograd_weight)
-    ONE_PASS   # both gradients of a band of dy at a time (_conv_one_pass)
-    FOLD       # gradients of the patches, folded (_conv_input)
-    PIXELS     # sums over images laid out channels last (_conv_weight)
+from fastnn._kernels.way cimport Way
 
 cdef Way forward_way(const Conv *g) noexcept nogil
 cdef Way input_way(const Gradients *a) noexcept nogil

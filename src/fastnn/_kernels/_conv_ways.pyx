@@ -2,8 +2,9 @@
 from fastnn._kernels._conv cimport Conv
 from fastnn._kernels._conv_winograd cimport TILE
 from fastnn._kernels._table cimport tiles
-from fastnn._kernels.fnn cimport ceil_div
+from fastnn._kernels.fnn cimport ceil_div, reach
 from fastnn._kernels.gradients cimport Gradients
+from fastnn._kernels.way cimport FOLD, ONE_PASS, PIXELS, PLANES, POINTWISE, TAPS, WINOGRAD, Way
 
 cdef enum:
     FEW = 32           # elements of a patch, up to which both gradients are made in one pass over dy
@@ -11,6 +12,7 @@ cdef enum:
     DW_BYTES = 1 << 20  # if there are no more weights
     MAP = 256          # pixels, from which dw alone is made so for few outputs,
     SOME = 300         # for patches of up to so many elements
+    FEW_OUTPUTS = 2    # of a group, up to which tiles are too empty
     CHANNELS = 16      # C*O / (C + O), from which Winograd's products outweigh its transforms
     TILES = 32         # of a batch, from which they outweigh the transform of the weights
 
@@ -21,9 +23,9 @@ cdef bint is_pointwise(Py_ssize_t KH, Py_ssize_t KW, Py_ssize_t SH, Py_ssize_t S
 
 
 cdef bint winograd_pays(const Conv *g) noexcept nogil:
-    """3 x 3, stride 1; enough channels on both sides, enough tiles, not too much of them beyond the border."""
+    """Plain 3 x 3; enough channels on both sides, enough tiles, not too much of them beyond the border."""
     cdef Py_ssize_t count = ceil_div(g.OH, TILE) * ceil_div(g.OW, TILE)
-    return (g.KH == g.KW == 3 and g.SH == g.SW == 1 and 0 <= g.PH <= 2 and 0 <= g.PW <= 2
+    return (g.KH == g.KW == 3 and g.SH == g.SW == g.DH == g.DW == g.G == 1 and 0 <= g.PH <= 2 and 0 <= g.PW <= 2
             and g.C * g.O >= CHANNELS * (g.C + g.O) and g.N * count >= TILES
             and count * TILE * TILE <= 2 * g.OH * g.OW)
 
@@ -37,9 +39,9 @@ cdef bint one_pass_pays(const Gradients *a) noexcept nogil:
 cdef Conv turned(const Gradients *a) noexcept nogil:
     cdef Conv f
     f.t, f.N, f.C, f.H, f.W, f.O = a.t, a.N, a.O, a.OH, a.OW, a.C
-    f.KH, f.KW, f.OH, f.OW, f.SH, f.SW = a.KH, a.KW, a.H, a.W, 1, 1
-    f.PH, f.PW = a.KH - 1 - a.PH, a.KW - 1 - a.PW
-    f.x, f.w, f.y, f.bias, f.flags = a.dy, NULL, a.dx, NULL, 0
+    f.KH, f.KW, f.OH, f.OW, f.SH, f.SW, f.DH, f.DW, f.G = a.KH, a.KW, a.H, a.W, 1, 1, a.DH, a.DW, a.G
+    f.PH, f.PW = reach(a.KH, a.DH) - 1 - a.PH, reach(a.KW, a.DW) - 1 - a.PW
+    f.x, f.w, f.y, f.bias, f.flags = a.dy, NULL, a.dx, a.bias, a.flags
     return f
 
 
@@ -48,11 +50,13 @@ cdef Way forward_way(const Conv *g) noexcept nogil:
         return WINOGRAD
     if is_pointwise(g.KH, g.KW, g.SH, g.SW, g.PH, g.PW) and g.OH * g.OW >= g.t.nr:
         return POINTWISE
-    return PLANES
+    return TAPS if g.O <= FEW_OUTPUTS else PLANES
 
 
 cdef Way input_way(const Gradients *a) noexcept nogil:
     cdef Conv f = turned(a)
+    if a.G > 1 and a.C <= FEW_OUTPUTS and a.SH == a.SW == 1:
+        return TAPS
     if one_pass_pays(a):
         return ONE_PASS
     if a.SH == a.SW == 1 and winograd_pays(&f):
@@ -78,16 +82,19 @@ cdef Way weight_way(const Gradients *a) noexcept nogil:
 
 
 def ways(Py_ssize_t N, Py_ssize_t C, Py_ssize_t H, Py_ssize_t W, Py_ssize_t O, Py_ssize_t KH, Py_ssize_t KW,
-         Py_ssize_t SH=1, Py_ssize_t SW=1, Py_ssize_t PH=0, Py_ssize_t PW=0, bint is_double=False):
-    """The ways of y, dx and dw of a convolution of this shape, by name."""
+         Py_ssize_t SH=1, Py_ssize_t SW=1, Py_ssize_t PH=0, Py_ssize_t PW=0, Py_ssize_t DH=1, Py_ssize_t DW=1,
+         Py_ssize_t G=1, bint is_double=False):
+    """The ways of y, dx and dw of a convolution of this shape (of G groups, C and O channels in all), by name."""
     cdef Conv g
     cdef Gradients a
-    names = {PLANES: "planes", POINTWISE: "pointwise", WINOGRAD: "winograd", ONE_PASS: "one pass", FOLD: "fold",
-             PIXELS: "pixels"}
+    names = {PLANES: "planes", POINTWISE: "pointwise", TAPS: "taps", WINOGRAD: "winograd", ONE_PASS: "one pass",
+             FOLD: "fold", PIXELS: "pixels"}
     g.t = a.t = tiles(is_double)
-    g.N, g.C, g.H, g.W, g.O, g.KH, g.KW, g.SH, g.SW, g.PH, g.PW = N, C, H, W, O, KH, KW, SH, SW, PH, PW
-    a.N, a.C, a.H, a.W, a.O, a.KH, a.KW, a.SH, a.SW, a.PH, a.PW = N, C, H, W, O, KH, KW, SH, SW, PH, PW
-    g.OH = a.OH = (H + 2 * PH - KH) // SH + 1
-    g.OW = a.OW = (W + 2 * PW - KW) // SW + 1
+    g.N, g.C, g.H, g.W, g.O, g.KH, g.KW, g.G = N, C // G, H, W, O // G, KH, KW, G
+    g.SH, g.SW, g.PH, g.PW, g.DH, g.DW = SH, SW, PH, PW, DH, DW
+    a.N, a.C, a.H, a.W, a.O, a.KH, a.KW, a.G = g.N, g.C, H, W, g.O, KH, KW, G
+    a.SH, a.SW, a.PH, a.PW, a.DH, a.DW = SH, SW, PH, PW, DH, DW
+    g.OH = a.OH = (H + 2 * PH - reach(KH, DH)) // SH + 1
+    g.OW = a.OW = (W + 2 * PW - reach(KW, DW)) // SW + 1
     a.dx = NULL
     return {"y": names[forward_way(&g)], "dx": names[input_way(&a)], "dw": names[weight_way(&a)]}

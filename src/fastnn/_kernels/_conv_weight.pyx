@@ -1,13 +1,13 @@
 """The gradient of a convolution's weight, and of its bias on the way.
 
 Images are laid out pixel by pixel, channels last, and so is dy; then the patch elements (kw, c) of one kernel row are
-neighbours, and the sum over pixels is a panel tile whose rows they are. A fixed number of parts of the batch are summed
-apart, for the threads, and added in order.
+neighbours (with dilation, those of one kw), and the sum over pixels is a panel tile whose rows they are. A fixed number
+of parts of the batch are summed apart, for the threads, and added in order.
 """
 from libc.string cimport memset
 
 from fastnn._kernels._table cimport allocate, parallel, release, threads
-from fastnn._kernels.fnn cimport FNN_ACCUMULATE, ceil_div, fits, fnn_tiles, split_at
+from fastnn._kernels.fnn cimport FNN_ACCUMULATE, ceil_div, fits, fnn_tiles, reach, split_at
 from fastnn._kernels.gradients cimport Gradients
 
 ctypedef fused real:
@@ -22,94 +22,102 @@ cdef enum:
 
 cdef struct WeightGradient:
     fnn_tiles *t
-    Py_ssize_t N, C, H, W, O, KH, KW, OH, OW, SH, SW, PH, PW
+    Py_ssize_t N, C, H, W, O, KH, KW, OH, OW, SH, SW, PH, PW, DH, DW, G
     const char *dy
     const char *x
     char *dw
-    Py_ssize_t parts                   # of the batch
+    Py_ssize_t parts                   # of the batch, for each group
     Py_ssize_t images, band            # at a time: `images` whole ones, or a band of output rows of one
-    Py_ssize_t channels, blocks        # of x at a time, and how many such blocks there are
+    Py_ssize_t channels, blocks        # of a group at a time, and how many such blocks it has
     Py_ssize_t HP, WP                  # of an image laid out, with the padding that windows see
     Py_ssize_t OL                      # O, up to whole vectors
     Py_ssize_t *places                 # of the pixels of x among those laid out
     Py_ssize_t *starts                 # of the output rows among them
     Py_ssize_t *koff                   # p * nr
     char *db                           # or NULL
-    char *sums                         # (parts, blocks, KH, (kw, channel), OL)
-    char *db_sums                      # (parts, OL)
+    char *sums                         # (groups, parts, blocks, KH, (kw, channel), OL)
+    char *db_sums                      # (groups, parts, OL)
     char *workspace                    # for each thread: pixels (images, HP, WP, channels), panel of dy (pixels, nr)
     Py_ssize_t image_size, sums_size   # elements, of an image laid out and of a part and block of the sums
     Py_ssize_t workspace_step          # bytes
 
 
 cdef void weight_chunk(void *job, Py_ssize_t chunk, int slot) noexcept nogil:
-    """The sums of one part of the batch and one block of channels, images in order."""
+    """The sums of one group of one part of the batch and one block of its channels, images in order."""
     cdef const WeightGradient *g = <const WeightGradient *> job
-    cdef Py_ssize_t size = g.t.itemsize, part = chunk // g.blocks, c0 = chunk % g.blocks * g.channels
-    cdef Py_ssize_t n = split_at(g.N, g.parts, part), last = split_at(g.N, g.parts, part + 1), images, i, oh
+    cdef Py_ssize_t size = g.t.itemsize, sums = chunk // g.blocks, c0 = chunk % g.blocks * g.channels
+    cdef Py_ssize_t group = sums // g.parts, part = sums % g.parts, n = split_at(g.N, g.parts, part)
+    cdef Py_ssize_t last = split_at(g.N, g.parts, part + 1), images, i, oh
     cdef char *pixels = g.workspace + slot * g.workspace_step
     cdef bint first = True
     memset(pixels, 0, g.images * g.image_size * size)
     while n < last:
         images = min(g.images, last - n)
         for i in range(images):
-            g.t.transpose(pixels + i * g.image_size * size, g.places, g.x + ((n + i) * g.C + c0) * g.H * g.W * size,
-                          g.H * g.W, min(g.channels, g.C - c0), g.H * g.W)
+            g.t.transpose(pixels + i * g.image_size * size, g.places,
+                          g.x + (((n + i) * g.G + group) * g.C + c0) * g.H * g.W * size, g.H * g.W,
+                          min(g.channels, g.C - c0), g.H * g.W)
         for oh from 0 <= oh < g.OH by g.band:
             add_products(g, pixels, g.sums + chunk * g.sums_size * size,
-                         g.db_sums + part * g.OL * size if g.db != NULL and c0 == 0 else NULL, n, images, oh, first)
+                         g.db_sums + sums * g.OL * size if g.db != NULL and c0 == 0 else NULL, group, n, images, oh,
+                         first)
             first = False
         n += images
 
 
-cdef void add_products(const WeightGradient *g, char *pixels, char *sums, char *db_sums, Py_ssize_t n,
-                       Py_ssize_t images, Py_ssize_t oh, bint first) noexcept nogil:
+cdef void add_products(const WeightGradient *g, char *pixels, char *sums, char *db_sums, Py_ssize_t group,
+                       Py_ssize_t n, Py_ssize_t images, Py_ssize_t oh, bint first) noexcept nogil:
     """sums += the products of a band of rows of some images, from output row oh on, all kernel elements, all O.
 
     db_sums, if not NULL, gets the sums of dy alone, while it is at hand.
     """
     cdef fnn_tiles *t = g.t
-    cdef Py_ssize_t size = t.itemsize, P = g.OH * g.OW, rows = min(g.band, g.OH - oh), M = g.KW * g.channels
-    cdef Py_ssize_t m_blocks = ceil_div(M, t.mr), o, i, kh, block, m
+    cdef Py_ssize_t size = t.itemsize, P = g.OH * g.OW, rows = min(g.band, g.OH - oh)
+    cdef Py_ssize_t neighbours = g.KW if g.DW == 1 else 1, M = neighbours * g.channels
+    cdef Py_ssize_t m_blocks = ceil_div(M, t.mr), o, i, kh, kw, block, m
     cdef char *panel = pixels + g.images * g.image_size * size
     for o from 0 <= o < g.O by t.nr:
         for i in range(images):
-            t.transpose(panel + i * P * t.nr * size, g.koff, g.dy + (((n + i) * g.O + o) * P + oh * g.OW) * size, P,
-                        min(t.nr, g.O - o), rows * g.OW)
+            t.transpose(panel + i * P * t.nr * size, g.koff,
+                        g.dy + ((((n + i) * g.G + group) * g.O + o) * P + oh * g.OW) * size, P, min(t.nr, g.O - o),
+                        rows * g.OW)
         if db_sums != NULL:
             t.sum_rows(db_sums + o * size, panel, t.nr, images * rows * g.OW, min(t.nr, g.OL - o))
         for kh in range(g.KH):
-            for block in range(m_blocks):
-                m = split_at(M, m_blocks, block)
-                t.panel(split_at(M, m_blocks, block + 1) - m, min(t.nr, g.OL - o), images * rows, g.OW,
-                        pixels + ((oh * g.SH + kh) * g.WP * g.channels + m) * size, g.starts, 1, g.SW * g.channels,
-                        panel, g.koff, sums + ((kh * M + m) * g.OL + o) * size, g.OL, NULL,
-                        0 if first else FNN_ACCUMULATE, NULL)
+            for kw from 0 <= kw < g.KW by neighbours:
+                for block in range(m_blocks):
+                    m = split_at(M, m_blocks, block)
+                    t.panel(split_at(M, m_blocks, block + 1) - m, min(t.nr, g.OL - o), images * rows, g.OW,
+                            pixels + (((oh * g.SH + kh * g.DH) * g.WP + kw * g.DW) * g.channels + m) * size, g.starts,
+                            1, g.SW * g.channels, panel, g.koff,
+                            sums + (((kh * g.KW + kw) * g.channels + m) * g.OL + o) * size, g.OL, NULL,
+                            0 if first else FNN_ACCUMULATE, NULL)
 
 
-cdef void finish_channel(void *job, Py_ssize_t c, int slot) noexcept nogil:
-    """dw[:, c]: the parts added in order."""
+cdef void finish_channel(void *job, Py_ssize_t chunk, int slot) noexcept nogil:
+    """dw[:, c] of a group: the parts added in order."""
     cdef const WeightGradient *g = <const WeightGradient *> job
-    cdef Py_ssize_t block = c // g.channels, kh, kw, part, at
+    cdef Py_ssize_t group = chunk // g.C, c = chunk % g.C, block = c // g.channels, kh, kw, part, at
+    cdef Py_ssize_t size = g.t.itemsize
+    cdef char *dw = g.dw + (group * g.O * g.C + c) * g.KH * g.KW * size
+    cdef char *sums = g.sums + (group * g.parts * g.blocks + block) * g.sums_size * size
     for kh in range(g.KH):
         for kw in range(g.KW):
             at = ((kh * g.KW + kw) * g.channels + c - block * g.channels) * g.OL
             for part in range(1, g.parts):
-                g.t.add(g.sums + (block * g.sums_size + at) * g.t.itemsize, 0,
-                        g.sums + ((part * g.blocks + block) * g.sums_size + at) * g.t.itemsize, 0, 1, g.O)
-            if g.t.itemsize == sizeof(float):
-                put[float](g, <float *> g.dw + (c * g.KH + kh) * g.KW + kw,
-                           <const float *> g.sums + block * g.sums_size + at)
+                g.t.add(sums + at * size, 0, sums + (part * g.blocks * g.sums_size + at) * size, 0, 1, g.O)
+            if size == sizeof(float):
+                put[float](g, <float *> dw + kh * g.KW + kw, <const float *> sums + at)
             else:
-                put[double](g, <double *> g.dw + (c * g.KH + kh) * g.KW + kw,
-                            <const double *> g.sums + block * g.sums_size + at)
+                put[double](g, <double *> dw + kh * g.KW + kw, <const double *> sums + at)
 
 
 cdef void finish_bias(const WeightGradient *g) noexcept nogil:
     """db: the parts added in order."""
-    cdef Py_ssize_t size = g.t.itemsize
-    memset(g.db, 0, g.O * size)
-    g.t.sum_rows(g.db, g.db_sums, g.OL, g.parts, g.O)
+    cdef Py_ssize_t size = g.t.itemsize, group
+    memset(g.db, 0, g.G * g.O * size)
+    for group in range(g.G):
+        g.t.sum_rows(g.db + group * g.O * size, g.db_sums + group * g.parts * g.OL * size, g.OL, g.parts, g.O)
 
 
 cdef void put(const WeightGradient *g, real *dw, const real *row) noexcept nogil:
@@ -121,12 +129,13 @@ cdef void put(const WeightGradient *g, real *dw, const real *row) noexcept nogil
 cdef bint sum_parts(WeightGradient *g) noexcept nogil:
     """Plan the split by the shape alone, run the parts, add them. False when there is no memory."""
     cdef fnn_tiles *t = g.t
-    cdef Py_ssize_t P = g.OH * g.OW, dw_bytes = g.O * g.C * g.KH * g.KW * t.itemsize, i, rows, length
+    cdef Py_ssize_t P = g.OH * g.OW, dw_bytes = g.G * g.O * g.C * g.KH * g.KW * t.itemsize, i, rows, length
     cdef int workers = threads()
     cdef bint enough
     g.images = min(g.N, max(<Py_ssize_t> 1, PIXELS // P))
     g.band = g.OH if g.images > 1 else min(g.OH, max(<Py_ssize_t> 1, PIXELS // g.OW))
-    g.HP, g.WP = max(g.H + g.PH, (g.OH - 1) * g.SH + g.KH), max(g.W + g.PW, (g.OW - 1) * g.SW + g.KW)
+    g.HP, g.WP = max(g.H + g.PH, (g.OH - 1) * g.SH + reach(g.KH, g.DH)), g.W + g.PW
+    g.WP = max(g.WP, (g.OW - 1) * g.SW + reach(g.KW, g.DW))
     if not fits(<double> g.HP * g.WP * (g.images * g.C + t.mr) * workers * t.itemsize):
         return False
     # Parts while their sums are small, blocks of channels for the cache and where the parts are few.
@@ -141,7 +150,7 @@ cdef bint sum_parts(WeightGradient *g) noexcept nogil:
     rows, length = g.images * g.band, g.images * g.band * g.OW
     g.workspace_step = ceil_div((g.images * g.image_size + length * t.nr) * t.itemsize, 64) * 64
     g.places = <Py_ssize_t *> allocate((g.H * g.W + rows + length) * sizeof(Py_ssize_t))
-    g.sums = <char *> allocate((g.blocks * g.sums_size + g.OL) * g.parts * t.itemsize)
+    g.sums = <char *> allocate((g.blocks * g.sums_size + g.OL) * g.G * g.parts * t.itemsize)
     g.workspace = <char *> allocate(workers * g.workspace_step)
     enough = g.places != NULL and g.sums != NULL and g.workspace != NULL
     if enough:
@@ -153,10 +162,11 @@ cdef bint sum_parts(WeightGradient *g) noexcept nogil:
             g.starts[i] = (i // g.OH * g.HP + i % g.OH * g.SH) * g.WP * g.channels
         for i in range(length):
             g.koff[i] = i * t.nr
-        g.db_sums = g.sums + g.parts * g.blocks * g.sums_size * t.itemsize
-        memset(g.db_sums, 0, g.parts * g.OL * t.itemsize)
-        parallel(weight_chunk, g, g.parts * g.blocks, workers, <double> g.N * g.O * g.C * P * g.KH * g.KW / 16)
-        parallel(finish_channel, g, g.C, workers, <double> g.parts * g.O * g.C * g.KH * g.KW)
+        g.db_sums = g.sums + g.G * g.parts * g.blocks * g.sums_size * t.itemsize
+        memset(g.db_sums, 0, g.G * g.parts * g.OL * t.itemsize)
+        parallel(weight_chunk, g, g.G * g.parts * g.blocks, workers,
+                 <double> g.N * g.G * g.O * g.C * P * g.KH * g.KW / 16)
+        parallel(finish_channel, g, g.G * g.C, workers, <double> g.parts * g.G * g.O * g.C * g.KH * g.KW)
         if g.db != NULL:
             finish_bias(g)
     release(g.places)
@@ -169,5 +179,5 @@ cdef bint weight_gradient(const Gradients *a) noexcept nogil:
     cdef WeightGradient g
     g.t, g.N, g.C, g.H, g.W, g.O = a.t, a.N, a.C, a.H, a.W, a.O
     g.KH, g.KW, g.OH, g.OW, g.SH, g.SW, g.PH, g.PW = a.KH, a.KW, a.OH, a.OW, a.SH, a.SW, a.PH, a.PW
-    g.dy, g.x, g.dw, g.db = a.dy, a.x, a.dw, a.db
+    g.DH, g.DW, g.G, g.dy, g.x, g.dw, g.db = a.DH, a.DW, a.G, a.dy, a.x, a.dw, a.db
     return sum_parts(&g)

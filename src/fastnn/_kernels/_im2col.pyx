@@ -1,8 +1,8 @@
-"""Patches as columns, and back: `im2col` and `col2im`."""
+"""Patches as columns, and back: `im2col` and `col2im`; and images in a frame, and back."""
 from libc.string cimport memset
 
-from fastnn._kernels._table cimport parallel, threads, tiles
-from fastnn._kernels.fnn cimport fnn_tiles
+from fastnn._kernels._table cimport allocate, parallel, release, threads, tiles
+from fastnn._kernels.fnn cimport fnn_task, fnn_tiles
 
 ctypedef fused real:
     float
@@ -66,3 +66,120 @@ def col2im(const real[:, :, ::1] cols, real[:, :, :, ::1] dx, Py_ssize_t KH, Py_
     with nogil:
         parallel(col2im_plane, &g, dx.shape[0] * dx.shape[1], threads(),
                  <double> cols.shape[0] * cols.shape[1] * cols.shape[2])
+
+
+# ---- Frames around images ------------------------------------------------------------------------------------------
+
+cdef struct Frames:
+    fnn_tiles *t
+    Py_ssize_t H, W, OH, OW, top, left
+    const char *source
+    char *target
+    Py_ssize_t *rows     # of each row of the framed image, where it comes from; -1: zeros
+    Py_ssize_t *columns
+
+
+cdef void come_from(Py_ssize_t *places, Py_ssize_t framed, Py_ssize_t size, Py_ssize_t before, str mode):
+    """The pixel that each of `framed` is, of `size` ones with `before` of the frame in front."""
+    cdef Py_ssize_t i, at
+    for i in range(framed):
+        at = i - before
+        if mode == "reflect":
+            at = -at if at < 0 else at
+            at = 2 * (size - 1) - at if at >= size else at
+        elif mode == "replicate":
+            at = min(max(at, <Py_ssize_t> 0), size - 1)
+        elif mode == "circular":
+            at = at + size if at < 0 else at - size if at >= size else at
+        places[i] = at if 0 <= at < size else -1
+
+
+cdef void pad_plane(void *job, Py_ssize_t plane, int slot) noexcept nogil:
+    cdef const Frames *g = <const Frames *> job
+    cdef Py_ssize_t oh, size = g.t.itemsize
+    cdef const char *row
+    cdef char *y = g.target + plane * g.OH * g.OW * size
+    for oh in range(g.OH):
+        if g.rows[oh] < 0:
+            memset(y, 0, g.OW * size)
+        else:
+            row = g.source + (plane * g.H + g.rows[oh]) * g.W * size
+            g.t.copy(y + g.left * size, 0, row, 0, 1, g.W)
+            if size == sizeof(float):
+                frame_row[float](g, <float *> y, <const float *> row)
+            else:
+                frame_row[double](g, <double *> y, <const double *> row)
+        y += g.OW * size
+
+
+cdef void frame_row(const Frames *g, real *y, const real *x) noexcept nogil:
+    cdef Py_ssize_t ow
+    for ow in range(g.left):
+        y[ow] = x[g.columns[ow]] if g.columns[ow] >= 0 else 0
+    for ow in range(g.left + g.W, g.OW):
+        y[ow] = x[g.columns[ow]] if g.columns[ow] >= 0 else 0
+
+
+cdef void unpad_plane(void *job, Py_ssize_t plane, int slot) noexcept nogil:
+    cdef const Frames *g = <const Frames *> job
+    cdef Py_ssize_t oh, size = g.t.itemsize
+    cdef const char *dy = g.source + plane * g.OH * g.OW * size
+    cdef char *dx = g.target + plane * g.H * g.W * size
+    cdef char *row
+    g.t.copy(dx, g.W, dy + (g.top * g.OW + g.left) * size, g.OW, g.H, g.W)
+    for oh in range(g.OH):
+        if g.rows[oh] >= 0:
+            row = dx + g.rows[oh] * g.W * size
+            if not g.top <= oh < g.top + g.H:
+                g.t.add(row, 0, dy + g.left * size, 0, 1, g.W)
+            if size == sizeof(float):
+                unframe_row[float](g, <float *> row, <const float *> dy)
+            else:
+                unframe_row[double](g, <double *> row, <const double *> dy)
+        dy += g.OW * size
+
+
+cdef void unframe_row(const Frames *g, real *dx, const real *dy) noexcept nogil:
+    cdef Py_ssize_t ow
+    for ow in range(g.left):
+        if g.columns[ow] >= 0:
+            dx[g.columns[ow]] += dy[ow]
+    for ow in range(g.left + g.W, g.OW):
+        if g.columns[ow] >= 0:
+            dx[g.columns[ow]] += dy[ow]
+
+
+cdef int run_frames(Frames *g, Py_ssize_t planes, bint backward, str mode) except -1:
+    cdef fnn_task task = unpad_plane if backward else pad_plane
+    g.rows = <Py_ssize_t *> allocate((g.OH + g.OW) * sizeof(Py_ssize_t))
+    if g.rows == NULL:
+        raise MemoryError("no memory for the places of a frame")
+    g.columns = g.rows + g.OH
+    come_from(g.rows, g.OH, g.H, g.top, mode)
+    come_from(g.columns, g.OW, g.W, g.left, mode)
+    with nogil:
+        parallel(task, g, planes, threads(), <double> planes * g.OH * g.OW)
+    release(g.rows)
+    return 0
+
+
+def pad2d(const real[:, :, :, ::1] x, real[:, :, :, ::1] y, Py_ssize_t top, Py_ssize_t left, str mode):
+    """y (N, C, OH, OW) = x (N, C, H, W) in a frame; "zeros", or made of x by another mode, which fits.
+
+    Writes all of y; no overlap. EXACT.
+    """
+    cdef Frames g
+    g.t, g.H, g.W, g.OH, g.OW = tiles(real is double), x.shape[2], x.shape[3], y.shape[2], y.shape[3]
+    g.top, g.left, g.source, g.target = top, left, <const char *> &x[0, 0, 0, 0], <char *> &y[0, 0, 0, 0]
+    run_frames(&g, x.shape[0] * x.shape[1], False, mode)
+
+
+def pad2d_backward(const real[:, :, :, ::1] dy, real[:, :, :, ::1] dx, Py_ssize_t top, Py_ssize_t left, str mode):
+    """dx (N, C, H, W) = the sum of dy (N, C, OH, OW) where pad2d took its pixels from.
+
+    Writes all of dx; no overlap. REDUCTION(how often pad2d takes a pixel).
+    """
+    cdef Frames g
+    g.t, g.H, g.W, g.OH, g.OW = tiles(real is double), dx.shape[2], dx.shape[3], dy.shape[2], dy.shape[3]
+    g.top, g.left, g.source, g.target = top, left, <const char *> &dy[0, 0, 0, 0], <char *> &dx[0, 0, 0, 0]
+    run_frames(&g, dx.shape[0] * dx.shape[1], True, mode)

@@ -119,7 +119,7 @@ cdef char *packed_for(const Step *step, Weights weights, int workers) except? NU
     cdef Memory memory
     if step.packed == 0:
         return NULL
-    key = step.weight, step.bias, step.by_winograd
+    key = step.weight, step.bias, step.by_winograd, step.conv.G
     memory = weights.packed.get(key)
     if memory is None:
         memory = Memory(step.packed)
@@ -305,12 +305,14 @@ cdef class Plan:
         step.source, step.other, step.others = before, after, rows * m
 
     def conv2d(self, Py_ssize_t w, Py_ssize_t b, Py_ssize_t C, Py_ssize_t H, Py_ssize_t W, Py_ssize_t O, Py_ssize_t KH,
-               Py_ssize_t KW, Py_ssize_t SH, Py_ssize_t SW, Py_ssize_t PH, Py_ssize_t PW, Py_ssize_t OH, Py_ssize_t OW):
+               Py_ssize_t KW, Py_ssize_t SH, Py_ssize_t SW, Py_ssize_t PH, Py_ssize_t PW, Py_ssize_t OH, Py_ssize_t OW,
+               Py_ssize_t DH, Py_ssize_t DW, Py_ssize_t G):
+        """C and O are the channels of all groups."""
         cdef Step *step = self.add(CONV, C * H * W, O * OH * OW, 1)
         cdef Conv *g = &step.conv
         step.weight, step.bias = w, b
-        g.t, g.C, g.H, g.W, g.O, g.KH, g.KW, g.OH, g.OW = self.t, C, H, W, O, KH, KW, OH, OW
-        g.SH, g.SW, g.PH, g.PW, g.flags = SH, SW, PH, PW, 0
+        g.t, g.C, g.H, g.W, g.O, g.KH, g.KW, g.OH, g.OW, g.G = self.t, C // G, H, W, O // G, KH, KW, OH, OW, G
+        g.SH, g.SW, g.PH, g.PW, g.DH, g.DW, g.flags = SH, SW, PH, PW, DH, DW, 0
 
     def maxpool2d(self, Py_ssize_t C, Py_ssize_t H, Py_ssize_t W, Py_ssize_t KH, Py_ssize_t KW, Py_ssize_t SH,
                   Py_ssize_t SW, Py_ssize_t PH, Py_ssize_t PW, Py_ssize_t OH, Py_ssize_t OW):

@@ -1,11 +1,12 @@
 """One step of a plan: what it leaves to the kernels, and how it shares out parameters, packed weights and workspace."""
 from fastnn._kernels._activation cimport apply
 from fastnn._kernels._conv cimport convolve_spoilt, forget_conv, pack_conv, plan_conv, run_conv
-from fastnn._kernels._conv_ways cimport POINTWISE, WINOGRAD, Way, forward_way
+from fastnn._kernels._conv_ways cimport forward_way
 from fastnn._kernels._conv_winograd cimport forget_winograd, pack_winograd, plan_winograd, run_winograd
 from fastnn._kernels._matmul cimport linear
 from fastnn._kernels._norm cimport describe_norm, normalise
 from fastnn._kernels._pool cimport avgpool, maxpool
+from fastnn._kernels.way cimport WINOGRAD, Way
 
 
 cdef bint settle(Step *step, Py_ssize_t N, Py_ssize_t group, int workers) noexcept nogil:
@@ -27,9 +28,9 @@ cdef bint settle(Step *step, Py_ssize_t N, Py_ssize_t group, int workers) noexce
         step.packed = step.winograd.weights_size * g.t.itemsize
         step.workspace = workers * step.winograd.workspace_step + group
     else:
-        if not plan_conv(g, way == POINTWISE, workers):
+        if not plan_conv(g, way, workers):
             return False
-        step.packed = g.O * g.depth * g.t.itemsize
+        step.packed = 0 if g.taps else g.G * g.O * g.depth * g.t.itemsize
         step.workspace = workers * g.planes_step
     return True
 

@@ -23,6 +23,8 @@ cdef extern from "fnn.h" nogil:
                       const Py_ssize_t *starts, Py_ssize_t a_row, Py_ssize_t a_depth, const void *b,
                       const Py_ssize_t *koff, void *c, Py_ssize_t ldc, const void *bias, int flags,
                       const void *next) noexcept nogil
+        void (*taps)(Py_ssize_t n, Py_ssize_t depth, const void *w, const void *x, const Py_ssize_t *koff, void *y,
+                     const void *bias, int flags) noexcept nogil
         void (*dot)(Py_ssize_t rows, Py_ssize_t cols, Py_ssize_t length, const void *a, Py_ssize_t lda, const void *b,
                     const Py_ssize_t *koff, void *c, Py_ssize_t ldc, const void *bias, int flags,
                     const void *next) noexcept nogil
@@ -103,6 +105,11 @@ cdef inline Py_ssize_t split_at(Py_ssize_t total, Py_ssize_t parts, Py_ssize_t i
 cdef inline Py_ssize_t ceil_div(Py_ssize_t a, Py_ssize_t b) noexcept nogil:
     """a / b rounded up, for a >= 0 and b > 0."""
     return (a - 1) // b + 1 if a > 0 else 0
+
+
+cdef inline Py_ssize_t reach(Py_ssize_t K, Py_ssize_t D) noexcept nogil:
+    """How many pixels a kernel of K elements, D apart, spans."""
+    return (K - 1) * D + 1
 
 
 cdef inline bint fits(double nbytes) noexcept nogil:

@@ -13,8 +13,11 @@ from fastnn._validate._base import (
     FLOAT64,
     GRADIENTS,
     Array,
+    Frame,
     IntPair,
+    IntSingle,
     MaybeArray,
+    Padding,
     array,
     choice,
     float_array,
@@ -23,10 +26,24 @@ from fastnn._validate._base import (
     number,
     pair,
     positive,
+    single,
     true_or_false,
 )
 from fastnn._validate.activation import elementwise_backward, flatten, flatten_backward, softmax, softmax_backward
-from fastnn._validate.conv import col2im, conv2d, conv2d_backward, conv2d_settings, im2col
+from fastnn._validate.conv import (
+    col2im,
+    conv1d,
+    conv1d_backward,
+    conv1d_settings,
+    conv2d,
+    conv2d_backward,
+    conv2d_settings,
+    conv_channels,
+    im2col,
+    patch_settings,
+    sequences,
+)
+from fastnn._validate.conv_transpose import conv_transpose2d, conv_transpose2d_backward, conv_transpose2d_settings
 from fastnn._validate.drop import dropout, dropout_backward, probability
 from fastnn._validate.gradients import array_names, function_inputs, gradient_count, gradients_of, one_input
 from fastnn._validate.init import fans, initialised, modules, rule_applies, rules
@@ -57,6 +74,7 @@ from fastnn._validate.network import (
 )
 from fastnn._validate.norm import batch_norm, batch_norm_backward, batch_norm_input, batch_norm_settings
 from fastnn._validate.optim import sgd_settings, sgd_state, sgd_step
+from fastnn._validate.pad import frame, pad2d, pad2d_backward
 from fastnn._validate.pointwise import (
     element_losses,
     huber,

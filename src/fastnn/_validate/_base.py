@@ -12,6 +12,9 @@ from numpy.typing import NDArray
 
 Array = NDArray[Any]
 IntPair = int | tuple[int, int]
+IntSingle = int | tuple[int]
+Frame = int | tuple[int, int, int, int]  # left, right, top, bottom
+Padding = IntPair | str  # "same" or "valid"
 MaybeArray = Array | Any  # None where the caller asked for none, which type checkers need not ask about
 
 FLOAT32 = np.dtype(np.float32)
@@ -103,6 +106,16 @@ def pair(name: str, value: IntPair, least: int) -> tuple[int, int]:
     if first > LARGEST or second > LARGEST:
         raise ValueError(f"{name}: got {value!r}; expected at most {LARGEST}")
     return first, second
+
+
+def single(name: str, value: IntSingle, least: int) -> int:
+    """`value`, an int or a tuple of one, as an int of at least `least`."""
+    if isinstance(value, tuple | list) and len(value) != 1:
+        raise ValueError(f"{name}: got {value!r}; expected an int")
+    number = integer(name, value[0] if isinstance(value, tuple | list) else value)
+    if not least <= number <= LARGEST:
+        raise ValueError(f"{name}: got {value!r}; expected at least {least} and at most {LARGEST}")
+    return number
 
 
 def _pair_of_other(name: str, value: Any) -> tuple[int, int]:

@@ -7,6 +7,9 @@ from collections.abc import Iterable
 from fastnn._validate._base import (
     Array,
     IntPair,
+    IntSingle,
+    Padding,
+    choice,
     float_array,
     fused_activation,
     gradient_names,
@@ -16,43 +19,110 @@ from fastnn._validate._base import (
     integer,
     pair,
     same_dtype,
+    single,
     windows_fit,
 )
-
-
-def _undilated_and_ungrouped(dilation: IntPair, groups: int) -> None:
-    if pair("dilation", dilation, 1) != (1, 1):
-        raise ValueError(f"dilation: got {dilation!r}; only 1 is supported so far")
-    if integer("groups", groups, 1) != 1:
-        raise ValueError(f"groups: got {groups!r}; only 1 is supported so far")
+from fastnn._validate.pad import MODES
 
 
 def conv2d_settings(
-    kernel_size: IntPair, stride: IntPair, padding: IntPair, dilation: IntPair, groups: int
-) -> tuple[tuple[int, int], tuple[int, int], tuple[int, int]]:
-    """Return kernel_size, stride and padding as pairs."""
-    _undilated_and_ungrouped(dilation, groups)
-    return pair("kernel_size", kernel_size, 1), pair("stride", stride, 1), pair("padding", padding, 0)
+    kernel_size: IntPair,
+    stride: IntPair,
+    padding: Padding,
+    dilation: IntPair,
+    padding_mode: str,
+) -> tuple[tuple[int, int], tuple[int, int], tuple[int, int] | str, tuple[int, int], tuple[int, int, int, int]]:
+    """Return kernel_size, stride, padding ("same" and "valid" as they are) and dilation; left, right, top, bottom."""
+    choice("padding_mode", padding_mode, MODES)
+    KH, KW = pair("kernel_size", kernel_size, 1)
+    SH, SW = pair("stride", stride, 1)
+    DH, DW = pair("dilation", dilation, 1)
+    PH, PW, more_h, more_w = _padding(padding, KH, KW, SH, SW, DH, DW)
+    kept = padding if isinstance(padding, str) else (PH, PW)
+    return (KH, KW), (SH, SW), kept, (DH, DW), (PW, PW + more_w, PH, PH + more_h)
+
+
+def conv1d_settings(
+    kernel_size: IntSingle,
+    stride: IntSingle,
+    padding: IntSingle | str,
+    dilation: IntSingle,
+    padding_mode: str,
+) -> tuple[tuple[int], tuple[int], tuple[int] | str, tuple[int], tuple[int, int, int, int]]:
+    """As `conv2d_settings`, of one axis but for the frame."""
+    choice("padding_mode", padding_mode, MODES)
+    K, S = single("kernel_size", kernel_size, 1), single("stride", stride, 1)
+    D = single("dilation", dilation, 1)
+    P, more = _padding_1d(padding, K, S, D)
+    return (K,), (S,), padding if isinstance(padding, str) else (P,), (D,), (P, P + more, 0, 0)
+
+
+def conv_channels(in_channels: int, out_channels: int, groups: int) -> tuple[int, int]:
+    """Return the channels on both sides, which `groups` divides."""
+    inputs, outputs = integer("in_channels", in_channels, 1), integer("out_channels", out_channels, 1)
+    if integer("groups", groups, 1) > 1 and (inputs % groups or outputs % groups):
+        raise ValueError(f"groups: got {groups}; expected a divisor of the channels, {inputs} and {outputs}")
+    return inputs, outputs
+
+
+def _padding(padding: Padding, KH: int, KW: int, SH: int, SW: int, DH: int, DW: int) -> tuple[int, int, int, int]:
+    """PH, PW, and what is added to them below and on the right."""
+    if not isinstance(padding, str):
+        return *pair("padding", padding, 0), 0, 0
+    _named_padding(padding, (SH, SW))
+    if padding == "valid":
+        return 0, 0, 0, 0
+    rows, columns = DH * (KH - 1), DW * (KW - 1)
+    return rows // 2, columns // 2, rows % 2, columns % 2
+
+
+def _padding_1d(padding: IntSingle | str, K: int, S: int, D: int) -> tuple[int, int]:
+    if not isinstance(padding, str):
+        return single("padding", padding, 0), 0
+    _named_padding(padding, (S,))
+    return (D * (K - 1) // 2, D * (K - 1) % 2) if padding == "same" else (0, 0)
+
+
+def _named_padding(padding: str, stride: tuple[int, ...]) -> None:
+    if padding not in ("same", "valid"):
+        raise ValueError(f"padding: got {padding!r}; expected numbers of pixels, 'same' or 'valid'")
+    if padding == "same" and max(stride) > 1:
+        raise ValueError(f"padding: got 'same' with stride {stride}; expected stride 1, or padding in pixels")
+
+
+def _channels(x: Array, w: Array, groups: int) -> None:
+    """x (N, C, ...) and w (O, C/groups, ...) fit together."""
+    C, WC = x.shape[1], w.shape[1]
+    if groups != 1:
+        integer("groups", groups, 1)
+        if C % groups or w.shape[0] % groups:
+            raise ValueError(
+                f"groups: got {groups}; expected a divisor of the channels, those of x {x.shape} "
+                f"and the outputs of w {w.shape}"
+            )
+    if WC * groups != C:
+        of = f"{C // groups}, the channels of x {x.shape}" + (f" in each of {groups} groups" if groups > 1 else "")
+        raise ValueError(f"w: got shape {w.shape}, for {WC} input channels; expected {of}")
+    if 0 in w.shape:
+        raise ValueError(f"w: got shape {w.shape}; expected no empty axis")
 
 
 def _conv_geometry(
-    x: Array, w: Array, stride: IntPair, padding: IntPair, dilation: IntPair, groups: int
-) -> tuple[int, int, int, int, int, int]:
+    x: Array, w: Array, stride: IntPair, padding: Padding, dilation: IntPair, groups: int
+) -> tuple[int, int, int, int, int, int, int, int]:
     images("x", x)
     same_dtype("x", x, "w", w)
-    has_axes("w", w, 4, "(O, C, KH, KW)")
+    has_axes("w", w, 4, "(O, C/groups, KH, KW)")
+    _channels(x, w, groups)
+    (H, W), (KH, KW) = x.shape[2:], w.shape[2:]
     SH, SW = pair("stride", stride, 1)
-    PH, PW = pair("padding", padding, 0)
-    if dilation != 1 or groups != 1:
-        _undilated_and_ungrouped(dilation, groups)
-    _, C, H, W = x.shape
-    _, WC, KH, KW = w.shape
-    if WC != C:
-        raise ValueError(f"w: got shape {w.shape}, for {WC} input channels; expected {C}, the channels of x {x.shape}")
-    if 0 in w.shape:
-        raise ValueError(f"w: got shape {w.shape}; expected no empty axis")
-    windows_fit(H, W, KH, KW, PH, PW)
-    return SH, SW, PH, PW, (H + 2 * PH - KH) // SH + 1, (W + 2 * PW - KW) // SW + 1
+    DH, DW = pair("dilation", dilation, 1)
+    PH, PW, more_h, more_w = _padding(padding, KH, KW, SH, SW, DH, DW)
+    if not more_h and not more_w:
+        windows_fit(H, W, KH, KW, PH, PW, DH, DW)
+    OH = (H + 2 * PH + more_h - DH * (KH - 1) - 1) // SH + 1
+    OW = (W + 2 * PW + more_w - DW * (KW - 1) - 1) // SW + 1
+    return SH, SW, PH, PW, DH, DW, OH, OW
 
 
 def conv2d(
@@ -60,12 +130,12 @@ def conv2d(
     w: Array,
     b: Array | None,
     stride: IntPair,
-    padding: IntPair,
+    padding: Padding,
     dilation: IntPair,
     groups: int,
     activation: str | None,
-) -> tuple[int, int, int, int, int, int]:
-    """Return SH, SW, PH, PW, OH, OW."""
+) -> tuple[int, int, int, int, int, int, int, int]:
+    """Return SH, SW, PH, PW, DH, DW, OH, OW."""
     geometry = _conv_geometry(x, w, stride, padding, dilation, groups)
     if b is not None:
         same_dtype("x", x, "b", b)
@@ -79,17 +149,89 @@ def conv2d_backward(
     x: Array,
     w: Array,
     stride: IntPair,
-    padding: IntPair,
+    padding: Padding,
     dilation: IntPair,
     groups: int,
     needs: Iterable[str],
-) -> tuple[int, int, int, int]:
-    """Return SH, SW, PH, PW."""
-    SH, SW, PH, PW, OH, OW = _conv_geometry(x, w, stride, padding, dilation, groups)
+) -> tuple[int, int, int, int, int, int]:
+    """Return SH, SW, PH, PW, DH, DW."""
+    *geometry, OH, OW = _conv_geometry(x, w, stride, padding, dilation, groups)
     same_dtype("x", x, "dy", dy)
     has_shape("dy", dy, (x.shape[0], w.shape[0], OH, OW), "the shape of the output of conv2d")
     gradient_names(needs)
-    return SH, SW, PH, PW
+    SH, SW, PH, PW, DH, DW = geometry
+    return SH, SW, PH, PW, DH, DW
+
+
+def sequences(name: str, x: Array) -> None:
+    """`x` is (N, C, L); only the batch may be empty."""
+    float_array(name, x)
+    has_axes(name, x, 3, "(N, C, L)")
+    if 0 in x.shape[1:]:
+        raise ValueError(f"{name}: got shape {x.shape}; expected at least one channel and element")
+
+
+def _conv1d_geometry(
+    x: Array, w: Array, stride: IntSingle, padding: IntSingle | str, dilation: IntSingle, groups: int
+) -> tuple[int, int, int, int]:
+    sequences("x", x)
+    same_dtype("x", x, "w", w)
+    has_axes("w", w, 3, "(O, C/groups, K)")
+    _channels(x, w, groups)
+    L, K = x.shape[2], w.shape[2]
+    S, D = single("stride", stride, 1), single("dilation", dilation, 1)
+    P, more = _padding_1d(padding, K, S, D)
+    if L + 2 * P + more < D * (K - 1) + 1:
+        dilated = f" with dilation {D}" if D > 1 else ""
+        raise ValueError(
+            f"kernel_size: got {K}{dilated}; expected at most the padded input, {L + 2 * P} (input {L}, padding {P})"
+        )
+    return S, P, D, (L + 2 * P + more - D * (K - 1) - 1) // S + 1
+
+
+def conv1d(
+    x: Array,
+    w: Array,
+    b: Array | None,
+    stride: IntSingle,
+    padding: IntSingle | str,
+    dilation: IntSingle,
+    groups: int,
+    activation: str | None,
+) -> tuple[int, int, int, int]:
+    """Return S, P, D, OL."""
+    geometry = _conv1d_geometry(x, w, stride, padding, dilation, groups)
+    if b is not None:
+        same_dtype("x", x, "b", b)
+        has_shape("b", b, (w.shape[0],), "one number for each output channel of w")
+    fused_activation(activation)
+    return geometry
+
+
+def conv1d_backward(
+    dy: Array,
+    x: Array,
+    w: Array,
+    stride: IntSingle,
+    padding: IntSingle | str,
+    dilation: IntSingle,
+    groups: int,
+    needs: Iterable[str],
+) -> tuple[int, int, int]:
+    """Return S, P, D."""
+    S, P, D, OL = _conv1d_geometry(x, w, stride, padding, dilation, groups)
+    same_dtype("x", x, "dy", dy)
+    has_shape("dy", dy, (x.shape[0], w.shape[0], OL), "the shape of the output of conv1d")
+    gradient_names(needs)
+    return S, P, D
+
+
+def patch_settings(kernel_size: IntPair, dilation: IntPair, padding: IntPair, stride: IntPair) -> None:
+    """The settings of layers that take patches, or put them back."""
+    pair("kernel_size", kernel_size, 1)
+    pair("dilation", dilation, 1)
+    pair("padding", padding, 0)
+    pair("stride", stride, 1)
 
 
 def im2col(

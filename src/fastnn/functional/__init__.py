@@ -22,13 +22,24 @@ from fastnn.functional.activation import (
     tanh,
     tanh_backward,
 )
-from fastnn.functional.conv import col2im, conv2d, conv2d_backward, im2col
+from fastnn.functional.conv import (
+    col2im,
+    conv1d,
+    conv1d_backward,
+    conv2d,
+    conv2d_backward,
+    fold,
+    im2col,
+    unfold,
+)
+from fastnn.functional.conv_transpose import conv_transpose2d, conv_transpose2d_backward
 from fastnn.functional.drop import dropout, dropout2d, dropout2d_backward, dropout_backward
 from fastnn.functional.join import add, cat
 from fastnn.functional.loss import cross_entropy, cross_entropy_backward, nll_loss, nll_loss_backward
 from fastnn.functional.matmul import linear, linear_backward, matmul
 from fastnn.functional.norm import batch_norm, batch_norm_backward
 from fastnn.functional.optim import sgd_step
+from fastnn.functional.pad import pad2d, pad2d_backward
 from fastnn.functional.pointwise import (
     binary_cross_entropy,
     binary_cross_entropy_backward,
@@ -59,8 +70,12 @@ __all__ = [
     "binary_cross_entropy_with_logits_backward",
     "cat",
     "col2im",
+    "conv1d",
+    "conv1d_backward",
     "conv2d",
     "conv2d_backward",
+    "conv_transpose2d",
+    "conv_transpose2d_backward",
     "cross_entropy",
     "cross_entropy_backward",
     "dropout",
@@ -68,6 +83,7 @@ __all__ = [
     "dropout2d_backward",
     "dropout_backward",
     "flatten",
+    "fold",
     "huber_loss",
     "huber_loss_backward",
     "im2col",
@@ -86,6 +102,8 @@ __all__ = [
     "mse_loss_backward",
     "nll_loss",
     "nll_loss_backward",
+    "pad2d",
+    "pad2d_backward",
     "relu",
     "relu_backward",
     "sgd_step",
@@ -97,6 +115,7 @@ __all__ = [
     "softmax_backward",
     "tanh",
     "tanh_backward",
+    "unfold",
 ]
 
 for _name in __all__:

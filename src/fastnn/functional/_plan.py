@@ -18,7 +18,7 @@ import numpy as np
 import fastnn._kernels._plan as _plan
 from fastnn import _validate as check
 from fastnn._runtime import empty, use_reference
-from fastnn._validate import Array, IntPair
+from fastnn._validate import Array, IntPair, IntSingle, Padding
 from fastnn.functional._door import contiguous
 
 MOST_PLANS = 16  # of one network: batches of so many sizes
@@ -81,12 +81,39 @@ class Steps:
         self.plan.cat(before.value, rows, before.y.shape[axis] * inner, self.y.shape[axis] * inner)
         self._becomes(*shape[1:])
 
-    def conv2d(self, w: Parameter, b: Parameter | None, *, stride: IntPair, padding: IntPair) -> None:
+    def conv2d(
+        self,
+        w: Parameter,
+        b: Parameter | None,
+        *,
+        stride: IntPair,
+        padding: Padding,
+        dilation: IntPair = 1,
+        groups: int = 1,
+    ) -> None:
         places, arrays = self._parameters(w, b)
-        SH, SW, PH, PW, OH, OW = check.conv2d(self.y, *arrays, _fixed(stride), _fixed(padding), 1, 1, None)
+        settings = _fixed(stride), _fixed(padding), _fixed(dilation), _fixed(groups)
+        SH, SW, PH, PW, DH, DW, OH, OW = check.conv2d(self.y, *arrays, *settings, None)
         filters, _, KH, KW = arrays[0].shape
-        self.plan.conv2d(*places, *self.y.shape[1:], filters, KH, KW, SH, SW, PH, PW, OH, OW)
+        self.plan.conv2d(*places, *self.y.shape[1:], filters, KH, KW, SH, SW, PH, PW, OH, OW, DH, DW, groups)
         self._becomes(filters, OH, OW)
+
+    def conv1d(
+        self,
+        w: Parameter,
+        b: Parameter | None,
+        *,
+        stride: IntSingle,
+        padding: IntSingle | str,
+        dilation: IntSingle = 1,
+        groups: int = 1,
+    ) -> None:
+        places, arrays = self._parameters(w, b)
+        settings = _fixed(stride), _fixed(padding), _fixed(dilation), _fixed(groups)
+        S, P, D, OL = check.conv1d(self.y, *arrays, *settings, None)
+        (C, L), (filters, _, K) = self.y.shape[1:], arrays[0].shape
+        self.plan.conv2d(*places, C, 1, L, filters, 1, K, 1, S, 0, P, 1, OL, 1, D, groups)
+        self._becomes(filters, OL)
 
     def maxpool2d(self, kernel_size: IntPair, *, stride: IntPair, padding: IntPair, ceil_mode: bool) -> None:
         self._pool(self.plan.maxpool2d, kernel_size, stride, padding, ceil_mode)
@@ -246,7 +273,8 @@ class Planned:
 
 def _fixed(setting: Any) -> Any:
     """`setting`, unless it could be changed in place."""
-    if not all(isinstance(item, int | np.integer) for item in (setting if isinstance(setting, tuple) else (setting,))):
+    items = setting if isinstance(setting, tuple) else (setting,)
+    if not all(isinstance(item, int | str | np.integer) for item in items):
         raise NoPlan(f"a setting that can be changed: {setting!r}")
     return setting
 

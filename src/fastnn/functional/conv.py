@@ -10,7 +10,7 @@ import fastnn._kernels._im2col as _im2col
 from fastnn import _validate as check
 from fastnn import reference
 from fastnn._runtime import empty, use_reference
-from fastnn._validate import Array, IntPair, MaybeArray
+from fastnn._validate import Array, IntPair, IntSingle, MaybeArray, Padding
 from fastnn.functional._door import contiguous, contiguous_or_none, pick
 
 
@@ -43,23 +43,28 @@ def col2im(
     return x
 
 
+unfold, fold = im2col, col2im
+
+
 def conv2d(
     x: Array,
     w: Array,
     b: Array | None = None,
     *,
     stride: IntPair = 1,
-    padding: IntPair = 0,
+    padding: Padding = 0,
     dilation: IntPair = 1,
     groups: int = 1,
     activation: str | None = None,
 ) -> Array:
-    SH, SW, PH, PW, OH, OW = check.conv2d(x, w, b, stride, padding, dilation, groups, activation)
+    *geometry, OH, OW = check.conv2d(x, w, b, stride, padding, dilation, groups, activation)
     if use_reference():
-        return reference.conv2d(x, w, b, stride=stride, padding=padding, activation=activation)
+        return reference.conv2d(
+            x, w, b, stride=stride, padding=padding, dilation=dilation, groups=groups, activation=activation
+        )
     y = empty((x.shape[0], w.shape[0], OH, OW), x.dtype)
-    relu = activation is not None
-    pick(_conv.conv2d_forward, x.dtype)(contiguous(x), contiguous(w), contiguous_or_none(b), y, SH, SW, PH, PW, relu)
+    forward = pick(_conv.conv2d_forward, x.dtype)
+    forward(contiguous(x), contiguous(w), contiguous_or_none(b), y, *geometry, groups, activation is not None)
     return y
 
 
@@ -69,17 +74,74 @@ def conv2d_backward(
     w: Array,
     *,
     stride: IntPair = 1,
-    padding: IntPair = 0,
+    padding: Padding = 0,
     dilation: IntPair = 1,
     groups: int = 1,
     needs: Iterable[str] = check.GRADIENTS,
 ) -> tuple[MaybeArray, MaybeArray, MaybeArray]:
-    SH, SW, PH, PW = check.conv2d_backward(dy, x, w, stride, padding, dilation, groups, needs)
+    geometry = check.conv2d_backward(dy, x, w, stride, padding, dilation, groups, needs)
     if use_reference():
-        return reference.conv2d_backward(dy, x, w, stride=stride, padding=padding, needs=needs)
+        return reference.conv2d_backward(
+            dy, x, w, stride=stride, padding=padding, dilation=dilation, groups=groups, needs=needs
+        )
     dx = empty(x.shape, x.dtype) if "dx" in needs else None
     dw = empty(w.shape, x.dtype) if "dw" in needs else None
     db = empty(w.shape[:1], x.dtype) if "db" in needs else None
     backward = pick(_conv_backward.conv2d_backward, x.dtype)
-    backward(contiguous(dy), contiguous(x), contiguous(w), dx, dw, db, SH, SW, PH, PW)
+    backward(contiguous(dy), contiguous(x), contiguous(w), dx, dw, db, *geometry, groups)
     return dx, dw, db
+
+
+def conv1d(
+    x: Array,
+    w: Array,
+    b: Array | None = None,
+    *,
+    stride: IntSingle = 1,
+    padding: IntSingle | str = 0,
+    dilation: IntSingle = 1,
+    groups: int = 1,
+    activation: str | None = None,
+) -> Array:
+    S, P, D, OL = check.conv1d(x, w, b, stride, padding, dilation, groups, activation)
+    if use_reference():
+        return reference.conv1d(
+            x, w, b, stride=stride, padding=padding, dilation=dilation, groups=groups, activation=activation
+        )
+    y = empty((x.shape[0], w.shape[0], OL), x.dtype)
+    forward, rows = pick(_conv.conv2d_forward, x.dtype), (1, S, 0, P, 1, D, groups)
+    forward(_row(x), _row(w), contiguous_or_none(b), _row(y), *rows, activation is not None)
+    return y
+
+
+def conv1d_backward(
+    dy: Array,
+    x: Array,
+    w: Array,
+    *,
+    stride: IntSingle = 1,
+    padding: IntSingle | str = 0,
+    dilation: IntSingle = 1,
+    groups: int = 1,
+    needs: Iterable[str] = check.GRADIENTS,
+) -> tuple[MaybeArray, MaybeArray, MaybeArray]:
+    S, P, D = check.conv1d_backward(dy, x, w, stride, padding, dilation, groups, needs)
+    if use_reference():
+        return reference.conv1d_backward(
+            dy, x, w, stride=stride, padding=padding, dilation=dilation, groups=groups, needs=needs
+        )
+    dx = empty(x.shape, x.dtype) if "dx" in needs else None
+    dw = empty(w.shape, x.dtype) if "dw" in needs else None
+    db = empty(w.shape[:1], x.dtype) if "db" in needs else None
+    backward, rows = pick(_conv_backward.conv2d_backward, x.dtype), (1, S, 0, P, 1, D, groups)
+    backward(_row(dy), _row(x), _row(w), _row_or_none(dx), _row_or_none(dw), db, *rows)
+    return dx, dw, db
+
+
+def _row(a: Array) -> Array:
+    """(N, C, L) as maps of one row."""
+    return contiguous(a).reshape(a.shape[0], a.shape[1], 1, a.shape[2])
+
+
+def _row_or_none(a: Array | None) -> Array | None:
+    return None if a is None else _row(a)

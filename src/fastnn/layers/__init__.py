@@ -3,12 +3,13 @@
 from fastnn.layers.activation import LogSoftmax, ReLU, Sigmoid, Softmax, Tanh
 from fastnn.layers.branches import Concat, Residual
 from fastnn.layers.containers import Sequential
-from fastnn.layers.conv import Conv2d
+from fastnn.layers.conv import Conv1d, Conv2d, ConvTranspose2d
 from fastnn.layers.dropout import Dropout, Dropout2d
 from fastnn.layers.hooks import RemovableHandle
 from fastnn.layers.linear import Linear
 from fastnn.layers.module import Buffer, Module, Parameter
 from fastnn.layers.norm import BatchNorm1d, BatchNorm2d
+from fastnn.layers.patches import Fold, Unfold, ZeroPad2d
 from fastnn.layers.pool import AvgPool2d, MaxPool2d
 from fastnn.layers.shape import Flatten
 
@@ -18,10 +19,13 @@ __all__ = [
     "BatchNorm2d",
     "Buffer",
     "Concat",
+    "Conv1d",
     "Conv2d",
+    "ConvTranspose2d",
     "Dropout",
     "Dropout2d",
     "Flatten",
+    "Fold",
     "Linear",
     "LogSoftmax",
     "MaxPool2d",
@@ -34,4 +38,6 @@ __all__ = [
     "Sigmoid",
     "Softmax",
     "Tanh",
+    "Unfold",
+    "ZeroPad2d",
 ]

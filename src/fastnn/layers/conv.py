@@ -9,53 +9,29 @@ import numpy as np
 
 from fastnn import _validate as check
 from fastnn import functional, init
-from fastnn._validate import Array, IntPair
-from fastnn.functional._plan import Steps
+from fastnn._validate import Array, IntPair, IntSingle, MaybeArray, Padding
+from fastnn.functional._plan import NoPlan, Steps
 from fastnn.layers.module import Module, Parameter, needed
 
 
-class Conv2d(Module):
-    """Two-dimensional convolution, ``(N, in_channels, H, W)`` to ``(N, out_channels, OH, OW)``.
-
-    Weights and bias begin uniform in ``±1/sqrt(fan_in)``, as PyTorch's.
-
-    Parameters
-    ----------
-    in_channels, out_channels : int
-    kernel_size, stride, padding : int or (int, int)
-    dilation, groups : int
-        Only 1 so far.
-    bias : bool
-    dtype : float32 or float64
-
-    Attributes
-    ----------
-    weight : Parameter, (out_channels, in_channels, KH, KW)
-    bias : Parameter, (out_channels,), or None
-    """
+class _Conv(Module):
+    """What convolutions share: weights, and how they begin; settings as PyTorch names them."""
 
     fuses_activation = True
+    kernel_size: Any
+    stride: Any
+    padding: Any
+    dilation: Any
+    padding_mode = "zeros"
+    _frame: tuple[int, int, int, int]
 
-    def __init__(
-        self,
-        in_channels: int,
-        out_channels: int,
-        kernel_size: IntPair,
-        stride: IntPair = 1,
-        padding: IntPair = 0,
-        dilation: IntPair = 1,
-        groups: int = 1,
-        bias: bool = True,
-        dtype: Any = np.float32,
+    def _make_parameters(
+        self, in_channels: int, out_channels: int, weight: tuple[int, ...], groups: int, bias: bool, dtype: Any
     ) -> None:
-        self.in_channels = check.integer("in_channels", in_channels, 1)
-        self.out_channels = check.integer("out_channels", out_channels, 1)
-        self.kernel_size, self.stride, self.padding = check.conv2d_settings(
-            kernel_size, stride, padding, dilation, groups
-        )
+        self.in_channels, self.out_channels, self.groups = in_channels, out_channels, groups
         dtype = check.float_dtype(dtype)
-        self.weight = Parameter(np.empty((self.out_channels, self.in_channels, *self.kernel_size), dtype), "weight")
-        self.bias = Parameter(np.empty(self.out_channels, dtype), "bias") if bias else None
+        self.weight = Parameter(np.empty(weight, dtype), "weight")
+        self.bias = Parameter(np.empty(out_channels, dtype), "bias") if bias else None
         self.reset_parameters()
 
     def reset_parameters(self) -> None:
@@ -65,29 +41,232 @@ class Conv2d(Module):
             bound = 1 / math.sqrt(self.weight.data[0].size)
             init.uniform_(self.bias, -bound, bound)
 
-    def forward(self, x: Array, activation: str | None = None) -> Array:
-        """Convolve; with `activation` the caller sees to its part of the backward."""
-        b = None if self.bias is None else self.bias.data
-        y = functional.conv2d(x, self.weight.data, b, stride=self.stride, padding=self.padding, activation=activation)
-        self._keep(x)
-        return y
-
-    def backward(self, dy: Array, accumulate: bool = False, needs_dx: bool = True) -> Array | None:
-        x = check.kept(self, self._kept)
-        needs = needed(needs_dx, self.weight, self.bias)
-        dx, dw, db = functional.conv2d_backward(
-            dy, x, self.weight.data, stride=self.stride, padding=self.padding, needs=needs
-        )
+    def _receive(self, dx: MaybeArray, dw: MaybeArray, db: MaybeArray, accumulate: bool) -> MaybeArray:
+        """Give the parameters their gradients; returns dx."""
         self.weight.receive(dw, accumulate)
         if self.bias is not None:
             self.bias.receive(db, accumulate)
         return dx
 
-    def plan(self, steps: Steps) -> None:
-        steps.conv2d(self.weight, self.bias, stride=self.stride, padding=self.padding)
+    @property
+    def _geometry(self) -> dict[str, Any]:
+        """Settings of the function; what is not padded with zeros is padded before."""
+        padding = self.padding if self.padding_mode == "zeros" else 0
+        return {"stride": self.stride, "padding": padding, "dilation": self.dilation, "groups": self.groups}
+
+    def _padded(self, x: Array) -> Array:
+        return x if self.padding_mode == "zeros" else functional.pad2d(x, self._frame, mode=self.padding_mode)
+
+    def _unpadded(self, dx: MaybeArray) -> MaybeArray:
+        if dx is None or self.padding_mode == "zeros":
+            return dx
+        return functional.pad2d_backward(dx, self._frame, mode=self.padding_mode)
+
+    def _zeros_alone(self) -> None:
+        if self.padding_mode != "zeros":
+            raise NoPlan(f"padding_mode={self.padding_mode!r}")
+
+    def _more_repr(self) -> str:
+        return ""
 
     def extra_repr(self) -> str:
         text = f"{self.in_channels}, {self.out_channels}, kernel_size={self.kernel_size}, stride={self.stride}"
-        if self.padding != (0, 0):
-            text += f", padding={self.padding}"
-        return text if self.bias is not None else text + ", bias=False"
+        none, ones = (0,) * len(self.stride), (1,) * len(self.stride)
+        text += f", padding={self.padding}" if self.padding != none else ""
+        text += f", dilation={self.dilation}" if self.dilation != ones else ""
+        text += self._more_repr()
+        text += f", groups={self.groups}" if self.groups != 1 else ""
+        text += ", bias=False" if self.bias is None else ""
+        return text if self.padding_mode == "zeros" else text + f", padding_mode={self.padding_mode}"
+
+
+class Conv2d(_Conv):
+    """Two-dimensional convolution, ``(N, in_channels, H, W)`` to ``(N, out_channels, OH, OW)``.
+
+    Weights and bias begin uniform in ``±1/sqrt(fan_in)``, as PyTorch's.
+
+    Parameters
+    ----------
+    in_channels, out_channels : int
+    kernel_size, stride : int or (int, int)
+    padding : int or (int, int), "same" or "valid"
+    dilation : int or (int, int)
+    groups : int
+        Divides `in_channels` and `out_channels`.
+    bias : bool
+    padding_mode : "zeros", "reflect", "replicate" or "circular"
+        What is around the input, see `pad2d`.
+    dtype : float32 or float64
+
+    Attributes
+    ----------
+    weight : Parameter, (out_channels, in_channels/groups, KH, KW)
+    bias : Parameter, (out_channels,), or None
+    """
+
+    def __init__(
+        self,
+        in_channels: int,
+        out_channels: int,
+        kernel_size: IntPair,
+        stride: IntPair = 1,
+        padding: Padding = 0,
+        dilation: IntPair = 1,
+        groups: int = 1,
+        bias: bool = True,
+        padding_mode: str = "zeros",
+        dtype: Any = np.float32,
+    ) -> None:
+        inputs, outputs = check.conv_channels(in_channels, out_channels, groups)
+        settings = check.conv2d_settings(kernel_size, stride, padding, dilation, padding_mode)
+        self.kernel_size, self.stride, self.padding, self.dilation, self._frame = settings
+        self.padding_mode = padding_mode
+        self._make_parameters(inputs, outputs, (outputs, inputs // groups, *self.kernel_size), groups, bias, dtype)
+
+    def forward(self, x: Array, activation: str | None = None) -> Array:
+        """Convolve; with `activation` the caller sees to its part of the backward."""
+        x, b = self._padded(x), None if self.bias is None else self.bias.data
+        y = functional.conv2d(x, self.weight.data, b, activation=activation, **self._geometry)
+        self._keep(x)
+        return y
+
+    def backward(self, dy: Array, accumulate: bool = False, needs_dx: bool = True) -> Array | None:
+        x, needs = check.kept(self, self._kept), needed(needs_dx, self.weight, self.bias)
+        gradients = functional.conv2d_backward(dy, x, self.weight.data, needs=needs, **self._geometry)
+        return self._unpadded(self._receive(*gradients, accumulate))
+
+    def plan(self, steps: Steps) -> None:
+        self._zeros_alone()
+        steps.conv2d(self.weight, self.bias, **self._geometry)
+
+
+class Conv1d(_Conv):
+    """One-dimensional convolution, ``(N, in_channels, L)`` to ``(N, out_channels, OL)``.
+
+    Weights and bias begin as those of `Conv2d`.
+
+    Parameters
+    ----------
+    in_channels, out_channels : int
+    kernel_size, stride : int
+    padding : int, "same" or "valid"
+    dilation : int
+    groups : int
+        Divides `in_channels` and `out_channels`.
+    bias : bool
+    padding_mode : "zeros", "reflect", "replicate" or "circular"
+        What is around the input, see `pad2d`.
+    dtype : float32 or float64
+
+    Attributes
+    ----------
+    weight : Parameter, (out_channels, in_channels/groups, K)
+    bias : Parameter, (out_channels,), or None
+    """
+
+    def __init__(
+        self,
+        in_channels: int,
+        out_channels: int,
+        kernel_size: IntSingle,
+        stride: IntSingle = 1,
+        padding: IntSingle | str = 0,
+        dilation: IntSingle = 1,
+        groups: int = 1,
+        bias: bool = True,
+        padding_mode: str = "zeros",
+        dtype: Any = np.float32,
+    ) -> None:
+        inputs, outputs = check.conv_channels(in_channels, out_channels, groups)
+        settings = check.conv1d_settings(kernel_size, stride, padding, dilation, padding_mode)
+        self.kernel_size, self.stride, self.padding, self.dilation, self._frame = settings
+        self.padding_mode = padding_mode
+        self._make_parameters(inputs, outputs, (outputs, inputs // groups, *self.kernel_size), groups, bias, dtype)
+
+    def forward(self, x: Array, activation: str | None = None) -> Array:
+        """Convolve; with `activation` the caller sees to its part of the backward."""
+        x, b = self._padded(x), None if self.bias is None else self.bias.data
+        y = functional.conv1d(x, self.weight.data, b, activation=activation, **self._geometry)
+        self._keep(x)
+        return y
+
+    def backward(self, dy: Array, accumulate: bool = False, needs_dx: bool = True) -> Array | None:
+        x, needs = check.kept(self, self._kept), needed(needs_dx, self.weight, self.bias)
+        gradients = functional.conv1d_backward(dy, x, self.weight.data, needs=needs, **self._geometry)
+        return self._unpadded(self._receive(*gradients, accumulate))
+
+    def plan(self, steps: Steps) -> None:
+        self._zeros_alone()
+        steps.conv1d(self.weight, self.bias, **self._geometry)
+
+    def _padded(self, x: Array) -> Array:
+        if self.padding_mode == "zeros":
+            return x
+        check.sequences("x", x)
+        return super()._padded(x[:, :, None])[:, :, 0]
+
+    def _unpadded(self, dx: MaybeArray) -> MaybeArray:
+        return dx if dx is None or self.padding_mode == "zeros" else super()._unpadded(dx[:, :, None])[:, :, 0]
+
+
+class ConvTranspose2d(_Conv):
+    """Transposed convolution, ``(N, in_channels, H, W)`` to ``(N, out_channels, OH, OW)``.
+
+    Weights and bias begin as PyTorch's, uniform in ``±1/sqrt(fan_in)``, ``fan_in = out_channels/groups*KH*KW``.
+
+    Parameters
+    ----------
+    in_channels, out_channels : int
+    kernel_size, stride, padding : int or (int, int)
+    output_padding : int or (int, int)
+        Rows and columns added below and on the right.
+    groups : int
+        Divides `in_channels` and `out_channels`.
+    bias : bool
+    dilation : int or (int, int)
+    padding_mode : "zeros"
+    dtype : float32 or float64
+
+    Attributes
+    ----------
+    weight : Parameter, (in_channels, out_channels/groups, KH, KW)
+    bias : Parameter, (out_channels,), or None
+    """
+
+    def __init__(
+        self,
+        in_channels: int,
+        out_channels: int,
+        kernel_size: IntPair,
+        stride: IntPair = 1,
+        padding: IntPair = 0,
+        output_padding: IntPair = 0,
+        groups: int = 1,
+        bias: bool = True,
+        dilation: IntPair = 1,
+        padding_mode: str = "zeros",
+        dtype: Any = np.float32,
+    ) -> None:
+        inputs, outputs = check.conv_channels(in_channels, out_channels, groups)
+        settings = check.conv_transpose2d_settings(kernel_size, stride, padding, output_padding, dilation, padding_mode)
+        self.kernel_size, self.stride, self.padding, self.output_padding, self.dilation = settings
+        self._make_parameters(inputs, outputs, (inputs, outputs // groups, *self.kernel_size), groups, bias, dtype)
+
+    def forward(self, x: Array, activation: str | None = None) -> Array:
+        """Convolve; with `activation` the caller sees to its part of the backward."""
+        b = None if self.bias is None else self.bias.data
+        y = functional.conv_transpose2d(
+            x, self.weight.data, b, output_padding=self.output_padding, activation=activation, **self._geometry
+        )
+        self._keep(x)
+        return y
+
+    def backward(self, dy: Array, accumulate: bool = False, needs_dx: bool = True) -> Array | None:
+        x, needs = check.kept(self, self._kept), needed(needs_dx, self.weight, self.bias)
+        gradients = functional.conv_transpose2d_backward(
+            dy, x, self.weight.data, output_padding=self.output_padding, needs=needs, **self._geometry
+        )
+        return self._receive(*gradients, accumulate)
+
+    def _more_repr(self) -> str:
+        return f", output_padding={self.output_padding}" if self.output_padding != (0, 0) else ""

@@ -17,13 +17,24 @@ from fastnn.reference.activation import (
     tanh,
     tanh_backward,
 )
-from fastnn.reference.conv import col2im, conv2d, conv2d_backward, im2col
+from fastnn.reference.conv import (
+    col2im,
+    conv1d,
+    conv1d_backward,
+    conv2d,
+    conv2d_backward,
+    fold,
+    im2col,
+    unfold,
+)
+from fastnn.reference.conv_transpose import conv_transpose2d, conv_transpose2d_backward
 from fastnn.reference.drop import dropout, dropout2d, dropout2d_backward, dropout_backward
 from fastnn.reference.join import add, cat
 from fastnn.reference.loss import cross_entropy, cross_entropy_backward, nll_loss, nll_loss_backward
 from fastnn.reference.matmul import linear, linear_backward, matmul
 from fastnn.reference.norm import batch_norm, batch_norm_backward
 from fastnn.reference.optim import sgd_step
+from fastnn.reference.pad import pad2d, pad2d_backward
 from fastnn.reference.pointwise import (
     binary_cross_entropy,
     binary_cross_entropy_backward,
@@ -54,8 +65,12 @@ __all__ = [
     "binary_cross_entropy_with_logits_backward",
     "cat",
     "col2im",
+    "conv1d",
+    "conv1d_backward",
     "conv2d",
     "conv2d_backward",
+    "conv_transpose2d",
+    "conv_transpose2d_backward",
     "cross_entropy",
     "cross_entropy_backward",
     "dropout",
@@ -63,6 +78,7 @@ __all__ = [
     "dropout2d_backward",
     "dropout_backward",
     "flatten",
+    "fold",
     "huber_loss",
     "huber_loss_backward",
     "im2col",
@@ -81,6 +97,8 @@ __all__ = [
     "mse_loss_backward",
     "nll_loss",
     "nll_loss_backward",
+    "pad2d",
+    "pad2d_backward",
     "relu",
     "relu_backward",
     "sgd_step",
@@ -92,4 +110,5 @@ __all__ = [
     "softmax_backward",
     "tanh",
     "tanh_backward",
+    "unfold",
 ]

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import Any
 
 import numpy as np
 
 from fastnn import _validate as check
-from fastnn._validate import Array, IntPair, MaybeArray
+from fastnn._validate import Array, IntPair, IntSingle, MaybeArray, Padding
 from fastnn.reference._windows import inside, pad, quiet, windows
 
 
@@ -73,6 +74,9 @@ def col2im(
     return inside(padded, H, W, PH, PW).copy()
 
 
+unfold, fold = im2col, col2im  # PyTorch's names
+
+
 @quiet
 def conv2d(
     x: Array,
@@ -80,51 +84,59 @@ def conv2d(
     b: Array | None = None,
     *,
     stride: IntPair = 1,
-    padding: IntPair = 0,
+    padding: Padding = 0,
     dilation: IntPair = 1,
     groups: int = 1,
     activation: str | None = None,
 ) -> Array:
     """Two-dimensional convolution (cross-correlation: the kernel is not flipped).
 
-    ``y[n, o, oh, ow] = b[o] + sum over c, kh, kw of w[o, c, kh, kw] * x[n, c, oh*SH + kh - PH, ow*SW + kw - PW]``,
-    where `x` is 0 outside its borders: one product of the matrix of weights with the patches of each image.
+    ``y[n, o, oh, ow] = b[o] + sum over c, kh, kw of w[o, c, kh, kw] * x[n, c, ih, iw]``, where ``ih = oh*SH + kh*DH -
+    PH``, ``iw = ow*SW + kw*DW - PW``, and `x` is 0 outside its borders: one product of the matrix of weights with the
+    patches of each image. With `groups`, the channels on both sides are cut into as many parts, each a convolution of
+    its own.
 
     Parameters
     ----------
     x : (N, C, H, W) array of float32 or float64
-    w : (O, C, KH, KW) array
+    w : (O, C/groups, KH, KW) array
     b : (O,) array, optional
-    stride, padding : int or (int, int)
-        Step between windows; rows and columns of zeros added on each side of `x`.
-    dilation, groups : int
-        Only 1 so far.
+    stride : int or (int, int)
+        Step between windows.
+    padding : int or (int, int), "valid" or "same"
+        Rows and columns of zeros added on each side of `x`; "valid" is 0. "same" keeps the size of the map, at stride
+        1: of an odd number of rows or columns, one more is added below or on the right.
+    dilation : int or (int, int)
+        Step between the elements of a window.
+    groups : int
+        Divides C and O; with C groups every channel is convolved for itself (depthwise).
     activation : None or "relu"
         Applied to the result.
 
     Returns
     -------
     (N, O, OH, OW) array
-        ``OH = (H + 2*PH - KH) // SH + 1``, and OW alike.
+        ``OH = (H + 2*PH - DH*(KH - 1) - 1) // SH + 1``, and OW alike.
 
     Raises
     ------
     TypeError
         An array that is not float32 or float64, or not of the dtype of `x`.
     ValueError
-        Shapes that do not fit together, a kernel larger than the padded input, a stride below 1.
+        Shapes that do not fit together, a kernel larger than the padded input, a stride below 1, "same" with a stride.
     """
-    SH, SW, PH, PW, *_ = check.conv2d(x, w, b, stride, padding, dilation, groups, activation)
-    _, C, KH, KW = w.shape
-    patches = windows(pad(x, PH, PW), KH, KW, SH, SW)
+    SH, SW, PH, PW, DH, DW, *_ = check.conv2d(x, w, b, stride, padding, dilation, groups, activation)
+    filters, C, KH, KW = w.shape
+    more_h, more_w = _more(padding, KH, KW, DH, DW)
+    patches = windows(pad(x, PH, PW, more_h=more_h, more_w=more_w), KH, KW, SH, SW, DH, DW)
     N, _, OH, OW, _, _ = patches.shape
-    cols = patches.transpose(0, 1, 4, 5, 2, 3).reshape(N, C * KH * KW, OH * OW)
-    y = w.reshape(len(w), C * KH * KW) @ cols
+    y = w.reshape(groups, filters // groups, C * KH * KW) @ _columns(patches, groups)
+    y = y.reshape(N, filters, OH, OW)
     if b is not None:
-        y += b[:, None]
+        y += b[:, None, None]
     if activation == "relu":
         np.maximum(y, 0, out=y)
-    return y.reshape(N, len(w), OH, OW)
+    return y
 
 
 @quiet
@@ -134,7 +146,7 @@ def conv2d_backward(
     w: Array,
     *,
     stride: IntPair = 1,
-    padding: IntPair = 0,
+    padding: Padding = 0,
     dilation: IntPair = 1,
     groups: int = 1,
     needs: Iterable[str] = check.GRADIENTS,
@@ -156,27 +168,115 @@ def conv2d_backward(
 
     Returns
     -------
-    dx, dw, db : (N, C, H, W), (O, C, KH, KW) and (O,) arrays
+    dx, dw, db : (N, C, H, W), (O, C/groups, KH, KW) and (O,) arrays
         None in the place of one that is not wanted.
     """
-    SH, SW, PH, PW = check.conv2d_backward(dy, x, w, stride, padding, dilation, groups, needs)
-    N, C, H, W = x.shape
-    KH, KW = w.shape[2:]
-    OH, OW = dy.shape[2:]
-    dy_rows = dy.reshape(N, len(w), OH * OW)
+    SH, SW, PH, PW, DH, DW = check.conv2d_backward(dy, x, w, stride, padding, dilation, groups, needs)
+    N, _, H, W = x.shape
+    filters, C, KH, KW = w.shape
+    more_h, more_w = _more(padding, KH, KW, DH, DW)
+    dy_rows = dy.reshape(N, groups, filters // groups, dy.shape[2] * dy.shape[3])
     dx = dw = db = None
     if "dx" in needs:
-        padded = np.zeros((N, C, H + 2 * PH, W + 2 * PW), x.dtype)
-        patches = windows(padded, KH, KW, SH, SW, writeable=True)
-        dcols = w.reshape(len(w), C * KH * KW).T @ dy_rows
-        taps = dcols.reshape(N, C, KH, KW, OH, OW)
+        padded = np.zeros((N, groups * C, H + 2 * PH + more_h, W + 2 * PW + more_w), x.dtype)
+        patches = windows(padded, KH, KW, SH, SW, DH, DW, writeable=True)
+        dcols = w.reshape(groups, filters // groups, C * KH * KW).transpose(0, 2, 1) @ dy_rows
+        taps = dcols.reshape(N, groups * C, KH, KW, *dy.shape[2:])
         for kh, kw in np.ndindex(KH, KW):
             patches[..., kh, kw] += taps[:, :, kh, kw]
         dx = inside(padded, H, W, PH, PW).copy()
     if "dw" in needs:
-        patches = windows(pad(x, PH, PW), KH, KW, SH, SW)
-        cols = patches.transpose(0, 1, 4, 5, 2, 3).reshape(N, C * KH * KW, OH * OW)
-        dw = (dy_rows @ cols.transpose(0, 2, 1)).sum(axis=0).reshape(w.shape)
+        patches = windows(pad(x, PH, PW, more_h=more_h, more_w=more_w), KH, KW, SH, SW, DH, DW)
+        dw = (dy_rows @ _columns(patches, groups).transpose(0, 1, 3, 2)).sum(axis=0).reshape(w.shape)
     if "db" in needs:
         db = dy.sum(axis=(0, 2, 3))
     return dx, dw, db
+
+
+def _more(padding: Padding, KH: int, KW: int, DH: int, DW: int) -> tuple[int, int]:
+    """What is added below and on the right over what is added above and on the left."""
+    return (DH * (KH - 1) % 2, DW * (KW - 1) % 2) if padding == "same" else (0, 0)
+
+
+def _columns(patches: Array, groups: int) -> Array:
+    """Patches (N, C, OH, OW, KH, KW) as matrices (N, groups, C/groups*KH*KW, OH*OW)."""
+    N, C, OH, OW, KH, KW = patches.shape
+    return patches.transpose(0, 1, 4, 5, 2, 3).reshape(N, groups, C // groups * KH * KW, OH * OW)
+
+
+def conv1d(
+    x: Array,
+    w: Array,
+    b: Array | None = None,
+    *,
+    stride: IntSingle = 1,
+    padding: IntSingle | str = 0,
+    dilation: IntSingle = 1,
+    groups: int = 1,
+    activation: str | None = None,
+) -> Array:
+    """One-dimensional convolution: `conv2d` of maps of one row.
+
+    Parameters
+    ----------
+    x : (N, C, L) array of float32 or float64
+    w : (O, C/groups, K) array
+    b : (O,) array, optional
+    stride, padding, dilation : int
+        As for `conv2d`, `padding` "same" and "valid" too.
+    groups : int
+        Divides C and O.
+    activation : None or "relu"
+        Applied to the result.
+
+    Returns
+    -------
+    (N, O, OL) array
+        ``OL = (L + 2*P - D*(K - 1) - 1) // S + 1``.
+
+    Raises
+    ------
+    TypeError, ValueError
+        As `conv2d`.
+    """
+    S, P, D, _ = check.conv1d(x, w, b, stride, padding, dilation, groups, activation)
+    options = _as_rows(S, P, D, padding) | {"groups": groups, "activation": activation}
+    return conv2d(x[:, :, None], w[:, :, None], b, **options)[:, :, 0]
+
+
+def conv1d_backward(
+    dy: Array,
+    x: Array,
+    w: Array,
+    *,
+    stride: IntSingle = 1,
+    padding: IntSingle | str = 0,
+    dilation: IntSingle = 1,
+    groups: int = 1,
+    needs: Iterable[str] = check.GRADIENTS,
+) -> tuple[MaybeArray, MaybeArray, MaybeArray]:
+    """Gradients of `conv1d` (without activation), as `conv2d_backward` has them.
+
+    Parameters
+    ----------
+    dy : (N, O, OL) array
+        Gradient of the output.
+    x, w, stride, padding, dilation, groups
+        As given to `conv1d`.
+    needs : tuple of "dx", "dw", "db"
+        The gradients wanted; the others are not computed.
+
+    Returns
+    -------
+    dx, dw, db : (N, C, L), (O, C/groups, K) and (O,) arrays
+        None in the place of one that is not wanted.
+    """
+    S, P, D = check.conv1d_backward(dy, x, w, stride, padding, dilation, groups, needs)
+    options = _as_rows(S, P, D, padding) | {"groups": groups, "needs": needs}
+    dx, dw, db = conv2d_backward(dy[:, :, None], x[:, :, None], w[:, :, None], **options)
+    return None if dx is None else dx[:, :, 0], None if dw is None else dw[:, :, 0], db
+
+
+def _as_rows(S: int, P: int, D: int, padding: IntSingle | str) -> dict[str, Any]:
+    """The settings of a convolution of maps of one row."""
+    return {"stride": (1, S), "padding": padding if padding == "same" else (0, P), "dilation": (1, D)}

@@ -9,7 +9,7 @@ from typing import Any, Literal
 import numpy as np
 
 from fastnn import _extras, _runtime, functional, losses, optim, reference
-from fastnn._bench.cases import Array, BenchCase, Network, Pairs
+from fastnn._bench.cases import Array, BenchCase, Conv, Network, Pairs
 from fastnn._bench.contestants.base import DROPPED, MOMENTUM, Contestant, Work, checked, pairs_options, sequential
 
 
@@ -33,7 +33,10 @@ class Operations:
         F, s = self.module, case.setting
         match case.family:
             case "conv":
-                return lambda: F.conv2d(a["x"], a["w"], a["b"], stride=s.stride, padding=s.padding)
+                options = _conv_options(s)
+                return lambda: F.conv2d(a["x"], a["w"], a["b"], **options)
+            case "conv_transpose":
+                return lambda: F.conv_transpose2d(a["x"], a["w"], a["b"], stride=s.stride, padding=s.padding)
             case "maxpool":
                 return lambda: F.maxpool2d(a["x"], s.kernel, stride=s.stride, return_positions=True)
             case "avgpool":
@@ -59,7 +62,11 @@ class Operations:
         F, s = self.module, case.setting
         match case.family:
             case "conv":
-                return lambda: F.conv2d_backward(a["dy"], a["x"], a["w"], stride=s.stride, padding=s.padding)
+                options = _conv_options(s)
+                return lambda: F.conv2d_backward(a["dy"], a["x"], a["w"], **options)
+            case "conv_transpose":
+                arrays, options = (a["dy"], a["x"], a["w"]), {"stride": s.stride, "padding": s.padding}
+                return lambda: F.conv_transpose2d_backward(*arrays, **options)
             case "maxpool":
                 positions = F.maxpool2d(a["x"], s.kernel, stride=s.stride, return_positions=True)[1]
                 return lambda: F.maxpool2d_backward(a["dy"], positions, s.x[2:], s.kernel, stride=s.stride)
@@ -113,6 +120,10 @@ class Operations:
                 return net(x)
 
         return checked(self.title, infer, network, x)
+
+
+def _conv_options(s: Conv) -> dict[str, int]:
+    return {"stride": s.stride, "padding": s.padding, "dilation": s.dilation, "groups": s.groups}
 
 
 @contextmanager

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from fastnn import _extras
-from fastnn._bench.cases import Array, BenchCase, Conv, Network, Pairs, Pool
+from fastnn._bench.cases import Array, BenchCase, Conv, ConvTranspose, Network, Pairs, Pool
 from fastnn._bench.contestants.base import DROPPED, MOMENTUM, Work, checked, pairs_options, weights
 
 
@@ -47,7 +47,9 @@ class Torch:
         F, aten, s = self.torch.nn.functional, self.torch.ops.aten, case.setting
         match case.family:
             case "conv":
-                return lambda: F.conv2d(t["x"], t["w"], t["b"], s.stride, s.padding)
+                return lambda: F.conv2d(t["x"], t["w"], t["b"], s.stride, s.padding, s.dilation, s.groups)
+            case "conv_transpose":
+                return lambda: F.conv_transpose2d(t["x"], t["w"], t["b"], s.stride, s.padding)
             case "maxpool":
                 return lambda: aten.max_pool2d_with_indices(t["x"], *self._window(s))
             case "avgpool":
@@ -95,7 +97,7 @@ class Torch:
         torch, aten, s = self.torch, self.torch.ops.aten, case.setting
         dy, x = t["dy"], t["x"]
         match case.family:
-            case "conv":
+            case "conv" | "conv_transpose":
                 w, geometry = t["w"], _convolution(s)
                 wanted = (True, True, True)
                 return lambda: aten.convolution_backward(dy, x, w, [s.filters], *geometry, wanted)
@@ -184,6 +186,8 @@ class Torch:
         return net
 
 
-def _convolution(s: Conv) -> tuple[Any, ...]:
+def _convolution(s: Conv | ConvTranspose) -> tuple[Any, ...]:
     """Stride, padding, dilation, transposed, output padding, groups."""
-    return [s.stride] * 2, [s.padding] * 2, [1, 1], False, [0, 0], 1
+    if isinstance(s, ConvTranspose):
+        return [s.stride] * 2, [s.padding] * 2, [1, 1], True, [0, 0], 1
+    return [s.stride] * 2, [s.padding] * 2, [s.dilation] * 2, False, [0, 0], s.groups

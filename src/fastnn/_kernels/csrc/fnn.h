@@ -39,6 +39,10 @@ typedef struct fnn_tiles {
                   const ptrdiff_t *starts, ptrdiff_t a_row, ptrdiff_t a_depth, const void *b, const ptrdiff_t *koff,
                   void *c, ptrdiff_t ldc, const void *bias, int flags, const void *next);
 
+    /* y[j] = act(bias[0] + sum_k w[k] * x[koff[k] + j]), k < depth, j < n. Reads nothing beyond n; bias may be NULL. */
+    void (*taps)(ptrdiff_t n, ptrdiff_t depth, const void *w, const void *x, const ptrdiff_t *koff, void *y,
+                 const void *bias, int flags);
+
     /* c[m*ldc + j] = act(bias[j] + sum_q a[m*lda + q] * b[koff[j] + q]), m < rows <= dot_m, j < cols <= dot_n,
      * q < length. Reads nothing beyond length; asks for next[q] on the way, unless it is NULL. */
     void (*dot)(ptrdiff_t rows, ptrdiff_t cols, ptrdiff_t length, const void *a, ptrdiff_t lda, const void *b,

@@ -86,6 +86,50 @@ static void NAME(panel)(ptrdiff_t rows, ptrdiff_t cols, ptrdiff_t segments, ptrd
         NAME(panel_of)(rows, cols, segments, depth, a, starts, a_row, a_depth, b, koff, c, ldc, bias, flags, next);
 }
 
+/* ---- taps: one row of a panel, over as many columns as there are, 8 vectors at a time. ---------------------------- */
+INLINE void NAME(taps_block)(const int vectors, ptrdiff_t n, ptrdiff_t depth, const real *w, const real *x,
+                             const ptrdiff_t *koff, real *y, const real *bias, int flags) {
+    vec acc[8];
+    UNROLL
+    for (int v = 0; v < vectors; v++)
+        acc[v] = NAME(splat)(0);
+    for (ptrdiff_t k = 0; k < depth; k++) {
+        vec wk = NAME(splat)(w[k]);
+        const real *xk = x + koff[k];
+        UNROLL
+        for (int v = 0; v < vectors; v++)
+            acc[v] += wk * (n >= LANES ? NAME(load)(xk + v * LANES) : NAME(load_part)(xk, n, 0));
+    }
+    UNROLL
+    for (int v = 0; v < vectors; v++) {
+        vec value = bias ? acc[v] + *bias : acc[v];
+        if (flags & FNN_RELU)
+            value = NAME(positive)(value);
+        if (n >= LANES)
+            NAME(store)(y + v * LANES, value);
+        else
+            NAME(store_part)(y, value, n);
+    }
+}
+
+/* The last block ends with the row, and repeats what the one before it has done. */
+#define TAPS(vectors)                                                                                              \
+    if (n >= (vectors) * LANES) {                                                                                  \
+        for (ptrdiff_t j = 0; j < n; j += (vectors) * LANES) {                                                     \
+            j = j + (vectors) * LANES > n ? n - (vectors) * LANES : j;                                             \
+            NAME(taps_block)(vectors, LANES, depth, w, xs + j, koff, ys + j, bias, flags);                         \
+        }                                                                                                          \
+        return;                                                                                                    \
+    }
+static void NAME(taps)(ptrdiff_t n, ptrdiff_t depth, const void *w, const void *x, const ptrdiff_t *koff, void *y,
+                       const void *bias, int flags) {
+    const real *xs = x;
+    real *ys = y;
+    TAPS(8) TAPS(4) TAPS(2) TAPS(1)
+    NAME(taps_block)(1, n, depth, w, xs, koff, ys, bias, flags);
+}
+#undef TAPS
+
 /* ---- dot: products of rows with rows, both contiguous, nothing packed. --------------------------------------------- */
 /* One step of the tile at q; lanes where mask is 0 do not count, whatever they hold (0 * inf is not 0). */
 #define DOT_STEP(LOAD)                                                                                             \

@@ -1,0 +1,30 @@
+"""Padding of images."""
+
+from __future__ import annotations
+
+import fastnn._kernels._im2col as _im2col
+from fastnn import _validate as check
+from fastnn import reference
+from fastnn._runtime import empty, use_reference
+from fastnn._validate import Array, Frame
+from fastnn.functional._door import contiguous, pick
+
+
+def pad2d(x: Array, padding: Frame, *, mode: str = "zeros") -> Array:
+    left, right, top, bottom = check.pad2d(x, padding, mode)
+    if use_reference():
+        return reference.pad2d(x, padding, mode=mode)
+    N, C, H, W = x.shape
+    y = empty((N, C, top + H + bottom, left + W + right), x.dtype)
+    pick(_im2col.pad2d, x.dtype)(contiguous(x), y, top, left, mode)
+    return y
+
+
+def pad2d_backward(dy: Array, padding: Frame, *, mode: str = "zeros") -> Array:
+    left, right, top, bottom = check.pad2d_backward(dy, padding, mode)
+    if use_reference():
+        return reference.pad2d_backward(dy, padding, mode=mode)
+    N, C, OH, OW = dy.shape
+    dx = empty((N, C, OH - top - bottom, OW - left - right), dy.dtype)
+    pick(_im2col.pad2d_backward, dy.dtype)(contiguous(dy), dx, top, left, mode)
+    return dx

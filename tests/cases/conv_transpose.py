@@ -1,0 +1,129 @@
+"""Transposed convolution."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+
+import numpy as np
+from fastnn._kernels._conv_ways import ways
+
+import winograd
+from cases._base import Case, Operation, no_activation, pair, register
+from fastnn import reference
+
+
+def _gradient(F, args, kwargs, y, dy):
+    rest, dy = no_activation(F, kwargs, y, dy)
+    return F.conv_transpose2d_backward(dy, args[0], args[1], **rest)
+
+
+def _by_winograd(result, small, large, w, arguments, geometry):
+    """Whether the convolution from `large` to `small` has this result of it by Winograd's algorithm."""
+    groups = geometry.get("groups", 1)
+    windows = (pair(geometry.get(name, default)) for name, default in (("stride", 1), ("padding", 0), ("dilation", 1)))
+    sizes = (*large.shape, w.shape[0], *w.shape[2:])
+    names = ways(*sizes, *(n for two in windows for n in two), G=groups, is_double=small.dtype == np.float64)
+    return names[result] == "winograd" and all(np.isfinite(a).all() for a in arguments)
+
+
+def _output(x, w, geometry):
+    """Of the shape of the output, and of the dtype of `x`."""
+    return np.empty(reference.conv_transpose2d(x[:1] * 0, w * 0, **geometry).shape[1:], x.dtype)[None].repeat(len(x), 0)
+
+
+def _terms(x, w, b=None, *, activation=None, **geometry):
+    terms = x.shape[1] // geometry.get("groups", 1) * math.prod(w.shape[2:])
+    if _by_winograd("dx", x, _output(x, w, geometry), w, (x, w), geometry):
+        terms = x.shape[1] + winograd.ROUNDINGS
+    return (terms + (b is not None),)
+
+
+def _scale(x, w, b=None, *, activation=None, **geometry):
+    positive = np.abs(x), np.abs(w)
+    if _by_winograd("dx", x, _output(x, w, geometry), w, (x, w), geometry):
+        scale = winograd.input_gradient(*positive, pair(geometry.get("padding", 0)), **winograd.ABSOLUTE)
+    else:
+        scale = reference.conv_transpose2d(*positive, **geometry)
+    return (scale if b is None else scale + np.abs(b)[:, None, None],)
+
+
+def _backward_terms(dy, x, w, *, needs=(), **geometry):
+    dx, dw, db = math.prod(w.shape[1:]), x.shape[0] * math.prod(x.shape[2:]), dy.shape[0] * math.prod(dy.shape[2:])
+    if _by_winograd("y", x, dy, w, (dy, w), geometry):
+        dx = w.shape[1] + winograd.ROUNDINGS
+    if _by_winograd("dw", x, dy, w, (dy, x), geometry):
+        dw += winograd.ROUNDINGS
+    return dx, dw, db
+
+
+def _backward_scale(dy, x, w, **geometry):
+    padding = pair(geometry.get("padding", 0))
+    positive = np.abs(dy), np.abs(x), np.abs(w)
+    dx, dw, db = reference.conv_transpose2d_backward(*positive, **geometry)
+    if _by_winograd("y", x, dy, w, (dy, w), geometry):
+        dx = winograd.forward(positive[0], positive[2], padding, **winograd.ABSOLUTE)
+    if _by_winograd("dw", x, dy, w, (dy, x), geometry):
+        dw = winograd.weight_gradient(positive[1], positive[0], padding, **winograd.ABSOLUTE)
+    return dx, dw, db
+
+
+register(
+    Operation("conv_transpose2d", terms=_terms, scale=_scale, backward=_gradient, wrt=(0, 1, 2)),
+    Operation("conv_transpose2d_backward", terms=_backward_terms, scale=_backward_scale),
+)
+
+# x, outputs, kernel, options, large
+SHAPES = {
+    "one": ((1, 1, 1, 1), 1, (1, 1), {}, False),
+    "3x3-p1": ((2, 3, 7, 6), 9, (3, 3), {"padding": 1}, False),
+    "generator": ((2, 5, 6, 7), 4, (4, 4), {"stride": 2, "padding": 1}, False),
+    "non-square": ((2, 4, 5, 8), 3, (2, 5), {"stride": (3, 2), "padding": (0, 2), "output_padding": (2, 1)}, False),
+    "dilated": ((2, 3, 6, 5), 10, (3, 2), {"dilation": (2, 3), "padding": 1}, False),
+    "grouped": ((2, 6, 5, 6), 9, (3, 3), {"groups": 3, "stride": 2, "output_padding": 1}, False),
+    "depthwise": ((2, 5, 8, 9), 5, (3, 3), {"groups": 5, "padding": 1}, False),
+    "more-padding-than-stride": ((2, 3, 5, 4), 4, (3, 3), {"dilation": 3, "output_padding": 2}, False),
+    "pointwise": ((2, 17, 5, 6), 20, (1, 1), {}, False),
+    "gaps": ((2, 3, 4, 5), 4, (2, 1), {"stride": 3}, False),
+    "no-images": ((0, 3, 4, 5), 4, (2, 2), {"stride": 2}, False),
+    "large": ((9, 33, 15, 14), 40, (4, 3), {"stride": 2, "padding": 1}, True),
+    "winograd": ((9, 37, 15, 10), 41, (3, 3), {"padding": 1}, True),
+}
+
+
+def _cases() -> Iterator[Case]:
+    for label, (x, filters, kernel, options, large) in SHAPES.items():
+        groups = options.get("groups", 1)
+        w = (x[1], filters // groups, *kernel)
+        y = reference.conv_transpose2d(np.zeros(x, np.float32), np.zeros(w, np.float32), **options).shape
+
+        def forward(draw, x=x, w=w, filters=filters, options=options, relu=False):
+            more = {"activation": "relu"} if relu else {}
+            return (draw(x), draw(w, "w"), None if relu else draw((filters,), "b")), options | more
+
+        # A weight or pixel that is infinite times what is cut off or never there: NaN, or nothing. Both are right.
+        yield Case("conv_transpose2d", label, forward, ("normal", "special"), ("b",), large=large, gradient=not large)
+        yield Case(
+            "conv_transpose2d",
+            f"{label}-no-bias-relu",
+            lambda draw, forward=forward: forward(draw, relu=True),
+            large=large,
+        )
+        yield Case(
+            "conv_transpose2d_backward",
+            label,
+            lambda draw, x=x, w=w, y=y, options=options: ((draw(y, "dy"), draw(x), draw(w, "w")), options),
+            large=large,
+        )
+    for needs in (("dx",), ("dw",), ("db",)):
+        yield Case(
+            "conv_transpose2d_backward",
+            f"needs-{needs[0]}",
+            lambda draw, needs=needs: (
+                (draw((2, 4, 7, 6), "dy"), draw((2, 3, 5, 4)), draw((3, 4, 3, 3), "w")),
+                {"needs": needs},
+            ),
+        )
+
+
+CASES = tuple(_cases())

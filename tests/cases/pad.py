@@ -1,0 +1,61 @@
+"""Padding of images."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from cases._base import EXACT, Case, Operation, register
+from fastnn import reference
+
+
+def _backward_terms(dy, padding, *, mode="zeros"):
+    """As many as outputs come from one pixel."""
+    most = int(reference.pad2d_backward(np.ones_like(dy[:1, :1]), padding, mode=mode).max(initial=1))
+    return (EXACT if most == 1 else most,)
+
+
+register(
+    Operation(
+        "pad2d",
+        terms=lambda *_, **__: (EXACT,),
+        backward=lambda F, args, kwargs, y, dy: (F.pad2d_backward(dy, args[1], **kwargs),),
+    ),
+    Operation("pad2d_backward", terms=_backward_terms),
+)
+
+
+def _cases() -> Iterator[Case]:
+    for mode in ("zeros", "reflect", "replicate", "circular"):
+        for label, x, padding, large in (
+            ("all-sides", (2, 3, 5, 6), 2, False),
+            ("each-its-own", (2, 2, 4, 7), (3, 0, 1, 2), False),
+            ("as-wide-as-can-be", (1, 2, 4, 5), (4, 4, 3, 3), False),
+            ("one-row", (2, 3, 1, 9), (2, 3, 0, 0), False),
+            ("nothing", (2, 1, 3, 3), 0, False),
+            ("no-images", (0, 2, 3, 3), 1, False),
+            ("large", (5, 20, 30, 41), (1, 2, 3, 4), True),
+        ):
+            left, right, top, bottom = padding if isinstance(padding, tuple) else (padding,) * 4
+            y = (*x[:2], x[2] + top + bottom, x[3] + left + right)
+            yield Case(
+                "pad2d",
+                f"{mode}-{label}",
+                lambda draw, x=x, padding=padding, mode=mode: ((draw(x), padding), {"mode": mode}),
+                ("normal", "special"),
+                ("x",),
+                large=large,
+                gradient=not large,
+            )
+            yield Case(
+                "pad2d_backward",
+                f"{mode}-{label}",
+                lambda draw, y=y, padding=padding, mode=mode: ((draw(y, "dy"), padding), {"mode": mode}),
+                ("normal", "special"),
+                ("dy",),
+                large=large,
+            )
+
+
+CASES = tuple(_cases())
