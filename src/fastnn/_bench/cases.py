@@ -203,6 +203,9 @@ NORMS = {
 
 DROPOUTS = {"mlp": Elementwise((64, 256)), "vgg3": Elementwise((128, 64, 32, 32))}
 
+# What comes out of branches of a network: for one image, and for a minibatch.
+JOINS = {"one": Elementwise((1, 64, 32, 32)), "res": Elementwise((32, 64, 32, 32))}
+
 LOSSES = {"digits": Elementwise((64, 10)), "characters": Elementwise((64, 36)), "imagenet": Elementwise((128, 1000))}
 
 # A batch of the autoencoder's pictures.
@@ -254,11 +257,42 @@ AUTOENCODER = (
     *(("linear", 32, 1024), ("sigmoid",)),
 )
 
+
+def _block(inputs: int, outputs: int, stride: int) -> tuple[tuple[Any, ...], ...]:
+    """A residual block and its ReLU."""
+
+    def convolved(inputs: int, kernel: int, stride: int) -> tuple[tuple[Any, ...], ...]:
+        return ("conv", inputs, outputs, kernel, kernel // 2, stride), ("batchnorm", outputs)
+
+    body = "sequential", *convolved(inputs, 3, stride), ("relu",), *convolved(outputs, 3, 1)
+    shortcut = (("sequential", *convolved(inputs, 1, stride)),) if stride > 1 else ()
+    return ("residual", body, *shortcut), ("relu",)
+
+
+def _fire(inputs: int, squeeze: int, expand: int) -> tuple[tuple[Any, ...], ...]:
+    expands = (("sequential", ("conv", squeeze, expand, kernel, kernel // 2), ("relu",)) for kernel in (1, 3))
+    return ("conv", inputs, squeeze, 1, 0), ("relu",), ("concat", *expands)
+
+
+RESNET = (
+    *(("conv", 3, 32, 3, 1), ("batchnorm", 32), ("relu",)),
+    *(*_block(32, 32, 1), *_block(32, 64, 2), *_block(64, 64, 1), *_block(64, 128, 2)),
+    *(("avgpool", 16), ("flatten",), ("linear", 128, 2)),
+)
+SQUEEZENET = (
+    *(("conv", 3, 64, 3, 0, 2), ("relu",), ("maxpool", 3, 2), *_fire(64, 16, 64), *_fire(128, 16, 64)),
+    *(("maxpool", 3, 2), *_fire(128, 32, 128), *_fire(256, 32, 128), ("maxpool", 3, 2)),
+    *(*_fire(256, 48, 192), *_fire(384, 48, 192), *_fire(384, 64, 256), *_fire(512, 64, 256)),
+    *(("dropout", 0.5), ("conv", 512, 17, 1, 0), ("relu",), ("avgpool", 5), ("flatten",)),
+)
+
 NETWORKS = {
     "lenet": Network("LeNet", LENET, (1, 1, 28, 28)),
     "cnn": Network("CNN", CNN, (1, 3, 32, 32)),
     "svgg": Network("SmallVGG", SMALL_VGG, (1, 1, 28, 28)),
     "vgg11": Network("VGG-11", VGG11, (1, 3, 64, 64), classes=2),
+    "resnet": Network("residual network", RESNET, (1, 3, 64, 64), classes=2),
+    "squeezenet": Network("SqueezeNet", SQUEEZENET, (1, 3, 96, 96), classes=17),
     "mlp": Network("MLP", MLP, (1, 1, 28, 28)),
     "autoencoder": Network("autoencoder", AUTOENCODER, (1, 1024), classes=None, lr=3e-5),
 }
@@ -269,6 +303,8 @@ TRAINED_ON = {
     "cnn": (32,),
     "svgg": (64,),
     "vgg11": (128,),
+    "resnet": (32,),
+    "squeezenet": (16,),
     "mlp": (100, 4),
     "autoencoder": (36,),
 }
@@ -316,6 +352,10 @@ def _cases() -> Iterator[BenchCase]:
         size = FLOAT * math.prod(setting.x)
         yield BenchCase("dropout", name, "forward", setting, 0, 2 * size)
         yield BenchCase("dropout", name, "backward", setting, 0, 2 * size)
+    for name, setting in JOINS.items():
+        size = FLOAT * math.prod(setting.x)
+        yield BenchCase("add", name, "forward", setting, 0, 3 * size)
+        yield BenchCase("cat", name, "forward", setting, 0, 4 * size)
     for name, setting in LOSSES.items():
         size = FLOAT * math.prod(setting.x)
         yield BenchCase("cross_entropy", name, "forward", setting, 0, size)
@@ -331,7 +371,7 @@ def _cases() -> Iterator[BenchCase]:
 CASES: tuple[BenchCase, ...] = tuple(_cases())
 
 # A minute's worth that touches every family: the networks' own layers at their own sizes.
-QUICK = re.compile(r"lenet|digits|mlp-b|(linear|norm|dropout)/mlp/|characters|svgg[16]/")
+QUICK = re.compile(r"lenet|(add|cat)/one|digits|mlp-b|(linear|norm|dropout)/mlp/|characters|svgg[16]/")
 
 
 def cases_of(*families: str) -> tuple[BenchCase, ...]:

@@ -52,15 +52,24 @@ def weights(network: Network) -> dict[str, Array]:
 
 def _layer(kind: str, *arguments: Any) -> layers.Module:
     match kind:
+        case "sequential":
+            return layers.Sequential(*(_layer(*layer) for layer in arguments))
+        case "residual":
+            return layers.Residual(*(_layer(*layer) for layer in arguments))
+        case "concat":
+            return layers.Concat(_layer(*layer) for layer in arguments)
         case "conv":
-            i, o, kernel, padding = arguments
-            return layers.Conv2d(i, o, kernel, padding=padding)
+            i, o, kernel, padding, *stride = arguments
+            return layers.Conv2d(i, o, kernel, stride[0] if stride else 1, padding)
         case "linear":
             i, o = arguments
             return layers.Linear(i, o)
         case "maxpool":
+            kernel, *stride = arguments
+            return layers.MaxPool2d(kernel, stride[0] if stride else None, ceil_mode=bool(stride))
+        case "avgpool":
             (kernel,) = arguments
-            return layers.MaxPool2d(kernel)
+            return layers.AvgPool2d(kernel)
         case "batchnorm":
             (channels,) = arguments
             return layers.BatchNorm2d(channels)

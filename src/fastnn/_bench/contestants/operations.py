@@ -52,6 +52,10 @@ class Operations:
             case "cross_entropy" | "nll_loss":
                 loss = getattr(F, case.family)
                 return lambda: loss(a["x"], a["labels"])
+            case "add":
+                return lambda: F.add(a["x"], a["dy"])
+            case "cat":
+                return lambda: F.cat([a["x"], a["dy"]], 1)
         function = getattr(F, case.family)
         if isinstance(s, Pairs):
             reduction = pairs_options(case)

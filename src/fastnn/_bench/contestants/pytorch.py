@@ -64,6 +64,10 @@ class Torch:
             case "cross_entropy" | "nll_loss":
                 loss = getattr(F, case.family)
                 return lambda: loss(t["x"], t["labels"])
+            case "add":
+                return lambda: self.torch.add(t["x"], t["dy"])
+            case "cat":
+                return lambda: self.torch.cat([t["x"], t["dy"]], 1)
             case "softmax" | "log_softmax":
                 function = getattr(self.torch, case.family)
                 return lambda: function(t["x"], -1)
@@ -170,18 +174,38 @@ class Torch:
         return checked(self.title, infer, network, x)
 
     def _sequential(self, network: Network) -> Any:
-        nn = self.torch.nn
+        torch, nn = self.torch, self.torch.nn
+
+        class Residual(nn.Module):  # type: ignore[name-defined]
+            def __init__(self, body: Any, shortcut: Any = None) -> None:
+                super().__init__()
+                self.body, self.shortcut = body, shortcut
+
+            def forward(self, x: Any) -> Any:
+                return self.body(x) + (x if self.shortcut is None else self.shortcut(x))
+
+        class Concat(nn.ModuleList):  # type: ignore[name-defined]
+            def forward(self, x: Any) -> Any:
+                return torch.cat([branch(x) for branch in self], 1)
+
+        def made(kind: str, *arguments: Any) -> Any:
+            return make[kind](*arguments)
+
         make = {
-            "conv": lambda i, o, kernel, padding: nn.Conv2d(i, o, kernel, padding=padding),
+            "sequential": lambda *inner: nn.Sequential(*(made(*layer) for layer in inner)),
+            "residual": lambda *inner: Residual(*(made(*layer) for layer in inner)),
+            "concat": lambda *inner: Concat(made(*layer) for layer in inner),
+            "avgpool": nn.AvgPool2d,
+            "conv": lambda i, o, kernel, padding, stride=1: nn.Conv2d(i, o, kernel, stride, padding),
             "linear": nn.Linear,
-            "maxpool": nn.MaxPool2d,
+            "maxpool": lambda kernel, stride=None: nn.MaxPool2d(kernel, stride, ceil_mode=stride is not None),
             "batchnorm": nn.BatchNorm2d,
             "dropout": nn.Dropout,
             "relu": nn.ReLU,
             "sigmoid": nn.Sigmoid,
             "flatten": nn.Flatten,
         }
-        net = nn.Sequential(*(make[kind](*arguments) for kind, *arguments in network.layers))
+        net = made("sequential", *network.layers)
         net.load_state_dict({name: self.torch.from_numpy(array) for name, array in weights(network).items()})
         return net
 
