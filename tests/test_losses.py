@@ -135,3 +135,15 @@ def test_a_label_out_of_range_is_found_after_the_fact():
             for reduction in ("mean", "none"):
                 with pytest.raises(ValueError, match=r"^target: got label"):
                     function(scores, labels, reduction=reduction)
+
+
+@pytest.mark.parametrize("implementation", ["kernels", "reference"])
+def test_a_nan_among_the_weights_is_not_blamed_on_the_labels(implementation):
+    options = {"weight": np.array([1.0, np.nan, 1.0], np.float32)}
+    with fnn.implementation(implementation):
+        for function in (F.cross_entropy, F.nll_loss):
+            assert np.isnan(function(SCORES, LABELS, **options))
+            losses = function(SCORES, LABELS, reduction="none", **options)
+            np.testing.assert_array_equal(np.isnan(losses), LABELS == 1)
+        dx = F.cross_entropy_backward(SCORES, LABELS, reduction="sum", **options)
+        np.testing.assert_array_equal(np.isnan(dx).all(axis=1), LABELS == 1)

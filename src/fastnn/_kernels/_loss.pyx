@@ -194,7 +194,8 @@ cdef void slopes(const Rows *g, Py_ssize_t image, Py_ssize_t first, const real *
             else:
                 label = g.labels[n]
                 mass = kept * weight[label] if weight != NULL and 0 <= label < g.K else kept
-                mass += <real> (g.smoothing / g.K * g.spread)
+                if g.smoothing != 0:
+                    mass += <real> (g.smoothing / g.K * g.spread)
             scale = <real> g.scale * (each[n] if each != NULL else 1)
             factor[r] = 0 if g.labels != NULL and g.labels[n] == g.ignored else mass * scale
         softmax(g, x + at, factor, dx + at, places, most, log_total)
@@ -231,8 +232,6 @@ def cross_entropy_forward(const real[:, :, ::1] x, const int64_t[::1] labels, co
     cdef Py_ssize_t chunk, chunks
     cdef double total = 0
     describe(&g, tiles(real is double), x, labels, target, weight, ignored, smoothing, logged)
-    if not g.known:
-        return NAN
     chunks = ceil_div(g.images * g.groups, g.chunk)
     g.out = NULL if out is None else <char *> &out[0]
     g.sums = <double *> allocate(chunks * sizeof(double))
@@ -242,6 +241,8 @@ def cross_entropy_forward(const real[:, :, ::1] x, const int64_t[::1] labels, co
     for chunk in range(chunks):
         total += g.sums[chunk]
     release(g.sums)
+    if not g.known:
+        return NAN
     return total / g.mass if mean else total
 
 
@@ -250,16 +251,14 @@ def cross_entropy_backward(const real[:, :, ::1] x, const int64_t[::1] labels, c
                            double dloss, const real[::1] each, real[:, :, ::1] dx):
     """dx (N, K, P) = the gradient of `cross_entropy_forward` times dloss and, by places, each (N*P,) or None.
 
-    Returns whether all labels are 0..K-1; if not, nothing is written. REDUCTION(2*K + 14).
+    Returns whether all labels are 0..K-1; if not, dx means nothing. REDUCTION(2*K + 14).
     """
     cdef Rows g
     describe(&g, tiles(real is double), x, labels, target, weight, ignored, smoothing, logged)
-    if not g.known:
-        return False
     g.scale, g.out = dloss / g.mass if mean else dloss, <char *> &dx[0, 0, 0]
     g.each = NULL if each is None else <const char *> &each[0]
     run_rows(&g, backward_rows)
-    return True
+    return g.known
 
 
 # Sums over pairs of an output and a target

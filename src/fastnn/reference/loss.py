@@ -101,7 +101,7 @@ def cross_entropy_backward(
     label, kept = _labels(target, x, ignore_index)
     scale = np.where(kept[:, None], _scale(dloss, _mass(w, label, kept), x, reduction), x.dtype.type(0))
     own = (w[label] * kept_share)[:, None]
-    dx = softmax(_rows(x)) * ((own + even.sum()) * scale)
+    dx = softmax(_rows(x)) * ((own + even.sum() if label_smoothing else own) * scale)
     dx[each, label] -= (own * scale)[:, 0]
     return _like(dx - even * scale if label_smoothing else dx, x)
 
