@@ -26,6 +26,8 @@ MODULES = (
     "_conv_backward",
     "_im2col",
     "_pool",
+    "_resample",
+    "_embedding",
     "_activation",
     "_norm",
     "_drop",

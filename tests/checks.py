@@ -172,24 +172,25 @@ def check_maxpool_ties(case: Case, dtype: Any) -> None:
     """Forward, then backward, on whole numbers full of ties: the first maximum in row-major order gets it all."""
     args, kwargs = case.inputs(dtype, "ties")
     x, kernel_size = args
-    options = {k: v for k, v in kwargs.items() if k != "return_positions"}
+    options = {k: v for k, v in kwargs.items() if not k.startswith("return_")}
     y, positions = fnn.functional.maxpool2d(x, kernel_size, return_positions=True, **options)
     dy = np.arange(1, y.size + 1).reshape(y.shape).astype(dtype)
     dx = fnn.functional.maxpool2d_backward(dy, positions, x.shape[2:], kernel_size, **options)
     _assert_equal(f"{case} {np.dtype(dtype).name} ties", dx, _first_maximum_gradient(dy, x, kernel_size, **options))
 
 
-def _first_maximum_gradient(dy, x, kernel_size, *, stride=None, padding=0, ceil_mode=False):
+def _first_maximum_gradient(dy, x, kernel_size, *, stride=None, padding=0, dilation=1, ceil_mode=False):
     """Loops over every window, for the eye to check; sums of whole numbers are exact in any order."""
-    pairs = (kernel_size, kernel_size if stride is None else stride, padding)
-    (kh, kw), (sh, sw), (ph, pw) = (v if isinstance(v, tuple) else (v, v) for v in pairs)
+    pairs = (kernel_size, kernel_size if stride is None else stride, padding, dilation)
+    (kh, kw), (sh, sw), (ph, pw), (dh, dw) = (v if isinstance(v, tuple) else (v, v) for v in pairs)
     height, width = x.shape[2:]
     dx = np.zeros_like(x)
     for n, c, i, j in np.ndindex(dy.shape):
         best = None
-        for h in range(max(i * sh - ph, 0), min(i * sh - ph + kh, height)):
-            for w in range(max(j * sw - pw, 0), min(j * sw - pw + kw, width)):
-                if best is None or x[n, c, h, w] > x[n, c, best[0], best[1]]:
-                    best = h, w
+        for h, w in np.ndindex(kh, kw):
+            h, w = i * sh - ph + h * dh, j * sw - pw + w * dw
+            inside = 0 <= h < height and 0 <= w < width
+            if inside and (best is None or x[n, c, h, w] > x[n, c, best[0], best[1]]):
+                best = h, w
         dx[n, c, best[0], best[1]] += dy[n, c, i, j]
     return dx

@@ -12,7 +12,7 @@ import pytest
 import fastnn as fnn
 from fastnn import _bench
 from fastnn._bench import busy, chart, report
-from fastnn._bench.cases import CASES, PAIRS, QUICK, cases_of, draw
+from fastnn._bench.cases import CASES, PAIRS, QUICK, RESAMPLES, cases_of, draw
 from fastnn._bench.contestants import PEERS, base, fastnn_kernels, installed_peers, takes_part
 from fastnn._bench.timing import Times, in_turns
 
@@ -22,7 +22,7 @@ SMALL = [
     case
     for case in CASES
     if (QUICK.search(str(case)) and case.family not in ("training", "inference", "sgd", "dropout"))
-    or case.family in ("nll_loss", *PAIRS)
+    or case.family in ("nll_loss", "embedding", *PAIRS, *RESAMPLES)
 ]
 
 

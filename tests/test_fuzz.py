@@ -54,7 +54,14 @@ def special_convs(draw):
 def pools(draw):
     image, kernel, stride, padding = draw(windows())
     x = draw(st.integers(0, 3)), draw(st.integers(1, 5)), *image
-    return PoolShape("fuzz", x, kernel, stride, padding, draw(st.booleans()))
+    counting = {"count_include_pad": False} if draw(st.booleans()) else {"divisor_override": draw(st.integers(1, 9))}
+    more = draw(st.sampled_from(({}, {"dilation": dilation(draw, image, kernel)}, {"counting": counting})))
+    return PoolShape("fuzz", x, kernel, stride, padding, draw(st.booleans()), **more)
+
+
+def dilation(draw, image, kernel):
+    """What lets a window fit into the image."""
+    return tuple(draw(st.integers(1, (n - 1) // (k - 1) if k > 1 else 3)) for n, k in zip(image, kernel, strict=True))
 
 
 linears = st.tuples(st.integers(0, 70), st.integers(1, 150), st.integers(1, 70))

@@ -79,6 +79,39 @@ LAYERS = [
         (2, 3, 6, 7),
         lambda x, m: F.avgpool2d(x, 3, stride=2, padding=1),
     ),
+    (
+        lambda: fnn.MaxPool2d(3, 2, (1, 0), (1, 2), ceil_mode=True),
+        (2, 3, 6, 7),
+        lambda x, m: F.maxpool2d(x, 3, stride=2, padding=(1, 0), dilation=(1, 2), ceil_mode=True),
+    ),
+    (
+        lambda: fnn.AvgPool2d(3, 2, 1, True, False),
+        (2, 3, 6, 7),
+        lambda x, m: F.avgpool2d(x, 3, stride=2, padding=1, ceil_mode=True, count_include_pad=False),
+    ),
+    (
+        lambda: fnn.AvgPool2d(2, divisor_override=3),
+        (2, 3, 6, 7),
+        lambda x, m: F.avgpool2d(x, 2, divisor_override=3),
+    ),
+    (
+        lambda: fnn.MaxPool1d(3, 2, 1, 2, ceil_mode=True),
+        (2, 3, 8),
+        lambda x, m: F.maxpool1d(x, 3, stride=2, padding=1, dilation=2, ceil_mode=True),
+    ),
+    (
+        lambda: fnn.AvgPool1d(3, 2, 1, True, False),
+        (2, 3, 8),
+        lambda x, m: F.avgpool1d(x, 3, stride=2, padding=1, ceil_mode=True, count_include_pad=False),
+    ),
+    (lambda: fnn.AdaptiveAvgPool2d((None, 2)), (2, 3, 4, 5), lambda x, m: F.adaptive_avgpool2d(x, (None, 2))),
+    (lambda: fnn.AdaptiveMaxPool2d(2), (2, 3, 4, 5), lambda x, m: F.adaptive_maxpool2d(x, 2)),
+    (lambda: fnn.Upsample(scale_factor=2), (2, 3, 4, 5), lambda x, m: F.interpolate(x, None, 2)),
+    (
+        lambda: fnn.Upsample((7, 9), mode="bilinear", align_corners=True),
+        (2, 3, 4, 5),
+        lambda x, m: F.interpolate(x, (7, 9), mode="bilinear", align_corners=True),
+    ),
     (fnn.ReLU, (3, 4), lambda x, m: F.relu(x)),
     (fnn.Sigmoid, (3, 4), lambda x, m: F.sigmoid(x)),
     (fnn.Tanh, (3, 4), lambda x, m: F.tanh(x)),
@@ -446,9 +479,76 @@ def test_repr_names_every_layer():
         "Sequential(",
         "  (0): Conv2d(1, 20, kernel_size=(5, 5), stride=(1, 1))",
         "  (1): ReLU()",
-        "  (2): MaxPool2d(kernel_size=2, stride=2, padding=0, ceil_mode=False)",
+        "  (2): MaxPool2d(kernel_size=2, stride=2, padding=0, dilation=1, ceil_mode=False)",
         ")",
     ]
+
+
+@pytest.mark.parametrize(
+    ("layer", "words"),
+    [
+        (fnn.AdaptiveAvgPool2d((1, None)), "AdaptiveAvgPool2d(output_size=(1, None))"),
+        (fnn.AdaptiveMaxPool2d(7), "AdaptiveMaxPool2d(output_size=7)"),
+        (fnn.Upsample(scale_factor=2), "Upsample(scale_factor=2, mode='nearest')"),
+        (
+            fnn.Upsample(4, mode="bilinear", align_corners=False),
+            "Upsample(size=4, mode='bilinear', align_corners=False)",
+        ),
+        (fnn.MaxPool1d(3), "MaxPool1d(kernel_size=3, stride=3, padding=0, dilation=1, ceil_mode=False)"),
+        (fnn.AvgPool1d(2, 1), "AvgPool1d(kernel_size=2, stride=1, padding=0, ceil_mode=False, count_include_pad=True)"),
+        (
+            fnn.AvgPool2d((2, 3), divisor_override=5),
+            "AvgPool2d(kernel_size=(2, 3), stride=(2, 3), padding=0, ceil_mode=False, count_include_pad=True, "
+            "divisor_override=5)",
+        ),
+    ],
+    ids=lambda value: value if isinstance(value, str) else "",
+)
+def test_repr_of_pools(layer, words):
+    assert repr(layer) == words
+
+
+@pytest.mark.parametrize(
+    ("make", "shape"),
+    [
+        (lambda: fnn.MaxPool2d(3, 2, return_indices=True), (2, 3, 7, 8)),
+        (lambda: fnn.MaxPool1d(3, 2, return_indices=True), (2, 3, 8)),
+        (lambda: fnn.AdaptiveMaxPool2d((2, 3), return_indices=True), (2, 3, 7, 8)),
+    ],
+    ids=["2d", "1d", "adaptive"],
+)
+def test_max_pooling_returns_indices(make, shape):
+    """Where in the plane the maxima are; the backward goes by them too, in train mode and out of a plan."""
+    x, layer = normal(*shape), make()
+    y, indices = layer(x)
+    planes = x.reshape(*shape[:2], -1)
+    picked = np.take_along_axis(planes, indices.reshape(*shape[:2], -1), axis=2)
+    np.testing.assert_array_equal(picked.reshape(y.shape), y)
+    dx = layer.backward(np.ones_like(y)).reshape(planes.shape)
+    np.testing.assert_array_equal(np.where(dx == 0, 0, planes), np.where(np.isin(planes, y), planes, 0))
+    assert dx.sum() == y.size
+    for got, expected in zip(fnn.Sequential(layer).eval()(x), (y, indices), strict=True):
+        np.testing.assert_array_equal(got, expected)
+
+
+def test_embedding():
+    layer = fnn.Embedding(6, 3, padding_idx=-2)
+    assert repr(layer) == "Embedding(6, 3, padding_idx=4)"
+    assert not layer.weight.data[4].any()
+    x = np.array([[0, 4, 5], [0, 0, 4]])
+    np.testing.assert_array_equal(layer(x), layer.weight.data[x])
+    assert layer.backward(np.ones((2, 3, 3), np.float32)) is None
+    np.testing.assert_array_equal(layer.weight.grad[:, 0], [3, 0, 0, 0, 0, 1])
+    net = fnn.Sequential(layer, fnn.Flatten(), fnn.Linear(9, 2))
+    y = net(np.array([[5, 9 % 6, 0]] * 2))
+    net.backward(np.ones_like(y))
+    np.testing.assert_array_equal(net.eval()(x), net[2](layer(x).reshape(2, 9)))
+
+
+def test_indices_are_not_taken_for_pixels(recwarn):
+    net = fnn.Sequential(fnn.Embedding(300, 4), fnn.Linear(4, 2))
+    net(np.array([3, 200]))
+    assert not recwarn.list
 
 
 def test_summary():
@@ -493,6 +593,16 @@ def test_summary():
         (lambda: fnn.Linear(3, 2, dtype=int), TypeError, "dtype: got"),
         (lambda: fnn.MaxPool2d(2, padding=2), ValueError, "padding: got 2"),
         (lambda: fnn.AvgPool2d(0), ValueError, "kernel_size: got 0"),
+        (lambda: fnn.AdaptiveAvgPool2d(0), ValueError, "output_size: got (0, 0)"),
+        (lambda: fnn.Upsample(), ValueError, "size: got neither"),
+        (lambda: fnn.Upsample(2, mode="linear"), ValueError, "mode: got 'linear'"),
+        (lambda: fnn.Embedding(0, 3), ValueError, "num_embeddings: got 0"),
+        (lambda: fnn.Embedding(4, 3, padding_idx=4), ValueError, "padding_idx: got 4"),
+        (lambda: fnn.Embedding(4, 3, dtype=int), TypeError, "dtype: got"),
+        (lambda: fnn.AvgPool2d(2, divisor_override=0), ValueError, "divisor_override: got 0"),
+        (lambda: fnn.AvgPool1d(2, count_include_pad=0), TypeError, "count_include_pad: got 0"),
+        (lambda: fnn.MaxPool1d((2, 2)), TypeError, "kernel_size: got (2, 2)"),
+        (lambda: fnn.MaxPool2d(2, return_indices=1), TypeError, "return_indices: got 1"),
         (lambda: fnn.Softmax(dim=0.5), TypeError, "dim: got 0.5"),
         (lambda: fnn.Sequential(fnn.ReLU), TypeError, "layer 0: got the class ReLU"),
         (lambda: fnn.Sequential(fnn.ReLU(), None), TypeError, "layer 1: got NoneType"),

@@ -184,20 +184,22 @@ class MaxpoolEveryTie:
         return dx
 
 
-def maxpool2d_last_maximum(x, kernel_size, *, return_positions=False, **options):
+def maxpool2d_last_maximum(x, kernel_size, *, return_positions=False, return_indices=False, **options):
     y, positions = R["maxpool2d"](x, kernel_size, return_positions=True, **options)
     kh, kw = pair(kernel_size)
     flipped = R["maxpool2d"](np.ascontiguousarray(x[..., ::-1, ::-1]), kernel_size, return_positions=True, **options)
     last = (kh * kw - 1 - flipped[1][..., ::-1, ::-1].astype(int)).astype(positions.dtype)
-    return (y, np.ascontiguousarray(last)) if return_positions else y
+    results = y, np.ascontiguousarray(last), positions.astype(np.int64)
+    return results[: 1 + return_positions + return_indices] if return_positions else y
 
 
-def maxpool2d_padding_wins(x, kernel_size, *, return_positions=False, padding=0, **options):
+def maxpool2d_padding_wins(x, kernel_size, *, padding=0, **options):
     """Padding of zeros, not of minus infinity."""
-    y, positions = R["maxpool2d"](x, kernel_size, return_positions=True, padding=padding, **options)
+    result = R["maxpool2d"](x, kernel_size, padding=padding, **options)
+    y, *more = result if isinstance(result, tuple) else (result,)
     if padding:
         y = np.maximum(y, 0)
-    return (y, positions) if return_positions else y
+    return (y, *more) if more else y
 
 
 def maxpool2d_nan_lost(x, kernel_size, **options):
@@ -209,7 +211,7 @@ def maxpool2d_starts_at_lowest(x, kernel_size, **options):
     result = R["maxpool2d"](x, kernel_size, **options)
     lowest = np.finfo(x.dtype).min
     if isinstance(result, tuple):
-        return np.maximum(result[0], lowest), result[1]
+        return np.maximum(result[0], lowest), *result[1:]
     return np.maximum(result, lowest)
 
 
@@ -222,6 +224,24 @@ def maxpool2d_backward_overwrites(dy, positions, input_size, kernel_size, **opti
 def avgpool2d_padding_not_counted(x, kernel_size, **options):
     y = R["avgpool2d"](x, kernel_size, **options)
     return y / np.maximum(R["avgpool2d"](np.ones_like(x), kernel_size, **options), 1e-3)
+
+
+def avgpool2d_always_counts_padding(x, kernel_size, *, count_include_pad=True, **options):
+    return R["avgpool2d"](x, kernel_size, **options)
+
+
+def maxpool2d_indices_not_dilated(x, kernel_size, *, return_indices=False, **options):
+    """As if the pixels of a window were neighbours."""
+    if not return_indices:
+        return R["maxpool2d"](x, kernel_size, **options)
+    y, positions = R["maxpool2d"](x, kernel_size, **{**options, "return_positions": True})
+    dense = {k: v for k, v in options.items() if k not in ("dilation", "return_positions")}
+    plain = {"stride": None, "padding": 0, **dense}
+    (sh, sw), (ph, pw) = pair(plain["stride"] or kernel_size), pair(plain["padding"])
+    oh, ow = np.indices(y.shape[2:])
+    kh, kw = np.divmod(positions.astype(np.int64), pair(kernel_size)[1])
+    indices = (oh * sh - ph + kh) * x.shape[3] + ow * sw - pw + kw
+    return (y, positions, indices) if options.get("return_positions") else (y, indices)
 
 
 def avgpool2d_ceil_counts_all(x, kernel_size, *, padding=0, ceil_mode=False, **options):
@@ -458,6 +478,8 @@ MUTANTS = [
     ("maxpool2d_backward", maxpool2d_backward_overwrites, lambda: gradients_of("maxpool2d")),
     ("avgpool2d", avgpool2d_padding_not_counted, lambda: parity_of("avgpool2d")),
     ("avgpool2d", avgpool2d_ceil_counts_all, lambda: parity_of("avgpool2d")),
+    ("avgpool2d", avgpool2d_always_counts_padding, lambda: parity_of("avgpool2d")),
+    ("maxpool2d", maxpool2d_indices_not_dilated, lambda: parity_of("maxpool2d")),
     ("linear_backward", linear_bias_not_summed, lambda: parity_of("linear_backward")),
     ("linear_backward", linear_bias_not_summed, lambda: gradients_of("linear")),
     ("matmul", matmul_single_precision, lambda: parity_of("matmul")),

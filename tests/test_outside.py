@@ -118,18 +118,33 @@ def pair(value):
     return list(value) if isinstance(value, tuple) else [value, value]
 
 
-def pool_arguments(kernel_size, *, stride=None, padding=0, ceil_mode=False):
-    return pair(kernel_size), pair(kernel_size if stride is None else stride), pair(padding), ceil_mode
+def pool_arguments(kernel_size, *, stride=None, padding=0, dilation=1, ceil_mode=False):
+    return pair(kernel_size), pair(kernel_size if stride is None else stride), pair(padding), pair(dilation), ceil_mode
 
 
-def flat_positions(positions, input_size, kernel_size, *, stride=None, padding=0, ceil_mode=False):
+def flat_positions(positions, input_size, kernel_size, **options):
     """Places in windows as PyTorch counts them: places in the image."""
-    (_, kw), (sh, sw), (ph, pw), _ = pool_arguments(kernel_size, stride=stride, padding=padding)
+    (_, kw), (sh, sw), (ph, pw), (dh, dw), _ = pool_arguments(kernel_size, **options)
     i, j = np.divmod(np.asarray(positions).astype(np.int64), kw)
     oh, ow = positions.shape[2:]
-    h = np.arange(oh)[:, None] * sh - ph + i
-    w = np.arange(ow) * sw - pw + j
+    h = np.arange(oh)[:, None] * sh - ph + i * dh
+    w = np.arange(ow) * sw - pw + j * dw
     return h * input_size[1] + w
+
+
+def as_positions(places, input_size, kernel_size, stride, padding, dilation, _):
+    """Places in the image as places in windows."""
+    h, w = places // input_size[1], places % input_size[1]
+    first_h = torch.arange(places.shape[2])[:, None] * stride[0] - padding[0]
+    first_w = torch.arange(places.shape[3]) * stride[1] - padding[1]
+    return (h - first_h) // dilation[0] * kernel_size[1] + (w - first_w) // dilation[1]
+
+
+def rows_of_planes(options):
+    """The windows of a pool along one axis as those of planes of height 1."""
+    rows = {name: (without, options[name]) for name, without in (("padding", 0), ("dilation", 1)) if name in options}
+    stride = options.get("stride")
+    return {**options, **rows, "stride": stride and (1, stride)}
 
 
 def autograd(function, dy, *inputs):
@@ -201,26 +216,86 @@ class Oracle:
     unfold, fold = im2col, col2im
 
     @staticmethod
-    def maxpool2d(x, kernel_size, *, return_positions=False, **options):
-        k, s, p, ceil_mode = pool_arguments(kernel_size, **options)
-        y, places = torch.nn.functional.max_pool2d(x, k, s, p, 1, ceil_mode, True)
-        return (y, places) if return_positions else y
+    def maxpool2d(x, kernel_size, *, return_positions=False, return_indices=False, **options):
+        arguments = pool_arguments(kernel_size, **options)
+        y, places = torch.nn.functional.max_pool2d(x, *arguments, True)
+        if not return_positions:
+            return (y, places) if return_indices else y
+        positions = as_positions(places, x.shape[2:], *arguments)
+        return (y, positions, places) if return_indices else (y, positions)
 
     @staticmethod
     def maxpool2d_backward(dy, positions, input_size, kernel_size, **options):
-        k, s, p, ceil_mode = pool_arguments(kernel_size, **options)
+        k, s, p, d, ceil_mode = pool_arguments(kernel_size, **options)
         places = torch.from_numpy(flat_positions(positions.numpy(), input_size, kernel_size, **options))
         x = torch.zeros((*dy.shape[:2], *input_size), dtype=dy.dtype)
-        return torch.ops.aten.max_pool2d_with_indices_backward(dy, x, k, s, p, [1, 1], ceil_mode, places)
+        return torch.ops.aten.max_pool2d_with_indices_backward(dy, x, k, s, p, d, ceil_mode, places)
 
     @staticmethod
     def avgpool2d(x, kernel_size, **options):
-        return torch.nn.functional.avg_pool2d(x, *pool_arguments(kernel_size, **options))
+        return torch.nn.functional.avg_pool2d(x, kernel_size, **options)
 
     @staticmethod
     def avgpool2d_backward(dy, input_size, kernel_size, **options):
         x = torch.zeros((*dy.shape[:2], *input_size), dtype=dy.dtype)
         return autograd(lambda x: Oracle.avgpool2d(x, kernel_size, **options), dy, x)
+
+    @staticmethod
+    def maxpool1d(x, kernel_size, *, return_positions=False, return_indices=False, **options):
+        y, places = torch.nn.functional.max_pool1d(x, kernel_size, **options, return_indices=True)
+        stride, padding = options["stride"] or kernel_size, options["padding"]
+        first = torch.arange(y.shape[2]) * stride - padding
+        positions = (places - first) // options["dilation"]
+        return (y, positions, places) if return_indices else y
+
+    @staticmethod
+    def maxpool1d_backward(dy, positions, input_size, kernel_size, **options):
+        rows = dy[:, :, None], positions[:, :, None], (1, input_size), (1, kernel_size)
+        return Oracle.maxpool2d_backward(*rows, **rows_of_planes(options))[:, :, 0]
+
+    @staticmethod
+    def avgpool1d(x, kernel_size, **options):
+        return torch.nn.functional.avg_pool1d(x, kernel_size, **options)
+
+    @staticmethod
+    def avgpool1d_backward(dy, input_size, kernel_size, **options):
+        x = torch.zeros((*dy.shape[:2], input_size), dtype=dy.dtype)
+        return autograd(lambda x: Oracle.avgpool1d(x, kernel_size, **options), dy, x)
+
+    @staticmethod
+    def adaptive_avgpool2d(x, output_size):
+        return torch.nn.functional.adaptive_avg_pool2d(x, output_size or (None, None))
+
+    @staticmethod
+    def adaptive_avgpool2d_backward(dy, input_size):
+        x = torch.zeros((*dy.shape[:2], *input_size), dtype=dy.dtype)
+        return autograd(lambda x: Oracle.adaptive_avgpool2d(x, dy.shape[2:]), dy, x)
+
+    @staticmethod
+    def adaptive_maxpool2d(x, output_size, *, return_indices=False):
+        return torch.nn.functional.adaptive_max_pool2d(x, output_size or (None, None), return_indices)
+
+    @staticmethod
+    def adaptive_maxpool2d_backward(dy, indices, input_size):
+        x = torch.zeros((*dy.shape[:2], *input_size), dtype=dy.dtype)
+        return torch.ops.aten.adaptive_max_pool2d_backward(dy, x, indices)
+
+    @staticmethod
+    def interpolate(x, size, scale_factor, **options):
+        return torch.nn.functional.interpolate(x, size, scale_factor, **options)
+
+    @staticmethod
+    def interpolate_backward(dy, input_size, size, scale_factor, **options):
+        x = torch.zeros((*dy.shape[:2], *input_size), dtype=dy.dtype)
+        return autograd(lambda x: Oracle.interpolate(x, size, scale_factor, **options), dy, x)
+
+    @staticmethod
+    def embedding(x, w, *, padding_idx=None):
+        return torch.nn.functional.embedding(x, w, padding_idx)
+
+    @staticmethod
+    def embedding_backward(dy, x, num_embeddings, *, padding_idx=-1):
+        return torch.ops.aten.embedding_dense_backward(dy, x.long(), num_embeddings, padding_idx, False)
 
     @staticmethod
     def matmul(a, b):
@@ -359,16 +434,4 @@ def test_pytorch_agrees(case):
     result = getattr(Oracle, case.op)(*tensors, **as_float64(kwargs))
     results = result if isinstance(result, tuple) else (result,)
     results = [None if r is None else r.numpy() for r in results]
-    if case.op == "maxpool2d" and kwargs.get("return_positions"):
-        check_places(case, args, kwargs, results[1])
-        results[1] = fnn.reference.maxpool2d(*args, **kwargs)[1]
     compare(case, results)
-
-
-def check_places(case, args, kwargs, places):
-    options = {k: v for k, v in kwargs.items() if k != "return_positions"}
-    for implementation in IMPLEMENTATIONS:
-        with fnn.implementation(implementation):
-            positions = fnn.functional.maxpool2d(*args, **kwargs)[1]
-        ours = flat_positions(positions, args[0].shape[2:], args[1], **options)
-        np.testing.assert_array_equal(ours, places, f"{case} {implementation}: positions")

@@ -313,6 +313,20 @@ def test_what_has_no_plan(layers):
     assert_same(net, normal(3, 2, 4, 4))
 
 
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_planes_of_another_size(dtype):
+    """Pools that share out planes and interpolation are run in the plan, with the bits of the layers one by one."""
+    net = fnn.Sequential(
+        fnn.Upsample(scale_factor=(1.5, 2)), fnn.AdaptiveMaxPool2d((5, None)), fnn.Upsample(7, mode="bilinear"),
+        fnn.Conv2d(3, 4, 3, dtype=dtype), fnn.AdaptiveAvgPool2d((1, 1)), fnn.Flatten(), fnn.Linear(4, 2, dtype=dtype),
+    ).eval()  # fmt: skip
+    for threads in (1, 2):
+        with fnn.num_threads(threads):
+            for n in (1, 9):
+                assert_same(net, normal(n, 3, 4, 6, dtype=dtype))
+    assert net._planned is not None
+
+
 @pytest.mark.parametrize("x", [normal(4), normal(0, 4), normal(2, 3, 4)], ids=["no batch", "empty batch", "more axes"])
 def test_other_shapes_of_rows(x):
     assert_same(fnn.Sequential(fnn.Linear(4, 3), fnn.ReLU()).eval(), x)
@@ -692,7 +706,11 @@ def networks(draw):
             if kind == "conv":
                 layer = fnn.Conv2d(shape[1], draw(st.integers(1, 40)), kernel, stride, padding, bias=bias, dtype=dtype)
             else:
-                layer = draw(st.sampled_from((fnn.MaxPool2d, fnn.AvgPool2d)))(kernel, stride, padding, bias)
+                counting = {"count_include_pad": False, "divisor_override": draw(st.sampled_from((None, 3)))}
+                pool, options = draw(
+                    st.sampled_from(((fnn.MaxPool2d, {}), (fnn.AvgPool2d, {}), (fnn.AvgPool2d, counting)))
+                )
+                layer = pool(kernel, stride, padding, ceil_mode=bias, **options)
         elif kind == "linear":
             if len(shape) == 4 and draw(st.booleans()):
                 layers.append(fnn.Flatten())

@@ -20,6 +20,7 @@ DY = f32(2, 4, 4, 6)
 SCORES, LABELS = f32(3, 5), np.array([0, 4, 2])
 PROBABILITIES = np.full((3, 5), 0.2, np.float32)
 POSITIONS = np.zeros((2, 3, 3, 3), np.uint8)
+INDICES = np.zeros((1, 1, 1, 1), np.int64)
 READ_ONLY = f32(4)
 READ_ONLY.flags.writeable = False
 
@@ -132,7 +133,27 @@ ROWS = [
     ("maxpool2d", (X, 3), {"padding": 2}, ValueError, "padding", "2"),
     ("maxpool2d", (X, 2), {"padding": -1}, ValueError, "padding", "-1"),
     ("maxpool2d", (X, 2), {"ceil_mode": 1}, TypeError, "ceil_mode", "1"),
+    ("maxpool2d", (X, 2), {"dilation": 0}, ValueError, "dilation", "0"),
+    ("maxpool2d", (X, 2), {"dilation": 1.0}, TypeError, "dilation", "1.0"),
+    ("maxpool2d", (X, 3), {"dilation": 3}, ValueError, "kernel_size", "(3, 3) with dilation (3, 3)"),
+    ("maxpool2d", (X, 3), {"padding": 2, "dilation": 2}, ValueError, "padding", "2"),
+    ("maxpool2d", (f32(2, 3, 1, 7), (2, 1)), {"padding": (1, 0), "dilation": 2}, ValueError, "dilation", "(2, 2)"),
+    ("avgpool2d", (X, 2), {"count_include_pad": 1}, TypeError, "count_include_pad", "1"),
+    ("avgpool2d", (X, 2), {"divisor_override": 0}, ValueError, "divisor_override", "0"),
+    ("avgpool2d", (X, 2), {"divisor_override": 2.0}, TypeError, "divisor_override", "2.0"),
     ("avgpool2d_backward", (f32(2, 3, 3, 3), (6, 0), 2), {}, ValueError, "input_size", "(6, 0)"),
+    ("maxpool1d", (X, 2), {}, ValueError, "x", "(2, 3, 6, 7)"),
+    ("maxpool1d", (X[0].astype(int), 2), {}, TypeError, "x", "int64"),
+    ("maxpool1d", (f32(2, 0, 6), 2), {}, ValueError, "x", "(2, 0, 6)"),
+    ("maxpool1d", (X[0], (2, 2)), {}, TypeError, "kernel_size", "(2, 2)"),
+    ("maxpool1d", (X[0], 8), {}, ValueError, "kernel_size", "8"),
+    ("maxpool1d", (X[0], 4), {"dilation": 3}, ValueError, "kernel_size", "4 with dilation 3"),
+    ("maxpool1d", (X[0], 3), {"padding": 2}, ValueError, "padding", "2"),
+    ("maxpool1d_backward", (f32(3, 6, 3), np.full((3, 6, 3), 2, np.uint8), 7, 2), {}, ValueError, "positions", "2"),
+    ("avgpool1d", (X[0], 2), {"stride": 0}, ValueError, "stride", "0"),
+    ("avgpool1d", (X[0], 2), {"ceil_mode": None}, TypeError, "ceil_mode", "None"),
+    ("avgpool1d", (X[0], 2), {"count_include_pad": None}, TypeError, "count_include_pad", "None"),
+    ("avgpool1d_backward", (f32(3, 6, 3), 8, 2), {}, ValueError, "dy", "(3, 6, 3)"),
     # A place that fits the window but not the image would be written to outside of it.
     *(
         (
@@ -152,6 +173,49 @@ ROWS = [
             ((17, 18), (3, 4), 305, (8, 9), False, np.int32),
         )
     ),
+    (
+        "maxpool2d_backward",
+        (f32(2, 3, 3, 4), np.zeros((2, 3, 3, 4), np.uint8), (5, 6), 3),
+        {"stride": 1, "padding": 1, "dilation": 2},
+        ValueError,
+        "positions",
+        "padding",
+    ),
+    # planes of another size
+    ("adaptive_avgpool2d", (X[0], 1), {}, ValueError, "x", "(3, 6, 7)"),
+    ("adaptive_avgpool2d", (X, 0), {}, ValueError, "output_size", "(0, 0)"),
+    ("adaptive_avgpool2d", (X, (1, 2, 3)), {}, ValueError, "output_size", "(1, 2, 3)"),
+    ("adaptive_avgpool2d", (X, 1.5), {}, TypeError, "output_size", "1.5"),
+    ("adaptive_avgpool2d_backward", (f32(2, 3, 2, 2), (6, 0)), {}, ValueError, "input_size", "(6, 0)"),
+    ("adaptive_maxpool2d", (X.astype(int), 1), {}, TypeError, "x", "int64"),
+    ("adaptive_maxpool2d_backward", (X[:1, :1, :1, :1], INDICES + 42, (6, 7)), {}, ValueError, "indices", "42"),
+    ("adaptive_maxpool2d_backward", (X[:1, :1, :1, :1], INDICES - 1, (6, 7)), {}, ValueError, "indices", "-1"),
+    ("adaptive_maxpool2d_backward", (X[:1, :1, :1, :1], INDICES[0], (6, 7)), {}, ValueError, "indices", "(1, 1, 1)"),
+    ("adaptive_maxpool2d_backward", (X, X, 6), {}, TypeError, "indices", "float32"),
+    ("interpolate", (X[0], 2), {}, ValueError, "x", "(3, 6, 7)"),
+    ("interpolate", (X,), {}, ValueError, "size", "neither"),
+    ("interpolate", (X, 2, 2), {}, ValueError, "size", "2, and scale_factor 2"),
+    ("interpolate", (X, 0), {}, ValueError, "size", "0"),
+    ("interpolate", (X, None, 0), {}, ValueError, "scale_factor", "0"),
+    ("interpolate", (X, None, 0.1), {}, ValueError, "scale_factor", "0.1"),
+    ("interpolate", (X, None, (1, 2, 3)), {}, ValueError, "scale_factor", "(1, 2, 3)"),
+    ("interpolate", (X, None, "2"), {}, TypeError, "scale_factor", "'2'"),
+    ("interpolate", (X, 2), {"mode": "cubic"}, ValueError, "mode", "cubic"),
+    ("interpolate", (X, 2), {"align_corners": True}, ValueError, "align_corners", "True"),
+    ("interpolate", (X, 2), {"mode": "bilinear", "align_corners": 1}, TypeError, "align_corners", "1"),
+    ("interpolate_backward", (X, (3, 3), 6), {}, ValueError, "dy", "(2, 3, 6, 7)"),
+    # tables
+    ("embedding", (LABELS.astype(float), SCORES), {}, TypeError, "x", "float64"),
+    ("embedding", ([0, 1], SCORES), {}, TypeError, "x", "list"),
+    ("embedding", (np.array([[0, 3]]), SCORES), {}, ValueError, "x", "index 3 at place (0, 1)"),
+    ("embedding", (np.array([-1]), SCORES), {}, ValueError, "x", "index -1"),
+    ("embedding", (LABELS, f32(3)), {}, ValueError, "w", "(3,)"),
+    ("embedding", (LABELS, f32(0, 2)), {}, ValueError, "w", "(0, 2)"),
+    ("embedding", (np.array([0]), SCORES), {"padding_idx": 3}, ValueError, "padding_idx", "3"),
+    ("embedding", (np.array([0]), SCORES), {"padding_idx": 0.5}, TypeError, "padding_idx", "0.5"),
+    ("embedding_backward", (f32(2, 4), LABELS, 5), {}, ValueError, "dy", "(2, 4)"),
+    ("embedding_backward", (f32(3, 4), LABELS, 4), {}, ValueError, "x", "index 4"),
+    ("embedding_backward", (f32(3, 4), LABELS, 0), {}, ValueError, "num_embeddings", "0"),
     # axes
     ("softmax", (SCORES,), {"dim": 2}, ValueError, "dim", "2"),
     ("log_softmax", (SCORES,), {"dim": -3}, ValueError, "dim", "-3"),

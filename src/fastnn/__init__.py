@@ -21,6 +21,9 @@ from fastnn._runtime import (
 from fastnn._version import __version__
 from fastnn.gradients import gradcheck, numeric_gradient
 from fastnn.layers import (
+    AdaptiveAvgPool2d,
+    AdaptiveMaxPool2d,
+    AvgPool1d,
     AvgPool2d,
     BatchNorm1d,
     BatchNorm2d,
@@ -31,10 +34,12 @@ from fastnn.layers import (
     ConvTranspose2d,
     Dropout,
     Dropout2d,
+    Embedding,
     Flatten,
     Fold,
     Linear,
     LogSoftmax,
+    MaxPool1d,
     MaxPool2d,
     Module,
     Parameter,
@@ -45,6 +50,7 @@ from fastnn.layers import (
     Softmax,
     Tanh,
     Unfold,
+    Upsample,
     ZeroPad2d,
 )
 from fastnn.losses import (
@@ -62,6 +68,9 @@ from fastnn.optim import SGD
 
 __all__ = [
     "SGD",
+    "AdaptiveAvgPool2d",
+    "AdaptiveMaxPool2d",
+    "AvgPool1d",
     "AvgPool2d",
     "BCELoss",
     "BCEWithLogitsLoss",
@@ -75,6 +84,7 @@ __all__ = [
     "CrossEntropyLoss",
     "Dropout",
     "Dropout2d",
+    "Embedding",
     "Flatten",
     "Fold",
     "HuberLoss",
@@ -83,6 +93,7 @@ __all__ = [
     "Linear",
     "LogSoftmax",
     "MSELoss",
+    "MaxPool1d",
     "MaxPool2d",
     "Module",
     "NLLLoss",
@@ -95,6 +106,7 @@ __all__ = [
     "Softmax",
     "Tanh",
     "Unfold",
+    "Upsample",
     "ZeroPad2d",
     "__version__",
     "functional",

@@ -10,7 +10,22 @@ Parity classes
                   `scale` says what S is, and a comment says where K comes from.
 """
 
-from cases import activation, conv, conv_transpose, drop, join, loss, matmul, norm, optim, pad, pointwise, pool
+from cases import (
+    activation,
+    conv,
+    conv_transpose,
+    drop,
+    embedding,
+    join,
+    loss,
+    matmul,
+    norm,
+    optim,
+    pad,
+    pointwise,
+    pool,
+    resample,
+)
 from cases._base import DTYPES, EXACT, OPERATIONS, Array, Case
 
 __all__ = ["CASES", "DTYPES", "EXACT", "OPERATIONS", "Array", "Case", "cases_of"]
@@ -20,6 +35,8 @@ CASES: tuple[Case, ...] = (
     *conv_transpose.CASES,
     *pad.CASES,
     *pool.CASES,
+    *resample.CASES,
+    *embedding.CASES,
     *matmul.CASES,
     *activation.CASES,
     *norm.CASES,

@@ -127,7 +127,8 @@ def no_activation(F: Any, kwargs: dict[str, Any], y: Array, dy: Array) -> tuple[
     return rest, F.relu_backward(dy, y) if kwargs.get("activation") == "relu" else dy
 
 
-def windows_over(kernel_size: Any, stride: Any) -> int:
+def windows_over(kernel_size: Any, stride: Any, dilation: Any = 1) -> int:
     """The largest number of windows that one input element lies in."""
-    (kh, kw), (sh, sw) = pair(kernel_size), pair(kernel_size if stride is None else stride)
-    return -(-kh // sh) * -(-kw // sw)
+    sizes = zip(pair(kernel_size), pair(kernel_size if stride is None else stride), pair(dilation), strict=True)
+    # Places of a window that lie a whole number of strides apart: every s / gcd(s, d)-th.
+    return math.prod(-(-k // (s // math.gcd(s, d))) for k, s, d in sizes)

@@ -72,6 +72,28 @@ class Pool:
 
 
 @dataclass(frozen=True)
+class Resample:
+    """Planes of another size; `mode` of interpolation."""
+
+    x: tuple[int, int, int, int]
+    size: tuple[int, int]
+    mode: str = ""
+
+    @property
+    def y(self) -> Shape:
+        return *self.x[:2], *self.size
+
+
+@dataclass(frozen=True)
+class Table:
+    """Indices of the shape `x` into a table of `rows` x `columns`."""
+
+    x: Shape
+    rows: int
+    columns: int
+
+
+@dataclass(frozen=True)
 class Linear:
     rows: int
     inputs: int
@@ -138,6 +160,7 @@ class BenchCase:
 
 
 GROUPS = {
+    **dict.fromkeys(("adaptive_avgpool", "adaptive_maxpool", "interpolate"), "resampling"),
     "maxpool": "pooling",
     "avgpool": "pooling",
     **dict.fromkeys(("relu", "sigmoid", "tanh", "softmax", "log_softmax"), "activations"),
@@ -177,6 +200,17 @@ POOLS = {
     "vgg": Pool((128, 64, 32, 32), 2, 2),
     "squeeze": Pool((8, 64, 111, 111), 3, 2),
 }
+
+RESAMPLES = {
+    "adaptive_avgpool": {"squeeze": Resample((8, 512, 13, 13), (1, 1)), "alex": Resample((32, 256, 13, 13), (6, 6))},
+    "adaptive_maxpool": {"alex": Resample((32, 256, 13, 13), (6, 6))},
+    "interpolate": {
+        "nearest": Resample((8, 64, 28, 28), (56, 56), "nearest"),
+        "bilinear": Resample((8, 64, 28, 28), (56, 56), "bilinear"),
+    },
+}
+
+TABLES = {"words": Table((64, 64), 10_000, 128)}
 
 LINEARS = {
     "mlp": Linear(64, 784, 666),
@@ -335,6 +369,15 @@ def _cases() -> Iterator[BenchCase]:
         yield BenchCase("maxpool", name, "backward", pool, 0, x + y + places)
         yield BenchCase("avgpool", name, "forward", pool, 0, x + y)
         yield BenchCase("avgpool", name, "backward", pool, 0, x + y)
+    for family, resamples in RESAMPLES.items():
+        for name, resample in resamples.items():
+            size = FLOAT * (math.prod(resample.x) + math.prod(resample.y))
+            yield BenchCase(family, name, "forward", resample, 0, size)
+            yield BenchCase(family, name, "backward", resample, 0, size)
+    for name, table in TABLES.items():
+        size = FLOAT * math.prod(table.x) * table.columns
+        yield BenchCase("embedding", name, "forward", table, 0, 2 * size)
+        yield BenchCase("embedding", name, "backward", table, 0, 2 * size + FLOAT * table.rows * table.columns)
     for name, linear in LINEARS.items():
         flop = 2.0 * linear.rows * linear.inputs * linear.outputs
         yield BenchCase("linear", name, "forward", linear, flop)
@@ -393,7 +436,13 @@ def draw(case: BenchCase) -> dict[str, Array]:
                 "b": normal(s.filters),
                 "dy": normal(*s.y),
             }
-        case Pool() as s:
+        case Table() as s:
+            return {
+                "x": rng.integers(0, s.rows, s.x),
+                "w": normal(s.rows, s.columns),
+                "dy": normal(*s.x, s.columns),
+            }
+        case Pool() | Resample() as s:
             return {"x": normal(*s.x), "dy": normal(*s.y)}
         case Linear() as s:
             return {

@@ -9,10 +9,11 @@ from fastnn._kernels._activation cimport Sum, add_up, describe_map, unary_tile
 from fastnn._kernels._conv cimport Conv
 from fastnn._kernels._matmul cimport describe_linear
 from fastnn._kernels._plan_steps cimport (
-    APART, AVERAGE_POOL, CONV, INPUT, JOIN, LINEAR, LOCAL, MAP, MAX_POOL, NORM, OUTPUT, SUM, Kind, Place, Step, forget,
-    pack, settle, take
+    APART, AVERAGE_POOL, CONV, INPUT, JOIN, LINEAR, LOCAL, MAP, MAX_POOL, NORM, OUTPUT, RESAMPLE, SUM, Kind, Place,
+    Step, forget, pack, settle, take
 )
 from fastnn._kernels._pool cimport describe
+from fastnn._kernels._resample cimport describe_resample
 from fastnn._kernels._table cimport allocate, parallel, release, threads, tiles
 from fastnn._kernels.fnn cimport FNN_RELU, ceil_div, fnn_tiles
 
@@ -314,15 +315,24 @@ cdef class Plan:
         g.t, g.C, g.H, g.W, g.O, g.KH, g.KW, g.OH, g.OW, g.G = self.t, C // G, H, W, O // G, KH, KW, OH, OW, G
         g.SH, g.SW, g.PH, g.PW, g.DH, g.DW, g.flags = SH, SW, PH, PW, DH, DW, 0
 
-    def maxpool2d(self, Py_ssize_t C, Py_ssize_t H, Py_ssize_t W, Py_ssize_t KH, Py_ssize_t KW, Py_ssize_t SH,
-                  Py_ssize_t SW, Py_ssize_t PH, Py_ssize_t PW, Py_ssize_t OH, Py_ssize_t OW):
+    def maxpool2d(self, Py_ssize_t C, Py_ssize_t H, Py_ssize_t W, Py_ssize_t OH, Py_ssize_t OW, Py_ssize_t KH,
+                  Py_ssize_t KW, Py_ssize_t SH, Py_ssize_t SW, Py_ssize_t PH, Py_ssize_t PW, Py_ssize_t DH,
+                  Py_ssize_t DW):
         cdef Step *step = self.add(MAX_POOL, C * H * W, C * OH * OW, C)
-        step.pool = describe(self.t, C, H, W, OH, OW, KH, KW, SH, SW, PH, PW)
+        step.pool = describe(self.t, C, H, W, OH, OW, KH, KW, SH, SW, PH, PW, DH, DW)
 
-    def avgpool2d(self, Py_ssize_t C, Py_ssize_t H, Py_ssize_t W, Py_ssize_t KH, Py_ssize_t KW, Py_ssize_t SH,
-                  Py_ssize_t SW, Py_ssize_t PH, Py_ssize_t PW, Py_ssize_t OH, Py_ssize_t OW):
+    def avgpool2d(self, Py_ssize_t C, Py_ssize_t H, Py_ssize_t W, Py_ssize_t OH, Py_ssize_t OW, Py_ssize_t KH,
+                  Py_ssize_t KW, Py_ssize_t SH, Py_ssize_t SW, Py_ssize_t PH, Py_ssize_t PW, Py_ssize_t DH,
+                  Py_ssize_t DW, bint count_padding, Py_ssize_t divisor):
         cdef Step *step = self.add(AVERAGE_POOL, C * H * W, C * OH * OW, C)
-        step.pool = describe(self.t, C, H, W, OH, OW, KH, KW, SH, SW, PH, PW)
+        step.pool = describe(self.t, C, H, W, OH, OW, KH, KW, SH, SW, PH, PW, DH, DW)
+        step.pool.count_padding, step.pool.divisor = count_padding, divisor
+
+    def resample(self, int kind, Py_ssize_t C, Py_ssize_t H, Py_ssize_t W, Py_ssize_t OH, Py_ssize_t OW,
+                 bint align_corners, double scale_h, double scale_w):
+        cdef Step *step = self.add(RESAMPLE, C * H * W, C * OH * OW, C)
+        step.planes = describe_resample(self.t, kind, C, H, W, OH, OW)
+        step.planes.align_corners, step.planes.scale_h, step.planes.scale_w = align_corners, scale_h, scale_w
 
     def linear(self, Py_ssize_t w, Py_ssize_t b, Py_ssize_t rows, Py_ssize_t I, Py_ssize_t O):
         """`rows` of an input."""

@@ -5,12 +5,14 @@ from fastnn._kernels._conv_winograd cimport Winograd
 from fastnn._kernels._matmul cimport Linear
 from fastnn._kernels._norm cimport Norm
 from fastnn._kernels._pool cimport Pool
+from fastnn._kernels._resample cimport Resample
 from fastnn._kernels.fnn cimport fnn_tiles
 
 cdef enum Kind:
     CONV
     MAX_POOL
     AVERAGE_POOL
+    RESAMPLE
     LINEAR
     NORM
     MAP
@@ -43,6 +45,7 @@ cdef struct Step:
     Conv conv                           # one of these, by its kind, or two
     Winograd winograd
     Pool pool
+    Resample planes
     Linear linear
     Norm norm
     Map map

@@ -6,6 +6,7 @@ from fastnn._kernels._conv_winograd cimport forget_winograd, pack_winograd, plan
 from fastnn._kernels._matmul cimport linear
 from fastnn._kernels._norm cimport describe_norm, normalise
 from fastnn._kernels._pool cimport avgpool, maxpool
+from fastnn._kernels._resample cimport Resample, resample
 from fastnn._kernels.way cimport WINOGRAD, Way
 
 
@@ -79,6 +80,7 @@ cdef bint take(const Step *step, Py_ssize_t images, const char *x, char *y, void
     cdef Map map
     cdef Norm norm
     cdef Pool pool
+    cdef Resample planes
     if step.kind == CONV:
         return take_conv(step, images, x, y, parameters, packed, workspace, workers)
     if step.kind == LINEAR:
@@ -97,6 +99,10 @@ cdef bint take(const Step *step, Py_ssize_t images, const char *x, char *y, void
         norm.weight, norm.bias = parameter(parameters, step.weight), parameter(parameters, step.bias)
         norm.running_mean, norm.running_var = <char *> parameters[step.mean], <char *> parameters[step.var]
         return normalise(&norm, workers)
+    elif step.kind == RESAMPLE:
+        planes = step.planes
+        planes.total, planes.x, planes.y = images * step.count, <char *> x, y
+        return resample(&planes, workers)
     else:
         pool = step.pool
         pool.total, pool.x, pool.y = images * step.count, <char *> x, y

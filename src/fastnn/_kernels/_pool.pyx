@@ -1,10 +1,12 @@
 """Max and average pooling, plane by plane. Windows at the border are clipped here; the tiles see whole ones."""
-from libc.stdint cimport int32_t, uint8_t
+from libc.stdint cimport int32_t, int64_t, uint8_t
 from libc.string cimport memset
 
 from fastnn._kernels._table cimport allocate, parallel, release, threads, tiles
 from fastnn._kernels.folded cimport folded_at, unfold_phases
-from fastnn._kernels.fnn cimport ceil_div, fits, fnn_tiles
+from fastnn._kernels.fnn cimport ceil_div, fits, fnn_task, fnn_tiles
+
+cdef str NO_MEMORY = "no memory for the workspace of a pool"
 
 ctypedef fused real:
     float
@@ -14,32 +16,44 @@ ctypedef fused place:
     uint8_t
     int32_t
 
-cdef void span(Py_ssize_t o, Py_ssize_t K, Py_ssize_t S, Py_ssize_t P, Py_ssize_t size, Py_ssize_t *start,
-               Py_ssize_t *length, Py_ssize_t *padded) noexcept nogil:
-    """Window o along one axis: its first pixel inside, how many are inside, how many count with the padding."""
-    cdef Py_ssize_t first = o * S - P, last = min(first + K, size)
-    start[0] = max(first, <Py_ssize_t> 0)
-    length[0] = last - start[0]
-    padded[0] = min(first + K, size + P) - first
+cdef void span(Py_ssize_t o, Py_ssize_t K, Py_ssize_t S, Py_ssize_t P, Py_ssize_t D, Py_ssize_t size,
+               Py_ssize_t *start, Py_ssize_t *length, Py_ssize_t *skipped) noexcept nogil:
+    """Window o along one axis: its first pixel inside, how many are inside, how many come before."""
+    cdef Py_ssize_t first = o * S - P
+    skipped[0] = ceil_div(-first, D)
+    start[0] = first + skipped[0] * D
+    length[0] = min(K - skipped[0], ceil_div(size - start[0], D))
 
 
-cdef void inside(Py_ssize_t outputs, Py_ssize_t K, Py_ssize_t S, Py_ssize_t P, Py_ssize_t size, Py_ssize_t *start,
-                 Py_ssize_t *stop) noexcept nogil:
+cdef Py_ssize_t area(const Pool *g, Py_ssize_t oh, Py_ssize_t ow, Py_ssize_t kh, Py_ssize_t kw) noexcept nogil:
+    """What the sum of a window of an average is divided by, if kh x kw of its pixels are inside."""
+    if g.divisor:
+        return g.divisor
+    if g.count_padding:
+        return min(g.KH, g.H + 2 * g.PH - oh * g.SH) * min(g.KW, g.W + 2 * g.PW - ow * g.SW)
+    return kh * kw
+
+
+cdef void inside(Py_ssize_t outputs, Py_ssize_t K, Py_ssize_t S, Py_ssize_t P, Py_ssize_t D, Py_ssize_t size,
+                 Py_ssize_t *start, Py_ssize_t *stop) noexcept nogil:
     """The windows along one axis that need no clipping."""
+    cdef Py_ssize_t room = size + P - D * (K - 1) - 1
     start[0] = min(outputs, ceil_div(P, S))
-    stop[0] = max(start[0], min(outputs, (size + P - K) // S + 1 if size + P >= K else 0))
+    stop[0] = max(start[0], min(outputs, room // S + 1 if room >= 0 else 0))
 
 
 cdef Pool describe(fnn_tiles *t, Py_ssize_t planes, Py_ssize_t H, Py_ssize_t W, Py_ssize_t OH, Py_ssize_t OW,
-                   Py_ssize_t KH, Py_ssize_t KW, Py_ssize_t SH, Py_ssize_t SW, Py_ssize_t PH,
-                   Py_ssize_t PW) noexcept nogil:
+                   Py_ssize_t KH, Py_ssize_t KW, Py_ssize_t SH, Py_ssize_t SW, Py_ssize_t PH, Py_ssize_t PW,
+                   Py_ssize_t DH, Py_ssize_t DW) noexcept nogil:
     cdef Pool g
     g.t, g.H, g.W, g.OH, g.OW, g.KH, g.KW, g.SH, g.SW, g.PH, g.PW = t, H, W, OH, OW, KH, KW, SH, SW, PH, PW
-    g.total, g.positions, g.wide = planes, NULL, 0
+    g.DH, g.DW, g.total, g.positions, g.wide, g.count_padding, g.divisor = DH, DW, planes, NULL, 0, True, 0
     g.planes = max(<Py_ssize_t> 1, 16384 // max(H * W, <Py_ssize_t> 1))
-    g.side_by_side = KH == KW == SH == SW == 2 and PH == PW == 0 and H == 2 * OH and W == 2 * OW
-    inside(OH, KH, SH, PH, H, &g.row_from, &g.row_to)
-    inside(OW, KW, SW, PW, W, &g.column_from, &g.column_to)
+    g.side_by_side = KH == KW == SH == SW == 2 and PH == PW == 0 and DH == DW == 1 and H == 2 * OH and W == 2 * OW
+    g.by_twos = KH == KW == 3 and SH == SW == 2 and DH == DW == 1
+    inside(OH, KH, SH, PH, DH, H, &g.row_from, &g.row_to)
+    inside(OW, KW, SW, PW, DW, W, &g.column_from, &g.column_to)
+    g.workspace, g.workspace_step = NULL, 0
     return g
 
 
@@ -52,20 +66,21 @@ cdef inline Py_ssize_t chunks(const Pool *g) noexcept nogil:
 cdef void max_forward(void *job, Py_ssize_t chunk, int slot) noexcept nogil:
     cdef const Pool *g = <const Pool *> job
     cdef Py_ssize_t size = g.t.itemsize, place_size = sizeof(int32_t) if g.wide else 1
-    cdef Py_ssize_t plane, oh, ow, rows, n, ih, iw, kh, kw, padded, out
+    cdef Py_ssize_t plane, oh, ow, rows, n, ih, iw, kh, kw, above, left, out
     for plane in range(chunk * g.planes, min(g.total, (chunk + 1) * g.planes)):
         oh = 0
         while oh < g.OH:
-            span(oh, g.KH, g.SH, g.PH, g.H, &ih, &kh, &padded)
+            span(oh, g.KH, g.SH, g.PH, g.DH, g.H, &ih, &kh, &above)
             rows = g.row_to - oh if g.row_from <= oh < g.row_to else 1
             ow = 0
             while ow < g.OW:
-                span(ow, g.KW, g.SW, g.PW, g.W, &iw, &kw, &padded)
+                span(ow, g.KW, g.SW, g.PW, g.DW, g.W, &iw, &kw, &left)
                 n = g.column_to - ow if g.column_from <= ow < g.column_to else 1
                 out = (plane * g.OH + oh) * g.OW + ow
-                g.t.maxpool(g.x + ((plane * g.H + ih) * g.W + iw) * size, g.W, kh, kw, g.SH, g.SW, rows, n,
-                            g.y + out * size, g.OW, g.positions + out * place_size if g.positions != NULL else NULL,
-                            g.wide, (ih - oh * g.SH + g.PH) * g.KW + iw - ow * g.SW + g.PW, g.KW)
+                g.t.maxpool(g.x + ((plane * g.H + ih) * g.W + iw) * size, g.W, kh, kw, g.SH, g.SW, g.DH, g.DW,
+                            rows, n, g.y + out * size, g.OW,
+                            g.positions + out * place_size if g.positions != NULL else NULL, g.wide,
+                            above * g.KW + left, g.KW)
                 ow += n
             oh += rows
 
@@ -73,18 +88,19 @@ cdef void max_forward(void *job, Py_ssize_t chunk, int slot) noexcept nogil:
 cdef void average_forward(void *job, Py_ssize_t chunk, int slot) noexcept nogil:
     cdef const Pool *g = <const Pool *> job
     cdef Py_ssize_t size = g.t.itemsize
-    cdef Py_ssize_t plane, oh, ow, rows, n, ih, iw, kh, kw, padded_h, padded_w
+    cdef Py_ssize_t plane, oh, ow, rows, n, ih, iw, kh, kw, above, left
     for plane in range(chunk * g.planes, min(g.total, (chunk + 1) * g.planes)):
         oh = 0
         while oh < g.OH:
-            span(oh, g.KH, g.SH, g.PH, g.H, &ih, &kh, &padded_h)
+            span(oh, g.KH, g.SH, g.PH, 1, g.H, &ih, &kh, &above)
             rows = g.row_to - oh if g.row_from <= oh < g.row_to else 1
             ow = 0
             while ow < g.OW:
-                span(ow, g.KW, g.SW, g.PW, g.W, &iw, &kw, &padded_w)
+                span(ow, g.KW, g.SW, g.PW, 1, g.W, &iw, &kw, &left)
                 n = g.column_to - ow if g.column_from <= ow < g.column_to else 1
                 g.t.avgpool(g.x + ((plane * g.H + ih) * g.W + iw) * size, g.W, kh, kw, g.SH, g.SW, rows, n,
-                            g.y + ((plane * g.OH + oh) * g.OW + ow) * size, g.OW, padded_h * padded_w)
+                            g.y + ((plane * g.OH + oh) * g.OW + ow) * size, g.OW,
+                            area(g, oh, ow, kh, kw))
                 ow += n
             oh += rows
 
@@ -98,41 +114,60 @@ cdef void avgpool(Pool *g, int workers) noexcept nogil:
 
 
 cdef void run_max_forward(const real[:, :, :, ::1] x, real[:, :, :, ::1] y, void *positions, bint wide, Py_ssize_t KH,
-                          Py_ssize_t KW, Py_ssize_t SH, Py_ssize_t SW, Py_ssize_t PH, Py_ssize_t PW) noexcept nogil:
+                          Py_ssize_t KW, Py_ssize_t SH, Py_ssize_t SW, Py_ssize_t PH, Py_ssize_t PW, Py_ssize_t DH,
+                          Py_ssize_t DW) noexcept nogil:
     cdef Pool g = describe(tiles(real is double), x.shape[0] * x.shape[1], x.shape[2], x.shape[3], y.shape[2],
-                           y.shape[3], KH, KW, SH, SW, PH, PW)
+                           y.shape[3], KH, KW, SH, SW, PH, PW, DH, DW)
     g.x, g.y, g.positions, g.wide = <char *> &x[0, 0, 0, 0], <char *> &y[0, 0, 0, 0], <char *> positions, wide
     maxpool(&g, threads())
 
 
 def maxpool2d_forward(const real[:, :, :, ::1] x, real[:, :, :, ::1] y, uint8_t[:, :, :, ::1] positions,
-                      Py_ssize_t KH, Py_ssize_t KW, Py_ssize_t SH, Py_ssize_t SW, Py_ssize_t PH, Py_ssize_t PW):
+                      Py_ssize_t KH, Py_ssize_t KW, Py_ssize_t SH, Py_ssize_t SW, Py_ssize_t PH, Py_ssize_t PW,
+                      Py_ssize_t DH, Py_ssize_t DW):
     """y (N, C, OH, OW) = window maxima of x (N, C, H, W); positions, if not None, their places kh*KW + kw.
 
     Padding is never the maximum; every window has a pixel inside. Writes all of y and positions; no overlap. EXACT.
     """
     cdef void *places = NULL if positions is None else &positions[0, 0, 0, 0]
     with nogil:
-        run_max_forward(x, y, places, False, KH, KW, SH, SW, PH, PW)
+        run_max_forward(x, y, places, False, KH, KW, SH, SW, PH, PW, DH, DW)
 
 
 def maxpool2d_forward_wide(const real[:, :, :, ::1] x, real[:, :, :, ::1] y, int32_t[:, :, :, ::1] positions,
-                           Py_ssize_t KH, Py_ssize_t KW, Py_ssize_t SH, Py_ssize_t SW, Py_ssize_t PH, Py_ssize_t PW):
+                           Py_ssize_t KH, Py_ssize_t KW, Py_ssize_t SH, Py_ssize_t SW, Py_ssize_t PH, Py_ssize_t PW,
+                           Py_ssize_t DH, Py_ssize_t DW):
     """maxpool2d_forward for windows of more than 256 pixels."""
     cdef void *places = NULL if positions is None else &positions[0, 0, 0, 0]
     with nogil:
-        run_max_forward(x, y, places, True, KH, KW, SH, SW, PH, PW)
+        run_max_forward(x, y, places, True, KH, KW, SH, SW, PH, PW, DH, DW)
+
+
+def maxpool2d_indices(const place[:, :, :, ::1] positions, int64_t[:, :, :, ::1] indices, Py_ssize_t W, Py_ssize_t KW,
+                      Py_ssize_t SH, Py_ssize_t SW, Py_ssize_t PH, Py_ssize_t PW, Py_ssize_t DH, Py_ssize_t DW):
+    """indices (N, C, OH, OW) = places h*W + w in the plane, of places kh*KW + kw in windows. EXACT."""
+    cdef Py_ssize_t n, c, oh, ow, kh, at
+    with nogil:
+        for n in range(positions.shape[0]):
+            for c in range(positions.shape[1]):
+                for oh in range(positions.shape[2]):
+                    for ow in range(positions.shape[3]):
+                        kh = <int32_t> positions[n, c, oh, ow] // <int32_t> KW
+                        at = (oh * SH - PH + kh * DH) * W + ow * SW - PW
+                        indices[n, c, oh, ow] = at + (positions[n, c, oh, ow] - kh * KW) * DW
 
 
 def avgpool2d_forward(const real[:, :, :, ::1] x, real[:, :, :, ::1] y, Py_ssize_t KH, Py_ssize_t KW, Py_ssize_t SH,
-                      Py_ssize_t SW, Py_ssize_t PH, Py_ssize_t PW):
-    """y (N, C, OH, OW) = window averages of x (N, C, H, W), padding counted, what lies beyond it not.
+                      Py_ssize_t SW, Py_ssize_t PH, Py_ssize_t PW, bint count_padding, Py_ssize_t divisor):
+    """y (N, C, OH, OW) = window averages of x (N, C, H, W).
 
+    The padding is counted or not, what lies beyond it is not; a `divisor` that is not 0 takes the place of the count.
     Writes all of y; no overlap. REDUCTION(KH*KW).
     """
     cdef Pool g = describe(tiles(real is double), x.shape[0] * x.shape[1], x.shape[2], x.shape[3], y.shape[2],
-                           y.shape[3], KH, KW, SH, SW, PH, PW)
+                           y.shape[3], KH, KW, SH, SW, PH, PW, 1, 1)
     g.x, g.y = <char *> &x[0, 0, 0, 0], <char *> &y[0, 0, 0, 0]
+    g.count_padding, g.divisor = count_padding, divisor
     with nogil:
         avgpool(&g, threads())
 
@@ -148,6 +183,10 @@ cdef void max_backward(void *job, Py_ssize_t chunk, int slot) noexcept nogil:
         if g.side_by_side and not g.wide:
             g.t.unpool_2x2(g.y + plane * g.OH * g.OW * size, <const uint8_t *> g.positions + plane * g.OH * g.OW, dx,
                            g.OH, g.OW)
+            continue
+        if g.by_twos:
+            g.t.unpool_3x3(g.y + plane * g.OH * g.OW * size, <const uint8_t *> g.positions + plane * g.OH * g.OW, dx,
+                           g.OH, g.OW, g.H, g.W, g.PH, g.PW, g.workspace + slot * g.workspace_step)
             continue
         memset(dx, 0, g.H * g.W * size)
         if size == sizeof(float) and g.wide:
@@ -180,7 +219,8 @@ cdef void scatter(const Pool *g, real *dx, const real *dy, const place *position
 cdef inline void scatter_one(const Pool *g, real *dx, real dy, Py_ssize_t position, Py_ssize_t oh,
                              Py_ssize_t ow) noexcept nogil:
     """A place outside the image, which no forward gives, gets nothing."""
-    cdef Py_ssize_t kh = position // g.KW, ih = oh * g.SH - g.PH + kh, iw = ow * g.SW - g.PW + position - kh * g.KW
+    cdef Py_ssize_t kh = position // g.KW, ih = oh * g.SH - g.PH + kh * g.DH
+    cdef Py_ssize_t iw = ow * g.SW - g.PW + (position - kh * g.KW) * g.DW
     if 0 <= ih < g.H and 0 <= iw < g.W:
         dx[ih * g.W + iw] += dy
 
@@ -205,21 +245,23 @@ cdef void fold_plane(const Pool *g, char *dx, const char *share, char *folded) n
 cdef void average_backward(void *job, Py_ssize_t chunk, int slot) noexcept nogil:
     cdef const Pool *g = <const Pool *> job
     cdef Py_ssize_t size = g.t.itemsize, plane
-    cdef bint by_place = fold_by_place(g)
+    cdef bint by_place = fold_by_place(g), quarters = g.side_by_side and (g.divisor == 0 or g.divisor == 4)
     cdef char *dx
     cdef char *dy
     cdef char *workspace = g.workspace + slot * g.workspace_step
     for plane in range(chunk * g.planes, min(g.total, (chunk + 1) * g.planes)):
         dx = g.x + plane * g.H * g.W * size
         dy = g.y + plane * g.OH * g.OW * size
-        if g.side_by_side:
+        if quarters:
             g.t.unpool_2x2(dy, NULL, dx, g.OH, g.OW)
             continue
         if size == sizeof(float):
             divide[float](g, <float *> workspace, <const float *> dy)
         else:
             divide[double](g, <double *> workspace, <const double *> dy)
-        if by_place:
+        if g.by_twos:
+            g.t.unpool_3x3(workspace, NULL, dx, g.OH, g.OW, g.H, g.W, g.PH, g.PW, workspace + g.OH * g.OW * size)
+        elif by_place:
             fold_plane(g, dx, workspace, workspace + g.OH * g.OW * size)
         elif size == sizeof(float):
             spread[float](g, <float *> dx, <const float *> workspace)
@@ -229,89 +271,108 @@ cdef void average_backward(void *job, Py_ssize_t chunk, int slot) noexcept nogil
 
 cdef void divide(const Pool *g, real *share, const real *dy) noexcept nogil:
     """share = what each pixel of a window gets of dy."""
-    cdef Py_ssize_t oh, ow, start, length, padded_h, padded_w
+    cdef Py_ssize_t oh, ow, ih, iw, kh, kw, skipped
+    cdef real factor
     for oh in range(g.OH):
-        span(oh, g.KH, g.SH, g.PH, g.H, &start, &length, &padded_h)
+        span(oh, g.KH, g.SH, g.PH, 1, g.H, &ih, &kh, &skipped)
+        factor = 1 / <real> area(g, oh, g.column_from, kh, g.KW)
         for ow in range(g.column_from, g.column_to):
-            share[oh * g.OW + ow] = dy[oh * g.OW + ow] / <real> (padded_h * g.KW)
+            share[oh * g.OW + ow] = dy[oh * g.OW + ow] * factor
         for ow in range(g.OW):
             if not g.column_from <= ow < g.column_to:
-                span(ow, g.KW, g.SW, g.PW, g.W, &start, &length, &padded_w)
-                share[oh * g.OW + ow] = dy[oh * g.OW + ow] / <real> (padded_h * padded_w)
+                span(ow, g.KW, g.SW, g.PW, 1, g.W, &iw, &kw, &skipped)
+                share[oh * g.OW + ow] = dy[oh * g.OW + ow] * (1 / <real> area(g, oh, ow, kh, kw))
 
 
 cdef void spread(const Pool *g, real *dx, const real *share) noexcept nogil:
     """dx = the sum of shares over the windows that each pixel is in."""
-    cdef Py_ssize_t oh, ow, i, j, ih, iw, kh, kw, padded
+    cdef Py_ssize_t oh, ow, i, j, ih, iw, kh, kw, skipped
     memset(dx, 0, g.H * g.W * sizeof(real))
     for oh in range(g.OH):
-        span(oh, g.KH, g.SH, g.PH, g.H, &ih, &kh, &padded)
+        span(oh, g.KH, g.SH, g.PH, 1, g.H, &ih, &kh, &skipped)
         for ow in range(g.OW):
-            span(ow, g.KW, g.SW, g.PW, g.W, &iw, &kw, &padded)
+            span(ow, g.KW, g.SW, g.PW, 1, g.W, &iw, &kw, &skipped)
             for i in range(ih, ih + kh):
                 for j in range(iw, iw + kw):
                     dx[i * g.W + j] += share[oh * g.OW + ow]
 
 
-cdef bint run_average_backward(Pool *g) noexcept nogil:
-    """False when there is no memory."""
+cdef bint run_backward(Pool *g, fnn_task task, double workspace) noexcept nogil:
+    """With so many elements of workspace for each thread. False when there is no memory."""
     cdef int workers = threads()
-    g.AH = max((g.OH - 1) * g.SH + g.KH, g.H + g.PH)
-    g.AW = max(g.OW + (g.KW - 1) // g.SW, ceil_div(g.W + g.PW, g.SW))
-    if not fits((<double> g.AH * g.SW * g.AW + <double> g.OH * g.OW) * workers * g.t.itemsize):
+    if not fits(workspace * workers * g.t.itemsize):
         return False
-    g.workspace_step = ((g.AH * g.SW * g.AW if fold_by_place(g) else 0) + g.OH * g.OW) * g.t.itemsize
+    g.workspace_step = <Py_ssize_t> workspace * g.t.itemsize
     g.workspace = <char *> allocate(workers * g.workspace_step)
     if g.workspace == NULL:
         return False
-    parallel(average_backward, g, chunks(g), workers, <double> g.total * g.H * g.W)
+    parallel(task, g, chunks(g), workers, <double> g.total * g.H * g.W)
     release(g.workspace)
     return True
 
 
-cdef void run_max_backward(const real[:, :, :, ::1] dy, const void *positions, bint wide, real[:, :, :, ::1] dx,
-                           Py_ssize_t KH, Py_ssize_t KW, Py_ssize_t SH, Py_ssize_t SW, Py_ssize_t PH,
-                           Py_ssize_t PW) noexcept nogil:
+cdef bint run_average_backward(Pool *g) noexcept nogil:
+    cdef double workspace = <double> g.OH * g.OW
+    g.AH = max((g.OH - 1) * g.SH + g.KH, g.H + g.PH)
+    g.AW = max(g.OW + (g.KW - 1) // g.SW, ceil_div(g.W + g.PW, g.SW))
+    if g.by_twos:
+        workspace += 2 * g.OW + 1
+    elif fold_by_place(g):
+        workspace += <double> g.AH * g.SW * g.AW
+    return run_backward(g, average_backward, workspace)
+
+
+cdef bint run_max_backward(const real[:, :, :, ::1] dy, const void *positions, bint wide, real[:, :, :, ::1] dx,
+                           Py_ssize_t KH, Py_ssize_t KW, Py_ssize_t SH, Py_ssize_t SW, Py_ssize_t PH, Py_ssize_t PW,
+                           Py_ssize_t DH, Py_ssize_t DW) noexcept nogil:
     cdef Pool g = describe(tiles(real is double), dx.shape[0] * dx.shape[1], dx.shape[2], dx.shape[3], dy.shape[2],
-                           dy.shape[3], KH, KW, SH, SW, PH, PW)
+                           dy.shape[3], KH, KW, SH, SW, PH, PW, DH, DW)
     cdef Py_ssize_t position
     cdef Py_ssize_t steps[256]
     g.x, g.y, g.positions, g.wide = <char *> &dx[0, 0, 0, 0], <char *> &dy[0, 0, 0, 0], <char *> positions, wide
     for position in range(256):
-        steps[position] = position // KW * g.W + position % KW if position < KH * KW else 0
+        steps[position] = position // KW * DH * g.W + position % KW * DW if position < KH * KW else 0
     g.steps = steps
-    parallel(max_backward, &g, chunks(&g), threads(), <double> g.total * g.H * g.W)
+    return run_backward(&g, max_backward, 2 * g.OW + 1 if g.by_twos else 1)
 
 
 def maxpool2d_backward(const real[:, :, :, ::1] dy, const uint8_t[:, :, :, ::1] positions, real[:, :, :, ::1] dx,
-                       Py_ssize_t KH, Py_ssize_t KW, Py_ssize_t SH, Py_ssize_t SW, Py_ssize_t PH, Py_ssize_t PW):
+                       Py_ssize_t KH, Py_ssize_t KW, Py_ssize_t SH, Py_ssize_t SW, Py_ssize_t PH, Py_ssize_t PW,
+                       Py_ssize_t DH, Py_ssize_t DW):
     """dx (N, C, H, W) = dy (N, C, OH, OW) summed where positions say the maxima were.
 
     Sums are in row-major order of the windows. Writes all of dx; no overlap. EXACT: an ordered sum.
     """
+    cdef bint enough
     with nogil:
-        run_max_backward(dy, &positions[0, 0, 0, 0], False, dx, KH, KW, SH, SW, PH, PW)
+        enough = run_max_backward(dy, &positions[0, 0, 0, 0], False, dx, KH, KW, SH, SW, PH, PW, DH, DW)
+    if not enough:
+        raise MemoryError(NO_MEMORY)
 
 
 def maxpool2d_backward_wide(const real[:, :, :, ::1] dy, const int32_t[:, :, :, ::1] positions,
                             real[:, :, :, ::1] dx, Py_ssize_t KH, Py_ssize_t KW, Py_ssize_t SH, Py_ssize_t SW,
-                            Py_ssize_t PH, Py_ssize_t PW):
+                            Py_ssize_t PH, Py_ssize_t PW, Py_ssize_t DH, Py_ssize_t DW):
     """maxpool2d_backward for windows of more than 256 pixels."""
+    cdef bint enough
     with nogil:
-        run_max_backward(dy, &positions[0, 0, 0, 0], True, dx, KH, KW, SH, SW, PH, PW)
+        enough = run_max_backward(dy, &positions[0, 0, 0, 0], True, dx, KH, KW, SH, SW, PH, PW, DH, DW)
+    if not enough:
+        raise MemoryError(NO_MEMORY)
 
 
 def avgpool2d_backward(const real[:, :, :, ::1] dy, real[:, :, :, ::1] dx, Py_ssize_t KH, Py_ssize_t KW, Py_ssize_t SH,
-                       Py_ssize_t SW, Py_ssize_t PH, Py_ssize_t PW):
+                       Py_ssize_t SW, Py_ssize_t PH, Py_ssize_t PW, bint count_padding, Py_ssize_t divisor):
     """dx (N, C, H, W) = each window's share of dy (N, C, OH, OW), summed in row-major order of the windows.
 
     Writes all of dx; no overlap. REDUCTION(KH*KW).
     """
     cdef Pool g = describe(tiles(real is double), dx.shape[0] * dx.shape[1], dx.shape[2], dx.shape[3], dy.shape[2],
-                           dy.shape[3], KH, KW, SH, SW, PH, PW)
+                           dy.shape[3], KH, KW, SH, SW, PH, PW, 1, 1)
     cdef bint enough
     g.x, g.y = <char *> &dx[0, 0, 0, 0], <char *> &dy[0, 0, 0, 0]
+    g.count_padding, g.divisor = count_padding, divisor
     with nogil:
         enough = run_average_backward(&g)
     if not enough:
-        raise MemoryError("no memory for the workspace of a pool")
+        raise MemoryError(NO_MEMORY)

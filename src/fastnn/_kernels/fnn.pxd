@@ -45,12 +45,14 @@ cdef extern from "fnn.h" nogil:
         void (*zip)(void *dst, const void *even, const void *odd, Py_ssize_t n) noexcept nogil
         void (*sum)(void *total, const void *src, Py_ssize_t n) noexcept nogil
         void (*maxpool)(const void *x, Py_ssize_t W, Py_ssize_t kh, Py_ssize_t kw, Py_ssize_t sh, Py_ssize_t sw,
-                        Py_ssize_t rows, Py_ssize_t n, void *y, Py_ssize_t y_step, void *positions, int wide,
-                        Py_ssize_t first, Py_ssize_t row_step) noexcept nogil
+                        Py_ssize_t dh, Py_ssize_t dw, Py_ssize_t rows, Py_ssize_t n, void *y, Py_ssize_t y_step,
+                        void *positions, int wide, Py_ssize_t first, Py_ssize_t row_step) noexcept nogil
         void (*avgpool)(const void *x, Py_ssize_t W, Py_ssize_t kh, Py_ssize_t kw, Py_ssize_t sh, Py_ssize_t sw,
                         Py_ssize_t rows, Py_ssize_t n, void *y, Py_ssize_t y_step, Py_ssize_t divisor) noexcept nogil
         void (*unpool_2x2)(const void *dy, const uint8_t *positions, void *dx, Py_ssize_t rows,
                            Py_ssize_t n) noexcept nogil
+        void (*unpool_3x3)(const void *dy, const uint8_t *positions, void *dx, Py_ssize_t rows, Py_ssize_t cols,
+                           Py_ssize_t H, Py_ssize_t W, Py_ssize_t PH, Py_ssize_t PW, void *row) noexcept nogil
         void (*relu)(const void *x, void *y, Py_ssize_t n) noexcept nogil
         void (*relu_backward)(const void *dy, const void *y, void *dx, Py_ssize_t n) noexcept nogil
         void (*sigmoid)(const void *x, void *y, Py_ssize_t n) noexcept nogil

@@ -45,6 +45,7 @@ from fastnn._validate.conv import (
 )
 from fastnn._validate.conv_transpose import conv_transpose2d, conv_transpose2d_backward, conv_transpose2d_settings
 from fastnn._validate.drop import dropout, dropout_backward, probability
+from fastnn._validate.embedding import embedding, embedding_backward, padding_row
 from fastnn._validate.gradients import array_names, function_inputs, gradient_count, gradients_of, one_input
 from fastnn._validate.init import fans, initialised, modules, rule_applies, rules
 from fastnn._validate.join import add, cat, concat_backward
@@ -85,4 +86,24 @@ from fastnn._validate.pointwise import (
     unit_interval,
     weighted,
 )
-from fastnn._validate.pool import pool2d, pool2d_backward, pool2d_settings, positions, positions_dtype
+from fastnn._validate.pool import (
+    Windows,
+    average_settings,
+    pool,
+    pool_backward,
+    pool_settings,
+    positions,
+    positions_dtype,
+)
+from fastnn._validate.resample import (
+    Interpolation,
+    OutputSize,
+    Scale,
+    adaptive_backward,
+    adaptive_pool,
+    adaptive_settings,
+    interpolate,
+    interpolate_backward,
+    interpolation_settings,
+    plane_indices,
+)

@@ -107,7 +107,7 @@ def input_shape(shape: Any) -> tuple[int, ...]:
 
 def warn_of_bytes(x: Array, stacklevel: int) -> None:
     """Warn if the input of a network looks like pixels that were not scaled."""
-    if x.size and x.min() >= 0 and 8 < x.max() <= 255:
+    if x.dtype.kind == "f" and x.size and x.min() >= 0 and 8 < x.max() <= 255:
         warnings.warn(
             f"x looks like 0-255 (got {x.min():g} to {x.max():g}); 0-1 expected: divide by 255",
             UserWarning,

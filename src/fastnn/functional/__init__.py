@@ -34,6 +34,7 @@ from fastnn.functional.conv import (
 )
 from fastnn.functional.conv_transpose import conv_transpose2d, conv_transpose2d_backward
 from fastnn.functional.drop import dropout, dropout2d, dropout2d_backward, dropout_backward
+from fastnn.functional.embedding import embedding, embedding_backward
 from fastnn.functional.join import add, cat
 from fastnn.functional.loss import cross_entropy, cross_entropy_backward, nll_loss, nll_loss_backward
 from fastnn.functional.matmul import linear, linear_backward, matmul
@@ -56,10 +57,33 @@ from fastnn.functional.pointwise import (
     smooth_l1_loss,
     smooth_l1_loss_backward,
 )
-from fastnn.functional.pool import avgpool2d, avgpool2d_backward, maxpool2d, maxpool2d_backward
+from fastnn.functional.pool import (
+    avgpool1d,
+    avgpool1d_backward,
+    avgpool2d,
+    avgpool2d_backward,
+    maxpool1d,
+    maxpool1d_backward,
+    maxpool2d,
+    maxpool2d_backward,
+)
+from fastnn.functional.resample import (
+    adaptive_avgpool2d,
+    adaptive_avgpool2d_backward,
+    adaptive_maxpool2d,
+    adaptive_maxpool2d_backward,
+    interpolate,
+    interpolate_backward,
+)
 
 __all__ = [
+    "adaptive_avgpool2d",
+    "adaptive_avgpool2d_backward",
+    "adaptive_maxpool2d",
+    "adaptive_maxpool2d_backward",
     "add",
+    "avgpool1d",
+    "avgpool1d_backward",
     "avgpool2d",
     "avgpool2d_backward",
     "batch_norm",
@@ -82,11 +106,15 @@ __all__ = [
     "dropout2d",
     "dropout2d_backward",
     "dropout_backward",
+    "embedding",
+    "embedding_backward",
     "flatten",
     "fold",
     "huber_loss",
     "huber_loss_backward",
     "im2col",
+    "interpolate",
+    "interpolate_backward",
     "kl_div",
     "kl_div_backward",
     "l1_loss",
@@ -96,6 +124,8 @@ __all__ = [
     "log_softmax",
     "log_softmax_backward",
     "matmul",
+    "maxpool1d",
+    "maxpool1d_backward",
     "maxpool2d",
     "maxpool2d_backward",
     "mse_loss",

@@ -16,9 +16,10 @@ from typing import Any, NamedTuple, Protocol
 import numpy as np
 
 import fastnn._kernels._plan as _plan
+import fastnn._kernels._resample as _resample
 from fastnn import _validate as check
 from fastnn._runtime import empty, use_reference
-from fastnn._validate import Array, IntPair, IntSingle, Padding
+from fastnn._validate import Array, IntPair, IntSingle, OutputSize, Padding, Scale
 from fastnn.functional._door import contiguous
 
 MOST_PLANS = 16  # of one network: batches of so many sizes
@@ -115,16 +116,49 @@ class Steps:
         self.plan.conv2d(*places, C, 1, L, filters, 1, K, 1, S, 0, P, 1, OL, 1, D, groups)
         self._becomes(filters, OL)
 
-    def maxpool2d(self, kernel_size: IntPair, *, stride: IntPair, padding: IntPair, ceil_mode: bool) -> None:
-        self._pool(self.plan.maxpool2d, kernel_size, stride, padding, ceil_mode)
+    def maxpool2d(
+        self, kernel_size: IntPair, *, stride: IntPair, padding: IntPair, dilation: IntPair, ceil_mode: bool
+    ) -> None:
+        self._pool(self.plan.maxpool2d, (kernel_size, stride, padding, dilation, ceil_mode))
 
-    def avgpool2d(self, kernel_size: IntPair, *, stride: IntPair, padding: IntPair, ceil_mode: bool) -> None:
-        self._pool(self.plan.avgpool2d, kernel_size, stride, padding, ceil_mode)
+    def avgpool2d(
+        self,
+        kernel_size: IntPair,
+        *,
+        stride: IntPair,
+        padding: IntPair,
+        ceil_mode: bool,
+        count_include_pad: bool,
+        divisor_override: int | None,
+    ) -> None:
+        override = None if divisor_override is None else _fixed(divisor_override)
+        divisor = check.average_settings(count_include_pad, override)
+        self._pool(self.plan.avgpool2d, (kernel_size, stride, padding, 1, ceil_mode), count_include_pad, divisor)
 
-    def _pool(self, step: Callable[..., None], *settings: Any) -> None:
-        *windows, OH, OW = check.pool2d(self.y, *map(_fixed, settings))
+    def _pool(self, step: Callable[..., None], settings: tuple[Any, ...], *more: Any) -> None:
+        windows, OH, OW = check.pool(2, self.y, *map(_fixed, settings))
         C, H, W = self.y.shape[1:]
-        step(C, H, W, *windows, OH, OW)
+        step(C, H, W, OH, OW, *windows, *more)
+        self._becomes(C, OH, OW)
+
+    def adaptive_avgpool2d(self, output_size: OutputSize) -> None:
+        self._resample(_resample.AVERAGE, *check.adaptive_pool(self.y, _fixed(output_size)))
+
+    def adaptive_maxpool2d(self, output_size: OutputSize) -> None:
+        self._resample(_resample.MAXIMUM, *check.adaptive_pool(self.y, _fixed(output_size)))
+
+    def interpolate(
+        self, size: IntPair | None, scale_factor: Scale | None, *, mode: str, align_corners: bool | None
+    ) -> None:
+        settings = map(_fixed, (size, scale_factor, mode, align_corners))
+        how, OH, OW = check.interpolate(self.y, *settings)
+        self._resample(_resample.BILINEAR if how.bilinear else _resample.NEAREST, OH, OW, *how[1:])
+
+    def _resample(
+        self, kind: int, OH: int, OW: int, align_corners: bool = False, scale_h: float = 0, scale_w: float = 0
+    ) -> None:
+        C, H, W = self.y.shape[1:]
+        self.plan.resample(kind, C, H, W, OH, OW, align_corners, scale_h, scale_w)
         self._becomes(C, OH, OW)
 
     def linear(self, w: Parameter, b: Parameter | None) -> None:
@@ -274,7 +308,7 @@ class Planned:
 def _fixed(setting: Any) -> Any:
     """`setting`, unless it could be changed in place."""
     items = setting if isinstance(setting, tuple) else (setting,)
-    if not all(isinstance(item, int | str | np.integer) for item in items):
+    if not all(isinstance(item, int | float | str | np.number | None) for item in items):
         raise NoPlan(f"a setting that can be changed: {setting!r}")
     return setting
 

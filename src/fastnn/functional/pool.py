@@ -1,14 +1,16 @@
-"""Max and average pooling."""
+"""Max and average pooling over two axes, and over one, which is a plane of height 1."""
 
 from __future__ import annotations
 
-from typing import Literal, overload
+from typing import Any, Literal, overload
+
+import numpy as np
 
 import fastnn._kernels._pool as _pool
 from fastnn import _validate as check
 from fastnn import reference
 from fastnn._runtime import empty, use_reference
-from fastnn._validate import Array, IntPair
+from fastnn._validate import Array, IntPair, Windows
 from fastnn.functional._door import contiguous, pick
 
 
@@ -19,8 +21,10 @@ def maxpool2d(
     *,
     stride: IntPair | None = None,
     padding: IntPair = 0,
+    dilation: IntPair = 1,
     ceil_mode: bool = False,
     return_positions: Literal[False] = False,
+    return_indices: Literal[False] = False,
 ) -> Array: ...
 @overload
 def maxpool2d(
@@ -29,34 +33,51 @@ def maxpool2d(
     *,
     stride: IntPair | None = None,
     padding: IntPair = 0,
+    dilation: IntPair = 1,
     ceil_mode: bool = False,
-    return_positions: Literal[True],
-) -> tuple[Array, Array]: ...
+    return_positions: bool = False,
+    return_indices: bool = False,
+) -> tuple[Array, ...]: ...
 def maxpool2d(
     x: Array,
     kernel_size: IntPair,
     *,
     stride: IntPair | None = None,
     padding: IntPair = 0,
+    dilation: IntPair = 1,
     ceil_mode: bool = False,
     return_positions: bool = False,
-) -> Array | tuple[Array, Array]:
-    KH, KW, SH, SW, PH, PW, OH, OW = check.pool2d(x, kernel_size, stride, padding, ceil_mode)
+    return_indices: bool = False,
+) -> Array | tuple[Array, ...]:
+    windows, OH, OW = check.pool(2, x, kernel_size, stride, padding, dilation, ceil_mode)
     if use_reference():
         return reference.maxpool2d(
             x,
             kernel_size,
             stride=stride,
             padding=padding,
+            dilation=dilation,
             ceil_mode=ceil_mode,
             return_positions=return_positions,
+            return_indices=return_indices,
         )
-    shape = (*x.shape[:2], OH, OW)
-    y = empty(shape, x.dtype)
-    positions = empty(shape, check.positions_dtype(KH, KW)) if return_positions else None
+    return _maxpool(x, (*x.shape[:2], OH, OW), windows, return_positions, return_indices)
+
+
+def _maxpool(
+    x: Array, shape: tuple[int, ...], windows: Windows, return_positions: bool, return_indices: bool
+) -> Array | tuple[Array, ...]:
+    KH, KW = windows[:2]
+    y: Array = empty(shape, x.dtype)
+    positions: Any = empty(shape, check.positions_dtype(KH, KW)) if return_positions or return_indices else None
     forward = _pool.maxpool2d_forward_wide if KH * KW > 256 else _pool.maxpool2d_forward
-    pick(forward, x.dtype)(contiguous(x), y, positions, KH, KW, SH, SW, PH, PW)
-    return y if positions is None else (y, positions)
+    pick(forward, x.dtype)(contiguous(x), y, positions, *windows)
+    if not return_indices:
+        return y if positions is None else (y, positions)
+    indices: Array = empty(shape, np.dtype(np.int64))
+    kernel = _pool.maxpool2d_indices["int32_t" if KH * KW > 256 else "uint8_t"]
+    kernel(positions, indices, x.shape[-1], *windows[1:])
+    return (y, positions, indices) if return_positions else (y, indices)
 
 
 def maxpool2d_backward(
@@ -67,17 +88,29 @@ def maxpool2d_backward(
     *,
     stride: IntPair | None = None,
     padding: IntPair = 0,
+    dilation: IntPair = 1,
     ceil_mode: bool = False,
 ) -> Array:
-    H, W, KH, KW, SH, SW, PH, PW = check.pool2d_backward(dy, input_size, kernel_size, stride, padding, ceil_mode)
-    check.positions(positions, dy, H, W, KH, KW, SH, SW, PH, PW)
+    windows, H, W = check.pool_backward(2, dy, input_size, kernel_size, stride, padding, dilation, ceil_mode)
+    check.positions(positions, dy, H, W, windows)
     if use_reference():
         return reference.maxpool2d_backward(
-            dy, positions, input_size, kernel_size, stride=stride, padding=padding, ceil_mode=ceil_mode
+            dy,
+            positions,
+            input_size,
+            kernel_size,
+            stride=stride,
+            padding=padding,
+            dilation=dilation,
+            ceil_mode=ceil_mode,
         )
-    dx = empty((*dy.shape[:2], H, W), dy.dtype)
-    backward = _pool.maxpool2d_backward_wide if KH * KW > 256 else _pool.maxpool2d_backward
-    pick(backward, dy.dtype)(contiguous(dy), contiguous(positions), dx, KH, KW, SH, SW, PH, PW)
+    return _maxpool_backward(dy, positions, H, W, windows)
+
+
+def _maxpool_backward(dy: Array, positions: Array, H: int, W: int, windows: Windows) -> Array:
+    dx: Array = empty((*dy.shape[:2], H, W), dy.dtype)
+    backward = _pool.maxpool2d_backward_wide if windows.KH * windows.KW > 256 else _pool.maxpool2d_backward
+    pick(backward, dy.dtype)(contiguous(dy), contiguous(positions), dx, *windows)
     return dx
 
 
@@ -88,12 +121,27 @@ def avgpool2d(
     stride: IntPair | None = None,
     padding: IntPair = 0,
     ceil_mode: bool = False,
+    count_include_pad: bool = True,
+    divisor_override: int | None = None,
 ) -> Array:
-    KH, KW, SH, SW, PH, PW, OH, OW = check.pool2d(x, kernel_size, stride, padding, ceil_mode)
+    windows, OH, OW = check.pool(2, x, kernel_size, stride, padding, 1, ceil_mode)
+    divisor = check.average_settings(count_include_pad, divisor_override)
     if use_reference():
-        return reference.avgpool2d(x, kernel_size, stride=stride, padding=padding, ceil_mode=ceil_mode)
-    y = empty((*x.shape[:2], OH, OW), x.dtype)
-    pick(_pool.avgpool2d_forward, x.dtype)(contiguous(x), y, KH, KW, SH, SW, PH, PW)
+        return reference.avgpool2d(
+            x,
+            kernel_size,
+            stride=stride,
+            padding=padding,
+            ceil_mode=ceil_mode,
+            count_include_pad=count_include_pad,
+            divisor_override=divisor_override,
+        )
+    return _avgpool(x, (*x.shape[:2], OH, OW), windows, count_include_pad, divisor)
+
+
+def _avgpool(x: Array, shape: tuple[int, ...], windows: Windows, count_padding: bool, divisor: int) -> Array:
+    y: Array = empty(shape, x.dtype)
+    pick(_pool.avgpool2d_forward, x.dtype)(contiguous(x), y, *windows[:6], count_padding, divisor)
     return y
 
 
@@ -105,12 +153,152 @@ def avgpool2d_backward(
     stride: IntPair | None = None,
     padding: IntPair = 0,
     ceil_mode: bool = False,
+    count_include_pad: bool = True,
+    divisor_override: int | None = None,
 ) -> Array:
-    H, W, KH, KW, SH, SW, PH, PW = check.pool2d_backward(dy, input_size, kernel_size, stride, padding, ceil_mode)
+    windows, H, W = check.pool_backward(2, dy, input_size, kernel_size, stride, padding, 1, ceil_mode)
+    divisor = check.average_settings(count_include_pad, divisor_override)
     if use_reference():
         return reference.avgpool2d_backward(
-            dy, input_size, kernel_size, stride=stride, padding=padding, ceil_mode=ceil_mode
+            dy,
+            input_size,
+            kernel_size,
+            stride=stride,
+            padding=padding,
+            ceil_mode=ceil_mode,
+            count_include_pad=count_include_pad,
+            divisor_override=divisor_override,
         )
-    dx = empty((*dy.shape[:2], H, W), dy.dtype)
-    pick(_pool.avgpool2d_backward, dy.dtype)(contiguous(dy), dx, KH, KW, SH, SW, PH, PW)
+    return _avgpool_backward(dy, H, W, windows, count_include_pad, divisor)
+
+
+def _avgpool_backward(dy: Array, H: int, W: int, windows: Windows, count_padding: bool, divisor: int) -> Array:
+    dx: Array = empty((*dy.shape[:2], H, W), dy.dtype)
+    pick(_pool.avgpool2d_backward, dy.dtype)(contiguous(dy), dx, *windows[:6], count_padding, divisor)
     return dx
+
+
+@overload
+def maxpool1d(
+    x: Array,
+    kernel_size: int,
+    *,
+    stride: int | None = None,
+    padding: int = 0,
+    dilation: int = 1,
+    ceil_mode: bool = False,
+    return_positions: Literal[False] = False,
+    return_indices: Literal[False] = False,
+) -> Array: ...
+@overload
+def maxpool1d(
+    x: Array,
+    kernel_size: int,
+    *,
+    stride: int | None = None,
+    padding: int = 0,
+    dilation: int = 1,
+    ceil_mode: bool = False,
+    return_positions: bool = False,
+    return_indices: bool = False,
+) -> tuple[Array, ...]: ...
+def maxpool1d(
+    x: Array,
+    kernel_size: int,
+    *,
+    stride: int | None = None,
+    padding: int = 0,
+    dilation: int = 1,
+    ceil_mode: bool = False,
+    return_positions: bool = False,
+    return_indices: bool = False,
+) -> Array | tuple[Array, ...]:
+    windows, _, OL = check.pool(1, x, kernel_size, stride, padding, dilation, ceil_mode)
+    if use_reference():
+        return reference.maxpool1d(
+            x,
+            kernel_size,
+            stride=stride,
+            padding=padding,
+            dilation=dilation,
+            ceil_mode=ceil_mode,
+            return_positions=return_positions,
+            return_indices=return_indices,
+        )
+    results = _maxpool(x[:, :, None], (*x.shape[:2], 1, OL), windows, return_positions, return_indices)
+    return tuple(r[:, :, 0] for r in results) if isinstance(results, tuple) else results[:, :, 0]
+
+
+def maxpool1d_backward(
+    dy: Array,
+    positions: Array,
+    input_size: int,
+    kernel_size: int,
+    *,
+    stride: int | None = None,
+    padding: int = 0,
+    dilation: int = 1,
+    ceil_mode: bool = False,
+) -> Array:
+    windows, _, L = check.pool_backward(1, dy, input_size, kernel_size, stride, padding, dilation, ceil_mode)
+    check.positions(positions, dy, 1, L, windows)
+    if use_reference():
+        return reference.maxpool1d_backward(
+            dy,
+            positions,
+            input_size,
+            kernel_size,
+            stride=stride,
+            padding=padding,
+            dilation=dilation,
+            ceil_mode=ceil_mode,
+        )
+    return _maxpool_backward(dy[:, :, None], positions[:, :, None], 1, L, windows)[:, :, 0]
+
+
+def avgpool1d(
+    x: Array,
+    kernel_size: int,
+    *,
+    stride: int | None = None,
+    padding: int = 0,
+    ceil_mode: bool = False,
+    count_include_pad: bool = True,
+) -> Array:
+    windows, _, OL = check.pool(1, x, kernel_size, stride, padding, 1, ceil_mode)
+    check.average_settings(count_include_pad, None)
+    if use_reference():
+        return reference.avgpool1d(
+            x,
+            kernel_size,
+            stride=stride,
+            padding=padding,
+            ceil_mode=ceil_mode,
+            count_include_pad=count_include_pad,
+        )
+    return _avgpool(x[:, :, None], (*x.shape[:2], 1, OL), windows, count_include_pad, 0)[:, :, 0]
+
+
+def avgpool1d_backward(
+    dy: Array,
+    input_size: int,
+    kernel_size: int,
+    *,
+    stride: int | None = None,
+    padding: int = 0,
+    ceil_mode: bool = False,
+    count_include_pad: bool = True,
+) -> Array:
+    windows, _, L = check.pool_backward(1, dy, input_size, kernel_size, stride, padding, 1, ceil_mode)
+    check.average_settings(count_include_pad, None)
+    if use_reference():
+        return reference.avgpool1d_backward(
+            dy,
+            input_size,
+            kernel_size,
+            stride=stride,
+            padding=padding,
+            ceil_mode=ceil_mode,
+            count_include_pad=count_include_pad,
+        )
+    return _avgpool_backward(dy[:, :, None], 1, L, windows, count_include_pad, 0)[:, :, 0]

@@ -5,15 +5,20 @@ from fastnn.layers.branches import Concat, Residual
 from fastnn.layers.containers import Sequential
 from fastnn.layers.conv import Conv1d, Conv2d, ConvTranspose2d
 from fastnn.layers.dropout import Dropout, Dropout2d
+from fastnn.layers.embedding import Embedding
 from fastnn.layers.hooks import RemovableHandle
 from fastnn.layers.linear import Linear
 from fastnn.layers.module import Buffer, Module, Parameter
 from fastnn.layers.norm import BatchNorm1d, BatchNorm2d
 from fastnn.layers.patches import Fold, Unfold, ZeroPad2d
-from fastnn.layers.pool import AvgPool2d, MaxPool2d
+from fastnn.layers.pool import AvgPool1d, AvgPool2d, MaxPool1d, MaxPool2d
+from fastnn.layers.resample import AdaptiveAvgPool2d, AdaptiveMaxPool2d, Upsample
 from fastnn.layers.shape import Flatten
 
 __all__ = [
+    "AdaptiveAvgPool2d",
+    "AdaptiveMaxPool2d",
+    "AvgPool1d",
     "AvgPool2d",
     "BatchNorm1d",
     "BatchNorm2d",
@@ -24,10 +29,12 @@ __all__ = [
     "ConvTranspose2d",
     "Dropout",
     "Dropout2d",
+    "Embedding",
     "Flatten",
     "Fold",
     "Linear",
     "LogSoftmax",
+    "MaxPool1d",
     "MaxPool2d",
     "Module",
     "Parameter",
@@ -39,5 +46,6 @@ __all__ = [
     "Softmax",
     "Tanh",
     "Unfold",
+    "Upsample",
     "ZeroPad2d",
 ]

@@ -2,36 +2,76 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from fastnn import _validate as check
 from fastnn import functional
 from fastnn._validate import Array, IntPair
-from fastnn.functional._plan import Steps
+from fastnn.functional._plan import NoPlan, Steps
 from fastnn.layers.module import Module
 
 
-class _Pool2d(Module):
-    """The settings that all pooling layers share."""
+class _MaxPool(Module):
+    """What max pooling over one and over two axes share."""
+
+    axes: int
 
     def __init__(
         self,
-        kernel_size: IntPair,
-        stride: IntPair | None = None,
-        padding: IntPair = 0,
+        kernel_size: Any,
+        stride: Any = None,
+        padding: Any = 0,
+        dilation: Any = 1,
+        return_indices: bool = False,
         ceil_mode: bool = False,
     ) -> None:
-        check.pool2d_settings(kernel_size, stride, padding, ceil_mode)
+        check.pool_settings(self.axes, kernel_size, stride, padding, dilation, ceil_mode)
+        check.true_or_false("return_indices", return_indices)
         self.kernel_size = kernel_size
         self.stride = kernel_size if stride is None else stride
         self.padding = padding
+        self.dilation = dilation
+        self.return_indices = return_indices
         self.ceil_mode = ceil_mode
+
+    def _windows(self) -> dict[str, Any]:
+        return {
+            "stride": self.stride,
+            "padding": self.padding,
+            "dilation": self.dilation,
+            "ceil_mode": self.ceil_mode,
+        }
+
+    def forward(self, x: Array) -> Any:
+        pool = functional.maxpool2d if self.axes == 2 else functional.maxpool1d
+        if not self.training:
+            return pool(x, self.kernel_size, **self._windows(), return_indices=self.return_indices)
+        y, positions, *indices = pool(
+            x, self.kernel_size, **self._windows(), return_positions=True, return_indices=self.return_indices
+        )
+        size = x.shape[2:]
+        self._keep((positions, size if self.axes == 2 else size[0], y))
+        return (y, *indices) if indices else y
+
+    def backward(self, dy: Array, accumulate: bool = False, needs_dx: bool = True, through_relu: bool = False) -> Array:
+        """As `Module.backward`; with `through_relu` also through a ReLU right before this layer.
+
+        A maximum that is not positive comes from pixels that the ReLU made 0, so its part of the gradient can be taken
+        out here, where there are fewer numbers.
+        """
+        positions, size, y = check.kept(self, self._kept)
+        dy = functional.relu_backward(dy, y) if through_relu else dy
+        backward = functional.maxpool2d_backward if self.axes == 2 else functional.maxpool1d_backward
+        return backward(dy, positions, size, self.kernel_size, **self._windows())
 
     def extra_repr(self) -> str:
         return (
-            f"kernel_size={self.kernel_size}, stride={self.stride}, padding={self.padding}, ceil_mode={self.ceil_mode}"
+            f"kernel_size={self.kernel_size}, stride={self.stride}, padding={self.padding}, "
+            f"dilation={self.dilation}, ceil_mode={self.ceil_mode}"
         )
 
 
-class MaxPool2d(_Pool2d):
+class MaxPool2d(_MaxPool):
     """Maximum of every window.
 
     Parameters
@@ -41,49 +81,80 @@ class MaxPool2d(_Pool2d):
         `kernel_size` by default.
     padding : int or (int, int)
         At most half of `kernel_size`.
+    dilation : int or (int, int)
+        Step between the pixels of a window.
+    return_indices : bool
+        The output is (y, indices), where ``h*W + w`` of each maximum is in the plane, as int64.
     ceil_mode : bool
         Also use windows that hang over the lower and right edge.
     """
 
-    def forward(self, x: Array) -> Array:
-        if not self.training:
-            return functional.maxpool2d(
-                x, self.kernel_size, stride=self.stride, padding=self.padding, ceil_mode=self.ceil_mode
-            )
-        y, positions = functional.maxpool2d(
-            x,
-            self.kernel_size,
-            stride=self.stride,
-            padding=self.padding,
-            ceil_mode=self.ceil_mode,
-            return_positions=True,
-        )
-        self._keep((positions, x.shape[2:], y))
-        return y
-
-    def backward(self, dy: Array, accumulate: bool = False, needs_dx: bool = True, through_relu: bool = False) -> Array:
-        """As `Module.backward`; with `through_relu` also through a ReLU right before this layer.
-
-        A maximum that is not positive comes from pixels that the ReLU made 0, so its part of the gradient can be taken
-        out here, where there are fewer numbers.
-        """
-        positions, size, y = check.kept(self, self._kept)
-        return functional.maxpool2d_backward(
-            functional.relu_backward(dy, y) if through_relu else dy,
-            positions,
-            size,
-            self.kernel_size,
-            stride=self.stride,
-            padding=self.padding,
-            ceil_mode=self.ceil_mode,
-        )
+    axes = 2
 
     def plan(self, steps: Steps) -> None:
-        steps.maxpool2d(self.kernel_size, stride=self.stride, padding=self.padding, ceil_mode=self.ceil_mode)
+        if self.return_indices:
+            raise NoPlan("two outputs")
+        steps.maxpool2d(self.kernel_size, **self._windows())
 
 
-class AvgPool2d(_Pool2d):
-    """Average of every window, padding included.
+class MaxPool1d(_MaxPool):
+    """Maximum of every window of (N, C, L).
+
+    Parameters
+    ----------
+    kernel_size : int
+    stride : int, optional
+        `kernel_size` by default.
+    padding : int
+        At most half of `kernel_size`.
+    dilation : int
+        Step between the elements of a window.
+    return_indices : bool
+        The output is (y, indices), where each maximum is in its row, as int64.
+    ceil_mode : bool
+        Also use windows that hang over the end.
+    """
+
+    axes = 1
+
+
+class _AvgPool(Module):
+    """What average pooling over one and over two axes share."""
+
+    kernel_size: Any
+    stride: Any
+    padding: Any
+    ceil_mode: bool
+    count_include_pad: bool
+
+    def _set(
+        self, axes: int, kernel_size: Any, stride: Any, padding: Any, ceil_mode: bool, count_include_pad: bool
+    ) -> None:
+        check.pool_settings(axes, kernel_size, stride, padding, 1, ceil_mode)
+        check.average_settings(count_include_pad, None)
+        self.kernel_size = kernel_size
+        self.stride = kernel_size if stride is None else stride
+        self.padding = padding
+        self.ceil_mode = ceil_mode
+        self.count_include_pad = count_include_pad
+
+    def _windows(self) -> dict[str, Any]:
+        return {
+            "stride": self.stride,
+            "padding": self.padding,
+            "ceil_mode": self.ceil_mode,
+            "count_include_pad": self.count_include_pad,
+        }
+
+    def extra_repr(self) -> str:
+        return (
+            f"kernel_size={self.kernel_size}, stride={self.stride}, padding={self.padding}, "
+            f"ceil_mode={self.ceil_mode}, count_include_pad={self.count_include_pad}"
+        )
+
+
+class AvgPool2d(_AvgPool):
+    """Average of every window.
 
     Parameters
     ----------
@@ -94,20 +165,76 @@ class AvgPool2d(_Pool2d):
         At most half of `kernel_size`.
     ceil_mode : bool
         Also use windows that hang over the lower and right edge.
+    count_include_pad : bool
+        Count the pixels of the padding too.
+    divisor_override : int, optional
+        Divide by this instead of the number of pixels.
     """
 
+    def __init__(
+        self,
+        kernel_size: IntPair,
+        stride: IntPair | None = None,
+        padding: IntPair = 0,
+        ceil_mode: bool = False,
+        count_include_pad: bool = True,
+        divisor_override: int | None = None,
+    ) -> None:
+        self._set(2, kernel_size, stride, padding, ceil_mode, count_include_pad)
+        check.average_settings(count_include_pad, divisor_override)
+        self.divisor_override = divisor_override
+
+    def _windows(self) -> dict[str, Any]:
+        return {**super()._windows(), "divisor_override": self.divisor_override}
+
     def forward(self, x: Array) -> Array:
-        y = functional.avgpool2d(
-            x, self.kernel_size, stride=self.stride, padding=self.padding, ceil_mode=self.ceil_mode
-        )
+        y = functional.avgpool2d(x, self.kernel_size, **self._windows())
         self._keep(x.shape[2:])
         return y
 
     def backward(self, dy: Array, accumulate: bool = False, needs_dx: bool = True) -> Array:
         size = check.kept(self, self._kept)
-        return functional.avgpool2d_backward(
-            dy, size, self.kernel_size, stride=self.stride, padding=self.padding, ceil_mode=self.ceil_mode
-        )
+        return functional.avgpool2d_backward(dy, size, self.kernel_size, **self._windows())
 
     def plan(self, steps: Steps) -> None:
-        steps.avgpool2d(self.kernel_size, stride=self.stride, padding=self.padding, ceil_mode=self.ceil_mode)
+        steps.avgpool2d(self.kernel_size, **self._windows())
+
+    def extra_repr(self) -> str:
+        divisor = "" if self.divisor_override is None else f", divisor_override={self.divisor_override}"
+        return super().extra_repr() + divisor
+
+
+class AvgPool1d(_AvgPool):
+    """Average of every window of (N, C, L).
+
+    Parameters
+    ----------
+    kernel_size : int
+    stride : int, optional
+        `kernel_size` by default.
+    padding : int
+        At most half of `kernel_size`.
+    ceil_mode : bool
+        Also use windows that hang over the end.
+    count_include_pad : bool
+        Count the padding too.
+    """
+
+    def __init__(
+        self,
+        kernel_size: int,
+        stride: int | None = None,
+        padding: int = 0,
+        ceil_mode: bool = False,
+        count_include_pad: bool = True,
+    ) -> None:
+        self._set(1, kernel_size, stride, padding, ceil_mode, count_include_pad)
+
+    def forward(self, x: Array) -> Array:
+        y = functional.avgpool1d(x, self.kernel_size, **self._windows())
+        self._keep(x.shape[2])
+        return y
+
+    def backward(self, dy: Array, accumulate: bool = False, needs_dx: bool = True) -> Array:
+        length = check.kept(self, self._kept)
+        return functional.avgpool1d_backward(dy, length, self.kernel_size, **self._windows())

@@ -29,6 +29,7 @@ from fastnn.reference.conv import (
 )
 from fastnn.reference.conv_transpose import conv_transpose2d, conv_transpose2d_backward
 from fastnn.reference.drop import dropout, dropout2d, dropout2d_backward, dropout_backward
+from fastnn.reference.embedding import embedding, embedding_backward
 from fastnn.reference.join import add, cat
 from fastnn.reference.loss import cross_entropy, cross_entropy_backward, nll_loss, nll_loss_backward
 from fastnn.reference.matmul import linear, linear_backward, matmul
@@ -51,10 +52,33 @@ from fastnn.reference.pointwise import (
     smooth_l1_loss,
     smooth_l1_loss_backward,
 )
-from fastnn.reference.pool import avgpool2d, avgpool2d_backward, maxpool2d, maxpool2d_backward
+from fastnn.reference.pool import (
+    avgpool1d,
+    avgpool1d_backward,
+    avgpool2d,
+    avgpool2d_backward,
+    maxpool1d,
+    maxpool1d_backward,
+    maxpool2d,
+    maxpool2d_backward,
+)
+from fastnn.reference.resample import (
+    adaptive_avgpool2d,
+    adaptive_avgpool2d_backward,
+    adaptive_maxpool2d,
+    adaptive_maxpool2d_backward,
+    interpolate,
+    interpolate_backward,
+)
 
 __all__ = [
+    "adaptive_avgpool2d",
+    "adaptive_avgpool2d_backward",
+    "adaptive_maxpool2d",
+    "adaptive_maxpool2d_backward",
     "add",
+    "avgpool1d",
+    "avgpool1d_backward",
     "avgpool2d",
     "avgpool2d_backward",
     "batch_norm",
@@ -77,11 +101,15 @@ __all__ = [
     "dropout2d",
     "dropout2d_backward",
     "dropout_backward",
+    "embedding",
+    "embedding_backward",
     "flatten",
     "fold",
     "huber_loss",
     "huber_loss_backward",
     "im2col",
+    "interpolate",
+    "interpolate_backward",
     "kl_div",
     "kl_div_backward",
     "l1_loss",
@@ -91,6 +119,8 @@ __all__ = [
     "log_softmax",
     "log_softmax_backward",
     "matmul",
+    "maxpool1d",
+    "maxpool1d_backward",
     "maxpool2d",
     "maxpool2d_backward",
     "mse_loss",

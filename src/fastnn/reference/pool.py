@@ -1,26 +1,27 @@
-"""Maximum and average pooling."""
+"""Maximum and average pooling over two axes, and over one, which is a plane of height 1."""
 
 from __future__ import annotations
+
+from typing import Any
 
 import numpy as np
 
 from fastnn import _validate as check
-from fastnn._validate import Array, IntPair
+from fastnn._validate import Array, IntPair, Windows
 from fastnn.reference._windows import inside, pad, quiet, windows
 
 
-def _pool_windows(
-    x: Array, value: float, KH: int, KW: int, SH: int, SW: int, PH: int, PW: int, ceil_mode: bool
-) -> Array:
+def _pool_windows(x: Array, value: float, geometry: Windows, ceil_mode: bool) -> Array:
     """The windows of `x` in a frame of `value`.
 
     With `ceil_mode` the frame is wider below and on the right, so that one more window may hang over the edge; one
     that would begin beyond the input and its padding is dropped.
     """
+    KH, KW, SH, SW, PH, PW, DH, DW = geometry
     if not ceil_mode:
-        return windows(pad(x, PH, PW, value), KH, KW, SH, SW)
+        return windows(pad(x, PH, PW, value), KH, KW, SH, SW, DH, DW)
     H, W = x.shape[-2:]
-    view = windows(pad(x, PH, PW, value, more_h=SH - 1, more_w=SW - 1), KH, KW, SH, SW)
+    view = windows(pad(x, PH, PW, value, more_h=SH - 1, more_w=SW - 1), KH, KW, SH, SW, DH, DW)
     starts_h, starts_w = np.arange(view.shape[-4]) * SH, np.arange(view.shape[-3]) * SW
     return view[..., : np.count_nonzero(starts_h < PH + H), : np.count_nonzero(starts_w < PW + W), :, :]
 
@@ -32,9 +33,11 @@ def maxpool2d(
     *,
     stride: IntPair | None = None,
     padding: IntPair = 0,
+    dilation: IntPair = 1,
     ceil_mode: bool = False,
     return_positions: bool = False,
-) -> Array | tuple[Array, Array]:
+    return_indices: bool = False,
+) -> Array | tuple[Array, ...]:
     """Maximum of every window.
 
     The first maximum in row-major order wins, and the first NaN wins over everything. Padding never wins.
@@ -47,28 +50,35 @@ def maxpool2d(
         Step between windows; `kernel_size` by default.
     padding : int or (int, int)
         Width of the frame around `x`, at most half of `kernel_size`.
+    dilation : int or (int, int)
+        Step between the pixels of a window.
     ceil_mode : bool
         Also use windows that hang over the lower and right edge, if they begin inside `x` or its left or upper frame
         (PyTorch's rule).
     return_positions : bool
-        Also return where in its window each maximum was found.
+        Also return where in its window each maximum was found, which is what `maxpool2d_backward` takes.
+    return_indices : bool
+        Also return where in its plane each maximum was found, as PyTorch does.
 
     Returns
     -------
     y : (N, C, OH, OW) array
     positions : (N, C, OH, OW) array of uint8, or of int32 when KH*KW > 256
         ``kh*KW + kw`` of each maximum; only with `return_positions`.
+    indices : (N, C, OH, OW) array of int64
+        ``h*W + w`` of each maximum; only with `return_indices`.
     """
-    KH, KW, SH, SW, PH, PW, *_ = check.pool2d(x, kernel_size, stride, padding, ceil_mode)
-    view = _pool_windows(x, -np.inf, KH, KW, SH, SW, PH, PW, ceil_mode)
+    geometry, *_ = check.pool(2, x, kernel_size, stride, padding, dilation, ceil_mode)
+    KH, KW, *_ = geometry
+    view = _pool_windows(x, -np.inf, geometry, ceil_mode)
     y = np.full(view.shape[:4], -np.inf, x.dtype)
-    if not return_positions:
+    if not return_positions and not return_indices:
         for kh, kw in np.ndindex(KH, KW):
             np.maximum(y, view[..., kh, kw], out=y)
         return y
 
     # Where nothing is above -inf, the maximum is the first place of the window that is not padding.
-    real = _pool_windows(np.ones(x.shape[2:]), 0.0, KH, KW, SH, SW, PH, PW, ceil_mode)
+    real = _pool_windows(np.ones(x.shape[2:]), 0.0, geometry, ceil_mode)
     first_real = real.reshape(*real.shape[:2], KH * KW).argmax(axis=-1)
     positions = np.broadcast_to(first_real.astype(check.positions_dtype(KH, KW)), y.shape)
     for kh, kw in np.ndindex(KH, KW):
@@ -76,7 +86,17 @@ def maxpool2d(
         wins = ~(v <= y) & ~np.isnan(y)  # greater or NaN, unless a NaN has won
         y = np.where(wins, v, y)
         positions = np.where(wins, positions.dtype.type(kh * KW + kw), positions)
-    return y, positions
+    if not return_indices:
+        return y, positions
+    indices = _indices_in_plane(positions, x.shape[-1], geometry)
+    return (y, positions, indices) if return_positions else (y, indices)
+
+
+def _indices_in_plane(positions: Array, W: int, geometry: Windows) -> Array:
+    _, KW, SH, SW, PH, PW, DH, DW = geometry
+    kh, kw = np.divmod(positions.astype(np.int64), KW)
+    oh, ow = np.indices(positions.shape[2:])
+    return (oh * SH - PH + kh * DH) * W + ow * SW - PW + kw * DW
 
 
 @quiet
@@ -88,6 +108,7 @@ def maxpool2d_backward(
     *,
     stride: IntPair | None = None,
     padding: IntPair = 0,
+    dilation: IntPair = 1,
     ceil_mode: bool = False,
 ) -> Array:
     """Gradient of `maxpool2d`: each element of `dy` goes to the pixel that was its window's maximum.
@@ -99,7 +120,7 @@ def maxpool2d_backward(
         From ``maxpool2d(..., return_positions=True)``.
     input_size : int or (int, int)
         Size (H, W) of the input.
-    kernel_size, stride, padding, ceil_mode
+    kernel_size, stride, padding, dilation, ceil_mode
         As given to `maxpool2d`.
 
     Returns
@@ -107,29 +128,32 @@ def maxpool2d_backward(
     (N, C, H, W) array
         A pixel that is the maximum of several windows receives their sum, added in row-major order of the windows.
     """
-    H, W, KH, KW, SH, SW, PH, PW = check.pool2d_backward(dy, input_size, kernel_size, stride, padding, ceil_mode)
-    check.positions(positions, dy, H, W, KH, KW, SH, SW, PH, PW)
-    OH, OW = dy.shape[2:]
-    padded = _padded_zeros(dy, H, W, SH, SW, PH, PW, ceil_mode)
-    view = windows(padded, KH, KW, SH, SW, writeable=True)[..., :OH, :OW, :, :]
-    for kh, kw in reversed(list(np.ndindex(KH, KW))):  # the last tap of a pixel belongs to its first window
-        view[..., kh, kw] += np.where(positions == kh * KW + kw, dy, 0)
-    return inside(padded, H, W, PH, PW).copy()
+    geometry, H, W = check.pool_backward(2, dy, input_size, kernel_size, stride, padding, dilation, ceil_mode)
+    check.positions(positions, dy, H, W, geometry)
+    padded, view = _zeros_to_add_to(dy, H, W, geometry, ceil_mode)
+    for kh, kw in reversed(list(np.ndindex(view.shape[4:]))):  # the last tap of a pixel belongs to its first window
+        view[..., kh, kw] += np.where(positions == kh * geometry.KW + kw, dy, 0)
+    return inside(padded, H, W, geometry.PH, geometry.PW).copy()
 
 
-def _padded_zeros(dy: Array, H: int, W: int, SH: int, SW: int, PH: int, PW: int, ceil_mode: bool) -> Array:
-    """Zeros with room for the input, its frame, and the windows that hang over it."""
+def _zeros_to_add_to(dy: Array, H: int, W: int, geometry: Windows, ceil_mode: bool) -> tuple[Array, Array]:
+    """Zeros with room for the input, its frame, and the windows that hang over it; and the view of their windows."""
+    KH, KW, SH, SW, PH, PW, DH, DW = geometry
     more_h, more_w = (SH - 1, SW - 1) if ceil_mode else (0, 0)
-    return np.zeros((*dy.shape[:2], H + 2 * PH + more_h, W + 2 * PW + more_w), dy.dtype)
+    padded = np.zeros((*dy.shape[:2], H + 2 * PH + more_h, W + 2 * PW + more_w), dy.dtype)
+    OH, OW = dy.shape[2:]
+    return padded, windows(padded, KH, KW, SH, SW, DH, DW, writeable=True)[..., :OH, :OW, :, :]
 
 
-def _window_areas(H: int, W: int, KH: int, KW: int, SH: int, SW: int, PH: int, PW: int, ceil_mode: bool) -> Array:
-    """How many pixels each window has: those of the input and its padding, not those beyond the padding."""
-    padded_ones = np.ones((H + 2 * PH, W + 2 * PW))
-    if not ceil_mode:
-        return windows(padded_ones, KH, KW, SH, SW).sum(axis=(-2, -1))
-    beyond = pad(padded_ones, 0, 0, more_h=SH - 1, more_w=SW - 1)
-    return windows(beyond, KH, KW, SH, SW).sum(axis=(-2, -1))
+def _divisors(H: int, W: int, geometry: Windows, ceil_mode: bool, with_padding: bool, divisor: int) -> Array:
+    """What the sum of each window is divided by: `divisor`, or, if that is 0, the number of its pixels.
+
+    Those of the input and perhaps its padding count, not those beyond the padding.
+    """
+    _, _, _, _, PH, PW, *_ = geometry
+    counted = pad(np.ones((H, W)), PH, PW, 1.0 if with_padding else 0.0)
+    areas = _pool_windows(counted, 0.0, geometry._replace(PH=0, PW=0), ceil_mode).sum(axis=(-2, -1))
+    return np.full_like(areas, divisor) if divisor else areas
 
 
 @quiet
@@ -140,31 +164,38 @@ def avgpool2d(
     stride: IntPair | None = None,
     padding: IntPair = 0,
     ceil_mode: bool = False,
+    count_include_pad: bool = True,
+    divisor_override: int | None = None,
 ) -> Array:
     """Average of every window, added in row-major order, then divided by the number of its pixels.
 
-    Padding counts as pixels of value 0 (PyTorch's ``count_include_pad=True``); what hangs over the padded input in
-    `ceil_mode` does not count.
+    What hangs over the padded input in `ceil_mode` does not count.
 
     Parameters
     ----------
     x : (N, C, H, W) array of float32 or float64
-    kernel_size, stride, padding, ceil_mode
+    kernel_size, stride, ceil_mode
         As for `maxpool2d`.
+    padding : int or (int, int)
+        Width of the frame of zeros around `x`, at most half of `kernel_size`.
+    count_include_pad : bool
+        Count the pixels of the padding too.
+    divisor_override : int, optional
+        Divide by this instead, at least 1.
 
     Returns
     -------
     (N, C, OH, OW) array
     """
-    KH, KW, SH, SW, PH, PW, *_ = check.pool2d(x, kernel_size, stride, padding, ceil_mode)
-    view = _pool_windows(x, 0.0, KH, KW, SH, SW, PH, PW, ceil_mode)
+    geometry, OH, OW = check.pool(2, x, kernel_size, stride, padding, 1, ceil_mode)
+    divisor = check.average_settings(count_include_pad, divisor_override)
+    view = _pool_windows(x, 0.0, geometry, ceil_mode)
     y = np.zeros(view.shape[:4], x.dtype)
-    for kh, kw in np.ndindex(KH, KW):
+    for kh, kw in np.ndindex(view.shape[4:]):
         y += view[..., kh, kw]
     H, W = x.shape[2:]
-    OH, OW = view.shape[2:4]
-    areas = _window_areas(H, W, KH, KW, SH, SW, PH, PW, ceil_mode)[:OH, :OW]
-    return np.divide(y, areas.astype(x.dtype), out=y)
+    divisors = _divisors(H, W, geometry, ceil_mode, count_include_pad, divisor)[:OH, :OW]
+    return np.divide(y, divisors.astype(x.dtype), out=y)
 
 
 @quiet
@@ -176,6 +207,8 @@ def avgpool2d_backward(
     stride: IntPair | None = None,
     padding: IntPair = 0,
     ceil_mode: bool = False,
+    count_include_pad: bool = True,
+    divisor_override: int | None = None,
 ) -> Array:
     """Gradient of `avgpool2d`: each element of `dy` is shared equally among the pixels of its window.
 
@@ -184,7 +217,7 @@ def avgpool2d_backward(
     dy : (N, C, OH, OW) array of float32 or float64
     input_size : int or (int, int)
         Size (H, W) of the input.
-    kernel_size, stride, padding, ceil_mode
+    kernel_size, stride, padding, ceil_mode, count_include_pad, divisor_override
         As given to `avgpool2d`.
 
     Returns
@@ -192,12 +225,141 @@ def avgpool2d_backward(
     (N, C, H, W) array
         A pixel under several windows receives the sum of its shares, added in row-major order of the windows.
     """
-    H, W, KH, KW, SH, SW, PH, PW = check.pool2d_backward(dy, input_size, kernel_size, stride, padding, ceil_mode)
+    geometry, H, W = check.pool_backward(2, dy, input_size, kernel_size, stride, padding, 1, ceil_mode)
+    divisor = check.average_settings(count_include_pad, divisor_override)
     OH, OW = dy.shape[2:]
-    areas = _window_areas(H, W, KH, KW, SH, SW, PH, PW, ceil_mode)[:OH, :OW]
-    share = dy / areas.astype(dy.dtype)
-    padded = _padded_zeros(dy, H, W, SH, SW, PH, PW, ceil_mode)
-    view = windows(padded, KH, KW, SH, SW, writeable=True)[..., :OH, :OW, :, :]
-    for kh, kw in reversed(list(np.ndindex(KH, KW))):  # the last tap of a pixel belongs to its first window
+    share = dy / _divisors(H, W, geometry, ceil_mode, count_include_pad, divisor)[:OH, :OW].astype(dy.dtype)
+    padded, view = _zeros_to_add_to(dy, H, W, geometry, ceil_mode)
+    for kh, kw in reversed(list(np.ndindex(view.shape[4:]))):  # the last tap of a pixel belongs to its first window
         view[..., kh, kw] += share
-    return inside(padded, H, W, PH, PW).copy()
+    return inside(padded, H, W, geometry.PH, geometry.PW).copy()
+
+
+def _of_rows(geometry: Windows) -> dict[str, Any]:
+    """The windows along the one axis as those of planes of height 1."""
+    _, KW, _, SW, _, PW, _, DW = geometry
+    dilation = {} if DW == 1 else {"dilation": (1, DW)}
+    return {"kernel_size": (1, KW), "stride": (1, SW), "padding": (0, PW), **dilation}
+
+
+def maxpool1d(
+    x: Array,
+    kernel_size: int,
+    *,
+    stride: int | None = None,
+    padding: int = 0,
+    dilation: int = 1,
+    ceil_mode: bool = False,
+    return_positions: bool = False,
+    return_indices: bool = False,
+) -> Array | tuple[Array, ...]:
+    """Maximum of every window along one axis: `maxpool2d` of planes of height 1.
+
+    Parameters
+    ----------
+    x : (N, C, L) array of float32 or float64
+    kernel_size, stride, padding, dilation : int
+    ceil_mode, return_positions, return_indices : bool
+        As for `maxpool2d`.
+
+    Returns
+    -------
+    y : (N, C, OL) array
+    positions : (N, C, OL) array of uint8, or of int32 when kernel_size > 256
+        The place of each maximum in its window; only with `return_positions`.
+    indices : (N, C, OL) array of int64
+        The place of each maximum in its row; only with `return_indices`.
+    """
+    geometry, *_ = check.pool(1, x, kernel_size, stride, padding, dilation, ceil_mode)
+    wanted = {"return_positions": return_positions, "return_indices": return_indices}
+    results = maxpool2d(x[:, :, None], **_of_rows(geometry), ceil_mode=ceil_mode, **wanted)
+    return tuple(r[:, :, 0] for r in results) if isinstance(results, tuple) else results[:, :, 0]
+
+
+def maxpool1d_backward(
+    dy: Array,
+    positions: Array,
+    input_size: int,
+    kernel_size: int,
+    *,
+    stride: int | None = None,
+    padding: int = 0,
+    dilation: int = 1,
+    ceil_mode: bool = False,
+) -> Array:
+    """Gradient of `maxpool1d`: each element of `dy` goes to the element that was its window's maximum.
+
+    Parameters
+    ----------
+    dy : (N, C, OL) array of float32 or float64
+    positions : (N, C, OL) array of uint8 or int32
+        From ``maxpool1d(..., return_positions=True)``.
+    input_size : int
+        Length L of the input.
+    kernel_size, stride, padding, dilation, ceil_mode
+        As given to `maxpool1d`.
+
+    Returns
+    -------
+    (N, C, L) array
+    """
+    geometry, _, L = check.pool_backward(1, dy, input_size, kernel_size, stride, padding, dilation, ceil_mode)
+    check.positions(positions, dy, 1, L, geometry)
+    rows = dy[:, :, None], positions[:, :, None]
+    return maxpool2d_backward(*rows, (1, L), **_of_rows(geometry), ceil_mode=ceil_mode)[:, :, 0]
+
+
+def avgpool1d(
+    x: Array,
+    kernel_size: int,
+    *,
+    stride: int | None = None,
+    padding: int = 0,
+    ceil_mode: bool = False,
+    count_include_pad: bool = True,
+) -> Array:
+    """Average of every window along one axis: `avgpool2d` of planes of height 1.
+
+    Parameters
+    ----------
+    x : (N, C, L) array of float32 or float64
+    kernel_size, stride, padding : int
+    ceil_mode, count_include_pad : bool
+        As for `avgpool2d`.
+
+    Returns
+    -------
+    (N, C, OL) array
+    """
+    geometry, *_ = check.pool(1, x, kernel_size, stride, padding, 1, ceil_mode)
+    options = {"ceil_mode": ceil_mode, "count_include_pad": count_include_pad}
+    return avgpool2d(x[:, :, None], **_of_rows(geometry), **options)[:, :, 0]
+
+
+def avgpool1d_backward(
+    dy: Array,
+    input_size: int,
+    kernel_size: int,
+    *,
+    stride: int | None = None,
+    padding: int = 0,
+    ceil_mode: bool = False,
+    count_include_pad: bool = True,
+) -> Array:
+    """Gradient of `avgpool1d`: each element of `dy` is shared equally among the elements of its window.
+
+    Parameters
+    ----------
+    dy : (N, C, OL) array of float32 or float64
+    input_size : int
+        Length L of the input.
+    kernel_size, stride, padding, ceil_mode, count_include_pad
+        As given to `avgpool1d`.
+
+    Returns
+    -------
+    (N, C, L) array
+    """
+    geometry, _, L = check.pool_backward(1, dy, input_size, kernel_size, stride, padding, 1, ceil_mode)
+    options = {"ceil_mode": ceil_mode, "count_include_pad": count_include_pad}
+    return avgpool2d_backward(dy[:, :, None], (1, L), **_of_rows(geometry), **options)[:, :, 0]

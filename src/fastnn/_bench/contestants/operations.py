@@ -41,6 +41,14 @@ class Operations:
                 return lambda: F.maxpool2d(a["x"], s.kernel, stride=s.stride, return_positions=True)
             case "avgpool":
                 return lambda: F.avgpool2d(a["x"], s.kernel, stride=s.stride)
+            case "adaptive_avgpool":
+                return lambda: F.adaptive_avgpool2d(a["x"], s.size)
+            case "adaptive_maxpool":
+                return lambda: F.adaptive_maxpool2d(a["x"], s.size, return_indices=True)
+            case "interpolate":
+                return lambda: F.interpolate(a["x"], s.size, mode=s.mode)
+            case "embedding":
+                return lambda: F.embedding(a["x"], a["w"])
             case "linear":
                 return lambda: F.linear(a["x"], a["w"], a["b"])
             case "batch_norm":
@@ -76,6 +84,15 @@ class Operations:
                 return lambda: F.maxpool2d_backward(a["dy"], positions, s.x[2:], s.kernel, stride=s.stride)
             case "avgpool":
                 return lambda: F.avgpool2d_backward(a["dy"], s.x[2:], s.kernel, stride=s.stride)
+            case "adaptive_avgpool":
+                return lambda: F.adaptive_avgpool2d_backward(a["dy"], s.x[2:])
+            case "adaptive_maxpool":
+                indices = F.adaptive_maxpool2d(a["x"], s.size, return_indices=True)[1]
+                return lambda: F.adaptive_maxpool2d_backward(a["dy"], indices, s.x[2:])
+            case "interpolate":
+                return lambda: F.interpolate_backward(a["dy"], s.x[2:], s.size, mode=s.mode)
+            case "embedding":
+                return lambda: F.embedding_backward(a["dy"], a["x"], s.rows)
             case "linear":
                 return lambda: F.linear_backward(a["dy"], a["x"], a["w"])
             case "batch_norm":

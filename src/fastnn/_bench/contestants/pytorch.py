@@ -54,6 +54,14 @@ class Torch:
                 return lambda: aten.max_pool2d_with_indices(t["x"], *self._window(s))
             case "avgpool":
                 return lambda: F.avg_pool2d(t["x"], s.kernel, s.stride)
+            case "adaptive_avgpool":
+                return lambda: F.adaptive_avg_pool2d(t["x"], s.size)
+            case "adaptive_maxpool":
+                return lambda: aten.adaptive_max_pool2d(t["x"], s.size)
+            case "interpolate":
+                return lambda: F.interpolate(t["x"], s.size, mode=s.mode)
+            case "embedding":
+                return lambda: F.embedding(t["x"], t["w"])
             case "linear":
                 return lambda: F.linear(t["x"], t["w"], t["b"])
             case "batch_norm":
@@ -113,6 +121,17 @@ class Torch:
             case "avgpool":
                 k, stride = self._window(s)
                 return lambda: aten.avg_pool2d_backward(dy, x, k, stride, [0, 0], False, True, None)
+            case "adaptive_avgpool":
+                return lambda: aten._adaptive_avg_pool2d_backward(dy, x)
+            case "adaptive_maxpool":
+                indices = aten.adaptive_max_pool2d(x, s.size)[1]
+                return lambda: aten.adaptive_max_pool2d_backward(dy, x, indices)
+            case "interpolate":
+                if s.mode == "nearest":
+                    return lambda: aten.upsample_nearest2d_backward(dy, s.size, s.x, None, None)
+                return lambda: aten.upsample_bilinear2d_backward(dy, s.size, s.x, False, None, None)
+            case "embedding":
+                return lambda: aten.embedding_dense_backward(dy, x, s.rows, -1, False)
             case "linear":
                 w = t["w"]
                 return lambda: (dy @ w, dy.t() @ x, dy.sum(0))

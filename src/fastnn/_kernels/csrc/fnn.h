@@ -72,18 +72,23 @@ typedef struct fnn_tiles {
     /* *total += the sum of n elements, in an order that depends on n only */
     void (*sum)(void *total, const void *src, ptrdiff_t n);
 
-    /* A grid of windows of a pool, rows x n. Window (r, j) covers x[(r*sh + i)*W + j*sw + c], i < kh, c < kw, all inside
-     * the image: the caller clips windows at the border. y and positions are at r*y_step + j. The position of an
+    /* A grid of windows of a pool, rows x n. Window (r, j) covers x[(r*sh + i*dh)*W + j*sw + c*dw], i < kh, c < kw, all
+     * inside the image: the caller clips windows at the border. y and positions are at r*y_step + j. The position of an
      * element is first + i*row_step + c, written as uint8, or int32 when wide; positions may be NULL. The first maximum
-     * wins, and the first NaN wins over everything. */
-    void (*maxpool)(const void *x, ptrdiff_t W, ptrdiff_t kh, ptrdiff_t kw, ptrdiff_t sh, ptrdiff_t sw, ptrdiff_t rows,
-                    ptrdiff_t n, void *y, ptrdiff_t y_step, void *positions, int wide, ptrdiff_t first,
-                    ptrdiff_t row_step);
+     * wins, and the first NaN wins over everything. Windows of an average have no dilation. */
+    void (*maxpool)(const void *x, ptrdiff_t W, ptrdiff_t kh, ptrdiff_t kw, ptrdiff_t sh, ptrdiff_t sw, ptrdiff_t dh,
+                    ptrdiff_t dw, ptrdiff_t rows, ptrdiff_t n, void *y, ptrdiff_t y_step, void *positions, int wide,
+                    ptrdiff_t first, ptrdiff_t row_step);
     void (*avgpool)(const void *x, ptrdiff_t W, ptrdiff_t kh, ptrdiff_t kw, ptrdiff_t sh, ptrdiff_t sw, ptrdiff_t rows,
                     ptrdiff_t n, void *y, ptrdiff_t y_step, ptrdiff_t divisor);
     /* rows x n windows of 2 x 2, stride 2, dx rows of 2*n: dx[(2*r + i)*2*n + 2*j + c] is dy[r*n + j] where
      * positions[r*n + j] == 2*i + c, else 0; without positions it is dy[r*n + j]/4. */
     void (*unpool_2x2)(const void *dy, const uint8_t *positions, void *dx, ptrdiff_t rows, ptrdiff_t n);
+    /* The gradient dx (H, W) of rows x cols windows of 3 x 3, stride 2, padding PH and PW: the sum, in row-major order of
+     * the windows, of dy[r*cols + j] where positions[r*cols + j] is the pixel's place in the window, or, without
+     * positions, of all windows that the pixel is in. `row` is room for 2*cols + 1 elements. */
+    void (*unpool_3x3)(const void *dy, const uint8_t *positions, void *dx, ptrdiff_t rows, ptrdiff_t cols, ptrdiff_t H,
+                       ptrdiff_t W, ptrdiff_t PH, ptrdiff_t PW, void *row);
 
     /* Element by element over n elements; y may be x. */
     void (*relu)(const void *x, void *y, ptrdiff_t n);

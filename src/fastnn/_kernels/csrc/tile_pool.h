@@ -2,6 +2,17 @@
  * small map has fewer windows in a row than a register has lanes); the last vector ends with the row and may repeat
  * windows of the one before. Each width is one inclusion of tile_pool_span.h. */
 #define SPAN_NAME(name) CONCAT(CONCAT(name, SPAN), SUFFIX)
+#define ASKED_AHEAD 4096 /* bytes */
+
+/* What window j gives to the pixel at one place of its own, without a branch that nobody could foresee. */
+INLINE real NAME(given)(const real *src, const uint8_t *places, ptrdiff_t j, int place) {
+    integer bits;
+    real value;
+    memcpy(&bits, src + j, sizeof bits);
+    bits &= places ? -(integer)(places[j] == place) : -1;
+    memcpy(&value, &bits, sizeof value);
+    return value;
+}
 
 #if LANES >= 16
 #define SPAN 16
@@ -66,9 +77,9 @@
 #endif
 
 static void NAME(maxpool)(const void *x, ptrdiff_t W, ptrdiff_t kh, ptrdiff_t kw, ptrdiff_t sh, ptrdiff_t sw,
-                          ptrdiff_t rows, ptrdiff_t n, void *y, ptrdiff_t y_step, void *positions, int wide,
-                          ptrdiff_t first, ptrdiff_t row_step) {
-    POOL_WIDEST(maxpool, x, W, kh, kw, sh, sw, rows, n, y, y_step, positions, wide, first, row_step);
+                          ptrdiff_t dh, ptrdiff_t dw, ptrdiff_t rows, ptrdiff_t n, void *y, ptrdiff_t y_step,
+                          void *positions, int wide, ptrdiff_t first, ptrdiff_t row_step) {
+    POOL_WIDEST(maxpool, x, W, kh, kw, sh, sw, dh, dw, rows, n, y, y_step, positions, wide, first, row_step);
 }
 
 static void NAME(avgpool)(const void *x, ptrdiff_t W, ptrdiff_t kh, ptrdiff_t kw, ptrdiff_t sh, ptrdiff_t sw,
@@ -78,6 +89,12 @@ static void NAME(avgpool)(const void *x, ptrdiff_t W, ptrdiff_t kh, ptrdiff_t kw
 
 static void NAME(unpool_2x2)(const void *dy, const uint8_t *positions, void *dx, ptrdiff_t rows, ptrdiff_t n) {
     POOL_WIDEST(unpool_2x2, dy, positions, dx, rows, n);
+}
+
+static void NAME(unpool_3x3)(const void *dy, const uint8_t *positions, void *dx, ptrdiff_t rows, ptrdiff_t cols,
+                             ptrdiff_t H, ptrdiff_t W, ptrdiff_t PH, ptrdiff_t PW, void *row) {
+    ptrdiff_t n = cols - 1; /* windows but the first of a row, see unpool_row */
+    POOL_WIDEST(unpool_3x3, dy, positions, dx, rows, cols, H, W, PH, PW, row);
 }
 
 /* dst[r*dst_step + j] = src[r*src_step + j*stride], r < rows, j < n */
@@ -97,3 +114,4 @@ static void NAME(zip)(void *dst, const void *even, const void *odd, ptrdiff_t n)
 #undef POOL_IF_16
 #undef POOL_IF_8
 #undef POOL_IF_4
+#undef ASKED_AHEAD

@@ -51,17 +51,26 @@ static void SPAN_NAME(strided_copy)(real *dst, ptrdiff_t dst_step, const real *s
         }
 }
 
+/* Ask for what windows further on will read: as much as those of one vector read newly where windows are two apart both
+ * ways, which halves the time of planes that come from memory. */
+INLINE void SPAN_NAME(ask_ahead)(const real *corner) {
+    for (size_t line = 0; line < 4 * SPAN * sizeof(real); line += 64)
+        __builtin_prefetch((const char *)corner + ASKED_AHEAD + line, 0, 2);
+}
+
 INLINE void SPAN_NAME(maxpool_rows)(const real *x, ptrdiff_t W, ptrdiff_t kh, ptrdiff_t kw, ptrdiff_t sh, ptrdiff_t sw,
-                                    ptrdiff_t rows, ptrdiff_t n, real *y, ptrdiff_t y_step, void *positions, int wide,
-                                    ptrdiff_t first, ptrdiff_t row_step) {
+                                    ptrdiff_t dh, ptrdiff_t dw, ptrdiff_t rows, ptrdiff_t n, real *y,
+                                    ptrdiff_t y_step, void *positions, int wide, ptrdiff_t first,
+                                    ptrdiff_t row_step) {
     for (ptrdiff_t r = 0; r < rows; r++)
         SPANS(j) {
             const real *corner = x + r * sh * W + j * sw;
+            SPAN_NAME(ask_ahead)(corner);
             span most = SPAN_NAME(strided)(corner, sw);
             ispan place = (integer)first - (ispan){0};
             for (ptrdiff_t i = 0; i < kh; i++)
                 for (ptrdiff_t c = i ? 0 : 1; c < kw; c++) {
-                    span value = SPAN_NAME(strided)(corner + i * W + c, sw);
+                    span value = SPAN_NAME(strided)(corner + i * dh * W + c * dw, sw);
                     /* greater, or the first NaN */
                     ispan better = ~(value <= most) & (most == most);
                     ispan here = (integer)(first + i * row_step + c) - (ispan){0};
@@ -81,14 +90,15 @@ INLINE void SPAN_NAME(maxpool_rows)(const real *x, ptrdiff_t W, ptrdiff_t kh, pt
 
 /* The usual windows with their sizes as constants, so that the loops over them unroll. */
 static void SPAN_NAME(maxpool)(const real *x, ptrdiff_t W, ptrdiff_t kh, ptrdiff_t kw, ptrdiff_t sh, ptrdiff_t sw,
-                               ptrdiff_t rows, ptrdiff_t n, real *y, ptrdiff_t y_step, void *positions, int wide,
-                               ptrdiff_t first, ptrdiff_t row_step) {
-    if (kh == 2 && kw == 2 && sw == 2)
-        SPAN_NAME(maxpool_rows)(x, W, 2, 2, sh, 2, rows, n, y, y_step, positions, wide, first, row_step);
-    else if (kh == 3 && kw == 3 && sw == 2)
-        SPAN_NAME(maxpool_rows)(x, W, 3, 3, sh, 2, rows, n, y, y_step, positions, wide, first, row_step);
+                               ptrdiff_t dh, ptrdiff_t dw, ptrdiff_t rows, ptrdiff_t n, real *y, ptrdiff_t y_step,
+                               void *positions, int wide, ptrdiff_t first, ptrdiff_t row_step) {
+    int dense = dh == 1 && dw == 1;
+    if (dense && kh == 2 && kw == 2 && sw == 2)
+        SPAN_NAME(maxpool_rows)(x, W, 2, 2, sh, 2, 1, 1, rows, n, y, y_step, positions, wide, first, row_step);
+    else if (dense && kh == 3 && kw == 3 && sw == 2)
+        SPAN_NAME(maxpool_rows)(x, W, 3, 3, sh, 2, 1, 1, rows, n, y, y_step, positions, wide, first, row_step);
     else
-        SPAN_NAME(maxpool_rows)(x, W, kh, kw, sh, sw, rows, n, y, y_step, positions, wide, first, row_step);
+        SPAN_NAME(maxpool_rows)(x, W, kh, kw, sh, sw, dh, dw, rows, n, y, y_step, positions, wide, first, row_step);
 }
 
 INLINE void SPAN_NAME(avgpool_rows)(const real *x, ptrdiff_t W, ptrdiff_t kh, ptrdiff_t kw, ptrdiff_t sh, ptrdiff_t sw,
@@ -97,6 +107,7 @@ INLINE void SPAN_NAME(avgpool_rows)(const real *x, ptrdiff_t W, ptrdiff_t kh, pt
     for (ptrdiff_t r = 0; r < rows; r++)
         SPANS(j) {
             const real *corner = x + r * sh * W + j * sw;
+            SPAN_NAME(ask_ahead)(corner);
             span total = {0};
             for (ptrdiff_t i = 0; i < kh; i++)
                 for (ptrdiff_t c = 0; c < kw; c++)
@@ -141,6 +152,70 @@ static void SPAN_NAME(unpool_2x2)(const real *dy, const uint8_t *positions, real
             SPAN_NAME(zip)((span)((place == 2) & bits), (span)((place == 3) & bits), dx + 2 * n + 2 * j);
         }
     }
+}
+
+/* What windows give to the pixel at one place of theirs; everything without places. */
+INLINE span SPAN_NAME(given)(const real *src, const uint8_t *places, int place, int placed) {
+    ispan bits = (ispan)(span)*(const SPAN_NAME(uspan) *)src;
+    return (span)(placed ? bits & (SPAN_NAME(widen)(places) == place) : bits);
+}
+
+/* A row of pixels under 3 x 3 windows at stride 2: what it gets from the n windows of row h, at whose places from
+ * `first` on it lies, and, if has_above, from those of row a, at their places from 6 on. */
+INLINE void SPAN_NAME(unpool_row)(real *dst, const real *a, const uint8_t *above, const real *h, const uint8_t *here,
+                                  int first, ptrdiff_t n, int has_above, int placed) {
+    for (int c = 0; c < 2; c++)
+        dst[c] = (has_above ? NAME(given)(a, above, 0, 6 + c) : 0) + NAME(given)(h, here, 0, first + c);
+    dst[2 * n] = (has_above ? NAME(given)(a, above, n - 1, 8) : 0) + NAME(given)(h, here, n - 1, first + 2);
+    dst += 2;
+    n--; /* from the second window on, each with the pixel that it shares with the one before it */
+    if (n > 0)
+        SPANS(j) {
+            span even = SPAN_NAME(given)(h + j, here + j, first + 2, placed);
+            span odd = SPAN_NAME(given)(h + j + 1, here + j + 1, first + 1, placed);
+            if (has_above) {
+                even = SPAN_NAME(given)(a + j, above + j, 8, placed) +
+                       SPAN_NAME(given)(a + j + 1, above + j + 1, 6, placed) + even;
+                odd = SPAN_NAME(given)(a + j + 1, above + j + 1, 7, placed) + odd;
+            }
+            even += SPAN_NAME(given)(h + j + 1, here + j + 1, first, placed);
+            SPAN_NAME(zip)(even, odd, dst + 2 * j);
+        }
+}
+
+/* Row r of the padded plane meets the rows of windows r/2 and, if it is even, r/2 - 1. */
+INLINE void SPAN_NAME(unpool_rows)(const real *dy, const uint8_t *positions, real *dx, ptrdiff_t rows, ptrdiff_t cols,
+                                   ptrdiff_t H, ptrdiff_t W, ptrdiff_t PH, ptrdiff_t PW, real *row, int placed) {
+    ptrdiff_t n = cols, covered = 2 * n + 1 - PW < W ? 2 * n + 1 - PW : W;
+    int in_place = PW == 0 && covered == 2 * n + 1; /* else through `row`, which has the padding too */
+    for (ptrdiff_t ih = 0; ih < H; ih++, dx += W) {
+        ptrdiff_t oh = (ih + PH) / 2, odd = (ih + PH) % 2;
+        real *dst = in_place ? dx : row;
+        if (oh > rows || (oh == rows && odd)) { /* below all windows */
+            memset(dx, 0, (size_t)W * sizeof(real));
+            continue;
+        }
+        const real *h = dy + oh * n, *a = h - n;
+        const uint8_t *here = placed ? positions + oh * n : positions, *above = placed ? here - n : positions;
+        if (oh == rows)
+            SPAN_NAME(unpool_row)(dst, a, above, a, above, 6, n, 0, placed);
+        else if (odd || oh == 0)
+            SPAN_NAME(unpool_row)(dst, a, above, h, here, odd ? 3 : 0, n, 0, placed);
+        else
+            SPAN_NAME(unpool_row)(dst, a, above, h, here, 0, n, 1, placed);
+        if (!in_place)
+            memcpy(dx, row + PW, (size_t)covered * sizeof(real));
+        for (ptrdiff_t iw = covered; iw < W; iw++)
+            dx[iw] = 0;
+    }
+}
+
+static void SPAN_NAME(unpool_3x3)(const real *dy, const uint8_t *positions, real *dx, ptrdiff_t rows, ptrdiff_t cols,
+                                  ptrdiff_t H, ptrdiff_t W, ptrdiff_t PH, ptrdiff_t PW, real *row) {
+    if (positions)
+        SPAN_NAME(unpool_rows)(dy, positions, dx, rows, cols, H, W, PH, PW, row, 1);
+    else
+        SPAN_NAME(unpool_rows)(dy, positions, dx, rows, cols, H, W, PH, PW, row, 0);
 }
 
 static void SPAN_NAME(zip_rows)(real *dst, const real *even, const real *odd, ptrdiff_t n) {

@@ -81,7 +81,7 @@
      .fold_plane = fold_plane_##suffix, .transpose = transpose_##suffix, .copy = copy_##suffix,                    \
      .add = add_##suffix, .row = row_##suffix, .sum_rows = sum_rows_##suffix, .zip = zip_##suffix,     \
      .sum = sum_##suffix, .maxpool = maxpool_##suffix, .avgpool = avgpool_##suffix,                                \
-     .unpool_2x2 = unpool_2x2_##suffix, .relu = relu_##suffix, .relu_backward = relu_backward_##suffix,            \
+     .unpool_2x2 = unpool_2x2_##suffix, .unpool_3x3 = unpool_3x3_##suffix, .relu = relu_##suffix, .relu_backward = relu_backward_##suffix,            \
      .sigmoid = sigmoid_##suffix, .sigmoid_backward = sigmoid_backward_##suffix, .tanh = tanh_##suffix,            \
      .tanh_backward = tanh_backward_##suffix, .softmax_row = softmax_row_##suffix,                                 \
      .softmax_backward_row = softmax_backward_row_##suffix, .log_softmax_row = log_softmax_row_##suffix,           \

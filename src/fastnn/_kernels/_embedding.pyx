@@ -1,0 +1,64 @@
+"""Rows of a table picked by index, and the gradient of the table."""
+from libc.stdint cimport int64_t
+from libc.string cimport memcpy, memset
+
+from fastnn._kernels._table cimport parallel, threads, tiles
+from fastnn._kernels.fnn cimport ceil_div, fnn_tiles, split_at
+
+ctypedef fused real:
+    float
+    double
+
+cdef struct Lookup:
+    fnn_tiles *t
+    Py_ssize_t count, D, rows
+    Py_ssize_t parts        # forward: indices of a chunk; backward: chunks
+    Py_ssize_t padding_idx  # a row without a gradient, or -1
+    const int64_t *indices
+    const char *source
+    char *target
+
+
+cdef void pick_rows(void *job, Py_ssize_t chunk, int slot) noexcept nogil:
+    cdef const Lookup *g = <const Lookup *> job
+    cdef Py_ssize_t nbytes = g.D * g.t.itemsize, n
+    for n in range(chunk * g.parts, min(g.count, (chunk + 1) * g.parts)):
+        memcpy(g.target + n * nbytes, g.source + g.indices[n] * nbytes, nbytes)
+
+
+cdef void add_rows(void *job, Py_ssize_t chunk, int slot) noexcept nogil:
+    """A chunk has some rows of the table, and looks through all indices for them: no sum is cut."""
+    cdef const Lookup *g = <const Lookup *> job
+    cdef Py_ssize_t nbytes = g.D * g.t.itemsize, n, row
+    cdef Py_ssize_t from_ = split_at(g.rows, g.parts, chunk), to = split_at(g.rows, g.parts, chunk + 1)
+    memset(g.target + from_ * nbytes, 0, (to - from_) * nbytes)
+    for n in range(g.count):
+        row = g.indices[n]
+        if from_ <= row < to and row != g.padding_idx:
+            g.t.add(g.target + row * nbytes, 0, g.source + n * nbytes, 0, 1, g.D)
+
+
+def embedding_forward(const int64_t[::1] indices, const real[:, ::1] w, real[:, ::1] y):
+    """y (count, D) = the rows of w (rows, D) at the indices, which are all in it. Writes all of y. EXACT."""
+    cdef Lookup g
+    g.t, g.count, g.D, g.rows, g.padding_idx = tiles(real is double), y.shape[0], y.shape[1], w.shape[0], -1
+    g.parts = max(<Py_ssize_t> 1, 16384 // g.D)
+    g.indices, g.source, g.target = &indices[0], <const char *> &w[0, 0], <char *> &y[0, 0]
+    with nogil:
+        parallel(pick_rows, &g, ceil_div(g.count, g.parts), threads(), 2. * g.count * g.D)
+
+
+def embedding_backward(const real[:, ::1] dy, const int64_t[::1] indices, real[:, ::1] dw, Py_ssize_t padding_idx):
+    """dw (rows, D) = of each row the sum of the dy (count, D) that it was picked for, in order; 0 at padding_idx.
+
+    Writes all of dw; no overlap. EXACT: an ordered sum.
+    """
+    cdef Lookup g
+    cdef int workers = threads()
+    g.t, g.count, g.D, g.rows = tiles(real is double), dy.shape[0], dw.shape[1], dw.shape[0]
+    g.padding_idx, g.parts = padding_idx, 2 * workers if workers > 1 else 1
+    g.indices = &indices[0] if g.count else NULL
+    g.source = <const char *> &dy[0, 0] if g.count else NULL
+    g.target = <char *> &dw[0, 0]
+    with nogil:
+        parallel(add_rows, &g, g.parts, workers, <double> (g.count + g.rows) * g.D)

@@ -1,0 +1,48 @@
+"""Indices of rows of a table."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from fastnn._validate._base import Array, float_array, has_axes, integer
+
+
+def padding_row(padding_idx: int | None, rows: int) -> int:
+    """The row without a gradient, or -1; negative ones are counted from the end, as PyTorch does."""
+    if padding_idx is None:
+        return -1
+    row = integer("padding_idx", padding_idx)
+    if not -rows <= row < rows:
+        raise ValueError(f"padding_idx: got {padding_idx}; expected {-rows} to {rows - 1}, a row of the table")
+    return row % rows
+
+
+def embedding(x: Array, w: Array, padding_idx: int | None) -> None:
+    float_array("w", w)
+    has_axes("w", w, 2, "(num_embeddings, embedding_dim)")
+    if 0 in w.shape:
+        raise ValueError(f"w: got shape {w.shape}; expected at least one row and one column")
+    _indices(x, w.shape[0])
+    padding_row(padding_idx, w.shape[0])
+
+
+def embedding_backward(dy: Array, x: Array, num_embeddings: int, padding_idx: int | None) -> int:
+    """Return the row without a gradient, or -1."""
+    float_array("dy", dy)
+    rows = integer("num_embeddings", num_embeddings, 1)
+    _indices(x, rows)
+    if dy.ndim != x.ndim + 1 or dy.shape[:-1] != x.shape or dy.shape[-1] == 0:
+        D = dy.shape[-1] if dy.ndim and dy.shape[-1] else "embedding_dim"
+        expected = f"({', '.join(map(str, (*x.shape, D)))})"
+        raise ValueError(f"dy: got shape {dy.shape}; expected {expected}, the shape of the output")
+    return padding_row(padding_idx, rows)
+
+
+def _indices(x: Array, rows: int) -> None:
+    if not isinstance(x, np.ndarray) or isinstance(x, np.ma.MaskedArray):
+        raise TypeError(f"x: got {type(x).__name__}; expected a NumPy array of integers 0 to {rows - 1}")
+    if x.dtype.kind not in "iu":
+        raise TypeError(f"x: got an array of {x.dtype}; expected integers 0 to {rows - 1}")
+    if x.size and not 0 <= x.min() <= x.max() < rows:
+        place = tuple(int(i) for i in np.argwhere((x < 0) | (x >= rows))[0])
+        raise ValueError(f"x: got index {x[place]} at place {place}; expected 0 to {rows - 1}, rows of the table")

@@ -1,0 +1,54 @@
+"""Rows of a table picked by index."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from fastnn import _validate as check
+from fastnn._validate import Array
+from fastnn.reference._windows import quiet
+
+
+def embedding(x: Array, w: Array, *, padding_idx: int | None = None) -> Array:
+    """The rows of `w` at the indices `x`.
+
+    Parameters
+    ----------
+    x : array of integers, of any shape
+        0 to num_embeddings - 1.
+    w : (num_embeddings, embedding_dim) array of float32 or float64
+    padding_idx : int, optional
+        A row that gets no gradient; it is read like any other.
+
+    Returns
+    -------
+    (*x.shape, embedding_dim) array
+    """
+    check.embedding(x, w, padding_idx)
+    return w[x]
+
+
+@quiet
+def embedding_backward(dy: Array, x: Array, num_embeddings: int, *, padding_idx: int | None = None) -> Array:
+    """Gradient of `embedding` with respect to its table.
+
+    Parameters
+    ----------
+    dy : (*x.shape, embedding_dim) array of float32 or float64
+    x : array of integers
+    num_embeddings : int
+        Rows of the table.
+    padding_idx : int, optional
+        The row whose gradient is 0; counted from the end if it is negative.
+
+    Returns
+    -------
+    (num_embeddings, embedding_dim) array
+        Of each row the sum of what `dy` has at the places where it was picked, added in their order.
+    """
+    row = check.embedding_backward(dy, x, num_embeddings, padding_idx)
+    dw = np.zeros((num_embeddings, dy.shape[-1]), dy.dtype)
+    np.add.at(dw, x.reshape(-1), dy.reshape(-1, dy.shape[-1]))
+    if row >= 0:
+        dw[row] = 0
+    return dw

@@ -1,0 +1,230 @@
+"""Planes of another size: adaptive pooling and interpolation."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+
+from fastnn import _validate as check
+from fastnn._validate import Array, Interpolation, IntPair, OutputSize, Scale
+from fastnn.reference._windows import quiet
+
+
+def _shares(size: int, outputs: int) -> list[slice]:
+    """The windows along one axis: window o reaches from o*size/outputs to (o + 1)*size/outputs, rounded outwards."""
+    edges = np.arange(outputs + 1) * size
+    return [slice(int(a), int(b)) for a, b in zip(edges[:-1] // outputs, -(-edges[1:] // outputs), strict=True)]
+
+
+def _windows(H: int, W: int, OH: int, OW: int) -> Iterator[tuple[int, int, slice, slice]]:
+    """(oh, ow, its rows, its columns) of every window, in row-major order."""
+    for oh, rows in enumerate(_shares(H, OH)):
+        for ow, columns in enumerate(_shares(W, OW)):
+            yield oh, ow, rows, columns
+
+
+@quiet
+def adaptive_avgpool2d(x: Array, output_size: OutputSize) -> Array:
+    """Average of windows that share out the plane, so many as are asked for.
+
+    Window o of O along an axis of size L holds the pixels from ``floor(o*L / O)`` to ``ceil((o + 1)*L / O)``
+    (PyTorch's rule): neighbours may have a pixel in common. An output of 1 is the average of the whole plane.
+
+    Parameters
+    ----------
+    x : (N, C, H, W) array of float32 or float64
+    output_size : int, None or a pair of these
+        Size (OH, OW) of the output; None: that of the input.
+
+    Returns
+    -------
+    (N, C, OH, OW) array
+    """
+    OH, OW = check.adaptive_pool(x, output_size)
+    y = np.empty((*x.shape[:2], OH, OW), x.dtype)
+    H, W = x.shape[2:]
+    for oh, ow, rows, columns in _windows(H, W, OH, OW):
+        y[..., oh, ow] = x[..., rows, columns].mean(axis=(2, 3))
+    return y
+
+
+@quiet
+def adaptive_avgpool2d_backward(dy: Array, input_size: IntPair) -> Array:
+    """Gradient of `adaptive_avgpool2d`: each element of `dy` is shared equally among the pixels of its window.
+
+    Parameters
+    ----------
+    dy : (N, C, OH, OW) array of float32 or float64
+    input_size : int or (int, int)
+        Size (H, W) of the input.
+
+    Returns
+    -------
+    (N, C, H, W) array
+    """
+    H, W = check.adaptive_backward(dy, input_size)
+    dx = np.zeros((*dy.shape[:2], H, W), dy.dtype)
+    OH, OW = dy.shape[2:]
+    for oh, ow, rows, columns in _windows(H, W, OH, OW):
+        window = dx[..., rows, columns]
+        window += dy[..., oh, ow, None, None] / dy.dtype.type(window.shape[2] * window.shape[3])
+    return dx
+
+
+@quiet
+def adaptive_maxpool2d(
+    x: Array, output_size: OutputSize, *, return_indices: bool = False
+) -> Array | tuple[Array, Array]:
+    """Maximum of windows that share out the plane, as those of `adaptive_avgpool2d`.
+
+    The first maximum in row-major order wins, and the first NaN wins over everything.
+
+    Parameters
+    ----------
+    x : (N, C, H, W) array of float32 or float64
+    output_size : int, None or a pair of these
+        Size (OH, OW) of the output; None: that of the input.
+    return_indices : bool
+        Also return where in its plane each maximum was found.
+
+    Returns
+    -------
+    y : (N, C, OH, OW) array
+    indices : (N, C, OH, OW) array of int64
+        ``h*W + w`` of each maximum; only with `return_indices`.
+    """
+    OH, OW = check.adaptive_pool(x, output_size)
+    y = np.empty((*x.shape[:2], OH, OW), x.dtype)
+    indices = np.empty(y.shape, np.int64)
+    H, W = x.shape[2:]
+    for oh, ow, rows, columns in _windows(H, W, OH, OW):
+        window = x[..., rows, columns]
+        pixels = window.reshape(*x.shape[:2], window.shape[2] * window.shape[3])
+        best = pixels.argmax(axis=2)  # the first; NaN is greater than all numbers
+        h, w = np.divmod(best, window.shape[3])
+        indices[..., oh, ow] = (rows.start + h) * x.shape[3] + columns.start + w
+        y[..., oh, ow] = window.max(axis=(2, 3))
+    return (y, indices) if return_indices else y
+
+
+@quiet
+def adaptive_maxpool2d_backward(dy: Array, indices: Array, input_size: IntPair) -> Array:
+    """Gradient of `adaptive_maxpool2d`: each element of `dy` goes to the pixel that was its window's maximum.
+
+    Parameters
+    ----------
+    dy : (N, C, OH, OW) array of float32 or float64
+    indices : (N, C, OH, OW) array of int64
+        From ``adaptive_maxpool2d(..., return_indices=True)``.
+    input_size : int or (int, int)
+        Size (H, W) of the input.
+
+    Returns
+    -------
+    (N, C, H, W) array
+        A pixel that is the maximum of several windows receives their sum, added in row-major order of the windows.
+    """
+    H, W = check.adaptive_backward(dy, input_size)
+    check.plane_indices(indices, dy, H, W)
+    dx = np.zeros((*dy.shape[:2], H * W), dy.dtype)
+    for oh, ow in np.ndindex(dy.shape[2:]):
+        here = indices[..., oh, ow, None]
+        np.put_along_axis(dx, here, np.take_along_axis(dx, here, axis=2) + dy[..., oh, ow, None], axis=2)
+    return dx.reshape(*dy.shape[:2], H, W)
+
+
+def _taps(size: int, outputs: int, scale: float, how: Interpolation) -> tuple[Array, Array]:
+    """The pixels (outputs, 1 or 2) that each output of an axis is made of, and their weights."""
+    o = np.arange(outputs)
+    if outputs == size:
+        return o[:, None], np.ones((outputs, 1))
+    if not how.bilinear:
+        step = np.float32(1 / scale) if scale else np.float32(size) / np.float32(outputs)
+        pixels = o // 2 if outputs == 2 * size else np.floor(o.astype(np.float32) * step).astype(np.int64)
+        return np.minimum(pixels, size - 1)[:, None], np.ones((outputs, 1))
+    if how.align_corners:
+        at = o * ((size - 1) / (outputs - 1) if outputs > 1 else 0.0)
+    else:
+        at = np.maximum((o + 0.5) * (1 / scale if scale else size / outputs) - 0.5, 0)
+    low = np.minimum(at.astype(np.int64), size - 1)
+    part = np.minimum(at - low, 1)
+    return np.stack([low, np.minimum(low + 1, size - 1)], axis=1), np.stack([1 - part, part], axis=1)
+
+
+@quiet
+def interpolate(
+    x: Array,
+    size: IntPair | None = None,
+    scale_factor: Scale | None = None,
+    *,
+    mode: str = "nearest",
+    align_corners: bool | None = None,
+) -> Array:
+    """Planes of another size, made of their nearest pixels or of the four around, as PyTorch's `interpolate` does.
+
+    Output o of an axis is at ``(o + 0.5)/scale - 0.5``, or, with `align_corners`, at ``o*(size - 1)/(outputs - 1)``
+    of the input; in the mode "nearest" it is pixel ``floor(o/scale)``. `scale` is what was asked for, or the ratio of
+    the sizes.
+
+    Parameters
+    ----------
+    x : (N, C, H, W) array of float32 or float64
+    size : int or (int, int), optional
+        Size (OH, OW) of the output.
+    scale_factor : float or (float, float), optional
+        Instead of `size`: the output has ``floor(H*scale)`` rows, and so on.
+    mode : "nearest" or "bilinear"
+    align_corners : bool, optional
+        Of "bilinear": the corner pixels of input and output have the same centres.
+
+    Returns
+    -------
+    (N, C, OH, OW) array
+    """
+    how, OH, OW = check.interpolate(x, size, scale_factor, mode, align_corners)
+    H, W = x.shape[2:]
+    rows, of_rows = _taps(H, OH, how.scale_h, how)
+    columns, of_columns = _taps(W, OW, how.scale_w, how)
+    y = np.zeros((*x.shape[:2], OH, OW), x.dtype)
+    for i, j in np.ndindex(rows.shape[1], columns.shape[1]):
+        weights = np.outer(of_rows[:, i], of_columns[:, j]).astype(x.dtype)
+        y += x[:, :, rows[:, i, None], columns[:, j]] * weights
+    return y
+
+
+@quiet
+def interpolate_backward(
+    dy: Array,
+    input_size: IntPair,
+    size: IntPair | None = None,
+    scale_factor: Scale | None = None,
+    *,
+    mode: str = "nearest",
+    align_corners: bool | None = None,
+) -> Array:
+    """Gradient of `interpolate`: each element of `dy` goes to the pixels that it was made of, by their weights.
+
+    Parameters
+    ----------
+    dy : (N, C, OH, OW) array of float32 or float64
+    input_size : int or (int, int)
+        Size (H, W) of the input.
+    size, scale_factor, mode, align_corners
+        As given to `interpolate`.
+
+    Returns
+    -------
+    (N, C, H, W) array
+    """
+    how, H, W = check.interpolate_backward(dy, input_size, size, scale_factor, mode, align_corners)
+    OH, OW = dy.shape[2:]
+    rows, of_rows = _taps(H, OH, how.scale_h, how)
+    columns, of_columns = _taps(W, OW, how.scale_w, how)
+    dx = np.zeros((*dy.shape[:2], H, W), dy.dtype)
+    for i, j in np.ndindex(rows.shape[1], columns.shape[1]):
+        weights = np.outer(of_rows[:, i], of_columns[:, j]).astype(dy.dtype)
+        places: Any = (slice(None), slice(None), rows[:, i, None], columns[:, j])
+        np.add.at(dx, places, dy * weights)
+    return dx

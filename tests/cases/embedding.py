@@ -1,0 +1,66 @@
+"""Rows of a table picked by index."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+
+from cases._base import EXACT, Case, Draw, Operation, register
+
+
+def _times_picked(dy, x, num_embeddings, **_):
+    most = int(np.bincount(x.reshape(-1).astype(np.int64)).max()) if x.size else 0
+    return (EXACT if most <= 1 else most,)
+
+
+register(
+    Operation(
+        "embedding",
+        terms=lambda *_, **__: (EXACT,),
+        backward=lambda F, args, kwargs, y, dy: (F.embedding_backward(dy, args[0], len(args[1]), **kwargs),),
+        wrt=(1,),
+    ),
+    Operation("embedding_backward", terms=_times_picked),
+)
+
+# Label, indices, rows, columns, their dtype.
+TABLES = (
+    ("one", (1,), 1, 1, np.int64),
+    ("sentence", (5,), 7, 3, np.int64),
+    ("batch", (4, 6), 9, 17, np.int32),
+    ("one-index", (), 4, 5, np.int64),
+    ("three-axes", (2, 3, 2), 5, 33, np.int64),
+    ("nothing", (0, 4), 3, 2, np.int64),
+    ("large", (64, 32), 300, 64, np.int64),
+)
+
+
+def table_cases(label: str, shape: tuple[int, ...], rows: int, columns: int, dtype: Any) -> Iterator[Case]:
+    large = label == "large"
+
+    def indices(draw: Draw) -> Any:
+        return draw.rng.integers(0, rows, shape).astype(dtype) if shape else np.asarray(draw.rng.integers(0, rows))
+
+    yield Case(
+        "embedding",
+        label,
+        lambda draw: ((indices(draw), draw((rows, columns), "w")), {}),
+        ("normal", "special"),
+        ("w",),
+        large=large,
+        gradient=not large,
+    )
+    for padding in ({}, {"padding_idx": 0}):
+        yield Case(
+            "embedding_backward",
+            label + ("-padding" if padding else ""),
+            lambda draw, padding=padding: ((draw((*shape, columns), "dy"), indices(draw), rows), padding),
+            ("normal", "special"),
+            ("dy",),
+            large=large,
+        )
+
+
+CASES = tuple(case for table in TABLES for case in table_cases(*table))
