@@ -543,6 +543,7 @@ def test_embedding():
     y = net(np.array([[5, 9 % 6, 0]] * 2))
     net.backward(np.ones_like(y))
     np.testing.assert_array_equal(net.eval()(x), net[2](layer(x).reshape(2, 9)))
+    assert "Embedding" in net.summary((1, 3))
 
 
 def test_indices_are_not_taken_for_pixels(recwarn):

@@ -10,6 +10,7 @@ from fastnn import _validate as check
 from fastnn import functional, init
 from fastnn._validate import Array
 from fastnn.layers.module import Module, Parameter
+from fastnn.layers.summary import Row
 
 
 class Embedding(Module):
@@ -57,6 +58,10 @@ class Embedding(Module):
         if self.weight.requires_grad:
             dw = functional.embedding_backward(dy, x, self.num_embeddings, padding_idx=self.padding_idx)
             self.weight.receive(dw, accumulate)
+
+    def _trace(self, x: Array, name: str) -> tuple[Array, list[Row]]:
+        """A summary goes through with no images, which are no indices yet."""
+        return super()._trace(x.astype(np.int64), name)
 
     def extra_repr(self) -> str:
         padding = "" if self.padding_idx is None else f", padding_idx={self.padding_idx}"
