@@ -51,8 +51,8 @@ static void SPAN_NAME(strided_copy)(real *dst, ptrdiff_t dst_step, const real *s
         }
 }
 
-/* Ask for what windows further on will read: as much as those of one vector read newly where windows are two apart both
- * ways, which halves the time of planes that come from memory. */
+/* Ask for what windows further on will read, where planes come from memory: as much as those of one vector read newly
+ * where windows are two apart both ways. */
 INLINE void SPAN_NAME(ask_ahead)(const real *corner) {
     for (size_t line = 0; line < 4 * SPAN * sizeof(real); line += 64)
         __builtin_prefetch((const char *)corner + ASKED_AHEAD + line, 0, 2);
