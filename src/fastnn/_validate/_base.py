@@ -56,6 +56,11 @@ def has_axes(name: str, a: Array, count: int, axes: str) -> None:
         raise ValueError(f"{name}: got shape {a.shape}; expected {count} axes, {axes}")
 
 
+def all_below(a: Array, bound: int) -> bool:
+    """All integers in `a` are 0 to `bound` - 1. Read without a sign, negative ones are the largest: one pass tells."""
+    return a.size == 0 or int(a.view(a.dtype.str.replace("i", "u")).max()) < bound
+
+
 def has_shape(name: str, a: Array, expected: tuple[int, ...], why: str) -> None:
     """`a` is of the shape `expected`; `why` says whose shape that is."""
     if a.shape != expected:

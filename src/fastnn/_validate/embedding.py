@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from fastnn._validate._base import Array, float_array, has_axes, integer
+from fastnn._validate._base import Array, all_below, float_array, has_axes, integer
 
 
 def padding_row(padding_idx: int | None, rows: int) -> int:
@@ -43,6 +43,6 @@ def _indices(x: Array, rows: int) -> None:
         raise TypeError(f"x: got {type(x).__name__}; expected a NumPy array of integers 0 to {rows - 1}")
     if x.dtype.kind not in "iu":
         raise TypeError(f"x: got an array of {x.dtype}; expected integers 0 to {rows - 1}")
-    if x.size and not 0 <= x.min() <= x.max() < rows:
+    if not all_below(x, rows):
         place = tuple(int(i) for i in np.argwhere((x < 0) | (x >= rows))[0])
         raise ValueError(f"x: got index {x[place]} at place {place}; expected 0 to {rows - 1}, rows of the table")

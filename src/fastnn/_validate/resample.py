@@ -6,7 +6,18 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from fastnn._validate._base import LARGEST, Array, IntPair, choice, has_shape, images, number, pair, true_or_false
+from fastnn._validate._base import (
+    LARGEST,
+    Array,
+    IntPair,
+    all_below,
+    choice,
+    has_shape,
+    images,
+    number,
+    pair,
+    true_or_false,
+)
 
 OutputSize = int | None | tuple[int | None, int | None]
 Scale = float | tuple[float, float]
@@ -40,7 +51,7 @@ def plane_indices(indices: Array, dy: Array, H: int, W: int) -> None:
         came = getattr(indices, "dtype", type(indices).__name__)
         raise TypeError(f"indices: got {came}; expected an array of int64, as adaptive_maxpool2d returns")
     has_shape("indices", indices, dy.shape, "the shape of dy")
-    if indices.size and not 0 <= indices.min() <= indices.max() < H * W:
+    if not all_below(indices, H * W):
         raise ValueError(
             f"indices: got values from {indices.min()} to {indices.max()}; expected 0 to {H * W - 1}, places in a plane"
         )
