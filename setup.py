@@ -30,6 +30,8 @@ MODULES = (
     "_embedding",
     "_activation",
     "_norm",
+    "_rownorm",
+    "_localnorm",
     "_drop",
     "_loss",
     "_optim",

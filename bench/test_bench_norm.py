@@ -1,10 +1,10 @@
-"""Batch normalisation and dropout."""
+"""Normalisation and dropout."""
 
 import pytest
 
-from fastnn._bench.cases import cases_of
+from fastnn._bench.cases import OTHER_NORMS, cases_of
 
 
-@pytest.mark.parametrize("case", cases_of("batch_norm", "dropout"), ids=str)
+@pytest.mark.parametrize("case", cases_of("batch_norm", *OTHER_NORMS, "dropout"), ids=str)
 def test_norm(case, contestant, compare):
     compare(case, contestant)

@@ -44,6 +44,8 @@ def test_everybody_computes_the_same(case):
         # PyTorch's positions are places in the image.
         count = 1 if str(case).startswith("maxpool") else len(values)
         for got, expected in zip(values[:count], results["fastnn"][:count], strict=True):
+            if case.family == "layer_norm":  # PyTorch's statistics have axes of length 1 where it normalised
+                got = got.reshape(expected.shape)
             assert got.shape == expected.shape
             np.testing.assert_allclose(got, expected, rtol=1e-3, atol=1e-3 * np.abs(expected).max(), err_msg=name)
 

@@ -333,6 +333,51 @@ class Oracle:
         return backward(dy, x, w, *running, mean, invstd, training, 0.0, wanted)
 
     @staticmethod
+    def layer_norm(x, shape, w=None, b=None, *, eps=1e-5, return_statistics=False):
+        y, mean, invstd = torch.native_layer_norm(x, list(shape) if isinstance(shape, tuple) else [shape], w, b, eps)
+        lead = x.shape[: mean.ndim - (1 if isinstance(shape, int) else len(shape))]
+        return (y, mean.reshape(lead), invstd.reshape(lead)) if return_statistics else y
+
+    @staticmethod
+    def layer_norm_backward(dy, x, shape, w, mean, invstd, *, needs=("dx", "dw", "db")):
+        shape = list(shape) if isinstance(shape, tuple) else [shape]
+        w = torch.ones(shape, dtype=x.dtype) if w is None else w
+        mean, invstd = (a.reshape(*a.shape, *(1 for _ in shape)) for a in (mean, invstd))
+        return torch.ops.aten.native_layer_norm_backward(dy, x, shape, mean, invstd, w, w, [True] * 3)
+
+    @staticmethod
+    def group_norm(x, groups, w=None, b=None, *, eps=1e-5, return_statistics=False):
+        N, C, P = x.shape[0], x.shape[1], x[0, 0].numel()
+        y, mean, invstd = torch.native_group_norm(x, w, b, N, C, P, groups, eps)
+        return (y, mean, invstd) if return_statistics else y
+
+    @staticmethod
+    def group_norm_backward(dy, x, groups, w, mean, invstd, *, needs=("dx", "dw", "db")):
+        N, C, P = x.shape[0], x.shape[1], x[0, 0].numel()
+        w = torch.ones(C, dtype=x.dtype) if w is None else w
+        return torch.ops.aten.native_group_norm_backward(dy, x, mean, invstd, w, N, C, P, groups, [True] * 3)
+
+    @staticmethod
+    def instance_norm(
+        x, running_mean=None, running_var=None, w=None, b=None, *, momentum=0.1, eps=1e-5, return_statistics=False
+    ):  # fmt: skip
+        y = torch.nn.functional.instance_norm(x, running_mean, running_var, w, b, momentum=momentum, eps=eps)
+        var, mean = torch.var_mean(x.flatten(2), 2, correction=0)
+        return (y, *((mean, 1 / torch.sqrt(var + eps)) if return_statistics else ()), running_mean, running_var)
+
+    @staticmethod
+    def instance_norm_backward(dy, x, w, mean, invstd, **options):
+        return Oracle.group_norm_backward(dy, x, x.shape[1], w, mean, invstd, **options)
+
+    @staticmethod
+    def local_response_norm(x, size, **options):
+        return torch.nn.functional.local_response_norm(x, size, **options)
+
+    @staticmethod
+    def local_response_norm_backward(dy, x, size, **options):
+        return autograd(lambda x: Oracle.local_response_norm(x, size, **options), dy, x)
+
+    @staticmethod
     def relu(x):
         return torch.relu(x)
 

@@ -17,6 +17,7 @@ from cases import (
     drop,
     embedding,
     join,
+    localnorm,
     loss,
     matmul,
     norm,
@@ -25,6 +26,7 @@ from cases import (
     pointwise,
     pool,
     resample,
+    rownorm,
 )
 from cases._base import DTYPES, EXACT, OPERATIONS, Array, Case
 
@@ -40,6 +42,8 @@ CASES: tuple[Case, ...] = (
     *matmul.CASES,
     *activation.CASES,
     *norm.CASES,
+    *rownorm.CASES,
+    *localnorm.CASES,
     *drop.CASES,
     *join.CASES,
     *loss.CASES,

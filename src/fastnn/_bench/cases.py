@@ -235,6 +235,14 @@ NORMS = {
     "mlp": Elementwise((64, 500)),
 }
 
+# Behind the convolutions of a small network, and of AlexNet; behind a linear layer.
+OTHER_NORMS = {
+    "layer_norm": {"mlp": Elementwise((64, 500)), "transformer": Elementwise((512, 768))},
+    "group_norm": {"cmu1": Elementwise((32, 32, 30, 30)), "cmu3": Elementwise((32, 128, 7, 7))},
+    "instance_norm": {"cmu1": Elementwise((32, 32, 30, 30))},
+    "local_response_norm": {"alexnet": Elementwise((8, 64, 27, 27))},
+}
+
 DROPOUTS = {"mlp": Elementwise((64, 256)), "vgg3": Elementwise((128, 64, 32, 32))}
 
 # What comes out of branches of a network: for one image, and for a minibatch.
@@ -391,6 +399,11 @@ def _cases() -> Iterator[BenchCase]:
         size = FLOAT * math.prod(setting.x)
         yield BenchCase("batch_norm", name, "forward", setting, 0, 2 * size)
         yield BenchCase("batch_norm", name, "backward", setting, 0, 3 * size)
+    for family, settings in OTHER_NORMS.items():
+        for name, setting in settings.items():
+            size = FLOAT * math.prod(setting.x)
+            yield BenchCase(family, name, "forward", setting, 0, 2 * size)
+            yield BenchCase(family, name, "backward", setting, 0, 3 * size)
     for name, setting in DROPOUTS.items():
         size = FLOAT * math.prod(setting.x)
         yield BenchCase("dropout", name, "forward", setting, 0, 2 * size)

@@ -17,6 +17,7 @@ ctypedef fused real:
 cdef enum:
     BLOCK = 4096   # elements of a plane
     CHUNK = 16384  # elements of a chunk, at least
+    EACH = 4096    # where columns are kept apart: a chunk is read again while it is in the first-level cache
 
 cdef Norm describe_norm(fnn_tiles *t, Py_ssize_t N, Py_ssize_t C, Py_ssize_t P) noexcept nogil:
     cdef Norm g
@@ -28,7 +29,7 @@ cdef Norm describe_norm(fnn_tiles *t, Py_ssize_t N, Py_ssize_t C, Py_ssize_t P) 
     g.blocks = ceil_div(N, g.images) * g.parts
     g.group = max(<Py_ssize_t> 1, CHUNK // max(N * P, <Py_ssize_t> 1))
     if g.each:
-        g.group = max(g.group, ceil_div(64, P))
+        g.group = max(max(<Py_ssize_t> 1, EACH // max(N * P, <Py_ssize_t> 1)), ceil_div(64, P))
     g.group = min(g.group, C)
     g.cuts = 1
     g.x = g.dy = g.relu = g.weight = g.bias = NULL
@@ -98,6 +99,11 @@ cdef void moments(const Norm *g, Py_ssize_t c_from, Py_ssize_t c_to, double *mea
     cdef double n, apart, each = 1 / max(<double> g.N * g.P, 1.0)
     cdef const double *means
     cdef const double *squares
+    if g.blocks == columns == 1:
+        for c in range(c_from, c_to):
+            mean[c] = g.first[c]
+            var[c] = 0 if g.second[c] < 0 else g.second[c] * each
+        return
     for c in range(c_from, c_to):
         mean[c] = var[c] = 0
     for b in range(g.blocks):
@@ -260,7 +266,9 @@ cdef bint normalise(Norm *g, int workers) noexcept nogil:
     g.scale = g.mean + columns * size
     g.shift = g.scale + columns * size
     g.slope = g.shift + columns * size
-    if g.dy != NULL:
+    if g.dy != NULL and g.columns == 1:
+        g.mean = g.saved_mean
+    elif g.dy != NULL:
         for c in range(g.C):
             for j in range(c * g.columns, (c + 1) * g.columns):
                 memcpy(g.mean + j * size, g.saved_mean + c * size, size)

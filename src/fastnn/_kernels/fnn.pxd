@@ -73,6 +73,14 @@ cdef extern from "fnn.h" nogil:
         void (*norm_backward)(const void *dy, const void *x, const void *y, void *dx, Py_ssize_t at, Py_ssize_t rows,
                               Py_ssize_t step, Py_ssize_t n, int each, const void *mean, const void *scale,
                               const void *shift, const void *slope) noexcept nogil
+        void (*norm_row)(const void *x, void *y, Py_ssize_t at, Py_ssize_t n, const void *w, const void *b, double eps,
+                         double *mean, double *var) noexcept nogil
+        void (*norm_row_backward)(const void *dy, const void *x, void *dx, Py_ssize_t at, Py_ssize_t n, const void *w,
+                                  double mean, double invstd, void *dw, void *db) noexcept nogil
+        void (*local_squares)(const void *x, Py_ssize_t step, Py_ssize_t rows, void *sums, Py_ssize_t n) noexcept nogil
+        void (*local_scale)(const void *g, const void *x, const void *sums, void *y, void *terms, Py_ssize_t n,
+                            double alpha, double beta, double k) noexcept nogil
+        void (*local_spread)(void *dx, const void *x, const void *sums, Py_ssize_t n, double factor) noexcept nogil
         void (*random)(uint32_t *words, uint64_t group, Py_ssize_t groups, uint64_t stream,
                        uint64_t step) noexcept nogil
         void (*drop)(const void *x, void *y, const uint32_t *words, uint32_t threshold, Py_ssize_t rows, Py_ssize_t n,

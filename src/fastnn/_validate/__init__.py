@@ -49,6 +49,11 @@ from fastnn._validate.embedding import embedding, embedding_backward, padding_ro
 from fastnn._validate.gradients import array_names, function_inputs, gradient_count, gradients_of, one_input
 from fastnn._validate.init import fans, initialised, modules, rule_applies, rules
 from fastnn._validate.join import add, cat, concat_backward
+from fastnn._validate.localnorm import (
+    local_response_norm,
+    local_response_norm_backward,
+    local_response_norm_settings,
+)
 from fastnn._validate.loss import (
     INT64,
     class_losses,
@@ -106,4 +111,15 @@ from fastnn._validate.resample import (
     interpolate_backward,
     interpolation_settings,
     plane_indices,
+)
+from fastnn._validate.rownorm import (
+    channels,
+    group_norm,
+    group_norm_backward,
+    group_norm_input,
+    group_norm_settings,
+    instance_norm,
+    layer_norm,
+    layer_norm_backward,
+    normalized_shape,
 )

@@ -19,24 +19,48 @@ from fastnn._validate._base import (
 )
 
 
-def _channels(x: Array) -> tuple[int, int, int]:
+def channels_of(x: Array) -> tuple[int, int, int]:
     """Return N, C and P, the number of elements of a plane: `x` is (N, C, ...), and only the batch may be empty."""
     float_array("x", x)
-    if x.ndim < 2 or 0 in x.shape[1:]:
-        raise ValueError(f"x: got shape {x.shape}; expected (N, C, ...), with at least one channel and element")
-    return x.shape[0], x.shape[1], math.prod(x.shape[2:])
+    shape = x.shape
+    if len(shape) < 2 or 0 in shape[1:]:
+        raise ValueError(f"x: got shape {shape}; expected (N, C, ...), with at least one channel and element")
+    return shape[0], shape[1], math.prod(shape[2:])
 
 
 def _for_each_channel(name: str, a: Array, x: Array) -> None:
-    if type(a) is not np.ndarray or a.dtype is not x.dtype or a.shape != x.shape[1:2]:
-        same_dtype("x", x, name, a)
-        has_shape(name, a, x.shape[1:2], f"one number for each channel of x {x.shape}")
+    """`a` has one number for each channel of `x`."""
+    same_dtype("x", x, name, a)
+    has_shape(name, a, x.shape[1:2], f"one number for each channel of x {x.shape}")
 
 
-def _like_input(name: str, a: Array, x: Array) -> None:
+def for_channels(x: Array, **arrays: Array | None) -> None:
+    """Each of `arrays` that is not None has one number for each channel of `x`."""
+    dtype, shape = x.dtype, x.shape[1:2]
+    for name, a in arrays.items():
+        if a is not None and (type(a) is not np.ndarray or a.dtype is not dtype or a.shape != shape):
+            _for_each_channel(name, a, x)
+
+
+def like_input(name: str, a: Array, x: Array) -> None:
+    """`a` has the shape and dtype of `x`."""
     if type(a) is not np.ndarray or a.dtype is not x.dtype or a.shape != x.shape:
         same_dtype("x", x, name, a)
         has_shape(name, a, x.shape, "the shape of x")
+
+
+def both_running_statistics(running_mean: Array | None, running_var: Array | None, updated: bool) -> None:
+    """There are both or none; if they are `updated`, they can be."""
+    if running_mean is None or running_var is None:
+        if running_mean is not running_var:
+            given, missing = ("running_var", "running_mean")[:: 1 if running_mean is None else -1]
+            raise ValueError(f"{missing}: got None, but {given} is given; expected both or none")
+        return
+    if updated and running_mean is running_var:
+        raise ValueError("running_mean, running_var: got one array twice; expected two that share no memory")
+    if updated and not (running_mean.flags.writeable and running_var.flags.writeable):
+        name = "running_var" if running_mean.flags.writeable else "running_mean"
+        raise ValueError(f"{name}: got a read-only array; expected a writable one, it is updated in place")
 
 
 def batch_norm(
@@ -51,29 +75,19 @@ def batch_norm(
     activation: str | None,
 ) -> tuple[int, int, int, float, float]:
     """Return N, C, P, momentum and eps."""
-    N, C, P = _channels(x)
+    N, C, P = channels_of(x)
     momentum, eps = number("momentum", momentum, 0.0), number("eps", eps, 0.0)
-    if (running_mean is None) != (running_var is None):
-        given, missing = ("running_var", "running_mean")[:: 1 if running_mean is None else -1]
-        raise ValueError(f"{missing}: got None, but {given} is given; expected both or none")
+    for_channels(x, running_mean=running_mean, running_var=running_var, w=w, b=b)
+    both_running_statistics(running_mean, running_var, updated=training)
     if running_mean is None and not training:
         raise ValueError("running_mean: got None; expected running statistics, or training=True to use those of x")
-    for name, a in (("running_mean", running_mean), ("running_var", running_var), ("w", w), ("b", b)):
-        if a is not None:
-            _for_each_channel(name, a, x)
-    if training:
-        if N * P == 1:
-            raise ValueError(
-                f"x: got shape {x.shape}, one value for each channel; expected more in train mode: "
-                "one value has no variance to be normalised by"
-            )
-        if running_mean is not None and running_var is not None:
-            if running_mean is running_var:
-                raise ValueError("running_mean, running_var: got one array twice; expected two that share no memory")
-            for name, a in (("running_mean", running_mean), ("running_var", running_var)):
-                if not a.flags.writeable:
-                    raise ValueError(f"{name}: got a read-only array; expected a writable one, it is updated in place")
-    fused_activation(activation)
+    if training and N * P == 1:
+        raise ValueError(
+            f"x: got shape {x.shape}, one value for each channel; expected more in train mode: "
+            "one value has no variance to be normalised by"
+        )
+    if activation is not None:
+        fused_activation(activation)
     return N, C, P, momentum, eps
 
 
@@ -81,14 +95,16 @@ def batch_norm_backward(
     dy: Array, x: Array, w: Array | None, mean: Array, invstd: Array, y: Array | None, needs: Iterable[str]
 ) -> tuple[int, int, int]:
     """Return N, C and P."""
-    sizes = _channels(x)
-    _like_input("dy", dy, x)
+    sizes = channels_of(x)
+    like_input("dy", dy, x)
     if y is not None:
-        _like_input("y", y, x)
-    if w is not None:
-        _for_each_channel("w", w, x)
-    _for_each_channel("mean", mean, x)
-    _for_each_channel("invstd", invstd, x)
+        like_input("y", y, x)
+    for_channels(x, w=w)
+    shape = x.shape[1:2]
+    if type(mean) is not np.ndarray or mean.dtype is not x.dtype or mean.shape != shape:
+        _for_each_channel("mean", mean, x)
+    if type(invstd) is not np.ndarray or invstd.dtype is not x.dtype or invstd.shape != shape:
+        _for_each_channel("invstd", invstd, x)
     gradient_names(needs)
     return sizes
 

@@ -36,6 +36,7 @@ from fastnn.functional.conv_transpose import conv_transpose2d, conv_transpose2d_
 from fastnn.functional.drop import dropout, dropout2d, dropout2d_backward, dropout_backward
 from fastnn.functional.embedding import embedding, embedding_backward
 from fastnn.functional.join import add, cat
+from fastnn.functional.localnorm import local_response_norm, local_response_norm_backward
 from fastnn.functional.loss import cross_entropy, cross_entropy_backward, nll_loss, nll_loss_backward
 from fastnn.functional.matmul import linear, linear_backward, matmul
 from fastnn.functional.norm import batch_norm, batch_norm_backward
@@ -75,6 +76,14 @@ from fastnn.functional.resample import (
     interpolate,
     interpolate_backward,
 )
+from fastnn.functional.rownorm import (
+    group_norm,
+    group_norm_backward,
+    instance_norm,
+    instance_norm_backward,
+    layer_norm,
+    layer_norm_backward,
+)
 
 __all__ = [
     "adaptive_avgpool2d",
@@ -110,17 +119,25 @@ __all__ = [
     "embedding_backward",
     "flatten",
     "fold",
+    "group_norm",
+    "group_norm_backward",
     "huber_loss",
     "huber_loss_backward",
     "im2col",
+    "instance_norm",
+    "instance_norm_backward",
     "interpolate",
     "interpolate_backward",
     "kl_div",
     "kl_div_backward",
     "l1_loss",
     "l1_loss_backward",
+    "layer_norm",
+    "layer_norm_backward",
     "linear",
     "linear_backward",
+    "local_response_norm",
+    "local_response_norm_backward",
     "log_softmax",
     "log_softmax_backward",
     "matmul",

@@ -69,7 +69,7 @@ def batch_norm(
             return_statistics=return_statistics,
         )
     y = empty(x.shape, x.dtype)
-    mean, invstd = (empty((C,), x.dtype), empty((C,), x.dtype)) if return_statistics else (None, None)
+    mean, invstd = empty((2, C), x.dtype) if return_statistics else (None, None)
     now_mean, now_var = contiguous_or_none(running_mean), contiguous_or_none(running_var)
     affine = contiguous_or_none(w), contiguous_or_none(b)
     rest = mean, invstd, y.reshape(N, C, P), eps, activation is not None

@@ -6,13 +6,16 @@ from fastnn.layers.containers import Sequential
 from fastnn.layers.conv import Conv1d, Conv2d, ConvTranspose2d
 from fastnn.layers.dropout import Dropout, Dropout2d
 from fastnn.layers.embedding import Embedding
+from fastnn.layers.fold import fold_batch_norm
 from fastnn.layers.hooks import RemovableHandle
 from fastnn.layers.linear import Linear
+from fastnn.layers.localnorm import LocalResponseNorm
 from fastnn.layers.module import Buffer, Module, Parameter
 from fastnn.layers.norm import BatchNorm1d, BatchNorm2d
 from fastnn.layers.patches import Fold, Unfold, ZeroPad2d
 from fastnn.layers.pool import AvgPool1d, AvgPool2d, MaxPool1d, MaxPool2d
 from fastnn.layers.resample import AdaptiveAvgPool2d, AdaptiveMaxPool2d, Upsample
+from fastnn.layers.rownorm import GroupNorm, InstanceNorm2d, LayerNorm
 from fastnn.layers.shape import Flatten
 
 __all__ = [
@@ -32,7 +35,11 @@ __all__ = [
     "Embedding",
     "Flatten",
     "Fold",
+    "GroupNorm",
+    "InstanceNorm2d",
+    "LayerNorm",
     "Linear",
+    "LocalResponseNorm",
     "LogSoftmax",
     "MaxPool1d",
     "MaxPool2d",
@@ -48,4 +55,5 @@ __all__ = [
     "Unfold",
     "Upsample",
     "ZeroPad2d",
+    "fold_batch_norm",
 ]

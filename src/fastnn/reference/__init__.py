@@ -31,6 +31,7 @@ from fastnn.reference.conv_transpose import conv_transpose2d, conv_transpose2d_b
 from fastnn.reference.drop import dropout, dropout2d, dropout2d_backward, dropout_backward
 from fastnn.reference.embedding import embedding, embedding_backward
 from fastnn.reference.join import add, cat
+from fastnn.reference.localnorm import local_response_norm, local_response_norm_backward
 from fastnn.reference.loss import cross_entropy, cross_entropy_backward, nll_loss, nll_loss_backward
 from fastnn.reference.matmul import linear, linear_backward, matmul
 from fastnn.reference.norm import batch_norm, batch_norm_backward
@@ -70,6 +71,14 @@ from fastnn.reference.resample import (
     interpolate,
     interpolate_backward,
 )
+from fastnn.reference.rownorm import (
+    group_norm,
+    group_norm_backward,
+    instance_norm,
+    instance_norm_backward,
+    layer_norm,
+    layer_norm_backward,
+)
 
 __all__ = [
     "adaptive_avgpool2d",
@@ -105,17 +114,25 @@ __all__ = [
     "embedding_backward",
     "flatten",
     "fold",
+    "group_norm",
+    "group_norm_backward",
     "huber_loss",
     "huber_loss_backward",
     "im2col",
+    "instance_norm",
+    "instance_norm_backward",
     "interpolate",
     "interpolate_backward",
     "kl_div",
     "kl_div_backward",
     "l1_loss",
     "l1_loss_backward",
+    "layer_norm",
+    "layer_norm_backward",
     "linear",
     "linear_backward",
+    "local_response_norm",
+    "local_response_norm_backward",
     "log_softmax",
     "log_softmax_backward",
     "matmul",

@@ -13,6 +13,8 @@ from fastnn._bench.cases import Array, BenchCase, Network
 Work = Callable[[], object]
 MOMENTUM = 0.9
 DROPPED = 0.5
+CHANNEL_GROUPS = 8  # of group normalisation
+NEIGHBOURS = 5  # of local response normalisation
 AGREEMENT = 1e-3  # of the largest output: everybody adds float32 in an order of his own
 
 

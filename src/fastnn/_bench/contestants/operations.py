@@ -10,7 +10,17 @@ import numpy as np
 
 from fastnn import _extras, _runtime, functional, losses, optim, reference
 from fastnn._bench.cases import Array, BenchCase, Conv, Network, Pairs
-from fastnn._bench.contestants.base import DROPPED, MOMENTUM, Contestant, Work, checked, pairs_options, sequential
+from fastnn._bench.contestants.base import (
+    CHANNEL_GROUPS,
+    DROPPED,
+    MOMENTUM,
+    NEIGHBOURS,
+    Contestant,
+    Work,
+    checked,
+    pairs_options,
+    sequential,
+)
 
 
 class Operations:
@@ -55,6 +65,14 @@ class Operations:
                 running = np.zeros_like(a["w"]), np.ones_like(a["w"])
                 options = {"training": True, "return_statistics": True}
                 return lambda: F.batch_norm(a["x"], *running, a["w"], a["b"], **options)
+            case "layer_norm":
+                return lambda: F.layer_norm(a["x"], s.x[-1], a["w"], a["b"], return_statistics=True)
+            case "group_norm":
+                return lambda: F.group_norm(a["x"], CHANNEL_GROUPS, a["w"], a["b"], return_statistics=True)
+            case "instance_norm":
+                return lambda: F.instance_norm(a["x"], None, None, a["w"], a["b"], return_statistics=True)
+            case "local_response_norm":
+                return lambda: F.local_response_norm(a["x"], NEIGHBOURS)
             case "dropout":
                 return lambda: F.dropout(a["x"], DROPPED, key=(0, 0))
             case "cross_entropy" | "nll_loss":
@@ -98,6 +116,17 @@ class Operations:
             case "batch_norm":
                 statistics = F.batch_norm(a["x"], training=True, return_statistics=True)[1:]
                 return lambda: F.batch_norm_backward(a["dy"], a["x"], a["w"], *statistics)
+            case "layer_norm":
+                statistics = F.layer_norm(a["x"], s.x[-1], return_statistics=True)[1:]
+                return lambda: F.layer_norm_backward(a["dy"], a["x"], s.x[-1], a["w"], *statistics)
+            case "group_norm":
+                statistics = F.group_norm(a["x"], CHANNEL_GROUPS, return_statistics=True)[1:]
+                return lambda: F.group_norm_backward(a["dy"], a["x"], CHANNEL_GROUPS, a["w"], *statistics)
+            case "instance_norm":
+                statistics = F.instance_norm(a["x"], return_statistics=True)[1:]
+                return lambda: F.instance_norm_backward(a["dy"], a["x"], a["w"], *statistics)
+            case "local_response_norm":
+                return lambda: F.local_response_norm_backward(a["dy"], a["x"], NEIGHBOURS)
             case "dropout":
                 return lambda: F.dropout_backward(a["dy"], DROPPED, key=(0, 0))
             case "cross_entropy" | "nll_loss":

@@ -2,13 +2,23 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
 from fastnn import _extras
 from fastnn._bench.cases import Array, BenchCase, Conv, ConvTranspose, Network, Pairs, Pool
-from fastnn._bench.contestants.base import DROPPED, MOMENTUM, Work, checked, pairs_options, weights
+from fastnn._bench.contestants.base import (
+    CHANNEL_GROUPS,
+    DROPPED,
+    MOMENTUM,
+    NEIGHBOURS,
+    Work,
+    checked,
+    pairs_options,
+    weights,
+)
 
 
 class Torch:
@@ -67,6 +77,13 @@ class Torch:
             case "batch_norm":
                 running = self.torch.zeros_like(t["w"]), self.torch.ones_like(t["w"])
                 return lambda: aten.native_batch_norm(t["x"], t["w"], t["b"], *running, True, 0.1, 1e-5)
+            case "layer_norm":
+                return lambda: aten.native_layer_norm(t["x"], [s.x[-1]], t["w"], t["b"], 1e-5)
+            case "group_norm" | "instance_norm":
+                sizes = _group_sizes(case)
+                return lambda: aten.native_group_norm(t["x"], t["w"], t["b"], *sizes, 1e-5)
+            case "local_response_norm":
+                return lambda: F.local_response_norm(t["x"], NEIGHBOURS)
             case "dropout":
                 return lambda: aten.native_dropout(t["x"], DROPPED, True)
             case "cross_entropy" | "nll_loss":
@@ -140,6 +157,18 @@ class Torch:
                 statistics = aten.native_batch_norm(x, w, t["b"], *running, True, 0.1, 1e-5)[1:]
                 rest = *running, *statistics, True, 1e-5, [True] * 3
                 return lambda: aten.native_batch_norm_backward(dy, x, w, *rest)
+            case "layer_norm":
+                w, b = t["w"], t["b"]
+                rest = [s.x[-1]], *aten.native_layer_norm(x, [s.x[-1]], w, b, 1e-5)[1:], w, b, [True] * 3
+                return lambda: aten.native_layer_norm_backward(dy, x, *rest)
+            case "group_norm" | "instance_norm":
+                w, sizes = t["w"], _group_sizes(case)
+                rest = *aten.native_group_norm(x, w, t["b"], *sizes, 1e-5)[1:], w, *sizes, [True] * 3
+                return lambda: aten.native_group_norm_backward(dy, x, *rest)
+            case "local_response_norm":
+                x = x.clone().requires_grad_()
+                y = torch.nn.functional.local_response_norm(x, NEIGHBOURS)
+                return lambda: torch.autograd.grad(y, x, dy, retain_graph=True)
             case "dropout":
                 kept = aten.native_dropout(x, DROPPED, True)[1]
                 return lambda: aten.native_dropout_backward(dy, kept, 1 / (1 - DROPPED))
@@ -227,6 +256,12 @@ class Torch:
         net = made("sequential", *network.layers)
         net.load_state_dict({name: self.torch.from_numpy(array) for name, array in weights(network).items()})
         return net
+
+
+def _group_sizes(case: BenchCase) -> tuple[int, int, int, int]:
+    """N, C, the pixels of a channel, and the number of groups."""
+    N, C, *pixels = case.setting.x
+    return N, C, math.prod(pixels), CHANNEL_GROUPS if case.family == "group_norm" else C
 
 
 def _convolution(s: Conv | ConvTranspose) -> tuple[Any, ...]:

@@ -121,6 +121,22 @@ typedef struct fnn_tiles {
     void (*norm_backward)(const void *dy, const void *x, const void *y, void *dx, ptrdiff_t at, ptrdiff_t rows,
                           ptrdiff_t step, ptrdiff_t n, int each, const void *mean, const void *scale, const void *shift,
                           const void *slope);
+    /* One row of n elements from `at` on, normalised by its own moments, with a weight for each element:
+     * norm_row: y[at + i] = (x[at + i] - *mean)/sqrt(*var + eps)*w[i] + b[i]; *mean and *var are its moments.
+     * norm_row_backward: its gradient, unless dx is NULL; and dw and db, n elements each, are added to. */
+    void (*norm_row)(const void *x, void *y, ptrdiff_t at, ptrdiff_t n, const void *w, const void *b, double eps,
+                     double *mean, double *var);
+    void (*norm_row_backward)(const void *dy, const void *x, void *dx, ptrdiff_t at, ptrdiff_t n, const void *w,
+                              double mean, double invstd, void *dw, void *db);
+
+    /* Local response normalisation of n pixels; d = k + alpha*sums[j].
+     * local_squares: sums[j] is the sum over r < rows, at least one, of x[r*step + j]^2.
+     * local_scale: y[j] = g[j]/d^beta, and terms[j] = y[j]*x[j]/d unless terms is NULL; g may be x.
+     * local_spread: dx[j] -= factor*x[j]*sums[j]. */
+    void (*local_squares)(const void *x, ptrdiff_t step, ptrdiff_t rows, void *sums, ptrdiff_t n);
+    void (*local_scale)(const void *g, const void *x, const void *sums, void *y, void *terms, ptrdiff_t n,
+                        double alpha, double beta, double k);
+    void (*local_spread)(void *dx, const void *x, const void *sums, ptrdiff_t n, double factor);
 
     /* Random words, 64 in a group: word 16*k + lane of group g is word k of Philox4x32-10 at the counter (16*g + lane,
      * step) under the key `stream`, each a 64-bit number, the lower half first. */

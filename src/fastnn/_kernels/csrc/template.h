@@ -51,6 +51,7 @@ INLINE real NAME(lane_max)(vec v) {
 #include "tile_loss.h"
 #include "tile_winograd.h"
 #include "tile_norm.h"
+#include "tile_local.h"
 #include "tile_drop.h"
 
 #undef vec

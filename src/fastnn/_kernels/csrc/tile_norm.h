@@ -1,5 +1,5 @@
-/* Batch normalisation; contracts in fnn.h. The elements of a channel are rows of planes, at least a vector long, or,
- * where planes are smaller (`each`), columns of a matrix. Moments are taken about a mean that was rounded to `real`;
+/* Normalisation; contracts in fnn.h. The elements of a channel are rows of planes, at least a vector long, or, where
+ * planes are smaller (`each`), columns of a matrix. Moments are taken about a mean that was rounded to `real`;
  * what that rounding left out is summed on the way and corrected for (Chan, Golub and LeVeque, "Algorithms for
  * computing the sample variance", The American Statistician 37, 1983): they are as good as about the exact mean. */
 
@@ -278,6 +278,87 @@ static void NAME(norm_backward)(const void *dy, const void *x, const void *y, vo
         NAME(backward_as)(dy, x, NULL, dx, at, rows, step, n, 0, 0, mean, scale, shift, slope);
     else
         NAME(backward_as)(dy, NULL, y, dx, at, rows, step, n, 0, 0, mean, scale, shift, slope);
+}
+
+/* Rows shorter than a vector are few elements: plain loops. */
+INLINE void NAME(moments_of_few)(const real *x, ptrdiff_t n, double *mean, double *m2) {
+    double total = 0, squares = 0;
+    for (ptrdiff_t i = 0; i < n; i++)
+        total += (double)x[i];
+    total /= (double)n;
+    for (ptrdiff_t i = 0; i < n; i++)
+        squares += ((double)x[i] - total) * ((double)x[i] - total);
+    *mean = total;
+    *m2 = squares;
+}
+
+static void NAME(norm_row)(const void *x_, void *y_, ptrdiff_t at, ptrdiff_t n, const void *w_, const void *b_,
+                           double eps, double *mean, double *var) {
+    const real *x = x_, *w = w_, *b = b_;
+    real *y = y_;
+    double m2;
+    if (n < LANES)
+        NAME(moments_of_few)(x + at, n, mean, &m2);
+    else
+        NAME(moments_together)(x, at, 1, n, n, mean, &m2);
+    *var = m2 < 0 ? 0 : m2 / (double)n; /* below 0 is what rounding leaves of nothing; NaN stays */
+    const real about = (real)*mean, scale = (real)(1 / sqrt(*var + eps));
+    const real *from = x + at;
+    real *to = y + at;
+    if (n < LANES) {
+        for (ptrdiff_t i = 0; i < n; i++)
+            to[i] = (from[i] - about) * scale * w[i] + b[i];
+        return;
+    }
+#define APPLY(i, width)                                                                                            \
+    NAME(store)(to + (i), (NAME(load)(from + (i)) - about) * scale * NAME(load)(w + (i)) + NAME(load)(b + (i)))
+    EACH_COLUMNS(at, n, 0, APPLY);
+#undef APPLY
+}
+
+static void NAME(norm_row_backward)(const void *dy_, const void *x_, void *dx_, ptrdiff_t at, ptrdiff_t n,
+                                    const void *w_, double mean_, double invstd_, void *dw_, void *db_) {
+    const real *dy = (const real *)dy_ + at, *x = (const real *)x_ + at, *w = w_;
+    const real mean = (real)mean_, invstd = (real)invstd_;
+    real *dx = dx_ ? (real *)dx_ + at : NULL, *dw = dw_, *db = db_;
+    double total = 0, slope = 0;
+    if (n < LANES) {
+        for (ptrdiff_t i = 0; i < n; i++) {
+            real apart = x[i] - mean;
+            total += (double)(dy[i] * w[i]);
+            slope += (double)(dy[i] * w[i] * apart);
+            dw[i] += dy[i] * apart * invstd;
+            db[i] += dy[i];
+        }
+    } else {
+        vec s[4] = {0}, q[4] = {0};
+#define SUM(i, k, lanes)                                                                                           \
+    {                                                                                                              \
+        vec g = NAME(load)(dy + (i)), apart = NAME(load)(x + (i)) - mean, each = g * NAME(load)(w + (i));          \
+        s[k] += NAME(keep)(lanes, each);                                                                           \
+        q[k] += NAME(keep)(lanes, each * apart);                                                                   \
+        NAME(store)(dw + (i), NAME(load)(dw + (i)) + NAME(keep)(lanes, g * apart * invstd));                       \
+        NAME(store)(db + (i), NAME(load)(db + (i)) + NAME(keep)(lanes, g));                                        \
+    }
+        EACH_VECTOR(at, n, SUM);
+#undef SUM
+        total = (double)NAME(lane_sum)(NAME(sum_of_4)(s));
+        slope = (double)NAME(lane_sum)(NAME(sum_of_4)(q));
+    }
+    if (!dx)
+        return;
+    const real shift = (real)(invstd_ * total / (double)n);
+    const real tilt = (real)(invstd_ * invstd_ * invstd_ * slope / (double)n);
+    if (n < LANES) {
+        for (ptrdiff_t i = 0; i < n; i++)
+            dx[i] = dy[i] * w[i] * invstd - (x[i] - mean) * tilt - shift;
+        return;
+    }
+#define BACK(i, width)                                                                                             \
+    NAME(store)                                                                                                    \
+    (dx + (i), NAME(load)(dy + (i)) * NAME(load)(w + (i)) * invstd - (NAME(load)(x + (i)) - mean) * tilt - shift)
+    EACH_COLUMNS(at, n, 0, BACK);
+#undef BACK
 }
 #undef EACH_VECTOR
 #undef EACH_STRIP

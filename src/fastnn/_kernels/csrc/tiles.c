@@ -87,7 +87,10 @@
      .softmax_backward_row = softmax_backward_row_##suffix, .log_softmax_row = log_softmax_row_##suffix,           \
      .log_softmax_backward_row = log_softmax_backward_row_##suffix,                                                \
      .norm_moments = norm_moments_##suffix, .norm_apply = norm_apply_##suffix, .norm_sums = norm_sums_##suffix,    \
-     .norm_backward = norm_backward_##suffix, .random = philox, .drop = drop_##suffix,                             \
+     .norm_backward = norm_backward_##suffix, .norm_row = norm_row_##suffix,                                       \
+     .norm_row_backward = norm_row_backward_##suffix, .local_squares = local_squares_##suffix,                     \
+     .local_scale = local_scale_##suffix, .local_spread = local_spread_##suffix,                                   \
+     .random = philox, .drop = drop_##suffix,                                                                      \
      .softmax_rows = softmax_rows_##suffix, .softmax_places = softmax_places_##suffix,                             \
      .loss = FNN_LOSS_TABLE(suffix),                                                                               \
      .sgd = sgd_##suffix,                                                                                          \

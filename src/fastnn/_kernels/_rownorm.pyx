@@ -1,0 +1,290 @@
+"""Layer, group and instance normalisation: rows of an array, each normalised by its own moments.
+
+An array is N images of G groups of S segments of P elements; a group is a row, and a segment has one weight and one
+bias. Layer normalisation has one group, of segments of one element; instance normalisation has groups of one segment.
+Short segments are no segments to the tiles: there, weights are spread to a pattern over the row. What a
+chunk does depends on the shape alone: any number of threads gives the same bits.
+"""
+from libc.math cimport sqrt
+from libc.string cimport memset
+
+from fastnn._kernels._table cimport allocate, parallel, release, threads, tiles
+from fastnn._kernels.fnn cimport ceil_div, fits, fnn_tiles, split_at
+
+ctypedef fused real:
+    float
+    double
+
+cdef enum:
+    SHORT = 8      # vectors: shorter segments cost more by the call than by the element
+    BLOCK = 4096   # elements whose moments are taken at once
+    CHUNK = 16384  # elements of a chunk, at least
+    PARTS = 32     # of the images, whose gradients of weights are summed apart, at most
+
+cdef struct Rows:
+    fnn_tiles *t
+    Py_ssize_t N, G, S, P
+    Py_ssize_t length   # of a row
+    Py_ssize_t group    # rows of a chunk, or, where gradients are patterns, images
+    bint spread         # weights are a pattern over the row
+    const char *x
+    const char *dy
+    char *out           # y or dx, or NULL if it is not wanted
+    const char *weight  # (G*S,), or NULL
+    const char *bias
+    char *mean          # (N*G,)
+    char *invstd
+    char *var           # or NULL
+    char *dw            # (G*S,), or NULL
+    char *db
+    const char *pattern  # G*length, weights and biases
+    const char *shift
+    double *totals      # N x G*S, the sums of dy, and of dy*(x - mean)*invstd
+    double *slopes
+    char *first         # parts x G*length, the same for each element of the pattern
+    char *second
+    double eps
+
+
+cdef inline double number(const Rows *g, const char *a, Py_ssize_t i, double otherwise) noexcept nogil:
+    if a == NULL:
+        return otherwise
+    return (<const float *> a)[i] if g.t.itemsize == sizeof(float) else (<const double *> a)[i]
+
+
+cdef inline void put(const Rows *g, char *a, Py_ssize_t i, double value) noexcept nogil:
+    if a == NULL:
+        return
+    if g.t.itemsize == sizeof(float):
+        (<float *> a)[i] = <float> value
+    else:
+        (<double *> a)[i] = value
+
+
+cdef void row_moments(const Rows *g, Py_ssize_t row, double *mean, double *var) noexcept nogil:
+    """Mean and variance of a row of at least a vector, from those of its blocks."""
+    cdef double means[64]
+    cdef double squares[64]
+    cdef Py_ssize_t parts = min(<Py_ssize_t> 64, ceil_div(g.length, BLOCK)), i, start, stop
+    cdef double total = 0, apart
+    for i in range(parts):
+        start, stop = split_at(g.length, parts, i), split_at(g.length, parts, i + 1)
+        g.t.norm_moments(g.x, row * g.length + start, 1, stop - start, stop - start, 0, means + i, squares + i)
+        total += means[i] * (stop - start)
+    mean[0] = total / g.length
+    total = 0
+    for i in range(parts):
+        apart = means[i] - mean[0]
+        total += squares[i] + apart * apart * (split_at(g.length, parts, i + 1) - split_at(g.length, parts, i))
+    var[0] = 0 if total < 0 else total / g.length  # below 0 is what rounding leaves of nothing; NaN stays
+
+
+cdef void apply(const Rows *g, Py_ssize_t row, double mean, double invstd) noexcept nogil:
+    """y of a row, segment by segment."""
+    cdef double numbers[3]  # three numbers of either dtype
+    cdef char *n = <char *> numbers
+    cdef Py_ssize_t size = g.t.itemsize, s, c
+    put(g, n, 0, mean)
+    for s in range(g.S):
+        c = row % g.G * g.S + s
+        put(g, n, 1, invstd * number(g, g.weight, c, 1))
+        put(g, n, 2, number(g, g.bias, c, 0))
+        g.t.norm_apply(g.x, g.out, row * g.length + s * g.P, 1, 0, g.P, 0, n, n + size, n + 2 * size, 0)
+
+
+cdef void forward_rows(void *job, Py_ssize_t chunk, int slot) noexcept nogil:
+    cdef const Rows *g = <const Rows *> job
+    cdef Py_ssize_t row, at
+    cdef double mean, var, invstd
+    for row in range(chunk * g.group, min(g.N * g.G, (chunk + 1) * g.group)):
+        if g.spread:
+            at = row % g.G * g.length * g.t.itemsize
+            g.t.norm_row(g.x, g.out, row * g.length, g.length, g.pattern + at, g.shift + at, g.eps, &mean, &var)
+            invstd = 1 / sqrt(var + g.eps)
+        else:
+            row_moments(g, row, &mean, &var)
+            invstd = 1 / sqrt(var + g.eps)
+            apply(g, row, mean, invstd)
+        put(g, g.mean, row, mean)
+        put(g, g.invstd, row, invstd)
+        put(g, g.var, row, var)
+
+
+cdef void backward_segments(void *job, Py_ssize_t chunk, int slot) noexcept nogil:
+    """dx of some rows, and the sums over each of their segments."""
+    cdef const Rows *g = <const Rows *> job
+    cdef double numbers[4]
+    cdef char *n = <char *> numbers
+    cdef Py_ssize_t size = g.t.itemsize, row, s, at
+    cdef double invstd, total, slope, weight
+    cdef double *totals
+    cdef double *slopes
+    for row in range(chunk * g.group, min(g.N * g.G, (chunk + 1) * g.group)):
+        invstd, total, slope = number(g, g.invstd, row, 1), 0, 0
+        totals, slopes = g.totals + row * g.S, g.slopes + row * g.S
+        for s in range(g.S):
+            at = row * g.length + s * g.P
+            g.t.norm_sums(g.dy, g.x, NULL, at, 1, 0, g.P, 0, g.mean + row * size, totals + s, slopes + s)
+            slopes[s] *= invstd
+            weight = number(g, g.weight, row % g.G * g.S + s, 1)
+            total += weight * totals[s]
+            slope += weight * slopes[s]
+        if g.out == NULL:
+            continue
+        put(g, n, 0, number(g, g.mean, row, 0))
+        put(g, n, 2, invstd * total / g.length)
+        put(g, n, 3, invstd * invstd * slope / g.length)
+        for s in range(g.S):
+            put(g, n, 1, invstd * number(g, g.weight, row % g.G * g.S + s, 1))
+            g.t.norm_backward(g.dy, g.x, NULL, g.out, row * g.length + s * g.P, 1, 0, g.P, 0, n, n + size, n + 2 * size,
+                              n + 3 * size)
+
+
+cdef void backward_patterns(void *job, Py_ssize_t chunk, int slot) noexcept nogil:
+    """dx of some images, and the sums over them for each element of the pattern."""
+    cdef const Rows *g = <const Rows *> job
+    cdef Py_ssize_t size = g.t.itemsize, all_of = g.G * g.length, row, at
+    cdef char *first = g.first + chunk * all_of * size
+    cdef char *second = g.second + chunk * all_of * size
+    memset(first, 0, all_of * size)
+    memset(second, 0, all_of * size)
+    for row in range(chunk * g.group * g.G, min(g.N, (chunk + 1) * g.group) * g.G):
+        at = row % g.G * g.length * size
+        g.t.norm_row_backward(g.dy, g.x, g.out, row * g.length, g.length, g.pattern + at, number(g, g.mean, row, 0),
+                              number(g, g.invstd, row, 1), first + at, second + at)
+
+
+cdef void sum_segments(const Rows *g) noexcept nogil:
+    """dw and db from the sums over segments, image by image."""
+    cdef Py_ssize_t C = g.G * g.S, c, i
+    cdef double total, slope
+    for c in range(C):
+        total = slope = 0
+        for i in range(g.N):
+            total += g.totals[i * C + c]
+            slope += g.slopes[i * C + c]
+        put(g, g.dw, c, slope)
+        put(g, g.db, c, total)
+
+
+cdef void sum_patterns(const Rows *g, Py_ssize_t parts) noexcept nogil:
+    """dw and db from the sums over parts of the images: all to the first, and its columns together."""
+    cdef Py_ssize_t size = g.t.itemsize, all_of = g.G * g.length, j, c
+    cdef double total, slope
+    if parts > 1:
+        g.t.sum_rows(g.first, g.first + all_of * size, all_of, parts - 1, all_of)
+        g.t.sum_rows(g.second, g.second + all_of * size, all_of, parts - 1, all_of)
+    for c in range(g.G * g.S):
+        total = slope = 0
+        for j in range(c * g.P, (c + 1) * g.P if parts else 0):
+            slope += number(g, g.first, j, 0)
+            total += number(g, g.second, j, 0)
+        put(g, g.dw, c, slope)
+        put(g, g.db, c, total)
+
+
+cdef Rows describe(fnn_tiles *t, Py_ssize_t N, Py_ssize_t G, Py_ssize_t S, Py_ssize_t P, bint weights) noexcept nogil:
+    """`weights`: weights, biases or their gradients are to do with it; if not, a row is one segment."""
+    cdef Rows g
+    g.t, g.N, g.G, g.S, g.P, g.length = t, N, G, S, P, S * P
+    if not weights:
+        g.S, g.P = 1, g.length
+    g.spread = g.P < (SHORT * t.lanes if weights else t.lanes)
+    g.group = max(<Py_ssize_t> 1, CHUNK // g.length)
+    g.dy = g.weight = g.bias = g.pattern = g.shift = NULL
+    g.out = g.mean = g.invstd = g.var = g.dw = g.db = g.first = g.second = NULL
+    g.totals = g.slopes = NULL
+    g.eps = 0
+    return g
+
+
+cdef const char *spread_numbers(const Rows *g, const char *a, double otherwise, char *pattern) noexcept nogil:
+    """A number for each segment as one for each of its elements."""
+    cdef Py_ssize_t c, j
+    if g.P == 1 and a != NULL:
+        return a
+    for c in range(g.G * g.S):
+        for j in range(c * g.P, (c + 1) * g.P):
+            put(g, pattern, j, number(g, a, c, otherwise))
+    return pattern
+
+
+cdef bint normalise(Rows *g, int workers) noexcept nogil:
+    """All of a forward, or with dy of a backward. False when there is no memory."""
+    cdef Py_ssize_t size = g.t.itemsize, all_of = g.G * g.length, parts = 0, sums = 0
+    cdef double work = 3.0 * g.N * all_of
+    cdef char *workspace = NULL
+    if g.dy != NULL and g.spread:
+        parts = min(min(<Py_ssize_t> PARTS, g.N // 4), g.N * all_of // CHUNK)
+        g.group = max(<Py_ssize_t> 1, ceil_div(g.N, max(<Py_ssize_t> 1, parts)))
+        parts = ceil_div(g.N, g.group)
+    elif g.dy != NULL:
+        sums = g.N * g.G * g.S
+    if fits(16.0 * (sums + 1) + (2.0 * parts + 2) * all_of * size):
+        workspace = <char *> allocate(2 * sums * sizeof(double) + (2 * parts + 2) * all_of * size)
+    if workspace == NULL:
+        return False
+    g.totals = <double *> workspace
+    g.slopes = g.totals + sums
+    g.first = <char *> (g.slopes + sums)
+    g.second = g.first + parts * all_of * size
+    if g.spread:
+        g.pattern = spread_numbers(g, g.weight, 1, g.second + parts * all_of * size)
+        g.shift = spread_numbers(g, g.bias, 0, g.second + (parts + 1) * all_of * size)
+    if g.dy == NULL:
+        parallel(forward_rows, g, ceil_div(g.N * g.G, g.group), workers, work)
+    elif g.spread:
+        parallel(backward_patterns, g, parts, workers, work)
+        sum_patterns(g, parts)
+    else:
+        parallel(backward_segments, g, ceil_div(g.N * g.G, g.group), workers, work)
+        if g.dw != NULL or g.db != NULL:
+            sum_segments(g)
+    release(workspace)
+    return True
+
+
+cdef int run(Rows *g) except -1:
+    cdef bint enough
+    with nogil:
+        enough = normalise(g, threads())
+    if not enough:
+        raise MemoryError("no memory for the sums of rows")
+    return 0
+
+
+def row_norm(const real[:, :, :, ::1] x, const real[::1] weight, const real[::1] bias, real[::1] mean,
+             real[::1] invstd, real[::1] var, real[:, :, :, ::1] y, double eps):
+    """y = (x - m)*s*weight + bias for each row of x (N, G, S, P); weight and bias (G*S,), or None: 1 and 0.
+
+    m is the mean, v the variance, and s = 1/sqrt(v + eps), of the n = S*P elements of a group: written to mean, var and
+    invstd (N*G,), unless these are None. No overlap. REDUCTION(2*n + 10).
+    """
+    cdef Rows g = describe(tiles(real is double), x.shape[0], x.shape[1], x.shape[2], x.shape[3],
+                           weight is not None or bias is not None)
+    g.x, g.out, g.eps = <const char *> &x[0, 0, 0, 0], <char *> &y[0, 0, 0, 0], eps
+    g.weight = NULL if weight is None else <const char *> &weight[0]
+    g.bias = NULL if bias is None else <const char *> &bias[0]
+    g.mean = NULL if mean is None else <char *> &mean[0]
+    g.invstd = NULL if invstd is None else <char *> &invstd[0]
+    g.var = NULL if var is None else <char *> &var[0]
+    run(&g)
+
+
+def row_norm_backward(const real[:, :, :, ::1] dy, const real[:, :, :, ::1] x, const real[::1] weight,
+                      const real[::1] mean, const real[::1] invstd, real[:, :, :, ::1] dx, real[::1] dw,
+                      real[::1] db):
+    """The gradients dx (N, G, S, P), dw and db (G*S,) that are not None.
+
+    dy, x (N, G, S, P); weight, mean, invstd as given to and written by the forward; no overlap. dx is
+    REDUCTION(S*P + 10), dw and db are REDUCTION(N*P + 4).
+    """
+    cdef Rows g = describe(tiles(real is double), x.shape[0], x.shape[1], x.shape[2], x.shape[3],
+                           weight is not None or dw is not None or db is not None)
+    g.dy, g.x = <const char *> &dy[0, 0, 0, 0], <const char *> &x[0, 0, 0, 0]
+    g.weight = NULL if weight is None else <const char *> &weight[0]
+    g.mean, g.invstd = <char *> &mean[0], <char *> &invstd[0]
+    g.out = NULL if dx is None else <char *> &dx[0, 0, 0, 0]
+    g.dw = NULL if dw is None else <char *> &dw[0]
+    g.db = NULL if db is None else <char *> &db[0]
+    run(&g)

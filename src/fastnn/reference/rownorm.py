@@ -1,0 +1,284 @@
+"""Layer, group and instance normalisation: each row of an array is normalised by its own mean and variance."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import numpy as np
+
+from fastnn import _validate as check
+from fastnn._validate import Array, MaybeArray
+from fastnn.reference._windows import quiet
+
+
+def _normalise(x: Array, eps: float) -> tuple[Array, Array, Array, Array]:
+    """Of images of groups (N, G, S, P) what is normalised, and each group's mean, 1/sqrt(var + eps) and variance."""
+    rows = x.reshape(*x.shape[:2], x.shape[2] * x.shape[3])
+    exact_mean = rows.mean(axis=2, dtype=np.float64)
+    var = np.square(rows - exact_mean[..., None]).mean(axis=2)
+    mean, invstd = exact_mean.astype(x.dtype), (1 / np.sqrt(var + eps)).astype(x.dtype)
+    return (x - mean[..., None, None]) * invstd[..., None, None], mean, invstd, var
+
+
+def _scale_and_shift(h: Array, w: Array | None, b: Array | None) -> Array:
+    """Each segment by its weight and bias."""
+    segments = (h.shape[1], h.shape[2], 1)
+    y = h if w is None else h * w.reshape(segments)
+    return y if b is None else y + b.reshape(segments)
+
+
+def _gradients(
+    dy: Array, x: Array, w: Array | None, mean: Array, invstd: Array, rows: tuple[int, int, int, int]
+) -> tuple[Array, Array, Array]:
+    """dx (N, G, S, P), dw and db (G, S)."""
+    dy, x = dy.reshape(rows), x.reshape(rows)
+    mean, invstd = mean.reshape(*rows[:2], 1, 1), invstd.reshape(*rows[:2], 1, 1)
+    h = (x - mean) * invstd
+    g = _scale_and_shift(dy, w, None)
+    n = rows[2] * rows[3]
+    dx = invstd * (g - g.sum(axis=(2, 3), keepdims=True) / n - h * (g * h).sum(axis=(2, 3), keepdims=True) / n)
+    return dx, (dy * h).sum(axis=(0, 3)), dy.sum(axis=(0, 3))
+
+
+@quiet
+def layer_norm(
+    x: Array,
+    normalized_shape: int | tuple[int, ...],
+    w: Array | None = None,
+    b: Array | None = None,
+    *,
+    eps: float = 1e-5,
+    return_statistics: bool = False,
+) -> Array | tuple[Array, Array, Array]:
+    """Normalise over the last axes, ``(x - mean) / sqrt(var + eps) * w + b``.
+
+    After Ba, Kiros and Hinton, "Layer normalization", 2016. Mean and biased variance are those of each row, the
+    elements that have the indices of all other axes in common.
+
+    Parameters
+    ----------
+    x : (..., *normalized_shape) array of float32 or float64
+    normalized_shape : int or tuple of int
+        Lengths of the axes to normalise over.
+    w, b : arrays of the shape `normalized_shape`, optional
+        Scale and shift of each element, 1 and 0 by default.
+    eps : float, at least 0
+    return_statistics : bool
+        Also return what `layer_norm_backward` needs.
+
+    Returns
+    -------
+    y : array of the shape of `x`
+    mean, invstd : arrays of the shape of the other axes
+        The mean of each row, and ``1 / sqrt(var + eps)``; only with `return_statistics`.
+
+    Raises
+    ------
+    ValueError
+        `x` does not end in `normalized_shape`; `w` or `b` is not of that shape.
+    """
+    rows, before, eps = check.layer_norm(x, normalized_shape, w, b, eps)
+    h, mean, invstd, _ = _normalise(x.reshape(rows), eps)
+    y = _scale_and_shift(h, w, b).reshape(x.shape)
+    return (y, mean.reshape(x.shape[:before]), invstd.reshape(x.shape[:before])) if return_statistics else y
+
+
+@quiet
+def layer_norm_backward(
+    dy: Array,
+    x: Array,
+    normalized_shape: int | tuple[int, ...],
+    w: Array | None,
+    mean: Array,
+    invstd: Array,
+    *,
+    needs: Iterable[str] = check.GRADIENTS,
+) -> tuple[MaybeArray, MaybeArray, MaybeArray]:
+    """Gradients of `layer_norm`.
+
+    With h = (x - mean)*invstd and g = w*dy: ``dx = invstd*(g - mean(g) - h*mean(g*h))``, means over the n elements of a
+    row; ``dw = sum(dy*h)`` and ``db = sum(dy)`` over the rows.
+
+    Parameters
+    ----------
+    dy : array of the shape of `x`
+        Gradient of the output.
+    x, normalized_shape, w
+        As given to `layer_norm`.
+    mean, invstd : arrays
+        From ``layer_norm(..., return_statistics=True)``.
+    needs : tuple of "dx", "dw", "db"
+        Which gradients to compute; the others are None.
+
+    Returns
+    -------
+    dx : array of the shape of `x`, or None
+    dw, db : arrays of the shape `normalized_shape`, or None
+    """
+    rows = check.layer_norm_backward(dy, x, normalized_shape, w, mean, invstd, needs)
+    dx, dw, db = _gradients(dy, x, w, mean, invstd, rows)
+    shape = x.shape[mean.ndim :]
+    return (
+        dx.reshape(x.shape) if "dx" in needs else None,
+        dw.reshape(shape) if "dw" in needs else None,
+        db.reshape(shape) if "db" in needs else None,
+    )
+
+
+@quiet
+def group_norm(
+    x: Array,
+    num_groups: int,
+    w: Array | None = None,
+    b: Array | None = None,
+    *,
+    eps: float = 1e-5,
+    return_statistics: bool = False,
+) -> Array | tuple[Array, Array, Array]:
+    """Normalise the channels of each image in groups, ``(x - mean) / sqrt(var + eps) * w + b``.
+
+    After Wu and He, "Group normalization", 2018. Mean and biased variance are those of the ``C / num_groups`` channels
+    of a group in one image.
+
+    Parameters
+    ----------
+    x : (N, C, ...) array of float32 or float64
+    num_groups : int
+        A divisor of C.
+    w, b : (C,) arrays, optional
+        Scale and shift of each channel, 1 and 0 by default.
+    eps : float, at least 0
+    return_statistics : bool
+        Also return what `group_norm_backward` needs.
+
+    Returns
+    -------
+    y : array of the shape of `x`
+    mean, invstd : (N, num_groups) arrays
+        The mean of each group, and ``1 / sqrt(var + eps)``; only with `return_statistics`.
+
+    Raises
+    ------
+    ValueError
+        `num_groups` does not divide C; there is one value in all of each group; `w` or `b` is not (C,).
+    """
+    rows, groups, eps = check.group_norm(x, num_groups, w, b, eps)
+    h, mean, invstd, _ = _normalise(x.reshape(rows), eps)
+    y = _scale_and_shift(h, w, b).reshape(x.shape)
+    return (y, mean.reshape(groups), invstd.reshape(groups)) if return_statistics else y
+
+
+@quiet
+def group_norm_backward(
+    dy: Array,
+    x: Array,
+    num_groups: int,
+    w: Array | None,
+    mean: Array,
+    invstd: Array,
+    *,
+    needs: Iterable[str] = check.GRADIENTS,
+) -> tuple[MaybeArray, MaybeArray, MaybeArray]:
+    """Gradients of `group_norm`.
+
+    With h = (x - mean)*invstd and g = w*dy: ``dx = invstd*(g - mean(g) - h*mean(g*h))``, means over a group
+    of an image; ``dw = sum(dy*h)`` and ``db = sum(dy)`` over each channel of all images.
+
+    Parameters
+    ----------
+    dy : array of the shape of `x`
+        Gradient of the output.
+    x, num_groups, w
+        As given to `group_norm`.
+    mean, invstd : (N, num_groups) arrays
+        From ``group_norm(..., return_statistics=True)``.
+    needs : tuple of "dx", "dw", "db"
+        Which gradients to compute; the others are None.
+
+    Returns
+    -------
+    dx : array of the shape of `x`, or None
+    dw, db : (C,) arrays, or None
+    """
+    rows = check.group_norm_backward(dy, x, num_groups, w, mean, invstd, needs)
+    dx, dw, db = _gradients(dy, x, w, mean, invstd, rows)
+    return (
+        dx.reshape(x.shape) if "dx" in needs else None,
+        dw.reshape(-1) if "dw" in needs else None,
+        db.reshape(-1) if "db" in needs else None,
+    )
+
+
+@quiet
+def instance_norm(
+    x: Array,
+    running_mean: Array | None = None,
+    running_var: Array | None = None,
+    w: Array | None = None,
+    b: Array | None = None,
+    *,
+    momentum: float = 0.1,
+    eps: float = 1e-5,
+    return_statistics: bool = False,
+) -> Array | tuple[Array, Array, Array]:
+    """Normalise every channel of every image by itself, ``(x - mean) / sqrt(var + eps) * w + b``.
+
+    After Ulyanov, Vedaldi and Lempitsky, "Instance normalization: the missing ingredient for fast stylization", 2016;
+    running statistics by PyTorch's rules. To normalise by those, call `batch_norm`.
+
+    Parameters
+    ----------
+    x : (N, C, ...) array of float32 or float64
+        With more than one element in a channel of an image.
+    running_mean, running_var : (C,) arrays, optional
+        Updated in place: ``running = (1 - momentum)*running + momentum*now``, where now is the mean over the images of
+        their means, or of their unbiased variances (divided by n - 1). An empty batch changes nothing.
+    w, b : (C,) arrays, optional
+        Scale and shift of each channel, 1 and 0 by default.
+    momentum, eps : float, at least 0
+    return_statistics : bool
+        Also return what `instance_norm_backward` needs.
+
+    Returns
+    -------
+    y : array of the shape of `x`
+    mean, invstd : (N, C) arrays
+        The mean of each channel of each image, and ``1 / sqrt(var + eps)``; only with `return_statistics`.
+
+    Raises
+    ------
+    ValueError
+        One value for each channel of an image; an array not of the shape (C,).
+    """
+    rows, momentum, eps = check.instance_norm(x, running_mean, running_var, w, b, momentum, eps)
+    h, mean, invstd, var = _normalise(x.reshape(rows), eps)
+    if running_mean is not None and running_var is not None and rows[0]:
+        n = rows[3]
+        running_mean[...] = (1 - momentum) * running_mean + momentum * mean.mean(axis=0, dtype=np.float64)
+        running_var[...] = (1 - momentum) * running_var + momentum * var.mean(axis=0) * (n / (n - 1))
+    y = _scale_and_shift(h, w, b).reshape(x.shape)
+    return (y, mean, invstd) if return_statistics else y
+
+
+def instance_norm_backward(
+    dy: Array, x: Array, w: Array | None, mean: Array, invstd: Array, *, needs: Iterable[str] = check.GRADIENTS
+) -> tuple[MaybeArray, MaybeArray, MaybeArray]:
+    """Gradients of `instance_norm`: those of `group_norm` with a group for each channel.
+
+    Parameters
+    ----------
+    dy : array of the shape of `x`
+        Gradient of the output.
+    x, w
+        As given to `instance_norm`.
+    mean, invstd : (N, C) arrays
+        From ``instance_norm(..., return_statistics=True)``.
+    needs : tuple of "dx", "dw", "db"
+        Which gradients to compute; the others are None.
+
+    Returns
+    -------
+    dx : array of the shape of `x`, or None
+    dw, db : (C,) arrays, or None
+    """
+    return group_norm_backward(dy, x, check.channels(x), w, mean, invstd, needs=needs)
