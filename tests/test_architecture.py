@@ -171,7 +171,7 @@ def test_import_is_light(loaded):
     }  # fmt: skip
     upper = {f"fastnn.{name}" for name in ("cli", "_bench", "recipes", "training", "data", "plots", "interop")}
     assert not (slow | upper) & set(loaded)
-    assert len(loaded) < 120, f"{len(loaded)} modules: {loaded}"
+    assert len(loaded) < 150, f"{len(loaded)} modules: {loaded}"
 
 
 def test_public_names():
