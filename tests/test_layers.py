@@ -537,6 +537,7 @@ def test_embedding():
     assert not layer.weight.data[4].any()
     x = np.array([[0, 4, 5], [0, 0, 4]])
     np.testing.assert_array_equal(layer(x), layer.weight.data[x])
+    np.testing.assert_array_equal(F.embedding(np.array(3), layer.weight.data), layer.weight.data[3])
     assert layer.backward(np.ones((2, 3, 3), np.float32)) is None
     np.testing.assert_array_equal(layer.weight.grad[:, 0], [3, 0, 0, 0, 0, 1])
     net = fnn.Sequential(layer, fnn.Flatten(), fnn.Linear(9, 2))

@@ -30,7 +30,6 @@ TABLES = (
     ("one", (1,), 1, 1, np.int64),
     ("sentence", (5,), 7, 3, np.int64),
     ("batch", (4, 6), 9, 17, np.int32),
-    ("one-index", (), 4, 5, np.int64),
     ("three-axes", (2, 3, 2), 5, 33, np.int64),
     ("nothing", (0, 4), 3, 2, np.int64),
     ("large", (64, 32), 300, 64, np.int64),
@@ -41,7 +40,7 @@ def table_cases(label: str, shape: tuple[int, ...], rows: int, columns: int, dty
     large = label == "large"
 
     def indices(draw: Draw) -> Any:
-        return draw.rng.integers(0, rows, shape).astype(dtype) if shape else np.asarray(draw.rng.integers(0, rows))
+        return draw.rng.integers(0, rows, shape).astype(dtype)
 
     yield Case(
         "embedding",
