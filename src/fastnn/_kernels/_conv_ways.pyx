@@ -12,7 +12,7 @@ cdef enum:
     DW_BYTES = 1 << 20  # if there are no more weights
     MAP = 256          # pixels, from which dw alone is made so for few outputs,
     SOME = 300         # for patches of up to so many elements
-    FEW_OUTPUTS = 2    # of a group, up to which tiles are too empty
+    THIN = 2           # channels of a group on both sides, up to which tiles are too empty
     CHANNELS = 16      # C*O / (C + O), from which Winograd's products outweigh its transforms
     TILES = 32         # of a batch, from which they outweigh the transform of the weights
 
@@ -50,12 +50,12 @@ cdef Way forward_way(const Conv *g) noexcept nogil:
         return WINOGRAD
     if is_pointwise(g.KH, g.KW, g.SH, g.SW, g.PH, g.PW) and g.OH * g.OW >= g.t.nr:
         return POINTWISE
-    return TAPS if g.O <= FEW_OUTPUTS else PLANES
+    return TAPS if g.C <= THIN and g.O <= THIN else PLANES
 
 
 cdef Way input_way(const Gradients *a) noexcept nogil:
     cdef Conv f = turned(a)
-    if a.G > 1 and a.C <= FEW_OUTPUTS and a.SH == a.SW == 1:
+    if a.G > 1 and a.C <= THIN and a.O <= THIN and a.SH == a.SW == 1:
         return TAPS
     if one_pass_pays(a):
         return ONE_PASS
