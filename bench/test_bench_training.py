@@ -2,9 +2,9 @@
 
 import pytest
 
-from fastnn._bench.cases import cases_of
+from fastnn._bench.cases import STEPS, cases_of
 
 
-@pytest.mark.parametrize("case", cases_of("training", "sgd"), ids=str)
+@pytest.mark.parametrize("case", cases_of("training", *STEPS), ids=str)
 def test_training(case, contestant, compare):
     compare(case, contestant)

@@ -12,7 +12,7 @@ import pytest
 import fastnn as fnn
 from fastnn import _bench
 from fastnn._bench import busy, chart, report
-from fastnn._bench.cases import CASES, PAIRS, QUICK, RESAMPLES, cases_of, draw
+from fastnn._bench.cases import CASES, PAIRS, QUICK, RESAMPLES, STEPS, cases_of, draw
 from fastnn._bench.contestants import PEERS, base, fastnn_kernels, installed_peers, takes_part
 from fastnn._bench.timing import Times, in_turns
 
@@ -21,7 +21,7 @@ ONE_IMAGE = [case for case in cases_of("inference") if case.name.endswith("-b1")
 SMALL = [
     case
     for case in CASES
-    if (QUICK.search(str(case)) and case.family not in ("training", "inference", "sgd", "dropout"))
+    if (QUICK.search(str(case)) and case.family not in ("training", "inference", "dropout", *STEPS))
     or case.family in ("nll_loss", "embedding", *PAIRS, *RESAMPLES)
 ]
 
@@ -81,11 +81,19 @@ def test_everybody_trains_the_same(case):
     assert expected[2] < expected[0]
 
 
-@pytest.mark.parametrize("case", cases_of("sgd"), ids=str)
-def test_optimisers_run(case):
+@pytest.mark.parametrize("case", [case for case in cases_of(*STEPS) if case.name == "lenet"], ids=str)
+def test_everybody_takes_the_same_step(case):
+    def as_array(p):
+        return p.detach().numpy() if hasattr(p, "detach") else p.data
+
+    expected = None
     for who in contestants(case):
         with who.threads(1):
-            who.prepare(case, draw(case))()
+            step = who.prepare(case, draw(case))
+            params = [as_array(p).copy() for _ in range(2) for p in step()]
+        expected = expected or params
+        for p, wanted in zip(params, expected, strict=True):
+            np.testing.assert_allclose(p, wanted, rtol=1e-4, atol=1e-6, err_msg=who.name)
 
 
 def test_every_shape_of_the_plan_is_there():

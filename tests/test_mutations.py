@@ -370,14 +370,79 @@ def kl_div_batchmean_is_mean(x, target, *, reduction="mean", **options):
     return R["kl_div"](x, target, reduction="mean" if reduction == "batchmean" else reduction, **options)
 
 
-def sgd_decay_after_momentum(p, g, velocity, *, lr, momentum=0.0, weight_decay=0.0, nesterov=False):
+def sgd_decay_after_momentum(p, g, momentum_buffer=None, *, lr, weight_decay=0.0, **options):
     decayed = p * (lr * weight_decay)
-    R["sgd_step"](p, g, velocity, lr=lr, momentum=momentum, nesterov=nesterov)
+    R["sgd_step"](p, g, momentum_buffer, lr=lr, **options)
     p -= decayed
 
 
-def sgd_ignores_nesterov(p, g, velocity, *, nesterov=False, **options):
-    R["sgd_step"](p, g, velocity, **options)
+def sgd_ignores_nesterov(p, g, momentum_buffer=None, *, nesterov=False, **options):
+    R["sgd_step"](p, g, momentum_buffer, **options)
+
+
+def sgd_dampens_the_momentum(p, g, momentum_buffer=None, *, momentum=0.0, dampening=0.0, **options):
+    """1 - dampening on the buffer, not on the gradient."""
+    R["sgd_step"](p, g, momentum_buffer, momentum=momentum * (1 - dampening), **options)
+
+
+def adam_without_bias_correction(p, g, *averages, step, **options):
+    R["adam_step"](p, g, *averages, step=100_000, **options)
+
+
+def adam_counts_steps_from_zero(p, g, *averages, step, **options):
+    R["adam_step"](p, g, *averages, step=step + 1, **options)
+
+
+def adam_decay_never_decoupled(p, g, *averages, decoupled_weight_decay=False, **options):
+    R["adam_step"](p, g, *averages, **options)
+
+
+def adam_decay_after_the_step(p, g, *averages, decoupled_weight_decay=False, weight_decay=0.0, lr=1e-3, **options):
+    decoupled = decoupled_weight_decay
+    R["adam_step"](p, g, *averages, lr=lr, weight_decay=0.0 if decoupled else weight_decay, **options)
+    p *= 1 - lr * weight_decay if decoupled else 1
+
+
+def adam_forgets_the_largest(p, g, m, v, top=None, **options):
+    R["adam_step"](p, g, m, v, **options)
+    if top is not None:
+        np.maximum(top, v, out=top)
+
+
+def nadam_with_one_momentum(p, g, m, v, *, step, **options):
+    """The momentum of the next step is that of this one."""
+    return R["nadam_step"](p, g, m, v, step=step, **{**options, "momentum_decay": 0.0})
+
+
+def rmsprop_never_centered(p, g, v, buffer=None, m=None, **options):
+    R["rmsprop_step"](p, g, v, buffer, **options)
+
+
+def rmsprop_momentum_of_the_rate(p, g, v, buffer=None, m=None, *, lr=1e-2, momentum=0.0, **options):
+    """The rate on its way into the buffer: the same while it stays the same."""
+    if momentum:
+        buffer /= lr
+    R["rmsprop_step"](p, g, v, buffer, m, lr=lr, momentum=momentum, **options)
+    if momentum:
+        buffer *= lr
+
+
+def adagrad_decays_from_the_first_step(p, g, v, *, step, **options):
+    R["adagrad_step"](p, g, v, step=step + 1, **options)
+
+
+def clip_norm_amplifies(grads, max_norm, norm_type=2.0, **options):
+    norm = R["clip_grad_norm_"](grads, np.finfo(grads.dtype).max, norm_type)
+    grads *= max_norm / (norm + 1e-6)
+    return norm
+
+
+def clip_norm_always_of_squares(grads, max_norm, norm_type=2.0, **options):
+    return R["clip_grad_norm_"](grads, max_norm)
+
+
+def clip_value_loses_nan(grads, clip_value):
+    grads[...] = np.fmax(np.fmin(grads, clip_value), -clip_value)
 
 
 def batch_norm_mean_of_squares(x, running_mean=None, running_var=None, w=None, b=None, **options):
@@ -519,6 +584,19 @@ MUTANTS = [
     ("mse_loss_backward", mse_loss_backward_without_two, lambda: gradients_of("mse_loss")),
     ("sgd_step", sgd_decay_after_momentum, lambda: parity_of("sgd_step")),
     ("sgd_step", sgd_ignores_nesterov, lambda: parity_of("sgd_step")),
+    ("sgd_step", sgd_dampens_the_momentum, lambda: parity_of("sgd_step")),
+    ("adam_step", adam_without_bias_correction, lambda: parity_of("adam_step")),
+    ("adam_step", adam_counts_steps_from_zero, lambda: parity_of("adam_step")),
+    ("adam_step", adam_decay_never_decoupled, lambda: parity_of("adam_step")),
+    ("adam_step", adam_decay_after_the_step, lambda: parity_of("adam_step")),
+    ("adam_step", adam_forgets_the_largest, lambda: parity_of("adam_step")),
+    ("nadam_step", nadam_with_one_momentum, lambda: parity_of("nadam_step")),
+    ("rmsprop_step", rmsprop_never_centered, lambda: parity_of("rmsprop_step")),
+    ("rmsprop_step", rmsprop_momentum_of_the_rate, lambda: parity_of("rmsprop_step")),
+    ("adagrad_step", adagrad_decays_from_the_first_step, lambda: parity_of("adagrad_step")),
+    ("clip_grad_norm_", clip_norm_amplifies, lambda: parity_of("clip_grad_norm_")),
+    ("clip_grad_norm_", clip_norm_always_of_squares, lambda: parity_of("clip_grad_norm_")),
+    ("clip_grad_value_", clip_value_loses_nan, lambda: parity_of("clip_grad_value_")),
 ]
 
 

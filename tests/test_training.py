@@ -7,7 +7,6 @@ import numpy as np
 import pytest
 
 import fastnn as fnn
-from fastnn.schedules import step_decay
 from fastnn.training import (
     DivergenceError,
     History,
@@ -29,12 +28,11 @@ def blobs(n=60, seed=0):
     return (centres[y] + rng.normal(size=(n, 2)) * 0.5).astype(np.float32), y
 
 
-def make(lr=0.1, criterion=None, schedule=None, **options):
+def make(lr=0.1, criterion=None, schedule=lambda optimizer: None, **options):
     fnn.manual_seed(5)
     net = fnn.Sequential(fnn.Linear(2, 8), fnn.ReLU(), fnn.Linear(8, 3))
-    return Trainer(
-        net, criterion or fnn.CrossEntropyLoss(), fnn.SGD(net.parameters(), lr=lr), schedule=schedule, **options
-    )
+    optimizer = fnn.SGD(net.parameters(), lr=lr)
+    return Trainer(net, criterion or fnn.CrossEntropyLoss(), optimizer, scheduler=schedule(optimizer), **options)
 
 
 def weights(trainer):
@@ -112,7 +110,7 @@ def test_evaluating_does_not_change_training():
 
 
 def test_schedule_sets_the_rate_of_each_step():
-    trainer = make(schedule=step_decay(0.8, milestones=(2, 4), factor=0.5))
+    trainer = make(lr=0.8, schedule=lambda optimizer: fnn.lr_scheduler.MultiStepLR(optimizer, (2, 4), gamma=0.5))
     trainer.fit(*blobs(), iterations=5)
     assert trainer.history.lr == [0.8, 0.8, 0.4, 0.4, 0.2]
 

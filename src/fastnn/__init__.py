@@ -6,7 +6,7 @@
 >>> optimizer = fnn.SGD(net.parameters(), lr=0.1, momentum=0.9)
 """
 
-from fastnn import functional, init, reference
+from fastnn import functional, init, optim, reference
 from fastnn._runtime import (
     get_num_threads,
     implementation,
@@ -69,10 +69,13 @@ from fastnn.losses import (
     NLLLoss,
     SmoothL1Loss,
 )
-from fastnn.optim import SGD
+from fastnn.optim import SGD, Adagrad, Adam, AdamW, NAdam, RMSprop, clip_grad_norm_, clip_grad_value_, lr_scheduler
 
 __all__ = [
     "SGD",
+    "Adagrad",
+    "Adam",
+    "AdamW",
     "AdaptiveAvgPool2d",
     "AdaptiveMaxPool2d",
     "AvgPool1d",
@@ -105,8 +108,10 @@ __all__ = [
     "MaxPool1d",
     "MaxPool2d",
     "Module",
+    "NAdam",
     "NLLLoss",
     "Parameter",
+    "RMSprop",
     "ReLU",
     "Residual",
     "Sequential",
@@ -118,6 +123,8 @@ __all__ = [
     "Upsample",
     "ZeroPad2d",
     "__version__",
+    "clip_grad_norm_",
+    "clip_grad_value_",
     "fold_batch_norm",
     "functional",
     "get_num_threads",
@@ -126,9 +133,11 @@ __all__ = [
     "init",
     "isa",
     "isa_available",
+    "lr_scheduler",
     "manual_seed",
     "num_threads",
     "numeric_gradient",
+    "optim",
     "reference",
     "register_threadpoolctl",
     "set_num_threads",

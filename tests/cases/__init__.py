@@ -12,6 +12,7 @@ Parity classes
 
 from cases import (
     activation,
+    clip,
     conv,
     conv_transpose,
     drop,
@@ -49,6 +50,7 @@ CASES: tuple[Case, ...] = (
     *loss.CASES,
     *pointwise.CASES,
     *optim.CASES,
+    *clip.CASES,
 )
 
 

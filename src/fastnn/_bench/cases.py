@@ -128,6 +128,14 @@ class Network:
     classes: int | None = 10
     lr: float = 1e-3
 
+    @property
+    def parameters(self) -> int:
+        """The number of learnt elements in convolutions and linear layers, which are nearly all."""
+        return sum(
+            i * o * kernel[0] ** 2 + o if kind == "conv" else i * o + o
+            for kind, i, o, *kernel in (layer for layer in self.layers if layer[0] in ("conv", "linear"))
+        )
+
     def batch(self, n: int) -> Network:
         """The same for minibatches of `n`."""
         return replace(self, x=(n, *self.x[1:]))
@@ -163,6 +171,7 @@ GROUPS = {
     **dict.fromkeys(("adaptive_avgpool", "adaptive_maxpool", "interpolate"), "resampling"),
     "maxpool": "pooling",
     "avgpool": "pooling",
+    **dict.fromkeys(("adam", "adamw", "nadam", "rmsprop", "adagrad"), "adaptive"),
     **dict.fromkeys(("relu", "sigmoid", "tanh", "softmax", "log_softmax"), "activations"),
     **dict.fromkeys(("mse_loss", "l1_loss", "smooth_l1_loss", "huber_loss", "kl_div", "nll_loss"), "losses"),
     **dict.fromkeys(("binary_cross_entropy", "binary_cross_entropy_with_logits"), "losses"),
@@ -258,9 +267,6 @@ PAIRS = {
     "kl_div": Pairs((36, 1024), "logarithms"),
 }
 
-# Parameters of LeNet's largest layer, and of a small VGG as one.
-STEPS = {"lenet": Elementwise((500, 800)), "svgg": Elementwise((839_802,))}
-
 LENET = (
     *(("conv", 1, 20, 5, 0), ("relu",), ("maxpool", 2)),
     *(("conv", 20, 50, 5, 0), ("relu",), ("maxpool", 2), ("flatten",)),
@@ -352,6 +358,16 @@ TRAINED_ON = {
 }
 ASKED_ABOUT = (1, 64)
 
+# The networks whose parameters an optimiser changes, and the arrays that it reads and writes of each parameter.
+STEPS = {
+    "sgd": (("lenet", "svgg", "mlp", "autoencoder"), 5),
+    "adam": (("lenet", "autoencoder"), 7),
+    "adamw": (("lenet",), 7),
+    "nadam": (("lenet",), 7),
+    "rmsprop": (("lenet",), 5),
+    "adagrad": (("lenet",), 5),
+}
+
 FLOAT = 4  # bytes
 
 
@@ -420,8 +436,9 @@ def _cases() -> Iterator[BenchCase]:
         yield BenchCase("nll_loss", "imagenet", direction, LOSSES["imagenet"])
         for family, pairs in PAIRS.items():
             yield BenchCase(family, "pictures", direction, pairs)
-    for name, setting in STEPS.items():
-        yield BenchCase("sgd", name, "step", setting, 0, 5 * FLOAT * math.prod(setting.x))
+    for family, (names, arrays) in STEPS.items():
+        for name in names:
+            yield BenchCase(family, name, "step", NETWORKS[name], 0, arrays * FLOAT * NETWORKS[name].parameters)
 
 
 CASES: tuple[BenchCase, ...] = tuple(_cases())

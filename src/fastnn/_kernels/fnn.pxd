@@ -12,6 +12,12 @@ cdef extern from "fnn.h" nogil:
         FNN_KL
         FNN_KL_LOG
         FNN_LOSSES
+        FNN_SGD
+        FNN_ADAM
+        FNN_RMSPROP
+        FNN_SCALE
+        FNN_CLAMP
+        FNN_RULES
 
     ctypedef void (*fnn_loss)(const void *x, const void *t, const void *q, const void *factors, const double *p,
                               double scale, void *y, Py_ssize_t n) noexcept nogil
@@ -90,8 +96,8 @@ cdef extern from "fnn.h" nogil:
         void (*softmax_places)(const void *x, const void *factor, void *y, Py_ssize_t places, Py_ssize_t n,
                                Py_ssize_t step, void *most, void *log_total) noexcept nogil
         fnn_loss loss[FNN_LOSSES][2]
-        void (*sgd)(void *p, const void *g, void *v, Py_ssize_t n, double lr, double momentum, double decay,
-                    int nesterov) noexcept nogil
+        void (**rules)(void **arrays, Py_ssize_t n, const double *c) noexcept nogil
+        double (*power_sum)(const void *x, Py_ssize_t n, double order) noexcept nogil
         void (*wino_image)(void *values, Py_ssize_t step, const void *pixels, Py_ssize_t row_step, Py_ssize_t col_step,
                            Py_ssize_t channels) noexcept nogil
         void (*wino_weights)(void *values, Py_ssize_t step, const void *w, Py_ssize_t w_step, Py_ssize_t tap_step,

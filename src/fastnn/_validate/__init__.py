@@ -30,6 +30,7 @@ from fastnn._validate._base import (
     true_or_false,
 )
 from fastnn._validate.activation import elementwise_backward, flatten, flatten_backward, softmax, softmax_backward
+from fastnn._validate.clip import clip_norm, clip_value, finite_norm, gradients
 from fastnn._validate.conv import (
     col2im,
     conv1d,
@@ -79,7 +80,31 @@ from fastnn._validate.network import (
     warn_of_bytes,
 )
 from fastnn._validate.norm import batch_norm, batch_norm_backward, batch_norm_input, batch_norm_settings
-from fastnn._validate.optim import sgd_settings, sgd_state, sgd_step
+from fastnn._validate.optim import (
+    Arrays,
+    MaybeArrays,
+    adagrad_settings,
+    adam_settings,
+    momentum_buffer,
+    nadam_settings,
+    rmsprop_settings,
+    sgd_settings,
+    steps_taken,
+    updated,
+)
+from fastnn._validate.optimizer import (
+    below_one,
+    entry,
+    for_each,
+    fraction,
+    has_momentum,
+    instance,
+    optimizer_state,
+    param_groups,
+    same_entries,
+    steps_left,
+    total_steps,
+)
 from fastnn._validate.pad import frame, pad2d, pad2d_backward
 from fastnn._validate.pointwise import (
     element_losses,

@@ -22,6 +22,7 @@ from fastnn.functional.activation import (
     tanh,
     tanh_backward,
 )
+from fastnn.functional.clip import clip_grad_norm_, clip_grad_value_
 from fastnn.functional.conv import (
     col2im,
     conv1d,
@@ -40,7 +41,7 @@ from fastnn.functional.localnorm import local_response_norm, local_response_norm
 from fastnn.functional.loss import cross_entropy, cross_entropy_backward, nll_loss, nll_loss_backward
 from fastnn.functional.matmul import linear, linear_backward, matmul
 from fastnn.functional.norm import batch_norm, batch_norm_backward
-from fastnn.functional.optim import sgd_step
+from fastnn.functional.optim import adagrad_step, adam_step, nadam_step, rmsprop_step, sgd_step
 from fastnn.functional.pad import pad2d, pad2d_backward
 from fastnn.functional.pointwise import (
     binary_cross_entropy,
@@ -86,6 +87,8 @@ from fastnn.functional.rownorm import (
 )
 
 __all__ = [
+    "adagrad_step",
+    "adam_step",
     "adaptive_avgpool2d",
     "adaptive_avgpool2d_backward",
     "adaptive_maxpool2d",
@@ -102,6 +105,8 @@ __all__ = [
     "binary_cross_entropy_with_logits",
     "binary_cross_entropy_with_logits_backward",
     "cat",
+    "clip_grad_norm_",
+    "clip_grad_value_",
     "col2im",
     "conv1d",
     "conv1d_backward",
@@ -147,12 +152,14 @@ __all__ = [
     "maxpool2d_backward",
     "mse_loss",
     "mse_loss_backward",
+    "nadam_step",
     "nll_loss",
     "nll_loss_backward",
     "pad2d",
     "pad2d_backward",
     "relu",
     "relu_backward",
+    "rmsprop_step",
     "sgd_step",
     "sigmoid",
     "sigmoid_backward",

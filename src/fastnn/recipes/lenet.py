@@ -10,7 +10,6 @@ from fastnn import plots
 from fastnn.data import digits, mnist
 from fastnn.recipes.run import AccuracyTable, print_report, run_folder, write_run
 from fastnn.recipes.settings import CommonSettings, at_least_one, number, option
-from fastnn.schedules import step_decay
 from fastnn.training import Trainer
 
 SUMMARY = "S1: LeNet on MNIST digits"
@@ -61,8 +60,8 @@ def run(settings: Settings) -> Path:
         optimizer = fnn.SGD(
             net.parameters(), lr=settings.lr, momentum=settings.momentum, weight_decay=settings.weight_decay
         )
-        schedule = step_decay(settings.lr, milestones=(iterations // 2, iterations * 4 // 5))
-        trainer = Trainer(net, fnn.CrossEntropyLoss(), optimizer, schedule=schedule)
+        scheduler = fnn.lr_scheduler.MultiStepLR(optimizer, milestones=(iterations // 2, iterations * 4 // 5))
+        trainer = Trainer(net, fnn.CrossEntropyLoss(), optimizer, scheduler=scheduler)
         trainer.fit(
             x,
             y,

@@ -17,6 +17,7 @@ from fastnn.reference.activation import (
     tanh,
     tanh_backward,
 )
+from fastnn.reference.clip import clip_grad_norm_, clip_grad_value_
 from fastnn.reference.conv import (
     col2im,
     conv1d,
@@ -35,7 +36,7 @@ from fastnn.reference.localnorm import local_response_norm, local_response_norm_
 from fastnn.reference.loss import cross_entropy, cross_entropy_backward, nll_loss, nll_loss_backward
 from fastnn.reference.matmul import linear, linear_backward, matmul
 from fastnn.reference.norm import batch_norm, batch_norm_backward
-from fastnn.reference.optim import sgd_step
+from fastnn.reference.optim import adagrad_step, adam_step, nadam_step, rmsprop_step, sgd_step
 from fastnn.reference.pad import pad2d, pad2d_backward
 from fastnn.reference.pointwise import (
     binary_cross_entropy,
@@ -81,6 +82,8 @@ from fastnn.reference.rownorm import (
 )
 
 __all__ = [
+    "adagrad_step",
+    "adam_step",
     "adaptive_avgpool2d",
     "adaptive_avgpool2d_backward",
     "adaptive_maxpool2d",
@@ -97,6 +100,8 @@ __all__ = [
     "binary_cross_entropy_with_logits",
     "binary_cross_entropy_with_logits_backward",
     "cat",
+    "clip_grad_norm_",
+    "clip_grad_value_",
     "col2im",
     "conv1d",
     "conv1d_backward",
@@ -142,12 +147,14 @@ __all__ = [
     "maxpool2d_backward",
     "mse_loss",
     "mse_loss_backward",
+    "nadam_step",
     "nll_loss",
     "nll_loss_backward",
     "pad2d",
     "pad2d_backward",
     "relu",
     "relu_backward",
+    "rmsprop_step",
     "sgd_step",
     "sigmoid",
     "sigmoid_backward",

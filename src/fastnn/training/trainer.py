@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Iterator
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -31,7 +31,13 @@ class Criterion(Protocol):
 class Optimizer(Protocol):
     """Changes the parameters it was made with by their gradients."""
 
-    lr: float
+    param_groups: list[dict[str, Any]]
+
+    def step(self) -> None: ...
+
+
+class Scheduler(Protocol):
+    """Changes the optimiser's learning rates."""
 
     def step(self) -> None: ...
 
@@ -48,7 +54,7 @@ class Trainer:
     net : the network
     criterion : the loss, as `CrossEntropyLoss`
     optimizer : as `SGD`, made with the network's parameters
-    schedule : the learning rate from the number of steps taken so far; by default the optimizer's own stays
+    scheduler : of `fastnn.lr_scheduler`, made with the optimizer; its `step` is called after each of the optimizer's
     rng : source of the minibatches' order; by default the package's generator, seeded by `fastnn.manual_seed`
 
     Attributes
@@ -63,7 +69,7 @@ class Trainer:
         criterion: Criterion,
         optimizer: Optimizer,
         *,
-        schedule: Callable[[int], float] | None = None,
+        scheduler: Scheduler | None = None,
         rng: np.random.Generator | None = None,
     ) -> None:
         self.net = net
@@ -71,7 +77,7 @@ class Trainer:
         self.optimizer = optimizer
         self.history = History()
         self.seconds = 0.0
-        self._schedule = schedule
+        self._scheduler = scheduler
         self._rng = rng
 
     def fit(
@@ -141,9 +147,12 @@ class Trainer:
             [self.net(x[start : start + _EVALUATION_BATCH]) for start in range(0, max(len(x), 1), _EVALUATION_BATCH)]
         )
 
+    @property
+    def _lr(self) -> float:
+        """The learning rate of the next step, of the first group."""
+        return float(self.optimizer.param_groups[0]["lr"])
+
     def _step(self, x: np.ndarray, y: np.ndarray) -> tuple[float, float]:
-        if self._schedule is not None:
-            self.optimizer.lr = self._schedule(self.history.iterations)
         scores = self.net(x)
         loss = self._mean_loss(self.criterion(scores, y), len(y))
         if not math.isfinite(loss):
@@ -151,7 +160,9 @@ class Trainer:
         self.net.backward(self.criterion.backward(), needs_dx=False)
         self.optimizer.step()
         right = accuracy(scores, y)
-        self.history.add_step(loss, right, self.optimizer.lr)
+        self.history.add_step(loss, right, self._lr)
+        if self._scheduler is not None:
+            self._scheduler.step()
         return loss, right
 
     def _look(
@@ -175,7 +186,7 @@ class Trainer:
         before = f"; the last finite loss was {self.history.loss[-1]:.4g}" if self.history.loss else ""
         return (
             f"training diverged at iteration {self.history.iterations + 1}: the loss is {loss} with learning rate "
-            f"{self.optimizer.lr:g}{before}. Try a smaller learning rate, and inputs scaled to 0-1"
+            f"{self._lr:g}{before}. Try a smaller learning rate, and inputs scaled to 0-1"
         )
 
 

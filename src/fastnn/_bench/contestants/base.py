@@ -15,6 +15,14 @@ MOMENTUM = 0.9
 DROPPED = 0.5
 CHANNEL_GROUPS = 8  # of group normalisation
 NEIGHBOURS = 5  # of local response normalisation
+OPTIMISERS = {
+    "sgd": "SGD",
+    "adam": "Adam",
+    "adamw": "AdamW",
+    "nadam": "NAdam",
+    "rmsprop": "RMSprop",
+    "adagrad": "Adagrad",
+}  # fastnn's names, and PyTorch's
 AGREEMENT = 1e-3  # of the largest output: everybody adds float32 in an order of his own
 
 
@@ -50,6 +58,12 @@ def weights(network: Network) -> dict[str, Array]:
     images = _runtime.generator().random(network.batch(4).x, dtype=np.float32)
     net(images)  # a batch normalisation has statistics then that can be told from none
     return net.state_dict()
+
+
+def gradients(network: Network) -> list[Array]:
+    """Gradients of all parameters of the network, in its order; the same at every call."""
+    rng = np.random.default_rng(1)
+    return [rng.standard_normal(p.data.shape, dtype=np.float32) for p in sequential(network).parameters()]
 
 
 def _layer(kind: str, *arguments: Any) -> layers.Module:

@@ -15,9 +15,11 @@ from fastnn._bench.contestants.base import (
     DROPPED,
     MOMENTUM,
     NEIGHBOURS,
+    OPTIMISERS,
     Contestant,
     Work,
     checked,
+    gradients,
     pairs_options,
     sequential,
 )
@@ -139,8 +141,21 @@ class Operations:
         return lambda: function(a["dy"], y)
 
     def _step(self, case: BenchCase, a: dict[str, Array]) -> Work:
-        p, velocity = a["x"].copy(), np.zeros_like(a["x"])
-        return lambda: self.module.sgd_step(p, a["dy"], velocity, lr=1e-3, momentum=MOMENTUM)
+        params = list(sequential(case.setting).parameters())
+        for p, g in zip(params, gradients(case.setting), strict=True):
+            p.grad = g
+        momentum = {"momentum": MOMENTUM} if case.family == "sgd" else {}
+        optimizer = getattr(optim, OPTIMISERS[case.family])(params, lr=1e-3, **momentum)
+
+        def step() -> object:
+            optimizer.step()
+            return params
+
+        def on_reference() -> object:
+            with _runtime.implementation("reference"):
+                return step()
+
+        return step if self._implementation == "kernels" else on_reference
 
     @property
     def _implementation(self) -> Literal["kernels", "reference"]:

@@ -14,8 +14,10 @@ from fastnn._bench.contestants.base import (
     DROPPED,
     MOMENTUM,
     NEIGHBOURS,
+    OPTIMISERS,
     Work,
     checked,
+    gradients,
     pairs_options,
     weights,
 )
@@ -193,9 +195,18 @@ class Torch:
         return [s.kernel, s.kernel], [s.stride, s.stride]
 
     def _step(self, case: BenchCase, t: dict[str, Any]) -> Work:
-        p = t["x"].clone().requires_grad_()
-        p.grad = t["dy"]
-        return self.torch.optim.SGD([p], lr=1e-3, momentum=MOMENTUM, fused=True).step
+        params = list(self._sequential(case.setting).parameters())
+        for p, g in zip(params, gradients(case.setting), strict=True):
+            p.grad = self.torch.from_numpy(g)
+        momentum = {"momentum": MOMENTUM} if case.family == "sgd" else {}
+        best = "foreach" if case.family in ("nadam", "rmsprop") else "fused"  # the others have no fused one
+        optimizer = getattr(self.torch.optim, OPTIMISERS[case.family])(params, lr=1e-3, **momentum, **{best: True})
+
+        def step() -> object:
+            optimizer.step()
+            return params
+
+        return step
 
     def _training_step(self, network: Network, t: dict[str, Any]) -> Work:
         net = self._sequential(network)

@@ -11,6 +11,7 @@
  * tile over different tables. */
 enum { FNN_ACCUMULATE = 1, FNN_RELU = 2 };
 enum { FNN_NORM_ROWS = 128 };
+enum { FNN_SGD, FNN_ADAM, FNN_RMSPROP, FNN_SCALE, FNN_CLAMP, FNN_RULES };
 
 /* Losses that are the sum of a function of each output x and target t; in braces, with respect to x:
  * DISTANCE    d = x - t: p[1] d^2 where |d| < p[0], else p[2] (|d| - p[3])    {2 p[1] d, or p[2] sign(d)}
@@ -155,9 +156,18 @@ typedef struct fnn_tiles {
     /* A loss of n elements, or its slope. */
     fnn_loss loss[FNN_LOSSES][2];
 
-    /* SGD over n elements: v = momentum*v + (g + decay*p); p -= lr*(nesterov ? g + decay*p + momentum*v : v).
-     * v may be NULL when momentum is 0. */
-    void (*sgd)(void *p, const void *g, void *v, ptrdiff_t n, double lr, double momentum, double decay, int nesterov);
+    /* rules[FNN_...] of optimisers, in place over n elements of arrays; c: the factors of a rule. g stands for
+     * c[0]*arrays[1], c[0] being 1, or -1 to go up, plus c[1]*p unless c[1] is 0.
+     * FNN_SGD of p, g, v: v = c[2]*v + c[3]*g; p -= c[5]*(c[4] ? g + c[2]*v : v); without v, p -= c[5]*g.
+     * FNN_ADAM of p, g, m, v, top: m += c[2]*(g - m); v = c[3]*v + c[4]*g^2; top = max(top, v);
+     * p = c[5]*p - (c[6]*m + c[7]*g) / (c[8]*sqrt(top) + c[9]); without top, of v.
+     * FNN_RMSPROP of p, g, v, u, m: v = c[2]*v + c[3]*g^2; m += c[3]*(g - m); d = sqrt(v - m^2) + c[4];
+     * u = c[5]*u + g/d; p -= c[6]*u; without m, of v alone; without u, of g/d.
+     * FNN_SCALE: x *= c[0]. FNN_CLAMP: x = min(max(x, c[0]), c[1]), NaN stays. */
+    void (*rules[FNN_RULES])(void *const *arrays, ptrdiff_t n, const double *c);
+    /* The sum of |x|^order over n elements, in double precision and an order that depends on n only; for an infinite
+     * `order` the largest |x|. NaN wins. */
+    double (*power_sum)(const void *x, ptrdiff_t n, double order);
 
     /* Winograd's transforms for 3 x 3, from and to pixels whose channels are neighbours, pixel (i, j) of a tile at
      * i*row_step + j*col_step, whole vectors of channels. The 36 values of a tile are `step` apart.

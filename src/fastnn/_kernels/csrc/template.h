@@ -53,6 +53,7 @@ INLINE real NAME(lane_max)(vec v) {
 #include "tile_norm.h"
 #include "tile_local.h"
 #include "tile_drop.h"
+#include "tile_optim.h"
 
 #undef vec
 #undef ivec

@@ -1,4 +1,4 @@
-/* Activations, softmax and the optimiser's step; contracts in fnn.h.
+/* Activations and softmax; contracts in fnn.h.
  *
  * The one transcendental function is expm1 on (-inf, 0]: sigmoid, tanh and softmax need no other argument, and there it
  * cannot overflow. Cody-Waite reduction t = n*ln2 + r, |r| <= ln2/2, then the Taylor series of expm1(r), whose next
@@ -162,22 +162,6 @@ static void NAME(log_softmax_backward_row)(const void *dy_, const void *y_, void
         ptrdiff_t left = n - i < LANES ? n - i : LANES;
         vec g = NAME(load_part)(dy + i, left, 0), e = NAME(load_part)(y + i, left, 0);
         NAME(store_part)(dx + i, g - NAME(exp)(e) * total, left);
-    }
-}
-
-static void NAME(sgd)(void *p_, const void *g_, void *v_, ptrdiff_t n, double lr_, double momentum_, double decay_,
-                      int nesterov) {
-    real *restrict p = p_, *restrict v = v_;
-    const real *restrict g = g_;
-    const real lr = (real)lr_, momentum = (real)momentum_, decay = (real)decay_;
-    /* a term whose factor is 0 is left out: 0 * inf is not 0 */
-    for (ptrdiff_t i = 0; i < n; i++) {
-        real step = decay != 0 ? g[i] + decay * p[i] : g[i];
-        if (v) {
-            v[i] = momentum * v[i] + step;
-            step = nesterov ? step + momentum * v[i] : v[i];
-        }
-        p[i] -= lr * step;
     }
 }
 #undef IS_DOUBLE

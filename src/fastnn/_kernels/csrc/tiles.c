@@ -93,7 +93,8 @@
      .random = philox, .drop = drop_##suffix,                                                                      \
      .softmax_rows = softmax_rows_##suffix, .softmax_places = softmax_places_##suffix,                             \
      .loss = FNN_LOSS_TABLE(suffix),                                                                               \
-     .sgd = sgd_##suffix,                                                                                          \
+     .rules = {[FNN_SGD] = sgd_##suffix, [FNN_ADAM] = adam_##suffix, [FNN_RMSPROP] = rmsprop_##suffix,             \
+               [FNN_SCALE] = scale_##suffix, [FNN_CLAMP] = clamp_##suffix}, .power_sum = power_sum_##suffix,       \
      .wino_image = wino_image_##suffix, .wino_weights = wino_weights_##suffix, .wino_result = wino_result_##suffix,  \
      .wino_gradient = wino_gradient_##suffix, .wino_taps = wino_taps_##suffix}
 
