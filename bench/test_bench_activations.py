@@ -2,9 +2,9 @@
 
 import pytest
 
-from fastnn._bench.cases import cases_of
+from fastnn._bench.cases import OF_INPUT, cases_of
 
 
-@pytest.mark.parametrize("case", cases_of("relu", "sigmoid", "tanh", "softmax", "log_softmax"), ids=str)
+@pytest.mark.parametrize("case", cases_of("relu", "sigmoid", "tanh", "softmax", "log_softmax", *OF_INPUT), ids=str)
 def test_activations(case, contestant, compare):
     compare(case, contestant)

@@ -118,7 +118,24 @@ LAYERS = [
     (fnn.Softmax, (3, 4), lambda x, m: F.softmax(x)),
     (lambda: fnn.Softmax(dim=1), (3, 4, 2), lambda x, m: F.softmax(x, dim=1)),
     (fnn.LogSoftmax, (3, 4), lambda x, m: F.log_softmax(x)),
+    (fnn.LeakyReLU, (3, 40), lambda x, m: F.leaky_relu(x)),
+    (lambda: fnn.LeakyReLU(0.3), (3, 40), lambda x, m: F.leaky_relu(x, 0.3)),
+    (fnn.PReLU, (3, 40), lambda x, m: F.prelu(x, m.weight.data)),
+    (lambda: fnn.PReLU(5, init=-1), (3, 5, 4, 5), lambda x, m: F.prelu(x, np.full(5, -1, np.float32))),
+    (fnn.ELU, (3, 40), lambda x, m: F.elu(x)),
+    (lambda: fnn.ELU(0.5), (3, 40), lambda x, m: F.elu(x, 0.5)),
+    (fnn.SELU, (3, 40), lambda x, m: F.selu(x)),
+    (fnn.GELU, (3, 40), lambda x, m: F.gelu(x)),
+    (lambda: fnn.GELU("tanh"), (3, 40), lambda x, m: F.gelu(x, approximate="tanh")),
+    (fnn.SiLU, (3, 40), lambda x, m: F.silu(x)),
+    (fnn.Softplus, (3, 40), lambda x, m: F.softplus(x)),
+    (lambda: fnn.Softplus(0.5, 0.25), (3, 40), lambda x, m: F.softplus(x, 0.5, 0.25)),
+    (fnn.Hardtanh, (3, 40), lambda x, m: F.hardtanh(x)),
+    (lambda: fnn.Hardtanh(-0.5, 2), (3, 40), lambda x, m: F.hardtanh(x, -0.5, 2)),
+    (fnn.Hardswish, (3, 40), lambda x, m: F.hardswish(x)),
     (fnn.Flatten, (2, 3, 4), lambda x, m: F.flatten(x)),
+    (lambda: fnn.Flatten(0, 1), (2, 3, 4), lambda x, m: x.reshape(6, 4)),
+    (lambda: fnn.Unflatten(1, (2, -1)), (3, 6), lambda x, m: x.reshape(3, 2, 3)),
 ]
 EACH_LAYER = pytest.mark.parametrize(
     ("make", "shape", "function"), LAYERS, ids=[f"{i}-{row[0]()!r}" for i, row in enumerate(LAYERS)]
@@ -130,6 +147,15 @@ def test_forward_is_the_function(make, shape, function):
     layer, x = make(), normal(*shape)
     np.testing.assert_array_equal(layer(x), function(x, layer))
     np.testing.assert_array_equal(layer.eval()(x), function(x, layer))
+
+
+def test_identity():
+    layer, x = fnn.Identity(3, bias=False), normal(3, 4)
+    assert layer(x) is x
+    assert layer.backward(x) is x
+    net = fnn.Sequential(fnn.Linear(4, 4), fnn.Identity(), fnn.ReLU())
+    plain = fnn.Sequential(net[0], fnn.ReLU())
+    np.testing.assert_array_equal(net(x), plain(x))
 
 
 @EACH_LAYER
@@ -606,6 +632,17 @@ def test_summary():
         (lambda: fnn.MaxPool1d((2, 2)), TypeError, "kernel_size: got (2, 2)"),
         (lambda: fnn.MaxPool2d(2, return_indices=1), TypeError, "return_indices: got 1"),
         (lambda: fnn.Softmax(dim=0.5), TypeError, "dim: got 0.5"),
+        (lambda: fnn.LeakyReLU(None), TypeError, "negative_slope: got None"),
+        (lambda: fnn.PReLU(0), ValueError, "num_parameters: got 0"),
+        (lambda: fnn.PReLU(init=np.nan), ValueError, "init: got nan"),
+        (lambda: fnn.PReLU(dtype=int), TypeError, "dtype: got"),
+        (lambda: fnn.ELU(np.inf), ValueError, "alpha: got inf"),
+        (lambda: fnn.GELU("erf"), ValueError, "approximate: got 'erf'"),
+        (lambda: fnn.Softplus(0), ValueError, "beta: got 0"),
+        (lambda: fnn.Hardtanh(1, -1), ValueError, "min_val: got 1"),
+        (lambda: fnn.Flatten(1.5), TypeError, "start_dim: got 1.5"),
+        (lambda: fnn.Unflatten(1, 6), TypeError, "unflattened_size: got 6"),
+        (lambda: fnn.Unflatten(1, (-1, -1)), ValueError, "unflattened_size: got"),
         (lambda: fnn.Sequential(fnn.ReLU), TypeError, "layer 0: got the class ReLU"),
         (lambda: fnn.Sequential(fnn.ReLU(), None), TypeError, "layer 1: got NoneType"),
         (lambda: fnn.SGD([], lr=0.1), ValueError, "params: got none"),

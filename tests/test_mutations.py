@@ -283,6 +283,50 @@ def tanh_cancels_near_zero(x):
     return np.copysign((1 - e) / (1 + e), x)
 
 
+def leaky_relu_of_the_size(x, negative_slope=0.01):
+    return np.where(x > 0, x, np.abs(x) * x.dtype.type(negative_slope))
+
+
+def elu_cancels_near_zero(x, alpha=1.0):
+    return np.where(x > 0, x, x.dtype.type(alpha) * (np.exp(np.minimum(x, 0)) - 1))
+
+
+def gelu_always_exact(x, *, approximate="none"):
+    return R["gelu"](x)
+
+
+def gelu_always_tanh(x, *, approximate="none"):
+    return R["gelu"](x, approximate="tanh")
+
+
+def gelu_backward_without_density(dy, x, *, approximate="none"):
+    return dy * (R["gelu"](x, approximate=approximate) / np.where(x == 0, 1, x))
+
+
+def softplus_overflows(x, beta=1.0, threshold=20.0):
+    z = x * x.dtype.type(beta)
+    return np.log1p(np.exp(z)) / x.dtype.type(beta)
+
+
+def softplus_forgets_beta(x, beta=1.0, threshold=20.0):
+    return R["softplus"](x * x.dtype.type(beta), 1.0, threshold)
+
+
+def hardtanh_drops_nan(x, min_val=-1.0, max_val=1.0):
+    return np.fmin(np.fmax(x, min_val), max_val).astype(x.dtype)
+
+
+def prelu_of_the_last_axis(x, w):
+    return np.where(x > 0, x, x * w) if w.size == x.shape[-1:] else R["prelu"](x, np.roll(w, 1))
+
+
+def prelu_backward_of_all_elements(dy, x, w, *, needs=("dx", "dw")):
+    """The gradient of the slopes from where x is positive too."""
+    dx, dw = R["prelu_backward"](dy, x, w, needs=needs)
+    axes = tuple(i for i in range(x.ndim) if i != 1 or w.size == 1)
+    return dx, None if dw is None else (dy * x).sum(axes).reshape(w.shape)
+
+
 def softmax_unshifted(x, *, dim=-1):
     e = np.exp(x)
     return e / e.sum(axis=dim, keepdims=True)
@@ -552,6 +596,17 @@ MUTANTS = [
     ("relu_backward", relu_backward_at_zero, lambda: parity_of("relu_backward")),
     ("sigmoid", sigmoid_overflows, lambda: parity_of("sigmoid")),
     ("tanh", tanh_cancels_near_zero, lambda: parity_of("tanh")),
+    ("leaky_relu", leaky_relu_of_the_size, lambda: parity_of("leaky_relu")),
+    ("elu", elu_cancels_near_zero, lambda: parity_of("elu")),
+    ("gelu", gelu_always_exact, lambda: parity_of("gelu")),
+    ("gelu", gelu_always_tanh, lambda: parity_of("gelu")),
+    ("gelu_backward", gelu_backward_without_density, lambda: gradients_of("gelu")),
+    ("softplus", softplus_overflows, lambda: parity_of("softplus")),
+    ("softplus", softplus_forgets_beta, lambda: parity_of("softplus")),
+    ("hardtanh", hardtanh_drops_nan, lambda: parity_of("hardtanh")),
+    ("prelu", prelu_of_the_last_axis, lambda: parity_of("prelu")),
+    ("prelu_backward", prelu_backward_of_all_elements, lambda: parity_of("prelu_backward")),
+    ("prelu_backward", prelu_backward_of_all_elements, lambda: gradients_of("prelu")),
     ("softmax", softmax_unshifted, lambda: parity_of("softmax")),
     ("softmax", softmax_wrong_axis, lambda: parity_of("softmax")),
     ("log_softmax", log_softmax_of_softmax, lambda: parity_of("log_softmax")),

@@ -11,6 +11,7 @@ import pytest
 
 import fastnn as fnn
 from cases import CASES, EXACT, cases_of
+from cases.activation import OF_INPUT
 from checks import as_float64, assert_within, scales_of
 
 IMPLEMENTATIONS = ("kernels", "reference")
@@ -418,8 +419,16 @@ class Oracle:
         return torch.ops.aten._log_softmax_backward_data(dy, y, dim, dy.dtype)
 
     @staticmethod
-    def flatten(x, start_dim=1):
-        return torch.flatten(x, start_dim)
+    def prelu_backward(dy, x, w, *, needs=("dx", "dw")):
+        return autograd(torch.nn.functional.prelu, dy, x, w)
+
+    @staticmethod
+    def flatten(x, start_dim=1, end_dim=-1):
+        return torch.flatten(x, start_dim, end_dim)
+
+    @staticmethod
+    def unflatten(x, dim, sizes):
+        return torch.unflatten(x, dim, sizes)
 
     @staticmethod
     def _step(optimizer, p, g, state, **options):
@@ -498,6 +507,16 @@ for loss_name in LOSSES:
     add_loss(loss_name)
 
 
+def oracle(op):
+    """What PyTorch has for it: written out above, or of the same name and arguments in its functional."""
+    if hasattr(Oracle, op):
+        return getattr(Oracle, op)
+    function = getattr(torch.nn.functional, op.removesuffix("_backward"))
+    if not op.endswith("_backward"):
+        return function
+    return lambda dy, x, *settings, **named: autograd(lambda x: function(x, *settings, **named), dy, x)
+
+
 def answerable(case):
     """Whether PyTorch has an answer: it refuses some empty batches, and of several NaN it reports the last."""
     if case.op.startswith("dropout"):
@@ -514,7 +533,7 @@ def answerable(case):
 def test_pytorch_agrees(case):
     args, kwargs = case.inputs(np.float32)
     tensors = [torch.from_numpy(a.copy()) if isinstance(a, np.ndarray) else a for a in as_float64(args)]
-    result = getattr(Oracle, case.op)(*tensors, **as_float64(kwargs))
+    result = oracle(case.op)(*tensors, **as_float64(kwargs))
     results = result if isinstance(result, tuple) else (result,)
     results = [None if r is None else r.numpy() for r in results]
     compare(case, results)
@@ -642,3 +661,26 @@ def _pair(name):
     """An optimiser of ours and one of theirs, each of two groups of one parameter."""
     ours = _two_groups(getattr(fnn, name), lambda: fnn.Parameter(np.ones(1)))
     return ours, _two_groups(getattr(torch.optim, name), lambda: torch.ones(1, requires_grad=True))
+
+
+SPECIAL = np.repeat([np.nan, np.inf, -np.inf, 0.0, -0.0, 1e300, -1e300, 2.5, -2.5], 8)  # whole vectors of each
+
+
+@pytest.mark.skipif(torch is None, reason="PyTorch is not installed")
+@pytest.mark.parametrize("op", ["sigmoid", "tanh", "prelu", *(f.name for f in OF_INPUT)])
+@pytest.mark.parametrize("implementation", IMPLEMENTATIONS)
+def test_pytorch_has_the_same_nan_and_infinities(op, implementation):
+    slopes = (np.array([-0.5]),) if op == "prelu" else ()
+    ours = getattr(fnn.functional, op)
+    with fnn.implementation(implementation):
+        y = ours(SPECIAL, *slopes)
+        seen = y if op in ("sigmoid", "tanh") else SPECIAL
+        dx = getattr(fnn.functional, f"{op}_backward")(np.ones_like(SPECIAL), seen, *slopes)
+    dx = dx[0] if op == "prelu" else dx
+    tensors = [torch.from_numpy(a) for a in (SPECIAL, *slopes)]
+    np.testing.assert_allclose(y, oracle(op)(*tensors), rtol=1e-14)
+    theirs = oracle(f"{op}_backward")(
+        torch.ones(SPECIAL.size, dtype=torch.float64), torch.from_numpy(seen), *tensors[1:]
+    )
+    theirs = theirs if isinstance(theirs, torch.Tensor) else theirs[0]
+    np.testing.assert_allclose(dx, theirs, rtol=1e-14)

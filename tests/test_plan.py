@@ -213,6 +213,68 @@ def test_softmax_and_rows_of_more_axes():
     assert_same(net, normal(3, 4, 5))
 
 
+ELEMENTWISE = (
+    fnn.ReLU, fnn.Sigmoid, fnn.Tanh, lambda: fnn.LeakyReLU(0.2), lambda: fnn.ELU(0.7), fnn.SELU, fnn.GELU,
+    lambda: fnn.GELU("tanh"), fnn.SiLU, lambda: fnn.Softplus(2, 1.5), lambda: fnn.Hardtanh(-0.5, 0.8), fnn.Hardswish,
+    fnn.PReLU, lambda: fnn.PReLU(8, init=0.1), fnn.Identity, lambda: fnn.Unflatten(2, (5, 1)),
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+@pytest.mark.parametrize("make", ELEMENTWISE, ids=lambda make: repr(make()))
+def test_elementwise_layers_are_planned(make, threads, monkeypatch):
+    """First, between two layers, and last; with the bits of their forward, and without a call of it."""
+    net = fnn.Sequential(make(), fnn.Conv2d(8, 8, 3, padding=1), make(), fnn.Flatten(), fnn.Linear(200, 8), make())
+    if "Unflatten" in repr(net):
+        net = fnn.Sequential(fnn.Flatten(), fnn.Linear(200, 10), fnn.Unflatten(1, (2, -1)), fnn.Softmax())
+    net.eval()
+    x = normal(31, 8, 5, 5)
+    x[3, 2, 1], x[7] = np.nan, np.inf
+    expected = one_by_one(net, x)
+
+    def forward(self, x, activation=None):
+        raise AssertionError(f"{type(self).__name__} was run by itself")
+
+    for kind in {type(layer) for layer in net}:
+        monkeypatch.setattr(kind, "forward", forward)
+    with fnn.num_threads(threads):
+        for _ in range(2):
+            assert net(x).tobytes() == expected.tobytes()
+
+
+@pytest.mark.parametrize(
+    ("make", "name", "value"),
+    [
+        (fnn.LeakyReLU, "negative_slope", 0.5),
+        (fnn.ELU, "alpha", 0.5),
+        (fnn.GELU, "approximate", "tanh"),
+        (fnn.Softplus, "beta", 2.0),
+        (fnn.Softplus, "threshold", 0.0),
+        (fnn.Hardtanh, "min_val", -0.25),
+        (fnn.Hardtanh, "max_val", np.float32(0.25)),
+        (fnn.LeakyReLU, "negative_slope", np.array(0.5)),
+        (lambda: fnn.PReLU(4), "weight", fnn.Parameter(normal(4))),
+    ],
+)
+def test_settings_of_elementwise_layers_may_change(make, name, value):
+    fnn.manual_seed(0)
+    net, x = fnn.Sequential(fnn.Linear(4, 4), make()).eval(), normal(40, 4)
+    before = net(x)
+    setattr(net[1], name, value)
+    assert_same(net, x)
+    assert net(x).tobytes() != before.tobytes(), "nothing was changed: nothing was tested"
+    if isinstance(value, np.ndarray):
+        value[...] = 0.25
+        assert_same(net, x)
+
+
+def test_slopes_may_be_written_to():
+    net, x = fnn.Sequential(fnn.Linear(4, 4), fnn.PReLU(4)).eval(), normal(3, 4)
+    for value in (0.5, -2):
+        net[1].weight.data[...] = value
+        assert_same(net, x)
+
+
 def test_results_are_independent_arrays():
     net = lenet()
     first, x = net(x_of(2)), x_of(2)
@@ -724,7 +786,11 @@ def networks(draw):
             )))  # fmt: skip
             layer = copy.deepcopy(layer)
         else:
-            layer = draw(st.sampled_from((fnn.ReLU, fnn.ReLU, fnn.Sigmoid, fnn.Tanh, fnn.Softmax, fnn.LogSoftmax)))()
+            layer = draw(
+                st.sampled_from(
+                    (fnn.ReLU, fnn.ReLU, fnn.GELU, lambda: fnn.PReLU(dtype=dtype), fnn.Softmax, fnn.LogSoftmax)
+                )
+            )()
         layers.append(layer)
         shape = layer.forward(np.zeros((0, *shape[1:]), dtype)).shape
     cut = draw(st.integers(0, len(layers)))

@@ -24,6 +24,8 @@ INDICES = np.zeros((1, 1, 1, 1), np.int64)
 READ_ONLY = f32(4)
 READ_ONLY.flags.writeable = False
 
+OF_INPUT = ["leaky_relu", "elu", "selu", "gelu", "silu", "softplus", "hardtanh", "hardswish"]
+
 # function, arguments, keywords, error, the argument named, what came
 ROWS = [
     # dtypes
@@ -79,6 +81,29 @@ ROWS = [
     ("linear_backward", (f32(2, 5), f32(2, 3), f32(4, 3)), {}, ValueError, "dy", "(2, 5)"),
     ("relu_backward", (f32(3), f32(4)), {}, ValueError, "dy", "(3,)"),
     ("softmax_backward", (f32(3, 1), f32(3, 4)), {}, ValueError, "dy", "(3, 1)"),
+    # functions element by element
+    *((op, (np.arange(3),), {}, TypeError, "x", "int64") for op in OF_INPUT),
+    *((f"{op}_backward", (f32(3), f32(4)), {}, ValueError, "dy", "(3,)") for op in OF_INPUT),
+    *((f"{op}_backward", (f32(3), np.ones(3)), {}, TypeError, "dy", "float32") for op in OF_INPUT),
+    ("leaky_relu", (B, "0.1"), {}, TypeError, "negative_slope", "'0.1'"),
+    ("leaky_relu_backward", (B, B, np.nan), {}, ValueError, "negative_slope", "nan"),
+    ("elu", (B, None), {}, TypeError, "alpha", "None"),
+    ("elu_backward", (B, B, np.inf), {}, ValueError, "alpha", "inf"),
+    ("gelu", (B,), {"approximate": "erf"}, ValueError, "approximate", "'erf'"),
+    ("gelu_backward", (B, B), {"approximate": None}, ValueError, "approximate", "None"),
+    ("softplus", (B, 0.0), {}, ValueError, "beta", "0.0"),
+    ("softplus", (B, 1.0, "high"), {}, TypeError, "threshold", "'high'"),
+    ("softplus_backward", (B, B, np.nan), {}, ValueError, "beta", "nan"),
+    ("hardtanh", (B, 1.0, 0.5), {}, ValueError, "min_val", "1.0"),
+    ("hardtanh", (B, np.nan), {}, ValueError, "min_val", "nan"),
+    ("hardtanh_backward", (B, B, 0.0, None), {}, TypeError, "max_val", "None"),
+    ("prelu", (X, f32(2)), {}, ValueError, "w", "(2,)"),
+    ("prelu", (X, f32(1, 3)), {}, ValueError, "w", "(1, 3)"),
+    ("prelu", (X, f32(0)), {}, ValueError, "w", "(0,)"),
+    ("prelu", (B, f32(4)), {}, ValueError, "w", "(4,)"),
+    ("prelu", (X, np.ones(3)), {}, TypeError, "w", "float64"),
+    ("prelu_backward", (X[:1], X, f32(3)), {}, ValueError, "dy", "(1, 3, 6, 7)"),
+    ("prelu_backward", (X, X, f32(3)), {"needs": ("db",)}, ValueError, "needs", "'db'"),
     # windows
     ("conv2d", (X, W), {"stride": 0}, ValueError, "stride", "0"),
     ("conv2d", (X, W), {"stride": -1}, ValueError, "stride", "-1"),
@@ -222,6 +247,16 @@ ROWS = [
     ("softmax", (SCORES,), {"dim": 0.0}, TypeError, "dim", "0.0"),
     ("softmax", (f32(),), {}, ValueError, "x", "()"),
     ("flatten", (X, 4), {}, ValueError, "start_dim", "4"),
+    ("flatten", (X, 1, 4), {}, ValueError, "end_dim", "4"),
+    ("flatten", (X, 2, 1), {}, ValueError, "end_dim", "1"),
+    ("unflatten", (X, 4, (2, 3)), {}, ValueError, "dim", "4"),
+    ("unflatten", (X, 2, (2, 2)), {}, ValueError, "sizes", "(2, 2)"),
+    ("unflatten", (X, 2, (4, -1)), {}, ValueError, "sizes", "(4, -1)"),
+    ("unflatten", (X, 2, (-1, -1)), {}, ValueError, "sizes", "(-1, -1)"),
+    ("unflatten", (X, 2, (-2, 3)), {}, ValueError, "sizes", "-2"),
+    ("unflatten", (X, 2, 6), {}, TypeError, "sizes", "6"),
+    ("unflatten", (X, 2, ()), {}, TypeError, "sizes", "()"),
+    ("unflatten", (f32(), 0, (1,)), {}, ValueError, "x", "()"),
     # losses
     ("cross_entropy", (SCORES, np.array([0, 5, 1])), {}, ValueError, "target", "5"),
     ("cross_entropy", (SCORES, np.array([0, -1, 1])), {}, ValueError, "target", "-1"),

@@ -10,13 +10,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
-from numpy.typing import DTypeLike, NDArray
 
 import fastnn._kernels._table as _table
-from fastnn._kernels._memory import Block
+from fastnn._kernels._memory import empty as empty  # for all who ask for memory
 from fastnn._version import __version__
 
 MAX_THREADS = 256
@@ -166,15 +165,6 @@ def register_threadpoolctl() -> None:
 
 
 # Memory
-
-
-def empty(shape: tuple[int, ...], dtype: DTypeLike) -> NDArray[Any]:
-    """An array from the caching allocator: C order, 64-byte aligned, not initialised."""
-    dtype = np.dtype(dtype)
-    nbytes = math.prod(shape) * dtype.itemsize
-    if nbytes > sys.maxsize:
-        raise MemoryError(f"no memory for an array of {nbytes} bytes")
-    return np.ndarray(shape, dtype, Block(nbytes))
 
 
 def empty_cache() -> None:

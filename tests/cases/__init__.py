@@ -28,6 +28,8 @@ from cases import (
     pool,
     resample,
     rownorm,
+    shape,
+    softmax,
 )
 from cases._base import DTYPES, EXACT, OPERATIONS, Array, Case
 
@@ -42,6 +44,8 @@ CASES: tuple[Case, ...] = (
     *embedding.CASES,
     *matmul.CASES,
     *activation.CASES,
+    *softmax.CASES,
+    *shape.CASES,
     *norm.CASES,
     *rownorm.CASES,
     *localnorm.CASES,

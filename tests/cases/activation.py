@@ -1,48 +1,16 @@
-"""Functions element by element, softmax along an axis, and flatten."""
+"""Functions element by element."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Iterator
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
 from cases._base import EXACT, FUNCTION, WIDTHS, Array, Case, Operation, register
 from fastnn import reference
-
-
-def _exp_shifted(x: Array, axis: int) -> tuple[Array, Array, Array]:
-    """Softmax p along `axis`, |x - max|, and how far the rounding of x - max moves the sum of exponentials.
-
-    exp turns the rounding error |x - max| eps/2 of its argument into a relative error of the same size, so both
-    softmax and its logarithm are scaled by 1 + |x - max| and by the same thing averaged under p.
-    """
-    shift = x - x.max(axis=axis, keepdims=True)
-    p = np.exp(shift)
-    p /= p.sum(axis=axis, keepdims=True)
-    far = np.where(p == 0, 0.0, np.abs(shift))
-    return p, far, (p * far).sum(axis=axis, keepdims=True)
-
-
-def softmax_scale(x, *, dim=-1):
-    p, far, mean_far = _exp_shifted(x, dim)
-    return (p * (1 + far + mean_far),)
-
-
-def log_softmax_scale(x, *, dim=-1):
-    p, _, mean_far = _exp_shifted(x, dim)
-    shift = np.abs(x - x.max(axis=dim, keepdims=True))
-    return (1 + shift + np.log(1 / p.max(axis=dim, keepdims=True)) + mean_far,)
-
-
-def _softmax_backward_scale(dy, y, *, dim=-1):
-    return (np.abs(y) * (np.abs(dy) + np.abs(dy * y).sum(axis=dim, keepdims=True)),)
-
-
-def _log_softmax_backward_scale(dy, y, *, dim=-1):
-    return (np.abs(dy) + np.exp(y) * np.abs(dy).sum(axis=dim, keepdims=True),)
-
 
 register(
     Operation(
@@ -76,34 +44,129 @@ register(
         terms=lambda dy, y: (3,),
         scale=lambda dy, y: (np.abs(dy) * (1 + y * y),),
     ),
-    # n exponentials are added, one division; x - max is in S.
-    Operation(
-        "softmax",
-        terms=lambda x, *, dim=-1: (x.shape[dim] + FUNCTION + 1,),
-        scale=softmax_scale,
-        backward=lambda F, args, kwargs, y, dy: (F.softmax_backward(dy, y, **kwargs),),
-    ),
-    # A dot product of n terms, a difference, a product.
-    Operation(
-        "softmax_backward",
-        terms=lambda dy, y, *, dim=-1: (y.shape[dim] + 2,),
-        scale=_softmax_backward_scale,
-    ),
-    # n exponentials, a logarithm, two differences.
-    Operation(
-        "log_softmax",
-        terms=lambda x, *, dim=-1: (x.shape[dim] + 2 * FUNCTION + 2,),
-        scale=log_softmax_scale,
-        backward=lambda F, args, kwargs, y, dy: (F.log_softmax_backward(dy, y, **kwargs),),
-    ),
-    # n terms added, an exponential, a product, a difference.
-    Operation(
-        "log_softmax_backward",
-        terms=lambda dy, y, *, dim=-1: (y.shape[dim] + FUNCTION + 2,),
-        scale=_log_softmax_backward_scale,
-    ),
-    Operation("flatten", terms=lambda *_, **__: (EXACT,)),
 )
+
+
+# The functions whose backwards see the input. Each has a scale S for its values, and one for its slopes, which
+# multiply dy; and how many operations of one rounding each of them has.
+
+# What is lost where a factor is flushed to zero, in units of eps: the smallest normal number of float32. (In float64 it
+# is nothing.)
+FLUSHED = float(np.finfo(np.float32).tiny / np.finfo(np.float32).eps)
+
+
+def _settled(scale: Array) -> Array:
+    """Where infinity meets 0 in a scale, the result is 0 exactly."""
+    return np.nan_to_num(scale, nan=0.0, posinf=np.inf)
+
+
+def _gelu_slope_scale(x: Array, *, approximate: str = "none") -> Array:
+    """Every term of the slope with its sign taken off; what the rounding of the argument of exp moves is in it."""
+    if approximate == "none":
+        return _settled(1 + np.abs(x) * np.exp(-0.5 * x * x) * (1 + 0.5 * x * x))
+    return _settled(1 + np.abs(x) * (1 + x * x))
+
+
+def _softplus_scale(x: Array, beta: float = 1.0, threshold: float = 20.0) -> Array:
+    z = beta * x
+    rest = _settled(np.log1p(np.exp(-np.abs(z))) * (1 + np.abs(z)))
+    return np.where(z > threshold, 1, (np.maximum(z, 0) + rest + FLUSHED) / abs(beta))
+
+
+def _softplus_slope_scale(x: Array, beta: float = 1.0, threshold: float = 20.0) -> Array:
+    z = beta * x
+    return np.where(z > threshold, 1, _settled(reference.sigmoid(z) * (1 + np.abs(z))) + FLUSHED)
+
+
+@dataclass(frozen=True)
+class OfInput:
+    name: str
+    terms: int | None  # None: EXACT
+    scale: Any = None
+    slope_terms: int | None = None
+    slope_scale: Any = None
+    settings: tuple[tuple[tuple[Any, ...], dict[str, Any]], ...] = field(default=(((), {}),))
+
+    def operations(self) -> Iterator[Operation]:
+        forward, backward = getattr(reference, self.name), f"{self.name}_backward"
+        yield Operation(
+            self.name,
+            terms=lambda x, *_, **__: (self.terms,),
+            scale=lambda x, *a, **k: (np.abs(forward(x, *a, **k)) if self.scale is None else self.scale(x, *a, **k),),
+            backward=lambda F, args, kwargs, y, dy: (getattr(F, backward)(dy, *args, **kwargs),),
+        )
+        yield Operation(
+            backward,
+            terms=lambda dy, x, *_, **__: (self.slope_terms,),
+            scale=lambda dy, x, *a, **k: (_settled(np.abs(dy) * self._slopes(x, *a, **k)),),
+        )
+
+    def _slopes(self, x: Array, *args: Any, **kwargs: Any) -> Array:
+        if self.slope_scale is not None:
+            return self.slope_scale(x, *args, **kwargs)
+        return np.abs(getattr(reference, f"{self.name}_backward")(np.ones_like(x), x, *args, **kwargs))
+
+
+OF_INPUT = (
+    OfInput("leaky_relu", 1, None, 1, settings=(((), {}), ((-1.5,), {}))),
+    OfInput("elu", FUNCTION + 1, None, FUNCTION + 2, settings=(((), {}), ((0.3,), {}))),
+    OfInput("selu", FUNCTION + 2, None, FUNCTION + 3),
+    # erfc or tanh is a function of 1, and so is its error; four roundings in the argument of tanh move it by less than
+    # one each.
+    OfInput(
+        "gelu",
+        FUNCTION + 6,
+        lambda x, **_: np.abs(x),
+        2 * FUNCTION + 8,
+        _gelu_slope_scale,
+        (((), {}), ((), {"approximate": "tanh"})),
+    ),
+    OfInput(
+        "silu",
+        FUNCTION + 3,
+        lambda x: np.abs(x) * (reference.sigmoid(x) + FLUSHED),
+        2 * FUNCTION + 5,
+        lambda x: _settled((reference.sigmoid(x) + FLUSHED) * (1 + np.abs(x))),
+    ),
+    OfInput(
+        "softplus",
+        2 * FUNCTION + 3,
+        _softplus_scale,
+        FUNCTION + 3,
+        _softplus_slope_scale,
+        (((), {}), ((2.0, 3.0), {}), ((-0.5,), {})),
+    ),
+    OfInput("hardtanh", EXACT, settings=(((), {}), ((-0.5, 1.5), {}), ((0.0, math.inf), {}))),
+    OfInput("hardswish", 4, None, 3, lambda x: np.abs(x) / 3 + 1),
+)
+
+for _function in OF_INPUT:
+    register(*_function.operations())
+
+# A product for each element; and for the slopes the sum of those where x is not above 0.
+register(
+    Operation(
+        "prelu",
+        terms=lambda x, w: (1,),
+        scale=lambda x, w: (np.abs(reference.prelu(x, w)),),
+        backward=lambda F, args, kwargs, y, dy: F.prelu_backward(dy, *args),
+        wrt=(0, 1),
+    ),
+    Operation(
+        "prelu_backward",
+        terms=lambda dy, x, w, **_: (1, x.size // w.size),
+        scale=lambda dy, x, w, **_: (
+            np.abs(reference.prelu_backward(dy, x, w)[0]),
+            _by_channel(np.where(x > 0, 0, np.abs(dy * x)), w),
+        ),
+    ),
+)
+
+
+def _by_channel(terms: Array, w: Array) -> Array:
+    return (
+        terms.sum(tuple(i for i in range(terms.ndim) if i != 1), initial=0.0) if w.size > 1 else terms.sum().reshape(1)
+    )
 
 
 ELEMENTWISE = (
@@ -149,65 +212,85 @@ def _range(dtype: Any) -> Array:
     return np.concatenate([-big[::-1], [0.0], big]).astype(dtype)
 
 
-SOFTMAXES = (
-    *(((3, n), -1) for n in WIDTHS),
-    ((1, 1), -1),
-    ((7,), 0),
-    ((5, 10), 0),
-    ((2, 17, 3, 4), 1),
-    ((2, 3, 4, 5), -2),
-    ((0, 10), -1),
-    ((3, 300), 1),
-    ((600, 70), -1),
-)
-
-
-def _softmax_cases() -> Iterator[Case]:
-    for shape, dim in SOFTMAXES:
-        label, large = f"{'x'.join(map(str, shape))}-dim{dim}", math.prod(shape) > 10_000
-        for op in ("softmax", "log_softmax"):
+def _cases_of_input() -> Iterator[Case]:
+    for function in OF_INPUT:
+        for place, (settings, named) in enumerate(function.settings):
+            shapes = ((65,), (2, 3, 5, 7), (0, 4), (40_000,)) if place == 0 else ((2, 33),)
+            for shape in shapes:
+                label, large = "x".join(map(str, [*shape, *settings, *named.values()])), math.prod(shape) > 10_000
+                yield Case(
+                    function.name,
+                    label,
+                    lambda draw, shape=shape, settings=settings, named=named: ((draw(shape), *settings), named),
+                    ("normal", "ties", "special"),
+                    ("x",),
+                    large=large,
+                    gradient=not large,
+                )
+                yield Case(
+                    f"{function.name}_backward",
+                    label,
+                    lambda draw, shape=shape, settings=settings, named=named: (
+                        (draw(shape, "dy"), draw(shape), *settings),
+                        named,
+                    ),
+                    ("normal", "ties", "special"),
+                    ("dy", "x"),
+                    large=large,
+                )
             yield Case(
-                op,
-                label,
-                lambda draw, shape=shape, dim=dim: ((draw(shape),), {"dim": dim}),
-                ("normal", "ties", "special"),
-                ("x",),
-                large=large,
-                gradient=not large,
+                function.name,
+                "x".join(map(str, ["range", *settings, *named.values()])),
+                lambda draw, settings=settings, named=named: ((_range(draw.dtype), *settings), named),
             )
             yield Case(
-                f"{op}_backward",
-                label,
-                lambda draw, shape=shape, dim=dim, op=op: (
-                    (draw(shape, "dy"), getattr(reference, op)(draw(shape), dim=dim)),
-                    {"dim": dim},
+                f"{function.name}_backward",
+                "x".join(map(str, ["range", *settings, *named.values()])),
+                lambda draw, settings=settings, named=named: (
+                    (np.ones_like(_range(draw.dtype)), _range(draw.dtype), *settings),
+                    named,
                 ),
-                ("normal", "special"),
-                ("dy",),
+            )
+
+
+# Planes of some vectors, of less than one, of one element; a plane that is cut; one slope for all.
+PRELUS = (
+    ((2, 3, 5, 7), 3),
+    ((3, 17, 3), 17),
+    ((9, 33), 33),
+    ((2, 3, 5), 1),
+    ((7,), 1),
+    ((0, 4), 4),
+    ((2, 2, 130, 129), 2),
+    ((600, 70), 70),
+    ((40_000,), 1),
+)
+
+
+def _prelu_cases() -> Iterator[Case]:
+    for shape, slopes in PRELUS:
+        label, large = f"{'x'.join(map(str, shape))}-{slopes}", math.prod(shape) > 10_000
+        yield Case(
+            "prelu",
+            label,
+            lambda draw, shape=shape, slopes=slopes: ((draw(shape), draw((slopes,), "w")), {}),
+            ("normal", "ties", "special"),
+            ("x", "w"),
+            large=large,
+            gradient=not large,
+        )
+        for needs in ({},) if large else ({}, {"needs": ("dw",)}, {"needs": ("dx",)}):
+            yield Case(
+                "prelu_backward",
+                "-".join([label, *needs.get("needs", ())]),
+                lambda draw, shape=shape, slopes=slopes, needs=needs: (
+                    (draw(shape, "dy"), draw(shape), draw((slopes,), "w")),
+                    needs,
+                ),
+                ("normal", "ties", "special"),
+                ("dy", "x", "w"),
                 large=large,
             )
-    for op in ("softmax", "log_softmax"):
-        for label, row in (
-            ("far-apart", [-1e4, 0.0, 1e4, 9999.0]),
-            ("one-possible", [-np.inf, 2.0, -np.inf, -np.inf]),
-            ("none-possible", [-np.inf] * 4),
-            ("infinite", [np.inf, 1.0, 2.0, np.inf]),
-            ("wide", list(np.linspace(-80, 80, 37))),
-        ):
-            yield Case(op, label, lambda draw, row=row: ((np.array([row, row], draw.dtype),), {}))
 
 
-def _flatten_cases() -> Iterator[Case]:
-    for shape, start in (((2, 3, 4, 5), 1), ((2, 3, 4, 5), 2), ((2, 3), 0), ((4, 1), 1), ((0, 3, 4), 1)):
-        yield Case(
-            "flatten",
-            f"{'x'.join(map(str, shape))}-from-{start}",
-            lambda draw, shape=shape, start=start: ((draw(shape), start), {}),
-        )
-
-
-CASES = (
-    *_activation_cases(),
-    *_softmax_cases(),
-    *_flatten_cases(),
-)
+CASES = (*_activation_cases(), *_cases_of_input(), *_prelu_cases())

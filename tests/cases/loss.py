@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from cases._base import FUNCTION, WIDTHS, Array, Case, Operation, register
-from cases.activation import log_softmax_scale, softmax_scale
+from cases.softmax import log_softmax_scale, softmax_scale
 
 IGNORED = -100
 

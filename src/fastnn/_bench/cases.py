@@ -167,6 +167,9 @@ class BenchCase:
         return f"{self.moved / seconds / 1e9:.1f} GB/s" if self.moved else ""
 
 
+# Functions element by element whose backward sees the input; that of the others sees the output.
+OF_INPUT = ("leaky_relu", "prelu", "elu", "selu", "gelu", "silu", "softplus", "hardtanh", "hardswish")
+
 GROUPS = {
     **dict.fromkeys(("adaptive_avgpool", "adaptive_maxpool", "interpolate"), "resampling"),
     "maxpool": "pooling",
@@ -175,6 +178,7 @@ GROUPS = {
     **dict.fromkeys(("relu", "sigmoid", "tanh", "softmax", "log_softmax"), "activations"),
     **dict.fromkeys(("mse_loss", "l1_loss", "smooth_l1_loss", "huber_loss", "kl_div", "nll_loss"), "losses"),
     **dict.fromkeys(("binary_cross_entropy", "binary_cross_entropy_with_logits"), "losses"),
+    **dict.fromkeys(OF_INPUT, "later activations"),
 }
 
 CONVS = {
@@ -228,13 +232,16 @@ LINEARS = {
     "one-image": Linear(1, 784, 500),
 }
 
-ACTIVATIONS = {
+ACTIVATIONS: dict[str, dict[str, Elementwise]] = {
     "relu": {"lenet": Elementwise((64, 500)), "vgg": Elementwise((128, 64, 32, 32))},
     "sigmoid": {"characters": Elementwise((64, 1024)), "large": Elementwise((128, 16, 32, 32))},
     "tanh": {"characters": Elementwise((64, 1024)), "large": Elementwise((128, 16, 32, 32))},
     "softmax": {"digits": Elementwise((64, 10)), "imagenet": Elementwise((128, 1000))},
     "log_softmax": {"digits": Elementwise((64, 10)), "imagenet": Elementwise((128, 1000))},
 }
+
+# Behind the first convolution of a small network, PReLU with a slope for each channel.
+ACTIVATIONS |= {name: {"cmu1": Elementwise((32, 32, 30, 30))} for name in OF_INPUT}
 
 # Behind the convolutions of a small and of a large network, and behind a linear layer.
 NORMS = {

@@ -1,26 +1,30 @@
 # Functions element by element and row by row, for the plans of whole networks.
-from fastnn._kernels.fnn cimport fnn_tiles
-
-ctypedef void (*unary_tile)(const void *x, void *y, Py_ssize_t n) noexcept nogil
-ctypedef void (*binary_tile)(const void *dy, const void *y, void *dx, Py_ssize_t n) noexcept nogil
+from fastnn._kernels.fnn cimport fnn_function, fnn_tiles
 
 cdef struct Map:
-    unary_tile unary    # out = unary(a), or
-    binary_tile binary  # out = binary(a, b)
-    const char *a
-    const char *b
-    char *out
-    Py_ssize_t total    # elements
-    Py_ssize_t chunk    # elements of a chunk
-    Py_ssize_t step     # elements of a call: a chunk, or a row
-    Py_ssize_t size     # bytes of an element
-    double cost         # work units of an element
+    fnn_function *function
+    double settings[2]
+    const char *x         # y = forward(x), or
+    const char *dy        # y = backward(dy, x), if there is a dy
+    char *y
+    Py_ssize_t total      # elements
+    Py_ssize_t chunk      # elements of a chunk
+    Py_ssize_t step       # elements of a call: a chunk, or a row
+    Py_ssize_t size       # bytes of an element
 
-
-# A tile over `total` elements, in rows of `row` (0: any cut will do).
-cdef Map describe_map(unary_tile unary, binary_tile binary, Py_ssize_t total, Py_ssize_t row, Py_ssize_t size,
-                      double cost) noexcept nogil
-cdef void apply(Map *g, const void *a, const void *b, void *out, int workers) noexcept nogil
+# y of x (A, C, P), with a slope for each of the C channels.
+cdef struct Prelu:
+    fnn_tiles *t
+    Py_ssize_t C, P
+    bint each             # rows are (C, P) with slopes for each column; otherwise they are (P,) with one slope
+    Py_ssize_t rows, row  # elements of a row
+    Py_ssize_t part       # elements of a row that a call takes
+    Py_ssize_t group      # calls of a chunk
+    const char *dy
+    const char *x
+    const char *w
+    char *y               # or dx
+    double *sums          # of the slopes' gradients: see sums_of
 
 
 cdef struct Sum:
@@ -34,3 +38,10 @@ cdef struct Sum:
 
 # y = a + b, or its positive part.
 cdef void add_up(Sum *g, int workers) noexcept nogil
+# A function by its place, over `total` elements, in rows of `row` (0: any cut will do).
+cdef Map describe_map(fnn_tiles *t, Py_ssize_t function, Py_ssize_t total, Py_ssize_t row, double a,
+                      double b) noexcept nogil
+cdef void apply(Map *g, const void *dy, const void *x, void *y, int workers) noexcept nogil
+cdef Prelu describe_prelu(fnn_tiles *t, Py_ssize_t A, Py_ssize_t C, Py_ssize_t P) noexcept nogil
+# y, of which `x` and `w` have been set. False when there is no memory.
+cdef bint apply_prelu(Prelu *g, int workers) noexcept nogil

@@ -1,7 +1,9 @@
-"""Activations element by element, softmax row by row, and sums of two arrays."""
+"""Functions element by element and row by row, from the table of the tiles; sums of two arrays; and PReLU."""
+from cpython.buffer cimport PyBUF_ND, PyBUF_WRITABLE, PyBuffer_Release, PyObject_GetBuffer
 from libc.string cimport memcpy
 
-from fastnn._kernels._table cimport parallel, threads, tiles
+from fastnn._kernels._table cimport allocate, parallel, release, threads, tiles
+from fastnn._kernels.fnn cimport FNN_FUNCTION_COUNT, FNN_relu, ceil_div, fits, fnn_tiles
 
 ctypedef fused real:
     float
@@ -12,36 +14,75 @@ cdef enum:
     BLOCK = 2048   # elements of a sum, in the first-level cache
 
 
+# The places of functions in the table, by their names.
+FUNCTIONS = {tiles(False).functions[i].name.decode(): i for i in range(FNN_FUNCTION_COUNT)}
+
+
 cdef void run_chunk(void *job, Py_ssize_t chunk, int slot) noexcept nogil:
     cdef const Map *g = <const Map *> job
-    cdef Py_ssize_t i
+    cdef Py_ssize_t i, n
     for i from chunk * g.chunk <= i < min(g.total, (chunk + 1) * g.chunk) by g.step:
-        if g.binary != NULL:
-            g.binary(g.a + i * g.size, g.b + i * g.size, g.out + i * g.size, min(g.step, g.total - i))
+        n = min(g.step, g.total - i)
+        if g.dy != NULL:
+            g.function.backward(g.dy + i * g.size, g.x + i * g.size, g.y + i * g.size, n, g.settings)
         else:
-            g.unary(g.a + i * g.size, g.out + i * g.size, min(g.step, g.total - i))
+            g.function.forward(g.x + i * g.size, g.y + i * g.size, n, g.settings)
 
 
-cdef Map describe_map(unary_tile unary, binary_tile binary, Py_ssize_t total, Py_ssize_t row, Py_ssize_t size,
-                      double cost) noexcept nogil:
+cdef Map describe_map(fnn_tiles *t, Py_ssize_t function, Py_ssize_t total, Py_ssize_t row, double a,
+                      double b) noexcept nogil:
     cdef Map g
-    g.unary, g.binary, g.total, g.size, g.cost = unary, binary, total, size, cost
+    g.function, g.total, g.size = &t.functions[function], total, t.itemsize
+    g.settings[0], g.settings[1] = a, b
     g.step = row if row else CHUNK
     g.chunk = g.step * max(<Py_ssize_t> 1, CHUNK // g.step)
     return g
 
 
-cdef void apply(Map *g, const void *a, const void *b, void *out, int workers) noexcept nogil:
-    g.a, g.b, g.out = <const char *> a, <const char *> b, <char *> out
-    parallel(run_chunk, g, (g.total + g.chunk - 1) // g.chunk, workers, g.cost * g.total)
+cdef void apply(Map *g, const void *dy, const void *x, void *y, int workers) noexcept nogil:
+    cdef double work = g.function.work if dy == NULL else g.function.backward_work
+    g.dy, g.x, g.y = <const char *> dy, <const char *> x, <char *> y
+    parallel(run_chunk, g, ceil_div(g.total, g.chunk), workers, work * g.total)
 
 
-cdef void run(unary_tile unary, binary_tile binary, const void *a, const void *b, void *out, Py_ssize_t total,
-              Py_ssize_t row, Py_ssize_t size, double cost) noexcept nogil:
+cdef int run(Py_ssize_t function, dy, x, y, double a, double b, Py_ssize_t row) except -1:
+    """Without memoryviews: to make them of small arrays takes as long as all the rest."""
+    cdef Py_buffer gradient, source, target
     cdef Map g
-    if total:
-        g = describe_map(unary, binary, total, row, size, cost)
-        apply(&g, a, b, out, threads())
+    PyObject_GetBuffer(y, &target, PyBUF_ND | PyBUF_WRITABLE)
+    try:
+        PyObject_GetBuffer(x, &source, PyBUF_ND)
+        gradient.buf = NULL
+        if dy is not None:
+            try:
+                PyObject_GetBuffer(dy, &gradient, PyBUF_ND)
+            except BaseException:
+                PyBuffer_Release(&source)
+                raise
+        with nogil:
+            g = describe_map(tiles(target.itemsize == sizeof(double)), function, target.len // target.itemsize, row,
+                             a, b)
+            apply(&g, gradient.buf, source.buf, target.buf, threads())
+        if dy is not None:
+            PyBuffer_Release(&gradient)
+        PyBuffer_Release(&source)
+    finally:
+        PyBuffer_Release(&target)
+    return 0
+
+
+def forward(Py_ssize_t function, x, y, double a=0, double b=0, Py_ssize_t row=0):
+    """y = the function at that place, element by element or, if it is one of rows, by rows of `row` elements.
+
+    x, y contiguous arrays of one shape and dtype; y may be x. a and b are its settings. EXACT, if it is made of
+    comparisons; otherwise REDUCTION of its few operations, an exponential counting as 4, and of `row`.
+    """
+    run(function, None, x, y, a, b, row)
+
+
+def backward(Py_ssize_t function, dy, seen, dx, double a=0, double b=0, Py_ssize_t row=0):
+    """dx of dy and of what the function's backward has seen, x or y (fnn.h says which); the rest as `forward`."""
+    run(function, dy, seen, dx, a, b, row)
 
 
 cdef void add_chunk(void *job, Py_ssize_t chunk, int slot) noexcept nogil:
@@ -54,7 +95,7 @@ cdef void add_chunk(void *job, Py_ssize_t chunk, int slot) noexcept nogil:
             memcpy(y, g.a + i * size, n * size)
         g.t.add(y, n, g.b + i * size, n, 1, n)
         if g.relu:
-            g.t.relu(y, y, n)
+            g.t.functions[FNN_relu].forward(y, y, n, NULL)
 
 
 cdef void add_up(Sum *g, int workers) noexcept nogil:
@@ -70,65 +111,107 @@ def add(const real[::1] a, const real[::1] b, real[::1] y, bint relu):
         add_up(&g, threads())
 
 
-def relu_forward(const real[::1] x, real[::1] y):
-    """y = max(x, 0), NaN stays; all (n,). EXACT."""
+# ---- PReLU -----------------------------------------------------------------------------------------------------------
+
+cdef Prelu describe_prelu(fnn_tiles *t, Py_ssize_t A, Py_ssize_t C, Py_ssize_t P) noexcept nogil:
+    """Planes of less than a vector are taken together, as one row with a slope for each column."""
+    cdef Prelu g
+    g.t, g.C, g.P = t, C, P
+    g.each = C > 1 and P < t.lanes
+    g.rows, g.row = (A, C * P) if g.each else (A * C, P)
+    g.part = g.row if g.each else min(P, <Py_ssize_t> CHUNK)
+    g.group = max(<Py_ssize_t> 1, CHUNK // max(g.part, <Py_ssize_t> 1))
+    g.dy = g.x = g.w = NULL
+    g.y = NULL
+    g.sums = NULL
+    return g
+
+
+cdef inline Py_ssize_t calls(const Prelu *g) noexcept nogil:
+    return g.rows * ceil_div(g.row, g.part) if g.row else 0
+
+
+cdef Py_ssize_t sums_of(const Prelu *g) noexcept nogil:
+    """How many sums the gradients of the slopes are made of: one for each call, or for each chunk one for each column.
+    After them is room for one for each channel."""
+    return ceil_div(calls(g), g.group) * g.row if g.each else calls(g)
+
+
+cdef void prelu_chunk(void *job, Py_ssize_t chunk, int slot) noexcept nogil:
+    cdef const Prelu *g = <const Prelu *> job
+    cdef Py_ssize_t size = g.t.itemsize, parts = ceil_div(g.row, g.part), call, row, start, n, at
+    cdef const char *w
+    cdef char *y
+    cdef double *sums = NULL
+    for call in range(chunk * g.group, min(calls(g), (chunk + 1) * g.group)):
+        row, start = call // parts, call % parts * g.part
+        n, at = min(g.part, g.row - start), (row * g.row + start) * size
+        w = g.w if g.each else g.w + row % g.C * size
+        if g.dy == NULL:
+            g.t.prelu(g.x + at, w, g.y + at, n, g.each)
+        else:
+            if g.sums != NULL:
+                sums = g.sums + (chunk * g.row if g.each else call)
+            y = g.y + at if g.y != NULL else NULL
+            g.t.prelu_backward(g.dy + at, g.x + at, w, y, sums, n, g.each)
+
+
+cdef bint apply_prelu(Prelu *g, int workers) noexcept nogil:
+    cdef Py_ssize_t i, size = g.t.itemsize
+    cdef const char *w = g.w
+    cdef char *spread = NULL
+    if g.each and g.P > 1:
+        spread = <char *> allocate(g.row * size)
+        if spread == NULL:
+            return False
+        for i in range(g.row):
+            memcpy(spread + i * size, w + i // g.P * size, size)
+        g.w = spread
+    parallel(prelu_chunk, g, ceil_div(calls(g), g.group), workers, 2.0 * g.rows * g.row)
+    g.w = w
+    release(spread)
+    return True
+
+
+cdef void add_sums(const Prelu *g, real *dw) noexcept nogil:
+    """The gradients of the slopes from their sums, in order."""
+    cdef Py_ssize_t i, c, count = sums_of(g), parts = ceil_div(g.row, g.part)
+    cdef double *totals = g.sums + count
+    for i in range(count):
+        totals[i % g.row // g.P if g.each else i // parts % g.C] += g.sums[i]
+    for c in range(g.C):
+        dw[c] = <real> totals[c]
+
+
+def prelu_forward(const real[:, :, ::1] x, const real[::1] w, real[:, :, ::1] y):
+    """y = x where x > 0, else w[c]*x, for each channel c of x (A, C, P); w (C,). REDUCTION(1)."""
+    cdef Prelu g = describe_prelu(tiles(real is double), x.shape[0], x.shape[1], x.shape[2])
+    cdef bint enough
+    g.x, g.w, g.y = <const char *> &x[0, 0, 0], <const char *> &w[0], <char *> &y[0, 0, 0]
     with nogil:
-        run(tiles(real is double).relu, NULL, &x[0], NULL, &y[0], x.shape[0], 0, sizeof(real), 1)
+        enough = apply_prelu(&g, threads())
+    if not enough:
+        raise MemoryError("no memory for the slopes of a PReLU")
 
 
-def relu_backward(const real[::1] dy, const real[::1] y, real[::1] dx):
-    """dx = dy where y > 0, else 0; all (n,). EXACT."""
+def prelu_backward(const real[:, :, ::1] dy, const real[:, :, ::1] x, const real[::1] w, real[:, :, ::1] dx,
+                   real[::1] dw):
+    """The gradients dx (A, C, P), REDUCTION(1), and dw (C,), REDUCTION(A*P), unless None; dy, x (A, C, P), w (C,)."""
+    cdef Prelu g = describe_prelu(tiles(real is double), x.shape[0], x.shape[1], x.shape[2])
+    cdef Py_ssize_t i, count = sums_of(&g)
+    cdef bint enough = True
+    g.dy, g.x, g.w = <const char *> &dy[0, 0, 0], <const char *> &x[0, 0, 0], <const char *> &w[0]
+    g.y = NULL if dx is None else <char *> &dx[0, 0, 0]
     with nogil:
-        run(NULL, tiles(real is double).relu_backward, &dy[0], &y[0], &dx[0], dy.shape[0], 0, sizeof(real), 1)
-
-
-def sigmoid_forward(const real[::1] x, real[::1] y):
-    """y = 1/(1 + exp(-x)); all (n,). REDUCTION(4)."""
-    with nogil:
-        run(tiles(real is double).sigmoid, NULL, &x[0], NULL, &y[0], x.shape[0], 0, sizeof(real), 4)
-
-
-def sigmoid_backward(const real[::1] dy, const real[::1] y, real[::1] dx):
-    """dx = dy*y*(1 - y); all (n,). REDUCTION(2)."""
-    with nogil:
-        run(NULL, tiles(real is double).sigmoid_backward, &dy[0], &y[0], &dx[0], dy.shape[0], 0, sizeof(real), 1)
-
-
-def tanh_forward(const real[::1] x, real[::1] y):
-    """y = tanh(x); all (n,). REDUCTION(4)."""
-    with nogil:
-        run(tiles(real is double).tanh, NULL, &x[0], NULL, &y[0], x.shape[0], 0, sizeof(real), 4)
-
-
-def tanh_backward(const real[::1] dy, const real[::1] y, real[::1] dx):
-    """dx = dy*(1 - y*y); all (n,). REDUCTION(2)."""
-    with nogil:
-        run(NULL, tiles(real is double).tanh_backward, &dy[0], &y[0], &dx[0], dy.shape[0], 0, sizeof(real), 1)
-
-
-def softmax_forward(const real[:, ::1] x, real[:, ::1] y):
-    """y = exp(x - max)/sum, by rows; all (rows, n). REDUCTION(n + 4)."""
-    with nogil:
-        run(tiles(real is double).softmax_row, NULL, &x[0, 0], NULL, &y[0, 0], x.shape[0] * x.shape[1], x.shape[1],
-            sizeof(real), 4)
-
-
-def softmax_backward(const real[:, ::1] dy, const real[:, ::1] y, real[:, ::1] dx):
-    """dx = y*(dy - sum(dy*y)), by rows; all (rows, n). REDUCTION(n + 2)."""
-    with nogil:
-        run(NULL, tiles(real is double).softmax_backward_row, &dy[0, 0], &y[0, 0], &dx[0, 0],
-            dy.shape[0] * dy.shape[1], dy.shape[1], sizeof(real), 2)
-
-
-def log_softmax_forward(const real[:, ::1] x, real[:, ::1] y):
-    """y = x - max - log(sum(exp(x - max))), by rows; all (rows, n). REDUCTION(n + 4)."""
-    with nogil:
-        run(tiles(real is double).log_softmax_row, NULL, &x[0, 0], NULL, &y[0, 0], x.shape[0] * x.shape[1],
-            x.shape[1], sizeof(real), 4)
-
-
-def log_softmax_backward(const real[:, ::1] dy, const real[:, ::1] y, real[:, ::1] dx):
-    """dx = dy - exp(y)*sum(dy), by rows; all (rows, n). REDUCTION(n + 4)."""
-    with nogil:
-        run(NULL, tiles(real is double).log_softmax_backward_row, &dy[0, 0], &y[0, 0], &dx[0, 0],
-            dy.shape[0] * dy.shape[1], dy.shape[1], sizeof(real), 4)
+        if dw is not None:
+            g.sums = <double *> allocate((count + g.C) * sizeof(double)) if fits(8.0 * count) else NULL
+            enough = g.sums != NULL
+        if enough:
+            for i in range(count + g.C if g.sums != NULL else 0):
+                g.sums[i] = 0
+            enough = apply_prelu(&g, threads())
+            if g.sums != NULL:
+                add_sums(&g, &dw[0])
+        release(g.sums)
+    if not enough:
+        raise MemoryError("no memory for the slopes of a PReLU")

@@ -9,7 +9,7 @@ from libc.string cimport memset
 from fastnn._kernels._conv cimport Conv, convolve
 from fastnn._kernels._conv_ways cimport input_way, turned
 from fastnn._kernels._table cimport allocate, parallel, release, threads
-from fastnn._kernels.fnn cimport FNN_RELU, ceil_div, fits, fnn_tiles, reach, split_at
+from fastnn._kernels.fnn cimport FNN_RELU, FNN_relu, ceil_div, fits, fnn_tiles, reach, split_at
 from fastnn._kernels.folded cimport folded_at, unfold_phases
 from fastnn._kernels.gradients cimport Gradients
 from fastnn._kernels.way cimport PLANES, TAPS, WINOGRAD, Way
@@ -134,7 +134,7 @@ cdef void input_chunk(void *job, Py_ssize_t chunk, int slot) noexcept nogil:
             unfold_phases(g.t, dx + c * plane * size, g.H, g.W, folded + c * g.AH * g.SW * g.AW * size, g.PH, g.PW,
                           g.SW, g.AW)
             if g.flags & FNN_RELU:
-                g.t.relu(dx + c * plane * size, dx + c * plane * size, plane)
+                g.t.functions[FNN_relu].forward(dx + c * plane * size, dx + c * plane * size, plane, NULL)
 
 
 cdef void fill(real *folded, const real *bias, Py_ssize_t channels, Py_ssize_t length) noexcept nogil:

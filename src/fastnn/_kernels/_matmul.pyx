@@ -2,7 +2,7 @@
 from libc.string cimport memcpy, memset
 
 from fastnn._kernels._table cimport allocate, parallel, release, threads, tiles
-from fastnn._kernels.fnn cimport FNN_ACCUMULATE, FNN_RELU, ceil_div, fnn_tiles, split_at
+from fastnn._kernels.fnn cimport FNN_ACCUMULATE, FNN_RELU, FNN_relu, ceil_div, fnn_tiles, split_at
 
 ctypedef fused real:
     float
@@ -101,7 +101,7 @@ cdef void multiply_row(void *job, Py_ssize_t chunk, int slot) noexcept nogil:
         memset(g.c + n0 * size, 0, cols * size)
     g.t.row(g.a, g.a_col, g.b + n0 * size, g.b_row, g.K, g.c + n0 * size, cols)
     if g.relu:
-        g.t.relu(g.c + n0 * size, g.c + n0 * size, cols)
+        g.t.functions[FNN_relu].forward(g.c + n0 * size, g.c + n0 * size, cols, NULL)
 
 
 cdef bint gemm(fnn_tiles *t, Py_ssize_t M, Py_ssize_t N, Py_ssize_t K, const void *a, Py_ssize_t a_row,

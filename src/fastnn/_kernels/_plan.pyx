@@ -5,12 +5,12 @@ A `Plan` holds what shapes decide, `Weights` what the parameters hold, prepared 
 from cpython.buffer cimport PyBUF_SIMPLE, PyBUF_WRITABLE, PyBuffer_Release, PyObject_GetBuffer
 from libc.string cimport memcpy
 
-from fastnn._kernels._activation cimport Sum, add_up, describe_map, unary_tile
+from fastnn._kernels._activation cimport Sum, add_up, describe_map
 from fastnn._kernels._conv cimport Conv
 from fastnn._kernels._matmul cimport describe_linear
 from fastnn._kernels._plan_steps cimport (
-    APART, AVERAGE_POOL, CONV, INPUT, JOIN, LINEAR, LOCAL, MAP, MAX_POOL, NORM, OUTPUT, RESAMPLE, SUM, Kind, Place,
-    Step, forget, pack, settle, take
+    APART, AVERAGE_POOL, CONV, INPUT, JOIN, LINEAR, LOCAL, MAP, MAX_POOL, NORM, OUTPUT, PRELU, RESAMPLE, SUM, Kind,
+    Place, Step, forget, pack, settle, take
 )
 from fastnn._kernels._pool cimport describe
 from fastnn._kernels._resample cimport describe_resample
@@ -347,8 +347,8 @@ cdef class Plan:
         step.weight, step.bias, step.mean, step.var = w, b, mean, var
         step.norm.C, step.norm.P, step.norm.eps, step.norm.flags = C, P, eps, 0
 
-    def relu(self, Py_ssize_t size):
-        """Of `size` elements of an input; in the store of the step before, if that can be."""
+    def fuse_relu(self):
+        """A ReLU in the store of the step before; False if it has none."""
         cdef Step *last = self.last_step()
         if last != NULL and last.kind == CONV:
             last.conv.flags |= FNN_RELU
@@ -359,24 +359,18 @@ cdef class Plan:
         elif last != NULL and last.kind == SUM:
             last.sum.relu = True
         else:
-            self.map(self.t.relu, size, 0, 1)
+            return False
+        return True
 
-    def sigmoid(self, Py_ssize_t size):
-        self.map(self.t.sigmoid, size, 0, 4)
-
-    def tanh(self, Py_ssize_t size):
-        self.map(self.t.tanh, size, 0, 4)
-
-    def softmax(self, Py_ssize_t rows, Py_ssize_t n):
-        self.map(self.t.softmax_row, rows * n, n, 4)
-
-    def log_softmax(self, Py_ssize_t rows, Py_ssize_t n):
-        self.map(self.t.log_softmax_row, rows * n, n, 4)
-
-    cdef int map(self, unary_tile tile, Py_ssize_t size, Py_ssize_t row, double cost) except -1:
+    def map(self, Py_ssize_t function, Py_ssize_t size, double a=0, double b=0, Py_ssize_t row=0):
+        """A function by its place, of `size` elements of an input, in rows of `row` if it is one of rows."""
         cdef Step *step = self.add(MAP, size, size, size)
-        step.map = describe_map(tile, NULL, size, row, self.t.itemsize, cost)
-        return 0
+        step.map = describe_map(self.t, function, size, row, a, b)
+
+    def prelu(self, Py_ssize_t w, Py_ssize_t C, Py_ssize_t P):
+        """P elements of a plane."""
+        cdef Step *step = self.add(PRELU, C * P, C * P, 1)
+        step.weight, step.prelu.C, step.prelu.P = w, C, P
 
     def settle(self):
         """Group the steps into stages, and let every step decide what shapes decide."""

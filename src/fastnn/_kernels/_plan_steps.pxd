@@ -1,5 +1,5 @@
 # One step of a plan, of any kind: in parts, as a convolution is. Sizes are those of one image.
-from fastnn._kernels._activation cimport Map, Sum
+from fastnn._kernels._activation cimport Map, Prelu, Sum
 from fastnn._kernels._conv cimport Conv
 from fastnn._kernels._conv_winograd cimport Winograd
 from fastnn._kernels._matmul cimport Linear
@@ -16,6 +16,7 @@ cdef enum Kind:
     LINEAR
     NORM
     MAP
+    PRELU
     SUM
     JOIN
 
@@ -50,6 +51,7 @@ cdef struct Step:
     Norm norm
     Map map
     Sum sum
+    Prelu prelu
 
 
 # What the shapes decide, for a batch of N of which at most `group` images are taken at a time. False when there is no

@@ -1,5 +1,5 @@
 """One step of a plan: what it leaves to the kernels, and how it shares out parameters, packed weights and workspace."""
-from fastnn._kernels._activation cimport apply
+from fastnn._kernels._activation cimport apply, apply_prelu, describe_prelu
 from fastnn._kernels._conv cimport convolve_spoilt, forget_conv, pack_conv, plan_conv, run_conv
 from fastnn._kernels._conv_ways cimport forward_way
 from fastnn._kernels._conv_winograd cimport forget_winograd, pack_winograd, plan_winograd, run_winograd
@@ -81,6 +81,7 @@ cdef bint take(const Step *step, Py_ssize_t images, const char *x, char *y, void
     cdef Norm norm
     cdef Pool pool
     cdef Resample planes
+    cdef Prelu prelu
     if step.kind == CONV:
         return take_conv(step, images, x, y, parameters, packed, workspace, workers)
     if step.kind == LINEAR:
@@ -91,7 +92,11 @@ cdef bint take(const Step *step, Py_ssize_t images, const char *x, char *y, void
     if step.kind == MAP:
         map = step.map
         map.total = images * step.count
-        apply(&map, x, NULL, y, workers)
+        apply(&map, NULL, x, y, workers)
+    elif step.kind == PRELU:
+        prelu = describe_prelu(step.t, images, step.prelu.C, step.prelu.P)
+        prelu.x, prelu.w, prelu.y = x, parameter(parameters, step.weight), y
+        return apply_prelu(&prelu, workers)
     elif step.kind == NORM:
         norm = describe_norm(step.t, images, step.norm.C, step.norm.P)
         norm.x, norm.out, norm.flags, norm.eps = x, y, step.norm.flags, step.norm.eps

@@ -18,9 +18,18 @@ cdef extern from "fnn.h" nogil:
         FNN_SCALE
         FNN_CLAMP
         FNN_RULES
+        FNN_relu
+        FNN_FUNCTION_COUNT
 
     ctypedef void (*fnn_loss)(const void *x, const void *t, const void *q, const void *factors, const double *p,
                               double scale, void *y, Py_ssize_t n) noexcept nogil
+
+    ctypedef struct fnn_function "const fnn_function":
+        const char *name
+        void (*forward)(const void *x, void *y, Py_ssize_t n, const double *settings) noexcept nogil
+        void (*backward)(const void *dy, const void *seen, void *dx, Py_ssize_t n,
+                         const double *settings) noexcept nogil
+        double work, backward_work
 
     ctypedef struct fnn_tiles "const fnn_tiles":
         const char *isa
@@ -59,16 +68,10 @@ cdef extern from "fnn.h" nogil:
                            Py_ssize_t n) noexcept nogil
         void (*unpool_3x3)(const void *dy, const uint8_t *positions, void *dx, Py_ssize_t rows, Py_ssize_t cols,
                            Py_ssize_t H, Py_ssize_t W, Py_ssize_t PH, Py_ssize_t PW, void *row) noexcept nogil
-        void (*relu)(const void *x, void *y, Py_ssize_t n) noexcept nogil
-        void (*relu_backward)(const void *dy, const void *y, void *dx, Py_ssize_t n) noexcept nogil
-        void (*sigmoid)(const void *x, void *y, Py_ssize_t n) noexcept nogil
-        void (*sigmoid_backward)(const void *dy, const void *y, void *dx, Py_ssize_t n) noexcept nogil
-        void (*tanh)(const void *x, void *y, Py_ssize_t n) noexcept nogil
-        void (*tanh_backward)(const void *dy, const void *y, void *dx, Py_ssize_t n) noexcept nogil
-        void (*softmax_row)(const void *x, void *y, Py_ssize_t n) noexcept nogil
-        void (*softmax_backward_row)(const void *dy, const void *y, void *dx, Py_ssize_t n) noexcept nogil
-        void (*log_softmax_row)(const void *x, void *y, Py_ssize_t n) noexcept nogil
-        void (*log_softmax_backward_row)(const void *dy, const void *y, void *dx, Py_ssize_t n) noexcept nogil
+        fnn_function functions[FNN_FUNCTION_COUNT]
+        void (*prelu)(const void *x, const void *w, void *y, Py_ssize_t n, bint each) noexcept nogil
+        void (*prelu_backward)(const void *dy, const void *x, const void *w, void *dx, double *dw, Py_ssize_t n,
+                               bint each) noexcept nogil
         void (*norm_moments)(const void *x, Py_ssize_t at, Py_ssize_t rows, Py_ssize_t step, Py_ssize_t n, int each,
                              double *mean, double *m2) noexcept nogil
         void (*norm_apply)(const void *x, void *y, Py_ssize_t at, Py_ssize_t rows, Py_ssize_t step, Py_ssize_t n,

@@ -19,6 +19,7 @@ from fastnn._validate._base import (
     MaybeArray,
     Padding,
     array,
+    axis_index,
     choice,
     float_array,
     float_dtype,
@@ -29,7 +30,15 @@ from fastnn._validate._base import (
     single,
     true_or_false,
 )
-from fastnn._validate.activation import elementwise_backward, flatten, flatten_backward, softmax, softmax_backward
+from fastnn._validate.activation import (
+    approximation,
+    elementwise,
+    elementwise_backward,
+    hardtanh_bounds,
+    prelu,
+    prelu_backward,
+    softplus_settings,
+)
 from fastnn._validate.clip import clip_norm, clip_value, finite_norm, gradients
 from fastnn._validate.conv import (
     col2im,
@@ -148,3 +157,5 @@ from fastnn._validate.rownorm import (
     layer_norm_backward,
     normalized_shape,
 )
+from fastnn._validate.shape import flatten, reshape_backward, unflatten, unflattened_size
+from fastnn._validate.softmax import softmax, softmax_backward

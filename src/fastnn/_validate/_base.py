@@ -189,12 +189,12 @@ def fused_activation(value: str | None) -> None:
     choice("activation", value, (None, "relu"))
 
 
-def gradient_names(needs: Iterable[str]) -> None:
-    """`needs` names gradients that a backward can be asked for."""
+def gradient_names(needs: Iterable[str], names: tuple[str, ...] = GRADIENTS) -> None:
+    """`needs` is of `names`, of gradients that a backward can be asked for."""
     if isinstance(needs, str):
         raise TypeError(f"needs: got {needs!r}; expected a tuple of names, as in needs=({needs!r},)")
     for name in needs:
-        choice("needs", name, GRADIENTS)
+        choice("needs", name, names)
 
 
 def axis_index(name: str, value: int, ndim: int) -> int:

@@ -1,40 +1,71 @@
-"""Functions element by element, softmax, and flatten."""
+"""Functions element by element."""
 
 from __future__ import annotations
 
-from fastnn._validate._base import Array, axis_index, float_array, has_shape, same_dtype
+import math
+from collections.abc import Iterable
+
+import numpy as np
+
+from fastnn._validate._base import Array, choice, float_array, gradient_names, has_shape, number, same_dtype
+
+APPROXIMATIONS = ("none", "tanh")
 
 
-def elementwise_backward(dy: Array, y: Array) -> None:
-    float_array("y", y)
-    same_dtype("y", y, "dy", dy)
-    has_shape("dy", dy, y.shape, "the shape of y")
-
-
-def softmax(x: Array, dim: int, name: str = "x") -> int:
-    """Return `dim` counted from the front."""
-    float_array(name, x)
-    if x.ndim == 0:
-        raise ValueError(f"{name}: got shape (); expected at least one axis")
-    return axis_index("dim", dim, x.ndim)
-
-
-def softmax_backward(dy: Array, y: Array, dim: int) -> int:
-    """Return `dim` counted from the front."""
-    axis = softmax(y, dim, "y")
-    same_dtype("y", y, "dy", dy)
-    has_shape("dy", dy, y.shape, "the shape of y")
-    return axis
-
-
-def flatten(x: Array, start_dim: int) -> int:
-    """Return `start_dim` counted from the front."""
+def elementwise(x: Array) -> None:
     float_array("x", x)
-    if x.ndim == 0:
-        raise ValueError("x: got shape (); expected at least one axis")
-    return axis_index("start_dim", start_dim, x.ndim)
 
 
-def flatten_backward(dy: Array, flattened: tuple[int, ...]) -> None:
-    float_array("dy", dy)
-    has_shape("dy", dy, flattened, "the shape of the output of Flatten")
+def elementwise_backward(dy: Array, seen: Array, name: str = "y") -> None:
+    """`dy` is like what the backward sees beside it: the output, or the input `x`."""
+    float_array(name, seen)
+    if type(dy) is not np.ndarray or dy.dtype is not seen.dtype or dy.shape != seen.shape:
+        same_dtype(name, seen, "dy", dy)
+        has_shape("dy", dy, seen.shape, f"the shape of {name}")
+
+
+def approximation(approximate: str) -> str:
+    """The name of the function that `gelu` is with this `approximate`."""
+    choice("approximate", approximate, APPROXIMATIONS)
+    return "gelu" if approximate == "none" else "gelu_tanh"
+
+
+def softplus_settings(beta: float, threshold: float) -> tuple[float, float]:
+    """Return both as floats."""
+    factor = number("beta", beta)
+    if factor == 0:
+        raise ValueError(f"beta: got {beta!r}; expected a number other than 0")
+    return factor, number("threshold", threshold)
+
+
+def hardtanh_bounds(min_val: float, max_val: float) -> tuple[float, float]:
+    """Return both as floats; infinite ones are bounds too."""
+    least, most = _bound("min_val", min_val), _bound("max_val", max_val)
+    if least > most:
+        raise ValueError(f"min_val: got {min_val!r}; expected at most max_val, {max_val!r}")
+    return least, most
+
+
+def _bound(name: str, value: float) -> float:
+    return value if type(value) is float and math.isinf(value) else number(name, value)
+
+
+def prelu(x: Array, w: Array) -> tuple[int, int, int]:
+    """Return what `x` is as (A, C, P), with C slopes in `w`: one for each channel on axis 1, or one for all."""
+    float_array("x", x)
+    same_dtype("x", x, "w", w)
+    if w.ndim != 1 or w.size == 0:
+        raise ValueError(f"w: got shape {w.shape}; expected (C,), one slope for each channel of x, or (1,)")
+    if w.size == 1:
+        return 1, 1, x.size
+    if x.ndim < 2 or x.shape[1] != w.size:
+        raise ValueError(f"w: got shape {w.shape}; expected (C,), one slope for each channel of x {x.shape}, or (1,)")
+    return x.shape[0], w.size, math.prod(x.shape[2:])
+
+
+def prelu_backward(dy: Array, x: Array, w: Array, needs: Iterable[str]) -> tuple[int, int, int]:
+    """Return what `x` is, as `prelu`."""
+    planes = prelu(x, w)
+    elementwise_backward(dy, x, "x")
+    gradient_names(needs, ("dx", "dw"))
+    return planes

@@ -21,6 +21,8 @@ from fastnn import _validate as check
 from fastnn._runtime import empty, use_reference
 from fastnn._validate import Array, IntPair, IntSingle, OutputSize, Padding, Scale
 from fastnn.functional._door import contiguous
+from fastnn.functional._map import FUNCTIONS
+from fastnn.reference.activation import SELU_ALPHA, SELU_SCALE
 
 MOST_PLANS = 16  # of one network: batches of so many sizes
 
@@ -178,30 +180,69 @@ class Steps:
         self.plan.batch_norm(mean, var, *places, C, P, eps)
 
     def relu(self) -> None:
-        self.plan.relu(_product(self.y.shape[1:]))
+        if not self.plan.fuse_relu():
+            self._map("relu")
 
     def sigmoid(self) -> None:
-        self.plan.sigmoid(_product(self.y.shape[1:]))
+        self._map("sigmoid")
 
     def tanh(self) -> None:
-        self.plan.tanh(_product(self.y.shape[1:]))
+        self._map("tanh")
+
+    def leaky_relu(self, negative_slope: float) -> None:
+        self._map("leaky_relu", check.number("negative_slope", _fixed(negative_slope)))
+
+    def elu(self, alpha: float) -> None:
+        self._map("elu", check.number("alpha", _fixed(alpha)), 1.0)
+
+    def selu(self) -> None:
+        self._map("elu", SELU_SCALE * SELU_ALPHA, SELU_SCALE)
+
+    def gelu(self, *, approximate: str) -> None:
+        self._map(check.approximation(approximate))
+
+    def silu(self) -> None:
+        self._map("silu")
+
+    def softplus(self, beta: float, threshold: float) -> None:
+        self._map("softplus", *check.softplus_settings(_fixed(beta), _fixed(threshold)))
+
+    def hardtanh(self, min_val: float, max_val: float) -> None:
+        self._map("hardtanh", *check.hardtanh_bounds(_fixed(min_val), _fixed(max_val)))
+
+    def hardswish(self) -> None:
+        self._map("hardswish")
+
+    def _map(self, function: str, *settings: float, row: int = 0) -> None:
+        self.plan.map(FUNCTIONS[function], _product(self.y.shape[1:]), *settings, row=row)
+
+    def prelu(self, w: Parameter) -> None:
+        place, slopes = self._parameter(w)
+        check.prelu(self.y, slopes)
+        C, size = slopes.size, _product(self.y.shape[1:])
+        self.plan.prelu(place, C, size // C)
 
     def softmax(self, *, dim: int) -> None:
-        self._of_rows(self.plan.softmax, dim)
+        self._of_rows("softmax", dim)
 
     def log_softmax(self, *, dim: int) -> None:
-        self._of_rows(self.plan.log_softmax, dim)
+        self._of_rows("log_softmax", dim)
 
-    def _of_rows(self, step: Callable[..., None], dim: int) -> None:
+    def _of_rows(self, function: str, dim: int) -> None:
         if check.softmax(self.y, _fixed(dim)) != self.y.ndim - 1:
             raise NoPlan(f"softmax along axis {dim}, which is not the last")
-        step(_product(self.y.shape[1:-1]), self.y.shape[-1])
+        self._map(function, row=self.y.shape[-1])
 
-    def flatten(self, start_dim: int) -> None:
-        axis = check.flatten(self.y, _fixed(start_dim))
-        if axis == 0:
+    def flatten(self, start_dim: int, end_dim: int) -> None:
+        shape = check.flatten(self.y, _fixed(start_dim), _fixed(end_dim))
+        if check.axis_index("start_dim", start_dim, self.y.ndim) == 0 and end_dim not in (0, -self.y.ndim):
             raise NoPlan("the axis of the batch is flattened")
-        self._becomes(*self.y.shape[1:axis], _product(self.y.shape[axis:]))
+        self._becomes(*shape[1:])
+
+    def unflatten(self, dim: int, sizes: tuple[int, ...]) -> None:
+        if check.axis_index("dim", _fixed(dim), self.y.ndim) == 0:
+            raise NoPlan("the axis of the batch is split")
+        self._becomes(*check.unflatten(self.y, dim, _fixed(sizes))[1:])
 
     def _parameters(self, w: Parameter | None, b: Parameter | None) -> tuple[tuple[int, int], tuple[Any, Any]]:
         """Their places among all parameters, -1 for none, and their arrays."""

@@ -1,111 +1,205 @@
-"""Functions element by element, softmax along an axis, and flatten."""
+"""Functions element by element."""
 
 from __future__ import annotations
 
-from typing import Any
-
-import numpy as np
+from collections.abc import Iterable
 
 import fastnn._kernels._activation as _activation
 from fastnn import _validate as check
 from fastnn import reference
 from fastnn._runtime import empty, use_reference
-from fastnn._validate import Array
-from fastnn.functional._door import flat, pick, rows
+from fastnn._validate import Array, MaybeArray
+from fastnn.functional import _map
+from fastnn.functional._door import contiguous, pick
+from fastnn.reference.activation import SELU_ALPHA, SELU_SCALE
 
 
 def relu(x: Array) -> Array:
-    check.float_array("x", x)
+    check.elementwise(x)
     if use_reference():
         return reference.relu(x)
-    y = empty(x.shape, x.dtype)
-    pick(_activation.relu_forward, x.dtype)(flat(x), y.reshape(-1))
-    return y
+    return _map.forward("relu", x)
 
 
 def relu_backward(dy: Array, y: Array) -> Array:
     check.elementwise_backward(dy, y)
     if use_reference():
         return reference.relu_backward(dy, y)
-    dx = empty(y.shape, y.dtype)
-    pick(_activation.relu_backward, y.dtype)(flat(dy), flat(y), dx.reshape(-1))
-    return dx
+    return _map.backward("relu", dy, y)
 
 
 def sigmoid(x: Array) -> Array:
-    check.float_array("x", x)
+    check.elementwise(x)
     if use_reference():
         return reference.sigmoid(x)
-    y = empty(x.shape, x.dtype)
-    pick(_activation.sigmoid_forward, x.dtype)(flat(x), y.reshape(-1))
-    return y
+    return _map.forward("sigmoid", x)
 
 
 def sigmoid_backward(dy: Array, y: Array) -> Array:
     check.elementwise_backward(dy, y)
     if use_reference():
         return reference.sigmoid_backward(dy, y)
-    dx = empty(y.shape, y.dtype)
-    pick(_activation.sigmoid_backward, y.dtype)(flat(dy), flat(y), dx.reshape(-1))
-    return dx
+    return _map.backward("sigmoid", dy, y)
 
 
 def tanh(x: Array) -> Array:
-    check.float_array("x", x)
+    check.elementwise(x)
     if use_reference():
         return reference.tanh(x)
-    y = empty(x.shape, x.dtype)
-    pick(_activation.tanh_forward, x.dtype)(flat(x), y.reshape(-1))
-    return y
+    return _map.forward("tanh", x)
 
 
 def tanh_backward(dy: Array, y: Array) -> Array:
     check.elementwise_backward(dy, y)
     if use_reference():
         return reference.tanh_backward(dy, y)
-    dx = empty(y.shape, y.dtype)
-    pick(_activation.tanh_backward, y.dtype)(flat(dy), flat(y), dx.reshape(-1))
-    return dx
+    return _map.backward("tanh", dy, y)
 
 
-def _along(axis: int, kernel: Any, *inputs: Array) -> Array:
-    """Call a kernel that works on rows with lines along `axis` as its rows."""
-    last = inputs[0].ndim - 1
-    if axis != last:
-        inputs = tuple(a.swapaxes(axis, last) for a in inputs)
-    y = empty(inputs[0].shape, inputs[0].dtype)
-    if y.size:  # no rows could be counted along an empty axis
-        pick(kernel, y.dtype)(*map(rows, inputs), rows(y))
-    return y if axis == last else np.ascontiguousarray(y.swapaxes(axis, last))
-
-
-def softmax(x: Array, *, dim: int = -1) -> Array:
-    axis = check.softmax(x, dim)
+def leaky_relu(x: Array, negative_slope: float = 0.01) -> Array:
+    check.elementwise(x)
+    slope = check.number("negative_slope", negative_slope)
     if use_reference():
-        return reference.softmax(x, dim=dim)
-    return _along(axis, _activation.softmax_forward, x)
+        return reference.leaky_relu(x, negative_slope)
+    return _map.forward("leaky_relu", x, slope)
 
 
-def softmax_backward(dy: Array, y: Array, *, dim: int = -1) -> Array:
-    axis = check.softmax_backward(dy, y, dim)
+def leaky_relu_backward(dy: Array, x: Array, negative_slope: float = 0.01) -> Array:
+    check.elementwise_backward(dy, x, "x")
+    slope = check.number("negative_slope", negative_slope)
     if use_reference():
-        return reference.softmax_backward(dy, y, dim=dim)
-    return _along(axis, _activation.softmax_backward, dy, y)
+        return reference.leaky_relu_backward(dy, x, negative_slope)
+    return _map.backward("leaky_relu", dy, x, slope)
 
 
-def log_softmax(x: Array, *, dim: int = -1) -> Array:
-    axis = check.softmax(x, dim)
+def elu(x: Array, alpha: float = 1.0) -> Array:
+    check.elementwise(x)
+    factor = check.number("alpha", alpha)
     if use_reference():
-        return reference.log_softmax(x, dim=dim)
-    return _along(axis, _activation.log_softmax_forward, x)
+        return reference.elu(x, alpha)
+    return _map.forward("elu", x, factor, 1.0)
 
 
-def log_softmax_backward(dy: Array, y: Array, *, dim: int = -1) -> Array:
-    axis = check.softmax_backward(dy, y, dim)
+def elu_backward(dy: Array, x: Array, alpha: float = 1.0) -> Array:
+    check.elementwise_backward(dy, x, "x")
+    factor = check.number("alpha", alpha)
     if use_reference():
-        return reference.log_softmax_backward(dy, y, dim=dim)
-    return _along(axis, _activation.log_softmax_backward, dy, y)
+        return reference.elu_backward(dy, x, alpha)
+    return _map.backward("elu", dy, x, factor, 1.0)
 
 
-def flatten(x: Array, start_dim: int = 1) -> Array:
-    return reference.flatten(x, start_dim)  # nothing is computed
+def selu(x: Array) -> Array:
+    check.elementwise(x)
+    if use_reference():
+        return reference.selu(x)
+    return _map.forward("elu", x, SELU_SCALE * SELU_ALPHA, SELU_SCALE)
+
+
+def selu_backward(dy: Array, x: Array) -> Array:
+    check.elementwise_backward(dy, x, "x")
+    if use_reference():
+        return reference.selu_backward(dy, x)
+    return _map.backward("elu", dy, x, SELU_SCALE * SELU_ALPHA, SELU_SCALE)
+
+
+def gelu(x: Array, *, approximate: str = "none") -> Array:
+    check.elementwise(x)
+    function = check.approximation(approximate)
+    if use_reference():
+        return reference.gelu(x, approximate=approximate)
+    return _map.forward(function, x)
+
+
+def gelu_backward(dy: Array, x: Array, *, approximate: str = "none") -> Array:
+    check.elementwise_backward(dy, x, "x")
+    function = check.approximation(approximate)
+    if use_reference():
+        return reference.gelu_backward(dy, x, approximate=approximate)
+    return _map.backward(function, dy, x)
+
+
+def silu(x: Array) -> Array:
+    check.elementwise(x)
+    if use_reference():
+        return reference.silu(x)
+    return _map.forward("silu", x)
+
+
+def silu_backward(dy: Array, x: Array) -> Array:
+    check.elementwise_backward(dy, x, "x")
+    if use_reference():
+        return reference.silu_backward(dy, x)
+    return _map.backward("silu", dy, x)
+
+
+def softplus(x: Array, beta: float = 1.0, threshold: float = 20.0) -> Array:
+    check.elementwise(x)
+    settings = check.softplus_settings(beta, threshold)
+    if use_reference():
+        return reference.softplus(x, beta, threshold)
+    return _map.forward("softplus", x, *settings)
+
+
+def softplus_backward(dy: Array, x: Array, beta: float = 1.0, threshold: float = 20.0) -> Array:
+    check.elementwise_backward(dy, x, "x")
+    settings = check.softplus_settings(beta, threshold)
+    if use_reference():
+        return reference.softplus_backward(dy, x, beta, threshold)
+    return _map.backward("softplus", dy, x, *settings)
+
+
+def hardtanh(x: Array, min_val: float = -1.0, max_val: float = 1.0) -> Array:
+    check.elementwise(x)
+    bounds = check.hardtanh_bounds(min_val, max_val)
+    if use_reference():
+        return reference.hardtanh(x, min_val, max_val)
+    return _map.forward("hardtanh", x, *bounds)
+
+
+def hardtanh_backward(dy: Array, x: Array, min_val: float = -1.0, max_val: float = 1.0) -> Array:
+    check.elementwise_backward(dy, x, "x")
+    bounds = check.hardtanh_bounds(min_val, max_val)
+    if use_reference():
+        return reference.hardtanh_backward(dy, x, min_val, max_val)
+    return _map.backward("hardtanh", dy, x, *bounds)
+
+
+def hardswish(x: Array) -> Array:
+    check.elementwise(x)
+    if use_reference():
+        return reference.hardswish(x)
+    return _map.forward("hardswish", x)
+
+
+def hardswish_backward(dy: Array, x: Array) -> Array:
+    check.elementwise_backward(dy, x, "x")
+    if use_reference():
+        return reference.hardswish_backward(dy, x)
+    return _map.backward("hardswish", dy, x)
+
+
+def prelu(x: Array, w: Array) -> Array:
+    planes = check.prelu(x, w)
+    if use_reference():
+        return reference.prelu(x, w)
+    y = empty(x.shape, x.dtype)
+    pick(_activation.prelu_forward, x.dtype)(contiguous(x).reshape(planes), contiguous(w), y.reshape(planes))
+    return y
+
+
+def prelu_backward(
+    dy: Array, x: Array, w: Array, *, needs: Iterable[str] = ("dx", "dw")
+) -> tuple[MaybeArray, MaybeArray]:
+    planes = check.prelu_backward(dy, x, w, needs)
+    if use_reference():
+        return reference.prelu_backward(dy, x, w, needs=needs)
+    dx = empty(x.shape, x.dtype) if "dx" in needs else None
+    dw = empty(w.shape, w.dtype) if "dw" in needs else None
+    pick(_activation.prelu_backward, x.dtype)(
+        contiguous(dy).reshape(planes),
+        contiguous(x).reshape(planes),
+        contiguous(w),
+        None if dx is None else dx.reshape(planes),
+        dw,
+    )
+    return dx, dw

@@ -1,6 +1,19 @@
 """Layers: each holds its parameters and what its backward needs; the arithmetic is in ``fastnn.functional``."""
 
-from fastnn.layers.activation import LogSoftmax, ReLU, Sigmoid, Softmax, Tanh
+from fastnn.layers.activation import (
+    ELU,
+    GELU,
+    SELU,
+    Hardswish,
+    Hardtanh,
+    LeakyReLU,
+    PReLU,
+    ReLU,
+    Sigmoid,
+    SiLU,
+    Softplus,
+    Tanh,
+)
 from fastnn.layers.branches import Concat, Residual
 from fastnn.layers.containers import Sequential
 from fastnn.layers.conv import Conv1d, Conv2d, ConvTranspose2d
@@ -16,9 +29,13 @@ from fastnn.layers.patches import Fold, Unfold, ZeroPad2d
 from fastnn.layers.pool import AvgPool1d, AvgPool2d, MaxPool1d, MaxPool2d
 from fastnn.layers.resample import AdaptiveAvgPool2d, AdaptiveMaxPool2d, Upsample
 from fastnn.layers.rownorm import GroupNorm, InstanceNorm2d, LayerNorm
-from fastnn.layers.shape import Flatten
+from fastnn.layers.shape import Flatten, Identity, Unflatten
+from fastnn.layers.softmax import LogSoftmax, Softmax
 
 __all__ = [
+    "ELU",
+    "GELU",
+    "SELU",
     "AdaptiveAvgPool2d",
     "AdaptiveMaxPool2d",
     "AvgPool1d",
@@ -36,22 +53,30 @@ __all__ = [
     "Flatten",
     "Fold",
     "GroupNorm",
+    "Hardswish",
+    "Hardtanh",
+    "Identity",
     "InstanceNorm2d",
     "LayerNorm",
+    "LeakyReLU",
     "Linear",
     "LocalResponseNorm",
     "LogSoftmax",
     "MaxPool1d",
     "MaxPool2d",
     "Module",
+    "PReLU",
     "Parameter",
     "ReLU",
     "RemovableHandle",
     "Residual",
     "Sequential",
+    "SiLU",
     "Sigmoid",
     "Softmax",
+    "Softplus",
     "Tanh",
+    "Unflatten",
     "Unfold",
     "Upsample",
     "ZeroPad2d",

@@ -1,12 +1,16 @@
-"""Activations. Each keeps its output, which is all that its gradient needs."""
+"""Functions element by element. Each keeps what its gradient needs: its output or, the later ones, its input."""
 
 from __future__ import annotations
 
+from typing import Any
+
+import numpy as np
+
 from fastnn import _validate as check
-from fastnn import functional
+from fastnn import functional, init
 from fastnn._validate import Array
 from fastnn.functional._plan import Steps
-from fastnn.layers.module import Module
+from fastnn.layers.module import Module, Parameter, needed
 
 
 class ReLU(Module):
@@ -62,43 +66,222 @@ class Tanh(Module):
         steps.tanh()
 
 
-class Softmax(Module):
-    """``exp(x) / sum(exp(x))`` along the axis `dim`."""
+class LeakyReLU(Module):
+    """`x` where it is above 0, elsewhere ``negative_slope * x``.
 
-    def __init__(self, dim: int = -1) -> None:
-        self.dim = check.integer("dim", dim)
+    Parameters
+    ----------
+    negative_slope : float
+    """
+
+    def __init__(self, negative_slope: float = 0.01) -> None:
+        self.negative_slope = check.number("negative_slope", negative_slope)
 
     def forward(self, x: Array) -> Array:
-        y = functional.softmax(x, dim=self.dim)
-        self._keep(y)
+        y = functional.leaky_relu(x, self.negative_slope)
+        self._keep(x)
         return y
 
     def backward(self, dy: Array, accumulate: bool = False, needs_dx: bool = True) -> Array:
-        return functional.softmax_backward(dy, check.kept(self, self._kept), dim=self.dim)
+        return functional.leaky_relu_backward(dy, check.kept(self, self._kept), self.negative_slope)
 
     def plan(self, steps: Steps) -> None:
-        steps.softmax(dim=self.dim)
+        steps.leaky_relu(self.negative_slope)
 
     def extra_repr(self) -> str:
-        return f"dim={self.dim}"
+        return f"negative_slope={self.negative_slope}"
 
 
-class LogSoftmax(Module):
-    """Logarithm of the softmax along the axis `dim`."""
+class PReLU(Module):
+    """`x` where it is above 0, elsewhere `weight` times `x`, with slopes that are learnt.
 
-    def __init__(self, dim: int = -1) -> None:
-        self.dim = check.integer("dim", dim)
+    Parameters
+    ----------
+    num_parameters : int
+        One slope for each channel of ``(N, C, ...)``, or 1: one for all.
+    init : float
+        What all slopes begin with.
+    dtype : float32 or float64
+
+    Attributes
+    ----------
+    weight : Parameter, (num_parameters,)
+    """
+
+    def __init__(self, num_parameters: int = 1, init: float = 0.25, dtype: Any = np.float32) -> None:
+        self.num_parameters, self.init = check.integer("num_parameters", num_parameters, 1), check.number("init", init)
+        self.weight = Parameter(np.empty(self.num_parameters, check.float_dtype(dtype)), "weight")
+        self.reset_parameters()
+
+    def reset_parameters(self) -> None:
+        """All slopes as in the beginning."""
+        init.constant_(self.weight, self.init)
 
     def forward(self, x: Array) -> Array:
-        y = functional.log_softmax(x, dim=self.dim)
-        self._keep(y)
+        y = functional.prelu(x, self.weight.data)
+        self._keep(x)
+        return y
+
+    def backward(self, dy: Array, accumulate: bool = False, needs_dx: bool = True) -> Array | None:
+        x = check.kept(self, self._kept)
+        dx, dw = functional.prelu_backward(dy, x, self.weight.data, needs=needed(needs_dx, self.weight, None))
+        self.weight.receive(dw, accumulate)
+        return dx
+
+    def plan(self, steps: Steps) -> None:
+        steps.prelu(self.weight)
+
+    def extra_repr(self) -> str:
+        return f"num_parameters={self.num_parameters}"
+
+
+class ELU(Module):
+    """`x` where it is above 0, elsewhere ``alpha * (exp(x) - 1)``.
+
+    Parameters
+    ----------
+    alpha : float
+    """
+
+    def __init__(self, alpha: float = 1.0) -> None:
+        self.alpha = check.number("alpha", alpha)
+
+    def forward(self, x: Array) -> Array:
+        y = functional.elu(x, self.alpha)
+        self._keep(x)
         return y
 
     def backward(self, dy: Array, accumulate: bool = False, needs_dx: bool = True) -> Array:
-        return functional.log_softmax_backward(dy, check.kept(self, self._kept), dim=self.dim)
+        return functional.elu_backward(dy, check.kept(self, self._kept), self.alpha)
 
     def plan(self, steps: Steps) -> None:
-        steps.log_softmax(dim=self.dim)
+        steps.elu(self.alpha)
 
     def extra_repr(self) -> str:
-        return f"dim={self.dim}"
+        return f"alpha={self.alpha}"
+
+
+class SELU(Module):
+    """1.0507 times an `ELU` with an alpha of 1.6733, which keep mean and variance."""
+
+    def forward(self, x: Array) -> Array:
+        y = functional.selu(x)
+        self._keep(x)
+        return y
+
+    def backward(self, dy: Array, accumulate: bool = False, needs_dx: bool = True) -> Array:
+        return functional.selu_backward(dy, check.kept(self, self._kept))
+
+    def plan(self, steps: Steps) -> None:
+        steps.selu()
+
+
+class GELU(Module):
+    """`x` times the probability that a standard normal variable is below it.
+
+    Parameters
+    ----------
+    approximate : {"none", "tanh"}
+    """
+
+    def __init__(self, approximate: str = "none") -> None:
+        check.approximation(approximate)
+        self.approximate = approximate
+
+    def forward(self, x: Array) -> Array:
+        y = functional.gelu(x, approximate=self.approximate)
+        self._keep(x)
+        return y
+
+    def backward(self, dy: Array, accumulate: bool = False, needs_dx: bool = True) -> Array:
+        return functional.gelu_backward(dy, check.kept(self, self._kept), approximate=self.approximate)
+
+    def plan(self, steps: Steps) -> None:
+        steps.gelu(approximate=self.approximate)
+
+    def extra_repr(self) -> str:
+        return f"approximate={self.approximate!r}"
+
+
+class SiLU(Module):
+    """``x * sigmoid(x)``, also called swish."""
+
+    def forward(self, x: Array) -> Array:
+        y = functional.silu(x)
+        self._keep(x)
+        return y
+
+    def backward(self, dy: Array, accumulate: bool = False, needs_dx: bool = True) -> Array:
+        return functional.silu_backward(dy, check.kept(self, self._kept))
+
+    def plan(self, steps: Steps) -> None:
+        steps.silu()
+
+
+class Softplus(Module):
+    """``log(1 + exp(beta * x)) / beta``, a smooth ReLU.
+
+    Parameters
+    ----------
+    beta : float other than 0
+    threshold : float
+        `x` itself where ``beta * x`` is above it.
+    """
+
+    def __init__(self, beta: float = 1.0, threshold: float = 20.0) -> None:
+        self.beta, self.threshold = check.softplus_settings(beta, threshold)
+
+    def forward(self, x: Array) -> Array:
+        y = functional.softplus(x, self.beta, self.threshold)
+        self._keep(x)
+        return y
+
+    def backward(self, dy: Array, accumulate: bool = False, needs_dx: bool = True) -> Array:
+        return functional.softplus_backward(dy, check.kept(self, self._kept), self.beta, self.threshold)
+
+    def plan(self, steps: Steps) -> None:
+        steps.softplus(self.beta, self.threshold)
+
+    def extra_repr(self) -> str:
+        return f"beta={self.beta}, threshold={self.threshold}"
+
+
+class Hardtanh(Module):
+    """`x`, but at least `min_val` and at most `max_val`.
+
+    Parameters
+    ----------
+    min_val, max_val : float
+    """
+
+    def __init__(self, min_val: float = -1.0, max_val: float = 1.0) -> None:
+        self.min_val, self.max_val = check.hardtanh_bounds(min_val, max_val)
+
+    def forward(self, x: Array) -> Array:
+        y = functional.hardtanh(x, self.min_val, self.max_val)
+        self._keep(x)
+        return y
+
+    def backward(self, dy: Array, accumulate: bool = False, needs_dx: bool = True) -> Array:
+        return functional.hardtanh_backward(dy, check.kept(self, self._kept), self.min_val, self.max_val)
+
+    def plan(self, steps: Steps) -> None:
+        steps.hardtanh(self.min_val, self.max_val)
+
+    def extra_repr(self) -> str:
+        return f"min_val={self.min_val}, max_val={self.max_val}"
+
+
+class Hardswish(Module):
+    """``x * clip(x + 3, 0, 6) / 6``, a SiLU of straight lines."""
+
+    def forward(self, x: Array) -> Array:
+        y = functional.hardswish(x)
+        self._keep(x)
+        return y
+
+    def backward(self, dy: Array, accumulate: bool = False, needs_dx: bool = True) -> Array:
+        return functional.hardswish_backward(dy, check.kept(self, self._kept))
+
+    def plan(self, steps: Steps) -> None:
+        steps.hardswish()

@@ -1,6 +1,9 @@
-"""Layers that only change the shape."""
+"""Layers that only change the shape, or nothing."""
 
 from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
 
 from fastnn import _validate as check
 from fastnn import functional
@@ -10,23 +13,74 @@ from fastnn.layers.module import Module
 
 
 class Flatten(Module):
-    """Join all axes from `start_dim` on: ``(N, C, H, W)`` to ``(N, C*H*W)``."""
+    """Join the axes from `start_dim` to `end_dim` into one: by default ``(N, C, H, W)`` to ``(N, C*H*W)``.
 
-    def __init__(self, start_dim: int = 1) -> None:
-        self.start_dim = check.integer("start_dim", start_dim)
+    Parameters
+    ----------
+    start_dim, end_dim : int
+    """
+
+    def __init__(self, start_dim: int = 1, end_dim: int = -1) -> None:
+        self.start_dim, self.end_dim = check.integer("start_dim", start_dim), check.integer("end_dim", end_dim)
 
     def forward(self, x: Array) -> Array:
-        y = functional.flatten(x, self.start_dim)
+        y = functional.flatten(x, self.start_dim, self.end_dim)
         self._keep((x.shape, y.shape))
         return y
 
     def backward(self, dy: Array, accumulate: bool = False, needs_dx: bool = True) -> Array:
         shape, flattened = check.kept(self, self._kept)
-        check.flatten_backward(dy, flattened)
+        check.reshape_backward(dy, flattened, "Flatten")
         return dy.reshape(shape)
 
     def plan(self, steps: Steps) -> None:
-        steps.flatten(self.start_dim)
+        steps.flatten(self.start_dim, self.end_dim)
 
     def extra_repr(self) -> str:
-        return f"start_dim={self.start_dim}"
+        return f"start_dim={self.start_dim}, end_dim={self.end_dim}"
+
+
+class Unflatten(Module):
+    """Split the axis `dim` into several, as ``(N, C*H*W)`` into ``(N, C, H, W)``.
+
+    Parameters
+    ----------
+    dim : int
+    unflattened_size : tuple of int
+        The lengths of the axes; one of them may be -1: what is left.
+    """
+
+    def __init__(self, dim: int, unflattened_size: Sequence[int]) -> None:
+        self.dim, self.unflattened_size = check.integer("dim", dim), check.unflattened_size(unflattened_size)
+
+    def forward(self, x: Array) -> Array:
+        y = functional.unflatten(x, self.dim, self.unflattened_size)
+        self._keep((x.shape, y.shape))
+        return y
+
+    def backward(self, dy: Array, accumulate: bool = False, needs_dx: bool = True) -> Array:
+        shape, unflattened = check.kept(self, self._kept)
+        check.reshape_backward(dy, unflattened, "Unflatten")
+        return dy.reshape(shape)
+
+    def plan(self, steps: Steps) -> None:
+        steps.unflatten(self.dim, self.unflattened_size)
+
+    def extra_repr(self) -> str:
+        return f"dim={self.dim}, unflattened_size={self.unflattened_size}"
+
+
+class Identity(Module):
+    """The input itself, whatever arguments the layer is made with: a place for another layer."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        pass
+
+    def forward(self, x: Array) -> Array:
+        return x
+
+    def backward(self, dy: Array, accumulate: bool = False, needs_dx: bool = True) -> Array:
+        return dy
+
+    def plan(self, steps: Steps) -> None:
+        """Nothing is done."""

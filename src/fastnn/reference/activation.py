@@ -1,16 +1,32 @@
-"""Activations, softmax, and flatten.
+"""Functions element by element.
 
-A backward takes the gradient `dy` of the output and the output `y` itself: all of these derivatives can be written in
-terms of `y`, so that the input need not be kept.
+A backward takes the gradient `dy` of the output and, for relu, sigmoid and tanh, the output `y` itself: their
+derivatives can be written in terms of it, so that a network need not keep the input. Those of all others take the
+input `x`.
 """
 
 from __future__ import annotations
 
+import math
+from collections.abc import Iterable
+from typing import Any
+
 import numpy as np
 
 from fastnn import _validate as check
-from fastnn._validate import Array
+from fastnn._validate import Array, MaybeArray
 from fastnn.reference._windows import quiet
+
+# Klambauer et al., "Self-normalizing neural networks", 2017
+SELU_ALPHA = 1.6732632423543772
+SELU_SCALE = 1.0507009873554805
+
+_erf = np.frompyfunc(math.erf, 1, 1)
+
+
+def _like(x: Array, values: Any) -> Array:
+    """`values` as an array of the dtype of `x`, in C order."""
+    return np.array(values, x.dtype, order="C")
 
 
 def relu(x: Array) -> Array:
@@ -24,7 +40,7 @@ def relu(x: Array) -> Array:
     -------
     array of the shape of `x`
     """
-    check.float_array("x", x)
+    check.elementwise(x)
     return np.maximum(x, 0, out=np.empty(x.shape, x.dtype))
 
 
@@ -58,7 +74,7 @@ def sigmoid(x: Array) -> Array:
     -------
     array of the shape of `x`
     """
-    check.float_array("x", x)
+    check.elementwise(x)
     e = np.exp(-np.abs(x))
     return np.divide(np.where(x >= 0, 1, e), 1 + e, out=np.empty(x.shape, x.dtype))
 
@@ -91,7 +107,7 @@ def tanh(x: Array) -> Array:
     -------
     array of the shape of `x`
     """
-    check.float_array("x", x)
+    check.elementwise(x)
     return np.tanh(x, out=np.empty(x.shape, x.dtype))
 
 
@@ -113,98 +129,381 @@ def tanh_backward(dy: Array, y: Array) -> Array:
 
 
 @quiet
-def softmax(x: Array, *, dim: int = -1) -> Array:
-    """``exp(x) / sum(exp(x))`` along an axis, shifted by the maximum so that nothing overflows.
+def leaky_relu(x: Array, negative_slope: float = 0.01) -> Array:
+    """`x` where it is above 0, elsewhere ``negative_slope * x``.
 
     Parameters
     ----------
-    x : array of float32 or float64, at least one axis
-    dim : int
-        The axis whose elements sum to 1.
-
-    Returns
-    -------
-    array of the shape of `x`
-        A line with NaN or inf in it becomes NaN.
-    """
-    axis = check.softmax(x, dim)
-    e = np.exp(x - x.max(axis=axis, keepdims=True, initial=-np.inf), order="C")
-    e /= e.sum(axis=axis, keepdims=True)
-    return e
-
-
-@quiet
-def softmax_backward(dy: Array, y: Array, *, dim: int = -1) -> Array:
-    """Gradient of `softmax`, ``y * (dy - sum(dy * y))``, the sum along `dim`.
-
-    Parameters
-    ----------
-    dy, y : arrays of one shape
-        Gradient of the output, and the output.
-    dim : int
-        As given to `softmax`.
-
-    Returns
-    -------
-    array of the shape of `y`
-    """
-    axis = check.softmax_backward(dy, y, dim)
-    return np.multiply(y, dy - (dy * y).sum(axis=axis, keepdims=True), order="C")
-
-
-@quiet
-def log_softmax(x: Array, *, dim: int = -1) -> Array:
-    """``log(softmax(x))`` along an axis, as ``x - max - log(sum(exp(x - max)))``, which never takes the log of 0.
-
-    Parameters
-    ----------
-    x : array of float32 or float64, at least one axis
-    dim : int
-        The axis along which the exponentials of the result sum to 1.
+    x : array of float32 or float64, any shape
+    negative_slope : float
 
     Returns
     -------
     array of the shape of `x`
     """
-    axis = check.softmax(x, dim)
-    shifted = np.subtract(x, x.max(axis=axis, keepdims=True, initial=-np.inf), order="C")
-    shifted -= np.log(np.exp(shifted).sum(axis=axis, keepdims=True))
-    return shifted
+    check.elementwise(x)
+    slope = check.number("negative_slope", negative_slope)
+    return _like(x, np.where(x > 0, x, x * x.dtype.type(slope)))
 
 
 @quiet
-def log_softmax_backward(dy: Array, y: Array, *, dim: int = -1) -> Array:
-    """Gradient of `log_softmax`, ``dy - exp(y) * sum(dy)``, the sum along `dim`.
+def leaky_relu_backward(dy: Array, x: Array, negative_slope: float = 0.01) -> Array:
+    """Gradient of `leaky_relu`: `dy` where ``x > 0``, elsewhere ``negative_slope * dy``.
 
     Parameters
     ----------
-    dy, y : arrays of one shape
-        Gradient of the output, and the output.
-    dim : int
-        As given to `log_softmax`.
+    dy, x : arrays of one shape
+        Gradient of the output, and the input.
+    negative_slope : float
 
     Returns
     -------
-    array of the shape of `y`
+    array of the shape of `x`
     """
-    axis = check.softmax_backward(dy, y, dim)
-    return np.subtract(dy, np.exp(y) * dy.sum(axis=axis, keepdims=True), order="C")
+    check.elementwise_backward(dy, x, "x")
+    slope = check.number("negative_slope", negative_slope)
+    return _like(x, np.where(x > 0, dy, dy * x.dtype.type(slope)))
 
 
-def flatten(x: Array, start_dim: int = 1) -> Array:
-    """Join all axes from `start_dim` on into one; a view where `x` allows it.
+@quiet
+def elu(x: Array, alpha: float = 1.0) -> Array:
+    """`x` where it is above 0, elsewhere ``alpha * (exp(x) - 1)``.
+
+    After Clevert, Unterthiner and Hochreiter, "Fast and accurate deep network learning by exponential linear units",
+    2016.
 
     Parameters
     ----------
-    x : array of float32 or float64, at least one axis
-    start_dim : int
+    x : array of float32 or float64, any shape
+    alpha : float
 
     Returns
     -------
-    array of ``start_dim + 1`` axes
+    array of the shape of `x`
     """
-    axis = check.flatten(x, start_dim)
-    size = 1
-    for length in x.shape[axis:]:
-        size *= length
-    return x.reshape(*x.shape[:axis], size)
+    check.elementwise(x)
+    return _elu(x, check.number("alpha", alpha), 1.0)
+
+
+@quiet
+def elu_backward(dy: Array, x: Array, alpha: float = 1.0) -> Array:
+    """Gradient of `elu`: `dy` where ``x > 0``, elsewhere ``dy * alpha * exp(x)``.
+
+    Parameters
+    ----------
+    dy, x : arrays of one shape
+        Gradient of the output, and the input.
+    alpha : float
+
+    Returns
+    -------
+    array of the shape of `x`
+    """
+    check.elementwise_backward(dy, x, "x")
+    return _elu_backward(dy, x, check.number("alpha", alpha), 1.0)
+
+
+@quiet
+def selu(x: Array) -> Array:
+    """``scale * x`` where `x` is above 0, elsewhere ``scale * alpha * (exp(x) - 1)``.
+
+    alpha = 1.6733 and scale = 1.0507 keep mean and variance, after Klambauer, Unterthiner, Mayr and Hochreiter,
+    "Self-normalizing neural networks", 2017.
+
+    Parameters
+    ----------
+    x : array of float32 or float64, any shape
+
+    Returns
+    -------
+    array of the shape of `x`
+    """
+    check.elementwise(x)
+    return _elu(x, SELU_SCALE * SELU_ALPHA, SELU_SCALE)
+
+
+@quiet
+def selu_backward(dy: Array, x: Array) -> Array:
+    """Gradient of `selu`: ``scale * dy`` where ``x > 0``, elsewhere ``dy * scale * alpha * exp(x)``.
+
+    Parameters
+    ----------
+    dy, x : arrays of one shape
+        Gradient of the output, and the input.
+
+    Returns
+    -------
+    array of the shape of `x`
+    """
+    check.elementwise_backward(dy, x, "x")
+    return _elu_backward(dy, x, SELU_SCALE * SELU_ALPHA, SELU_SCALE)
+
+
+def _elu(x: Array, below: float, above: float) -> Array:
+    number = x.dtype.type
+    return _like(x, np.where(x > 0, x * number(above), np.expm1(np.minimum(x, 0)) * number(below)))
+
+
+def _elu_backward(dy: Array, x: Array, below: float, above: float) -> Array:
+    number = x.dtype.type
+    return _like(x, dy * np.where(x > 0, number(above), np.exp(np.minimum(x, 0)) * number(below)))
+
+
+@quiet
+def gelu(x: Array, *, approximate: str = "none") -> Array:
+    """`x` times the probability that a standard normal variable is below it, ``x * (1 + erf(x / sqrt(2))) / 2``.
+
+    After Hendrycks and Gimpel, "Gaussian error linear units", 2016; their approximation "tanh" is
+    ``x * (1 + tanh(sqrt(2/pi) * (x + 0.044715 * x**3))) / 2``.
+
+    Parameters
+    ----------
+    x : array of float32 or float64, any shape
+    approximate : {"none", "tanh"}
+
+    Returns
+    -------
+    array of the shape of `x`
+    """
+    check.elementwise(x)
+    if check.approximation(approximate) == "gelu_tanh":
+        return _like(x, 0.5 * x * (1 + np.tanh(_gelu_argument(x))))
+    return _like(x, x * _normal_cdf(x))
+
+
+@quiet
+def gelu_backward(dy: Array, x: Array, *, approximate: str = "none") -> Array:
+    """Gradient of `gelu`: without approximation, `dy` times ``cdf(x) + x * density(x)`` of the normal distribution.
+
+    Parameters
+    ----------
+    dy, x : arrays of one shape
+        Gradient of the output, and the input.
+    approximate : {"none", "tanh"}
+
+    Returns
+    -------
+    array of the shape of `x`
+    """
+    check.elementwise_backward(dy, x, "x")
+    if check.approximation(approximate) == "gelu_tanh":
+        t = np.tanh(_gelu_argument(x))
+        inner = math.sqrt(2 / math.pi) * (1 + 3 * 0.044715 * x * x)
+        return _like(x, dy * (0.5 * (1 + t) + 0.5 * x * (1 - t * t) * inner))
+    density = np.exp(-0.5 * x * x) / math.sqrt(2 * math.pi)
+    return _like(x, dy * (_normal_cdf(x) + x * density))
+
+
+def _normal_cdf(x: Array) -> Array:
+    """In float64."""
+    return 0.5 * (1 + np.asarray(_erf(x / math.sqrt(2)), np.float64))
+
+
+def _gelu_argument(x: Array) -> Array:
+    return math.sqrt(2 / math.pi) * (x + 0.044715 * x**3)
+
+
+@quiet
+def silu(x: Array) -> Array:
+    """``x * sigmoid(x)``, also called swish.
+
+    After Elfwing, Uchibe and Doya, "Sigmoid-weighted linear units for neural network function approximation in
+    reinforcement learning", 2018.
+
+    Parameters
+    ----------
+    x : array of float32 or float64, any shape
+
+    Returns
+    -------
+    array of the shape of `x`
+    """
+    check.elementwise(x)
+    return _like(x, x * sigmoid(x))
+
+
+@quiet
+def silu_backward(dy: Array, x: Array) -> Array:
+    """Gradient of `silu`, ``dy * s * (1 + x * (1 - s))`` with ``s = sigmoid(x)``.
+
+    Parameters
+    ----------
+    dy, x : arrays of one shape
+        Gradient of the output, and the input.
+
+    Returns
+    -------
+    array of the shape of `x`
+    """
+    check.elementwise_backward(dy, x, "x")
+    s = sigmoid(x)
+    return _like(x, dy * (s * (1 + x * (1 - s))))
+
+
+@quiet
+def softplus(x: Array, beta: float = 1.0, threshold: float = 20.0) -> Array:
+    """``log(1 + exp(beta * x)) / beta``, a smooth `relu`, from the exponential that cannot overflow.
+
+    Parameters
+    ----------
+    x : array of float32 or float64, any shape
+    beta : float other than 0
+    threshold : float
+        `x` itself where ``beta * x`` is above it.
+
+    Returns
+    -------
+    array of the shape of `x`
+    """
+    check.elementwise(x)
+    factor, linear_above = map(x.dtype.type, check.softplus_settings(beta, threshold))
+    z = factor * x
+    return _like(x, np.where(z > linear_above, x, (np.maximum(z, 0) + np.log1p(np.exp(-np.abs(z)))) / factor))
+
+
+@quiet
+def softplus_backward(dy: Array, x: Array, beta: float = 1.0, threshold: float = 20.0) -> Array:
+    """Gradient of `softplus`, ``dy * sigmoid(beta * x)``; `dy` above the threshold.
+
+    Parameters
+    ----------
+    dy, x : arrays of one shape
+        Gradient of the output, and the input.
+    beta : float other than 0
+    threshold : float
+        `x` itself where ``beta * x`` is above it.
+
+    Returns
+    -------
+    array of the shape of `x`
+    """
+    check.elementwise_backward(dy, x, "x")
+    factor, linear_above = map(x.dtype.type, check.softplus_settings(beta, threshold))
+    z = factor * x
+    return _like(x, np.where(z > linear_above, dy, dy * sigmoid(z)))
+
+
+@quiet
+def hardtanh(x: Array, min_val: float = -1.0, max_val: float = 1.0) -> Array:
+    """`x`, but at least `min_val` and at most `max_val`; NaN stays NaN.
+
+    Parameters
+    ----------
+    x : array of float32 or float64, any shape
+    min_val, max_val : float
+        Infinite ones are bounds too.
+
+    Returns
+    -------
+    array of the shape of `x`
+    """
+    check.elementwise(x)
+    least, most = map(x.dtype.type, check.hardtanh_bounds(min_val, max_val))
+    return _like(x, np.where(x < least, least, np.where(x > most, most, x)))
+
+
+@quiet
+def hardtanh_backward(dy: Array, x: Array, min_val: float = -1.0, max_val: float = 1.0) -> Array:
+    """Gradient of `hardtanh`: `dy` where ``min_val < x < max_val``, else 0.
+
+    Parameters
+    ----------
+    dy, x : arrays of one shape
+        Gradient of the output, and the input.
+    min_val, max_val : float
+        Infinite ones are bounds too.
+
+    Returns
+    -------
+    array of the shape of `x`
+    """
+    check.elementwise_backward(dy, x, "x")
+    least, most = map(x.dtype.type, check.hardtanh_bounds(min_val, max_val))
+    return _like(x, np.where((x > least) & (x < most), dy, x.dtype.type(0)))
+
+
+@quiet
+def hardswish(x: Array) -> Array:
+    """``x * clip(x + 3, 0, 6) / 6``, a `silu` of straight lines.
+
+    After Howard et al., "Searching for MobileNetV3", 2019.
+
+    Parameters
+    ----------
+    x : array of float32 or float64, any shape
+
+    Returns
+    -------
+    array of the shape of `x`
+    """
+    check.elementwise(x)
+    return _like(x, x * (np.clip(x + 3, 0, 6) / 6))
+
+
+@quiet
+def hardswish_backward(dy: Array, x: Array) -> Array:
+    """Gradient of `hardswish`: 0 up to -3, `dy` from 3 on, ``dy * (x/3 + 1/2)`` between.
+
+    Parameters
+    ----------
+    dy, x : arrays of one shape
+        Gradient of the output, and the input.
+
+    Returns
+    -------
+    array of the shape of `x`
+    """
+    check.elementwise_backward(dy, x, "x")
+    return _like(x, np.where(x >= 3, dy, np.where(x <= -3, x.dtype.type(0), dy * (x / 3 + x.dtype.type(0.5)))))
+
+
+@quiet
+def prelu(x: Array, w: Array) -> Array:
+    """`x` where it is above 0, elsewhere ``w * x``: `leaky_relu` with slopes that are learnt.
+
+    After He, Zhang, Ren and Sun, "Delving deep into rectifiers", 2015.
+
+    Parameters
+    ----------
+    x : array of float32 or float64, any shape
+    w : (C,) or (1,) array
+        A slope for each channel of x (N, C, ...), or one for all elements.
+
+    Returns
+    -------
+    array of the shape of `x`
+
+    Raises
+    ------
+    ValueError
+        The number of slopes is neither 1 nor that of channels.
+    """
+    planes = x.reshape(check.prelu(x, w))
+    return _like(x, np.where(planes > 0, planes, w[:, None] * planes).reshape(x.shape))
+
+
+@quiet
+def prelu_backward(
+    dy: Array, x: Array, w: Array, *, needs: Iterable[str] = ("dx", "dw")
+) -> tuple[MaybeArray, MaybeArray]:
+    """Gradients of `prelu`: `dy` where ``x > 0``, elsewhere ``w * dy``; and the sums of ``x * dy`` where not ``x > 0``.
+
+    Parameters
+    ----------
+    dy, x : arrays of one shape
+        Gradient of the output, and the input.
+    w : (C,) or (1,) array
+        As given to `prelu`.
+    needs : tuple of "dx", "dw"
+        Which gradients to compute; the others are None.
+
+    Returns
+    -------
+    dx : array of the shape of `x`, or None
+    dw : array of the shape of `w`, or None
+    """
+    shape = check.prelu_backward(dy, x, w, needs)
+    planes, slopes = x.reshape(shape), dy.reshape(shape)
+    dx = _like(x, np.where(planes > 0, slopes, w[:, None] * slopes).reshape(x.shape))
+    dw = np.where(planes > 0, 0, planes * slopes).sum(axis=(0, 2), dtype=x.dtype)
+    return dx if "dx" in needs else None, dw if "dw" in needs else None

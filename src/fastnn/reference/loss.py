@@ -7,7 +7,7 @@ import numpy as np
 from fastnn import _validate as check
 from fastnn._validate import Array, MaybeArray
 from fastnn.reference._windows import quiet
-from fastnn.reference.activation import log_softmax, softmax
+from fastnn.reference.softmax import log_softmax, softmax
 
 
 @quiet

@@ -9,7 +9,7 @@ from typing import Any, Literal
 import numpy as np
 
 from fastnn import _extras, _runtime, functional, losses, optim, reference
-from fastnn._bench.cases import Array, BenchCase, Conv, Network, Pairs
+from fastnn._bench.cases import OF_INPUT, Array, BenchCase, Conv, Network, Pairs
 from fastnn._bench.contestants.base import (
     CHANNEL_GROUPS,
     DROPPED,
@@ -84,6 +84,8 @@ class Operations:
                 return lambda: F.add(a["x"], a["dy"])
             case "cat":
                 return lambda: F.cat([a["x"], a["dy"]], 1)
+            case "prelu":
+                return lambda: F.prelu(a["x"], a["w"])
         function = getattr(F, case.family)
         if isinstance(s, Pairs):
             reduction = pairs_options(case)
@@ -134,11 +136,14 @@ class Operations:
             case "cross_entropy" | "nll_loss":
                 backward = getattr(F, f"{case.family}_backward")
                 return lambda: backward(a["x"], a["labels"])
+            case "prelu":
+                return lambda: F.prelu_backward(a["dy"], a["x"], a["w"])
         if isinstance(s, Pairs):
             slope, reduction = getattr(F, f"{case.family}_backward"), pairs_options(case)
             return lambda: slope(a["x"], a["target"], **reduction)
-        function, y = getattr(F, f"{case.family}_backward"), getattr(F, case.family)(a["x"])
-        return lambda: function(a["dy"], y)
+        function = getattr(F, f"{case.family}_backward")
+        seen = a["x"] if case.family in OF_INPUT else getattr(F, case.family)(a["x"])
+        return lambda: function(a["dy"], seen)
 
     def _step(self, case: BenchCase, a: dict[str, Array]) -> Work:
         params = list(sequential(case.setting).parameters())

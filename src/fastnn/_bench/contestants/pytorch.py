@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from fastnn import _extras
-from fastnn._bench.cases import Array, BenchCase, Conv, ConvTranspose, Network, Pairs, Pool
+from fastnn._bench.cases import OF_INPUT, Array, BenchCase, Conv, ConvTranspose, Network, Pairs, Pool
 from fastnn._bench.contestants.base import (
     CHANNEL_GROUPS,
     DROPPED,
@@ -98,10 +98,12 @@ class Torch:
             case "softmax" | "log_softmax":
                 function = getattr(self.torch, case.family)
                 return lambda: function(t["x"], -1)
+            case "prelu":
+                return lambda: self.torch.prelu(t["x"], t["w"])
         if isinstance(s, Pairs):
             loss, options = getattr(F, case.family), pairs_options(case)
             return lambda: loss(t["x"], t["target"], **options)
-        function = getattr(self.torch, case.family)
+        function = getattr(self.torch, case.family, None) or getattr(self.torch._C._nn, case.family)
         return lambda: function(t["x"])
 
     def _pairs_backward(self, case: BenchCase, x: Any, target: Any) -> Work:
@@ -187,8 +189,25 @@ class Torch:
                 y = getattr(torch, case.family)(x, -1)
                 backward = getattr(aten, f"_{case.family}_backward_data")
                 return lambda: backward(dy, y, -1, x.dtype)
-        y, backward = getattr(torch, case.family)(x), getattr(aten, f"{case.family}_backward")
-        return lambda: backward(dy, y)
+            case "prelu":
+                w, others = t["w"].reshape(-1, 1, 1), [0, 2, 3]
+
+                def prelu() -> tuple[Any, Any]:
+                    dx, terms = aten._prelu_kernel_backward(dy, x, w)
+                    return dx, terms.sum(others)
+
+                return prelu
+            case "elu" | "selu":
+                return lambda: aten.elu_backward(dy, 1.0, 1.0, 1.0, False, x)
+            case "leaky_relu":
+                return lambda: aten.leaky_relu_backward(dy, x, 0.01, False)
+            case "softplus":
+                return lambda: aten.softplus_backward(dy, x, 1.0, 20.0)
+            case "hardtanh":
+                return lambda: aten.hardtanh_backward(dy, x, -1.0, 1.0)
+        backward = getattr(aten, f"{case.family}_backward")
+        seen = x if case.family in OF_INPUT else getattr(torch, case.family)(x)
+        return lambda: backward(dy, seen)
 
     @staticmethod
     def _window(s: Pool) -> tuple[list[int], list[int]]:

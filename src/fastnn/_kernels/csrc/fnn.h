@@ -25,6 +25,36 @@ enum { FNN_DISTANCE, FNN_BCE, FNN_BCE_LOGITS, FNN_KL, FNN_KL_LOG, FNN_LOSSES };
 typedef void (*fnn_loss)(const void *x, const void *t, const void *q, const void *factors, const double *p, double scale,
                          void *y, ptrdiff_t n);
 
+/* y = f(x) over n elements, and dx of dy and of what the backward has seen, x or y; y may be x, and dx may be dy or what
+ * was seen. Functions of rows take one row of n. Settings are two numbers; NULL is as good where a function has none.
+ * `work` is that of an element, in the units of fnn_parallel. */
+typedef struct fnn_function {
+    const char *name;
+    void (*forward)(const void *x, void *y, ptrdiff_t n, const double *settings);
+    void (*backward)(const void *dy, const void *seen, void *dx, ptrdiff_t n, const double *settings);
+    double work, backward_work;
+} fnn_function;
+
+/* X(with, name, work, backward_work) for every function. Seen are y: relu, sigmoid, tanh, softmax, log_softmax; x: all
+ * others. Settings: leaky_relu: slope; elu: factor below 0, factor above; softplus: beta, threshold; hardtanh: least,
+ * most. */
+#define FNN_FUNCTIONS(X, with)                                                                                     \
+    X(with, relu, 1, 1)                                                                                            \
+    X(with, sigmoid, 4, 1)                                                                                         \
+    X(with, tanh, 4, 1)                                                                                            \
+    X(with, leaky_relu, 1, 1)                                                                                      \
+    X(with, elu, 4, 4)                                                                                             \
+    X(with, gelu, 6, 10)                                                                                           \
+    X(with, gelu_tanh, 5, 5)                                                                                       \
+    X(with, silu, 4, 4)                                                                                            \
+    X(with, softplus, 6, 4)                                                                                        \
+    X(with, hardtanh, 1, 1)                                                                                        \
+    X(with, hardswish, 1, 1)                                                                                       \
+    X(with, softmax, 4, 2)                                                                                         \
+    X(with, log_softmax, 4, 4)
+#define FNN_PLACE(with, name, work, backward_work) FNN_##name,
+enum { FNN_FUNCTIONS(FNN_PLACE, ) FNN_FUNCTION_COUNT };
+
 typedef struct fnn_tiles {
     const char *isa;
     ptrdiff_t itemsize;
@@ -91,19 +121,13 @@ typedef struct fnn_tiles {
     void (*unpool_3x3)(const void *dy, const uint8_t *positions, void *dx, ptrdiff_t rows, ptrdiff_t cols, ptrdiff_t H,
                        ptrdiff_t W, ptrdiff_t PH, ptrdiff_t PW, void *row);
 
-    /* Element by element over n elements; y may be x. */
-    void (*relu)(const void *x, void *y, ptrdiff_t n);
-    void (*relu_backward)(const void *dy, const void *y, void *dx, ptrdiff_t n);
-    void (*sigmoid)(const void *x, void *y, ptrdiff_t n);
-    void (*sigmoid_backward)(const void *dy, const void *y, void *dx, ptrdiff_t n);
-    void (*tanh)(const void *x, void *y, ptrdiff_t n);
-    void (*tanh_backward)(const void *dy, const void *y, void *dx, ptrdiff_t n);
+    /* Functions element by element and row by row, in the order of FNN_FUNCTIONS. */
+    fnn_function functions[FNN_FUNCTION_COUNT];
 
-    /* One row of n classes. */
-    void (*softmax_row)(const void *x, void *y, ptrdiff_t n);
-    void (*softmax_backward_row)(const void *dy, const void *y, void *dx, ptrdiff_t n);
-    void (*log_softmax_row)(const void *x, void *y, ptrdiff_t n);
-    void (*log_softmax_backward_row)(const void *dy, const void *y, void *dx, ptrdiff_t n);
+    /* y = x where x > 0, else w*x, over n elements, w being one number, or `each` has its own; and, of dx, if it is not
+     * NULL, the gradient, and of dw, if it is not NULL, an addition of that of the number or of each. */
+    void (*prelu)(const void *x, const void *w, void *y, ptrdiff_t n, int each);
+    void (*prelu_backward)(const void *dy, const void *x, const void *w, void *dx, double *dw, ptrdiff_t n, int each);
 
     /* Batch normalisation of the elements at + r*step + j, r < rows, j < n, of arrays that best begin on a vector. With
      * `each`, every column j is a channel for itself, and the arrays of numbers hold n; without, all belong to one

@@ -17,37 +17,43 @@ INLINE ivec NAME(iota)(void) {
 }
 /* mask ? a : b, for a mask of all ones or zeros in each lane */
 INLINE vec NAME(choose)(ivec mask, vec a, vec b) { return (vec)((mask & (ivec)a) | (~mask & (ivec)b)); }
-/* The first n lanes of memory, the others `fill`; and back. */
+/* Which lanes are among the first n. */
+INLINE ivec NAME(first)(ptrdiff_t n) { return NAME(iota)() < (integer)n - (ivec){0}; }
+/* The first n lanes of memory, the others `fill`; and back. A copy of so many bytes, byte after byte, takes longer than
+ * a row of ten classes; AVX-512 has masks for it. */
+#if defined(__AVX512F__)
+INLINE vec NAME(load_part)(const real *p, ptrdiff_t n, real fill) {
+    vec v = NAME(splat)(fill);
+    if (sizeof(real) == 4)
+        return (vec)_mm512_mask_loadu_ps((__m512)v, (__mmask16)((1u << n) - 1), p);
+    return (vec)_mm512_mask_loadu_pd((__m512d)v, (__mmask8)((1u << n) - 1), p);
+}
+INLINE void NAME(store_part)(real *p, vec v, ptrdiff_t n) {
+    if (sizeof(real) == 4)
+        _mm512_mask_storeu_ps(p, (__mmask16)((1u << n) - 1), (__m512)v);
+    else
+        _mm512_mask_storeu_pd(p, (__mmask8)((1u << n) - 1), (__m512d)v);
+}
+#else
 INLINE vec NAME(load_part)(const real *p, ptrdiff_t n, real fill) {
     vec v = NAME(splat)(fill);
     memcpy(&v, p, (size_t)n * sizeof(real));
     return v;
 }
 INLINE void NAME(store_part)(real *p, vec v, ptrdiff_t n) { memcpy(p, &v, (size_t)n * sizeof(real)); }
+#endif
 /* np.maximum(x, 0): NaN stays */
 INLINE vec NAME(positive)(vec x) { return NAME(choose)(x <= NAME(splat)(0), NAME(splat)(0), x); }
 
-INLINE real NAME(lane_sum)(vec v) {
-    real part[LANES];
-    memcpy(part, &v, sizeof v);
-    UNROLL
-    for (int width = LANES / 2; width; width /= 2)
-        for (int i = 0; i < width; i++)
-            part[i] += part[i + width];
-    return part[0];
-}
-INLINE real NAME(lane_max)(vec v) {
-    real most = v[0];
-    for (int i = 1; i < LANES; i++)
-        most = !(v[i] <= most) && most == most ? v[i] : most;
-    return most;
-}
+#define IS_DOUBLE (sizeof(real) == 8)
 
 #include "tile_sums.h"
 #include "tile_matrix.h"
 #include "tile_pool.h"
 #include "tile_image.h"
 #include "tile_math.h"
+#include "tile_map.h"
+#include "tile_softmax.h"
 #include "tile_loss.h"
 #include "tile_winograd.h"
 #include "tile_norm.h"
@@ -55,6 +61,7 @@ INLINE real NAME(lane_max)(vec v) {
 #include "tile_drop.h"
 #include "tile_optim.h"
 
+#undef IS_DOUBLE
 #undef vec
 #undef ivec
 #undef SUFFIX

@@ -2,7 +2,6 @@
  *
  * log x = k*ln2 + log m, sqrt(1/2) <= m < sqrt(2), f = m - 1; log(1 + f) = 2 atanh(s), s = f/(2 + f), by the series of
  * atanh, whose next term is below a tenth of an ulp; put together so that f itself, the largest part, is added last. */
-#define IS_DOUBLE (sizeof(real) == 8)
 
 INLINE vec NAME(log_of)(vec x) {
     const real magic = IS_DOUBLE ? (real)6755399441055744.0 : (real)12582912.0; /* 1.5 * 2^mantissa bits */
@@ -208,4 +207,3 @@ static void NAME(softmax_places)(const void *x_, const void *factor_, void *y_, 
             NAME(store_part)(out, NAME(load_part)(out, places, 0) * times, places);
     }
 }
-#undef IS_DOUBLE

@@ -55,6 +55,29 @@ INLINE vec NAME(lane_maxes)(vec *v) {
     return v[0];
 }
 
+/* Over the lanes of one vector, by pairs of lanes that are half of what is left apart. */
+#define HALVE(join, h)                                                                                             \
+    v = join(__builtin_shufflevector(v, v, LOW_##h), __builtin_shufflevector(v, v, HIGH_##h))
+#if LANES >= 16
+#define HALVE_ALL(join) HALVE(join, 8), HALVE(join, 4), HALVE(join, 2), HALVE(join, 1)
+#elif LANES >= 8
+#define HALVE_ALL(join) HALVE(join, 4), HALVE(join, 2), HALVE(join, 1)
+#elif LANES >= 4
+#define HALVE_ALL(join) HALVE(join, 2), HALVE(join, 1)
+#else
+#define HALVE_ALL(join) HALVE(join, 1)
+#endif
+INLINE real NAME(lane_sum)(vec v) {
+    HALVE_ALL(NAME(plus));
+    return v[0];
+}
+INLINE real NAME(lane_max)(vec v) {
+    HALVE_ALL(NAME(larger));
+    return v[0];
+}
+
+#undef HALVE_ALL
+#undef HALVE
 #undef FOLD_LANES
 #undef FOLD
 #undef LOW_8

@@ -74,6 +74,8 @@
      [FNN_BCE_LOGITS] = {bce_logits_##suffix, bce_logits_slope_##suffix},                                          \
      [FNN_KL] = {kl_##suffix, kl_slope_##suffix},                                                                  \
      [FNN_KL_LOG] = {kl_log_##suffix, kl_log_slope_##suffix}}
+#define FNN_FUNCTION(suffix, name, work, backward_work)                                                             \
+    {#name, CONCAT(name, suffix), CONCAT(name##_backward, suffix), work, backward_work},
 #define FNN_TABLE(type, lanes_, suffix)                                                                            \
     {.isa = QUOTE(FNN_TIER), .itemsize = sizeof(type), .lanes = lanes_, .mr = PANEL_ROWS, .nr = PANEL_VECTORS * lanes_,\
      .dot_m = DOT_ROWS, .dot_n = DOT_COLS,                                                                         \
@@ -81,11 +83,9 @@
      .fold_plane = fold_plane_##suffix, .transpose = transpose_##suffix, .copy = copy_##suffix,                    \
      .add = add_##suffix, .row = row_##suffix, .sum_rows = sum_rows_##suffix, .zip = zip_##suffix,     \
      .sum = sum_##suffix, .maxpool = maxpool_##suffix, .avgpool = avgpool_##suffix,                                \
-     .unpool_2x2 = unpool_2x2_##suffix, .unpool_3x3 = unpool_3x3_##suffix, .relu = relu_##suffix, .relu_backward = relu_backward_##suffix,            \
-     .sigmoid = sigmoid_##suffix, .sigmoid_backward = sigmoid_backward_##suffix, .tanh = tanh_##suffix,            \
-     .tanh_backward = tanh_backward_##suffix, .softmax_row = softmax_row_##suffix,                                 \
-     .softmax_backward_row = softmax_backward_row_##suffix, .log_softmax_row = log_softmax_row_##suffix,           \
-     .log_softmax_backward_row = log_softmax_backward_row_##suffix,                                                \
+     .unpool_2x2 = unpool_2x2_##suffix, .unpool_3x3 = unpool_3x3_##suffix,                                         \
+     .functions = {FNN_FUNCTIONS(FNN_FUNCTION, suffix)},                                                           \
+     .prelu = prelu_##suffix, .prelu_backward = prelu_backward_##suffix,                                           \
      .norm_moments = norm_moments_##suffix, .norm_apply = norm_apply_##suffix, .norm_sums = norm_sums_##suffix,    \
      .norm_backward = norm_backward_##suffix, .norm_row = norm_row_##suffix,                                       \
      .norm_row_backward = norm_row_backward_##suffix, .local_squares = local_squares_##suffix,                     \

@@ -1,0 +1,93 @@
+/* Softmax and its logarithm of one row of n classes, and their backwards; contracts in fnn.h. */
+
+/* The largest but for NaN, which the sum of exponentials tells. Four in turn, for one would wait for itself. */
+INLINE real NAME(row_max)(const real *x, ptrdiff_t n) {
+    const vec lowest = NAME(splat)(-(real)INFINITY);
+    vec most[4] = {lowest, lowest, lowest, lowest};
+    ptrdiff_t i = 0;
+    while (i + 4 * LANES <= n)
+        UNROLL
+        for (int k = 0; k < 4; k++, i += LANES)
+            most[k] = NAME(larger)(NAME(load)(x + i), most[k]);
+    for (; i + LANES <= n; i += LANES)
+        most[0] = NAME(larger)(NAME(load)(x + i), most[0]);
+    if (i < n)
+        most[1] = NAME(larger)(NAME(load_part)(x + i, n - i, -(real)INFINITY), most[1]);
+    return NAME(lane_max)(NAME(larger)(NAME(larger)(most[0], most[1]), NAME(larger)(most[2], most[3])));
+}
+
+/* y = exp(x - most), and the sum of it; y may be NULL */
+INLINE real NAME(row_exp)(const real *x, real most, real *y, ptrdiff_t n) {
+    vec total = NAME(splat)(0);
+    ptrdiff_t i = 0;
+    for (; i + LANES <= n; i += LANES) {
+        vec e = NAME(exp)(NAME(load)(x + i) - most);
+        total += e;
+        if (y)
+            NAME(store)(y + i, e);
+    }
+    if (i < n) {
+        vec e = NAME(exp)(NAME(load_part)(x + i, n - i, -(real)INFINITY) - most);
+        total += NAME(choose)(NAME(first)(n - i), e, NAME(splat)(0)); /* of rows of infinities, the others are NaN too */
+        if (y)
+            NAME(store_part)(y + i, e, n - i);
+    }
+    return NAME(lane_sum)(total);
+}
+
+#define PART(p) NAME(load_part)((p) + i, left, 0)
+/* The sum of a, or of a*b if b is not NULL; in four sums in turn, as the maximum. */
+INLINE real NAME(row_sum)(const real *a, const real *b, ptrdiff_t n) {
+    vec total[4] = {{0}, {0}, {0}, {0}};
+    ptrdiff_t i = 0, left = LANES;
+    while (i + 4 * LANES <= n)
+        UNROLL
+        for (int k = 0; k < 4; k++, i += LANES)
+            total[k] += b ? PART(a) * PART(b) : PART(a);
+    for (; i < n; i += LANES) {
+        left = n - i < LANES ? n - i : LANES;
+        total[0] += b ? PART(a) * PART(b) : PART(a);
+    }
+    return NAME(lane_sum)((total[0] + total[1]) + (total[2] + total[3]));
+}
+
+/* y = f, an expression of i and left, over n elements */
+#define ROW_STORE(y, f)                                                                                            \
+    {                                                                                                              \
+        ptrdiff_t i = 0, left = LANES;                                                                             \
+        for (; i + LANES <= n; i += LANES)                                                                         \
+            NAME(store)((y) + i, f);                                                                               \
+        left = n - i;                                                                                              \
+        if (left)                                                                                                  \
+            NAME(store_part)((y) + i, f, left);                                                                    \
+    }
+
+static void NAME(softmax)(const void *x, void *y_, ptrdiff_t n, const double *settings) {
+    real *y = y_;
+    real most = NAME(row_max)(x, n), total = NAME(row_exp)(x, most, y, n), share = 1 / total;
+    ROW_STORE(y, PART(y) * share)
+}
+
+static void NAME(softmax_backward)(const void *dy_, const void *y_, void *dx_, ptrdiff_t n, const double *settings) {
+    const real *dy = dy_, *y = y_;
+    real *dx = dx_, inner = NAME(row_sum)(dy, y, n);
+    ROW_STORE(dx, PART(y) * (PART(dy) - inner))
+}
+
+static void NAME(log_softmax)(const void *x_, void *y_, ptrdiff_t n, const double *settings) {
+    const real *x = x_;
+    real *y = y_;
+    real most = NAME(row_max)(x, n), total = NAME(row_exp)(x, most, NULL, n);
+    real log_total = IS_DOUBLE ? (real)log((double)total) : (real)logf((float)total);
+    ROW_STORE(y, (PART(x) - most) - log_total)
+}
+
+static void NAME(log_softmax_backward)(const void *dy_, const void *y_, void *dx_, ptrdiff_t n,
+                                       const double *settings) {
+    const real *dy = dy_, *y = y_;
+    real *dx = dx_, total = NAME(row_sum)(dy, NULL, n);
+    ROW_STORE(dx, PART(dy) - NAME(exp)(PART(y)) * total)
+}
+
+#undef ROW_STORE
+#undef PART

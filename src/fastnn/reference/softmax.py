@@ -1,0 +1,88 @@
+"""Softmax along an axis. Its backwards take its output, which is all that they need."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from fastnn import _validate as check
+from fastnn._validate import Array
+from fastnn.reference._windows import quiet
+
+
+@quiet
+def softmax(x: Array, *, dim: int = -1) -> Array:
+    """``exp(x) / sum(exp(x))`` along an axis, shifted by the maximum so that nothing overflows.
+
+    Parameters
+    ----------
+    x : array of float32 or float64, at least one axis
+    dim : int
+        The axis whose elements sum to 1.
+
+    Returns
+    -------
+    array of the shape of `x`
+        A line with NaN or inf in it becomes NaN.
+    """
+    axis = check.softmax(x, dim)
+    e = np.exp(x - x.max(axis=axis, keepdims=True, initial=-np.inf), order="C")
+    e /= e.sum(axis=axis, keepdims=True)
+    return e
+
+
+@quiet
+def softmax_backward(dy: Array, y: Array, *, dim: int = -1) -> Array:
+    """Gradient of `softmax`, ``y * (dy - sum(dy * y))``, the sum along `dim`.
+
+    Parameters
+    ----------
+    dy, y : arrays of one shape
+        Gradient of the output, and the output.
+    dim : int
+        As given to `softmax`.
+
+    Returns
+    -------
+    array of the shape of `y`
+    """
+    axis = check.softmax_backward(dy, y, dim)
+    return np.multiply(y, dy - (dy * y).sum(axis=axis, keepdims=True), order="C")
+
+
+@quiet
+def log_softmax(x: Array, *, dim: int = -1) -> Array:
+    """``log(softmax(x))`` along an axis, as ``x - max - log(sum(exp(x - max)))``, which never takes the log of 0.
+
+    Parameters
+    ----------
+    x : array of float32 or float64, at least one axis
+    dim : int
+        The axis along which the exponentials of the result sum to 1.
+
+    Returns
+    -------
+    array of the shape of `x`
+    """
+    axis = check.softmax(x, dim)
+    shifted = np.subtract(x, x.max(axis=axis, keepdims=True, initial=-np.inf), order="C")
+    shifted -= np.log(np.exp(shifted).sum(axis=axis, keepdims=True))
+    return shifted
+
+
+@quiet
+def log_softmax_backward(dy: Array, y: Array, *, dim: int = -1) -> Array:
+    """Gradient of `log_softmax`, ``dy - exp(y) * sum(dy)``, the sum along `dim`.
+
+    Parameters
+    ----------
+    dy, y : arrays of one shape
+        Gradient of the output, and the output.
+    dim : int
+        As given to `log_softmax`.
+
+    Returns
+    -------
+    array of the shape of `y`
+    """
+    axis = check.softmax_backward(dy, y, dim)
+    return np.subtract(dy, np.exp(y) * dy.sum(axis=axis, keepdims=True), order="C")
