@@ -620,7 +620,9 @@ SCHEDULES = [
 @pytest.mark.skipif(torch is None, reason="PyTorch is not installed")
 @pytest.mark.filterwarnings("ignore::UserWarning")  # that no step of the optimiser came first
 @pytest.mark.parametrize("kind", ["SGD", "AdamW"])
-@pytest.mark.parametrize(("name", "options"), SCHEDULES, ids=str)
+@pytest.mark.parametrize(
+    ("name", "options"), SCHEDULES, ids=lambda value: value if isinstance(value, str) else "-".join(value)
+)
 def test_schedules_are_pytorchs(name, options, kind):
     """PyTorch goes from rate to rate, some roundings each; a cosine near its zero cancels down to parts of the rate."""
     ours, theirs = _pair(kind)
