@@ -39,7 +39,7 @@ from fastnn._validate.activation import (
     prelu_backward,
     softplus_settings,
 )
-from fastnn._validate.clip import clip_norm, clip_value, finite_norm, gradients
+from fastnn._validate.clip import clip_norm, clip_value, finite_norm, gradient_arrays
 from fastnn._validate.conv import (
     col2im,
     conv1d,

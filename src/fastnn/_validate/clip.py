@@ -27,7 +27,7 @@ def clip_value(value: float) -> float:
     return number("clip_value", value, 0.0)
 
 
-def gradients(grads: Arrays) -> list[Array]:
+def gradient_arrays(grads: Arrays) -> list[Array]:
     """Gradients to be changed in place, an array or a list, as a list."""
     rows: list[tuple[Any, ...]] = updated(grads=grads)
     return [g for (g,) in rows]

@@ -39,7 +39,7 @@ def clip_grad_norm_(grads: Arrays, max_norm: float, norm_type: float = 2.0, erro
         The norm is NaN or infinite, and that is an error; nothing has changed.
     """
     max_norm, norm_type = check.clip_norm(max_norm, norm_type)
-    arrays = check.gradients(grads)
+    arrays = check.gradient_arrays(grads)
     magnitudes = [np.abs(g.astype(np.float64)) for g in arrays if g.size]
     if math.isinf(norm_type):
         norm = float(np.max([m.max() for m in magnitudes], initial=0.0))
@@ -67,5 +67,5 @@ def clip_grad_value_(grads: Arrays, clip_value: float) -> None:
     clip_value : float, at least 0
     """
     clip_value = check.clip_value(clip_value)
-    for g in check.gradients(grads):
+    for g in check.gradient_arrays(grads):
         np.clip(g, -clip_value, clip_value, out=g)
