@@ -43,7 +43,7 @@ def lenet(dtype=np.float32):
     return fnn.Sequential(
         fnn.Conv2d(1, 6, 5, dtype=dtype), fnn.ReLU(), fnn.MaxPool2d(2),
         fnn.Sequential(fnn.Conv2d(6, 16, 3, padding=1, dtype=dtype), fnn.Tanh(), fnn.AvgPool2d(2)),
-        fnn.Flatten(), fnn.Linear(64, 30, dtype=dtype), fnn.ReLU(), fnn.Linear(30, 10, dtype=dtype),
+        fnn.Flatten(), fnn.Linear(64, 70, dtype=dtype), fnn.ReLU(), fnn.Linear(70, 10, dtype=dtype),
     ).eval()  # fmt: skip
 
 
@@ -83,7 +83,7 @@ def test_groups_of_images_go_through_several_layers(dtype, threads):
     net = fnn.Sequential(
         fnn.Conv2d(3, 24, 3, padding=1, dtype=dtype), fnn.BatchNorm2d(24, dtype=dtype), fnn.ReLU(), fnn.MaxPool2d(2),
         fnn.Conv2d(24, 40, 3, dtype=dtype), fnn.Sigmoid(), fnn.AvgPool2d(2),
-        fnn.Flatten(), fnn.Linear(1440, 10, dtype=dtype),
+        fnn.Flatten(), fnn.Linear(1440, 45, dtype=dtype),
     ).eval()  # fmt: skip
     x = normal(31, 3, 28, 28, dtype=dtype)
     x[7, 1, 5, 5], x[20] = np.nan, np.inf
@@ -479,13 +479,13 @@ def other_stride(net):
     net[2].stride = 1
     net[3].layers[2].kernel_size = 4
     net[3].layers[2].stride = 4
-    net[5].weight.data = normal(30, 16)
+    net[5].weight.data = normal(70, 16)
 
 
 def other_padding(net):
     net[0].padding = (1, 1)
     net[3][0].stride = (1, 1)
-    net[5].weight.data = normal(30, 64)
+    net[5].weight.data = normal(70, 64)
 
 
 def replace_layer(net):

@@ -9,11 +9,15 @@ cdef struct Linear:
     const char *b
     char *y
     bint relu
+    const char *packed   # the weights as `pack_linear` packs them, or NULL
     Py_ssize_t width     # outputs of a chunk
     Py_ssize_t koff[16]  # j * K, j < dot_n
 
 
 # Of N rows, without a bias; x, w and y are missing yet.
 cdef Linear describe_linear(fnn_tiles *t, Py_ssize_t N, Py_ssize_t O, Py_ssize_t K, bint relu) noexcept nogil
+# Bytes of packed weights, 0 where they are of no use; and to pack `w`.
+cdef Py_ssize_t packed_linear(const Linear *g) noexcept nogil
+cdef void pack_linear(const Linear *g, char *packed) noexcept nogil
 # False when there is no memory.
 cdef bint linear(Linear *g, int workers) noexcept nogil

@@ -36,6 +36,7 @@ cdef struct Gemm:
     bint a_in_place                  # a is read for a few panels only: where it lies
     char *packed_a                   # (K, rows) for each block
     char *packed_b                   # (DEPTH, nr) for each panel of a chunk, for each thread
+    const char *ready                # all of b as `pack_columns` packs it, or NULL
     Py_ssize_t *koff                 # k * nr, k < DEPTH
     Py_ssize_t *b_offsets            # k * b_row, k < DEPTH
     Py_ssize_t *a_offsets            # k * (M // blocks), then k * (M // blocks + 1), k < DEPTH
@@ -67,6 +68,8 @@ cdef void multiply_columns(void *job, Py_ssize_t chunk, int slot) noexcept nogil
     cdef Py_ssize_t k0, depth, n, block, m, m0, rows, whole = n0 + (n1 - n0) // nr * nr if g.in_place else n0
     cdef char *panels = g.packed_b + slot * g.width * DEPTH * size
     cdef const char *a
+    cdef const char *b
+    cdef Py_ssize_t b_step
     cdef int flags
     if g.bias != NULL:
         for m in range(g.M):
@@ -74,9 +77,13 @@ cdef void multiply_columns(void *job, Py_ssize_t chunk, int slot) noexcept nogil
     for k0 from 0 <= k0 < g.K by g.depth:
         depth = min(g.depth, g.K - k0)
         flags = (FNN_ACCUMULATE if k0 or g.bias != NULL else 0) | (FNN_RELU if g.relu and k0 + depth == g.K else 0)
-        for n from whole <= n < n1 by nr:
-            pack(t, panels + (n - n0) * DEPTH * size, g.koff, g.b + (k0 * g.b_row + n * g.b_col) * size, g.b_row,
-                 g.b_col, depth, min(nr, n1 - n))
+        b, b_step = panels - n0 * DEPTH * size, DEPTH
+        if g.ready != NULL:
+            b, b_step = g.ready + k0 * ceil_div(g.N, nr) * nr * size, depth
+        else:
+            for n from whole <= n < n1 by nr:
+                pack(t, panels + (n - n0) * DEPTH * size, g.koff, g.b + (k0 * g.b_row + n * g.b_col) * size, g.b_row,
+                     g.b_col, depth, min(nr, n1 - n))
         for block in range(g.blocks):
             m0 = split_at(g.M, g.blocks, block)
             rows = split_at(g.M, g.blocks, block + 1) - m0
@@ -86,7 +93,7 @@ cdef void multiply_columns(void *job, Py_ssize_t chunk, int slot) noexcept nogil
             for n from n0 <= n < n1 by nr:
                 t.panel(rows, min(nr, n1 - n), 1, depth, a, NULL, g.a_row if g.a_in_place else 1,
                         g.a_col if g.a_in_place else rows,
-                        g.b + (k0 * g.b_row + n) * size if n < whole else panels + (n - n0) * DEPTH * size,
+                        g.b + (k0 * g.b_row + n) * size if n < whole else b + n * b_step * size,
                         g.b_offsets if n < whole else g.koff, g.c + (m0 * g.N + n) * size, g.N, NULL,
                         flags, NULL)
 
@@ -106,11 +113,12 @@ cdef void multiply_row(void *job, Py_ssize_t chunk, int slot) noexcept nogil:
 
 cdef bint gemm(fnn_tiles *t, Py_ssize_t M, Py_ssize_t N, Py_ssize_t K, const void *a, Py_ssize_t a_row,
                Py_ssize_t a_col, const void *b, Py_ssize_t b_row, Py_ssize_t b_col, void *c,
-               const void *bias=NULL, bint relu=False) noexcept nogil:
+               const void *bias=NULL, bint relu=False, const char *ready=NULL) noexcept nogil:
     """c (M, N) = act(a (M, K) b (K, N) + bias (N,)), c in C order.
 
     Element (m, k) of a is at m*a_row + k*a_col, b likewise; one of each pair of steps is 1. Without any k there is no
-    bias. False when there is no memory for the packed panels; nothing is written then.
+    bias. `ready` is b packed before, or NULL. False when there is no memory for the packed panels; nothing is written
+    then.
     """
     cdef Gemm g
     cdef Py_ssize_t k, panels = ceil_div(N, t.nr), chunks
@@ -121,7 +129,7 @@ cdef bint gemm(fnn_tiles *t, Py_ssize_t M, Py_ssize_t N, Py_ssize_t K, const voi
         return True
     g.t, g.M, g.N, g.K, g.c, g.bias, g.relu = t, M, N, K, <char *> c, <const char *> bias, relu
     g.a, g.a_row, g.a_col = <const char *> a, a_row, a_col
-    g.b, g.b_row, g.b_col = <const char *> b, b_row, b_col
+    g.b, g.b_row, g.b_col, g.ready = <const char *> b, b_row, b_col, ready
     if M == 1 and b_col == 1:
         g.width = ceil_div(ceil_div(N, workers), t.nr) * t.nr
         parallel(multiply_row, &g, ceil_div(N, g.width), workers, <double> N * K / 16)
@@ -133,7 +141,7 @@ cdef bint gemm(fnn_tiles *t, Py_ssize_t M, Py_ssize_t N, Py_ssize_t K, const voi
     g.in_place = g.blocks == 1 and b_col == 1
     g.depth = THIN_DEPTH if g.in_place else DEPTH
     g.packed_a = <char *> allocate(0 if g.a_in_place else M * K * t.itemsize)
-    g.packed_b = <char *> allocate(workers * g.width * DEPTH * t.itemsize)
+    g.packed_b = <char *> allocate(0 if ready != NULL else workers * g.width * DEPTH * t.itemsize)
     g.koff = <Py_ssize_t *> allocate(4 * DEPTH * sizeof(Py_ssize_t))
     enough = g.packed_a != NULL and g.packed_b != NULL and g.koff != NULL
     if enough:
@@ -192,15 +200,35 @@ cdef void linear_chunk(void *job, Py_ssize_t chunk, int slot) noexcept nogil:
 cdef Linear describe_linear(fnn_tiles *t, Py_ssize_t N, Py_ssize_t O, Py_ssize_t K, bint relu) noexcept nogil:
     cdef Linear g
     cdef Py_ssize_t j
-    g.t, g.N, g.O, g.K, g.relu, g.b = t, N, O, K, relu, NULL
+    g.t, g.N, g.O, g.K, g.relu, g.b, g.packed = t, N, O, K, relu, NULL, NULL
     for j in range(t.dot_n):
         g.koff[j] = j * K
     return g
 
 
+cdef inline bint is_packed(const Linear *g) noexcept nogil:
+    return g.N >= PACKED_ROWS and g.O > g.t.nr and g.K > 0
+
+
+cdef Py_ssize_t packed_linear(const Linear *g) noexcept nogil:
+    return ceil_div(g.O, g.t.nr) * g.t.nr * g.K * g.t.itemsize if is_packed(g) else 0
+
+
+cdef void pack_linear(const Linear *g, char *packed) noexcept nogil:
+    cdef Py_ssize_t koff[DEPTH]
+    cdef Py_ssize_t k, k0, n, depth, size = g.t.itemsize, nr = g.t.nr
+    for k in range(DEPTH):
+        koff[k] = k * nr
+    for k0 from 0 <= k0 < g.K by DEPTH:
+        depth = min(<Py_ssize_t> DEPTH, g.K - k0)
+        for n from 0 <= n < g.O by nr:
+            pack(g.t, packed, koff, g.w + (k0 + n * g.K) * size, 1, g.K, depth, min(nr, g.O - n))
+            packed += depth * nr * size
+
+
 cdef bint linear(Linear *g, int workers) noexcept nogil:
-    if g.N >= PACKED_ROWS and g.O > g.t.nr and g.K:
-        return gemm(g.t, g.N, g.O, g.K, g.x, g.K, 1, g.w, 1, g.K, g.y, g.b, g.relu)
+    if is_packed(g):
+        return gemm(g.t, g.N, g.O, g.K, g.x, g.K, 1, g.w, 1, g.K, g.y, g.b, g.relu, g.packed)
     # few chunks: where two meet, two threads write to one cache line, in every row
     g.width = g.t.dot_n * ceil_div(g.O, g.t.dot_n * 2 * workers)
     parallel(linear_chunk, g, ceil_div(g.O, g.width), workers, <double> g.N * g.O * g.K / 16)

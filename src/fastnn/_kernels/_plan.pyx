@@ -272,7 +272,7 @@ cdef class Plan:
         steps = self.steps + self.count
         steps.kind, steps.t, steps.inputs, steps.outputs, steps.count = kind, self.t, inputs, outputs, count
         steps.weight = steps.bias = steps.mean = steps.var = steps.other = -1
-        steps.source, steps.others = self.current, 0
+        steps.source, steps.others, steps.conv.G = self.current, 0, 0
         self.count += 1
         self.current = self.count
         return steps

@@ -3,7 +3,7 @@ from fastnn._kernels._activation cimport apply, apply_prelu, describe_prelu
 from fastnn._kernels._conv cimport convolve_spoilt, forget_conv, pack_conv, plan_conv, run_conv
 from fastnn._kernels._conv_ways cimport forward_way
 from fastnn._kernels._conv_winograd cimport forget_winograd, pack_winograd, plan_winograd, run_winograd
-from fastnn._kernels._matmul cimport linear
+from fastnn._kernels._matmul cimport linear, pack_linear, packed_linear
 from fastnn._kernels._norm cimport describe_norm, normalise
 from fastnn._kernels._pool cimport avgpool, maxpool
 from fastnn._kernels._resample cimport Resample, resample
@@ -17,6 +17,9 @@ cdef bint settle(Step *step, Py_ssize_t N, Py_ssize_t group, int workers) noexce
     step.by_winograd = False
     g.koff = NULL
     step.winograd.places = NULL
+    if step.kind == LINEAR:
+        step.linear.N = group * step.count
+        step.packed = packed_linear(&step.linear)
     if step.kind != CONV:
         return True
     g.N = N  # the batch decides the way, whatever is taken at a time: the bits are those of the whole
@@ -48,6 +51,12 @@ cdef inline const char *parameter(void **parameters, Py_ssize_t place) noexcept 
 cdef void pack(const Step *step, void **parameters, char *packed, int workers) noexcept nogil:
     cdef Conv conv = step.conv
     cdef Winograd winograd = step.winograd
+    cdef Linear rows
+    if step.kind == LINEAR:
+        rows = step.linear
+        rows.w = parameter(parameters, step.weight)
+        pack_linear(&rows, packed)
+        return
     conv.w, conv.bias = parameter(parameters, step.weight), parameter(parameters, step.bias)
     if step.by_winograd:
         winograd.g, winograd.weights = &conv, packed
@@ -86,7 +95,7 @@ cdef bint take(const Step *step, Py_ssize_t images, const char *x, char *y, void
         return take_conv(step, images, x, y, parameters, packed, workspace, workers)
     if step.kind == LINEAR:
         rows = step.linear
-        rows.N, rows.x, rows.y = images * step.count, x, y
+        rows.N, rows.x, rows.y, rows.packed = images * step.count, x, y, packed
         rows.w, rows.b = parameter(parameters, step.weight), parameter(parameters, step.bias)
         return linear(&rows, workers)
     if step.kind == MAP:
