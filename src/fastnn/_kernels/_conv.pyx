@@ -22,6 +22,7 @@ cdef enum:
     STRIP_BYTES = 262144   # of an image that is read where it lies
     TAPS_BYTES = 24576     # of unfolded planes whose sums are taken: they stay in the first-level cache
     LINE = 64              # bytes of a cache line
+    SHARE = 4              # tiles that a chunk for one of several threads should have
     TILES = 8              # of a band, from which the weights are worth reading again for it
     DEPTH = 96             # of a product, from which it is worth adding to y
 
@@ -127,7 +128,7 @@ cdef Py_ssize_t channels_at_a_time(const Conv *g, Py_ssize_t fitting) noexcept n
 
 cdef bint plan_conv(Conv *g, Way way, int workers) noexcept nogil:
     cdef fnn_tiles *t = g.t
-    cdef Py_ssize_t k, row_bytes, short_rows, span = reach(g.KH, g.DH), below = (span - 1) // g.SH
+    cdef Py_ssize_t k, row_bytes, short_rows, rows, span = reach(g.KH, g.DH), below = (span - 1) // g.SH
     cdef Conv some
     g.koff = NULL
     if not fits(<double> (g.OH + span) * g.OW * g.KW * g.C * min(g.SH, span) * workers * t.itemsize):
@@ -147,7 +148,10 @@ cdef bint plan_conv(Conv *g, Way way, int workers) noexcept nogil:
         row_bytes = row_bytes // g.C * g.channels
         g.band = UNFOLD_BYTES // row_bytes - below
     if workers > 1:
-        g.band = min(g.band, ceil_div(g.OH * g.N * g.G, 4 * workers))
+        # four chunks a thread, or fewer of some tiles: the last tile of each is seldom full
+        rows = g.OH * g.N * g.G
+        g.band = min(g.band, max(ceil_div(rows, 4 * workers),
+                                 min(ceil_div(rows, workers), ceil_div(SHARE * t.nr, g.OW))))
     g.band = min(g.OH, max(g.band, ceil_div(t.nr, g.OW)))
     g.bands = ceil_div(g.OH, g.band)
     g.band = ceil_div(g.OH, g.bands)

@@ -105,6 +105,8 @@ cdef bint plan_winograd(Winograd *s, const Conv *g, int workers) noexcept nogil:
         return False
     room = max(t.mr, CHUNK_BYTES // (VALUES * (s.CL + s.OL) * size))
     s.band = min(s.rows, max(<Py_ssize_t> 1, room // s.cols))
+    if g.N < workers:
+        s.band = min(s.band, ceil_div(s.rows * g.N, workers))
     s.bands = ceil_div(s.rows, s.band)
     s.band = ceil_div(s.rows, s.bands)
     s.bands = ceil_div(s.rows, s.band)
