@@ -147,7 +147,7 @@ cdef bint gemm(fnn_tiles *t, Py_ssize_t M, Py_ssize_t N, Py_ssize_t K, const voi
     if enough:
         g.b_offsets = g.koff + DEPTH
         g.a_offsets = g.koff + 2 * DEPTH
-        for k in range(min(<Py_ssize_t> DEPTH, K)):
+        for k in range(min(<Py_ssize_t> DEPTH, max(K, <Py_ssize_t> 2))):  # two of them tell the step
             g.koff[k] = k * t.nr
             g.b_offsets[k] = k * b_row
             g.a_offsets[k] = k * (M // g.blocks)

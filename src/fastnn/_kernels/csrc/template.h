@@ -1,6 +1,8 @@
-/* One dtype of one tier: the vector types, then the families of primitives. Expects SUFFIX, real, integer, LANES. */
+/* One dtype of one tier: the vector types, then the families of primitives. Expects SUFFIX, real, integer,
+ * unsigned_integer, LANES. */
 typedef real NAME(vec) __attribute__((vector_size(VECTOR)));
 typedef integer NAME(ivec) __attribute__((vector_size(VECTOR)));
+typedef unsigned_integer NAME(bits) __attribute__((vector_size(VECTOR))); /* may overflow */
 /* The same vectors at any address. */
 typedef real NAME(uvec) __attribute__((vector_size(VECTOR), aligned(sizeof(real)), may_alias));
 #define vec NAME(vec)
@@ -67,4 +69,5 @@ INLINE vec NAME(positive)(vec x) { return NAME(choose)(x <= NAME(splat)(0), NAME
 #undef SUFFIX
 #undef real
 #undef integer
+#undef unsigned_integer
 #undef LANES

@@ -31,7 +31,8 @@ INLINE void NAME(exp_parts)(vec t, vec *scale, vec *fraction) {
     series = series * r + (real)(1.0 / 6.0);
     series = series * r + (real)0.5;
     *fraction = r + r * r * series;
-    *scale = (vec)(((ivec)shifted - (ivec)NAME(splat)(magic) + (integer)bias) << mantissa);
+    NAME(bits) exponent = (NAME(bits))shifted - (NAME(bits))NAME(splat)(magic) + (unsigned_integer)bias;
+    *scale = (vec)(exponent << mantissa);
 }
 
 /* For t <= EXP_MOST: exp(t), and exp(t) - 1; 0 and -1 where results come near the smallest normal number. */

@@ -57,12 +57,14 @@
 #define SUFFIX f32
 #define real float
 #define integer int32_t
+#define unsigned_integer uint32_t
 #define LANES (VECTOR / 4)
 #include "template.h"
 
 #define SUFFIX f64
 #define real double
 #define integer int64_t
+#define unsigned_integer uint64_t
 #define LANES (VECTOR / 8)
 #include "template.h"
 
