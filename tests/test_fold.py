@@ -7,7 +7,7 @@ import pytest
 
 import fastnn as fnn
 from checks import assert_within
-from test_layers import normal
+from networks import normal
 
 
 def trained(net, x):

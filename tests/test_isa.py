@@ -15,6 +15,7 @@ VALUE_TESTS = (
     "test_threads.py",
     "test_fuzz.py",
     "test_plan.py",
+    "test_plan_changes.py",
 )
 
 

@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 
 import fastnn as fnn
-from test_layers import directional_check, normal
+from checks import directional_check
+from networks import normal
 from test_plan import assert_same
 
 F = fnn.functional
