@@ -23,7 +23,7 @@ def test_the_table_of_layers_is_what_the_code_says():
     assert page.startswith(tool.HEAD)
     assert "| ? |" not in page, "with PyTorch installed, run: python tools/make_layer_table.py"
     named = {line.split("`")[1] for line in page.splitlines() if line.startswith("| `")}
-    assert {"Conv2d", "Residual", "MSELoss", "SGD"} <= named
+    assert {"Conv2d", "Residual", "MSELoss", "SGD", "StepLR"} <= named
     layers = {name for name in fnn.__all__ if isinstance(kind := getattr(fnn, name), type) and tool.is_layer(kind)}
     assert layers <= named
 

@@ -1,4 +1,4 @@
-"""Write docs/layers.md: what layers, losses and optimisers there are, from the code, with PyTorch's beside them.
+"""Write docs/layers.md: what layers, losses, optimisers and schedules there are, from the code, with PyTorch's beside them.
 
     python tools/make_layer_table.py
 
@@ -16,7 +16,7 @@ from fastnn import _validate as check
 
 PAGE = Path(__file__).parents[1] / "docs" / "layers.md"
 HEAD = """\
-# Layers, losses and optimisers
+# Layers, losses, optimisers and schedules
 
 Written by `tools/make_layer_table.py` from the code: not to be changed by hand.
 
@@ -40,11 +40,12 @@ def is_in(module):
     return lambda kind: kind.__module__.split(".")[:2] == ["fastnn", module]
 
 
-# Title, whether a public class belongs there, where PyTorch has it.
+# Title, the module whose public classes are looked at, whether one belongs there, where PyTorch has it.
 SECTIONS = (
-    ("Layers", is_layer, "torch.nn"),
-    ("Losses", is_in("losses"), "torch.nn"),
-    ("Optimisers", is_in("optim"), "torch.optim"),
+    ("Layers", fnn, is_layer, "torch.nn"),
+    ("Losses", fnn, is_in("losses"), "torch.nn"),
+    ("Optimisers", fnn, is_in("optim"), "torch.optim"),
+    ("Schedules of learning rates", fnn.lr_scheduler, is_in("optim"), "torch.optim.lr_scheduler"),
 )
 
 
@@ -107,8 +108,8 @@ def make(before=""):
         version = None
     known = last_cells(before)
     parts = [HEAD]
-    for title, belongs, place in SECTIONS:
-        kinds = [vars(fnn)[name] for name in sorted(fnn.__all__)]
+    for title, module, belongs, place in SECTIONS:
+        kinds = [vars(module)[name] for name in sorted(module.__all__)]
         kinds = [kind for kind in kinds if isinstance(kind, type) and belongs(kind)]
         heads = ["class", "arguments", "what it is", "dtypes"]
         heads += ["methods", "one call", "ReLU"] if title == "Layers" else []
