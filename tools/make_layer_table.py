@@ -1,4 +1,4 @@
-"""Write docs/layers.md: what layers, losses, optimisers and schedules there are, from the code, with PyTorch's beside them.
+"""Write docs/layers.md: the layers, losses, optimisers and schedules there are, from the code, beside PyTorch's.
 
     python tools/make_layer_table.py
 
