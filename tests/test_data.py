@@ -12,7 +12,7 @@ import pytest
 
 import fastnn as fnn
 from fastnn._files import atomic_file, atomic_folder
-from fastnn.data import _mnist, batches, digits, download, mnist
+from fastnn.data import _fashion_mnist, _mnist, batches, digits, download, fashion_mnist, mnist
 from fastnn.data.idx import read_idx
 
 
@@ -116,6 +116,17 @@ def test_read_idx_names_a_bad_file(tmp_path, content, message):
     assert "bad-file.gz" in str(error.value)
 
 
+def test_read_idx_checks_what_is_inside(tmp_path):
+    """The checksum is that of the content, however it was packed."""
+    array = np.arange(12, dtype=np.uint8)
+    for name, level in (("a.gz", 1), ("b.gz", 9)):
+        (tmp_path / name).write_bytes(gzip.compress(gzip.decompress(idx(array)), level, mtime=level))
+        sha256 = hashlib.sha256(gzip.decompress(idx(array))).hexdigest()
+        np.testing.assert_array_equal(read_idx(tmp_path / name, ndim=1, sha256=sha256), array)
+        with pytest.raises(ValueError, match=rf"{name}: other data than expected"):
+            read_idx(tmp_path / name, ndim=1, sha256="0" * 64)
+
+
 def test_read_idx_notices_a_flipped_bit(tmp_path):
     content = bytearray(idx(np.arange(100).reshape(10, 10)))
     content[len(content) // 2] ^= 1
@@ -161,6 +172,96 @@ def test_mnist_names_a_file_that_is_not_mnist(tmp_path, name, array, message):
     (tmp_path / name).write_bytes(idx(array))
     with pytest.raises(ValueError, match=rf"{name}: {message}"):
         mnist(tmp_path)
+
+
+def put_mnist_mat(folder, drop=None, **change):
+    """mnist_all.mat in miniature: of digit d there are d + 1 training images and one for testing."""
+    savemat = pytest.importorskip("scipy.io").savemat
+    rng = np.random.default_rng(0)
+    arrays = {f"train{d}": rng.integers(0, 256, (d + 1, 784)).astype(np.uint8) for d in range(10)}
+    arrays |= {f"test{d}": rng.integers(0, 256, (1, 784)).astype(np.uint8) for d in range(10)}
+    arrays |= change
+    arrays.pop(drop, None)
+    savemat(folder / "mnist_all.mat", arrays)
+    return arrays
+
+
+def test_mnist_from_one_matlab_file(tmp_path):
+    arrays = put_mnist_mat(tmp_path)
+    x_train, y_train, x_test, y_test = mnist(tmp_path)
+    assert x_train.shape == (55, 1, 28, 28)
+    assert np.bincount(y_train).tolist() == list(range(1, 11))
+    assert y_test.tolist() == list(range(10))
+    assert y_train.dtype == np.int64
+    np.testing.assert_allclose(x_test[7, 0].ravel(), arrays["test7"][0] / 255, rtol=1e-6)
+    np.testing.assert_allclose(x_train[y_train == 3][2, 0].ravel(), arrays["train3"][2] / 255, rtol=1e-6)
+
+
+def test_the_usual_files_come_before_the_matlab_file(tmp_path):
+    put_mnist_mat(tmp_path)
+    put_mnist(tmp_path)
+    assert len(mnist(tmp_path)[0]) == 6
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"drop": "test4"}, "has no array 'test4'"),
+        ({"train2": np.zeros((3, 783), np.uint8)}, r"train2 is uint8 \(3, 783\), expected uint8 \(n, 784\)"),
+        ({"train2": np.zeros((3, 784))}, "train2 is float64"),
+    ],
+)
+def test_mnist_names_a_matlab_file_that_is_not_mnist(tmp_path, change, message):
+    put_mnist_mat(tmp_path, **change)
+    with pytest.raises(ValueError, match=rf"mnist_all\.mat: {message}"):
+        mnist(tmp_path)
+
+
+# -- fashion_mnist
+
+
+@pytest.fixture
+def miniature_fashion(tmp_path, monkeypatch):
+    """Fashion-MNIST is whatever lies in this folder."""
+    folder = tmp_path / "mini"
+    arrays = put_mnist(folder)
+    files = {}
+    for key, file in _mnist.FILES.items():
+        packed = (folder / file.name).read_bytes()
+        sums = (hashlib.sha256(content).hexdigest() for content in (packed, gzip.decompress(packed)))
+        files[key] = _mnist.File(file.name, *sums)
+    monkeypatch.setattr(_fashion_mnist, "FILES", files)
+    monkeypatch.setattr(_fashion_mnist, "DEBIAN", tmp_path / "debian")
+    monkeypatch.setattr(_fashion_mnist, "MIRRORS", ())
+    monkeypatch.delenv("FASTNN_DATA", raising=False)
+    return folder, arrays
+
+
+@pytest.mark.parametrize("place", ["data/fashion-mnist", "debian"])
+def test_fashion_mnist_is_known_by_its_content(tmp_path, monkeypatch, miniature_fashion, place):
+    folder, arrays = miniature_fashion
+    (tmp_path / "data").mkdir()
+    (tmp_path / place).mkdir()
+    for path in folder.iterdir():  # packed anew, as Debian's are
+        (tmp_path / place / path.name).write_bytes(gzip.compress(gzip.decompress(path.read_bytes()), 1, mtime=5))
+    monkeypatch.setenv("FASTNN_DATA", str(tmp_path / "data"))
+    x_train, _, x_test, y_test = fashion_mnist()
+    assert x_train.shape == (6, 1, 28, 28)
+    np.testing.assert_array_equal(y_test, arrays["t10k-labels-idx1-ubyte.gz"])
+    np.testing.assert_allclose(x_test[:, 0], arrays["t10k-images-idx3-ubyte.gz"] / 255, rtol=1e-6)
+
+
+def test_fashion_mnist_refuses_files_of_the_same_names(tmp_path, miniature_fashion):
+    put_mnist(tmp_path / "data" / "fashion-mnist", n_train=7)
+    with pytest.raises(ValueError, match=r"fashion-mnist/train-images-idx3-ubyte\.gz: other data than expected"):
+        fashion_mnist(tmp_path / "data")
+
+
+def test_fashion_mnist_offline_says_what_goes_where(tmp_path, miniature_fashion):
+    with pytest.raises(ConnectionError, match=r"train-images-idx3-ubyte\.gz: could not be downloaded") as error:
+        fashion_mnist(tmp_path)
+    assert str(tmp_path / "fashion-mnist") in str(error.value)
+    assert "into fashion-mnist/ in the folder that the environment variable FASTNN_DATA names" in str(error.value)
 
 
 def test_fastnn_data_must_exist(tmp_path, monkeypatch):

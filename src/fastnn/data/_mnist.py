@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 
-from fastnn.data.download import cache_folder, data_folder, download, find
+from fastnn.data._mnist_mat import MAT, read_mnist_mat
+from fastnn.data.download import cache_folder, download, find, folders
 from fastnn.data.idx import read_idx
 
 MIRRORS = (
@@ -15,10 +17,13 @@ MIRRORS = (
     "https://storage.googleapis.com/cvdf-datasets/mnist/",
 )
 
+Examples = tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]
+
 
 class File(NamedTuple):
     name: str
     sha256: str
+    content: str | None = None  # SHA-256 of what is inside, where a file that was found is to be checked
 
 
 FILES = {
@@ -37,12 +42,13 @@ FILES = {
 }
 
 
-def mnist(root: str | Path | None = None) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+def mnist(root: str | Path | None = None) -> Examples:
     """The full MNIST.
 
     The four .gz files are looked for in `root`, then in the folder that the environment variable FASTNN_DATA
     names (in each: `FOLDER/mnist/`, then `FOLDER/`), and else downloaded, checked by SHA-256, into `root/mnist/`
-    or, without `root`, into the user's cache folder.
+    or, without `root`, into the user's cache folder. Where a folder has none of them but MATLAB's mnist_all.mat
+    (arrays train0 to train9 and test0 to test9 of images (n, 784)), that is read; its images are sorted by class.
 
     Returns
     -------
@@ -56,22 +62,39 @@ def mnist(root: str | Path | None = None) -> tuple[np.ndarray, np.ndarray, np.nd
     ConnectionError
         A file is not there and cannot be downloaded; says which file to put where.
     """
-    folders = [folder for folder in (None if root is None else Path(root), data_folder()) if folder is not None]
-    places = [place for folder in folders for place in (folder / "mnist", folder)]
-    target = None if root is None else Path(root) / "mnist"
-
-    def locate(part: str, kind: str) -> Path:
-        name, sha256 = FILES[part, kind]
-        return find(name, places) or download(name, sha256, MIRRORS, target or cache_folder() / "mnist")
-
-    x_train, y_train = _read(locate("train", "images"), locate("train", "labels"))
-    x_test, y_test = _read(locate("test", "images"), locate("test", "labels"))
-    return x_train, y_train, x_test, y_test
+    places = folders(root, "mnist", ".")
+    mat = find(MAT, places)
+    if mat is not None and not any(find(file.name, places) for file in FILES.values()):
+        train, test = read_mnist_mat(mat)
+        return *as_examples(*train), *as_examples(*test)
+    return read_set(FILES, places, MIRRORS, root, "mnist")
 
 
-def _read(images_path: Path, labels_path: Path) -> tuple[np.ndarray, np.ndarray]:
-    images = read_idx(images_path, ndim=3)
-    labels = read_idx(labels_path, ndim=1)
+def read_set(
+    files: dict[tuple[str, str], File],
+    places: Sequence[Path],
+    mirrors: Sequence[str],
+    root: str | Path | None,
+    name: str,
+) -> Examples:
+    """Images and labels for training and testing, from `places` or else downloaded to folder `name` in `root`."""
+
+    def locate(file: File) -> Path:
+        found = find(file.name, places)
+        return found or download(file.name, file.sha256, mirrors, (Path(root) if root else cache_folder()) / name)
+
+    def read(part: str) -> tuple[np.ndarray, np.ndarray]:
+        images, labels = files[part, "images"], files[part, "labels"]
+        return _read(locate(images), locate(labels), images.content, labels.content)
+
+    return *read("train"), *read("test")
+
+
+def _read(
+    images_path: Path, labels_path: Path, images_content: str | None, labels_content: str | None
+) -> tuple[np.ndarray, np.ndarray]:
+    images = read_idx(images_path, ndim=3, sha256=images_content)
+    labels = read_idx(labels_path, ndim=1, sha256=labels_content)
     if images.shape[1:] != (28, 28):
         raise ValueError(f"{images_path}: images of {images.shape[1:]} pixels, expected (28, 28)")
     if len(labels) != len(images):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 from collections.abc import Sequence
 from pathlib import Path
@@ -27,16 +26,19 @@ def data_folder() -> Path | None:
     return Path(value)
 
 
+def folders(root: str | Path | None, *inner: str) -> list[Path]:
+    """Where files are looked for: the folders `inner` of `root`, and then of FASTNN_DATA, where those are given."""
+    return [
+        outer / name
+        for outer in (None if root is None else Path(root), data_folder())
+        if outer is not None
+        for name in inner
+    ]
+
+
 def find(name: str, folders: Sequence[Path]) -> Path | None:
     """The first existing `folder/name`, or None."""
     return next((folder / name for folder in folders if (folder / name).is_file()), None)
-
-
-def check_sha256(path: Path, sha256: str) -> None:
-    """Raise ValueError, naming the file, unless its SHA-256 is `sha256`."""
-    digest = hashlib.sha256(path.read_bytes()).hexdigest()
-    if digest != sha256:
-        raise ValueError(f"{path}: SHA-256 is {digest}, expected {sha256}")
 
 
 def download(name: str, sha256: str, mirrors: Sequence[str], folder: Path) -> Path:
@@ -65,7 +67,7 @@ def download(name: str, sha256: str, mirrors: Sequence[str], folder: Path) -> Pa
             failures.append(f"  {mirror}{name}: {_first_line(error)}")
     raise ConnectionError(
         f"{name}: could not be downloaded:\n" + "\n".join(failures) + f"\nGet the file elsewhere and put it "
-        f"into {folder}, or into a folder that the environment variable FASTNN_DATA names."
+        f"into {folder}, or into {folder.name}/ in the folder that the environment variable FASTNN_DATA names."
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import hashlib
 import zlib
 from pathlib import Path
 
@@ -11,13 +12,14 @@ import numpy as np
 _UINT8 = 0x08
 
 
-def read_idx(path: str | Path, ndim: int) -> np.ndarray:
+def read_idx(path: str | Path, ndim: int, sha256: str | None = None) -> np.ndarray:
     """Read a gzip-compressed idx file of unsigned bytes.
 
     Parameters
     ----------
     path : path of the .gz file
     ndim : the expected number of dimensions (3 for images, 1 for labels)
+    sha256 : the expected checksum of what is inside the .gz file: it does not change when that is packed anew
 
     Returns
     -------
@@ -26,7 +28,8 @@ def read_idx(path: str | Path, ndim: int) -> np.ndarray:
     Raises
     ------
     ValueError
-        The file is truncated or corrupt, or is not an idx file of unsigned bytes of that rank; names the file.
+        The file is truncated or corrupt, is not an idx file of unsigned bytes of that rank, or does not have that
+        checksum; names the file.
     """
     path = Path(path)
     try:
@@ -45,4 +48,6 @@ def read_idx(path: str | Path, ndim: int) -> np.ndarray:
     expected = header + int(np.prod(shape, dtype=object))
     if len(content) != expected:
         raise ValueError(f"{path}: {len(content)} bytes unpacked; its header {shape} asks for {expected}")
+    if sha256 is not None and (digest := hashlib.sha256(content).hexdigest()) != sha256:
+        raise ValueError(f"{path}: other data than expected: SHA-256 inside is {digest}, expected {sha256}")
     return np.frombuffer(content, np.uint8, offset=header).reshape(shape)
