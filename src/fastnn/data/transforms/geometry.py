@@ -128,11 +128,11 @@ class RandomAffine(Transform):
         angle = np.deg2rad(rng.uniform(*self.degrees, N))
         factor = rng.uniform(*self.scale, N)
         reach = np.array([[self.translate[1] * H], [self.translate[0] * W]])
-        shift: np.ndarray = np.rint(rng.uniform(-1, 1, (2, N)) * reach)  # whole pixels, as torchvision has it
+        shift = np.rint(rng.uniform(-1, 1, (2, N)) * reach)  # whole pixels, as torchvision has it
         # Where the pixels of the result come from: its own places about the centre, turned and scaled back.
         down = np.arange(H)[:, None] - (H - 1) / 2 - shift[0][:, None, None]
         right = np.arange(W)[None, :] - (W - 1) / 2 - shift[1][:, None, None]
-        cos, sin = (f(angle)[:, None, None] / factor[:, None, None] for f in (np.cos, np.sin))
+        cos, sin = ((values / factor)[:, None, None] for values in (np.cos(angle), np.sin(angle)))
         rows = cos * down - sin * right + (H - 1) / 2
         columns = sin * down + cos * right + (W - 1) / 2
         return _sample(x, rows, columns, self.fill)
