@@ -49,6 +49,134 @@ def test_learning_curves_without_evaluations():
     assert pixels(plots.learning_curves(made)).std() > 0
 
 
+def test_learning_curves_of_several_runs_have_one_legend_and_a_colour_each():
+    runs = {"slow": history(60), "fast": history(30)}
+    figure = plots.learning_curves(runs, steps_per_epoch=10, published={"fast": {3: 0.9}})
+    loss, accuracy = figure.axes
+    assert loss.get_xlabel() == "epoch"
+    colors = {line.get_label(): line.get_color() for line in accuracy.lines}
+    assert set(colors) == {"slow", "fast"}
+    assert colors["slow"] != colors["fast"]
+    ends = sorted(line.get_xdata()[-1] for line in accuracy.lines if line.get_linestyle() == "--")
+    assert ends == [3, 6]
+    (cross,) = [line for line in accuracy.lines if line.get_marker() == "x"]
+    assert (cross.get_xdata(), cross.get_ydata(), cross.get_color()) == ([3], [0.9], colors["fast"])
+    (legend,) = figure.legends
+    assert [text.get_text() for text in legend.get_texts()] == ["slow", "fast", "training", "test", "published"]
+
+
+def test_learning_curves_of_a_sweep_tell_all_runs_apart():
+    figure = plots.learning_curves({f"lr {i}": history(3) for i in range(18)})
+    assert len({tuple(line.get_color()) for line in figure.axes[0].lines}) == 18
+    assert pixels(figure).std() > 0
+
+
+def test_learning_curves_without_accuracy_are_the_loss_alone():
+    figure = plots.learning_curves(History(loss=[1.0, 0.5], eval_iteration=[2], eval_loss=[0.7]))
+    assert [axes.get_ylabel() for axes in figure.axes] == ["loss (log scale)"]
+
+
+def test_learning_curves_of_a_long_run_are_thinned_and_gaps_stay():
+    made = history(30_000)
+    made.loss[-1] = float("nan")
+    (pale, mean, _) = plots.learning_curves(made).axes[0].lines
+    assert len(pale.get_xdata()) <= 2000
+    assert len(mean.get_xdata()) <= 2000
+
+
+def test_stacked_curves_are_below_each_other():
+    upper, lower = plots.learning_curves(history(3), stacked=True).axes
+    assert upper.get_position().y0 > lower.get_position().y1
+
+
+@pytest.mark.parametrize(
+    ("arguments", "options", "message"),
+    [
+        (({},), {}, "history: got no runs, expected at least one"),
+        (({"a": History()},), {"published": {"b": {1: 0.5}}}, "published: got 'b', expected one of the runs, 'a'"),
+        ((History(),), {"steps_per_epoch": 0}, "steps_per_epoch: got 0, expected a whole number of at least 1"),
+    ],
+)
+def test_learning_curves_refuse(arguments, options, message):
+    with pytest.raises(ValueError, match=message):
+        plots.learning_curves(*arguments, **options)
+
+
+def test_initialisations_show_curves_and_spreads():
+    runs = {"zero": history(20), "Glorot": history(20)}
+    outputs = {"zero": {"first": np.zeros(9), "last": np.zeros(9)}, "Glorot": {"first": np.eye(3), "last": np.eye(2)}}
+    figure = plots.initialisations(runs, outputs=outputs, published={"zero": {20: 0.1136}}, title="MLP")
+    loss, accuracy, spread = figure.axes
+    assert (loss.get_ylabel(), accuracy.get_ylabel()) == ("loss (log scale)", "accuracy")
+    zero, zero_marks, glorot, glorot_marks = spread.lines
+    assert np.isnan(zero.get_ydata()).all()
+    assert list(zero_marks.get_xdata()) == ["first", "last"]
+    assert list(glorot.get_ydata()) == [np.eye(3).std(), 0.5]
+    assert list(glorot_marks.get_xdata()) == []
+    assert len(plots.initialisations(runs).axes) == 2
+    assert pixels(figure).std() > 0
+
+
+@pytest.mark.parametrize(
+    ("runs", "outputs", "message"),
+    [
+        ({}, None, "runs: got 0, expected 1 to 7 initialisations"),
+        ({"a": History()}, {"b": {"first": np.ones(2)}}, "outputs: got 'b', expected one of the runs, 'a'"),
+        (
+            {"a": History(), "b": History()},
+            {"a": {"first": np.ones(2)}, "b": {"last": np.ones(2)}},
+            "outputs: got .*, expected the same layers of each",
+        ),
+    ],
+)
+def test_initialisations_refuse(runs, outputs, message):
+    with pytest.raises(ValueError, match=message):
+        plots.initialisations(runs, outputs=outputs)
+
+
+def test_gradient_error_marks_zeros_and_draws_the_guide():
+    figure = plots.gradient_error({0.1: 1e-3, 0.01: 1e-5, 0.001: 0.0, 1e-4: 1e-8})
+    axes = figure.axes[0]
+    assert (axes.get_xscale(), axes.get_yscale()) == ("log", "log")
+    assert axes.xaxis_inverted()
+    curve, measured, zeros, guide = axes.lines
+    np.testing.assert_array_equal(curve.get_ydata(), [1e-8, np.nan, 1e-5, 1e-3])
+    assert len(measured.get_xdata()) == 3
+    assert list(zeros.get_xdata()) == [0.001]
+    np.testing.assert_allclose(guide.get_ydata(), 0.1 * guide.get_xdata() ** 2)
+    assert pixels(figure).std() > 0
+
+
+def test_gradient_error_of_several():
+    figure = plots.gradient_error({"float64": {0.1: 1e-3}, "float32": {0.1: 0.0}})
+    assert [text.get_text() for text in figure.axes[0].get_legend().get_texts()] == ["float64", "float32"]
+
+
+@pytest.mark.parametrize("errors", [{}, {"a": {}}, {0.0: 1.0}, {0.1: -1.0}, {0.1: float("nan")}])
+def test_gradient_error_refuses(errors):
+    with pytest.raises(ValueError, match=r"errors.*: got .*, expected"):
+        plots.gradient_error(errors)
+
+
+def test_benchmark_chart_has_a_bar_for_each_ratio_and_a_line_for_each_spread():
+    rows = {"training": {"LeNet": {"1 thread": 2.0, "2 threads": [1.0, 4.0]}, "MLP": {"1 thread": 0.5}}}
+    (axes,) = plots.benchmark_chart(rows, title="Ratios", caption="Of one run.").axes
+    assert [bar.get_x() + bar.get_width() for bar in axes.patches] == pytest.approx([2, 2, 0.5])
+    assert [text.get_text() for text in axes.texts] == ["2.00", "2.00", "0.50"]
+    assert [list(line.get_xdata()) for line in axes.lines[:1]] == [[1.0, 4.0]]
+    labels = [(label.get_text(), label.get_weight()) for label in axes.get_yticklabels()]
+    assert labels == [("training", "bold"), ("LeNet", "normal"), ("MLP", "normal")]
+    blue, _, orange = (bar.get_facecolor() for bar in axes.patches)
+    assert blue[2] > blue[0]
+    assert orange[0] > orange[2]
+
+
+@pytest.mark.parametrize("rows", [{}, {"a": {"b": {"c": 0.0}}}, {"a": {"b": {"c": []}}}])
+def test_benchmark_chart_refuses(rows):
+    with pytest.raises(ValueError, match=r"rows: got .*, expected"):
+        plots.benchmark_chart(rows)
+
+
 def test_confusion_matrix_writes_the_counts_and_only_those():
     matrix = np.array([[9, 0, 1], [0, 10, 0], [2, 0, 8]])
     figure = plots.confusion_matrix(matrix, class_names=["cat", "dog", "eel"], title="Animals")
@@ -68,17 +196,18 @@ def test_confusion_matrix_of_a_class_that_never_occurs():
     assert pixels(plots.confusion_matrix(np.zeros((2, 2), int))).std() > 0
 
 
-@pytest.mark.parametrize("shape", [(28, 28), (1, 28, 28), (3, 20, 30)])
-def test_feature_maps_on_one_scale_about_zero(shape):
-    rng = np.random.default_rng(0)
-    maps = rng.normal(size=(7, 5, 6))
-    figure = plots.feature_maps(rng.random(shape), {"conv1": maps, "after ReLU": np.maximum(maps, 0)})
-    images = [axes.images[0] for axes in figure.axes if axes.images]
-    assert len(images) == 1 + 7 + 7
-    limit = np.abs(maps).max()
-    assert all(image.get_clim() == (-limit, limit) for image in images[1:])
-    np.testing.assert_array_equal(images[3].get_array(), maps[2])
-    assert pixels(figure).std() > 0
+@pytest.mark.parametrize(
+    ("matrix", "names", "message"),
+    [
+        (np.ones((2, 3), int), None, r"matrix: got shape \(2, 3\), expected \(K, K\) counts"),
+        (np.zeros((0, 0), int), None, r"matrix: got shape \(0, 0\)"),
+        (np.eye(2, dtype=int), ["cat"], "class_names: got 1, expected 2: one for each class"),
+        ([["a"]], None, "matrix: got dtype <U1, expected numbers"),
+    ],
+)
+def test_confusion_matrix_refuses(matrix, names, message):
+    with pytest.raises(ValueError, match=message):
+        plots.confusion_matrix(matrix, class_names=names)
 
 
 def test_save_writes_the_format_of_the_ending(tmp_path):
@@ -103,8 +232,30 @@ def test_plots_leave_pyplot_alone(run_python):
     assert ended.returncode == 0, ended.stderr
 
 
+def test_the_look_does_not_depend_on_the_users_settings():
+    import matplotlib
+
+    plain = pixels(plots.confusion_matrix(np.eye(2, dtype=int)))
+    with matplotlib.rc_context({"font.size": 30, "figure.facecolor": "black", "axes.grid": True}):
+        changed = pixels(plots.confusion_matrix(np.eye(2, dtype=int)))
+    np.testing.assert_array_equal(plain, changed)
+
+
+def test_a_notebook_shows_a_figure_once(run_python):
+    """As the value of a cell it is a PNG; there is no window of pyplot's for the notebook to show again."""
+    figure = plots.confusion_matrix(np.eye(2, dtype=int))
+    assert figure._repr_png_().startswith(b"\x89PNG")
+    code = (
+        "import matplotlib.pyplot as plt, numpy, fastnn.plots as p;"
+        "p.confusion_matrix(numpy.eye(2, dtype=int))._repr_png_();"
+        "assert plt.get_fignums() == []"
+    )
+    ended = run_python("-c", code, MPLBACKEND="agg")
+    assert ended.returncode == 0, ended.stderr
+
+
 def test_missing_matplotlib_names_the_extra(monkeypatch):
-    monkeypatch.setitem(sys.modules, "matplotlib", None)
-    monkeypatch.setitem(sys.modules, "matplotlib.figure", None)
+    for name in [name for name in sys.modules if name.partition(".")[0] == "matplotlib"]:
+        monkeypatch.setitem(sys.modules, name, None)
     with pytest.raises(ImportError, match=r'matplotlib is needed for plots: pip install "fastnn-kernels\[train\]"'):
         plots.confusion_matrix(np.eye(2, dtype=int))

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from fastnn.plots.figure import new_figure
+from fastnn.plots._arguments import names_of, numbers
+from fastnn.plots.figure import RIGHT, WRONG, new_figure, picture
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -15,8 +16,9 @@ if TYPE_CHECKING:
 _NUMBERS_UP_TO = 40  # classes; more would not be legible
 
 
+@picture
 def confusion_matrix(matrix: np.ndarray, *, class_names: Sequence[str] | None = None, title: str = "") -> Figure:
-    """A confusion matrix: what is right in green, what is wrong in red, each on a scale of its own.
+    """A confusion matrix: what is right in blue, what is wrong in orange, each on a scale of its own.
 
     One scale for all would leave the few errors of a good network invisible beside its diagonal.
 
@@ -26,32 +28,36 @@ def confusion_matrix(matrix: np.ndarray, *, class_names: Sequence[str] | None = 
     class_names : K names; by default the classes' numbers
     title : above the picture
     """
+    matrix = numbers("matrix", matrix, 2, "(K, K) counts")
     classes = len(matrix)
-    names = [str(k) for k in range(classes)] if class_names is None else list(class_names)
+    if matrix.shape != (classes, classes) or classes == 0 or matrix.min() < 0:
+        raise ValueError(f"matrix: got shape {matrix.shape}, expected (K, K) counts, at least 0 each")
+    names = names_of(class_names, classes)
     right = np.eye(classes, dtype=bool)
     support = matrix.sum(axis=1, keepdims=True)
     wrong = np.where(right, 0, matrix)
 
-    size = min(max(5.0, 1.8 + 0.42 * classes), 14.0)
+    size = min(max(5.0, 1.8 + 0.42 * classes), 13.0)
     figure = new_figure(size, size)
     axes = figure.subplots()
     # The colours' upper ends are left out so that black numbers stay legible everywhere.
-    axes.imshow(np.ma.masked_where(~right, matrix / np.maximum(support, 1)), cmap="Greens", vmin=0, vmax=2)
-    axes.imshow(np.ma.masked_where(right | (wrong == 0), wrong), cmap="Reds", vmin=0, vmax=1.6 * max(wrong.max(), 4))
+    axes.imshow(np.ma.masked_where(~right, matrix / np.maximum(support, 1)), cmap=RIGHT, vmin=0, vmax=2)
+    axes.imshow(np.ma.masked_where(right | (wrong == 0), wrong), cmap=WRONG, vmin=0, vmax=1.6 * max(wrong.max(), 4))
     if classes <= _NUMBERS_UP_TO:
-        fontsize = 9.0 if classes <= 15 else 6.0
+        fontsize = 10.0 if classes <= 15 else 7.5
         for i, j in np.argwhere(matrix > 0):
             weight = "normal" if i == j else "bold"
-            axes.text(j, i, str(matrix[i, j]), ha="center", va="center", fontsize=fontsize, weight=weight)
-        fontsize += 1
-        axes.set_xticks(range(classes), names, fontsize=fontsize)
+            axes.text(j, i, f"{matrix[i, j]:g}", ha="center", va="center", fontsize=fontsize, weight=weight)
+        upright = max(map(len, names)) <= 3
+        fontsize += 1.5
+        axes.set_xticks(range(classes), names, fontsize=fontsize, rotation=0 if upright else 90)
         axes.set_yticks(range(classes), names, fontsize=fontsize)
     axes.set(xlabel="predicted", ylabel="true")
     axes.set_xticks(np.arange(classes + 1) - 0.5, minor=True)
     axes.set_yticks(np.arange(classes + 1) - 0.5, minor=True)
-    axes.grid(which="minor", color="0.9", lw=0.6)
+    axes.grid(which="minor", color="0.88", alpha=1, lw=0.6)
     axes.tick_params(which="both", length=0)
     axes.spines[:].set_visible(False)
     if title:
-        axes.set_title(title)
+        figure.suptitle(title)
     return figure

@@ -1,69 +1,185 @@
-"""Loss and accuracy over the iterations."""
+"""Loss and accuracy over the iterations, of one run or of several."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from fastnn.plots.figure import PUBLISHED, TEST, TRAIN, new_figure
+from fastnn.plots._arguments import positive
+from fastnn.plots.figure import COLORS, MARKERS, PUBLISHED, TEST, TRAIN, new_figure, picture
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
     from fastnn.training import History
 
+_POINTS = 2000  # of a curve at most: more are not seen, and take long to draw
+_MARKS = 20  # of a curve at most
 
-def learning_curves(history: History, *, title: str = "", published: Mapping[int, float] | None = None) -> Figure:
-    """Loss (left) and accuracy (right) over the iterations: minibatches, their running mean, and the evaluations.
+
+@picture
+def learning_curves(
+    history: History | Mapping[str, History],
+    *,
+    title: str = "",
+    published: Mapping[Any, Any] | None = None,
+    steps_per_epoch: int | None = None,
+    stacked: bool = False,
+) -> Figure:
+    """Loss and accuracy over the iterations: minibatches, their running mean, and the evaluations.
+
+    Of several runs, each in a colour of its own, the running means are solid and the evaluations dashed. Without
+    any accuracy (of an autoencoder, say) there is the loss alone.
 
     Parameters
     ----------
-    history : from a `Trainer`
+    history : from a `Trainer`; or several, by the names of the runs
     title : above the picture
-    published : iteration to accuracy, drawn as crosses beside ours
+    published : iteration (or epoch, with `steps_per_epoch`) to accuracy, drawn as crosses beside ours; of several
+        runs, by their names
+    steps_per_epoch : count in epochs of so many iterations instead of iterations
+    stacked : accuracy below the loss, for narrow screens, instead of beside it
     """
-    figure = new_figure(10, 4)
-    loss_axes, accuracy_axes = figure.subplots(1, 2)
-    _curve(loss_axes, np.array(history.loss), history.eval_iteration, history.eval_loss)
-    loss_axes.set(xlabel="iteration", ylabel="loss (log scale)", yscale="log")
-    _curve(accuracy_axes, np.array(history.accuracy), history.eval_iteration, history.eval_accuracy)
-    if published:
-        accuracy_axes.plot(
-            list(published), list(published.values()), "x", color=PUBLISHED, ms=7, mew=1.8, label="published", zorder=4
-        )
-    accuracy_axes.set(xlabel="iteration", ylabel="accuracy", ylim=(0, 1.02))
-    if history.eval_accuracy:
-        last = history.eval_accuracy[-1]
-        accuracy_axes.annotate(
-            f"{last:.3f}",
-            (history.eval_iteration[-1], last),
-            xytext=(0, -9),
-            textcoords="offset points",
-            ha="right",
-            va="top",
-            color=TEST,
-            weight="bold",
-        )
-    for axes in (loss_axes, accuracy_axes):
-        axes.grid(alpha=0.25)
-        axes.spines[["top", "right"]].set_visible(False)
-    loss_axes.legend(frameon=False, loc="lower left")
-    accuracy_axes.legend(frameon=False, loc="lower right")
+    runs = dict(history) if isinstance(history, Mapping) else {"": history}
+    given = dict(published or {}) if isinstance(history, Mapping) else {"": published or {}}
+    crosses = _crosses(given, runs)
+    with_accuracy = any(crosses.values()) or any(run.accuracy or run.eval_accuracy for run in runs.values())
+    panels = 2 if with_accuracy else 1
+    rows, columns = (panels, 1) if stacked else (1, panels)
+    figure = new_figure(4.4 * columns + (0.8 if columns == 1 else 0), 3.5 * rows + 0.3 * ("" not in runs))
+    axes = figure.subplots(rows, columns, squeeze=False).ravel()
+    draw_runs(axes, runs, crosses, steps_per_epoch)
+    if "" in runs:
+        for each in axes:
+            if each.get_legend_handles_labels()[0]:
+                each.legend(loc="best")
+    else:
+        name_runs(figure, axes[-1])
     if title:
         figure.suptitle(title)
     return figure
 
 
-def _curve(axes: Any, steps: np.ndarray, eval_iteration: list[int], eval_values: list[float]) -> None:
-    iteration = np.arange(1, len(steps) + 1)
-    axes.plot(iteration, steps, color=TRAIN, alpha=0.25, lw=0.6)
-    # A minibatch is a noisy measure: the mean over 2 % of the steps, drawn at their middle, shows the course.
-    width = max(1, len(steps) // 50)
-    if len(steps):
-        sums = np.concatenate([[0.0], np.cumsum(steps)])
-        middle = iteration[width - 1 :] - (width - 1) / 2
-        axes.plot(middle, (sums[width:] - sums[:-width]) / width, color=TRAIN, lw=1.8, label="training")
-    if eval_values:
-        axes.plot(eval_iteration, eval_values, "o--", color=TEST, ms=5, lw=1, label="test", zorder=3)
+def draw_runs(
+    axes: Any,
+    runs: Mapping[str, History],
+    published: Mapping[str, Mapping[float, float]],
+    steps_per_epoch: int | None,
+) -> None:
+    """Draw the loss of all runs into the first axes and, if there are two, their accuracy into the second.
+
+    A single run is called "".
+    """
+    per_unit = 1 if steps_per_epoch is None else positive("steps_per_epoch", steps_per_epoch)
+    axes[0].set(ylabel="loss (log scale)", yscale="log")
+    if len(axes) > 1:
+        axes[1].set(ylabel="accuracy", ylim=(0, 1.03))
+    for place, (name, run) in enumerate(runs.items()):
+        style = _style(name, place, len(runs))
+        _draw(axes[0], run.loss, run.eval_iteration, run.eval_loss, style, per_unit)
+        if len(axes) > 1:
+            _draw(axes[1], run.accuracy, run.eval_iteration, run.eval_accuracy, style, per_unit)
+            _draw_published(axes[1], published.get(name, {}), style)
+            if style.single and run.eval_accuracy:
+                _name_last(axes[1], run.eval_iteration[-1] / per_unit, run.eval_accuracy[-1])
+    for each in axes:
+        each.set_xlabel("iteration" if steps_per_epoch is None else "epoch")
+        each.grid(visible=True)
+
+
+def name_runs(figure: Any, axes: Any) -> None:
+    """Below the picture, once: the runs' names, and what solid lines, dashed ones and crosses are."""
+    from matplotlib.lines import Line2D
+
+    named: dict[str, Any] = {}
+    for handle, label in zip(*axes.get_legend_handles_labels(), strict=True):
+        named.setdefault(label, handle)
+    dashed = [line for line in axes.lines if line.get_linestyle() == "--"]
+    if dashed and len(dashed) < len(axes.lines):
+        named["training"] = Line2D([], [], color="0.4", lw=1.8)
+        named["test"] = Line2D([], [], color="0.4", lw=1.2, ls="--", marker="o", ms=5)
+    if any(line.get_marker() == "x" for line in axes.lines):
+        named["published"] = Line2D([], [], color="0.4", ls="", marker="x", ms=8, mew=2)
+    room = figure.bbox.width / figure.dpi * 11  # letters of this size in a line
+    columns = int(max(1, min(len(named), room // (max(map(len, named), default=0) + 6))))
+    figure.legend(list(named.values()), list(named), loc="outside lower center", ncols=columns, fontsize=10)
+
+
+@dataclass(frozen=True)
+class _Style:
+    """How a run is drawn: in one colour, with its name; the two curves of a single run are told apart instead."""
+
+    single: bool
+    train: Any
+    test: Any
+    published: Any
+    marker: str
+    train_label: str
+    test_label: str
+
+
+def _style(name: str, place: int, runs: int) -> _Style:
+    if not name:
+        return _Style(True, TRAIN, TEST, PUBLISHED, "o", "training", "test")
+    color: Any = COLORS[place % len(COLORS)]
+    if runs > len(COLORS):  # as a sweep has: shades of one scale, so that neighbours on a grid look alike
+        from matplotlib import colormaps
+
+        color = colormaps["viridis"](place / (runs - 1) * 0.92)
+    return _Style(False, color, color, color, MARKERS[place % len(MARKERS)], name, name)
+
+
+def _draw(
+    axes: Any, steps: list[float], eval_iteration: list[int], evaluations: list[float], style: _Style, per_unit: int
+) -> None:
+    """One measure of one run: each step's value thin and pale (of a single run), their mean, and the evaluations."""
+    values = np.asarray(steps, float)
+    if len(values):
+        x = np.arange(1, len(values) + 1) / per_unit
+        if style.single:
+            every = -(-len(values) // _POINTS)
+            axes.plot(x[::every], values[::every], color=style.train, alpha=0.25, lw=0.6)
+        # A minibatch is a noisy measure: the mean over 2 % of the steps, drawn at their middle, shows the course.
+        width = max(1, len(values) // 50)
+        sums = np.concatenate([[0.0], np.cumsum(values)])
+        mean, middle = (sums[width:] - sums[:-width]) / width, x[width - 1 :] - (width - 1) / 2 / per_unit
+        every = -(-len(mean) // _POINTS)
+        axes.plot(middle[::every], mean[::every], color=style.train, lw=1.8, label=style.train_label)
+    if evaluations:
+        axes.plot(
+            np.asarray(eval_iteration) / per_unit,
+            evaluations,
+            "--" + style.marker,
+            color=style.test,
+            ms=5,
+            lw=1.2,
+            label=style.test_label,
+            zorder=3,
+            markevery=-(-len(evaluations) // _MARKS),
+        )
+
+
+def _draw_published(axes: Any, published: Mapping[float, float], style: _Style) -> None:
+    if published:
+        label = "published" if style.single else style.train_label
+        at, values = list(published), list(published.values())
+        axes.plot(at, values, "x", color=style.published, ms=8, mew=2, label=label, zorder=4)
+
+
+def _name_last(axes: Any, x: float, value: float) -> None:
+    place: dict[str, Any] = {"xytext": (0, -10), "textcoords": "offset points", "ha": "right", "va": "top"}
+    axes.annotate(f"{value:.3f}", (x, value), color=TEST, weight="bold", **place)
+
+
+def _crosses(
+    published: Mapping[str, Mapping[float, float]], runs: Mapping[str, History]
+) -> Mapping[str, Mapping[float, float]]:
+    if not runs:
+        raise ValueError("history: got no runs, expected at least one")
+    for name in published:
+        if name not in runs:
+            raise ValueError(f"published: got {name!r}, expected one of the runs, {', '.join(map(repr, runs))}")
+    return published

@@ -1,9 +1,12 @@
-"""What all pictures share."""
+"""What all pictures share: one look, whatever the user's own settings of matplotlib are, and the way to a file."""
 
 from __future__ import annotations
 
+import io
+from collections.abc import Callable
+from functools import cache, wraps
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, ParamSpec
 
 from fastnn._extras import require
 from fastnn._files import atomic_file
@@ -11,13 +14,58 @@ from fastnn._files import atomic_file
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-TRAIN, TEST, PUBLISHED = "#4477aa", "#cc6611", "#444444"
+P = ParamSpec("P")
+
+# Okabe and Ito's colours, told apart by colour-blind readers too; the first two differ in grey print as well.
+COLORS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
+MARKERS = "osD^vPX"  # one for each colour, for those who see none
+TRAIN, TEST, PUBLISHED = COLORS[0], COLORS[1], "#333333"
+RIGHT, WRONG = "Blues", "Oranges"  # colour maps
+DIVERGING = "RdBu_r"  # colour map of what has a sign: blue below zero, white at zero, red above
 _DPI = 150
+_STYLE = {
+    "font.size": 11,
+    "axes.titlesize": 11,
+    "figure.titlesize": 13,
+    "figure.titleweight": "bold",
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.axisbelow": True,
+    "grid.alpha": 0.3,
+    "legend.frameon": False,
+    "figure.dpi": 100,
+}
+
+
+def picture(make: Callable[P, Figure]) -> Callable[P, Figure]:
+    """Decorate what makes a picture, so that it has the look of all others."""
+
+    @wraps(make)
+    def styled(*args: P.args, **options: P.kwargs) -> Figure:
+        with require("matplotlib.style", "plots").context(["default", _STYLE]):
+            return make(*args, **options)
+
+    return styled
+
+
+@cache
+def _figure_class() -> Any:
+    base = require("matplotlib.figure", "plots").Figure
+
+    class NotebookFigure(base):  # type: ignore[misc, valid-type]
+        """A figure that notebooks show although pyplot, whose figures they know, has no part in it."""
+
+        def _repr_png_(self) -> bytes:
+            file = io.BytesIO()
+            self.savefig(file, format="png")
+            return file.getvalue()
+
+    return NotebookFigure
 
 
 def new_figure(width: float, height: float) -> Figure:
     """An empty figure of that size in inches, laid out so that nothing overlaps."""
-    figure: Figure = require("matplotlib.figure", "plots").Figure(figsize=(width, height), layout="constrained")
+    figure: Figure = _figure_class()(figsize=(width, height), layout="constrained")
     return figure
 
 

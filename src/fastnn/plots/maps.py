@@ -4,68 +4,72 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from fastnn.plots.figure import new_figure
+from fastnn.plots._arguments import images_as_shown, numbers, positive
+from fastnn.plots._tiles import add_scale, draw_tiles, grid, limit_of
+from fastnn.plots.figure import DIVERGING, new_figure, picture
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-_HEIGHT = 4.2  # inches of a panel
+_PANEL, _IMAGE = 3.3, 2.2  # inches
 
 
-def feature_maps(image: np.ndarray, maps: Mapping[str, np.ndarray], *, title: str = "") -> Figure:
+@picture
+def feature_maps(image: np.ndarray, maps: Mapping[str, np.ndarray], *, count: int = 64, title: str = "") -> Figure:
     """An image and, beside it, the feature maps that layers make of it, one grid a layer.
 
-    All maps share one scale with zero in white, so that grids can be compared: what ReLU takes away was blue.
+    Zero is white. Layers of one shape share a scale, so that they can be compared: what ReLU takes away was blue.
 
     Parameters
     ----------
     image : (H, W) or (1, H, W) grey, or (3, H, W) colour
-    maps : a name for each layer to its output for that image, (C, h, w)
+    maps : a name for each layer to its output for that image, (C, h, w), or (1, C, h, w) as layers return it
+    count : maps of a layer that are drawn at most
     title : above the picture
     """
-    shapes = {name: _grid(len(stack)) for name, stack in maps.items()}
-    # Panels: the image, a grid a layer, the colour scale.
-    widths = [3.2, *(_HEIGHT * 1.06 * columns / rows for rows, columns in shapes.values()), 0.7]
-    figure = new_figure(sum(widths), _HEIGHT + 0.6)
-    panels = figure.subfigures(1, len(widths), width_ratios=widths, squeeze=False)[0]
+    count = positive("count", count)
+    stacks = {name: _stack(name, stack) for name, stack in maps.items()}
+    if not stacks:
+        raise ValueError("maps: got none, expected at least one layer's output")
+    (shown,) = images_as_shown("image", [image])
+    limits: dict[tuple[int, ...], float] = {}
+    for stack in stacks.values():
+        limits[stack.shape] = max(limits.get(stack.shape, 0), limit_of(stack[:count]))
 
-    axes = panels[0].subplots()
-    axes.imshow(_displayable(image), cmap="gray")
+    last_of_shape = {stack.shape: name for name, stack in stacks.items()}
+
+    columns = min(len(stacks), 2)
+    rows = math.ceil(len(stacks) / columns)
+    tallest = max(down / across for down, across in (grid(min(len(stack), count)) for stack in stacks.values()))
+    figure = new_figure(_IMAGE + (_PANEL + 0.5) * columns, (_PANEL * tallest + 0.35) * rows + 0.3 * bool(title))
+    cells = figure.add_gridspec(rows, columns + 1, width_ratios=[_IMAGE, *[_PANEL + 0.5] * columns])
+    axes = figure.add_subplot(cells[:, 0])
+    axes.imshow(shown, cmap="gray", vmin=0, vmax=1)
     axes.set_axis_off()
-    panels[0].suptitle("image", fontsize=11)
-
-    limit = max((float(np.abs(stack).max(initial=0)) for stack in maps.values()), default=0) or 1.0
-    drawn: Any = None
-    for panel, (name, stack) in zip(panels[1:-1], maps.items(), strict=True):
-        rows, columns = shapes[name]
-        cells = panel.subplots(rows, columns, squeeze=False, gridspec_kw={"wspace": 0.02, "hspace": 0.02})
-        for i, cell in enumerate(cells.flat):
-            cell.set(xticks=[], yticks=[])
-            cell.spines[:].set(color="0.75", linewidth=0.5)
-            if i < len(stack):
-                drawn = cell.imshow(stack[i], cmap="RdBu_r", vmin=-limit, vmax=limit)
-            else:
-                cell.set_axis_off()
-        panel.suptitle(f"{name}: {len(stack)} maps of {stack.shape[1]} x {stack.shape[2]}", fontsize=11)
-    if drawn is not None:
-        panels[-1].colorbar(drawn, cax=panels[-1].add_axes((0.1, 0.1, 0.25, 0.75)))
+    axes.set_title("image")
+    for i, (name, stack) in enumerate(stacks.items()):
+        axes = figure.add_subplot(cells[i // columns, 1 + i % columns])
+        limit = limits[stack.shape]
+        tiles = stack[:count]
+        drawn = draw_tiles(axes, tiles, grid(len(tiles))[1], cmap=DIVERGING, vmin=-limit, vmax=limit)
+        many = f"{len(stack)}" if len(stack) == len(tiles) else f"{len(tiles)} of {len(stack)}"
+        axes.set_title(f"{name}: {many} maps, {stack.shape[1]} x {stack.shape[2]}")
+        if last_of_shape[stack.shape] == name:
+            add_scale(figure, axes, drawn)
     if title:
         figure.suptitle(title)
     return figure
 
 
-def _grid(count: int) -> tuple[int, int]:
-    """Rows and columns for `count` tiles, a little wider than high."""
-    rows = max(1, math.isqrt(count))
-    return rows, math.ceil(count / rows)
-
-
-def _displayable(image: np.ndarray) -> np.ndarray:
-    """The image as imshow takes it: (H, W), or (H, W, 3)."""
-    if image.ndim == 3:
-        return image[0] if len(image) == 1 else np.moveaxis(image, 0, -1)
-    return image
+def _stack(name: str, stack: np.ndarray) -> np.ndarray:
+    stack = np.asarray(stack)
+    if stack.ndim == 4 and len(stack) == 1:
+        stack = stack[0]
+    stack = numbers(f"maps[{name!r}]", stack, 3, "(C, h, w), of one image")
+    if len(stack) == 0:
+        raise ValueError(f"maps[{name!r}]: got no maps")
+    return stack

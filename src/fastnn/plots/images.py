@@ -1,0 +1,116 @@
+"""Images with what a network makes of them: reconstructions, and boxes on a photograph."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from fastnn.plots._arguments import images_as_shown, numbers, positive, same_length
+from fastnn.plots._tiles import gallery
+from fastnn.plots.figure import COLORS, new_figure, picture
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+_TILE = 0.8  # inches
+
+
+@picture
+def reconstructions(originals: np.ndarray, reconstructed: np.ndarray, *, columns: int = 10, title: str = "") -> Figure:
+    """Originals, and below each its reconstruction with the peak signal-to-noise ratio of the two.
+
+    Parameters
+    ----------
+    originals, reconstructed : images of one shape, (N, H, W), (N, 1, H, W) or (N, 3, H, W), in 0..1 or 0..255
+    columns : images in a row
+    title : above the picture
+    """
+    originals, reconstructed = np.asarray(originals), np.asarray(reconstructed)
+    columns = positive("columns", columns)
+    if len(originals) == 0 or originals.shape != reconstructed.shape:
+        raise ValueError(
+            f"reconstructed: got shape {reconstructed.shape}, expected that of originals, {originals.shape}, not empty"
+        )
+    count = len(originals)
+    both = images_as_shown("originals", [*originals, *reconstructed])
+    columns = min(columns, count)
+    tiles: list[np.ndarray | None] = []
+    captions: list[str] = []
+    for start in range(0, count, columns):
+        above, below = both[:count][start : start + columns], both[count:][start : start + columns]
+        gaps = [None] * (columns - len(above))
+        tiles += [*above, *gaps, *below, *gaps]
+        ratios = [f"{_psnr(a, b):.1f} dB" for a, b in zip(above, below, strict=True)]
+        captions += [*[""] * columns, *ratios, *[""] * len(gaps)]
+    names = ["original", "rebuilt"] * math.ceil(count / columns)
+    return gallery(tiles, columns, captions, tile=_TILE, title=title, row_names=names, pairs=True)
+
+
+def _psnr(original: np.ndarray, reconstructed: np.ndarray) -> float:
+    """In dB, of images in 0..1."""
+    error = float(np.mean((original - reconstructed) ** 2))
+    return math.inf if error == 0 else -10 * math.log10(error)
+
+
+@picture
+def boxes(
+    image: np.ndarray,
+    places: np.ndarray | Sequence[Sequence[float]],
+    *,
+    labels: Sequence[str] | None = None,
+    truth: Sequence[str] | None = None,
+    title: str = "",
+) -> Figure:
+    """A photograph with boxes on it, each with what was read in it; what was read wrongly is orange and dashed.
+
+    Parameters
+    ----------
+    image : (H, W) or (1, H, W) grey, (H, W, 3) or (3, H, W) colour
+    places : (N, 4): top, left, bottom, right of each box, in pixels, as scikit-image has them
+    labels : what was read in each box
+    truth : what stands in each box; where a label differs, it is shown as "read, not true"
+    title : above the picture
+    """
+    (shown,) = images_as_shown("image", [image])
+    places = numbers("places", places if len(places) else np.zeros((0, 4)), 2, "(N, 4): top, left, bottom, right")
+    if places.shape[1] != 4 or np.any(places[:, 2:] < places[:, :2]):
+        raise ValueError(f"places: got {places.tolist()[:3]}, expected (N, 4): top, left, bottom, right of each box")
+    for name, texts in (("labels", labels), ("truth", truth)):
+        if texts is not None:
+            same_length(name, texts, len(places), "box")
+    if truth is not None and labels is None:
+        raise ValueError("truth: got no labels to compare it with")
+
+    high, wide = shown.shape[:2]
+    scale = 7.5 / max(wide, 0.8 * high)
+    figure = new_figure(max(3.0, wide * scale), high * scale + 0.4 * bool(title))
+    axes = figure.subplots()
+    axes.imshow(shown, cmap="gray", vmin=0, vmax=1, interpolation="antialiased")
+    from matplotlib.patches import Rectangle
+
+    for i, (top, left, bottom, right) in enumerate(places.tolist()):
+        wrong = labels is not None and truth is not None and str(labels[i]) != str(truth[i])
+        color = COLORS[1] if wrong else COLORS[0]
+        frame = Rectangle(
+            (left, top), right - left, bottom - top, fill=False, lw=2, ec=color, ls="--" if wrong else "-"
+        )
+        axes.add_patch(frame)
+        if labels is not None:
+            text = f"{labels[i]}, not {truth[i]}" if wrong and truth is not None else str(labels[i])
+            axes.text(
+                left,
+                top,
+                text,
+                color="white",
+                weight="bold",
+                fontsize=10,
+                va="bottom",
+                bbox={"fc": color, "ec": "none", "pad": 1.5},
+            )
+    axes.set_axis_off()
+    if title:
+        figure.suptitle(title)
+    return figure
