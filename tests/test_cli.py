@@ -1,18 +1,26 @@
 """The command line."""
 
+import json
+import signal
 import sys
 import types
 
 import pytest
 
 import fastnn as fnn
+from fastnn import recipes
 from fastnn.cli import main
 from fastnn.recipes import lenet
+from fastnn.recipes.run import AccuracyTable, write_record
 
 
 def test_list_names_every_recipe(capsys):
     assert main(["train", "--list"]) == 0
-    assert capsys.readouterr().out.split()[0] == "lenet"
+    head, *lines = capsys.readouterr().out.splitlines()
+    assert head.split() == ["recipe", "system", "data", "size", "time", "published"]
+    assert [line.split()[0] for line in lines] == list(recipes.NAMES)
+    assert "S1: LeNet on MNIST digits" in lines[0]
+    assert "0.956" in lines[0]
 
 
 def test_options_become_settings(monkeypatch):
@@ -55,7 +63,7 @@ def test_a_wrong_command_line_says_what_there_is(capsys, arguments, message):
     assert message in err
     assert "Traceback" not in err
     if arguments[:2] == ["train", "lenet"]:
-        assert "options: --help, --seed, --threads, --out, --quick, --data, --iterations" in err
+        assert "options: --help, --seed, --threads, --out, --resume, --quick, --data, --iterations" in err
 
 
 @pytest.mark.parametrize("error", [ValueError("x: broken"), FileNotFoundError("x: broken"), ImportError("x: broken")])
@@ -68,13 +76,43 @@ def test_a_failed_run_is_one_line(capsys, monkeypatch, error):
     assert capsys.readouterr().err == "fastnn: x: broken\n"
 
 
-def test_interrupted(capsys, monkeypatch):
-    def run(_settings):
-        raise KeyboardInterrupt
+def test_interrupted_and_gone_on_with(capsys, monkeypatch, tmp_path):
+    for package in ("matplotlib", "sklearn", "safetensors"):
+        pytest.importorskip(package)
 
-    monkeypatch.setattr(lenet, "run", run)
-    assert main(["train", "lenet"]) == 130
-    assert "nothing was written" in capsys.readouterr().err
+    def press(self, trainer):
+        if trainer.history.iterations == 50:
+            signal.raise_signal(signal.SIGINT)
+
+    folder = tmp_path / "run"
+    with monkeypatch.context() as patch:
+        patch.setattr(AccuracyTable, "on_evaluation", press)
+        assert main(["train", "lenet", "--quick", "--lr", "0.04", "--out", str(folder)]) == 130
+    command = f"fastnn train lenet --resume {folder}"
+    assert f"fastnn: interrupted after iteration 50; go on with: {command}\n" in capsys.readouterr().err
+    assert sorted(path.name for path in folder.iterdir()) == ["checkpoint.npz", "settings.json"]
+    assert main(command.split()[1:]) == 0
+    assert main(["train", "lenet", "--quick", "--lr", "0.04", "--out", str(tmp_path / "whole")]) == 0
+    for name in ("weights.safetensors", "history.json"):
+        assert (folder / name).read_bytes() == (tmp_path / "whole" / name).read_bytes()
+    settings = [json.loads((each / "settings.json").read_bytes())["settings"] for each in (folder, tmp_path / "whole")]
+    assert settings[0] == settings[1]
+
+
+def test_what_cannot_be_gone_on_with(capsys, tmp_path):
+    assert main(["train", "lenet", "--resume", str(tmp_path)]) == 1
+    assert "expected the folder of a run of lenet" in capsys.readouterr().err
+    (tmp_path / "settings.json").write_text('{"recipe": "mlp", "settings": {}}')
+    assert main(["train", "lenet", "--resume", str(tmp_path)]) == 1
+    assert "(is of 'mlp')" in capsys.readouterr().err
+
+
+def test_options_beside_resume_are_changed_and_no_others(monkeypatch, tmp_path):
+    seen = []
+    monkeypatch.setattr(lenet, "run", seen.append)
+    write_record(tmp_path, "lenet", lenet.Settings(quick=True, lr=0.3, momentum=0.8, out="there"))
+    assert main(["train", "lenet", "--resume", str(tmp_path), "--lr", "0.2"]) == 0
+    assert seen == [lenet.Settings(quick=True, lr=0.2, momentum=0.8, resume=str(tmp_path))]
 
 
 def test_a_diverging_run_says_so_and_leaves_nothing(capsys, tmp_path):

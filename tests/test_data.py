@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 import fastnn as fnn
-from fastnn._files import atomic_file, atomic_folder
+from fastnn._files import atomic_file, new_folder, remove_temporaries
 from fastnn.data import _fashion_mnist, _mnist, batches, digits, download, fashion_mnist, mnist
 from fastnn.data.idx import read_idx
 
@@ -361,30 +361,44 @@ def test_atomic_file_leaves_nothing_after_an_error(tmp_path):
     assert list(tmp_path.iterdir()) == [path]
 
 
-def test_atomic_folder(tmp_path):
+def nothing(_folder):
+    return False
+
+
+def test_new_folder(tmp_path):
     path = tmp_path / "new" / "run"
-    with atomic_folder(path) as folder:
+    with new_folder(path, keep=nothing) as folder:
         (folder / "a.txt").write_text("a")
-        assert not path.exists()
     assert (path / "a.txt").read_text() == "a"
     assert list(path.parent.iterdir()) == [path]
 
 
-def test_atomic_folder_leaves_nothing_after_an_error(tmp_path):
+@pytest.mark.parametrize("keep", [False, True])
+def test_new_folder_stays_after_an_error_if_there_is_something_to_keep(tmp_path, keep):
     def stopped():
-        with atomic_folder(tmp_path / "new" / "run") as folder:
+        with new_folder(tmp_path / "new" / "run", keep=lambda folder: keep and (folder / "a.txt").exists()) as folder:
             (folder / "a.txt").write_text("a")
+            (folder / "inside").mkdir()
             raise RuntimeError("stop")
 
     with pytest.raises(RuntimeError, match="stop"):
         stopped()
-    assert list(tmp_path.iterdir()) == []
+    assert (tmp_path / "new" / "run" / "a.txt").exists() == keep
+    assert bool(list(tmp_path.iterdir())) == keep
 
 
-def test_atomic_folder_takes_an_empty_folder_and_refuses_a_full_one(tmp_path):
+def test_new_folder_takes_an_empty_folder_and_refuses_a_full_one(tmp_path):
     (tmp_path / "run").mkdir()
-    with atomic_folder(tmp_path / "run") as folder:
+    with new_folder(tmp_path / "run", keep=nothing) as folder:
         (folder / "a.txt").write_text("a")
-    with pytest.raises(FileExistsError, match="run: exists already"), atomic_folder(tmp_path / "run"):
+    with pytest.raises(FileExistsError, match="run: exists already"), new_folder(tmp_path / "run", keep=nothing):
         pass
     assert (tmp_path / "run" / "a.txt").read_text() == "a"
+
+
+def test_temporaries_of_a_file_and_no_others_are_removed(tmp_path):
+    names = [".a.npz.01234567.tmp", ".b.npz.01234567.tmp", "a.npz", ".a.npz.tmp.x"]
+    for name in names:
+        (tmp_path / name).touch()
+    remove_temporaries(tmp_path / "a.npz")
+    assert sorted(path.name for path in tmp_path.iterdir()) == sorted(names[1:])

@@ -16,7 +16,8 @@ from fastnn.training import DivergenceError, History, Trainer
 for package in ("matplotlib", "sklearn", "safetensors"):
     pytest.importorskip(package)
 
-FILES = ["confusion.png", "curves.png", "feature_maps.png", "history.json", "settings.json", "weights.safetensors"]
+PICTURES = ["confusion.png", "curves.png", "feature_maps.png"]
+FILES = sorted([*PICTURES, "checkpoint.npz", "history.json", "settings.json", "weights.safetensors"])
 
 
 @pytest.fixture(scope="module")
@@ -42,7 +43,7 @@ def test_lenet_is_the_published_network():
 def test_run_folder_is_whole(folder):
     assert sorted(path.name for path in folder.iterdir()) == FILES
     assert [path.name for path in folder.parent.iterdir()] == ["first"]
-    for name in FILES[:3]:
+    for name in PICTURES:
         assert (folder / name).read_bytes().startswith(b"\x89PNG")
 
 

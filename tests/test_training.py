@@ -16,6 +16,8 @@ from fastnn.training import (
     confusion_matrix,
     confusion_table,
     most_confused_pairs,
+    psnr,
+    top_k_accuracy,
 )
 from fastnn.training.progress import Progress
 
@@ -32,7 +34,7 @@ def make(lr=0.1, criterion=None, schedule=lambda optimizer: None, **options):
     fnn.manual_seed(5)
     net = fnn.Sequential(fnn.Linear(2, 8), fnn.ReLU(), fnn.Linear(8, 3))
     optimizer = fnn.SGD(net.parameters(), lr=lr)
-    return Trainer(net, criterion or fnn.CrossEntropyLoss(), optimizer, scheduler=schedule(optimizer), **options)
+    return Trainer(net, criterion or fnn.CrossEntropyLoss(), optimizer, schedule=schedule(optimizer), **options)
 
 
 def weights(trainer):
@@ -62,7 +64,7 @@ class FailingLoss:
 def test_fit_learns_and_records_every_step():
     x, y = blobs()
     trainer = make()
-    history = trainer.fit(x, y, iterations=50, batch_size=16, validation=blobs(seed=1), evaluate_every=20)
+    history = trainer.fit((x, y), iterations=50, batch_size=16, valid=blobs(seed=1), evaluate_every=20)
     assert history is trainer.history
     assert len(history.loss) == len(history.accuracy) == len(history.lr) == history.iterations == 50
     assert history.eval_iteration == [0, 20, 40, 50]
@@ -76,8 +78,8 @@ def test_fit_learns_and_records_every_step():
 def test_fit_again_continues():
     x, y = blobs()
     trainer = make()
-    trainer.fit(x, y, iterations=4, validation=(x, y), evaluate_every=4)
-    trainer.fit(x, y, iterations=4, validation=(x, y), evaluate_every=4)
+    trainer.fit((x, y), iterations=4, valid=(x, y), evaluate_every=4)
+    trainer.fit((x, y), iterations=4, valid=(x, y), evaluate_every=4)
     assert trainer.history.eval_iteration == [0, 4, 8]
 
 
@@ -85,7 +87,7 @@ def test_fit_again_continues():
 def test_epochs(drop_last, steps):
     x, y = blobs()
     trainer = make()
-    trainer.fit(x, y, epochs=2, batch_size=17, drop_last=drop_last, validation=(x, y))
+    trainer.fit((x, y), epochs=2, batch_size=17, drop_last=drop_last, valid=(x, y))
     assert trainer.history.iterations == steps
     assert trainer.history.eval_iteration == [0, steps // 2, steps]
 
@@ -93,57 +95,117 @@ def test_epochs(drop_last, steps):
 def test_same_seed_same_bits():
     x, y = blobs()
     runs = []
-    for options in ({}, {}, {"rng": np.random.default_rng(9)}):
+    for options in ({}, {}, {"rng": np.random.default_rng(9)}, {"rng": 9}):
         runs.append(make(**options))
-        runs[-1].fit(x, y, iterations=30, batch_size=16)
-    assert weights(runs[0]) == weights(runs[1]) != weights(runs[2])
+        runs[-1].fit((x, y), iterations=30, batch_size=16)
+    assert weights(runs[0]) == weights(runs[1]) != weights(runs[2]) == weights(runs[3])
     assert runs[0].history == runs[1].history
 
 
 def test_evaluating_does_not_change_training():
     x, y = blobs()
     plain = make()
-    plain.fit(x, y, iterations=20, batch_size=16)
+    plain.fit((x, y), iterations=20, batch_size=16)
     watched = make()
-    watched.fit(x, y, iterations=20, batch_size=16, validation=blobs(seed=1), evaluate_every=3)
+    watched.fit((x, y), iterations=20, batch_size=16, valid=blobs(seed=1), evaluate_every=3)
     assert weights(plain) == weights(watched)
 
 
 def test_schedule_sets_the_rate_of_each_step():
     trainer = make(lr=0.8, schedule=lambda optimizer: fnn.lr_scheduler.MultiStepLR(optimizer, (2, 4), gamma=0.5))
-    trainer.fit(*blobs(), iterations=5)
+    trainer.fit(blobs(), iterations=5)
     assert trainer.history.lr == [0.8, 0.8, 0.4, 0.4, 0.2]
 
 
-def test_callback_sees_every_evaluation_and_may_stop():
-    x, y = blobs()
-    trainer, seen = make(), []
+def test_schedules_by_step_and_by_epoch_are_multiplied():
+    def both(optimizer):
+        warm_up = fnn.lr_scheduler.LinearLR(optimizer, start_factor=0.5, total_iters=2)
+        return {"step": warm_up, "epoch": fnn.lr_scheduler.StepLR(optimizer, 1, gamma=0.1)}
 
-    def callback(trainer):
-        seen.append(trainer.history.iterations)
-        return seen[-1] == 6
+    trainer = make(lr=0.8, schedule=both)
+    trainer.fit(blobs(), epochs=2, batch_size=20)
+    np.testing.assert_allclose(trainer.history.lr, [0.4, 0.6, 0.8, 0.08, 0.08, 0.08])
 
-    trainer.fit(x, y, iterations=50, evaluate_every=3, callback=callback)
-    assert seen == [0, 3, 6]
-    assert trainer.history.iterations == 6
-    assert not trainer.net.training
+
+def test_a_plateau_is_told_every_evaluation():
+    def plateau(optimizer):
+        options = {"factor": 0.5, "patience": 0, "threshold": 1e9, "threshold_mode": "abs"}
+        return fnn.lr_scheduler.ReduceLROnPlateau(optimizer, **options)
+
+    trainer = make(lr=0.8, schedule=plateau)
+    trainer.fit(blobs(), blobs(seed=1), iterations=6, evaluate_every=2)
+    assert trainer.history.lr == [0.8, 0.8, 0.8, 0.8, 0.4, 0.4]
+
+
+@pytest.mark.parametrize(
+    ("schedule", "message"),
+    [
+        (lambda optimizer: {"batch": None}, "got schedules by 'batch', expected 'step', 'epoch' or both"),
+        (
+            lambda optimizer: {
+                "step": fnn.lr_scheduler.StepLR(optimizer, 1),
+                "epoch": fnn.lr_scheduler.ReduceLROnPlateau(optimizer),
+            },
+            "got ReduceLROnPlateau beside another one",
+        ),
+    ],
+)
+def test_schedules_that_do_not_go_together(schedule, message):
+    with pytest.raises(ValueError, match=f"schedule: {message}"):
+        make(schedule=schedule)
+
+
+@pytest.mark.parametrize("option", [{"clip_norm": 1e-3}, {"clip_value": 1e-4}])
+def test_clipped_gradients_make_small_steps(option):
+    free, clipped = make(lr=1.0), make(lr=1.0, **option)
+    before = free.net.state_dict()
+    for trainer in (free, clipped):
+        trainer.fit(blobs(), iterations=1)
+
+    def moved(trainer):
+        return np.sqrt(sum(np.sum((a - before[name]) ** 2.0) for name, a in trainer.net.state_dict().items()))
+
+    assert moved(clipped) < 1.01e-3 < moved(free)
+
+
+def test_a_metric_of_ones_own():
+    worst = make(metric=lambda scores, y: float(np.abs(scores).max()))
+    worst.fit(blobs(), blobs(seed=1), iterations=1)
+    assert worst.history.eval_accuracy[0] > 1
+    none = make(metric=None)
+    assert np.isnan(none.fit(blobs(), iterations=2).accuracy).all()
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf])
 def test_a_diverging_loss_stops_with_a_clear_error(value):
     trainer = make(lr=0.25, criterion=FailingLoss(value, call=4))
-    with pytest.raises(
-        DivergenceError, match=rf"at iteration 4: the loss is {value} with learning rate 0\.25; the last"
-    ):
-        trainer.fit(*blobs(), iterations=10)
+    message = rf"at iteration 4: the loss is {value} with learning rate 0\.25; the last .*all layers are finite"
+    with pytest.raises(DivergenceError, match=message):
+        trainer.fit(blobs(), iterations=10)
     assert trainer.history.iterations == 3
     assert np.isfinite(trainer.history.loss).all()
+
+
+def test_divergence_names_the_layer_whose_output_went_first():
+    trainer = make()
+    trainer.net[2].weight.data[1, 3] = np.inf
+    with pytest.raises(DivergenceError, match=r"is 2 \(Linear\), whose weight an earlier step made so\. Try a smaller"):
+        trainer.fit(blobs(), iterations=1)
+    x, y = blobs()
+    x *= 1e30
+    trainer = make()
+    trainer.net[0].weight.data[...] = 1e30
+    with pytest.raises(DivergenceError, match=r"is 0 \(Linear\)\. Try .*clip_norm=1, and inputs scaled to 0-1"):
+        trainer.fit((x, y), iterations=1)
+    x[7] = np.nan
+    with pytest.raises(DivergenceError, match="The minibatch itself has NaN"):
+        make().fit((x, y), iterations=1)
 
 
 def test_losses_are_per_example_whatever_the_reduction():
     x, y = blobs()
     mean, total = make(), make(criterion=fnn.CrossEntropyLoss(reduction="sum"))
-    np.testing.assert_allclose(mean.evaluate(x, y), total.evaluate(x, y), rtol=1e-6)
+    np.testing.assert_allclose(mean.evaluate((x, y)), total.evaluate((x, y)), rtol=1e-6)
 
 
 def test_predict_in_pieces_is_predict_at_once():
@@ -163,7 +225,7 @@ def test_predict_in_pieces_is_predict_at_once():
         ({"iterations": 1, "batch_size": 0}, "batch_size: got 0"),
         (
             {"iterations": 1, "batch_size": 61, "drop_last": True},
-            "x: got 60 examples, expected at least one minibatch of 61",
+            "train: got 60 examples, expected at least one minibatch of 61",
         ),
         ({"iterations": 1, "evaluate_every": 0}, "evaluate_every: got 0"),
         ({"iterations": 1, "y": np.zeros(59, int)}, "y: got 59 targets, expected 60"),
@@ -172,14 +234,20 @@ def test_predict_in_pieces_is_predict_at_once():
 def test_fit_refuses(options, message):
     x, y = blobs()
     with pytest.raises(ValueError, match=message):
-        make().fit(x, options.pop("y", y), **options)
+        make().fit((x, options.pop("y", y)), **options)
+
+
+@pytest.mark.parametrize("data", [blobs()[0], (1, 2, 3)])
+def test_fit_takes_pairs(data):
+    with pytest.raises(TypeError, match=r"train: got .*, expected examples and targets, \(x, y\)"):
+        make().fit(data, epochs=1)
 
 
 # -- progress
 
 
 def test_progress_without_a_terminal_is_plain_lines(capsys):
-    make().fit(*blobs(), iterations=20)
+    make().fit(blobs(), iterations=20)
     out, err = capsys.readouterr()
     lines = err.splitlines()
     assert out == ""
@@ -201,7 +269,7 @@ def test_progress_on_a_terminal_is_a_bar(monkeypatch):
 
 
 def test_progress_may_be_silent(capsys):
-    make().fit(*blobs(), iterations=20, progress=False)
+    make().fit(blobs(), iterations=20, progress=False)
     assert capsys.readouterr() == ("", "")
 
 
@@ -210,7 +278,7 @@ def test_progress_may_be_silent(capsys):
 
 def some_history():
     trainer = make()
-    return trainer.fit(*blobs(), iterations=5, validation=blobs(seed=1), evaluate_every=2)
+    return trainer.fit(blobs(), iterations=5, valid=blobs(seed=1), evaluate_every=2)
 
 
 def test_history_round_trip(tmp_path):
@@ -249,9 +317,30 @@ def test_accuracy():
     assert accuracy(PREDICTED, TRUE) == pytest.approx(5 / 9)
     assert accuracy(np.eye(3)[PREDICTED], TRUE) == pytest.approx(5 / 9)
     assert accuracy(np.eye(3)[PREDICTED], np.eye(3)[TRUE]) == pytest.approx(5 / 9)
+    assert accuracy(np.array([[0.2], [0.7], [0.5]]), np.array([[0.0], [0.0], [1.0]])) == pytest.approx(2 / 3)
     assert accuracy(np.zeros((0, 3)), np.zeros(0, int)) == 0
     with pytest.raises(ValueError, match="target: got 2 targets, expected 9"):
         accuracy(PREDICTED, TRUE[:2])
+
+
+def test_top_k_accuracy():
+    scores, target = np.array([[3, 2, 1], [1, 3, 2], [1, 1, 0]]), np.array([1, 1, 2])
+    assert [top_k_accuracy(scores, target, k) for k in (1, 2, 3)] == pytest.approx([1 / 3, 2 / 3, 1])
+    assert top_k_accuracy(scores[:, :1] * 0, np.zeros(3, int), 1) == 1
+    with pytest.raises(ValueError, match="k: got 4, expected 1 to 3"):
+        top_k_accuracy(scores, target, 4)
+    with pytest.raises(ValueError, match=r"got shapes \(3, 3\) and \(2,\)"):
+        top_k_accuracy(scores, target[:2], 1)
+
+
+def test_psnr_is_the_mean_over_examples():
+    target = np.zeros((2, 4), np.float32)
+    output = np.array([[0.1] * 4, [0.01] * 4], np.float32)
+    assert psnr(output, target) == pytest.approx(30)
+    assert psnr(255 * output, target, peak=255) == pytest.approx(30)
+    assert psnr(target, target) == np.inf
+    with pytest.raises(ValueError, match=r"target: got shape \(4,\), expected \(2, 4\)"):
+        psnr(output, target[0])
 
 
 def test_confusion_matrix_has_true_rows_and_every_class():

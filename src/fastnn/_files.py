@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import glob
 import os
 import secrets
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO
@@ -34,10 +35,10 @@ def atomic_file(path: str | Path) -> Iterator[BinaryIO]:
 
 
 @contextmanager
-def atomic_folder(path: str | Path) -> Iterator[Path]:
-    """A folder to write into that becomes `path` when the block ends without an error.
+def new_folder(path: str | Path, keep: Callable[[Path], object]) -> Iterator[Path]:
+    """A new folder to write into, which stays if the block ends without an error, or if `keep` is true of it.
 
-    Missing parents are made. On an error nothing is left behind.
+    Missing parents are made. Of an error before there is anything to keep nothing is left behind.
 
     Raises
     ------
@@ -47,17 +48,22 @@ def atomic_folder(path: str | Path) -> Iterator[Path]:
     path = Path(path)
     if path.exists() and not (path.is_dir() and not any(path.iterdir())):
         raise FileExistsError(f"{path}: exists already; expected a new or empty folder")
-    new_parents = [parent for parent in path.parents if not parent.exists()]
-    temporary = _temporary(path)
+    made = [parent for parent in (path, *path.parents) if not parent.exists()]
     try:
-        temporary.mkdir(parents=True)
-        yield temporary
-        if path.exists():
-            path.rmdir()  # empty; a rename over it works on some systems only
-        temporary.rename(path)
+        path.mkdir(parents=True, exist_ok=True)
+        yield path
     except BaseException:
-        shutil.rmtree(temporary, ignore_errors=True)
-        for parent in new_parents:
-            with suppress(OSError):  # not empty: somebody else has put something there
-                parent.rmdir()
+        if not keep(path):
+            for inside in path.iterdir():
+                inside.unlink() if inside.is_file() else shutil.rmtree(inside, ignore_errors=True)
+            for folder in made:
+                with suppress(OSError):  # not empty: somebody else has put something there
+                    folder.rmdir()
         raise
+
+
+def remove_temporaries(path: str | Path) -> None:
+    """Remove what is left of `path` where a process was killed while it wrote; nobody may be writing to it now."""
+    path = Path(path)
+    for left in path.parent.glob(f".{glob.escape(path.name)}.*.tmp"):
+        left.unlink(missing_ok=True)

@@ -6,7 +6,8 @@ import sys
 from collections.abc import Sequence
 
 from fastnn import __version__, recipes, show_config
-from fastnn.recipes.settings import UsageError, parse
+from fastnn.recipes.run import saved_settings
+from fastnn.recipes.settings import CommonSettings, UsageError, parse
 from fastnn.training import DivergenceError
 
 USAGE = """\
@@ -16,6 +17,7 @@ commands:
   train RECIPE [options]  train one of the recipes and write a run folder
   train --list            list the recipes
   train RECIPE --help     list a recipe's options
+  train RECIPE --resume FOLDER  go on with a run
   bench [options]         measure against the reference, PyTorch, ONNX Runtime and OpenVINO, whichever is installed
   config                  show version, instruction sets, threads, NumPy
 
@@ -35,8 +37,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except (ValueError, OSError, ImportError, DivergenceError) as error:
         print(f"fastnn: {error}", file=sys.stderr)
         return 1
-    except KeyboardInterrupt:
-        print("fastnn: interrupted; nothing was written", file=sys.stderr)
+    except KeyboardInterrupt as error:
+        print(f"fastnn: interrupted {error}" if str(error) else "fastnn: interrupted", file=sys.stderr)
         return 130
 
 
@@ -66,14 +68,22 @@ def _command(arguments: list[str]) -> int:
 def _train(arguments: list[str]) -> None:
     match arguments:
         case ["--list"]:
-            for name in recipes.NAMES:
-                print(f"{name:10} {recipes.load(name).SUMMARY}")
+            print(recipes.listing())
         case ["-h" | "--help"]:
             print(USAGE)
         case [name, *rest] if name in recipes.NAMES:
-            recipe = recipes.load(name)
-            recipe.run(parse(recipe.Settings, rest, prog=f"fastnn train {name}", description=recipe.SUMMARY))
+            recipes.load(name).run(_settings(name, rest))
         case [name, *_] if not name.startswith("-"):
             raise UsageError(f"train: unknown recipe {name!r}; recipes: {', '.join(recipes.NAMES)}")
         case _:
             raise UsageError(f"train: no recipe named; recipes: {', '.join(recipes.NAMES)}")
+
+
+def _settings(name: str, arguments: list[str]) -> CommonSettings:
+    """A recipe's settings by the command line, and where that does not name them, by the run to go on with."""
+    recipe = recipes.load(name)
+    prog, description = f"fastnn train {name}", recipe.CARD.system
+    settings: CommonSettings = parse(recipe.Settings, arguments, prog, description)
+    if settings.resume is None:
+        return settings
+    return parse(recipe.Settings, arguments, prog, description, given=saved_settings(name, settings.resume))

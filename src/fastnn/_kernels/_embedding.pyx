@@ -1,4 +1,4 @@
-"""Rows of a table picked by index, and the gradient of the table."""
+"""Rows of a table picked by index, and the gradient of the table; parts of any array picked along an axis."""
 from libc.stdint cimport int64_t
 from libc.string cimport memcpy, memset
 
@@ -24,6 +24,26 @@ cdef void pick_rows(void *job, Py_ssize_t chunk, int slot) noexcept nogil:
     cdef Py_ssize_t nbytes = g.D * g.t.itemsize, n
     for n in range(chunk * g.parts, min(g.count, (chunk + 1) * g.parts)):
         memcpy(g.target + n * nbytes, g.source + g.indices[n] * nbytes, nbytes)
+
+
+cdef struct Selection:
+    Py_ssize_t count, rows, nbytes  # indices; parts along the axis, and their bytes
+    Py_ssize_t total                # parts to copy: indices, for each outer place
+    Py_ssize_t parts                # of those in a chunk
+    const int64_t *indices
+    const char *source
+    char *target
+
+
+cdef void select_parts(void *job, Py_ssize_t chunk, int slot) noexcept nogil:
+    cdef const Selection *g = <const Selection *> job
+    cdef Py_ssize_t first = chunk * g.parts, n
+    cdef Py_ssize_t outer = first // g.count, i = first % g.count
+    for n in range(first, min(g.total, first + g.parts)):
+        memcpy(g.target + n * g.nbytes, g.source + (outer * g.rows + g.indices[i]) * g.nbytes, g.nbytes)
+        i += 1
+        if i == g.count:
+            outer, i = outer + 1, 0
 
 
 cdef void add_rows(void *job, Py_ssize_t chunk, int slot) noexcept nogil:
@@ -62,3 +82,17 @@ def embedding_backward(const real[:, ::1] dy, const int64_t[::1] indices, real[:
     g.target = <char *> &dw[0, 0]
     with nogil:
         parallel(add_rows, &g, g.parts, workers, <double> (g.count + g.rows) * g.D)
+
+
+def index_select(const unsigned char[::1] x, const int64_t[::1] indices, unsigned char[::1] y,
+                 Py_ssize_t outer, Py_ssize_t rows, Py_ssize_t nbytes):
+    """y (outer, count, nbytes) = the parts of x (outer, rows, nbytes) at the indices, which are 0 to rows - 1.
+
+    Bytes of any type. None of the sizes is 0. Writes all of y; no overlap. EXACT.
+    """
+    cdef Selection g
+    g.count, g.rows, g.nbytes, g.total = indices.shape[0], rows, nbytes, outer * indices.shape[0]
+    g.parts = max(<Py_ssize_t> 1, 65536 // nbytes)
+    g.indices, g.source, g.target = &indices[0], <const char *> &x[0], <char *> &y[0]
+    with nogil:
+        parallel(select_parts, &g, ceil_div(g.total, g.parts), threads(), .5 * g.total * nbytes)

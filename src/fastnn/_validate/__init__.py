@@ -55,7 +55,7 @@ from fastnn._validate.conv import (
 )
 from fastnn._validate.conv_transpose import conv_transpose2d, conv_transpose2d_backward, conv_transpose2d_settings
 from fastnn._validate.drop import dropout, dropout_backward, probability
-from fastnn._validate.embedding import embedding, embedding_backward, padding_row
+from fastnn._validate.embedding import embedding, embedding_backward, index_select, padding_row
 from fastnn._validate.gradients import array_names, function_inputs, gradient_count, gradients_of, one_input
 from fastnn._validate.init import fans, initialised, modules, rule_applies, rules
 from fastnn._validate.join import add, cat, concat_backward

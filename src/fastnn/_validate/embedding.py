@@ -1,10 +1,10 @@
-"""Indices of rows of a table."""
+"""Indices of rows of a table, and of parts of any array."""
 
 from __future__ import annotations
 
 import numpy as np
 
-from fastnn._validate._base import Array, all_below, float_array, has_axes, integer
+from fastnn._validate._base import Array, all_below, axis_index, float_array, has_axes, integer
 
 
 def padding_row(padding_idx: int | None, rows: int) -> int:
@@ -38,11 +38,22 @@ def embedding_backward(dy: Array, x: Array, num_embeddings: int, padding_idx: in
     return padding_row(padding_idx, rows)
 
 
-def _indices(x: Array, rows: int) -> None:
+def index_select(x: Array, dim: int, index: Array) -> int:
+    """Return the axis, counted from the front."""
+    if not isinstance(x, np.ndarray) or isinstance(x, np.ma.MaskedArray) or x.dtype.hasobject:
+        came = f"an array of {x.dtype}" if type(x) is np.ndarray else type(x).__name__
+        raise TypeError(f"x: got {came}; expected a NumPy array of numbers")
+    axis = axis_index("dim", dim, x.ndim)
+    _indices(index, x.shape[axis], "index", f"parts along axis {axis}")
+    has_axes("index", index, 1, "(count,)")
+    return axis
+
+
+def _indices(x: Array, rows: int, name: str = "x", of: str = "rows of the table") -> None:
     if not isinstance(x, np.ndarray) or isinstance(x, np.ma.MaskedArray):
-        raise TypeError(f"x: got {type(x).__name__}; expected a NumPy array of integers 0 to {rows - 1}")
+        raise TypeError(f"{name}: got {type(x).__name__}; expected a NumPy array of integers 0 to {rows - 1}")
     if x.dtype.kind not in "iu":
-        raise TypeError(f"x: got an array of {x.dtype}; expected integers 0 to {rows - 1}")
+        raise TypeError(f"{name}: got an array of {x.dtype}; expected integers 0 to {rows - 1}")
     if not all_below(x, rows):
         place = tuple(int(i) for i in np.argwhere((x < 0) | (x >= rows))[0])
-        raise ValueError(f"x: got index {x[place]} at place {place}; expected 0 to {rows - 1}, rows of the table")
+        raise ValueError(f"{name}: got index {x[place]} at place {place}; expected 0 to {rows - 1}, {of}")

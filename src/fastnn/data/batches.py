@@ -2,11 +2,127 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Generator, Iterator
+from typing import Any, NamedTuple, TypeVar, cast
 
 import numpy as np
 
 from fastnn._runtime import generator
+from fastnn.functional import index_select
+
+T = TypeVar("T")
+
+Augmentation = Callable[[np.ndarray, np.random.Generator], np.ndarray]
+
+_LARGE = 2**20  # bytes of a minibatch from which it pays to prepare it in another thread
+
+
+class Examples:
+    """Examples and targets, the same length along axis 0.
+
+    Parameters
+    ----------
+    x, y : arrays; memory maps, which may be larger than memory; or what is indexed like an array and decodes what it is
+        asked for, as `ImageFiles`
+    """
+
+    def __init__(self, x: Any, y: Any) -> None:
+        if len(x) != len(y):
+            raise ValueError(f"y: got {len(y)} targets, expected {len(x)}: one for each example of x")
+        self.x, self.y = _as_array(x), _as_array(y)
+
+    def __len__(self) -> int:
+        return len(self.x)
+
+    def take(self, indices: np.ndarray | slice) -> tuple[np.ndarray, np.ndarray]:
+        """Those at these places, an int64 array (then copies) or a slice (then views, of arrays)."""
+        return _take(self.x, indices), _take(self.y, indices)
+
+    def takes_long(self, count: int) -> bool:
+        """Whether taking so many is more than copying what is in memory, or much to copy."""
+        return _takes_long(self.x, count) or _takes_long(self.y, count)
+
+
+def _as_array(a: Any) -> Any:
+    return np.asarray(a) if isinstance(a, list | tuple) else a
+
+
+def _take(a: Any, indices: np.ndarray | slice) -> np.ndarray:
+    """Rows of an array are picked by a kernel, in several threads."""
+    if isinstance(a, np.ndarray) and isinstance(indices, np.ndarray):
+        return index_select(a, 0, indices)
+    taken: np.ndarray = a[indices]
+    return taken
+
+
+def _takes_long(a: Any, count: int) -> bool:
+    if not isinstance(a, np.ndarray) or isinstance(a, np.memmap) or isinstance(a.base, np.memmap):
+        return True
+    return a[:1].nbytes * count >= _LARGE
+
+
+class Batch(NamedTuple):
+    """A minibatch: its epoch, its number in it, examples and targets."""
+
+    epoch: int
+    number: int
+    x: np.ndarray
+    y: np.ndarray
+
+
+def epochs_of(
+    examples: Examples,
+    batch_size: int,
+    per_epoch: int,
+    seed: int,
+    place: tuple[int, int] = (0, 0),
+    *,
+    shuffle: bool = True,
+    augment: Augmentation | None = None,
+    prefetch: bool | None = None,
+) -> Generator[Batch, None, None]:
+    """The minibatches of one epoch after the other, without end.
+
+    What is random in them follows from the seed and their place alone, wherever one begins.
+
+    Parameters
+    ----------
+    examples, batch_size, augment : as in `Trainer.fit`
+    per_epoch : minibatches of an epoch
+    seed : of the orders and the augmentations
+    place : epoch and minibatch to begin with
+    shuffle : each epoch in an order of its own
+    prefetch : prepare the next minibatch in another thread while one is in use; None: if they are large, are augmented,
+        or do not come from arrays in memory
+    """
+
+    def made() -> Generator[Batch, None, None]:
+        epoch, first = place
+        while True:
+            order = np.random.default_rng([seed, epoch]).permutation(len(examples)) if shuffle else None
+            for number in range(first, per_epoch):
+                piece = slice(number * batch_size, min((number + 1) * batch_size, len(examples)))
+                x, y = examples.take(piece if order is None else order[piece])
+                if augment is not None:
+                    x = augment(x, np.random.default_rng([seed, epoch, number + 1]))
+                yield Batch(epoch, number, x, y)
+            epoch, first = epoch + 1, 0
+
+    if prefetch is None:
+        prefetch = augment is not None or examples.takes_long(batch_size)
+    return ahead(made()) if prefetch else made()
+
+
+def ahead(items: Iterator[T]) -> Generator[T, None, None]:
+    """The same items; each is made by another thread while the one before it is in use."""
+    from concurrent.futures import ThreadPoolExecutor
+
+    end = object()
+    with ThreadPoolExecutor(1, thread_name_prefix="fastnn-batches") as worker:
+        item = worker.submit(next, items, end)
+        while (made := item.result()) is not end:
+            item = worker.submit(next, items, end)
+            yield cast(T, made)
 
 
 def batches(
@@ -18,7 +134,7 @@ def batches(
     drop_last: bool = False,
     rng: np.random.Generator | None = None,
 ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    """One epoch of minibatches.
+    """One epoch of minibatches, for loops of your own.
 
     Parameters
     ----------
@@ -32,16 +148,11 @@ def batches(
     ------
     x, y : copies when shuffled, views otherwise
     """
-    if len(x) != len(y):
-        raise ValueError(f"y: got {len(y)} targets, expected {len(x)}: one for each example of x")
+    examples = Examples(x, y)
     if batch_size < 1:
         raise ValueError(f"batch_size: got {batch_size}, expected at least 1")
     end = len(x) - len(x) % batch_size if drop_last else len(x)
-    if not shuffle:
-        for start in range(0, end, batch_size):
-            yield x[start : start + batch_size], y[start : start + batch_size]
-        return
-    order = (generator() if rng is None else rng).permutation(len(x))
+    order = (generator() if rng is None else rng).permutation(len(x)) if shuffle else None
     for start in range(0, end, batch_size):
-        chosen = order[start : min(start + batch_size, end)]
-        yield x[chosen], y[chosen]
+        piece = slice(start, min(start + batch_size, end))
+        yield examples.take(piece if order is None else order[piece])

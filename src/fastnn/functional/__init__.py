@@ -48,7 +48,7 @@ from fastnn.functional.conv import (
 )
 from fastnn.functional.conv_transpose import conv_transpose2d, conv_transpose2d_backward
 from fastnn.functional.drop import dropout, dropout2d, dropout2d_backward, dropout_backward
-from fastnn.functional.embedding import embedding, embedding_backward
+from fastnn.functional.embedding import embedding, embedding_backward, index_select
 from fastnn.functional.join import add, cat
 from fastnn.functional.localnorm import local_response_norm, local_response_norm_backward
 from fastnn.functional.loss import cross_entropy, cross_entropy_backward, nll_loss, nll_loss_backward
@@ -152,6 +152,7 @@ __all__ = [
     "huber_loss",
     "huber_loss_backward",
     "im2col",
+    "index_select",
     "instance_norm",
     "instance_norm_backward",
     "interpolate",

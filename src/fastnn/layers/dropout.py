@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from fastnn import _runtime, functional
@@ -38,6 +38,12 @@ class _Dropout(Module):
         key, shape = check.kept(self, self._kept)
         check.dropout_backward(dy, shape)
         return self._functions()[1](dy, self.p, key=key)
+
+    def get_extra_state(self) -> dict[str, Any]:
+        return {"stream": self.stream, "step": self.step}
+
+    def set_extra_state(self, state: Mapping[str, Any]) -> None:
+        self.stream, self.step = state["stream"], state["step"]
 
     def plan(self, steps: Steps) -> None:
         """In eval mode there is nothing to do."""

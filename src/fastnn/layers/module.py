@@ -333,6 +333,16 @@ class Module:
         for name, array in check.state_dict(state_dict, own).items():
             own[name][...] = array
 
+    def get_extra_state(self) -> dict[str, Any]:
+        """What training goes on from besides parameters and buffers: numbers and texts, by name; mostly nothing.
+
+        It is in checkpoints, and not in the state dict.
+        """
+        return {}
+
+    def set_extra_state(self, state: Mapping[str, Any]) -> None:
+        """Take over what `get_extra_state` returned."""
+
     def summary(self, input_shape: tuple[int, ...]) -> str:
         """A table of the layers: input, kernel, stride, output, number of parameters.
 

@@ -1,6 +1,6 @@
 """The systems that fastnn is made for, one module each, run by `fastnn train NAME`.
 
-A recipe module has `SUMMARY` (one line), `Settings` (a dataclass whose fields are the command's options, see
+A recipe module has `CARD` (a `Card`), `Settings` (a dataclass whose fields are the command's options, see
 `settings`) and `run(settings)`, which returns the run folder.
 """
 
@@ -17,3 +17,12 @@ def load(name: str) -> ModuleType:
     if name not in NAMES:
         raise ValueError(f"unknown recipe {name!r}; recipes: {', '.join(NAMES)}")
     return importlib.import_module(f"{__name__}.{name}")
+
+
+def listing() -> str:
+    """All recipes as a table: what each learns, from what, how long it takes, and the published figure."""
+    rows = [("recipe", "system", "data", "size", "time", "published")]
+    rows += [(name, *load(name).CARD) for name in NAMES]
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    lines = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
+    return "\n".join(lines)

@@ -6,19 +6,22 @@ import json
 import platform
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 import fastnn as fnn
 from fastnn import plots
 from fastnn._extras import require
-from fastnn._files import atomic_folder
+from fastnn._files import atomic_file, new_folder
 from fastnn.interop import save_safetensors
 from fastnn.recipes.settings import CommonSettings
 from fastnn.training import (
+    Callback,
+    Checkpoint,
     Trainer,
     accuracy,
     classification_report,
@@ -27,22 +30,83 @@ from fastnn.training import (
     most_confused_pairs,
     write,
 )
+from fastnn.training.trainer import INTERRUPTED
+
+CHECKPOINT = "checkpoint"
+RECORD = "settings.json"
+
+
+class Interrupted(KeyboardInterrupt):
+    """Ctrl-C ended a run that can be gone on with; says how."""
+
+
+class Run:
+    """A run of a recipe: its folder, and training that goes on where an earlier one ended.
+
+    Attributes
+    ----------
+    folder : where it writes
+    resumed : whether it goes on with an earlier one
+    """
+
+    def __init__(self, recipe: str, folder: Path, *, resumed: bool) -> None:
+        self.recipe, self.folder, self.resumed = recipe, folder, resumed
+
+    def fit(self, trainer: Trainer, *args: Any, name: str = "", **options: Any) -> None:
+        """`trainer.fit`, with a checkpoint in the folder, from which a resumed run goes on.
+
+        Parameters
+        ----------
+        name : of this network, where a run trains several
+
+        Raises
+        ------
+        Interrupted
+            Ctrl-C; the checkpoint is written.
+        """
+        path = self.folder / f"{CHECKPOINT}{name and '-' + name}.npz"
+        trainer.callbacks.append(Checkpoint(path, resume=self.resumed))
+        trainer.fit(*args, **options)
+        if trainer.stopped == INTERRUPTED:
+            raise Interrupted(f"after iteration {trainer.history.iterations}; {self.how_to_go_on()}")
+
+    def how_to_go_on(self) -> str:
+        """The command."""
+        return f"go on with: fastnn train {self.recipe} --resume {self.folder}"
 
 
 @contextmanager
-def run_folder(recipe: str, settings: CommonSettings) -> Iterator[tuple[Path, Path]]:
-    """The folder to write a run into, and the path that it gets when the block ends well.
+def run_folder(recipe: str, settings: CommonSettings) -> Iterator[Run]:
+    """A run, whose folder stays if the block ends well, or as soon as there is something to go on from.
 
     Seed and threads are set inside. Missing extras and an unusable folder are found here, before any training.
     """
     for module in ("matplotlib.figure", "sklearn.metrics", "safetensors.numpy"):
         require(module, "training a recipe")
     threads = fnn.num_threads(settings.threads) if settings.threads else nullcontext()
-    final = Path(settings.out) if settings.out else _new_name(recipe)
-    with atomic_folder(final) as folder, threads:
+    with threads, _folder(recipe, settings) as folder:
+        run = Run(recipe, folder, resumed=settings.resume is not None)
+        if not run.resumed:
+            write_record(folder, recipe, settings)
         fnn.manual_seed(settings.seed)
-        yield folder, final
-    print(f"\nrun folder: {final}")
+        try:
+            yield run
+        except Exception:
+            if _can_go_on(folder):
+                write(f"the run ends here; {run.how_to_go_on()}")
+            raise
+    print(f"\nrun folder: {folder}")
+
+
+def _folder(recipe: str, settings: CommonSettings) -> AbstractContextManager[Path]:
+    if settings.resume is None:
+        return new_folder(settings.out or _new_name(recipe), keep=_can_go_on)
+    saved_settings(recipe, settings.resume)  # there is a run of this recipe
+    return nullcontext(Path(settings.resume))
+
+
+def _can_go_on(folder: Path) -> bool:
+    return next(folder.glob(f"{CHECKPOINT}*.npz"), None) is not None
 
 
 def _new_name(recipe: str) -> Path:
@@ -54,14 +118,40 @@ def _new_name(recipe: str) -> Path:
     return path
 
 
-class AccuracyTable:
-    """A trainer's callback: a line an evaluation, our test accuracy beside the published one."""
+def saved_settings(recipe: str, folder: str | Path) -> dict[str, Any]:
+    """The settings of the run in a folder.
+
+    Raises
+    ------
+    ValueError
+        There is no run of this recipe.
+    """
+    path = Path(folder) / RECORD
+    try:
+        record = json.loads(path.read_bytes())
+        if record["recipe"] != recipe:
+            raise ValueError(f"is of {record['recipe']!r}")
+        return dict(record["settings"])
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise ValueError(f"resume: got {str(folder)!r}, expected the folder of a run of {recipe} ({error})") from error
+
+
+class AccuracyTable(Callback):
+    """A line an evaluation, our test accuracy beside the published one.
+
+    Parameters
+    ----------
+    published : accuracy by iteration
+    source : the system that it was published for
+    """
 
     def __init__(self, published: Mapping[int, float], source: str) -> None:
-        self._published = published
-        write(f"{'iteration':>9}  {'test accuracy':>13}  {source + ', published':>13}")
+        self._published, self._source = published, source
 
-    def __call__(self, trainer: Trainer) -> None:
+    def on_fit_begin(self, trainer: Trainer) -> None:
+        write(f"{'iteration':>9}  {'test accuracy':>13}  {self._source + ', published':>13}")
+
+    def on_evaluation(self, trainer: Trainer) -> None:
         iteration, value = trainer.history.eval_iteration[-1], trainer.history.eval_accuracy[-1]
         published = f"{self._published[iteration]:.3f}" if iteration in self._published else "-"
         write(f"{iteration:9}  {value:13.4f}  {published:>13}")
@@ -98,9 +188,19 @@ def write_run(
         confusion_matrix(target, predicted), title=f"{title}: {wrong:,} of {len(target):,} test images wrong"
     )
     plots.save(confusion, folder / "confusion.png")
+    result = {
+        "iterations": trainer.history.iterations,
+        "test_accuracy": accuracy(predicted, target),
+        "training_seconds": round(trainer.seconds, 3),
+    }
+    write_record(folder, recipe, settings, result)
+
+
+def write_record(folder: Path, recipe: str, settings: CommonSettings, result: Mapping[str, Any] | None = None) -> None:
+    """The settings of a run and what it ran on; `result` when there is one."""
     record = {
         "recipe": recipe,
-        "settings": asdict(settings),
+        "settings": {**asdict(settings), "out": None, "resume": None},
         "environment": {
             "fastnn": fnn.__version__,
             "isa": fnn.isa(),
@@ -109,10 +209,8 @@ def write_run(
             "python": platform.python_version(),
             "machine": platform.machine(),
         },
-        "result": {
-            "iterations": trainer.history.iterations,
-            "test_accuracy": accuracy(predicted, target),
-            "training_seconds": round(trainer.seconds, 3),
-        },
     }
-    (folder / "settings.json").write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
+    if result is not None:
+        record["result"] = dict(result)
+    with atomic_file(folder / RECORD) as file:
+        file.write((json.dumps(record, indent=2) + "\n").encode())

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import MISSING, dataclass, field, fields
 from typing import Any, NoReturn, TypeVar
 
@@ -62,6 +62,7 @@ class CommonSettings:
     seed: int = option(0, "seed of all that is random; the same seed gives the same bits", not_negative)
     threads: int | None = option(None, "threads of the kernels (default: all cores allowed)", at_least_one)
     out: str | None = option(None, "run folder, new or empty (default: runs/RECIPE-TIME)")
+    resume: str | None = option(None, "go on with the run in this folder; options not given are those of that run")
     quick: bool = option(False, "a short run, to see that everything works")
 
     def __post_init__(self) -> None:
@@ -71,8 +72,10 @@ class CommonSettings:
                 raise ValueError(f"{each.name}: got {value!r}, expected one of {', '.join(choices)}")
 
 
-def parse(settings: type[T], arguments: Sequence[str], prog: str, description: str) -> T:
-    """Settings from a command line.
+def parse(
+    settings: type[T], arguments: Sequence[str], prog: str, description: str, given: Mapping[str, Any] | None = None
+) -> T:
+    """Settings from a command line; `given` are values of options that it does not name.
 
     Raises
     ------
@@ -95,4 +98,5 @@ def parse(settings: type[T], arguments: Sequence[str], prog: str, description: s
             metavar=None if each.metadata["choices"] else each.name.upper(),
             help=each.metadata["help"] + shown,
         )
+    parser.set_defaults(**(given or {}))
     return settings(**vars(parser.parse_args(arguments)))

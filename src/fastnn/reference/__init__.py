@@ -43,7 +43,7 @@ from fastnn.reference.conv import (
 )
 from fastnn.reference.conv_transpose import conv_transpose2d, conv_transpose2d_backward
 from fastnn.reference.drop import dropout, dropout2d, dropout2d_backward, dropout_backward
-from fastnn.reference.embedding import embedding, embedding_backward
+from fastnn.reference.embedding import embedding, embedding_backward, index_select
 from fastnn.reference.join import add, cat
 from fastnn.reference.localnorm import local_response_norm, local_response_norm_backward
 from fastnn.reference.loss import cross_entropy, cross_entropy_backward, nll_loss, nll_loss_backward
@@ -147,6 +147,7 @@ __all__ = [
     "huber_loss",
     "huber_loss_backward",
     "im2col",
+    "index_select",
     "instance_norm",
     "instance_norm_backward",
     "interpolate",

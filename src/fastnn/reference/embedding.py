@@ -1,4 +1,4 @@
-"""Rows of a table picked by index."""
+"""Rows of a table, and parts of any array, picked by index."""
 
 from __future__ import annotations
 
@@ -52,3 +52,23 @@ def embedding_backward(dy: Array, x: Array, num_embeddings: int, *, padding_idx:
     if row >= 0:
         dw[row] = 0
     return dw
+
+
+def index_select(x: Array, dim: int, index: Array) -> Array:
+    """The parts of `x` at some indices along an axis.
+
+    Parameters
+    ----------
+    x : array of any dtype but object, with at least one axis
+    dim : int
+        The axis.
+    index : (count,) array of integers
+        0 to ``x.shape[dim] - 1``.
+
+    Returns
+    -------
+    array like `x`
+        A copy, with `count` parts along the axis.
+    """
+    axis = check.index_select(x, dim, index)
+    return np.take(x, index, axis)

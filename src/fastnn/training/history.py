@@ -15,8 +15,8 @@ class History:
 
     Attributes
     ----------
-    loss, accuracy, lr : one entry a training step: the minibatch's mean loss and accuracy before the step, and
-        the step's learning rate
+    loss, accuracy, lr : one entry a training step: the minibatch's mean loss and accuracy (or the trainer's other
+        metric) before the step, and the step's learning rate
     eval_iteration, eval_loss, eval_accuracy : one entry an evaluation: the number of steps taken before it, mean loss
         and accuracy over the whole held-out set
     """

@@ -26,8 +26,9 @@ def accuracy(scores: np.ndarray, target: np.ndarray) -> float:
 
     Parameters
     ----------
-    scores : (N, K) scores, one column a class; or (N,) integer, the predicted classes themselves
-    target : (N,) integer classes; or (N, K) probabilities, whose highest counts
+    scores : (N, K) scores, one column a class; (N, 1) probabilities of the second of two classes; or (N,) integer, the
+        predicted classes themselves
+    target : (N,) integer classes; or probabilities as above
 
     Returns
     -------
@@ -37,6 +38,49 @@ def accuracy(scores: np.ndarray, target: np.ndarray) -> float:
     if predicted.shape != true.shape:
         raise ValueError(f"target: got {len(true)} targets, expected {len(predicted)}: one for each row of scores")
     return np.count_nonzero(predicted == true) / max(len(true), 1)
+
+
+def top_k_accuracy(scores: np.ndarray, target: np.ndarray, k: int = 5) -> float:
+    """Share of examples whose class is among the `k` that have the highest scores.
+
+    Parameters
+    ----------
+    scores : (N, K) scores, one column a class
+    target : (N,) integer classes
+    k : 1..K
+
+    Returns
+    -------
+    accuracy : 0..1; 0 for no examples; of classes with equal scores, the lower ones come first
+    """
+    if scores.ndim != 2 or target.shape != scores.shape[:1]:
+        raise ValueError(f"got shapes {scores.shape} and {target.shape}, expected (N, K) scores and (N,) classes")
+    if not 1 <= k <= scores.shape[1]:
+        raise ValueError(f"k: got {k}, expected 1 to {scores.shape[1]}, the number of classes")
+    best = np.argsort(-scores, axis=1, kind="stable")[:, :k]
+    return np.count_nonzero((best == target[:, None]).any(axis=1)) / max(len(target), 1)
+
+
+def psnr(output: np.ndarray, target: np.ndarray, peak: float = 1.0) -> float:
+    """Mean over the examples of the peak signal-to-noise ratio, ``10 * log10(peak**2 / mse)``, in decibels.
+
+    Parameters
+    ----------
+    output, target : (N, ...) reconstructions and originals
+    peak : the largest value that there can be
+
+    Returns
+    -------
+    psnr : infinite where a reconstruction has no error at all; 0 for no examples
+    """
+    if output.shape != target.shape:
+        raise ValueError(f"target: got shape {target.shape}, expected {output.shape}, that of the reconstructions")
+    if not peak > 0:
+        raise ValueError(f"peak: got {peak}, expected a number above 0")
+    errors = np.subtract(output, target, dtype=np.float64).reshape(len(target), -1)
+    with np.errstate(divide="ignore"):
+        each = 10 * np.log10(peak**2 / np.square(errors).mean(axis=1)) if len(target) else np.zeros(1)
+    return float(each.mean())
 
 
 def confusion_matrix(target: np.ndarray, predicted: np.ndarray, classes: int | None = None) -> np.ndarray:
@@ -126,7 +170,9 @@ def most_confused_pairs(
 
 
 def _classes(array: np.ndarray) -> np.ndarray:
-    return array.argmax(axis=1) if array.ndim == 2 else array
+    if array.ndim != 2:
+        return array
+    return array[:, 0] >= 0.5 if array.shape[1] == 1 else array.argmax(axis=1)
 
 
 def _names(class_names: Sequence[str] | None, classes: int) -> list[str]:

@@ -1,4 +1,4 @@
-"""Progress of training: a bar on a terminal, plain lines elsewhere."""
+"""Progress of training: a bar in a terminal or a notebook, plain lines elsewhere."""
 
 from __future__ import annotations
 
@@ -24,32 +24,50 @@ def write(line: str) -> None:
         tqdm.tqdm.write(line)
 
 
+def new_bar(total: int, done: int = 0, unit: str = "it") -> Any:
+    """A bar of tqdm, where it is installed and there is a terminal or a notebook to show it in; otherwise None."""
+    notebook = _in_notebook()
+    if not (notebook or sys.stderr.isatty()):
+        return None
+    try:
+        tqdm = require("tqdm", "the progress bar")
+        if notebook:
+            return require("tqdm.notebook", "the progress bar").tqdm(total=total, initial=done, unit=unit)
+    except ImportError:  # of tqdm, or of the widgets that it draws with in a notebook: plain lines say the same
+        return None
+    # Sizes are given because tqdm shows nothing on a terminal that reports none of its own.
+    columns = shutil.get_terminal_size().columns - 1
+    return tqdm.tqdm(total=total, initial=done, unit=unit, ncols=columns, nrows=24)
+
+
+def _in_notebook() -> bool:
+    """Whether this runs in a kernel of Jupyter."""
+    ipython = sys.modules.get("IPython")
+    shell = ipython.get_ipython() if ipython is not None else None
+    return type(shell).__name__ == "ZMQInteractiveShell"
+
+
 class Progress:
     """Shows iteration, loss and accuracy; a context manager.
 
     Parameters
     ----------
-    total : iterations to come
+    total : iterations in all
+    done : those taken before
     show : False shows nothing
     """
 
-    def __init__(self, total: int, *, show: bool = True) -> None:
+    def __init__(self, total: int, done: int = 0, *, show: bool = True) -> None:
         self._total = total
-        self._done = 0
+        self._done = done
+        self._seen = 0
         self._loss = self._accuracy = 0.0
         self._next_draw = 0.0
         self._lines = show
         self._bar: Any = None
-        if show and sys.stderr.isatty():
-            try:
-                tqdm = require("tqdm", "the progress bar")
-            except ImportError:
-                pass  # plain lines say the same
-            else:
-                self._lines = False
-                # Sizes are given because tqdm shows nothing on a terminal that reports none of its own.
-                columns = shutil.get_terminal_size().columns - 1
-                self._bar = tqdm.tqdm(total=total, unit="it", ncols=columns, nrows=24)
+        if show:
+            self._bar = new_bar(total, done)
+            self._lines = self._bar is None
 
     def __enter__(self) -> Progress:
         return self
@@ -63,7 +81,8 @@ class Progress:
     def step(self, loss: float, accuracy: float) -> None:
         """One iteration more, with its loss and accuracy."""
         # A plain mean at first, so that the first value does not linger.
-        share = max(_SMOOTHING, 1 / (self._done + 1))
+        self._seen += 1
+        share = max(_SMOOTHING, 1 / self._seen)
         self._loss += share * (loss - self._loss)
         self._accuracy += share * (accuracy - self._accuracy)
         self._done += 1

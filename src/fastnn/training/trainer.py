@@ -4,18 +4,29 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import closing
+from dataclasses import asdict
 from typing import Any, Protocol
 
 import numpy as np
 
-from fastnn.data.batches import batches
+from fastnn import _runtime
+from fastnn.data.batches import Augmentation, Batch, Examples, epochs_of
 from fastnn.layers import Module
+from fastnn.optim import clip_grad_norm_, clip_grad_value_
+from fastnn.training._interrupt import Interruption
+from fastnn.training._schedule import Schedule, Schedules
+from fastnn.training.callbacks import Callback, overridden
+from fastnn.training.divergence import DivergenceError, explanation
 from fastnn.training.history import History
 from fastnn.training.metrics import accuracy
 from fastnn.training.progress import Progress
 
 _EVALUATION_BATCH = 250
+INTERRUPTED = "interrupted"
+
+Data = tuple[Any, Any]  # examples and targets, see `Examples`
 
 
 class Criterion(Protocol):
@@ -35,32 +46,37 @@ class Optimizer(Protocol):
 
     def step(self) -> None: ...
 
+    def state_dict(self) -> dict[str, Any]: ...
 
-class Scheduler(Protocol):
-    """Changes the optimiser's learning rates."""
-
-    def step(self) -> None: ...
-
-
-class DivergenceError(ArithmeticError):
-    """The loss became NaN or infinite."""
+    def load_state_dict(self, state_dict: Mapping[str, Any]) -> None: ...
 
 
 class Trainer:
     """Trains a network by minibatches.
+
+    Everything random in it follows from one seed, drawn here from `rng`: the order of the examples of an epoch, and the
+    augmentation of a minibatch, from that seed and their number alone. So a run that is resumed from a checkpoint goes
+    on with the same bits, and so does one whose minibatches are prepared by another thread.
 
     Parameters
     ----------
     net : the network
     criterion : the loss, as `CrossEntropyLoss`
     optimizer : as `SGD`, made with the network's parameters
-    scheduler : of `fastnn.lr_scheduler`, made with the optimizer; its `step` is called after each of the optimizer's
-    rng : source of the minibatches' order; by default the package's generator, seeded by `fastnn.manual_seed`
+    schedule : of `fastnn.lr_scheduler`, made with the optimizer: it is stepped after each of the optimizer's steps; or
+        ``{"epoch": schedule}``, or both, ``{"step": warm_up, "epoch": decay}``, whose factors are multiplied. A
+        `ReduceLROnPlateau` is stepped after each evaluation
+    callbacks : `EarlyStopping`, `BestWeights`, `Checkpoint` and others of your own, see `Callback`
+    metric : what is recorded as accuracy: a function of scores and targets; None records NaN
+    clip_norm, clip_value : before each step scale the gradients so that their norm is at most this, or clip each
+        element
+    rng : seed, or generator that it is drawn from; by default the package's generator, seeded by `fastnn.manual_seed`
 
     Attributes
     ----------
     history : History; several calls of `fit` continue it
     seconds : time spent on training steps, without evaluations
+    stopped : why the last `fit` ended before its time, or None
     """
 
     def __init__(
@@ -69,125 +85,250 @@ class Trainer:
         criterion: Criterion,
         optimizer: Optimizer,
         *,
-        scheduler: Scheduler | None = None,
-        rng: np.random.Generator | None = None,
+        schedule: Schedule = None,
+        callbacks: Iterable[Callback] = (),
+        metric: Callable[[np.ndarray, np.ndarray], float] | None = accuracy,
+        clip_norm: float | None = None,
+        clip_value: float | None = None,
+        rng: int | np.random.Generator | None = None,
     ) -> None:
         self.net = net
         self.criterion = criterion
         self.optimizer = optimizer
+        self.callbacks = list(callbacks)
         self.history = History()
         self.seconds = 0.0
-        self._scheduler = scheduler
-        self._rng = rng
+        self.stopped: str | None = None
+        self._schedules = Schedules(schedule)
+        self._metric = metric
+        self._clip_norm, self._clip_value = clip_norm, clip_value
+        source = _runtime.generator() if rng is None else np.random.default_rng(rng)
+        self._seed = int(source.integers(2**63))
+        self._begun = 0  # steps taken before this call of `fit`
+        self._place = (0, 0)  # epoch and minibatch that come next
+        self._looked = self._looked_before = 0  # steps taken before the last evaluation, and before the one before it
 
     def fit(
         self,
-        x: np.ndarray,
-        y: np.ndarray,
-        *,
-        iterations: int | None = None,
+        train: Data,
+        valid: Data | None = None,
         epochs: int | None = None,
         batch_size: int = 64,
-        drop_last: bool = False,
-        validation: tuple[np.ndarray, np.ndarray] | None = None,
+        *,
+        iterations: int | None = None,
         evaluate_every: int | None = None,
-        callback: Callable[[Trainer], object] | None = None,
+        shuffle: bool = True,
+        drop_last: bool = False,
+        augment: Augmentation | None = None,
+        prefetch: bool | None = None,
         progress: bool = True,
     ) -> History:
         """Train; the network is in eval mode afterwards.
 
+        Ctrl-C ends it after the step that is being taken, with `stopped` saying so, and callbacks do what they do at
+        the end; a second one is a KeyboardInterrupt.
+
         Parameters
         ----------
-        x, y : training examples and targets, the same length along axis 0
-        iterations, epochs : how long; exactly one of the two
-        batch_size, drop_last : as in `fastnn.data.batches`
-        validation : examples and targets that loss and accuracy are measured on before the first step of all,
-            every `evaluate_every` iterations, and at the end
+        train : examples and targets, ``(x, y)``, of the same length along axis 0: arrays, memory maps, which may be
+            larger than memory, or what is indexed like an array, as the images of a folder
+        valid : the same, that loss and accuracy are measured on before the first step of all, every `evaluate_every`
+            iterations, and at the end
+        epochs, iterations : how long; exactly one of the two
+        batch_size : examples in a minibatch
         evaluate_every : iterations; by default one epoch
-        callback : called with the trainer after each of these; returning True ends training
-        progress : show a bar (on a terminal) or lines
+        shuffle : every epoch in an order of its own; otherwise as the examples lie
+        drop_last : leave out a last minibatch that would be smaller
+        augment : a function of the examples of a minibatch and a generator, that returns other examples
+        prefetch : prepare the next minibatch in another thread, with the same results; by default where it takes long
+        progress : show a bar (in a terminal or a notebook) or lines
 
         Raises
         ------
         DivergenceError
-            The loss is NaN or infinite.
+            The loss is NaN or infinite; names the step and the layer whose output went first.
         """
-        if len(y) != len(x):
-            raise ValueError(f"y: got {len(y)} targets, expected {len(x)}: one for each example of x")
-        per_epoch = _steps_per_epoch(len(x), batch_size, drop_last)
+        examples = _examples("train", train)
+        held_out = None if valid is None else _examples("valid", valid)
+        per_epoch = _steps_per_epoch(len(examples), batch_size, drop_last)
         total = _total_steps(iterations, epochs, per_epoch)
         every = per_epoch if evaluate_every is None else evaluate_every
         if every < 1:
             raise ValueError(f"evaluate_every: got {every}, expected at least 1")
 
-        stream = self._stream(x, y, batch_size, drop_last)
-        stop = self.history.iterations == 0 and self._look(validation, callback)
-        with Progress(total, show=progress) as shown:
-            for done in range(0, total, every):
-                if stop:
-                    break
-                start = time.perf_counter()
-                self.net.train()
-                for _ in range(min(every, total - done)):
-                    shown.step(*self._step(*next(stream)))
-                self.seconds += time.perf_counter() - start
-                stop = self._look(validation, callback)
+        self.stopped, self._begun = None, self.history.iterations
+        if self._place[1]:
+            self._place = self._place[0] + 1, 0  # an epoch that another call left begins anew
+        for callback in self.callbacks:
+            callback.on_fit_begin(self)  # may have loaded a checkpoint
+        if self.history.iterations == 0:
+            self._look(held_out)
+        on_step = overridden(self.callbacks, "on_step_end")
+        batches = epochs_of(
+            examples,
+            batch_size,
+            per_epoch,
+            self._seed,
+            self._place,
+            shuffle=shuffle,
+            augment=augment,
+            prefetch=prefetch,
+        )
+        done = self.history.iterations - self._begun
+        clock = time.perf_counter()
+        self.net.train()
+        with Interruption() as interruption, Progress(total, done, show=progress) as shown, closing(batches):
+            while done < total and self.stopped is None:
+                batch = next(batches)
+                shown.step(*self._step(batch))
+                done += 1
+                self._schedules.step_ended()
+                last = batch.number == per_epoch - 1
+                self._place = (batch.epoch + 1, 0) if last else (batch.epoch, batch.number + 1)
+                for tell in on_step:
+                    tell(self)
+                if last:
+                    self._schedules.epoch_ended()
+                    for callback in self.callbacks:
+                        callback.on_epoch_end(self)
+                if done % every == 0 or done == total:
+                    self.seconds += time.perf_counter() - clock
+                    self._look(held_out)
+                    self.net.train()
+                    clock = time.perf_counter()
+                if interruption.came:
+                    self.stop(INTERRUPTED)
+        self.seconds += time.perf_counter() - clock
         self.net.eval()
+        for callback in reversed(self.callbacks):
+            callback.on_fit_end(self)
         return self.history
 
-    def evaluate(self, x: np.ndarray, y: np.ndarray) -> tuple[float, float]:
-        """Mean loss and accuracy on (x, y), in eval mode; the network stays in it."""
-        scores = self.predict(x)
-        return self._mean_loss(self.criterion(scores, y), len(y)), accuracy(scores, y)
+    def stop(self, why: str) -> None:
+        """End the `fit` that is running after this step; `why` is `stopped` then."""
+        self.stopped = why
 
-    def predict(self, x: np.ndarray) -> np.ndarray:
-        """The network's output for x, piece by piece, in eval mode; the network stays in it."""
+    def evaluate(self, data: Data) -> tuple[float, float]:
+        """Mean loss and accuracy on `data`, ``(x, y)``, in eval mode; the network stays in it."""
+        examples = _examples("data", data)
+        scores, y = self.predict(examples.x), examples.y[:]
+        return self._mean_loss(self.criterion(scores, y), len(y)), self._measure(scores, y)
+
+    def predict(self, x: Any) -> np.ndarray:
+        """The network's output for the examples x, piece by piece, in eval mode; the network stays in it."""
         self.net.eval()
-        return np.concatenate(
-            [self.net(x[start : start + _EVALUATION_BATCH]) for start in range(0, max(len(x), 1), _EVALUATION_BATCH)]
-        )
+        starts = range(0, max(len(x), 1), _EVALUATION_BATCH)
+        return np.concatenate([self.net(x[start : start + _EVALUATION_BATCH]) for start in starts])
+
+    def latest(self, monitor: str) -> float:
+        """The newest value of what a callback monitors: "eval_loss", "eval_accuracy"; "loss" or "accuracy", of which it
+        is the mean over the steps since the evaluation before.
+
+        Raises
+        ------
+        ValueError
+            There is none, since nothing has been evaluated.
+        """
+        values = getattr(self.history, monitor)
+        if monitor.startswith("eval"):
+            if not values:
+                raise ValueError(f"monitor: got {monitor!r}, but fit got no data to evaluate on; expected valid=(x, y)")
+            return float(values[-1])
+        return float(np.mean(values[self._looked_before : self._looked]))
 
     @property
-    def _lr(self) -> float:
-        """The learning rate of the next step, of the first group."""
-        return float(self.optimizer.param_groups[0]["lr"])
+    def epochs(self) -> int:
+        """Epochs that are over."""
+        return self._place[0]
 
-    def _step(self, x: np.ndarray, y: np.ndarray) -> tuple[float, float]:
-        scores = self.net(x)
-        loss = self._mean_loss(self.criterion(scores, y), len(y))
+    def state_dict(self) -> dict[str, Any]:
+        """All that training goes on from, to the same bits; what `save_checkpoint` writes."""
+        return {
+            "net": self.net.state_dict(),
+            "layers": {name: state for name, each in self.net.named_modules() if (state := each.get_extra_state())},
+            "optimizer": self.optimizer.state_dict(),
+            "schedule": self._schedules.state_dict(),
+            "callbacks": [(type(each).__name__, each.state_dict()) for each in self.callbacks],
+            "history": {name: np.array(values) for name, values in asdict(self.history).items()},
+            "generator": _runtime.generator().bit_generator.state,
+            "seed": self._seed,
+            "steps": (self._begun, self._looked, self._looked_before),
+            "place": self._place,
+            "stopped": self.stopped,
+            "seconds": self.seconds,
+        }
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Take over what `state_dict` returned, for a trainer that was made in the same way.
+
+        Raises
+        ------
+        ValueError, KeyError
+            It is of a trainer of another kind.
+        """
+        names, own = [name for name, _ in state["callbacks"]], [type(each).__name__ for each in self.callbacks]
+        if names != own:
+            raise ValueError(f"callbacks: got {', '.join(names) or 'none'}, expected {', '.join(own) or 'none'}")
+        self.net.load_state_dict(state["net"])
+        self.optimizer.load_state_dict(state["optimizer"])
+        self._schedules.load_state_dict(state["schedule"])
+        for name, extra in state["layers"].items():
+            self.net.get_submodule(name).set_extra_state(extra)
+        for callback, (_, kept) in zip(self.callbacks, state["callbacks"], strict=True):
+            callback.load_state_dict(kept)
+        self.history = History(**{name: values.tolist() for name, values in state["history"].items()})
+        _runtime.generator().bit_generator.state = state["generator"]
+        self._seed, self._place, self.seconds = state["seed"], state["place"], state["seconds"]
+        self._begun, self._looked, self._looked_before = state["steps"]
+        self.stopped = None if state["stopped"] == INTERRUPTED else state["stopped"]
+
+    def _step(self, batch: Batch) -> tuple[float, float]:
+        scores = self.net(batch.x)
+        loss = self._mean_loss(self.criterion(scores, batch.y), len(batch.y))
         if not math.isfinite(loss):
-            raise DivergenceError(self._divergence(loss))
+            raise DivergenceError(self._divergence(loss, batch.x))
         self.net.backward(self.criterion.backward(), needs_dx=False)
+        if self._clip_norm is not None:
+            clip_grad_norm_(self.net.parameters(), self._clip_norm)
+        if self._clip_value is not None:
+            clip_grad_value_(self.net.parameters(), self._clip_value)
+        lr = float(self.optimizer.param_groups[0]["lr"])
         self.optimizer.step()
-        right = accuracy(scores, y)
-        self.history.add_step(loss, right, self._lr)
-        if self._scheduler is not None:
-            self._scheduler.step()
+        right = self._measure(scores, batch.y)
+        self.history.add_step(loss, right, lr)
         return loss, right
 
-    def _look(
-        self, validation: tuple[np.ndarray, np.ndarray] | None, callback: Callable[[Trainer], object] | None
-    ) -> bool:
-        """Evaluate and call back; whether training is to stop."""
-        if validation is not None:
-            self.history.add_evaluation(*self.evaluate(*validation))
-        return callback is not None and callback(self) is True
+    def _look(self, held_out: Examples | None) -> None:
+        """Evaluate and tell the callbacks."""
+        if held_out is not None:
+            self.history.add_evaluation(*self.evaluate((held_out.x, held_out.y)))
+        self._looked_before, self._looked = self._looked, self.history.iterations
+        if self.history.iterations:
+            by = "loss" if held_out is None else "eval_loss"
+            self._schedules.evaluated(self.latest(by), self.latest(by.replace("loss", "accuracy")))
+        for callback in self.callbacks:
+            callback.on_evaluation(self)
 
-    def _stream(
-        self, x: np.ndarray, y: np.ndarray, batch_size: int, drop_last: bool
-    ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-        while True:
-            yield from batches(x, y, batch_size, drop_last=drop_last, rng=self._rng)
+    def _measure(self, scores: np.ndarray, y: np.ndarray) -> float:
+        return math.nan if self._metric is None else float(self._metric(scores, y))
 
     def _mean_loss(self, loss: float, examples: int) -> float:
         return float(loss) / max(examples, 1) if self.criterion.reduction == "sum" else float(loss)
 
-    def _divergence(self, loss: float) -> str:
+    def _divergence(self, loss: float, x: np.ndarray) -> str:
         before = f"; the last finite loss was {self.history.loss[-1]:.4g}" if self.history.loss else ""
+        lr = self.optimizer.param_groups[0]["lr"]
         return (
             f"training diverged at iteration {self.history.iterations + 1}: the loss is {loss} with learning rate "
-            f"{self._lr:g}{before}. Try a smaller learning rate, and inputs scaled to 0-1"
+            f"{lr:g}{before}. {explanation(self.net, x)}"
         )
+
+
+def _examples(name: str, data: Data) -> Examples:
+    if not isinstance(data, tuple | list) or len(data) != 2:
+        came = f"{len(data)} things" if isinstance(data, tuple | list) else type(data).__name__
+        raise TypeError(f"{name}: got {came}, expected examples and targets, (x, y)")
+    return Examples(*data)
 
 
 def _steps_per_epoch(examples: int, batch_size: int, drop_last: bool) -> int:
@@ -195,7 +336,7 @@ def _steps_per_epoch(examples: int, batch_size: int, drop_last: bool) -> int:
         raise ValueError(f"batch_size: got {batch_size}, expected at least 1")
     steps = examples // batch_size if drop_last else math.ceil(examples / batch_size)
     if steps == 0:
-        raise ValueError(f"x: got {examples} examples, expected at least one minibatch of {batch_size}")
+        raise ValueError(f"train: got {examples} examples, expected at least one minibatch of {batch_size}")
     return steps
 
 

@@ -1,0 +1,89 @@
+"""When schedules of learning rates are stepped, and how two of them go together."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Protocol
+
+from fastnn.optim.lr_scheduler import LRScheduler, ReduceLROnPlateau
+
+
+class Scheduler(Protocol):
+    """Changes the optimiser's learning rates."""
+
+    def step(self) -> None: ...
+
+    def state_dict(self) -> dict[str, Any]: ...
+
+    def load_state_dict(self, state_dict: Mapping[str, Any]) -> None: ...
+
+
+Schedule = Scheduler | ReduceLROnPlateau | Mapping[str, Scheduler | ReduceLROnPlateau] | None
+
+
+class Schedules:
+    """The schedule of a trainer: one by steps, one by epochs, or both, whose factors are multiplied.
+
+    Parameters
+    ----------
+    schedule : a scheduler, stepped after each of the optimiser's steps; or {"step": scheduler, "epoch": scheduler}, or
+        one of the two. A `ReduceLROnPlateau` is stepped after each evaluation, wherever it stands.
+    """
+
+    def __init__(self, schedule: Schedule) -> None:
+        if isinstance(schedule, Mapping):
+            if not schedule or not schedule.keys() <= {"step", "epoch"}:
+                came = ", ".join(map(repr, schedule)) or "nothing"
+                raise ValueError(f"schedule: got schedules by {came}, expected 'step', 'epoch' or both")
+            self._by = dict(schedule)
+        else:
+            self._by = {} if schedule is None else {"step": schedule}
+        for each in self._by.values():
+            if len(self._by) > 1 and not isinstance(each, LRScheduler):
+                raise ValueError(
+                    f"schedule: got {type(each).__name__} beside another one, but it goes from rate to rate; expected "
+                    "two whose rates follow from their counts"
+                )
+        self._multiply()
+
+    def step_ended(self) -> None:
+        """One of the optimiser's steps has been taken."""
+        self._count("step")
+
+    def epoch_ended(self) -> None:
+        """An epoch is over."""
+        self._count("epoch")
+
+    def evaluated(self, loss: float, accuracy: float) -> None:
+        """The network has been evaluated."""
+        for each in self._by.values():
+            if isinstance(each, ReduceLROnPlateau):
+                each.step(loss if each.mode == "min" else accuracy)
+
+    def _count(self, by: str) -> None:
+        schedule = self._by.get(by)
+        if schedule is None or isinstance(schedule, ReduceLROnPlateau):
+            return
+        schedule.step()
+        self._multiply()
+
+    def _multiply(self) -> None:
+        """Of two, both know the rate at the beginning: the rate of each is a factor of it."""
+        both = [each for each in self._by.values() if isinstance(each, LRScheduler)]
+        if len(both) < 2:
+            return
+        for i, group in enumerate(both[0].optimizer.param_groups):
+            group["lr"] = group["initial_lr"]
+            for each in both:
+                group["lr"] *= each.get_lr()[i] / each.base_lrs[i] if each.base_lrs[i] else 1.0
+
+    def state_dict(self) -> dict[str, Any]:
+        return {by: schedule.state_dict() for by, schedule in self._by.items()}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        if state.keys() != self._by.keys():
+            raise ValueError(
+                f"schedule: got one by {', '.join(state) or 'nothing'}, not {', '.join(self._by) or 'none'}"
+            )
+        for by, schedule in self._by.items():
+            schedule.load_state_dict(state[by])

@@ -1,0 +1,51 @@
+"""The weights of the best evaluation."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from fastnn.training.callbacks import Best, Callback
+
+if TYPE_CHECKING:
+    from fastnn.training.trainer import Trainer
+
+
+class BestWeights(Callback):
+    """Keeps the weights (and buffers) of the best evaluation, and gives them to the network at the end of `fit`.
+
+    Parameters
+    ----------
+    monitor, mode : what must become better: "eval_loss", "eval_accuracy", "loss" or "accuracy"
+
+    Attributes
+    ----------
+    iteration : the number of steps taken before the best evaluation, or None
+    value : the best value, or None
+    weights : its state dict, or None
+    """
+
+    def __init__(self, monitor: str = "eval_accuracy", *, mode: str | None = None) -> None:
+        self._best = Best(monitor, mode)
+        self.iteration: int | None = None
+        self.weights: dict[str, Any] | None = None
+
+    @property
+    def value(self) -> float | None:
+        return self._best.value
+
+    def on_evaluation(self, trainer: Trainer) -> None:
+        if trainer.history.iterations == 0 and not self._best.monitor.startswith("eval"):
+            return  # no step has been taken yet
+        if self._best.improved(trainer):
+            self.iteration, self.weights = trainer.history.iterations, trainer.net.state_dict()
+
+    def on_fit_end(self, trainer: Trainer) -> None:
+        if self.weights is not None:
+            trainer.net.load_state_dict(self.weights)
+
+    def state_dict(self) -> dict[str, Any]:
+        return {"best": self._best.value, "iteration": self.iteration, "weights": self.weights}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        self._best.value, self.iteration, self.weights = state["best"], state["iteration"], state["weights"]

@@ -1,0 +1,58 @@
+"""A loss that became NaN or infinite: which layer went first, and what to try."""
+
+from __future__ import annotations
+
+import copy
+from typing import Any
+
+import numpy as np
+
+from fastnn.layers import Module
+
+
+class DivergenceError(ArithmeticError):
+    """The loss became NaN or infinite."""
+
+
+def first_layer_gone(net: Module, x: np.ndarray) -> tuple[str, Module] | None:
+    """Name and layer of the first layer, in the order of a forward, whose output for `x` has NaN or infinity.
+
+    The forward is taken by a copy: the network stays as it is.
+    """
+    net = copy.deepcopy(net).train()
+    found: list[tuple[str, Module]] = []
+
+    def look(name: str) -> Any:
+        def hook(layer: Module, _inputs: object, output: Any) -> None:
+            y = output[0] if isinstance(output, tuple) else output
+            if not found and not np.isfinite(y).all():
+                found.append((name, layer))
+
+        return hook
+
+    for name, layer in net.named_modules():
+        if next(layer.named_children(), None) is None:
+            layer.register_forward_hook(look(name))
+    with np.errstate(all="ignore"):
+        net(x)
+    return found[0] if found else None
+
+
+def explanation(net: Module, x: np.ndarray) -> str:
+    """What went first for the minibatch `x`, and what to try."""
+    if not np.isfinite(x).all():
+        return "The minibatch itself has NaN or infinite values: look at the data"
+    gone = first_layer_gone(net, x)
+    if gone is None:
+        return (
+            "The outputs of all layers are finite, so it is the loss that overflowed, or took the logarithm of 0. Try "
+            "a loss that takes scores (CrossEntropyLoss, BCEWithLogitsLoss), and a smaller learning rate"
+        )
+    name, layer = gone
+    label = f"{name} ({type(layer).__name__})" if name else type(layer).__name__
+    spoilt = [held for held, array in layer.named_arrays() if not np.isfinite(array.data).all()]
+    why = f", whose {' and '.join(spoilt)} an earlier step made so" if spoilt else ""
+    return (
+        f"The first layer whose output has NaN or infinite values is {label}{why}. Try a smaller learning rate, "
+        "clip_norm=1, and inputs scaled to 0-1"
+    )
