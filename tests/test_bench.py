@@ -22,7 +22,7 @@ SMALL = [
     case
     for case in CASES
     if (QUICK.search(str(case)) and case.family not in ("training", "inference", "dropout", *STEPS))
-    or case.family in ("nll_loss", "embedding", *PAIRS, *RESAMPLES)
+    or case.family in ("nll_loss", "embedding", "index_select", *PAIRS, *RESAMPLES)
 ]
 
 

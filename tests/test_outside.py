@@ -295,6 +295,10 @@ class Oracle:
         return torch.nn.functional.embedding(x, w, padding_idx)
 
     @staticmethod
+    def index_select(x, dim, index):
+        return torch.index_select(x, dim, index.long())
+
+    @staticmethod
     def embedding_backward(dy, x, num_embeddings, *, padding_idx=-1):
         return torch.ops.aten.embedding_dense_backward(dy, x.long(), num_embeddings, padding_idx, False)
 

@@ -241,6 +241,11 @@ ROWS = [
     ("embedding_backward", (f32(2, 4), LABELS, 5), {}, ValueError, "dy", "(2, 4)"),
     ("embedding_backward", (f32(3, 4), LABELS, 4), {}, ValueError, "x", "index 4"),
     ("embedding_backward", (f32(3, 4), LABELS, 0), {}, ValueError, "num_embeddings", "0"),
+    ("index_select", (SCORES, 0, np.array([[0]])), {}, ValueError, "index", "(1, 1)"),
+    ("index_select", (SCORES, 0, np.array([0.0])), {}, TypeError, "index", "float64"),
+    ("index_select", (SCORES, -1, np.array([0, len(SCORES[0])])), {}, ValueError, "index", "at place (1,)"),
+    ("index_select", (SCORES, 2, LABELS), {}, ValueError, "dim", "2"),
+    ("index_select", (np.array([None]), 0, LABELS), {}, TypeError, "x", "object"),
     # axes
     ("softmax", (SCORES,), {"dim": 2}, ValueError, "dim", "2"),
     ("log_softmax", (SCORES,), {"dim": -3}, ValueError, "dim", "-3"),

@@ -1,4 +1,4 @@
-"""Rows of a table picked by index."""
+"""Rows of a table, and parts of any array, picked by index."""
 
 from __future__ import annotations
 
@@ -23,6 +23,7 @@ register(
         wrt=(1,),
     ),
     Operation("embedding_backward", terms=_times_picked),
+    Operation("index_select", terms=lambda *_: (EXACT,)),
 )
 
 # Label, indices, rows, columns, their dtype.
@@ -62,4 +63,27 @@ def table_cases(label: str, shape: tuple[int, ...], rows: int, columns: int, dty
         )
 
 
-CASES = tuple(case for table in TABLES for case in table_cases(*table))
+# Label, shape, axis, indices, their dtype.
+SELECTIONS = (
+    ("rows", (7, 3), 0, 5, np.int64),
+    ("one", (1,), 0, 1, np.int64),
+    ("middle", (4, 6, 3), 1, 9, np.int32),
+    ("last", (3, 5), -1, 4, np.uint8),
+    ("none", (3, 5), 0, 0, np.int64),
+    ("empty-parts", (3, 0), 0, 2, np.int64),
+    ("images", (50, 1, 28, 28), 0, 300, np.int64),
+    ("chunks-across", (9, 40, 1000), 1, 33, np.int64),
+)
+
+
+def selection_case(label: str, shape: tuple[int, ...], dim: int, count: int, dtype: Any) -> Case:
+    def build(draw: Draw) -> Any:
+        return (draw(shape), dim, draw.rng.integers(0, shape[dim], count).astype(dtype)), {}
+
+    return Case("index_select", label, build, ("normal", "special"), ("x",), large=label in ("images", "chunks-across"))
+
+
+CASES = (
+    *(case for table in TABLES for case in table_cases(*table)),
+    *(selection_case(*selection) for selection in SELECTIONS),
+)

@@ -224,6 +224,7 @@ RESAMPLES = {
 }
 
 TABLES = {"words": Table((64, 64), 10_000, 128)}
+SELECTIONS = {"minibatch": Table((64,), 10_000, 784)}
 
 LINEARS = {
     "mlp": Linear(64, 784, 666),
@@ -409,6 +410,8 @@ def _cases() -> Iterator[BenchCase]:
         size = FLOAT * math.prod(table.x) * table.columns
         yield BenchCase("embedding", name, "forward", table, 0, 2 * size)
         yield BenchCase("embedding", name, "backward", table, 0, 2 * size + FLOAT * table.rows * table.columns)
+    for name, table in SELECTIONS.items():
+        yield BenchCase("index_select", name, "forward", table, 0, 2 * FLOAT * math.prod(table.x) * table.columns)
     for name, linear in LINEARS.items():
         flop = 2.0 * linear.rows * linear.inputs * linear.outputs
         yield BenchCase("linear", name, "forward", linear, flop)

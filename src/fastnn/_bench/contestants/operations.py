@@ -61,6 +61,8 @@ class Operations:
                 return lambda: F.interpolate(a["x"], s.size, mode=s.mode)
             case "embedding":
                 return lambda: F.embedding(a["x"], a["w"])
+            case "index_select":
+                return lambda: F.index_select(a["w"], 0, a["x"])
             case "linear":
                 return lambda: F.linear(a["x"], a["w"], a["b"])
             case "batch_norm":

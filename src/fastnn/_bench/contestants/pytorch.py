@@ -74,6 +74,8 @@ class Torch:
                 return lambda: F.interpolate(t["x"], s.size, mode=s.mode)
             case "embedding":
                 return lambda: F.embedding(t["x"], t["w"])
+            case "index_select":
+                return lambda: self.torch.index_select(t["w"], 0, t["x"])
             case "linear":
                 return lambda: F.linear(t["x"], t["w"], t["b"])
             case "batch_norm":
