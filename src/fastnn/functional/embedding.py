@@ -37,12 +37,13 @@ def embedding_backward(dy: Array, x: Array, num_embeddings: int, *, padding_idx:
 def index_select(x: Array, dim: int, index: Array) -> Array:
     axis = check.index_select(x, dim, index)
     # A copy of all of `x`, which may be larger than memory, is no way to have some of it.
-    if use_reference() or not x.flags.c_contiguous or not x.size or not index.size:
+    if use_reference() or not x.flags.c_contiguous:
         return reference.index_select(x, dim, index)
     y: Array = empty((*x.shape[:axis], len(index), *x.shape[axis + 1 :]), x.dtype)
-    outer, rows = math.prod(x.shape[:axis]), x.shape[axis]
-    source, target = (a.reshape(-1).view(np.uint8) for a in (x, y))
-    _embedding.index_select(source, _flat_int64(index), target, outer, rows, x.nbytes // (outer * rows))
+    if y.size:
+        outer, rows = math.prod(x.shape[:axis]), x.shape[axis]
+        source, target = (a.reshape(-1).view(np.uint8) for a in (x, y))
+        _embedding.index_select(source, _flat_int64(index), target, outer, rows, x.nbytes // (outer * rows))
     return y
 
 
