@@ -118,7 +118,10 @@ def test_best_weights_are_given_back():
         (lambda: EarlyStopping(mode="less"), "mode: got 'less'"),
         (lambda: EarlyStopping(patience=-1), "patience: got -1"),
         (lambda: EarlyStopping(min_delta=-1), "min_delta: got -1"),
-        (lambda: make(callbacks=[BestWeights()]).fit(blobs(), iterations=1), "monitor: got 'eval_accuracy', but fit"),
+        (
+            lambda: make(callbacks=[BestWeights()]).fit(blobs(), iterations=1),
+            "monitor: got 'eval_accuracy', of which there is none",
+        ),
     ],
 )
 def test_callbacks_refuse(make_callback, message):

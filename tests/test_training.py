@@ -173,7 +173,8 @@ def test_a_metric_of_ones_own():
     worst.fit(blobs(), blobs(seed=1), iterations=1)
     assert worst.history.eval_accuracy[0] > 1
     none = make(metric=None)
-    assert np.isnan(none.fit(blobs(), iterations=2).accuracy).all()
+    assert none.fit(blobs(), blobs(), iterations=2).accuracy == none.history.eval_accuracy == []
+    assert (len(none.history.loss), len(none.history.eval_loss)) == (2, 3)
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf])
@@ -281,8 +282,11 @@ def some_history():
     return trainer.fit(blobs(), iterations=5, valid=blobs(seed=1), evaluate_every=2)
 
 
-def test_history_round_trip(tmp_path):
+@pytest.mark.parametrize("without_accuracy", [False, True])
+def test_history_round_trip(tmp_path, without_accuracy):
     history = some_history()
+    if without_accuracy:
+        history.accuracy, history.eval_accuracy = [], []
     history.save(tmp_path / "history.json")
     assert History.load(tmp_path / "history.json") == history
     assert [path.name for path in tmp_path.iterdir()] == ["history.json"]

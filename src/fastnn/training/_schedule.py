@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, Protocol
 
 from fastnn.optim.lr_scheduler import LRScheduler, ReduceLROnPlateau
@@ -54,11 +54,11 @@ class Schedules:
         """An epoch is over."""
         self._count("epoch")
 
-    def evaluated(self, loss: float, accuracy: float) -> None:
-        """The network has been evaluated."""
+    def evaluated(self, latest: Callable[[str], float], of: str) -> None:
+        """The network has been evaluated; `latest` knows the values of "loss" and "accuracy", after the prefix `of`."""
         for each in self._by.values():
             if isinstance(each, ReduceLROnPlateau):
-                each.step(loss if each.mode == "min" else accuracy)
+                each.step(latest(f"{of}{'loss' if each.mode == 'min' else 'accuracy'}"))
 
     def _count(self, by: str) -> None:
         schedule = self._by.get(by)

@@ -19,6 +19,8 @@ class History:
         metric) before the step, and the step's learning rate
     eval_iteration, eval_loss, eval_accuracy : one entry an evaluation: the number of steps taken before it, mean loss
         and accuracy over the whole held-out set
+
+    Without a metric there are no accuracies.
     """
 
     loss: list[float] = field(default_factory=list)
@@ -33,17 +35,19 @@ class History:
         """Training steps taken."""
         return len(self.loss)
 
-    def add_step(self, loss: float, accuracy: float, lr: float) -> None:
+    def add_step(self, loss: float, accuracy: float | None, lr: float) -> None:
         """Record a training step."""
         self.loss.append(loss)
-        self.accuracy.append(accuracy)
         self.lr.append(lr)
+        if accuracy is not None:
+            self.accuracy.append(accuracy)
 
-    def add_evaluation(self, loss: float, accuracy: float) -> None:
+    def add_evaluation(self, loss: float, accuracy: float | None) -> None:
         """Record an evaluation after the steps taken so far."""
         self.eval_iteration.append(self.iterations)
         self.eval_loss.append(loss)
-        self.eval_accuracy.append(accuracy)
+        if accuracy is not None:
+            self.eval_accuracy.append(accuracy)
 
     def save(self, path: str | Path) -> None:
         """Write the history as JSON; the file appears whole or not at all."""
@@ -72,7 +76,7 @@ class History:
                 raise ValueError(f"{path}: not a history: {name!r} is not a list of numbers")
         history = cls(**content)
         for group in (("loss", "accuracy", "lr"), ("eval_iteration", "eval_loss", "eval_accuracy")):
-            lengths = {name: len(content[name]) for name in group}
+            lengths = {name: len(content[name]) for name in group if content[name] or "accuracy" not in name}
             if len(set(lengths.values())) > 1:
                 raise ValueError(f"{path}: not a history: lists of different lengths {lengths}")
         return history

@@ -61,6 +61,7 @@ class Progress:
         self._total = total
         self._done = done
         self._seen = 0
+        self._has_accuracy = False
         self._loss = self._accuracy = 0.0
         self._next_draw = 0.0
         self._lines = show
@@ -78,13 +79,15 @@ class Progress:
         if self._bar is not None:
             self._bar.close()
 
-    def step(self, loss: float, accuracy: float) -> None:
-        """One iteration more, with its loss and accuracy."""
+    def step(self, loss: float, accuracy: float | None) -> None:
+        """One iteration more, with its loss, and its accuracy if there is one."""
         # A plain mean at first, so that the first value does not linger.
         self._seen += 1
         share = max(_SMOOTHING, 1 / self._seen)
         self._loss += share * (loss - self._loss)
-        self._accuracy += share * (accuracy - self._accuracy)
+        self._has_accuracy = accuracy is not None
+        if accuracy is not None:
+            self._accuracy += share * (accuracy - self._accuracy)
         self._done += 1
         if self._bar is not None:
             now = time.monotonic()
@@ -98,4 +101,5 @@ class Progress:
             print(f"iteration {done}  {self._figures()}", file=sys.stderr, flush=True)
 
     def _figures(self) -> str:
-        return f"loss {self._loss:.4f}, accuracy {self._accuracy:.3f}"
+        accuracy = f", accuracy {self._accuracy:.3f}" if self._has_accuracy else ""
+        return f"loss {self._loss:.4f}{accuracy}"

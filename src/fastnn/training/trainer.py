@@ -67,7 +67,7 @@ class Trainer:
         ``{"epoch": schedule}``, or both, ``{"step": warm_up, "epoch": decay}``, whose factors are multiplied. A
         `ReduceLROnPlateau` is stepped after each evaluation
     callbacks : `EarlyStopping`, `BestWeights`, `Checkpoint` and others of your own, see `Callback`
-    metric : what is recorded as accuracy: a function of scores and targets; None records NaN
+    metric : what is recorded as accuracy: a function of scores and targets; None for none
     clip_norm, clip_value : before each step scale the gradients so that their norm is at most this, or clip each
         element
     rng : seed, or generator that it is drawn from; by default the package's generator, seeded by `fastnn.manual_seed`
@@ -208,8 +208,8 @@ class Trainer:
         """End the `fit` that is running after this step; `why` is `stopped` then."""
         self.stopped = why
 
-    def evaluate(self, data: Data) -> tuple[float, float]:
-        """Mean loss and accuracy on `data`, ``(x, y)``, in eval mode; the network stays in it."""
+    def evaluate(self, data: Data) -> tuple[float, float | None]:
+        """Mean loss and accuracy (or the other metric, or None) on `data`, ``(x, y)``, in eval mode, which stays."""
         examples = _examples("data", data)
         scores, y = self.predict(examples.x), examples.y[:]
         return self._mean_loss(self.criterion(scores, y), len(y)), self._measure(scores, y)
@@ -230,11 +230,9 @@ class Trainer:
             There is none, since nothing has been evaluated.
         """
         values = getattr(self.history, monitor)
-        if monitor.startswith("eval"):
-            if not values:
-                raise ValueError(f"monitor: got {monitor!r}, but fit got no data to evaluate on; expected valid=(x, y)")
-            return float(values[-1])
-        return float(np.mean(values[self._looked_before : self._looked]))
+        if not values:
+            raise ValueError(f"monitor: got {monitor!r}, of which there is none; expected valid=(x, y), and a metric")
+        return float(values[-1] if monitor.startswith("eval") else np.mean(values[self._looked_before : self._looked]))
 
     @property
     def epochs(self) -> int:
@@ -282,7 +280,7 @@ class Trainer:
         self._begun, self._looked, self._looked_before = state["steps"]
         self.stopped = None if state["stopped"] == INTERRUPTED else state["stopped"]
 
-    def _step(self, batch: Batch) -> tuple[float, float]:
+    def _step(self, batch: Batch) -> tuple[float, float | None]:
         scores = self.net(batch.x)
         loss = self._mean_loss(self.criterion(scores, batch.y), len(batch.y))
         if not math.isfinite(loss):
@@ -304,13 +302,12 @@ class Trainer:
             self.history.add_evaluation(*self.evaluate((held_out.x, held_out.y)))
         self._looked_before, self._looked = self._looked, self.history.iterations
         if self.history.iterations:
-            by = "loss" if held_out is None else "eval_loss"
-            self._schedules.evaluated(self.latest(by), self.latest(by.replace("loss", "accuracy")))
+            self._schedules.evaluated(self.latest, "" if held_out is None else "eval_")
         for callback in self.callbacks:
             callback.on_evaluation(self)
 
-    def _measure(self, scores: np.ndarray, y: np.ndarray) -> float:
-        return math.nan if self._metric is None else float(self._metric(scores, y))
+    def _measure(self, scores: np.ndarray, y: np.ndarray) -> float | None:
+        return None if self._metric is None else float(self._metric(scores, y))
 
     def _mean_loss(self, loss: float, examples: int) -> float:
         return float(loss) / max(examples, 1) if self.criterion.reduction == "sum" else float(loss)
