@@ -20,6 +20,7 @@ CARD = Card(
     time="15 s; 30 s",
     published="0.956 after 2000 iterations",
 )
+SCORE = "test_accuracy"
 
 # Published for S1, on 500 test images: accuracy by iteration, and the summary of its report.
 PUBLISHED = {0: 0.104, 500: 0.954, 2000: 0.956}

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import platform
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import asdict
 from pathlib import Path
@@ -69,6 +69,12 @@ class Run:
         trainer.fit(*args, **options)
         if trainer.stopped == INTERRUPTED:
             raise Interrupted(f"after iteration {trainer.history.iterations}; {self.how_to_go_on()}")
+
+    def keep(self, trainer: Trainer, name: str = "") -> None:
+        """Write the weights and the history of a network."""
+        ending = name and f"-{name}"
+        save_safetensors(self.folder / f"weights{ending}.safetensors", trainer.net.state_dict())
+        trainer.history.save(self.folder / f"history{ending}.json")
 
     def how_to_go_on(self) -> str:
         """The command."""
@@ -157,6 +163,43 @@ class AccuracyTable(Callback):
         write(f"{iteration:9}  {value:13.4f}  {published:>13}")
 
 
+class EpochTable(Callback):
+    """A line an evaluation: loss and accuracy of the minibatches since the last one, accuracy on the held-out data.
+
+    Parameters
+    ----------
+    held_out : what that data is called
+    """
+
+    def __init__(self, held_out: str = "validation") -> None:
+        self._held_out = held_out
+
+    def on_fit_begin(self, trainer: Trainer) -> None:
+        write(f"{'epoch':>5}  {'loss':>8}  {'training':>8}  {self._held_out:>10}  {'learning rate':>13}")
+
+    def on_evaluation(self, trainer: Trainer) -> None:
+        text = f"{'-':>8}  {'-':>8}"
+        if trainer.history.loss:
+            text = f"{trainer.latest('loss'):8.4f}  {trainer.latest('accuracy'):8.4f}"
+        rate = trainer.optimizer.param_groups[0]["lr"]
+        write(f"{trainer.epochs:5}  {text}  {trainer.history.eval_accuracy[-1]:10.4f}  {rate:13.3g}")
+
+
+def print_figures(rows: Sequence[tuple[str, str, str]]) -> None:
+    """Figures beside the published ones: what, published, ours."""
+    table = [("", "published", "ours"), *rows]
+    widths = [max(map(len, column)) for column in zip(*table, strict=True)]
+    print()
+    for what, *figures in table:
+        cells = (figure.rjust(width) for figure, width in zip(figures, widths[1:], strict=True))
+        print("  ".join([what.ljust(widths[0]), *cells]))
+
+
+def percent(share: float) -> str:
+    """A share as authors write it, as "97.86 %"."""
+    return f"{100 * share:.2f} %"
+
+
 def print_report(trainer: Trainer, target: np.ndarray, predicted: np.ndarray) -> None:
     """The time, the per-class table, the confusion matrix and the most confused pairs."""
     steps = trainer.history.iterations
@@ -178,8 +221,9 @@ def write_run(
     *,
     title: str,
     published: Mapping[int, float],
+    more: Mapping[str, Any] | None = None,
 ) -> None:
-    """Weights, history, settings, learning curves and confusion matrix of a classifier."""
+    """Weights, history, settings, learning curves and confusion matrix of a classifier, and `more` results."""
     save_safetensors(folder / "weights.safetensors", trainer.net.state_dict())
     trainer.history.save(folder / "history.json")
     plots.save(plots.learning_curves(trainer.history, title=title, published=published), folder / "curves.png")
@@ -189,6 +233,7 @@ def write_run(
     )
     plots.save(confusion, folder / "confusion.png")
     result = {
+        **(more or {}),
         "iterations": trainer.history.iterations,
         "test_accuracy": accuracy(predicted, target),
         "training_seconds": round(trainer.seconds, 3),

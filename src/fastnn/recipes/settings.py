@@ -44,6 +44,13 @@ def not_negative(text: str) -> int:
     return int(text)
 
 
+def widths(text: str) -> str:
+    """Widths of hidden layers, as "100x50"."""
+    for each in text.split("x"):
+        at_least_one(each)
+    return text
+
+
 def number(text: str) -> float:
     """A number of at least 0."""
     try:

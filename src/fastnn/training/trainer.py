@@ -232,7 +232,8 @@ class Trainer:
         values = getattr(self.history, monitor)
         if not values:
             raise ValueError(f"monitor: got {monitor!r}, of which there is none; expected valid=(x, y), and a metric")
-        return float(values[-1] if monitor.startswith("eval") else np.mean(values[self._looked_before : self._looked]))
+        newest = values[-1:] if monitor.startswith("eval") else values[self._looked_before : self._looked]
+        return float(np.mean(newest))
 
     @property
     def epochs(self) -> int:

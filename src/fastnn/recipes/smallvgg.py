@@ -1,0 +1,85 @@
+"""S11: SmallVGG on MNIST, beside the perceptron of S10."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import fastnn as fnn
+from fastnn import plots
+from fastnn.recipes import mlp
+from fastnn.recipes.card import Card
+from fastnn.recipes.run import EpochTable, percent, print_figures, run_folder, write_record
+from fastnn.recipes.settings import CommonSettings, at_least_one, number, option
+from fastnn.recipes.split import data_option, load
+from fastnn.training import Trainer
+
+CARD = Card(
+    "S11: SmallVGG beside a perceptron",
+    data="MNIST, 50,000",
+    size="839,802 parameters",
+    time="4 min",
+    published="test accuracy about 99 %, against about 98 %",
+)
+SCORE = "test_accuracy"
+
+PUBLISHED = {"SmallVGG": "about 99 %", "perceptron": "about 98 %"}
+PUBLISHED_LOSS = "about 0.05"
+
+
+@dataclass(frozen=True)
+class Settings(CommonSettings):
+    """S11's settings; its batch size is not published. The perceptron has S10b's learning rate."""
+
+    data: str = data_option()
+    epochs: int = option(10, "passes over the training images", at_least_one)
+    batch_size: int = option(64, "images in a minibatch", at_least_one)
+    lr: float = option(0.03, "learning rate", number)
+
+
+def network() -> fnn.Sequential:
+    """28 x 28, padded to 32 x 32 -> (16, 16, pool) -> (32, 32, pool) -> (64, 64, pool) -> 1024 -> 500 -> 500 -> 10."""
+    layers: list[fnn.Module] = []
+    for inputs, outputs, padding in ((1, 16, 3), (16, 32, 1), (32, 64, 1)):
+        layers += [fnn.Conv2d(inputs, outputs, 3, padding=padding), fnn.ReLU()]
+        layers += [fnn.Conv2d(outputs, outputs, 3, padding=1), fnn.ReLU(), fnn.MaxPool2d(2)]
+    layers += [fnn.Flatten(), fnn.Linear(1024, 500), fnn.ReLU(), fnn.Linear(500, 500), fnn.ReLU(), fnn.Linear(500, 10)]
+    rules = {"Conv2d": "xavier_uniform", "Linear": "xavier_uniform", "Conv2d.bias": "zeros", "Linear.bias": "zeros"}
+    return fnn.init.initialise(fnn.Sequential(*layers), rules)
+
+
+def run(settings: Settings) -> Path:
+    """Train both networks, compare them, and write the run folder; returns its path."""
+    with run_folder("smallvgg", settings) as run:
+        data = load(settings.data, quick=settings.quick)
+        perceptron = fnn.init.initialise(mlp.network(), mlp.RULES["glorot"])
+        networks = {"SmallVGG": (network(), settings.lr), "perceptron": (perceptron, 0.1)}
+        print(f"{data}; seed {settings.seed}\n{networks['SmallVGG'][0].summary((1, 1, 28, 28))}")
+        trainers: dict[str, Trainer] = {}
+        rows = []
+        for name, (net, lr) in networks.items():
+            print(f"\n{name}")
+            optimizer = fnn.SGD(net.parameters(), lr=lr)
+            trainer = trainers[name] = Trainer(net, fnn.CrossEntropyLoss(), optimizer, callbacks=[EpochTable("test")])
+            epochs = min(settings.epochs, 2) if settings.quick else settings.epochs
+            run.fit(trainer, data.train, data.test, epochs=epochs, batch_size=settings.batch_size, name=name)
+            run.keep(trainer, name)
+            ours = trainer.history.eval_accuracy[-1], trainer.history.eval_loss[-1]
+            rows.append((f"{name}, test accuracy", PUBLISHED[name], percent(ours[0])))
+            rows.append((f"{name}, test loss", PUBLISHED_LOSS if name == "SmallVGG" else "-", f"{ours[1]:.4f}"))
+        print_figures(rows)
+
+        histories = {name: trainer.history for name, trainer in trainers.items()}
+        steps = -(-len(data.train[0]) // settings.batch_size)
+        title = f"SmallVGG and a perceptron, {len(data.train[0]):,} MNIST digits"
+        figure = plots.learning_curves(histories, title=title, steps_per_epoch=steps)
+        plots.save(figure, run.folder / "curves.png")
+        vgg = histories["SmallVGG"]
+        result = {
+            SCORE: vgg.eval_accuracy[-1],
+            "test_loss": vgg.eval_loss[-1],
+            "perceptron_test_accuracy": histories["perceptron"].eval_accuracy[-1],
+            "training_seconds": round(trainers["SmallVGG"].seconds, 3),
+        }
+        write_record(run.folder, "smallvgg", settings, result)
+    return run.folder
