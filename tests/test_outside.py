@@ -678,15 +678,25 @@ SPECIAL = np.repeat([np.nan, np.inf, -np.inf, 0.0, -0.0, 1e300, -1e300, 2.5, -2.
 def test_pytorch_has_the_same_nan_and_infinities(op, implementation):
     slopes = (np.array([-0.5]),) if op == "prelu" else ()
     ours = getattr(fnn.functional, op)
+    special = SPECIAL[~np.isinf(SPECIAL)] if op == "gelu" else SPECIAL  # at infinity ours has the limits: see below
     with fnn.implementation(implementation):
-        y = ours(SPECIAL, *slopes)
-        seen = y if op in ("sigmoid", "tanh") else SPECIAL
-        dx = getattr(fnn.functional, f"{op}_backward")(np.ones_like(SPECIAL), seen, *slopes)
+        y = ours(special, *slopes)
+        seen = y if op in ("sigmoid", "tanh") else special
+        dx = getattr(fnn.functional, f"{op}_backward")(np.ones_like(special), seen, *slopes)
     dx = dx[0] if op == "prelu" else dx
-    tensors = [torch.from_numpy(a) for a in (SPECIAL, *slopes)]
+    tensors = [torch.from_numpy(a) for a in (special, *slopes)]
     np.testing.assert_allclose(y, oracle(op)(*tensors), rtol=1e-14)
     theirs = oracle(f"{op}_backward")(
-        torch.ones(SPECIAL.size, dtype=torch.float64), torch.from_numpy(seen), *tensors[1:]
+        torch.ones(special.size, dtype=torch.float64), torch.from_numpy(seen), *tensors[1:]
     )
     theirs = theirs if isinstance(theirs, torch.Tensor) else theirs[0]
     np.testing.assert_allclose(dx, theirs, rtol=1e-14)
+
+
+@pytest.mark.parametrize("implementation", IMPLEMENTATIONS)
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_gelu_has_its_limits_at_infinity(implementation, dtype):
+    ends = np.repeat(np.array([-np.inf, np.inf], dtype), 20)
+    with fnn.implementation(implementation):
+        np.testing.assert_array_equal(fnn.functional.gelu(ends), np.maximum(ends, 0))
+        np.testing.assert_array_equal(fnn.functional.gelu_backward(np.ones_like(ends), ends), (ends > 0).astype(dtype))

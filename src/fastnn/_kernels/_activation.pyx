@@ -11,7 +11,6 @@ ctypedef fused real:
 
 cdef enum:
     CHUNK = 16384  # elements
-    BLOCK = 2048   # elements of a sum, in the first-level cache
 
 
 # The places of functions in the table, by their names.
@@ -45,29 +44,38 @@ cdef void apply(Map *g, const void *dy, const void *x, void *y, int workers) noe
     parallel(run_chunk, g, ceil_div(g.total, g.chunk), workers, work * g.total)
 
 
-cdef int run(Py_ssize_t function, dy, x, y, double a, double b, Py_ssize_t row) except -1:
-    """Without memoryviews: to make them of small arrays takes as long as all the rest."""
-    cdef Py_buffer gradient, source, target
-    cdef Map g
-    PyObject_GetBuffer(y, &target, PyBUF_ND | PyBUF_WRITABLE)
+cdef int borrow(Py_buffer *buffers, y, x, other) except -1:
+    """The buffers of arrays, y's to be written to; of None, nothing. Without memoryviews: to make them of small
+    arrays takes as long as all the rest."""
+    cdef int taken = 0
     try:
-        PyObject_GetBuffer(x, &source, PyBUF_ND)
-        gradient.buf = NULL
-        if dy is not None:
-            try:
-                PyObject_GetBuffer(dy, &gradient, PyBUF_ND)
-            except BaseException:
-                PyBuffer_Release(&source)
-                raise
-        with nogil:
-            g = describe_map(tiles(target.itemsize == sizeof(double)), function, target.len // target.itemsize, row,
-                             a, b)
-            apply(&g, gradient.buf, source.buf, target.buf, threads())
-        if dy is not None:
-            PyBuffer_Release(&gradient)
-        PyBuffer_Release(&source)
-    finally:
-        PyBuffer_Release(&target)
+        PyObject_GetBuffer(y, &buffers[0], PyBUF_ND | PyBUF_WRITABLE)
+        taken = 1
+        PyObject_GetBuffer(x, &buffers[1], PyBUF_ND)
+        taken = 2
+        buffers[2].buf = NULL
+        if other is not None:
+            PyObject_GetBuffer(other, &buffers[2], PyBUF_ND)
+    except BaseException:
+        give_back(buffers, taken)
+        raise
+    return 0
+
+
+cdef void give_back(Py_buffer *buffers, int taken) noexcept:
+    for i in range(taken):
+        PyBuffer_Release(&buffers[i])
+
+
+cdef int run(Py_ssize_t function, dy, x, y, double a, double b, Py_ssize_t row) except -1:
+    cdef Py_buffer buffers[3]
+    cdef Map g
+    borrow(buffers, y, x, dy)
+    with nogil:
+        g = describe_map(tiles(buffers[0].itemsize == sizeof(double)), function,
+                         buffers[0].len // buffers[0].itemsize, row, a, b)
+        apply(&g, buffers[2].buf, buffers[1].buf, buffers[0].buf, threads())
+    give_back(buffers, 2 if dy is None else 3)
     return 0
 
 
@@ -87,28 +95,25 @@ def backward(Py_ssize_t function, dy, seen, dx, double a=0, double b=0, Py_ssize
 
 cdef void add_chunk(void *job, Py_ssize_t chunk, int slot) noexcept nogil:
     cdef const Sum *g = <const Sum *> job
-    cdef Py_ssize_t size = g.t.itemsize, i, n
-    cdef char *y
-    for i from chunk * CHUNK <= i < min(g.total, (chunk + 1) * CHUNK) by BLOCK:
-        n, y = min(<Py_ssize_t> BLOCK, g.total - i), g.y + i * size
-        if y != g.a + i * size:
-            memcpy(y, g.a + i * size, n * size)
-        g.t.add(y, n, g.b + i * size, n, 1, n)
-        if g.relu:
-            g.t.functions[FNN_relu].forward(y, y, n, NULL)
+    cdef Py_ssize_t at = chunk * CHUNK * g.t.itemsize
+    g.t.add_two(g.a + at, g.b + at, g.y + at, min(<Py_ssize_t> CHUNK, g.total - chunk * CHUNK), g.relu)
 
 
 cdef void add_up(Sum *g, int workers) noexcept nogil:
-    parallel(add_chunk, g, (g.total + CHUNK - 1) // CHUNK, workers, 2 * <double> g.total)
+    parallel(add_chunk, g, ceil_div(g.total, CHUNK), workers, 2 * <double> g.total)
 
 
-def add(const real[::1] a, const real[::1] b, real[::1] y, bint relu):
-    """y = a + b, its ReLU if asked for; all (n,). REDUCTION(2)."""
+def add(a, b, y, bint relu):
+    """y = a + b, its ReLU if asked for; all contiguous arrays of one shape and dtype. REDUCTION(2)."""
+    cdef Py_buffer buffers[3]
     cdef Sum g
-    g.t, g.total, g.relu = tiles(real is double), a.shape[0], relu
-    g.a, g.b, g.y = <const char *> &a[0], <const char *> &b[0], <char *> &y[0]
+    borrow(buffers, y, a, b)
     with nogil:
+        g.t, g.relu = tiles(buffers[0].itemsize == sizeof(double)), relu
+        g.total = buffers[0].len // buffers[0].itemsize
+        g.y, g.a, g.b = <char *> buffers[0].buf, <const char *> buffers[1].buf, <const char *> buffers[2].buf
         add_up(&g, threads())
+    give_back(buffers, 3)
 
 
 # ---- PReLU -----------------------------------------------------------------------------------------------------------

@@ -25,7 +25,7 @@ cdef void bias_chunk(void *job, Py_ssize_t o, int slot) noexcept nogil:
     cdef Py_ssize_t n, size = a.t.itemsize, P = a.OH * a.OW
     memset(a.db + o * size, 0, size)
     for n in range(a.N):
-        a.t.sum(a.db + o * size, a.dy + (n * a.G * a.O + o) * P * size, P)
+        a.t.sums(a.db + o * size, a.dy + (n * a.G * a.O + o) * P * size, P, 1, P)
 
 
 cdef bint gradients(const Gradients *a) noexcept nogil:

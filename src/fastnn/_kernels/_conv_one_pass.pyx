@@ -135,8 +135,8 @@ cdef void sum_band(const OnePass *s, const char *planes, Py_ssize_t chunk, Py_ss
                 next = dy + (ahead + (o + k // t.dot_n) * s.P) * size
             t.dot(min(t.dot_m, a.O - o), k1 - k, pixels, dy + o * s.P * size, s.P, planes, s.patch_rows + k,
                   s.dw_sums + ((chunk * a.O + o) * s.K + k) * size, s.K, NULL, 0 if first else FNN_ACCUMULATE, next)
-    for o in range(a.O if a.db != NULL else 0):
-        t.sum(s.db_sums + (chunk * a.O + o) * size, dy + o * s.P * size, pixels)
+    if a.db != NULL:
+        t.sums(s.db_sums + chunk * a.O * size, dy, s.P, a.O, pixels)
 
 
 cdef void add_parts(fnn_tiles *t, char *total, const char *sums, Py_ssize_t groups, Py_ssize_t parts,

@@ -294,11 +294,11 @@ cdef void run_pairs(void *job, Py_ssize_t chunk, int slot) noexcept nogil:
                                   g.factors + i * size if g.factors != NULL else NULL, g.p, g.scale, out, n)
         if g.out == NULL and size == sizeof(float):
             part = 0
-            g.t.sum(&part, out, n)
+            g.t.sums(&part, out, n, 1, n)
             total += part
         elif g.out == NULL:
             wide_part = 0
-            g.t.sum(&wide_part, out, n)
+            g.t.sums(&wide_part, out, n, 1, n)
             total += wide_part
         i += n
     if g.out == NULL:

@@ -67,8 +67,14 @@ cdef bint resample(Resample *g, int workers) noexcept nogil:
 
 cdef void forward_task(void *job, Py_ssize_t chunk, int slot) noexcept nogil:
     cdef const Resample *g = <const Resample *> job
-    cdef Py_ssize_t plane
-    for plane in range(chunk * g.planes, min(g.total, (chunk + 1) * g.planes)):
+    cdef Py_ssize_t plane = chunk * g.planes, count = min(g.planes, g.total - plane)
+    if g.kind == AVERAGE and g.OH == 1 and g.OW == 1:
+        if g.t.itemsize == sizeof(float):
+            average_whole_planes(g, <const float *> g.x + plane * g.H * g.W, <float *> g.y + plane, count)
+        else:
+            average_whole_planes(g, <const double *> g.x + plane * g.H * g.W, <double *> g.y + plane, count)
+        return
+    for plane in range(plane, plane + count):
         if g.t.itemsize == sizeof(float):
             forward_plane[float](g, plane, <float *> (g.workspace + slot * g.workspace_step))
         else:
@@ -125,6 +131,14 @@ cdef inline Py_ssize_t window_to(Py_ssize_t o, Py_ssize_t size, Py_ssize_t outpu
     return ((o + 1) * size + outputs - 1) // outputs
 
 
+cdef void average_whole_planes(const Resample *g, const real *x, real *y, Py_ssize_t planes) noexcept nogil:
+    cdef Py_ssize_t size = g.H * g.W, i
+    memset(y, 0, planes * sizeof(real))
+    g.t.sums(y, x, size, planes, size)
+    for i in range(planes):
+        y[i] /= <real> size
+
+
 cdef void average_plane(const Resample *g, const real *x, real *y, real *row) noexcept nogil:
     cdef Py_ssize_t oh, ow, ih, kh, j, from_, to
     cdef real total
@@ -133,7 +147,7 @@ cdef void average_plane(const Resample *g, const real *x, real *y, real *row) no
         kh = window_to(oh, g.H, g.OH) - ih
         if g.OW == 1:  # whole rows: one run of pixels
             total = 0
-            g.t.sum(&total, x + ih * g.W, kh * g.W)
+            g.t.sums(&total, x + ih * g.W, 0, 1, kh * g.W)
             y[oh] = total / <real> (kh * g.W)
             continue
         memset(row, 0, g.W * sizeof(real))

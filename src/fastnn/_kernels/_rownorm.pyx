@@ -143,15 +143,17 @@ cdef void backward_segments(void *job, Py_ssize_t chunk, int slot) noexcept nogi
 cdef void backward_patterns(void *job, Py_ssize_t chunk, int slot) noexcept nogil:
     """dx of some images, and the sums over them for each element of the pattern."""
     cdef const Rows *g = <const Rows *> job
-    cdef Py_ssize_t size = g.t.itemsize, all_of = g.G * g.length, row, at
+    cdef Py_ssize_t size = g.t.itemsize, all_of = g.G * g.length, row, at, group, image
     cdef char *first = g.first + chunk * all_of * size
     cdef char *second = g.second + chunk * all_of * size
     memset(first, 0, all_of * size)
     memset(second, 0, all_of * size)
-    for row in range(chunk * g.group * g.G, min(g.N, (chunk + 1) * g.group) * g.G):
-        at = row % g.G * g.length * size
-        g.t.norm_row_backward(g.dy, g.x, g.out, row * g.length, g.length, g.pattern + at, number(g, g.mean, row, 0),
-                              number(g, g.invstd, row, 1), first + at, second + at)
+    for group in range(g.G):  # whose pattern stays in the first-level cache
+        at = group * g.length * size
+        for image in range(chunk * g.group, min(g.N, (chunk + 1) * g.group)):
+            row = image * g.G + group
+            g.t.norm_row_backward(g.dy, g.x, g.out, row * g.length, g.length, g.pattern + at, number(g, g.mean, row, 0),
+                                  number(g, g.invstd, row, 1), first + at, second + at)
 
 
 cdef void sum_segments(const Rows *g) noexcept nogil:

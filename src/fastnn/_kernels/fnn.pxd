@@ -58,7 +58,7 @@ cdef extern from "fnn.h" nogil:
         void (*sum_rows)(void *dst, const void *src, Py_ssize_t src_step, Py_ssize_t rows,
                          Py_ssize_t cols) noexcept nogil
         void (*zip)(void *dst, const void *even, const void *odd, Py_ssize_t n) noexcept nogil
-        void (*sum)(void *total, const void *src, Py_ssize_t n) noexcept nogil
+        void (*sums)(void *totals, const void *src, Py_ssize_t src_step, Py_ssize_t rows, Py_ssize_t n) noexcept nogil
         void (*maxpool)(const void *x, Py_ssize_t W, Py_ssize_t kh, Py_ssize_t kw, Py_ssize_t sh, Py_ssize_t sw,
                         Py_ssize_t dh, Py_ssize_t dw, Py_ssize_t rows, Py_ssize_t n, void *y, Py_ssize_t y_step,
                         void *positions, int wide, Py_ssize_t first, Py_ssize_t row_step) noexcept nogil
@@ -69,6 +69,7 @@ cdef extern from "fnn.h" nogil:
         void (*unpool_3x3)(const void *dy, const uint8_t *positions, void *dx, Py_ssize_t rows, Py_ssize_t cols,
                            Py_ssize_t H, Py_ssize_t W, Py_ssize_t PH, Py_ssize_t PW, void *row) noexcept nogil
         fnn_function functions[FNN_FUNCTION_COUNT]
+        void (*add_two)(const void *a, const void *b, void *y, Py_ssize_t n, bint relu) noexcept nogil
         void (*prelu)(const void *x, const void *w, void *y, Py_ssize_t n, bint each) noexcept nogil
         void (*prelu_backward)(const void *dy, const void *x, const void *w, void *dx, double *dw, Py_ssize_t n,
                                bint each) noexcept nogil

@@ -11,7 +11,7 @@ from fastnn import _validate as check
 from fastnn import reference
 from fastnn._runtime import empty, use_reference
 from fastnn._validate import Array
-from fastnn.functional._door import flat, pick
+from fastnn.functional._door import contiguous
 
 
 def add(a: Array, b: Array, *, activation: str | None = None) -> Array:
@@ -19,7 +19,7 @@ def add(a: Array, b: Array, *, activation: str | None = None) -> Array:
     if use_reference():
         return reference.add(a, b, activation=activation)
     y = empty(a.shape, a.dtype)
-    pick(_activation.add, a.dtype)(flat(a), flat(b), y.reshape(-1), activation is not None)
+    _activation.add(contiguous(a), contiguous(b), y, activation is not None)
     return y
 
 

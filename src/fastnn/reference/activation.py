@@ -263,12 +263,12 @@ def gelu(x: Array, *, approximate: str = "none") -> Array:
 
     Returns
     -------
-    array of the shape of `x`
+    array of the shape of `x`; at minus infinity the limit, 0, where PyTorch has NaN without approximation
     """
     check.elementwise(x)
     if check.approximation(approximate) == "gelu_tanh":
         return _like(x, 0.5 * x * (1 + np.tanh(_gelu_argument(x))))
-    return _like(x, x * _normal_cdf(x))
+    return _like(x, np.where(np.isneginf(x), 0, x * _normal_cdf(x)))
 
 
 @quiet
@@ -290,8 +290,9 @@ def gelu_backward(dy: Array, x: Array, *, approximate: str = "none") -> Array:
         t = np.tanh(_gelu_argument(x))
         inner = math.sqrt(2 / math.pi) * (1 + 3 * 0.044715 * x * x)
         return _like(x, dy * (0.5 * (1 + t) + 0.5 * x * (1 - t * t) * inner))
-    density = np.exp(-0.5 * x * x) / math.sqrt(2 * math.pi)
-    return _like(x, dy * (_normal_cdf(x) + x * density))
+    bounded = np.clip(x, -50, 50)  # where the density is 0, lest it be multiplied with infinity
+    density = np.exp(-0.5 * bounded * bounded) / math.sqrt(2 * math.pi)
+    return _like(x, dy * (_normal_cdf(x) + bounded * density))
 
 
 def _normal_cdf(x: Array) -> Array:

@@ -100,8 +100,8 @@ typedef struct fnn_tiles {
     void (*sum_rows)(void *dst, const void *src, ptrdiff_t src_step, ptrdiff_t rows, ptrdiff_t cols);
     /* dst[2*j] = even[j], dst[2*j + 1] = odd[j], j < n */
     void (*zip)(void *dst, const void *even, const void *odd, ptrdiff_t n);
-    /* *total += the sum of n elements, in an order that depends on n only */
-    void (*sum)(void *total, const void *src, ptrdiff_t n);
+    /* totals[r] += the sum over j < n of src[r*src_step + j], r < rows, in an order that depends on n only */
+    void (*sums)(void *totals, const void *src, ptrdiff_t src_step, ptrdiff_t rows, ptrdiff_t n);
 
     /* A grid of windows of a pool, rows x n. Window (r, j) covers x[(r*sh + i*dh)*W + j*sw + c*dw], i < kh, c < kw, all
      * inside the image: the caller clips windows at the border. y and positions are at r*y_step + j. The position of an
@@ -123,6 +123,9 @@ typedef struct fnn_tiles {
 
     /* Functions element by element and row by row, in the order of FNN_FUNCTIONS. */
     fnn_function functions[FNN_FUNCTION_COUNT];
+
+    /* y = a + b over n elements, or its ReLU. y may be a. */
+    void (*add_two)(const void *a, const void *b, void *y, ptrdiff_t n, int relu);
 
     /* y = x where x > 0, else w*x, over n elements, w being one number, or `each` has its own; and, of dx, if it is not
      * NULL, the gradient, and of dw, if it is not NULL, an addition of that of the number or of each. */

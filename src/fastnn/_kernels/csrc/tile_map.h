@@ -20,15 +20,15 @@ BACKWARD(leaky_relu, x) { return WHERE(x > ZERO, dy, a * dy); }
 FORWARD(elu) { return WHERE(x > ZERO, b * x, a * NAME(expm1)(x)); }
 BACKWARD(elu, x) { return dy * WHERE(x > ZERO, b, a * NAME(exp)(x)); }
 
-/* The normal distribution at x: of 1 - erfc/2 nothing cancels, and of erfc/2 neither. */
-INLINE vec NAME(normal_cdf)(vec x) {
-    vec half = (real)0.5 * NAME(erfc)((real)0.7071067811865476 * NAME(size_of)(x));
-    return WHERE(x < ZERO, half, 1 - half);
+/* max(x, 0) - |x| tail is x times the distribution at x, where neither side cancels; at minus infinity it is the limit, 0. */
+FORWARD(gelu) {
+    vec s = NAME(size_of)(x), less = s * NAME(normal_tail)(s);
+    return NAME(positive)(x) - WHERE(s > TAIL_MOST, ZERO, less);
 }
-FORWARD(gelu) { return x * NAME(normal_cdf)(x); }
 BACKWARD(gelu, x) {
-    vec density = (real)0.3989422804014327 * NAME(exp)((real)-0.5 * x * x);
-    return dy * (NAME(normal_cdf)(x) + x * density);
+    vec s = NAME(size_of)(x), tail = NAME(normal_tail)(s), slope = s * NAME(normal_density)(s);
+    vec below = WHERE(s > TAIL_MOST, ZERO, tail) - WHERE(s > DENSITY_MOST, ZERO, slope); /* the slope at -|x| */
+    return dy * WHERE(x < ZERO, below, 1 - below);
 }
 
 /* (1 + tanh(u))/2 is sigmoid(2 u) */
@@ -105,12 +105,32 @@ MAP(softplus, x)
 MAP(hardtanh, x)
 MAP(hardswish, x)
 
+static void NAME(add_two)(const void *a_, const void *b_, void *y_, ptrdiff_t n, int relu) {
+    const real *a = a_, *b = b_;
+    real *y = y_;
+    const vec least = NAME(splat)(relu ? 0 : -(real)INFINITY);
+    for (ptrdiff_t i = 0; i < n; i += LANES) {
+        ptrdiff_t left = n - i;
+        vec sum = left < LANES ? NAME(load_part)(a + i, left, 0) + NAME(load_part)(b + i, left, 0)
+                               : NAME(load)(a + i) + NAME(load)(b + i);
+        sum = WHERE(sum <= least, least, sum);
+        if (left < LANES)
+            NAME(store_part)(y + i, sum, left);
+        else
+            NAME(store)(y + i, sum);
+    }
+}
+
 static void NAME(prelu)(const void *x_, const void *w_, void *y_, ptrdiff_t n, int each) {
     const real *x = x_, *w = w_;
     real *y = y_;
+    if (!each) {
+        NAME(leaky_relu)(x, y, n, (const double[]){(double)w[0], 0});
+        return;
+    }
     for (ptrdiff_t i = 0; i < n; i += LANES) {
         ptrdiff_t left = n - i < LANES ? n - i : LANES;
-        vec slope = each ? NAME(load_part)(w + i, left, 0) : NAME(splat)(w[0]);
+        vec slope = NAME(load_part)(w + i, left, 0);
         NAME(store_part)(y + i, NAME(leaky_relu_at)(NAME(load_part)(x + i, left, 0), slope, slope), left);
     }
 }
@@ -142,6 +162,8 @@ static void NAME(prelu_backward)(const void *dy_, const void *x_, const void *w_
 #undef BACKWARD
 #undef WHERE
 #undef ZERO
+#undef TAIL_MOST
+#undef DENSITY_MOST
 #undef GELU_SCALE
 #undef GELU_CUBIC
 #undef MAP

@@ -1,9 +1,9 @@
 /* exp and what is made of it; contracts in fnn.h.
  *
  * exp: Cody-Waite reduction t = n*ln2 + r, |r| <= ln2/2, then the Taylor series of expm1(r), whose next term is below a
- * tenth of an ulp. Results near or below the smallest normal number are 0. erfc: exp of a polynomial, of log(erfc(t)).
- * log1p on [0, 1]: the Taylor series of atanh. Each has an error of at most four units in the last place (erfc: of 1,
- * which is what it is taken from). */
+ * tenth of an ulp. Results near or below the smallest normal number are 0.
+ * log1p on [0, 1]: the Taylor series of atanh. Each has an error of at most four units in the last place (the tail of the
+ * normal distribution: of 1, which is what it is taken from). */
 #define EXP_MOST NAME(splat)(IS_DOUBLE ? (real)708.0 : (real)88.0) /* of it, exp is finite; of minus as much not denormal */
 
 /* exp(t) = scale*(1 + fraction) for t from -EXP_MOST to EXP_MOST; NaN stays NaN, and beyond they mean nothing */
@@ -48,29 +48,61 @@ INLINE vec NAME(expm1)(vec t) {
     return NAME(choose)(NAME(vanishes)(t), NAME(splat)(-1), scale * fraction + (scale - 1));
 }
 
-/* erfc(t) for t >= 0, NaN stays: exp(-t (c[0] + c[1] t + ...)), coefficients from tools/make_erf.py, 9 up to t = 4 and 23
- * up to 6. What they are off by is less than a third of eps of 1 - erfc(t). Beyond, that is 1. */
-INLINE vec NAME(erfc)(vec t) {
-    static const double single_c[] = {1.12837917,      0.636619382,   0.102777831,   -0.019153064,  -0.000160395753,
-                                      0.00166702702, -0.00063283655, 0.00011764117, -9.25625228e-6};
-    static const double double_c[] = {
-        1.1283791670955125,     0.6366197723676116,     0.10277260330005875,     -0.019128446963042011,
-        -0.00020919523049931857, 0.0016962105309508718, -0.00059014681626377443, 2.5955213810275197e-5,
-        6.4290000364617026e-5,   -2.9323525281270818e-5, 2.7958485468366902e-6,  3.5646998223905568e-6,
-        -2.4298083258301658e-6,  8.5372070498200829e-7,  -1.7409520105303804e-7, 8.3709989126543717e-9,
-        7.7828796081299905e-9,   -3.1533102582824561e-9, 6.8114276683087839e-10, -9.5490215746636382e-11,
-        8.7218956663816751e-12,  -4.7553857361596978e-13, 1.1801498151652929e-14};
-    const double *c = IS_DOUBLE ? double_c : single_c;
-    const int last = IS_DOUBLE ? 22 : 8;
-    vec square = t * t, even = NAME(splat)((real)c[last]), odd = NAME(splat)((real)c[last - 1]);
+/* A polynomial of degree n, coefficients c[0] to c[n]: two chains, of even and of odd powers */
+INLINE vec NAME(polynomial)(const double *c, int n, vec t) {
+    vec square = t * t, high = NAME(splat)((real)c[n]), low = NAME(splat)((real)c[n - 1]);
     UNROLL
-    for (int k = last - 2; k > 0; k -= 2) {
-        even = even * square + (real)c[k];
-        odd = odd * square + (real)c[k - 1];
+    for (int k = n - 2; k > 0; k -= 2) {
+        high = high * square + (real)c[k];
+        low = low * square + (real)c[k - 1];
     }
-    even = even * square + (real)c[0];
-    vec e = NAME(exp)(-t * (odd * t + even));
-    return NAME(choose)(t > NAME(splat)(IS_DOUBLE ? (real)6.0 : (real)4.0), NAME(splat)(0), e);
+    return n % 2 ? high * t + low : (high * square + (real)c[0]) + low * t;
+}
+
+/* 2^q, where that is a normal number, 1 or less; NaN stays. Coefficients from tools/make_normal.py */
+INLINE vec NAME(exp2)(vec q) {
+    static const double single_c[] = {1.00000007,    0.693146967,   0.240221197,
+                                      0.055507133,   0.00967554135, 0.00132764635};
+    static const double double_c[] = {1.0,
+                                      0.69314718055994533,
+                                      0.24022650695910156,
+                                      0.055504108664819921,
+                                      0.0096181291075883367,
+                                      0.001333355814678998,
+                                      0.0001540353046251363,
+                                      1.5252733489948923e-5,
+                                      1.3215433089779862e-6,
+                                      1.0178198033202949e-7,
+                                      7.0741056281812001e-9,
+                                      4.4352815232702331e-10};
+    const real magic = IS_DOUBLE ? (real)6755399441055744.0 : (real)12582912.0; /* as in exp_parts */
+    vec shifted = q + magic;
+    vec power = NAME(polynomial)(IS_DOUBLE ? double_c : single_c, IS_DOUBLE ? 11 : 5, q - (shifted - magic));
+    return (vec)((NAME(bits))power + ((NAME(bits))shifted << (IS_DOUBLE ? 52 : 23)));
+}
+
+/* The normal distribution: what is beyond s >= 0, erfc(s/sqrt(2))/2, up to TAIL_MOST, where 1 less the tail begins to be
+ * 1; and its density at s, up to DENSITY_MOST. Beyond, they mean nothing; NaN stays. The tail is
+ * 2^(-1 - s (c[0] + c[1] s + ...)), with coefficients from tools/make_normal.py that are off by less than a third of
+ * eps of 1 - 2 tail. */
+#define TAIL_MOST NAME(splat)(IS_DOUBLE ? (real)8.49 : (real)5.66)
+#define DENSITY_MOST NAME(splat)(IS_DOUBLE ? (real)37.5 : (real)13.1)
+INLINE vec NAME(normal_tail)(vec s) {
+    static const double single_c[] = {
+        1.15110414, 0.459221732, 0.0524425171, -0.00696883421,
+        5.24632842e-5, 0.000225736679, -4.85843268e-5, 3.67057478e-6};
+    static const double double_c[] = {
+        1.1511040990721624, 0.459224094263307, 0.052421193327916699, -0.006899128893372691,
+        -5.3352076662995218e-5, 0.00030588931513838039, -7.5254005738414113e-5, 2.3403409576088371e-6,
+        4.0990481373844425e-6, -1.3220286333366531e-6, 8.9130198425918573e-8, 8.0355609030513938e-8,
+        -3.8730225963282586e-8, 9.6222720503197157e-9, -1.3874896890180835e-9, 4.7169266060132695e-11,
+        3.101536046180449e-11, -8.8854796910915624e-12, 1.3571735646895894e-12, -1.3453655302211293e-13,
+        8.6891416278453221e-15, -3.3499356620295495e-16, 5.8785829122392142e-18};
+    vec p = NAME(polynomial)(IS_DOUBLE ? double_c : single_c, IS_DOUBLE ? 22 : 7, s);
+    return NAME(exp2)(-1 - s * p);
+}
+INLINE vec NAME(normal_density)(vec s) {
+    return (real)0.3989422804014327 * NAME(exp2)((real)-0.7213475204444817 * s * s); /* -log2(e)/2 */
 }
 
 /* log(1 + e) = 2 atanh(e/(2 + e)) for 0 <= e <= 1; NaN stays */

@@ -282,8 +282,7 @@ static void NAME(sum_rows)(void *dst, const void *src, ptrdiff_t src_step, ptrdi
             d[j] += s[i * src_step + j];
 }
 
-static void NAME(sum)(void *total, const void *src, ptrdiff_t n) {
-    const real *s = src;
+INLINE vec NAME(sum_of_row)(const real *s, ptrdiff_t n) {
     vec acc[4] = {{0}, {0}, {0}, {0}};
     ptrdiff_t i = 0;
     for (; i + 4 * LANES <= n; i += 4 * LANES)
@@ -291,8 +290,21 @@ static void NAME(sum)(void *total, const void *src, ptrdiff_t n) {
             acc[u] += NAME(load)(s + i + u * LANES);
     for (; i + LANES <= n; i += LANES)
         acc[0] += NAME(load)(s + i);
-    real rest = 0;
-    for (; i < n; i++)
-        rest += s[i];
-    *(real *)total += NAME(lane_sum)((acc[0] + acc[1]) + (acc[2] + acc[3])) + rest;
+    if (i < n)
+        acc[3] += NAME(load_part)(s + i, n - i, 0);
+    return (acc[0] + acc[1]) + (acc[2] + acc[3]);
+}
+
+static void NAME(sums)(void *totals_, const void *src_, ptrdiff_t step, ptrdiff_t rows, ptrdiff_t n) {
+    const real *src = src_;
+    real *totals = totals_;
+    ptrdiff_t r = 0;
+    for (; r + LANES <= rows; r += LANES) {
+        vec v[LANES];
+        for (int k = 0; k < LANES; k++)
+            v[k] = NAME(sum_of_row)(src + (r + k) * step, n);
+        NAME(store)(totals + r, NAME(load)(totals + r) + NAME(lane_sums)(v));
+    }
+    for (; r < rows; r++)
+        totals[r] += NAME(lane_sum)(NAME(sum_of_row)(src + r * step, n));
 }

@@ -84,10 +84,10 @@
      .panel = panel_##suffix, .taps = taps_##suffix, .dot = dot_##suffix, .unfold_plane = unfold_plane_##suffix,   \
      .fold_plane = fold_plane_##suffix, .transpose = transpose_##suffix, .copy = copy_##suffix,                    \
      .add = add_##suffix, .row = row_##suffix, .sum_rows = sum_rows_##suffix, .zip = zip_##suffix,     \
-     .sum = sum_##suffix, .maxpool = maxpool_##suffix, .avgpool = avgpool_##suffix,                                \
+     .sums = sums_##suffix, .maxpool = maxpool_##suffix, .avgpool = avgpool_##suffix,                                \
      .unpool_2x2 = unpool_2x2_##suffix, .unpool_3x3 = unpool_3x3_##suffix,                                         \
      .functions = {FNN_FUNCTIONS(FNN_FUNCTION, suffix)},                                                           \
-     .prelu = prelu_##suffix, .prelu_backward = prelu_backward_##suffix,                                           \
+     .add_two = add_two_##suffix, .prelu = prelu_##suffix, .prelu_backward = prelu_backward_##suffix,                    \
      .norm_moments = norm_moments_##suffix, .norm_apply = norm_apply_##suffix, .norm_sums = norm_sums_##suffix,    \
      .norm_backward = norm_backward_##suffix, .norm_row = norm_row_##suffix,                                       \
      .norm_row_backward = norm_row_backward_##suffix, .local_squares = local_squares_##suffix,                     \
