@@ -7,7 +7,7 @@ last value of a cell, once.
 from fastnn.plots.benchmark import benchmark_chart
 from fastnn.plots.confusion import confusion_matrix
 from fastnn.plots.curves import learning_curves
-from fastnn.plots.figure import save
+from fastnn.plots.figure import DPI, save
 from fastnn.plots.gradients import gradient_error
 from fastnn.plots.images import boxes, reconstructions
 from fastnn.plots.initialisation import initialisations
@@ -17,6 +17,7 @@ from fastnn.plots.points import decision_regions
 from fastnn.plots.weights import kernels, weight_tiles
 
 __all__ = [
+    "DPI",
     "benchmark_chart",
     "boxes",
     "confusion_matrix",

@@ -22,7 +22,7 @@ MARKERS = "osD^vPX"  # one for each colour, for those who see none
 TRAIN, TEST, PUBLISHED = COLORS[0], COLORS[1], "#333333"
 RIGHT, WRONG = "Blues", "Oranges"  # colour maps
 DIVERGING = "RdBu_r"  # colour map of what has a sign: blue below zero, white at zero, red above
-_DPI = 150
+DPI = 150  # of files
 _STYLE = {
     "font.size": 11,
     "axes.titlesize": 11,
@@ -81,4 +81,4 @@ def save(figure: Figure, path: str | Path) -> None:
     """Write a figure; the file's ending names the format (.png, .pdf, .svg). It appears whole or not at all."""
     check_ending(path)
     with atomic_file(path) as file:
-        figure.savefig(file, format=Path(path).suffix[1:].lower(), dpi=_DPI)
+        figure.savefig(file, format=Path(path).suffix[1:].lower(), dpi=DPI)
