@@ -16,8 +16,8 @@ from fastnn.training import DivergenceError, History, Trainer
 for package in ("matplotlib", "sklearn", "safetensors"):
     pytest.importorskip(package)
 
-PICTURES = ["confusion.png", "curves.png", "feature_maps.png"]
-FILES = sorted([*PICTURES, "checkpoint.npz", "history.json", "settings.json", "weights.safetensors"])
+PICTURES = ["confusion.png", "curves-narrow.png", "curves.png", "feature_maps.png", "kernels.png", "most_wrong.png"]
+FILES = sorted([*PICTURES, "checkpoint.npz", "history.json", "report.html", "settings.json", "weights.safetensors"])
 
 
 @pytest.fixture(scope="module")
@@ -45,6 +45,14 @@ def test_run_folder_is_whole(folder):
     assert [path.name for path in folder.parent.iterdir()] == ["first"]
     for name in PICTURES:
         assert (folder / name).read_bytes().startswith(b"\x89PNG")
+
+
+def test_the_page_has_the_published_figures_beside_ours_and_all_pictures(folder):
+    page = (folder / "report.html").read_text()
+    accuracy = json.loads((folder / "settings.json").read_text())["result"]["test_accuracy"]
+    assert f'<td>0.956 of 500 images</td><td class="strong">{accuracy:.4f} of 1,000</td>' in page
+    assert "<td>4 -&gt; 9 x4, 7 -&gt; 2 x3</td>" in page
+    assert page.count("data:image/png;base64,") == len(PICTURES)
 
 
 def test_it_learns(folder):

@@ -5,13 +5,16 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
+
 import fastnn as fnn
 from fastnn import plots
 from fastnn.data import digits, mnist
 from fastnn.recipes.card import Card
+from fastnn.recipes.report import Comparison, Page, Picture, classifier_tables, write_report
 from fastnn.recipes.run import AccuracyTable, print_report, run_folder, write_run
 from fastnn.recipes.settings import CommonSettings, at_least_one, number, option
-from fastnn.training import Trainer
+from fastnn.training import Trainer, accuracy, confusion_matrix, most_confused_pairs
 
 CARD = Card(
     "S1: LeNet on MNIST digits",
@@ -24,7 +27,8 @@ SCORE = "test_accuracy"
 
 # Published for S1, on 500 test images: accuracy by iteration, and the summary of its report.
 PUBLISHED = {0: 0.104, 500: 0.954, 2000: 0.956}
-PUBLISHED_REPORT = "accuracy 0.95, macro average 0.95; most confused: 4 -> 9 x4, 7 -> 2 x3"
+PUBLISHED_PAIRS = "4 -> 9 x4, 7 -> 2 x3"
+PUBLISHED_REPORT = f"accuracy 0.95, macro average 0.95; most confused: {PUBLISHED_PAIRS}"
 
 
 @dataclass(frozen=True)
@@ -80,12 +84,47 @@ def run(settings: Settings) -> Path:
             drop_last=True,
             evaluate_every=50 if settings.quick else 500,
         )
-        predicted = trainer.predict(x_test).argmax(axis=1)
+        scores = trainer.predict(x_test)
+        predicted = scores.argmax(axis=1)
         print_report(trainer, y_test, predicted)
         print(f"S1, published: {PUBLISHED_REPORT} (of 500)")
 
         write_run(run.folder, "lenet", settings, trainer, y_test, predicted, title=title, published=PUBLISHED)
-        conv1 = net[0](x_test[:1])
-        maps = {"conv1": conv1[0], "after ReLU": fnn.functional.relu(conv1)[0]}
-        plots.save(plots.feature_maps(x_test[0], maps, title=title), run.folder / "feature_maps.png")
+        _pictures(run.folder, net, x_test, y_test, fnn.functional.softmax(scores), title)
+        write_report(run.folder, _page(iterations, title, y_test, predicted))
     return run.folder
+
+
+def _pictures(
+    folder: Path, net: fnn.Sequential, x: np.ndarray, y: np.ndarray, probabilities: np.ndarray, title: str
+) -> None:
+    """S1d: what the first layers make of an image; and where the network is wrong."""
+    conv1 = net[0](x[:1])
+    maps = {"conv1": conv1, "after ReLU": fnn.functional.relu(conv1)}
+    plots.save(plots.feature_maps(x[0], maps, title=title), folder / "feature_maps.png")
+    plots.save(plots.kernels(net.state_dict()["0.weight"], title=title), folder / "kernels.png")
+    plots.save(plots.most_wrong(x, probabilities, y), folder / "most_wrong.png")
+
+
+def _page(iterations: int, title: str, y: np.ndarray, predicted: np.ndarray) -> Page:
+    right = accuracy(predicted, y)
+    pairs = most_confused_pairs(confusion_matrix(y, predicted), 2)
+    return Page(
+        title,
+        "1 x 28 x 28, conv 20, max pool, conv 50, max pool, 500, 10 classes.",
+        [
+            Comparison("test accuracy", "0.956 of 500 images", f"{right:.4f} of {len(y):,}"),
+            Comparison("iterations", "2,000", f"{iterations:,}"),
+            Comparison("most confused", PUBLISHED_PAIRS, ", ".join(map(str, pairs)) or "none"),
+        ],
+        classifier_tables(y, predicted),
+        [
+            Picture("curves.png", "Loss and accuracy", "Pale: single minibatches. Crosses: published accuracy."),
+            Picture("confusion.png", "Which digit is taken for which"),
+            Picture(
+                "most_wrong.png", "The surest mistakes", "True digit, what it was taken for, with which probability."
+            ),
+            Picture("feature_maps.png", "What the first layers keep", "Blue is below zero; ReLU takes it away."),
+            Picture("kernels.png", "What the first layer has learned"),
+        ],
+    )

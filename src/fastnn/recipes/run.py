@@ -18,10 +18,12 @@ from fastnn import plots
 from fastnn._extras import require
 from fastnn._files import atomic_file, new_folder
 from fastnn.interop import save_safetensors
+from fastnn.recipes.report import NARROW
 from fastnn.recipes.settings import CommonSettings
 from fastnn.training import (
     Callback,
     Checkpoint,
+    History,
     Trainer,
     accuracy,
     classification_report,
@@ -226,7 +228,7 @@ def write_run(
     """Weights, history, settings, learning curves and confusion matrix of a classifier, and `more` results."""
     save_safetensors(folder / "weights.safetensors", trainer.net.state_dict())
     trainer.history.save(folder / "history.json")
-    plots.save(plots.learning_curves(trainer.history, title=title, published=published), folder / "curves.png")
+    save_curves(folder, trainer.history, title=title, published=published)
     wrong = np.count_nonzero(target != predicted)
     confusion = plots.confusion_matrix(
         confusion_matrix(target, predicted), title=f"{title}: {wrong:,} of {len(target):,} test images wrong"
@@ -239,6 +241,12 @@ def write_run(
         "training_seconds": round(trainer.seconds, 3),
     }
     write_record(folder, recipe, settings, result)
+
+
+def save_curves(folder: Path, history: History | Mapping[str, History], **options: Any) -> None:
+    """Learning curves as `curves.png`, and one below the other for the page on narrow screens."""
+    plots.save(plots.learning_curves(history, **options), folder / "curves.png")
+    plots.save(plots.learning_curves(history, stacked=True, **options), folder / f"curves{NARROW}.png")
 
 
 def write_record(folder: Path, recipe: str, settings: CommonSettings, result: Mapping[str, Any] | None = None) -> None:
