@@ -210,6 +210,14 @@ def test_confusion_matrix_refuses(matrix, names, message):
         plots.confusion_matrix(matrix, class_names=names)
 
 
+def test_a_long_title_is_broken_to_the_width_of_the_picture():
+    figure = plots.confusion_matrix(np.eye(2, dtype=int), title="LeNet on 5,000 MNIST digits: 18 of 1,000 images wrong")
+    pixels(figure)
+    box = figure._suptitle.get_window_extent()
+    assert "\n" in figure.get_suptitle()
+    assert 0 <= box.x0 < box.x1 <= figure.bbox.width
+
+
 def test_save_writes_the_format_of_the_ending(tmp_path):
     figure = plots.confusion_matrix(np.eye(2, dtype=int))
     plots.save(figure, tmp_path / "a.png")

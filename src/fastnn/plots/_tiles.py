@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from fastnn.plots.figure import new_figure
+from fastnn.plots.figure import add_title, new_figure
 
 GAP = 0.06  # between tiles, whose longer side is 1
 _FONT = 9.0  # points
@@ -76,8 +76,7 @@ def gallery(
     for top, name in zip(tops, row_names, strict=False):
         axes.text(-0.1 / tile, top + 0.5, name, ha="right", va="center", fontsize=_FONT + 1)
     _close(axes, -left, right, bottom)
-    if title:
-        figure.suptitle(title)
+    add_title(figure, title)
     return figure
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from fastnn.plots._arguments import names_of, numbers
-from fastnn.plots.figure import RIGHT, WRONG, new_figure, picture
+from fastnn.plots.figure import RIGHT, WRONG, add_title, new_figure, picture
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -58,6 +58,5 @@ def confusion_matrix(matrix: np.ndarray, *, class_names: Sequence[str] | None = 
     axes.grid(which="minor", color="0.88", alpha=1, lw=0.6)
     axes.tick_params(which="both", length=0)
     axes.spines[:].set_visible(False)
-    if title:
-        figure.suptitle(title)
+    add_title(figure, title)
     return figure

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from fastnn.plots._arguments import positive
-from fastnn.plots.figure import COLORS, MARKERS, PUBLISHED, TEST, TRAIN, new_figure, picture
+from fastnn.plots.figure import COLORS, MARKERS, PUBLISHED, TEST, TRAIN, add_title, new_figure, picture
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -58,8 +58,7 @@ def learning_curves(
                 each.legend(loc="best")
     else:
         name_runs(figure, axes[-1])
-    if title:
-        figure.suptitle(title)
+    add_title(figure, title)
     return figure
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import textwrap
 from collections.abc import Callable
 from functools import cache, wraps
 from pathlib import Path
@@ -67,6 +68,13 @@ def new_figure(width: float, height: float) -> Figure:
     """An empty figure of that size in inches, laid out so that nothing overlaps."""
     figure: Figure = _figure_class()(figsize=(width, height), layout="constrained")
     return figure
+
+
+def add_title(figure: Figure, title: str) -> None:
+    """A title above all, in as many lines as it needs; none for an empty one."""
+    if title:
+        room = int(figure.get_figwidth() * 8.5)  # bold letters of the title's size
+        figure.suptitle("\n".join(line for part in title.split("\n") for line in textwrap.wrap(part, room)))
 
 
 def check_ending(path: str | Path) -> None:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from fastnn.plots.figure import COLORS, MARKERS, PUBLISHED, new_figure, picture
+from fastnn.plots.figure import COLORS, MARKERS, PUBLISHED, add_title, new_figure, picture
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -51,8 +51,7 @@ def gradient_error(errors: Mapping[float, float] | Mapping[str, Mapping[float, f
     top.set_xlabel("1 / eps")
     axes.grid(visible=True)
     axes.legend(loc="best")
-    if title:
-        figure.suptitle(title)
+    add_title(figure, title)
     return figure
 
 

@@ -10,7 +10,7 @@ import numpy as np
 
 from fastnn.plots._arguments import images_as_shown, numbers, positive, same_length
 from fastnn.plots._tiles import gallery
-from fastnn.plots.figure import COLORS, new_figure, picture
+from fastnn.plots.figure import COLORS, add_title, new_figure, picture
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -109,6 +109,5 @@ def boxes(
                 bbox={"fc": color, "ec": "none", "pad": 1.5},
             )
     axes.set_axis_off()
-    if title:
-        figure.suptitle(title)
+    add_title(figure, title)
     return figure

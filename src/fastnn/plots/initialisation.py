@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from fastnn.plots.curves import draw_runs, name_runs
-from fastnn.plots.figure import COLORS, MARKERS, new_figure, picture
+from fastnn.plots.figure import COLORS, MARKERS, add_title, new_figure, picture
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -56,8 +56,7 @@ def initialisations(
     if outputs:
         spreads = {name: [float(np.std(of[layer])) for layer in layers] for name, of in outputs.items()}
         _draw_spreads(parts[1, 0].subplots(), layers, spreads, list(runs))
-    if title:
-        figure.suptitle(title)
+    add_title(figure, title)
     return figure
 
 

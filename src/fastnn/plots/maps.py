@@ -10,7 +10,7 @@ import numpy as np
 
 from fastnn.plots._arguments import images_as_shown, numbers, positive
 from fastnn.plots._tiles import add_scale, draw_tiles, grid, limit_of
-from fastnn.plots.figure import DIVERGING, new_figure, picture
+from fastnn.plots.figure import DIVERGING, add_title, new_figure, picture
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -60,8 +60,7 @@ def feature_maps(image: np.ndarray, maps: Mapping[str, np.ndarray], *, count: in
         axes.set_title(f"{name}: {many} maps, {stack.shape[1]} x {stack.shape[2]}")
         if last_of_shape[stack.shape] == name:
             add_scale(figure, axes, drawn)
-    if title:
-        figure.suptitle(title)
+    add_title(figure, title)
     return figure
 
 

@@ -9,7 +9,7 @@ import numpy as np
 
 from fastnn.plots._arguments import images_as_shown, names_of, numbers, positive, same_length
 from fastnn.plots._tiles import gallery, grid
-from fastnn.plots.figure import new_figure, picture
+from fastnn.plots.figure import add_title, new_figure, picture
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -92,7 +92,7 @@ def most_wrong(
     surest = wrong[np.argsort(-probabilities[wrong, predicted[wrong]], kind="stable")][:count].tolist()
     if not surest:
         figure = new_figure(4, 1)
-        figure.suptitle(title or "Wrong and sure of it")
+        add_title(figure, title or "Wrong and sure of it")
         figure.text(0.5, 0.3, f"all {len(target):,} images are classified rightly", ha="center")
         return figure
     captions = [

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from fastnn.plots._arguments import numbers, same_length
-from fastnn.plots.figure import COLORS, MARKERS, PUBLISHED, new_figure, picture
+from fastnn.plots.figure import COLORS, MARKERS, PUBLISHED, add_title, new_figure, picture
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -68,6 +68,5 @@ def decision_regions(
     figure.colorbar(shown, ax=axes, label="probability of class 1", aspect=30, ticks=[0, 0.5, 1])
     axes.set(xlabel="x0", ylabel="x1", xlim=across[[0, -1]], ylim=up[[0, -1]])
     figure.legend(loc="outside lower center", ncols=3)
-    if title:
-        figure.suptitle(title)
+    add_title(figure, title)
     return figure

@@ -9,7 +9,7 @@ import numpy as np
 
 from fastnn.plots._arguments import numbers, positive
 from fastnn.plots._tiles import add_scale, draw_tiles, grid, limit_of, size_of
-from fastnn.plots.figure import DIVERGING, new_figure, picture
+from fastnn.plots.figure import DIVERGING, add_title, new_figure, picture
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -58,8 +58,7 @@ def weight_tiles(
         draw_tiles(axes, stack, columns, cmap=DIVERGING, vmin=-limit, vmax=limit)
         heading = f"blue {-limit:.2g}, white 0, red {limit:.2g}".replace("-", "\N{MINUS SIGN}")
         axes.set_title(f"{name}: {heading}" if name else heading, fontsize=10)
-    if title:
-        figure.suptitle(title)
+    add_title(figure, title)
     return figure
 
 
@@ -105,8 +104,7 @@ def kernels(weight: np.ndarray, *, count: int = 64, channels: int = 8, title: st
     axes.set_title(about)
     if inputs != 3:
         add_scale(figure, axes, drawn)
-    if title:
-        figure.suptitle(title)
+    add_title(figure, title)
     return figure
 
 

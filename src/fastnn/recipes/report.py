@@ -120,9 +120,9 @@ def _html(folder: Path, record: Mapping[str, Any], page: Page) -> Iterator[str]:
     for picture in pictures[1:]:
         yield from _figure(folder, picture)
     yield from _side_by_side(
-        Table(name.capitalize(), ["", ""], [(key.replace("_", " "), _setting(value)) for key, value in values.items()])
+        Table(name.capitalize(), ["", ""], [(key.replace("_", " "), _setting(value)) for key, value in values])
         for name in ("result", "settings", "environment")
-        if (values := record.get(name))
+        if (values := [item for item in record.get(name, {}).items() if item[1] is not None])
     )
     yield "</main>\n</body>\n</html>"
 
@@ -198,6 +198,4 @@ def _cell(value: Any) -> str:
 
 
 def _setting(value: Any) -> str:
-    if value is None:
-        return "default"
     return {True: "yes", False: "no"}[value] if isinstance(value, bool) else str(value)
