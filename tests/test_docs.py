@@ -4,12 +4,13 @@ import importlib.util
 from pathlib import Path
 
 import fastnn as fnn
+import fastnn.plots
 
 ROOT = Path(__file__).parents[1]
 
 
-def load_tool():
-    spec = importlib.util.spec_from_file_location("make_layer_table", ROOT / "tools" / "make_layer_table.py")
+def load_tool(name="make_layer_table"):
+    spec = importlib.util.spec_from_file_location(name, ROOT / "tools" / f"{name}.py")
     tool = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(tool)
     return tool
@@ -36,3 +37,13 @@ def test_without_pytorch_its_column_stays(monkeypatch):
     monkeypatch.setitem(sys.modules, "torch", None)
     assert tool.make(page) == page
     assert tool.make("").count(" | ? |") == sum(line.startswith("| `") for line in page.splitlines())
+
+
+def test_the_gallery_has_every_picture_and_stays_small():
+    tool = load_tool("make_gallery")
+    assert tool.PAGE.read_text() == tool.page(), "run: python tools/make_gallery.py"
+    names = {entry.name for entry in tool.ENTRIES}
+    assert names == {name for name in fnn.plots.__all__ if name.islower() and name != "save"}
+    files = list(tool.PICTURES.iterdir())
+    assert {file.stem for file in files} == names
+    assert sum(file.stat().st_size for file in files) < 300 * 1024

@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 def gradient_error(errors: Mapping[float, float] | Mapping[str, Mapping[float, float]], *, title: str = "") -> Figure:
     """The error of finite differences against their step, both on log scales; 1 / eps is the axis on top.
 
-    Central differences are wrong by something like eps² (dotted, through the largest step), until rounding takes
-    over. Errors of exactly 0 are drawn as hollow marks at the lower edge.
+    Central differences are wrong by something like eps² (dotted, as it fits most steps before the least error), until
+    rounding takes over. Errors of exactly 0 are drawn as hollow marks at the lower edge.
 
     Parameters
     ----------
@@ -42,8 +42,9 @@ def gradient_error(errors: Mapping[float, float] | Mapping[str, Mapping[float, f
         axes.plot(eps[error > 0], error[error > 0], marker, color=color, ms=6, label=name or "measured")
         axes.plot(eps[error == 0], np.full(np.count_nonzero(error == 0), floor), marker, mec=color, mfc="white", ms=7)
     eps, error = next(iter(points.values()))
-    if len(eps) > 1 and error[-1] > 0:
-        guide = error[-1] * (eps / eps[-1]) ** 2
+    falling = (error > 0) & (eps > eps[np.where(error > 0, error, np.inf).argmin()])
+    if falling.any():
+        guide = eps**2 * np.median(error[falling] / eps[falling] ** 2)
         seen = guide >= floor
         axes.plot(eps[seen], guide[seen], ":", color=PUBLISHED, lw=1.2, label="falling as eps²", zorder=1)
     axes.invert_xaxis()
