@@ -18,13 +18,15 @@ commands:
   train --list            list the recipes
   train RECIPE --help     list a recipe's options
   train RECIPE --resume FOLDER  go on with a run
+  sweep RECIPE --grid NAME=VALUE,VALUE ... [options]
+                          train a recipe with every combination of some settings
   bench [options]         measure against the reference, PyTorch, ONNX Runtime and OpenVINO, whichever is installed
   config                  show version, instruction sets, threads, NumPy
 
 options:
   -h, --help              show this text
   --version               show the version"""
-COMMANDS = ("train", "bench", "config")
+COMMANDS = ("train", "sweep", "bench", "config")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -50,6 +52,12 @@ def _command(arguments: list[str]) -> int:
             print(f"fastnn {__version__}")
         case ["train", *rest]:
             _train(rest)
+        case ["sweep", name, *rest] if name in recipes.NAMES:
+            from fastnn.recipes.sweep import main as sweep
+
+            sweep(name, rest)
+        case ["sweep", *_]:
+            raise UsageError(f"sweep: no recipe named; recipes: {', '.join(recipes.NAMES)}")
         case ["bench", *rest]:
             from fastnn._bench import main as bench
 

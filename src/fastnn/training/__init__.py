@@ -17,6 +17,7 @@ from fastnn.training.metrics import (
     top_k_accuracy,
 )
 from fastnn.training.progress import write
+from fastnn.training.sweep import Sweep, sweep
 from fastnn.training.trainer import Trainer
 
 __all__ = [
@@ -27,6 +28,7 @@ __all__ = [
     "DivergenceError",
     "EarlyStopping",
     "History",
+    "Sweep",
     "Trainer",
     "accuracy",
     "classification_report",
@@ -36,6 +38,7 @@ __all__ = [
     "most_confused_pairs",
     "psnr",
     "save_checkpoint",
+    "sweep",
     "top_k_accuracy",
     "write",
 ]

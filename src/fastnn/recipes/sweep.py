@@ -1,0 +1,102 @@
+"""`fastnn sweep RECIPE --grid lr=0.1,0.01 batch_size=32,64`: a recipe with every combination of some settings."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Mapping, Sequence
+from contextlib import redirect_stderr, redirect_stdout
+from dataclasses import asdict, fields, replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from fastnn import recipes
+from fastnn._files import atomic_file
+from fastnn.recipes.run import RECORD
+from fastnn.recipes.settings import CommonSettings, Parser, UsageError, at_least_one, parse
+from fastnn.training import History, sweep
+
+SWEEP = "sweep.json"
+
+
+def main(name: str, arguments: Sequence[str]) -> None:
+    """Run the command, `name` and `arguments` being what comes after `fastnn sweep`."""
+    recipe, prog = recipes.load(name), f"fastnn sweep {name}"
+    parser = Parser(prog=prog, description=f"{recipe.CARD.system}, with other settings", allow_abbrev=False)
+    parser.add_argument(
+        "--grid", nargs="+", required=True, metavar="NAME=VALUE,VALUE", help="settings and their values"
+    )
+    parser.add_argument(
+        "--out", default=f"runs/sweep-{name}", help="folder (default: %(default)s); what it has is not run again"
+    )
+    parser.add_argument("--jobs", type=at_least_one, help="runs at a time (default: as joblib is configured, else 1)")
+    parser.add_argument("--by", default=recipe.SCORE, help="the result that is compared (default: %(default)s)")
+    parser.epilog = f"Other options are those of `fastnn train {name}`."
+    own, rest = parser.parse_known_args(arguments)
+    base: CommonSettings = parse(recipe.Settings, rest, prog, recipe.CARD.system)
+    if base.resume is not None:
+        raise UsageError(f"{prog}: --resume is of a single run; a sweep goes on by itself, with the same --out")
+    grid = parse_grid(recipe.Settings, own.grid)
+    folder = Path(own.out)
+    _same_sweep(folder, {"recipe": name, "settings": asdict(base)})
+    try:
+        print(sweep(partial(run_point, name, base, str(folder)), grid, out=folder, score=own.by, jobs=own.jobs))
+    except KeyboardInterrupt:
+        raise KeyboardInterrupt("; give the same command again to go on") from None
+
+
+def parse_grid(settings: type, texts: Sequence[str]) -> dict[str, list[Any]]:
+    """Values by setting, of texts as "lr=0.1,0.01".
+
+    Raises
+    ------
+    UsageError
+        A setting that there is not, or a value that it cannot have.
+    """
+    options = {each.name: each for each in fields(settings) if each.default is not False}
+    for name in ("out", "resume"):
+        del options[name]
+    grid: dict[str, list[Any]] = {}
+    for text in texts:
+        name, equals, values = text.partition("=")
+        name = name.replace("-", "_")
+        if not equals or name not in options or name in grid:
+            raise UsageError(f"--grid: got {text!r}, expected NAME=VALUE,VALUE, each once, of {', '.join(options)}")
+        parser = Parser(prog=f"--grid {name}", add_help=False)
+        metadata = options[name].metadata
+        parser.add_argument(name, type=metadata["kind"], choices=metadata["choices"], nargs="+")
+        grid[name] = getattr(parser.parse_args(values.split(",")), name)
+    return grid
+
+
+def run_point(name: str, base: CommonSettings, folder: str, **point: Any) -> dict[str, Any]:
+    """Run a recipe in a folder of its own, or go on with it; what it prints goes to a file there."""
+    label = ",".join(f"{key}={value}" for key, value in point.items())
+    path = Path(folder) / "runs" / label
+    if path.exists() and not (path / RECORD).exists():
+        shutil.rmtree(path)  # it was killed before it began
+    again: dict[str, Any] = {"resume": str(path)} if path.exists() else {"out": str(path)}
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with (
+        open(path.with_name(path.name + ".log"), "a", encoding="utf-8") as log,
+        redirect_stdout(log),
+        redirect_stderr(log),
+    ):
+        recipes.load(name).run(replace(base, **point, **again))
+    results: dict[str, Any] = json.loads((path / RECORD).read_bytes())["result"]
+    histories = sorted(path.glob("history*.json"))
+    return results | ({"history": History.load(histories[0])} if histories else {})
+
+
+def _same_sweep(folder: Path, record: Mapping[str, Any]) -> None:
+    """A folder has the points of one recipe with one set of other settings."""
+    path = folder / SWEEP
+    if path.exists():
+        before = json.loads(path.read_bytes())
+        if before != record:
+            raise UsageError(f"{folder} has a sweep of {before['recipe']} with other settings; expected another --out")
+        return
+    folder.mkdir(parents=True, exist_ok=True)
+    with atomic_file(path) as file:
+        file.write(json.dumps(record).encode())

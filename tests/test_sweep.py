@@ -1,0 +1,142 @@
+"""Sweeps: every combination once, what is done is not done again, the best is named."""
+
+import csv
+import json
+
+import pytest
+
+from fastnn.cli import main
+from fastnn.recipes import mlp
+from fastnn.recipes.settings import UsageError
+from fastnn.recipes.sweep import parse_grid
+from fastnn.training import sweep
+from test_training import blobs, make
+
+pytest.importorskip("joblib")
+pytest.importorskip("matplotlib")
+
+
+def table(folder):
+    with open(folder / "results.csv", newline="") as file:
+        return list(csv.DictReader(file))
+
+
+class Runs:
+    """A training that counts its calls, in files since they may be made by other processes."""
+
+    def __init__(self, folder):
+        self.folder = folder
+        folder.mkdir()
+
+    def __call__(self, lr, width):
+        (self.folder / f"{lr} {width}").touch(exist_ok=False)
+        return {"valid_accuracy": 1 / (abs(lr - 0.1) + width), "parts": {"train": 0.5}}
+
+    def calls(self):
+        return sorted(path.name for path in self.folder.iterdir())
+
+
+@pytest.mark.parametrize("jobs", [1, 2])
+def test_every_combination_once(tmp_path, jobs, capsys):
+    runs = Runs(tmp_path / "calls")
+    found = sweep(runs, {"lr": [0.1, 0.2], "width": [3, 2]}, out=tmp_path / "out", jobs=jobs)
+    assert runs.calls() == ["0.1 2", "0.1 3", "0.2 2", "0.2 3"]
+    rows = table(tmp_path / "out")
+    assert [(row["lr"], row["width"]) for row in rows] == [("0.1", "3"), ("0.1", "2"), ("0.2", "3"), ("0.2", "2")]
+    assert rows[1] == {"lr": "0.1", "width": "2", "valid_accuracy": "0.5", "parts.train": "0.5", "error": ""}
+    assert found.best.settings == {"lr": 0.1, "width": 2}
+    assert str(found).endswith("best: lr=0.1,width=2 with valid_accuracy 0.5")
+    assert "4/4  lr=" in capsys.readouterr().out
+
+
+def test_a_restart_skips_what_is_done(tmp_path):
+    runs = Runs(tmp_path / "calls")
+
+    def fails(lr, width):
+        if width == 2:
+            raise OSError("the disk is full")
+        return runs(lr, width)
+
+    grid = {"lr": [0.1], "width": [3, 2, 4]}
+    with pytest.raises(OSError, match="disk is full"):
+        sweep(fails, grid, out=tmp_path / "out", jobs=1)
+    assert [row["width"] for row in table(tmp_path / "out")] == ["3"]
+    found = sweep(runs, grid, out=tmp_path / "out", jobs=1)  # would fail if it made the first file again
+    assert [point.results["valid_accuracy"] for point in found.points] == [1 / 3, 1 / 2, 1 / 4]
+    assert sweep(runs, grid, out=tmp_path / "out", score="valid_accuracy", mode="min").best.settings["width"] == 4
+    (tmp_path / "out" / "points" / "lr=0.1,width=2.json").write_text("{")
+    with pytest.raises(ValueError, match=r"width=2\.json: not a result of a sweep"):
+        sweep(runs, grid, out=tmp_path / "out")
+
+
+def train(lr):
+    trainer = make(lr=lr)
+    trainer.fit(blobs(), blobs(seed=1), epochs=3, batch_size=20, progress=False)
+    return {"loss": trainer.history.eval_loss[-1], "history": trainer.history}
+
+
+def test_a_diverging_run_is_a_result_and_curves_are_drawn(tmp_path):
+    found = sweep(train, {"lr": [1e38, 0.1, 0.01]}, out=tmp_path / "out", score="loss", mode="min")
+    assert found.points[0].error.startswith("training diverged at iteration")
+    assert found.best.settings == {"lr": 0.1}
+    assert found.points[1].history.iterations == 9
+    assert (tmp_path / "out" / "curves.png").exists()
+    assert table(tmp_path / "out")[0]["error"] == found.points[0].error
+    none = sweep(train, {"lr": [1e38]}, out=tmp_path / "out", score="loss", draw=False)
+    assert none.best is None
+    assert "none has a loss" in str(none)
+
+
+@pytest.mark.parametrize(
+    ("grid", "options", "message"),
+    [
+        ({"lr": []}, {}, "grid: got no values for 'lr'"),
+        ({"lr": ["a/b", "a:b"]}, {}, "grid: got values that are written alike"),
+        ({"lr": [1]}, {"mode": "least"}, "mode: got 'least'"),
+        ({"lr": [1]}, {"score": "f1"}, "score: got 'f1', expected one of the results, valid_accuracy"),
+    ],
+)
+def test_sweep_refuses(tmp_path, grid, options, message):
+    with pytest.raises(ValueError, match=message):
+        sweep(lambda lr: {"valid_accuracy": 1}, grid, out=tmp_path / "out", jobs=1, **options)
+
+
+def test_grids_of_a_recipe():
+    texts = ["lr=0.1,1e-2", "batch-size=32", "hidden=20,30x20", "data=digits"]
+    expected = {"lr": [0.1, 0.01], "batch_size": [32], "hidden": ["20", "30x20"], "data": ["digits"]}
+    assert parse_grid(mlp.Settings, texts) == expected
+    for text, message in [
+        ("lr", "got 'lr', expected NAME=VALUE"),
+        ("depth=3", "of seed, threads, data, init, hidden"),
+        ("out=here", "got 'out=here'"),
+        ("lr=fast", "got 'fast', expected a number"),
+        ("data=letters", "invalid choice: 'letters'"),
+    ]:
+        with pytest.raises(UsageError, match=message):
+            parse_grid(mlp.Settings, [text])
+
+
+def test_the_command(tmp_path, capsys):
+    pytest.importorskip("sklearn")
+    pytest.importorskip("safetensors")
+    out = tmp_path / "out"
+    command = f"sweep mlp --init glorot --hidden 20 --epochs 1 --quick --out {out} --grid lr=0.1,0.01 --jobs 1".split()
+    assert main(command) == 0
+    assert "best: lr=0.1 with valid_accuracy" in capsys.readouterr().out
+    result = json.loads((out / "runs" / "lr=0.1" / "settings.json").read_bytes())
+    assert result["settings"]["lr"] == 0.1
+    assert table(out)[0]["valid_accuracy"] == str(result["result"]["valid_accuracy"])
+    assert "glorot, valid accuracy" in (out / "runs" / "lr=0.1.log").read_text()
+    assert (out / "curves.png").exists()
+
+    # A point that was killed goes on, and those that are done are left alone.
+    (out / "points" / "lr=0.1.json").unlink()
+    before = (out / "runs" / "lr=0.01.log").stat().st_mtime_ns
+    assert main(command) == 0
+    assert (out / "runs" / "lr=0.01.log").stat().st_mtime_ns == before
+    assert json.loads((out / "runs" / "lr=0.1" / "settings.json").read_bytes())["result"] == result["result"]
+    capsys.readouterr()
+    assert main([*command, "--seed", "3"]) == 2
+    assert "a sweep of mlp with other settings" in capsys.readouterr().err
+    assert main(["sweep", "vgg"]) == 2
+    assert "no recipe named; recipes: lenet" in capsys.readouterr().err
