@@ -35,6 +35,8 @@ class Settings(CommonSettings):
     epochs: int = option(10, "passes over the training images", at_least_one)
     batch_size: int = option(64, "images in a minibatch", at_least_one)
     lr: float = option(0.03, "learning rate", number)
+    lr_decay: float = option(1.0, "factor of the learning rate after each epoch", number)
+    momentum: float = option(0.0, "of the optimizer", number)
 
 
 def network() -> fnn.Sequential:
@@ -53,14 +55,19 @@ def run(settings: Settings) -> Path:
     with run_folder("smallvgg", settings) as run:
         data = load(settings.data, quick=settings.quick)
         perceptron = fnn.init.initialise(mlp.network(), mlp.RULES["glorot"])
-        networks = {"SmallVGG": (network(), settings.lr), "perceptron": (perceptron, 0.1)}
-        print(f"{data}; seed {settings.seed}\n{networks['SmallVGG'][0].summary((1, 1, 28, 28))}")
+        networks = {"SmallVGG": network(), "perceptron": perceptron}
+        print(f"{data}; seed {settings.seed}\n{networks['SmallVGG'].summary((1, 1, 28, 28))}")
         trainers: dict[str, Trainer] = {}
         rows = []
-        for name, (net, lr) in networks.items():
+        for name, net in networks.items():
             print(f"\n{name}")
-            optimizer = fnn.SGD(net.parameters(), lr=lr)
-            trainer = trainers[name] = Trainer(net, fnn.CrossEntropyLoss(), optimizer, callbacks=[EpochTable("test")])
+            rates = (settings.lr, settings.momentum, settings.lr_decay) if name == "SmallVGG" else (0.1, 0.0, 1.0)
+            optimizer = fnn.SGD(net.parameters(), lr=rates[0], momentum=rates[1])
+            decay = {"epoch": fnn.lr_scheduler.ExponentialLR(optimizer, rates[2])}
+            table = EpochTable("test")
+            trainer = trainers[name] = Trainer(
+                net, fnn.CrossEntropyLoss(), optimizer, schedule=decay, callbacks=[table]
+            )
             epochs = min(settings.epochs, 2) if settings.quick else settings.epochs
             run.fit(trainer, data.train, data.test, epochs=epochs, batch_size=settings.batch_size, name=name)
             run.keep(trainer, name)
