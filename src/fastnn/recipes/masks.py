@@ -12,6 +12,7 @@ from fastnn import functional as F
 from fastnn import plots
 from fastnn.data import digits
 from fastnn.recipes.card import Card
+from fastnn.recipes.report import Comparison, Page, Picture, write_report
 from fastnn.recipes.run import print_figures, run_folder, write_record
 from fastnn.recipes.settings import CommonSettings, at_least_one, not_negative, option
 
@@ -56,12 +57,20 @@ def run(settings: Settings) -> Path:
             )
             passed = passed and check.passed
             apart = float(np.abs(edges - by_hand(image, mask, settings.stride)).max())
-            rows += [(f"{name}: {edges.shape[2]} x {edges.shape[3]}, from the definition by", "-", f"{apart:.1e}")]
-            rows += [(f"{name}: relative error of both gradients", "a derivation", f"{check.largest_error:.1e}")]
-        rows.append(("pooling: relative error of the gradient", "-", f"{_pooling_error(edges, settings.pool):.1e}"))
+            size = f"{edges.shape[2]} x {edges.shape[3]}"
+            rows += [Comparison(f"{name}: {size}, apart from the definition by", "-", f"{apart:.1e}")]
+            rows += [
+                Comparison(f"{name}: relative error of both gradients", "a derivation", f"{check.largest_error:.1e}")
+            ]
+        error = _pooling_error(edges, settings.pool)
+        rows += [Comparison("pooling: relative error of the gradient", "-", f"{error:.1e}")]
         print_figures(rows)
         plots.save(plots.feature_maps(image[0], maps, title="edges, and their largest"), run.folder / "edges.png")
         write_record(run.folder, "masks", settings, {SCORE: passed})
+        pictures = [
+            Picture("edges.png", "Edges", "Right of each: the largest in each pooling window, whatever its sign.")
+        ]
+        write_report(run.folder, Page("A digit convolved with masks", "", rows, pictures=pictures))
     return run.folder
 
 

@@ -12,6 +12,7 @@ import numpy as np
 import fastnn as fnn
 from fastnn import plots
 from fastnn.recipes.card import Card
+from fastnn.recipes.report import Comparison, Page, Picture, write_report
 from fastnn.recipes.run import EpochTable, percent, print_figures, run_folder, write_record
 from fastnn.recipes.settings import CommonSettings, at_least_one, number, option, widths
 from fastnn.recipes.split import data_option, load
@@ -83,7 +84,8 @@ def run(settings: Settings) -> Path:
             run.fit(trainer, data.train, data.valid, epochs=epochs, batch_size=settings.batch_size, name=name)
             run.keep(trainer, name)
             result[name] = {part: trainer.evaluate(examples)[1] for part, examples in data._asdict().items()}
-        _print(settings, result)
+        comparisons = _comparisons(settings, result)
+        print_figures(comparisons)
 
         steps = -(-len(data.train[0]) // settings.batch_size)
         published = {name: {10.0: PUBLISHED[name]} for name in trainers} if settings.init == "all" else None
@@ -95,8 +97,10 @@ def run(settings: Settings) -> Path:
         print("\nlargest difference between 10 gradients of layer 2 and finite differences, by N = 1/eps")
         print("  ".join(f"{round(1 / eps)}: {error:.1e}" for eps, error in differences.items()))
         seconds = sum(trainer.seconds for trainer in trainers.values())
-        score = {SCORE: result[name]["valid"], "accuracy": result, "training_seconds": round(seconds, 3)}
+        accuracies = {f"{name}_{part}_accuracy": value for name, of in result.items() for part, value in of.items()}
+        score = {SCORE: result[name]["valid"], **accuracies, "training_seconds": round(seconds, 3)}
         write_record(run.folder, "mlp", settings, score)
+        write_report(run.folder, _page(str(data), settings, comparisons))
     return run.folder
 
 
@@ -121,12 +125,24 @@ def _outputs(net: fnn.Sequential, x: np.ndarray) -> dict[str, np.ndarray]:
     return outputs
 
 
-def _print(settings: Settings, result: Mapping[str, Mapping[str, float | None]]) -> None:
+def _comparisons(settings: Settings, result: Mapping[str, Mapping[str, float | None]]) -> list[Comparison]:
     rows = []
     for name, accuracies in result.items():
         for part, accuracy in accuracies.items():
             published = percent(PUBLISHED[name]) if part == "train" and settings.init == "all" else "-"
-            rows.append((f"{name}, {part} accuracy", published, percent(accuracy or 0.0)))
+            rows.append(Comparison(f"{name}, {part} accuracy", published, percent(accuracy or 0.0)))
     if settings.init == "glorot":
-        rows += [(f"S10b, {setting}", percent(figure), "") for setting, figure in PUBLISHED_TUNED.items()]
-    print_figures(rows)
+        rows += [Comparison(f"S10b, {setting}", percent(figure), "") for setting, figure in PUBLISHED_TUNED.items()]
+    return rows
+
+
+def _page(data: str, settings: Settings, comparisons: list[Comparison]) -> Page:
+    return Page(
+        "A perceptron on MNIST, by its initial weights",
+        f"784, {settings.hidden}, 10 classes; {data}.",
+        comparisons,
+        pictures=[
+            Picture("initialisations.png", "Loss and accuracy", "Below: what each layer gave before training."),
+            Picture("gradient_error.png", "Gradients of the second layer against finite differences"),
+        ],
+    )

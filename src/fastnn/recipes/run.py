@@ -18,7 +18,7 @@ from fastnn import plots
 from fastnn._extras import require
 from fastnn._files import atomic_file, new_folder
 from fastnn.interop import save_safetensors
-from fastnn.recipes.report import NARROW
+from fastnn.recipes.report import NARROW, Comparison
 from fastnn.recipes.settings import CommonSettings
 from fastnn.training import (
     Callback,
@@ -187,8 +187,8 @@ class EpochTable(Callback):
         write(f"{trainer.epochs:5}  {text}  {trainer.history.eval_accuracy[-1]:10.4f}  {rate:13.3g}")
 
 
-def print_figures(rows: Sequence[tuple[str, str, str]]) -> None:
-    """Figures beside the published ones: what, published, ours."""
+def print_figures(rows: Sequence[Comparison]) -> None:
+    """Our figures beside the published ones."""
     table = [("", "published", "ours"), *rows]
     widths = [max(map(len, column)) for column in zip(*table, strict=True)]
     print()

@@ -9,7 +9,8 @@ import fastnn as fnn
 from fastnn import plots
 from fastnn.recipes import mlp
 from fastnn.recipes.card import Card
-from fastnn.recipes.run import EpochTable, percent, print_figures, run_folder, write_record
+from fastnn.recipes.report import Comparison, Page, Picture, write_report
+from fastnn.recipes.run import EpochTable, percent, print_figures, run_folder, save_curves, write_record
 from fastnn.recipes.settings import CommonSettings, at_least_one, number, option
 from fastnn.recipes.split import data_option, load
 from fastnn.training import Trainer
@@ -72,15 +73,16 @@ def run(settings: Settings) -> Path:
             run.fit(trainer, data.train, data.test, epochs=epochs, batch_size=settings.batch_size, name=name)
             run.keep(trainer, name)
             ours = trainer.history.eval_accuracy[-1], trainer.history.eval_loss[-1]
-            rows.append((f"{name}, test accuracy", PUBLISHED[name], percent(ours[0])))
-            rows.append((f"{name}, test loss", PUBLISHED_LOSS if name == "SmallVGG" else "-", f"{ours[1]:.4f}"))
+            published_loss = PUBLISHED_LOSS if name == "SmallVGG" else "-"
+            rows.append(Comparison(f"{name}, test accuracy", PUBLISHED[name], percent(ours[0])))
+            rows.append(Comparison(f"{name}, test loss", published_loss, f"{ours[1]:.4f}"))
         print_figures(rows)
 
         histories = {name: trainer.history for name, trainer in trainers.items()}
         steps = -(-len(data.train[0]) // settings.batch_size)
         title = f"SmallVGG and a perceptron, {len(data.train[0]):,} MNIST digits"
-        figure = plots.learning_curves(histories, title=title, steps_per_epoch=steps)
-        plots.save(figure, run.folder / "curves.png")
+        save_curves(run.folder, histories, title=title, steps_per_epoch=steps)
+        plots.save(plots.kernels(trainers["SmallVGG"].net.state_dict()["0.weight"]), run.folder / "kernels.png")
         vgg = histories["SmallVGG"]
         result = {
             SCORE: vgg.eval_accuracy[-1],
@@ -89,4 +91,9 @@ def run(settings: Settings) -> Path:
             "training_seconds": round(trainers["SmallVGG"].seconds, 3),
         }
         write_record(run.folder, "smallvgg", settings, result)
+        pictures = [
+            Picture("curves.png", "Loss and accuracy"),
+            Picture("kernels.png", "What the first layer has learned"),
+        ]
+        write_report(run.folder, Page(title, f"{data}.", rows, pictures=pictures))
     return run.folder

@@ -14,6 +14,7 @@ from fastnn import plots
 from fastnn._files import atomic_file
 from fastnn.recipes import mlp
 from fastnn.recipes.card import Card
+from fastnn.recipes.report import Comparison, Page, Picture, classifier_tables, write_report
 from fastnn.recipes.run import EpochTable, percent, print_figures, print_report, run_folder, write_run
 from fastnn.recipes.settings import CommonSettings, at_least_one, number, option, widths
 from fastnn.recipes.split import data_option, load
@@ -75,8 +76,10 @@ def run(settings: Settings) -> Path:
         print_report(trainer, data.test[1], predicted)
         valid = best.value or 0.0
         ours = [percent(valid), "", ""]
-        rows = [(what, percent(figure), our) for (what, figure), our in zip(PUBLISHED.items(), ours, strict=True)]
-        print_figures([*rows, ("test accuracy", "-", percent(accuracy(predicted, data.test[1])))])
+        figures = zip(PUBLISHED.items(), ours, strict=True)
+        rows = [Comparison(what, percent(figure), our) for (what, figure), our in figures]
+        rows.append(Comparison("test accuracy", "-", percent(accuracy(predicted, data.test[1]))))
+        print_figures(rows)
 
         title = f"{settings.hidden} hidden, {len(data.train[0]):,} MNIST digits"
         last = {trainer.history.iterations: PUBLISHED["validation accuracy"]}
@@ -87,8 +90,18 @@ def run(settings: Settings) -> Path:
         first = trainer.net.state_dict()["1.weight"]
         tiles = plots.weight_tiles({"before": before, "after": first}, (28, 28), title="weights of the first layer")
         plots.save(tiles, run.folder / "weights.png")
+        write_report(run.folder, _page(title, str(data), rows, data.test[1], predicted))
         write_submission(run.folder / "submission.csv", predicted)
     return run.folder
+
+
+def _page(title: str, data: str, rows: list[Comparison], target: np.ndarray, predicted: np.ndarray) -> Page:
+    pictures = [
+        Picture("curves.png", "Loss and accuracy"),
+        Picture("confusion.png", "Which digit is taken for which"),
+        Picture("weights.png", "What the first layer has learned"),
+    ]
+    return Page(title, f"{data}.", rows, classifier_tables(target, predicted), pictures)
 
 
 def write_submission(path: Path, predicted: np.ndarray) -> None:
