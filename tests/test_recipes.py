@@ -11,6 +11,7 @@ from fastnn import recipes
 from fastnn.data import digits
 from fastnn.interop import load_safetensors
 from fastnn.recipes import lenet
+from fastnn.recipes.run import AccuracyTable
 from fastnn.training import DivergenceError, History, Trainer
 
 for package in ("matplotlib", "sklearn", "safetensors"):
@@ -108,6 +109,21 @@ def test_nothing_stays_of_a_run_that_fails(tmp_path, monkeypatch, error):
     with pytest.raises(type(error)):
         lenet.run(lenet.Settings())
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_run_that_fails_after_a_checkpoint_can_be_gone_on_with(folder, tmp_path, monkeypatch, capsys):
+    def fails(self, trainer):
+        if trainer.history.iterations == 100:
+            raise MemoryError("no memory")
+
+    settings = {"quick": True, "threads": 1}
+    with monkeypatch.context() as patch:
+        patch.setattr(AccuracyTable, "on_evaluation", fails)
+        with pytest.raises(MemoryError):
+            lenet.run(lenet.Settings(**settings, out=str(tmp_path / "run")))
+    assert f"go on with: fastnn train lenet --resume {tmp_path / 'run'}" in capsys.readouterr().out
+    resumed = lenet.run(lenet.Settings(**settings, resume=str(tmp_path / "run")))
+    assert (resumed / "history.json").read_bytes() == (folder / "history.json").read_bytes()
 
 
 def test_default_folders_do_not_collide(tmp_path, monkeypatch):

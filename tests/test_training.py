@@ -2,6 +2,7 @@
 
 import io
 import sys
+import types
 
 import numpy as np
 import pytest
@@ -267,6 +268,36 @@ def test_progress_on_a_terminal_is_a_bar(monkeypatch):
             progress.step(loss, 0.5)
     assert "3/3" in terminal.getvalue()
     assert "loss 2.0000, accuracy 0.500" in terminal.getvalue()
+
+
+@pytest.mark.parametrize("widgets", [True, False])
+def test_progress_in_a_notebook_is_a_bar_of_widgets(monkeypatch, capsys, widgets):
+    bars = []
+
+    class Bar:
+        def __init__(self, **options):
+            if not widgets:
+                raise ImportError("IProgress not found")
+            self.options, self.n, self.closed = options, 0, False
+            bars.append(self)
+
+        def set_postfix_str(self, text, refresh):
+            self.text = text
+
+        def refresh(self):
+            pass
+
+        def close(self):
+            self.closed = True
+
+    shell = type("ZMQInteractiveShell", (), {})()
+    monkeypatch.setitem(sys.modules, "IPython", types.SimpleNamespace(get_ipython=lambda: shell))
+    monkeypatch.setitem(sys.modules, "tqdm.notebook", types.SimpleNamespace(tqdm=Bar))
+    make().fit(blobs(), iterations=20)
+    if widgets:
+        assert (bars[0].n, bars[0].options["total"], bars[0].closed) == (20, 20, True)
+        assert "loss" in bars[0].text
+    assert len(capsys.readouterr().err.splitlines()) == (0 if widgets else 10)
 
 
 def test_progress_may_be_silent(capsys):

@@ -36,6 +36,7 @@ from fastnn.training.trainer import INTERRUPTED
 
 CHECKPOINT = "checkpoint"
 RECORD = "settings.json"
+_SECONDS = 2.0  # between two checkpoints, however many evaluations there are
 
 
 class Interrupted(KeyboardInterrupt):
@@ -67,7 +68,7 @@ class Run:
             Ctrl-C; the checkpoint is written.
         """
         path = self.folder / f"{CHECKPOINT}{name and '-' + name}.npz"
-        trainer.callbacks.append(Checkpoint(path, resume=self.resumed))
+        trainer.callbacks.append(Checkpoint(path, resume=self.resumed, every=_SECONDS))
         trainer.fit(*args, **options)
         if trainer.stopped == INTERRUPTED:
             raise Interrupted(f"after iteration {trainer.history.iterations}; {self.how_to_go_on()}")
