@@ -144,14 +144,14 @@ cdef Py_ssize_t sums_of(const Prelu *g) noexcept nogil:
 
 cdef void prelu_chunk(void *job, Py_ssize_t chunk, int slot) noexcept nogil:
     cdef const Prelu *g = <const Prelu *> job
-    cdef Py_ssize_t size = g.t.itemsize, parts = ceil_div(g.row, g.part), call, row, start, n, at
+    cdef Py_ssize_t size = g.t.itemsize, parts = ceil_div(g.row, g.part), call = chunk * g.group, n, at
+    cdef Py_ssize_t row = call // parts, c = row % g.C, start = call % parts * g.part
     cdef const char *w
     cdef char *y
     cdef double *sums = NULL
-    for call in range(chunk * g.group, min(calls(g), (chunk + 1) * g.group)):
-        row, start = call // parts, call % parts * g.part
+    for call in range(call, min(calls(g), call + g.group)):
         n, at = min(g.part, g.row - start), (row * g.row + start) * size
-        w = g.w if g.each else g.w + row % g.C * size
+        w = g.w if g.each else g.w + c * size
         if g.dy == NULL:
             g.t.prelu(g.x + at, w, g.y + at, n, g.each)
         else:
@@ -159,6 +159,10 @@ cdef void prelu_chunk(void *job, Py_ssize_t chunk, int slot) noexcept nogil:
                 sums = g.sums + (chunk * g.row if g.each else call)
             y = g.y + at if g.y != NULL else NULL
             g.t.prelu_backward(g.dy + at, g.x + at, w, y, sums, n, g.each)
+        start += n
+        if start == g.row:
+            row, start = row + 1, 0
+            c = c + 1 if c + 1 < g.C else 0
 
 
 cdef bint apply_prelu(Prelu *g, int workers) noexcept nogil:
