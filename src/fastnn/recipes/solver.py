@@ -29,9 +29,9 @@ CARD = Card(
 )
 SCORE = "valid_accuracy"
 
-# Published: the best validation accuracy of these settings; of S9b's sweeps over widths, epochs and batches, and over
-# depths. Which update rule they are of is not.
-PUBLISHED = {"validation accuracy": 0.9605, "S9b, best of the sweep": 0.9643, "S9b, best of 1 to 4 layers": 0.961}
+# Published: the best validation accuracy of these settings (S9), of a sweep over 100 to 200 hidden units, 30 to 80
+# epochs and batches of 2 to 8, and of one over 1 to 4 layers (S9b). The update rule is not published.
+PUBLISHED, PUBLISHED_SWEEP, PUBLISHED_DEPTHS = 0.9605, 0.9643, 0.961
 
 RULES: dict[str, Callable[..., Any]] = {
     "sgd": fnn.SGD,
@@ -75,14 +75,15 @@ def run(settings: Settings) -> Path:
         predicted = trainer.predict(data.test[0]).argmax(axis=1)
         print_report(trainer, data.test[1], predicted)
         valid = best.value or 0.0
-        ours = [percent(valid), "", ""]
-        figures = zip(PUBLISHED.items(), ours, strict=True)
-        rows = [Comparison(what, percent(figure), our) for (what, figure), our in figures]
-        rows.append(Comparison("test accuracy", "-", percent(accuracy(predicted, data.test[1]))))
+        published = f"{percent(PUBLISHED)}; sweeps {percent(PUBLISHED_SWEEP)}, {percent(PUBLISHED_DEPTHS)}"
+        rows = [
+            Comparison("validation accuracy", published, percent(valid)),
+            Comparison("test accuracy", "-", percent(accuracy(predicted, data.test[1]))),
+        ]
         print_figures(rows)
 
         title = f"{settings.hidden} hidden, {len(data.train[0]):,} MNIST digits"
-        last = {trainer.history.iterations: PUBLISHED["validation accuracy"]}
+        last = {} if settings.quick else {trainer.history.iterations: PUBLISHED}
         result = {SCORE: valid, "best_iteration": best.iteration}
         write_run(
             run.folder, "solver", settings, trainer, data.test[1], predicted, title=title, published=last, more=result
