@@ -15,6 +15,7 @@ from fastnn import _runtime
 from fastnn.data.batches import Augmentation, Batch, Examples, epochs_of
 from fastnn.layers import Module
 from fastnn.optim import clip_grad_norm_, clip_grad_value_
+from fastnn.training._arguments import Data, examples_of, steps_per_epoch, total_steps
 from fastnn.training._interrupt import Interruption
 from fastnn.training._schedule import Schedule, Schedules
 from fastnn.training.callbacks import Callback, overridden
@@ -25,8 +26,6 @@ from fastnn.training.progress import Progress
 
 _EVALUATION_BATCH = 250
 INTERRUPTED = "interrupted"
-
-Data = tuple[Any, Any]  # examples and targets, see `Examples`
 
 
 class Criterion(Protocol):
@@ -148,10 +147,10 @@ class Trainer:
         DivergenceError
             The loss is NaN or infinite; names the step and the layer whose output went first.
         """
-        examples = _examples("train", train)
-        held_out = None if valid is None else _examples("valid", valid)
-        per_epoch = _steps_per_epoch(len(examples), batch_size, drop_last)
-        total = _total_steps(iterations, epochs, per_epoch)
+        examples = examples_of("train", train)
+        held_out = None if valid is None else examples_of("valid", valid)
+        per_epoch = steps_per_epoch(len(examples), batch_size, drop_last)
+        total = total_steps(iterations, epochs, per_epoch)
         every = per_epoch if evaluate_every is None else evaluate_every
         if every < 1:
             raise ValueError(f"evaluate_every: got {every}, expected at least 1")
@@ -210,7 +209,7 @@ class Trainer:
 
     def evaluate(self, data: Data) -> tuple[float, float | None]:
         """Mean loss and accuracy (or the other metric, or None) on `data`, ``(x, y)``, in eval mode, which stays."""
-        examples = _examples("data", data)
+        examples = examples_of("data", data)
         scores, y = self.predict(examples.x), examples.y[:]
         return self._mean_loss(self.criterion(scores, y), len(y)), self._measure(scores, y)
 
@@ -320,31 +319,3 @@ class Trainer:
             f"training diverged at iteration {self.history.iterations + 1}: the loss is {loss} with learning rate "
             f"{lr:g}{before}. {explanation(self.net, x)}"
         )
-
-
-def _examples(name: str, data: Data) -> Examples:
-    if not isinstance(data, tuple | list) or len(data) != 2:
-        came = f"{len(data)} things" if isinstance(data, tuple | list) else type(data).__name__
-        raise TypeError(f"{name}: got {came}, expected examples and targets, (x, y)")
-    return Examples(*data)
-
-
-def _steps_per_epoch(examples: int, batch_size: int, drop_last: bool) -> int:
-    if batch_size < 1:
-        raise ValueError(f"batch_size: got {batch_size}, expected at least 1")
-    steps = examples // batch_size if drop_last else math.ceil(examples / batch_size)
-    if steps == 0:
-        raise ValueError(f"train: got {examples} examples, expected at least one minibatch of {batch_size}")
-    return steps
-
-
-def _total_steps(iterations: int | None, epochs: int | None, per_epoch: int) -> int:
-    if iterations is not None and epochs is None:
-        name, given, total = "iterations", iterations, iterations
-    elif epochs is not None and iterations is None:
-        name, given, total = "epochs", epochs, epochs * per_epoch
-    else:
-        raise ValueError(f"got iterations={iterations} and epochs={epochs}, expected exactly one of them")
-    if given < 0:
-        raise ValueError(f"{name}: got {given}, expected at least 0")
-    return total
