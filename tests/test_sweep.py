@@ -2,9 +2,11 @@
 
 import csv
 import json
+import threading
 
 import pytest
 
+import fastnn as fnn
 from fastnn.cli import main
 from fastnn.recipes import mlp
 from fastnn.recipes.settings import UsageError
@@ -47,6 +49,21 @@ def test_every_combination_once(tmp_path, jobs, capsys):
     assert found.best.settings == {"lr": 0.1, "width": 2}
     assert str(found).endswith("best: lr=0.1,width=2 with valid_accuracy 0.5")
     assert "4/4  lr=" in capsys.readouterr().out
+
+
+def test_joblib_is_configured_by_the_user(tmp_path):
+    joblib = pytest.importorskip("joblib")
+    seen = []
+
+    def run(lr):
+        seen.append((threading.current_thread(), fnn.get_num_threads()))
+        return {"valid_accuracy": lr}
+
+    with fnn.num_threads(4), joblib.parallel_config(backend="threading", n_jobs=2):
+        sweep(run, {"lr": range(6)}, out=tmp_path / "out")
+        assert fnn.get_num_threads() == 4
+    assert threading.main_thread() not in {thread for thread, _ in seen}
+    assert len(seen) == 6
 
 
 def test_a_restart_skips_what_is_done(tmp_path):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import threading
 from collections.abc import Mapping, Sequence
 from contextlib import redirect_stderr, redirect_stdout
 from dataclasses import asdict, fields, replace
@@ -18,6 +19,8 @@ from fastnn.recipes.settings import CommonSettings, Parser, UsageError, at_least
 from fastnn.training import History, sweep
 
 SWEEP = "sweep.json"
+# A recipe seeds the whole process, and what is printed is the process's: jobs that are threads take turns.
+_ONE_AT_A_TIME = threading.Lock()
 
 
 def main(name: str, arguments: Sequence[str]) -> None:
@@ -79,7 +82,8 @@ def run_point(name: str, base: CommonSettings, folder: str, **point: Any) -> dic
     again: dict[str, Any] = {"resume": str(path)} if path.exists() else {"out": str(path)}
     path.parent.mkdir(parents=True, exist_ok=True)
     with (
-        open(path.with_name(path.name + ".log"), "a", encoding="utf-8") as log,
+        _ONE_AT_A_TIME,
+        open(path.with_name(f"{label}.log"), "a", encoding="utf-8") as log,
         redirect_stdout(log),
         redirect_stderr(log),
     ):

@@ -115,12 +115,13 @@ def sweep(
     calls = (joblib.delayed(_task)(run, points[i], i, folder, score, threads) for i in waiting)
     bar = new_bar(len(points), len(done), unit="run")
     try:
-        for i in joblib.Parallel(n_jobs=jobs, return_as="generator_unordered")(calls):
-            found = _load(folder, points[i])
-            assert found is not None, "a task ends when its point is saved"
-            done[i] = found
-            _write_table(folder / TABLE, [done[k] for k in sorted(done)])
-            _show(bar, found, score, len(done), len(points))
+        with num_threads(get_num_threads()):  # jobs that are threads leave any number behind
+            for i in joblib.Parallel(n_jobs=jobs, return_as="generator_unordered")(calls):
+                found = _load(folder, points[i])
+                assert found is not None, "a task ends when its point is saved"
+                done[i] = found
+                _write_table(folder / TABLE, [done[k] for k in sorted(done)])
+                _show(bar, found, score, len(done), len(points))
     finally:
         if bar is not None:
             bar.close()
