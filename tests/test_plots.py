@@ -114,6 +114,8 @@ def test_initialisations_show_curves_and_spreads():
     assert list(glorot.get_ydata()) == [np.eye(3).std(), 0.5]
     assert list(glorot_marks.get_xdata()) == []
     assert len(plots.initialisations(runs).axes) == 2
+    upper, lower, spread = plots.initialisations(runs, outputs=outputs, stacked=True).axes
+    assert upper.get_position().x0 == lower.get_position().x0
     assert pixels(figure).std() > 0
 
 
@@ -145,6 +147,11 @@ def test_gradient_error_marks_zeros_and_draws_the_guide():
     assert list(zeros.get_xdata()) == [0.001]
     np.testing.assert_allclose(guide.get_ydata(), 0.1 * guide.get_xdata() ** 2)
     assert pixels(figure).std() > 0
+
+
+def test_gradient_error_has_no_guide_where_differences_do_not_fall_as_it_does():
+    axes = plots.gradient_error({1.0: 1e-3, 0.1: 5e-4, 0.01: 5e-4, 0.001: 1e-12, 1e-4: 1e-11}).axes[0]
+    assert [text.get_text() for text in axes.get_legend().get_texts()] == ["measured"]
 
 
 def test_gradient_error_of_several():

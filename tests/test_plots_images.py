@@ -47,6 +47,15 @@ def test_feature_maps_of_one_shape_share_a_scale_about_zero(shape):
     assert is_drawable(figure)
 
 
+def test_feature_maps_below_the_image():
+    maps = {"a": RNG.normal(size=(1, 3, 3)), "b": RNG.normal(size=(1, 3, 3)), "c": RNG.normal(size=(4, 2, 2))}
+    figure = plots.feature_maps(np.ones((5, 5)), maps, stacked=True)
+    assert is_drawable(figure)
+    tops = [axes.get_position().y1 for axes in figure.axes if axes.images]
+    assert tops == sorted(tops, reverse=True)
+    assert [axes.get_title() for axes in figure.axes if axes.images][1] == "a: 1 map, 3 x 3"
+
+
 def test_feature_maps_of_any_layer_by_hooks():
     net = fnn.Sequential(fnn.Conv2d(1, 4, 3), fnn.ReLU(), fnn.MaxPool2d(2), fnn.Flatten(), fnn.Linear(36, 2))
     x, seen = RNG.random((1, 1, 8, 8)), {}

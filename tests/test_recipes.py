@@ -17,7 +17,10 @@ from fastnn.training import DivergenceError, History, Trainer
 for package in ("matplotlib", "sklearn", "safetensors"):
     pytest.importorskip(package)
 
-PICTURES = ["confusion.png", "curves-narrow.png", "curves.png", "feature_maps.png", "kernels.png", "most_wrong.png"]
+PICTURES = [
+    *("confusion.png", "curves-narrow.png", "curves.png", "feature_maps-narrow.png", "feature_maps.png"),
+    *("kernels.png", "most_wrong.png"),
+]
 FILES = sorted([*PICTURES, "checkpoint.npz", "history.json", "report.html", "settings.json", "weights.safetensors"])
 
 
@@ -52,7 +55,7 @@ def test_the_page_has_the_published_figures_beside_ours_and_all_pictures(folder)
     page = (folder / "report.html").read_text()
     accuracy = json.loads((folder / "settings.json").read_text())["result"]["test_accuracy"]
     assert f'<td>0.956 of 500 images</td><td class="strong">{accuracy:.4f} of 1,000</td>' in page
-    assert "<td>4 -&gt; 9 x4, 7 -&gt; 2 x3</td>" in page
+    assert "<td>4 → 9 x4, 7 → 2 x3</td>" in page
     assert page.count("data:image/png;base64,") == len(PICTURES)
 
 

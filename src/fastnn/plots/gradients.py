@@ -17,8 +17,9 @@ if TYPE_CHECKING:
 def gradient_error(errors: Mapping[float, float] | Mapping[str, Mapping[float, float]], *, title: str = "") -> Figure:
     """The error of finite differences against their step, both on log scales; 1 / eps is the axis on top.
 
-    Central differences are wrong by something like eps² (dotted, as it fits most steps before the least error), until
-    rounding takes over. Errors of exactly 0 are drawn as hollow marks at the lower edge.
+    Central differences are wrong by something like eps² until rounding takes over. That is dotted, if most steps before
+    the least error keep to it; near a kink of the function they do not. Errors of exactly 0 are drawn as hollow marks
+    at the lower edge.
 
     Parameters
     ----------
@@ -43,8 +44,10 @@ def gradient_error(errors: Mapping[float, float] | Mapping[str, Mapping[float, f
         axes.plot(eps[error == 0], np.full(np.count_nonzero(error == 0), floor), marker, mec=color, mfc="white", ms=7)
     eps, error = next(iter(points.values()))
     falling = (error > 0) & (eps > eps[np.where(error > 0, error, np.inf).argmin()])
-    if falling.any():
-        guide = eps**2 * np.median(error[falling] / eps[falling] ** 2)
+    factor = error[falling] / eps[falling] ** 2
+    usual = np.median(factor) if factor.size else np.nan
+    if np.count_nonzero(np.abs(np.log(factor / usual)) < np.log(2)) > factor.size / 2:
+        guide = usual * eps**2
         seen = guide >= floor
         axes.plot(eps[seen], guide[seen], ":", color=PUBLISHED, lw=1.2, label="falling as eps²", zorder=1)
     axes.invert_xaxis()

@@ -24,6 +24,7 @@ def initialisations(
     published: Mapping[str, Mapping[float, float]] | None = None,
     steps_per_epoch: int | None = None,
     title: str = "",
+    stacked: bool = False,
 ) -> Figure:
     """Runs that differ in their initial weights: their curves and, below, what their layers gave before training.
 
@@ -37,6 +38,7 @@ def initialisations(
     published : initialisation to iteration (or epoch, with `steps_per_epoch`) to accuracy, drawn as crosses
     steps_per_epoch : count in epochs of so many iterations instead of iterations
     title : above the picture
+    stacked : one below the other, for narrow screens
     """
     if not 1 <= len(runs) <= len(COLORS):
         raise ValueError(f"runs: got {len(runs)}, expected 1 to {len(COLORS)} initialisations")
@@ -48,9 +50,11 @@ def initialisations(
     if outputs and any(list(of.values()) == [] or list(of) != layers for of in outputs.values()):
         raise ValueError(f"outputs: got {[list(of) for of in outputs.values()]}, expected the same layers of each")
 
-    figure = new_figure(8.8, 3.8 + 2.2 * bool(layers))
-    parts: Any = figure.subfigures(1 + bool(layers), 1, squeeze=False, height_ratios=[3.8, 2.2][: 1 + bool(layers)])
-    axes = parts[0, 0].subplots(1, 2)
+    curves = (5.2, 6.8) if stacked else (8.8, 3.8)
+    figure = new_figure(curves[0], curves[1] + 2.2 * bool(layers))
+    heights = [curves[1], 2.2][: 1 + bool(layers)]
+    parts: Any = figure.subfigures(len(heights), 1, squeeze=False, height_ratios=heights)
+    axes = parts[0, 0].subplots(*(2, 1) if stacked else (1, 2))
     draw_runs(axes, runs, published or {}, steps_per_epoch)
     name_runs(parts[0, 0], axes[1])
     if outputs:

@@ -19,7 +19,9 @@ _PANEL, _IMAGE = 3.3, 2.2  # inches
 
 
 @picture
-def feature_maps(image: np.ndarray, maps: Mapping[str, np.ndarray], *, count: int = 64, title: str = "") -> Figure:
+def feature_maps(
+    image: np.ndarray, maps: Mapping[str, np.ndarray], *, count: int = 64, title: str = "", stacked: bool = False
+) -> Figure:
     """An image and, beside it, the feature maps that layers make of it, one grid a layer.
 
     Zero is white. Layers of one shape share a scale, so that they can be compared: what ReLU takes away was blue.
@@ -30,6 +32,7 @@ def feature_maps(image: np.ndarray, maps: Mapping[str, np.ndarray], *, count: in
     maps : a name for each layer to its output for that image, (C, h, w), or (1, C, h, w) as layers return it
     count : maps of a layer that are drawn at most
     title : above the picture
+    stacked : all below the image, for narrow screens
     """
     count = positive("count", count)
     stacks = {name: _stack(name, stack) for name, stack in maps.items()}
@@ -42,22 +45,29 @@ def feature_maps(image: np.ndarray, maps: Mapping[str, np.ndarray], *, count: in
 
     last_of_shape = {stack.shape: name for name, stack in stacks.items()}
 
-    columns = min(len(stacks), 2)
-    rows = math.ceil(len(stacks) / columns)
     tallest = max(down / across for down, across in (grid(min(len(stack), count)) for stack in stacks.values()))
-    figure = new_figure(_IMAGE + (_PANEL + 0.5) * columns, (_PANEL * tallest + 0.35) * rows + 0.3 * bool(title))
-    cells = figure.add_gridspec(rows, columns + 1, width_ratios=[_IMAGE, *[_PANEL + 0.5] * columns])
-    axes = figure.add_subplot(cells[:, 0])
+    columns = 1 if stacked else min(len(stacks), 2)
+    rows = math.ceil(len(stacks) / columns)
+    width, height = (_PANEL + 0.5) * columns, (_PANEL * tallest + 0.35) * rows
+    if stacked:
+        figure = new_figure(width, _IMAGE + height + 0.3 * bool(title))
+        cells = figure.add_gridspec(1 + rows, 1, height_ratios=[_IMAGE, *[height / rows] * rows])
+        places = [cells[i, 0] for i in range(1 + rows)]
+    else:
+        figure = new_figure(_IMAGE + width, height + 0.3 * bool(title))
+        cells = figure.add_gridspec(rows, 1 + columns, width_ratios=[_IMAGE, *[width / columns] * columns])
+        places = [cells[:, 0], *(cells[row, 1 + column] for row in range(rows) for column in range(columns))]
+    axes = figure.add_subplot(places[0])
     axes.imshow(shown, cmap="gray", vmin=0, vmax=1)
     axes.set_axis_off()
     axes.set_title("image")
-    for i, (name, stack) in enumerate(stacks.items()):
-        axes = figure.add_subplot(cells[i // columns, 1 + i % columns])
+    for place, (name, stack) in zip(places[1:], stacks.items(), strict=False):
+        axes = figure.add_subplot(place)
         limit = limits[stack.shape]
         tiles = stack[:count]
         drawn = draw_tiles(axes, tiles, grid(len(tiles))[1], cmap=DIVERGING, vmin=-limit, vmax=limit)
         many = f"{len(stack)}" if len(stack) == len(tiles) else f"{len(tiles)} of {len(stack)}"
-        axes.set_title(f"{name}: {many} maps, {stack.shape[1]} x {stack.shape[2]}")
+        axes.set_title(f"{name}: {many} map{'s' * (len(stack) > 1)}, {stack.shape[1]} x {stack.shape[2]}")
         if last_of_shape[stack.shape] == name:
             add_scale(figure, axes, drawn)
     add_title(figure, title)

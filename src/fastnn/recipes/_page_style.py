@@ -13,7 +13,7 @@ STYLE = """
 html { -webkit-text-size-adjust: 100%; }
 body {
   margin: 0 auto; padding: 1.5rem 1rem 3rem; max-width: 62rem; background: var(--page); color: var(--text);
-  font: 1rem/1.5 system-ui, "Segoe UI", Roboto, "Helvetica Neue", Arial, sans-serif; overflow-wrap: anywhere;
+  font: 1rem/1.5 system-ui, "Segoe UI", Roboto, "Helvetica Neue", Arial, sans-serif; overflow-wrap: break-word;
 }
 h1 { margin: 0; font-size: 1.6rem; line-height: 1.25; }
 h2 { margin: 2.2rem 0 0.6rem; font-size: 1.1rem; }
@@ -31,7 +31,8 @@ table { border-collapse: collapse; font-size: 0.95rem; font-variant-numeric: tab
 th, td { padding: 0.3rem 0.8rem 0.3rem 0; text-align: left; vertical-align: top; border-bottom: 1px solid var(--line); }
 th { color: var(--quiet); font-weight: 500; }
 th:not(:first-child), td:not(:first-child) { padding-left: 0.8rem; }
-.number { text-align: right; overflow-wrap: normal; }
+.number { text-align: right; }
+.short { white-space: nowrap; }
 .strong { font-weight: 700; color: var(--ours); }
 .columns { display: flex; flex-wrap: wrap; gap: 0 3.5rem; }
 .columns section { min-width: 0; max-width: 100%; }

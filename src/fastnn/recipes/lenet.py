@@ -12,7 +12,7 @@ from fastnn import plots
 from fastnn.data import digits, mnist
 from fastnn.recipes.card import Card
 from fastnn.recipes.report import Comparison, Page, Picture, classifier_tables, write_report
-from fastnn.recipes.run import AccuracyTable, print_report, run_folder, write_run
+from fastnn.recipes.run import AccuracyTable, print_report, run_folder, save_picture, write_run
 from fastnn.recipes.settings import CommonSettings, at_least_one, number, option
 from fastnn.training import Trainer, accuracy, confusion_matrix, most_confused_pairs
 
@@ -101,7 +101,7 @@ def _pictures(
     """S1d: what the first layers make of an image; and where the network is wrong."""
     conv1 = net[0](x[:1])
     maps = {"conv1": conv1, "after ReLU": fnn.functional.relu(conv1)}
-    plots.save(plots.feature_maps(x[0], maps, title=title), folder / "feature_maps.png")
+    save_picture(folder, "feature_maps", plots.feature_maps, x[0], maps, title=title)
     plots.save(plots.kernels(net.state_dict()["0.weight"], title=title), folder / "kernels.png")
     plots.save(plots.most_wrong(x, probabilities, y), folder / "most_wrong.png")
 

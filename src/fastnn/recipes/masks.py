@@ -13,7 +13,7 @@ from fastnn import plots
 from fastnn.data import digits
 from fastnn.recipes.card import Card
 from fastnn.recipes.report import Comparison, Page, Picture, write_report
-from fastnn.recipes.run import print_figures, run_folder, write_record
+from fastnn.recipes.run import print_figures, run_folder, save_picture, write_record
 from fastnn.recipes.settings import CommonSettings, at_least_one, not_negative, option
 
 CARD = Card(
@@ -65,7 +65,7 @@ def run(settings: Settings) -> Path:
         error = _pooling_error(edges, settings.pool)
         rows += [Comparison("pooling: relative error of the gradient", "-", f"{error:.1e}")]
         print_figures(rows)
-        plots.save(plots.feature_maps(image[0], maps, title="edges, and their largest"), run.folder / "edges.png")
+        save_picture(run.folder, "edges", plots.feature_maps, image[0], maps, title="edges, and their largest")
         write_record(run.folder, "masks", settings, {SCORE: passed})
         pictures = [
             Picture("edges.png", "Edges", "Right of each: the largest in each pooling window, whatever its sign.")

@@ -13,7 +13,7 @@ import fastnn as fnn
 from fastnn import plots
 from fastnn.recipes.card import Card
 from fastnn.recipes.report import Comparison, Page, Picture, write_report
-from fastnn.recipes.run import EpochTable, percent, print_figures, run_folder, write_record
+from fastnn.recipes.run import EpochTable, percent, print_figures, run_folder, save_picture, write_record
 from fastnn.recipes.settings import CommonSettings, at_least_one, number, option, widths
 from fastnn.recipes.split import data_option, load
 from fastnn.training import Trainer
@@ -90,8 +90,8 @@ def run(settings: Settings) -> Path:
         steps = -(-len(data.train[0]) // settings.batch_size)
         published = {name: {10.0: PUBLISHED[name]} for name in trainers} if settings.init == "all" else None
         histories = {name: trainer.history for name, trainer in trainers.items()}
-        figure = plots.initialisations(histories, outputs=outputs, published=published, steps_per_epoch=steps)
-        plots.save(figure, run.folder / "initialisations.png")
+        shown = {"outputs": outputs, "published": published, "steps_per_epoch": steps}
+        save_picture(run.folder, "initialisations", plots.initialisations, histories, **shown)
         differences = finite_differences(trainers[name].net, *(part[:20] for part in data.train))
         plots.save(plots.gradient_error(differences), run.folder / "gradient_error.png")
         print("\nlargest difference between 10 gradients of layer 2 and finite differences, by N = 1/eps")

@@ -22,6 +22,7 @@ from fastnn.training import classification_report, confusion_matrix, most_confus
 
 REPORT = "report.html"
 _POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'"
+_SHORT = 14  # letters: shorter cells are not broken
 NARROW = "-narrow"  # NAME-narrow.png is shown instead of NAME.png on narrow screens
 
 
@@ -187,15 +188,23 @@ def _table(table: Table, strong: int | None = None) -> Iterator[str]:
 
 
 def _row(tag: str, cells: Iterable[Any], kinds: Sequence[str]) -> str:
-    shown = [f'<{tag} class="{kind}">{escape(_cell(cell))}</{tag}>' for cell, kind in zip(cells, kinds, strict=True)]
-    return f"<tr>{''.join(shown)}</tr>".replace(' class=""', "")
+    shown = []
+    for text, kind in zip(map(_cell, cells), kinds, strict=True):
+        classes = f"{kind} short".strip() if len(text) <= _SHORT else kind
+        shown.append(
+            f'<{tag} class="{classes}">{escape(text)}</{tag}>' if classes else f"<{tag}>{escape(text)}</{tag}>"
+        )
+    return f"<tr>{''.join(shown)}</tr>"
 
 
 def _cell(value: Any) -> str:
     if isinstance(value, float):
         return f"{value:.3f}"
-    return f"{value:,}" if isinstance(value, int) else str(value)
+    # An arrow of two signs may be broken in two.
+    return f"{value:,}" if isinstance(value, int) else str(value).replace("->", "\N{RIGHTWARDS ARROW}")
 
 
 def _setting(value: Any) -> str:
-    return {True: "yes", False: "no"}[value] if isinstance(value, bool) else str(value)
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return f"{value:.6g}" if isinstance(value, float) else str(value)

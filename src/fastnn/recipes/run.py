@@ -5,11 +5,11 @@ from __future__ import annotations
 import json
 import platform
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -23,7 +23,6 @@ from fastnn.recipes.settings import CommonSettings
 from fastnn.training import (
     Callback,
     Checkpoint,
-    History,
     Trainer,
     accuracy,
     classification_report,
@@ -33,6 +32,9 @@ from fastnn.training import (
     write,
 )
 from fastnn.training.trainer import INTERRUPTED
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 CHECKPOINT = "checkpoint"
 RECORD = "settings.json"
@@ -229,7 +231,7 @@ def write_run(
     """Weights, history, settings, learning curves and confusion matrix of a classifier, and `more` results."""
     save_safetensors(folder / "weights.safetensors", trainer.net.state_dict())
     trainer.history.save(folder / "history.json")
-    save_curves(folder, trainer.history, title=title, published=published)
+    save_picture(folder, "curves", plots.learning_curves, trainer.history, title=title, published=published)
     wrong = np.count_nonzero(target != predicted)
     confusion = plots.confusion_matrix(
         confusion_matrix(target, predicted), title=f"{title}: {wrong:,} of {len(target):,} test images wrong"
@@ -244,10 +246,10 @@ def write_run(
     write_record(folder, recipe, settings, result)
 
 
-def save_curves(folder: Path, history: History | Mapping[str, History], **options: Any) -> None:
-    """Learning curves as `curves.png`, and one below the other for the page on narrow screens."""
-    plots.save(plots.learning_curves(history, **options), folder / "curves.png")
-    plots.save(plots.learning_curves(history, stacked=True, **options), folder / f"curves{NARROW}.png")
+def save_picture(folder: Path, name: str, draw: Callable[..., Figure], *args: Any, **options: Any) -> None:
+    """What `draw` makes of the arguments as `NAME.png`, and one part below the other for the page on narrow screens."""
+    plots.save(draw(*args, **options), folder / f"{name}.png")
+    plots.save(draw(*args, stacked=True, **options), folder / f"{name}{NARROW}.png")
 
 
 def write_record(folder: Path, recipe: str, settings: CommonSettings, result: Mapping[str, Any] | None = None) -> None:

@@ -10,7 +10,7 @@ from fastnn import plots
 from fastnn.recipes import mlp
 from fastnn.recipes.card import Card
 from fastnn.recipes.report import Comparison, Page, Picture, write_report
-from fastnn.recipes.run import EpochTable, percent, print_figures, run_folder, save_curves, write_record
+from fastnn.recipes.run import EpochTable, percent, print_figures, run_folder, save_picture, write_record
 from fastnn.recipes.settings import CommonSettings, at_least_one, number, option
 from fastnn.recipes.split import data_option, load
 from fastnn.training import Trainer
@@ -81,7 +81,7 @@ def run(settings: Settings) -> Path:
         histories = {name: trainer.history for name, trainer in trainers.items()}
         steps = -(-len(data.train[0]) // settings.batch_size)
         title = f"SmallVGG and a perceptron, {len(data.train[0]):,} MNIST digits"
-        save_curves(run.folder, histories, title=title, steps_per_epoch=steps)
+        save_picture(run.folder, "curves", plots.learning_curves, histories, title=title, steps_per_epoch=steps)
         plots.save(plots.kernels(trainers["SmallVGG"].net.state_dict()["0.weight"]), run.folder / "kernels.png")
         vgg = histories["SmallVGG"]
         result = {
