@@ -5,140 +5,26 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from fastnn._bench.networks import NETWORKS
+from fastnn._bench.settings import (
+    Conv,
+    ConvTranspose,
+    Elementwise,
+    Linear,
+    Network,
+    Pairs,
+    Pool,
+    Resample,
+    Table,
+)
+
 Array = NDArray[Any]
-Shape = tuple[int, ...]
-
-
-@dataclass(frozen=True)
-class Conv:
-    """Images `x`, `filters` of size `kernel` x `kernel`."""
-
-    x: tuple[int, int, int, int]
-    filters: int
-    kernel: int
-    stride: int = 1
-    padding: int = 0
-    dilation: int = 1
-    groups: int = 1
-
-    @property
-    def w(self) -> Shape:
-        return self.filters, self.x[1] // self.groups, self.kernel, self.kernel
-
-    @property
-    def y(self) -> Shape:
-        span = self.dilation * (self.kernel - 1) + 1
-        oh, ow = ((n + 2 * self.padding - span) // self.stride + 1 for n in self.x[2:])
-        return self.x[0], self.filters, oh, ow
-
-
-@dataclass(frozen=True)
-class ConvTranspose:
-    """As `Conv`, of which it is the reverse."""
-
-    x: tuple[int, int, int, int]
-    filters: int
-    kernel: int
-    stride: int = 1
-    padding: int = 0
-
-    @property
-    def w(self) -> Shape:
-        return self.x[1], self.filters, self.kernel, self.kernel
-
-    @property
-    def y(self) -> Shape:
-        oh, ow = ((n - 1) * self.stride - 2 * self.padding + self.kernel for n in self.x[2:])
-        return self.x[0], self.filters, oh, ow
-
-
-@dataclass(frozen=True)
-class Pool:
-    """Windows of `kernel` x `kernel`."""
-
-    x: tuple[int, int, int, int]
-    kernel: int
-    stride: int
-
-    @property
-    def y(self) -> Shape:
-        return *self.x[:2], *((n - self.kernel) // self.stride + 1 for n in self.x[2:])
-
-
-@dataclass(frozen=True)
-class Resample:
-    """Planes of another size; `mode` of interpolation."""
-
-    x: tuple[int, int, int, int]
-    size: tuple[int, int]
-    mode: str = ""
-
-    @property
-    def y(self) -> Shape:
-        return *self.x[:2], *self.size
-
-
-@dataclass(frozen=True)
-class Table:
-    """Indices of the shape `x` into a table of `rows` x `columns`."""
-
-    x: Shape
-    rows: int
-    columns: int
-
-
-@dataclass(frozen=True)
-class Linear:
-    rows: int
-    inputs: int
-    outputs: int
-
-
-@dataclass(frozen=True)
-class Elementwise:
-    """An operation on an array of one shape; softmax and the loss work on its rows."""
-
-    x: Shape
-
-
-@dataclass(frozen=True)
-class Pairs:
-    """Outputs and targets of one shape. Targets are 0 to 1; outputs are "scores", "probabilities" or "logarithms"."""
-
-    x: Shape
-    outputs: str = "scores"
-
-
-@dataclass(frozen=True)
-class Network:
-    """Layers as (kind, arguments), and the shape of a minibatch: all that the contestants build their networks from.
-
-    The loss is softmax cross-entropy of `classes`; without classes it is the summed squared difference to the input.
-    """
-
-    title: str
-    layers: tuple[tuple[Any, ...], ...]
-    x: Shape
-    classes: int | None = 10
-    lr: float = 1e-3
-
-    @property
-    def parameters(self) -> int:
-        """The number of learnt elements in convolutions and linear layers, which are nearly all."""
-        return sum(
-            i * o * kernel[0] ** 2 + o if kind == "conv" else i * o + o
-            for kind, i, o, *kernel in (layer for layer in self.layers if layer[0] in ("conv", "linear"))
-        )
-
-    def batch(self, n: int) -> Network:
-        """The same for minibatches of `n`."""
-        return replace(self, x=(n, *self.x[1:]))
 
 
 @dataclass(frozen=True)
@@ -273,84 +159,6 @@ PAIRS = {
     "binary_cross_entropy": Pairs((36, 1024), "probabilities"),
     "binary_cross_entropy_with_logits": Pairs((36, 1024)),
     "kl_div": Pairs((36, 1024), "logarithms"),
-}
-
-LENET = (
-    *(("conv", 1, 20, 5, 0), ("relu",), ("maxpool", 2)),
-    *(("conv", 20, 50, 5, 0), ("relu",), ("maxpool", 2), ("flatten",)),
-    *(("linear", 800, 500), ("relu",), ("linear", 500, 10)),
-)
-
-MLP = (
-    ("flatten",),
-    *(("linear", 784, 666), ("relu",), ("linear", 666, 666), ("relu",), ("linear", 666, 10)),
-)
-
-CNN = (
-    *(("conv", 3, 32, 3, 0), ("batchnorm", 32), ("relu",), ("maxpool", 2)),
-    *(("conv", 32, 64, 3, 1), ("batchnorm", 64), ("relu",), ("maxpool", 2)),
-    *(("conv", 64, 128, 3, 1), ("batchnorm", 128), ("relu",), ("maxpool", 2), ("flatten",)),
-    *(("linear", 1152, 256), ("relu",), ("dropout", 0.5), ("linear", 256, 10)),
-)
-
-SMALL_VGG = (
-    *(("conv", 1, 16, 3, 3), ("relu",), ("conv", 16, 16, 3, 1), ("relu",), ("maxpool", 2)),
-    *(("conv", 16, 32, 3, 1), ("relu",), ("conv", 32, 32, 3, 1), ("relu",), ("maxpool", 2)),
-    *(("conv", 32, 64, 3, 1), ("relu",), ("conv", 64, 64, 3, 1), ("relu",), ("maxpool", 2), ("flatten",)),
-    *(("linear", 1024, 500), ("relu",), ("linear", 500, 500), ("relu",), ("linear", 500, 10)),
-)
-
-VGG11 = (
-    *(("conv", 3, 32, 3, 1), ("relu",), ("maxpool", 2)),
-    *(("conv", 32, 64, 3, 1), ("relu",), ("conv", 64, 64, 3, 1), ("relu",), ("maxpool", 2)),
-    *(("conv", 64, 128, 3, 1), ("relu",), ("conv", 128, 128, 3, 1), ("relu",), ("maxpool", 2)),
-    *(("conv", 128, 256, 3, 1), ("relu",), ("conv", 256, 256, 3, 1), ("relu",), ("maxpool", 2), ("flatten",)),
-    *(("linear", 4096, 1024), ("relu",), ("linear", 1024, 512), ("relu",), ("linear", 512, 2)),
-)
-
-AUTOENCODER = (
-    *(("linear", 1024, 32), ("relu",), ("linear", 32, 32), ("relu",), ("linear", 32, 32), ("relu",)),
-    *(("linear", 32, 1024), ("sigmoid",)),
-)
-
-
-def _block(inputs: int, outputs: int, stride: int) -> tuple[tuple[Any, ...], ...]:
-    """A residual block and its ReLU."""
-
-    def convolved(inputs: int, kernel: int, stride: int) -> tuple[tuple[Any, ...], ...]:
-        return ("conv", inputs, outputs, kernel, kernel // 2, stride), ("batchnorm", outputs)
-
-    body = "sequential", *convolved(inputs, 3, stride), ("relu",), *convolved(outputs, 3, 1)
-    shortcut = (("sequential", *convolved(inputs, 1, stride)),) if stride > 1 else ()
-    return ("residual", body, *shortcut), ("relu",)
-
-
-def _fire(inputs: int, squeeze: int, expand: int) -> tuple[tuple[Any, ...], ...]:
-    expands = (("sequential", ("conv", squeeze, expand, kernel, kernel // 2), ("relu",)) for kernel in (1, 3))
-    return ("conv", inputs, squeeze, 1, 0), ("relu",), ("concat", *expands)
-
-
-RESNET = (
-    *(("conv", 3, 32, 3, 1), ("batchnorm", 32), ("relu",)),
-    *(*_block(32, 32, 1), *_block(32, 64, 2), *_block(64, 64, 1), *_block(64, 128, 2)),
-    *(("avgpool", 16), ("flatten",), ("linear", 128, 2)),
-)
-SQUEEZENET = (
-    *(("conv", 3, 64, 3, 0, 2), ("relu",), ("maxpool", 3, 2), *_fire(64, 16, 64), *_fire(128, 16, 64)),
-    *(("maxpool", 3, 2), *_fire(128, 32, 128), *_fire(256, 32, 128), ("maxpool", 3, 2)),
-    *(*_fire(256, 48, 192), *_fire(384, 48, 192), *_fire(384, 64, 256), *_fire(512, 64, 256)),
-    *(("dropout", 0.5), ("conv", 512, 17, 1, 0), ("relu",), ("avgpool", 5), ("flatten",)),
-)
-
-NETWORKS = {
-    "lenet": Network("LeNet", LENET, (1, 1, 28, 28)),
-    "cnn": Network("CNN", CNN, (1, 3, 32, 32)),
-    "svgg": Network("SmallVGG", SMALL_VGG, (1, 1, 28, 28)),
-    "vgg11": Network("VGG-11", VGG11, (1, 3, 64, 64), classes=2),
-    "resnet": Network("residual network", RESNET, (1, 3, 64, 64), classes=2),
-    "squeezenet": Network("SqueezeNet", SQUEEZENET, (1, 3, 96, 96), classes=17),
-    "mlp": Network("MLP", MLP, (1, 1, 28, 28)),
-    "autoencoder": Network("autoencoder", AUTOENCODER, (1, 1024), classes=None, lr=3e-5),
 }
 
 # The minibatches that each is trained on, and those that it is asked about.

@@ -8,7 +8,8 @@ from typing import Any, Protocol
 import numpy as np
 
 from fastnn import _runtime, layers
-from fastnn._bench.cases import Array, BenchCase, Network
+from fastnn._bench.cases import Array, BenchCase
+from fastnn._bench.settings import Network
 
 Work = Callable[[], object]
 MOMENTUM = 0.9

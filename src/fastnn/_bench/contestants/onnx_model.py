@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from fastnn import _extras
-from fastnn._bench.cases import Array, Network
+from fastnn._bench.cases import Array
+from fastnn._bench.settings import Network
 
 INPUT, OUTPUT = "x", "y"
 OPSET, IR_VERSION = 17, 8  # of 2022: everything since reads them

@@ -9,7 +9,7 @@ from typing import Any, Literal
 import numpy as np
 
 from fastnn import _extras, _runtime, functional, losses, optim, reference
-from fastnn._bench.cases import OF_INPUT, Array, BenchCase, Conv, Network, Pairs
+from fastnn._bench.cases import OF_INPUT, Array, BenchCase
 from fastnn._bench.contestants.base import (
     CHANNEL_GROUPS,
     DROPPED,
@@ -23,6 +23,7 @@ from fastnn._bench.contestants.base import (
     pairs_options,
     sequential,
 )
+from fastnn._bench.settings import Conv, Network, Pairs
 
 
 class Operations:

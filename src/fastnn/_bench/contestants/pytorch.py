@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from fastnn import _extras
-from fastnn._bench.cases import OF_INPUT, Array, BenchCase, Conv, ConvTranspose, Network, Pairs, Pool
+from fastnn._bench.cases import OF_INPUT, Array, BenchCase
 from fastnn._bench.contestants.base import (
     CHANNEL_GROUPS,
     DROPPED,
@@ -21,6 +21,7 @@ from fastnn._bench.contestants.base import (
     pairs_options,
     weights,
 )
+from fastnn._bench.settings import Conv, ConvTranspose, Network, Pairs, Pool
 
 
 class Torch:

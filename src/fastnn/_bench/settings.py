@@ -1,0 +1,134 @@
+"""What a case is about: shapes and options, one class for each kind of operation."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+Shape = tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class Conv:
+    """Images `x`, `filters` of size `kernel` x `kernel`."""
+
+    x: tuple[int, int, int, int]
+    filters: int
+    kernel: int
+    stride: int = 1
+    padding: int = 0
+    dilation: int = 1
+    groups: int = 1
+
+    @property
+    def w(self) -> Shape:
+        return self.filters, self.x[1] // self.groups, self.kernel, self.kernel
+
+    @property
+    def y(self) -> Shape:
+        span = self.dilation * (self.kernel - 1) + 1
+        oh, ow = ((n + 2 * self.padding - span) // self.stride + 1 for n in self.x[2:])
+        return self.x[0], self.filters, oh, ow
+
+
+@dataclass(frozen=True)
+class ConvTranspose:
+    """As `Conv`, of which it is the reverse."""
+
+    x: tuple[int, int, int, int]
+    filters: int
+    kernel: int
+    stride: int = 1
+    padding: int = 0
+
+    @property
+    def w(self) -> Shape:
+        return self.x[1], self.filters, self.kernel, self.kernel
+
+    @property
+    def y(self) -> Shape:
+        oh, ow = ((n - 1) * self.stride - 2 * self.padding + self.kernel for n in self.x[2:])
+        return self.x[0], self.filters, oh, ow
+
+
+@dataclass(frozen=True)
+class Pool:
+    """Windows of `kernel` x `kernel`."""
+
+    x: tuple[int, int, int, int]
+    kernel: int
+    stride: int
+
+    @property
+    def y(self) -> Shape:
+        return *self.x[:2], *((n - self.kernel) // self.stride + 1 for n in self.x[2:])
+
+
+@dataclass(frozen=True)
+class Resample:
+    """Planes of another size; `mode` of interpolation."""
+
+    x: tuple[int, int, int, int]
+    size: tuple[int, int]
+    mode: str = ""
+
+    @property
+    def y(self) -> Shape:
+        return *self.x[:2], *self.size
+
+
+@dataclass(frozen=True)
+class Table:
+    """Indices of the shape `x` into a table of `rows` x `columns`."""
+
+    x: Shape
+    rows: int
+    columns: int
+
+
+@dataclass(frozen=True)
+class Linear:
+    rows: int
+    inputs: int
+    outputs: int
+
+
+@dataclass(frozen=True)
+class Elementwise:
+    """An operation on an array of one shape; softmax and the loss work on its rows."""
+
+    x: Shape
+
+
+@dataclass(frozen=True)
+class Pairs:
+    """Outputs and targets of one shape. Targets are 0 to 1; outputs are "scores", "probabilities" or "logarithms"."""
+
+    x: Shape
+    outputs: str = "scores"
+
+
+@dataclass(frozen=True)
+class Network:
+    """Layers as (kind, arguments), and the shape of a minibatch: all that the contestants build their networks from.
+
+    The loss is softmax cross-entropy of `classes`; without classes it is the summed squared difference to the input.
+    """
+
+    title: str
+    layers: tuple[tuple[Any, ...], ...]
+    x: Shape
+    classes: int | None = 10
+    lr: float = 1e-3
+
+    @property
+    def parameters(self) -> int:
+        """The number of learnt elements in convolutions and linear layers, which are nearly all."""
+        return sum(
+            i * o * kernel[0] ** 2 + o if kind == "conv" else i * o + o
+            for kind, i, o, *kernel in (layer for layer in self.layers if layer[0] in ("conv", "linear"))
+        )
+
+    def batch(self, n: int) -> Network:
+        """The same for minibatches of `n`."""
+        return replace(self, x=(n, *self.x[1:]))
