@@ -90,6 +90,17 @@ def test_a_run_that_stopped_early_stays_stopped(tmp_path):
     assert (again.stopped, again.history) == (first.stopped, first.history)
 
 
+def test_in_the_middle_of_an_epoch_minibatches_must_be_the_same(tmp_path):
+    path = tmp_path / "c.npz"
+    fit(make(StopAt(7), Checkpoint(path)))
+    with pytest.raises(ValueError, match="train: got 3 minibatches an epoch, expected 5: the run that is resumed"):
+        make(StopAt(), Checkpoint(path, resume=True)).fit(blobs(), epochs=9, batch_size=20)
+    fit(make(StopAt(10), Checkpoint(path)))  # at the end of an epoch they need not
+    resumed = make(StopAt(), Checkpoint(path, resume=True))
+    resumed.fit(blobs(), iterations=12, batch_size=20)
+    assert resumed.history.iterations == 12
+
+
 def test_a_second_ctrl_c_does_not_wait():
     class Twice(Callback):
         def on_step_end(self, trainer):

@@ -105,6 +105,7 @@ class Trainer:
         self._seed = int(source.integers(2**63))
         self._begun = 0  # steps taken before this call of `fit`
         self._place = (0, 0)  # epoch and minibatch that come next
+        self._per_epoch = 0  # minibatches of the epoch that is going on
         self._looked = self._looked_before = 0  # steps taken before the last evaluation, and before the one before it
 
     def fit(
@@ -160,6 +161,12 @@ class Trainer:
             self._place = self._place[0] + 1, 0  # an epoch that another call left begins anew
         for callback in self.callbacks:
             callback.on_fit_begin(self)  # may have loaded a checkpoint
+        if self._place[1] and self._per_epoch != per_epoch:
+            raise ValueError(
+                f"train: got {per_epoch} minibatches an epoch, expected {self._per_epoch}: the run that is resumed was "
+                "in the middle of an epoch; give it the same examples and batch_size"
+            )
+        self._per_epoch = per_epoch
         if self.history.iterations == 0:
             self._look(held_out)
         on_step = overridden(self.callbacks, "on_step_end")
@@ -251,7 +258,7 @@ class Trainer:
             "generator": _runtime.generator().bit_generator.state,
             "seed": self._seed,
             "steps": (self._begun, self._looked, self._looked_before),
-            "place": self._place,
+            "place": (*self._place, self._per_epoch),
             "stopped": self.stopped,
             "seconds": self.seconds,
         }
@@ -276,7 +283,9 @@ class Trainer:
             callback.load_state_dict(kept)
         self.history = History(**{name: values.tolist() for name, values in state["history"].items()})
         _runtime.generator().bit_generator.state = state["generator"]
-        self._seed, self._place, self.seconds = state["seed"], state["place"], state["seconds"]
+        self._seed, self.seconds = state["seed"], state["seconds"]
+        *place, self._per_epoch = state["place"]
+        self._place = place[0], place[1]
         self._begun, self._looked, self._looked_before = state["steps"]
         self.stopped = None if state["stopped"] == INTERRUPTED else state["stopped"]
 
