@@ -76,7 +76,7 @@ def test_dtypes_layouts_views_and_empty_batches(name):
     assert ALL[name]()(x[:0], np.random.default_rng(3)).shape == (0, *y.shape[1:])
 
 
-@pytest.mark.parametrize("name", set(ALL) - {"normalize"})
+@pytest.mark.parametrize("name", sorted(set(ALL) - {"normalize"}))
 def test_each_image_is_changed_in_its_own_way(name):
     x = np.repeat(images(1), 40, axis=0)
     y = ALL[name]()(x, np.random.default_rng(0)).reshape(40, -1)
