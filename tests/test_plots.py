@@ -76,6 +76,13 @@ def test_learning_curves_without_accuracy_are_the_loss_alone():
     assert [axes.get_ylabel() for axes in figure.axes] == ["loss (log scale)"]
 
 
+def test_learning_curves_of_another_metric_have_its_scale():
+    made = History(loss=[1.0], accuracy=[3.0], lr=[0.1], eval_iteration=[1], eval_loss=[0.7], eval_accuracy=[15.24])
+    axes = plots.learning_curves(made, metric="PSNR, dB").axes[1]
+    assert axes.get_ylabel() == "PSNR, dB"
+    assert axes.get_ylim()[1] > 15.24
+
+
 def test_learning_curves_of_a_long_run_are_thinned_and_gaps_stay():
     made = history(30_000)
     made.loss[-1] = float("nan")
@@ -274,3 +281,31 @@ def test_missing_matplotlib_names_the_extra(monkeypatch):
         monkeypatch.setitem(sys.modules, name, None)
     with pytest.raises(ImportError, match=r'matplotlib is needed for plots: pip install "fastnn-kernels\[train\]"'):
         plots.confusion_matrix(np.eye(2, dtype=int))
+
+
+# What is seen of linear RGB without one of the three kinds of cones (Machado, Oliveira and Fernandes 2009).
+COLOUR_BLIND = {
+    "protanopia": [[0.152286, 1.052583, -0.204868], [0.114503, 0.786281, 0.099216], [-0.003882, -0.048116, 1.051998]],
+    "deuteranopia": [[0.367322, 0.860646, -0.227968], [0.280085, 0.672501, 0.047413], [-0.01182, 0.04294, 0.968881]],
+    "tritanopia": [[1.255528, -0.076749, -0.178779], [-0.078411, 0.930809, 0.147602], [0.004733, 0.691367, 0.3039]],
+}
+
+
+def cielab(linear):
+    """CIE 1976 L*a*b* of linear sRGB, for white as of daylight."""
+    xyz = np.array([[0.4124, 0.3576, 0.1805], [0.2126, 0.7152, 0.0722], [0.0193, 0.1192, 0.9505]])
+    x, y, z = np.cbrt(xyz @ np.clip(linear, 0, 1) / [0.9505, 1, 1.089])
+    return np.array([116 * y - 16, 500 * (x - y), 200 * (y - z)])
+
+
+@pytest.mark.parametrize("kind", COLOUR_BLIND)
+def test_colour_blind_readers_tell_runs_apart(kind):
+    """A difference of 2.3 is just seen; of 10, at a glance. Each colour has a mark of its own besides."""
+    from fastnn.plots.figure import COLORS, MARKERS
+
+    srgb = np.array([[int(color[i : i + 2], 16) / 255 for i in (1, 3, 5)] for color in COLORS])
+    linear = np.where(srgb <= 0.04045, srgb / 12.92, ((srgb + 0.055) / 1.055) ** 2.4)
+    seen = [cielab(COLOUR_BLIND[kind] @ color) for color in linear]
+    apart = [np.linalg.norm(a - b) for i, a in enumerate(seen) for b in seen[:i]]
+    assert min(apart) > 10
+    assert len(set(MARKERS)) == len(COLORS)

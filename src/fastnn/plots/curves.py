@@ -27,6 +27,7 @@ def learning_curves(
     title: str = "",
     published: Mapping[Any, Any] | None = None,
     steps_per_epoch: int | None = None,
+    metric: str = "accuracy",
     stacked: bool = False,
 ) -> Figure:
     """Loss and accuracy over the iterations: minibatches, their running mean, and the evaluations.
@@ -41,6 +42,7 @@ def learning_curves(
     published : iteration (or epoch, with `steps_per_epoch`) to accuracy, drawn as crosses beside ours; of several
         runs, by their names
     steps_per_epoch : count in epochs of so many iterations instead of iterations
+    metric : what the trainer records as accuracy; another one (as "PSNR, dB") has a scale of its own, not 0..1
     stacked : accuracy below the loss, for narrow screens, instead of beside it
     """
     runs = dict(history) if isinstance(history, Mapping) else {"": history}
@@ -51,7 +53,7 @@ def learning_curves(
     rows, columns = (panels, 1) if stacked else (1, panels)
     figure = new_figure(4.4 * columns + (0.8 if columns == 1 else 0), 3.5 * rows + 0.3 * ("" not in runs))
     axes = figure.subplots(rows, columns, squeeze=False).ravel()
-    draw_runs(axes, runs, crosses, steps_per_epoch)
+    draw_runs(axes, runs, crosses, steps_per_epoch, metric)
     if "" in runs:
         for each in axes:
             if each.get_legend_handles_labels()[0]:
@@ -67,6 +69,7 @@ def draw_runs(
     runs: Mapping[str, History],
     published: Mapping[str, Mapping[float, float]],
     steps_per_epoch: int | None,
+    metric: str = "accuracy",
 ) -> None:
     """Draw the loss of all runs into the first axes and, if there are two, their accuracy into the second.
 
@@ -75,7 +78,9 @@ def draw_runs(
     per_unit = 1 if steps_per_epoch is None else positive("steps_per_epoch", steps_per_epoch)
     axes[0].set(ylabel="loss (log scale)", yscale="log")
     if len(axes) > 1:
-        axes[1].set(ylabel="accuracy", ylim=(0, 1.03))
+        axes[1].set_ylabel(metric)
+        if metric == "accuracy":
+            axes[1].set_ylim(0, 1.03)
     for place, (name, run) in enumerate(runs.items()):
         style = _style(name, place, len(runs))
         _draw(axes[0], run.loss, run.eval_iteration, run.eval_loss, style, per_unit)
