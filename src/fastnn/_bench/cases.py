@@ -16,11 +16,14 @@ from fastnn._bench.settings import (
     Conv,
     ConvTranspose,
     Elementwise,
+    Frame,
     Linear,
     Network,
     Pairs,
+    Patches,
     Pool,
     Resample,
+    Signal,
     Table,
 )
 
@@ -58,8 +61,7 @@ OF_INPUT = ("leaky_relu", "prelu", "elu", "selu", "gelu", "silu", "softplus", "h
 
 GROUPS = {
     **dict.fromkeys(("adaptive_avgpool", "adaptive_maxpool", "interpolate"), "resampling"),
-    "maxpool": "pooling",
-    "avgpool": "pooling",
+    **dict.fromkeys(("maxpool", "avgpool", "maxpool1d", "avgpool1d"), "pooling"),
     **dict.fromkeys(("adam", "adamw", "nadam", "rmsprop", "adagrad"), "adaptive"),
     **dict.fromkeys(("relu", "sigmoid", "tanh", "softmax", "log_softmax"), "activations"),
     **dict.fromkeys(("mse_loss", "l1_loss", "smooth_l1_loss", "huber_loss", "kl_div", "nll_loss"), "losses"),
@@ -93,6 +95,17 @@ CONVS = {
 
 # A generator's way from 28 to 56 pixels.
 CONV_TRANSPOSES = {"dcgan": ConvTranspose((8, 128, 28, 28), 64, 4, 2, 1)}
+
+# A second of sound, cut into features; convolved, and pooled.
+SIGNALS = {
+    "conv1d": Signal((16, 64, 1000), 64, 5, 1, 2),
+    "maxpool1d": Signal((16, 64, 1000), 64, 2, 2),
+    "avgpool1d": Signal((16, 64, 1000), 64, 2, 2),
+}
+IMAGES: dict[str, Patches | Frame] = {
+    "unfold": Patches((32, 16, 32, 32), 3, 1),
+    "pad2d": Frame((32, 16, 32, 32), 1, "reflect"),
+}
 
 POOLS = {
     "lenet": Pool((64, 20, 24, 24), 2, 2),
@@ -202,6 +215,15 @@ def _cases() -> Iterator[BenchCase]:
         flop = 2.0 * math.prod(transposed.x) * math.prod(transposed.w[1:])
         yield BenchCase("conv_transpose", name, "forward", transposed, flop)
         yield BenchCase("conv_transpose", name, "backward", transposed, 2 * flop)
+    for family, signal in SIGNALS.items():
+        flop = 2.0 * math.prod(signal.y) * math.prod(signal.w[1:]) if family == "conv1d" else 0
+        size = FLOAT * (math.prod(signal.x) + math.prod(signal.y))
+        yield BenchCase(family, "sound", "forward", signal, flop, size)
+        yield BenchCase(family, "sound", "backward", signal, 2 * flop, size)
+    for family, images in IMAGES.items():
+        size = FLOAT * (math.prod(images.x) + math.prod(images.y))
+        yield BenchCase(family, "svgg", "forward", images, 0, size)
+        yield BenchCase(family, "svgg", "backward", images, 0, size)
     for name, pool in POOLS.items():
         x, y = FLOAT * math.prod(pool.x), FLOAT * math.prod(pool.y)
         places = y / FLOAT  # a byte each
@@ -277,7 +299,7 @@ def draw(case: BenchCase) -> dict[str, Array]:
         return rng.standard_normal(shape, dtype=np.float32)
 
     match case.setting:
-        case Conv() | ConvTranspose() as s:
+        case Conv() | ConvTranspose() | Signal() as s:
             return {
                 "x": normal(*s.x),
                 "w": normal(*s.w) * np.float32(0.1),
@@ -290,7 +312,7 @@ def draw(case: BenchCase) -> dict[str, Array]:
                 "w": normal(s.rows, s.columns),
                 "dy": normal(*s.x, s.columns),
             }
-        case Pool() | Resample() as s:
+        case Pool() | Resample() | Patches() | Frame() as s:
             return {"x": normal(*s.x), "dy": normal(*s.y)}
         case Linear() as s:
             return {

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -49,6 +50,52 @@ class ConvTranspose:
     def y(self) -> Shape:
         oh, ow = ((n - 1) * self.stride - 2 * self.padding + self.kernel for n in self.x[2:])
         return self.x[0], self.filters, oh, ow
+
+
+@dataclass(frozen=True)
+class Signal:
+    """Signals `x` of one dimension, `filters` of length `kernel`; pooling has as many filters as channels."""
+
+    x: tuple[int, int, int]
+    filters: int
+    kernel: int
+    stride: int = 1
+    padding: int = 0
+
+    @property
+    def w(self) -> Shape:
+        return self.filters, self.x[1], self.kernel
+
+    @property
+    def y(self) -> Shape:
+        return self.x[0], self.filters, (self.x[2] + 2 * self.padding - self.kernel) // self.stride + 1
+
+
+@dataclass(frozen=True)
+class Patches:
+    """Images `x` of which patches of `kernel` x `kernel` become columns, after `padding`."""
+
+    x: tuple[int, int, int, int]
+    kernel: int
+    padding: int
+
+    @property
+    def y(self) -> Shape:
+        pixels = math.prod(n + 2 * self.padding - self.kernel + 1 for n in self.x[2:])
+        return self.x[0], self.x[1] * self.kernel**2, pixels
+
+
+@dataclass(frozen=True)
+class Frame:
+    """Images `x` with `padding` all around."""
+
+    x: tuple[int, int, int, int]
+    padding: int
+    mode: str
+
+    @property
+    def y(self) -> Shape:
+        return *self.x[:2], *(n + 2 * self.padding for n in self.x[2:])
 
 
 @dataclass(frozen=True)

@@ -50,6 +50,16 @@ class Operations:
                 return lambda: F.conv2d(a["x"], a["w"], a["b"], **options)
             case "conv_transpose":
                 return lambda: F.conv_transpose2d(a["x"], a["w"], a["b"], stride=s.stride, padding=s.padding)
+            case "conv1d":
+                return lambda: F.conv1d(a["x"], a["w"], a["b"], stride=s.stride, padding=s.padding)
+            case "maxpool1d":
+                return lambda: F.maxpool1d(a["x"], s.kernel, stride=s.stride, return_positions=True)
+            case "avgpool1d":
+                return lambda: F.avgpool1d(a["x"], s.kernel, stride=s.stride)
+            case "unfold":
+                return lambda: F.unfold(a["x"], s.kernel, padding=s.padding)
+            case "pad2d":
+                return lambda: F.pad2d(a["x"], s.padding, mode=s.mode)
             case "maxpool":
                 return lambda: F.maxpool2d(a["x"], s.kernel, stride=s.stride, return_positions=True)
             case "avgpool":
@@ -104,6 +114,18 @@ class Operations:
             case "conv_transpose":
                 arrays, options = (a["dy"], a["x"], a["w"]), {"stride": s.stride, "padding": s.padding}
                 return lambda: F.conv_transpose2d_backward(*arrays, **options)
+            case "conv1d":
+                signals = a["dy"], a["x"], a["w"]
+                return lambda: F.conv1d_backward(*signals, stride=s.stride, padding=s.padding)
+            case "maxpool1d":
+                positions = F.maxpool1d(a["x"], s.kernel, stride=s.stride, return_positions=True)[1]
+                return lambda: F.maxpool1d_backward(a["dy"], positions, s.x[2], s.kernel, stride=s.stride)
+            case "avgpool1d":
+                return lambda: F.avgpool1d_backward(a["dy"], s.x[2], s.kernel, stride=s.stride)
+            case "unfold":
+                return lambda: F.fold(a["dy"], s.x[2:], s.kernel, padding=s.padding)
+            case "pad2d":
+                return lambda: F.pad2d_backward(a["dy"], s.padding, mode=s.mode)
             case "maxpool":
                 positions = F.maxpool2d(a["x"], s.kernel, stride=s.stride, return_positions=True)[1]
                 return lambda: F.maxpool2d_backward(a["dy"], positions, s.x[2:], s.kernel, stride=s.stride)
