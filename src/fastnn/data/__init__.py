@@ -5,6 +5,7 @@ from fastnn.data._fashion_mnist import FASHION_CLASSES, fashion_mnist
 from fastnn.data._mnist import mnist
 from fastnn.data.arrays import read_arrays
 from fastnn.data.batches import batches
+from fastnn.data.download import data_folder
 from fastnn.data.images import ImageFiles, ImageSet, image_folder, read_image
 
 __all__ = [
@@ -12,6 +13,7 @@ __all__ = [
     "ImageFiles",
     "ImageSet",
     "batches",
+    "data_folder",
     "digits",
     "fashion_mnist",
     "image_folder",

@@ -9,7 +9,7 @@ from __future__ import annotations
 import importlib
 from types import ModuleType
 
-NAMES = ("lenet", "solver", "masks", "mlp", "smallvgg")
+NAMES = ("lenet", "photographs", "solver", "masks", "mlp", "smallvgg")
 
 
 def load(name: str) -> ModuleType:

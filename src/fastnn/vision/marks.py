@@ -14,12 +14,12 @@ _FAINTEST = 0.05  # what is darker than paper by less than this is no ink
 
 
 class Box(NamedTuple):
-    """A rectangle of pixels."""
+    """A rectangle of pixels: rows from top up to bottom, columns from left up to right."""
 
     top: int
     left: int
-    height: int
-    width: int
+    bottom: int
+    right: int
 
 
 class Mark(NamedTuple):
@@ -28,7 +28,7 @@ class Mark(NamedTuple):
     Attributes
     ----------
     box : where it is on the photograph
-    ink : float32 (box.height, box.width), 0 (paper) to 1 (ink), without what others have inside the box
+    ink : float32 (bottom - top, right - left), 0 (paper) to 1 (ink), without what others have inside the box
     """
 
     box: Box
@@ -115,7 +115,8 @@ def _together(boxes: np.ndarray, amounts: np.ndarray, gap: float) -> list[np.nda
         shared = np.minimum(extent[:, 3], right) - np.maximum(extent[:, 1], left)
         apart = np.maximum(extent[:, 0] - bottom, top - extent[:, 2])
         height = np.maximum(extent[:, 2], bottom) - np.minimum(extent[:, 0], top)
-        fits = (2 * shared >= right - left) & (apart <= gap * usual) & (height <= 1.25 * usual)
+        narrower = np.minimum(extent[:, 3] - extent[:, 1], right - left)
+        fits = (2 * shared >= narrower) & (apart <= gap * usual) & (height <= 1.25 * usual)
         fits &= owner == np.arange(len(boxes))
         fits[part] = False
         if fits.any():
@@ -134,15 +135,18 @@ def _cut_out(ink: np.ndarray, labels: np.ndarray, boxes: np.ndarray, own: np.nda
     inside = labels[top:bottom, left:right]
     others = (inside > 0) & ~np.isin(inside, own)
     cut = np.where(others, np.float32(0), ink[top:bottom, left:right])
-    return Mark(Box(top, left, bottom - top, right - left), cut.astype(np.float32, copy=False))
+    return Mark(Box(top, left, bottom, right), cut.astype(np.float32, copy=False))
 
 
 def _reading_order(marks: list[Mark]) -> list[Mark]:
     """A mark belongs to a line if its middle lies within the line's height."""
+
+    def middle(mark: Mark) -> float:
+        return (mark.box.top + mark.box.bottom) / 2
+
     lines: list[list[Mark]] = []
-    for mark in sorted(marks, key=lambda mark: mark.box.top + mark.box.height / 2):
-        middle = mark.box.top + mark.box.height / 2
-        if lines and middle < max(each.box.top + each.box.height for each in lines[-1]):
+    for mark in sorted(marks, key=middle):
+        if lines and middle(mark) < max(each.box.bottom for each in lines[-1]):
             lines[-1].append(mark)
         else:
             lines.append([mark])

@@ -1,0 +1,135 @@
+"""S1c: digits on photographs of sheets, found, cut out, scaled as MNIST's are, and read by S1's LeNet."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+import fastnn as fnn
+from fastnn import plots
+from fastnn.data import data_folder, digits, mnist, read_image
+from fastnn.data.images import SUFFIXES
+from fastnn.data.transforms import RandomAffine
+from fastnn.interop import load_lenet_mat, load_safetensors, save_safetensors
+from fastnn.recipes.card import Card
+from fastnn.recipes.lenet import network
+from fastnn.recipes.run import Run, run_folder, write_record
+from fastnn.recipes.settings import CommonSettings, at_least_one, option
+from fastnn.training import Trainer, accuracy
+from fastnn.vision import Mark, find_marks, like_mnist
+
+CARD = Card(
+    "S1c: LeNet on photographs of digits",
+    data="bundled digits, four photographs",
+    size="431,080 parameters",
+    time="15 s",
+    published="5 of 5; thin strokes under 40 %",
+)
+
+PUBLISHED = "5 of 5 on digits like MNIST's, under 40 % on thin strokes"
+
+# What is written on the course's photographs. The first two have thin strokes; the last one is a sheet of MNIST's own.
+TRUTH = {
+    "image1.JPG": "1234567890",
+    "image2.JPG": "1234567890",
+    "image3.png": "60624",
+    "image4.jpg": "72104149590690159734966540740131347271211742351244",
+}
+_STROKE = 2.1  # pixels: one in twenty of MNIST's digits has thinner strokes
+
+
+@dataclass(frozen=True)
+class Settings(CommonSettings):
+    """S1c's settings; a photograph of your own may have a text beside it (photo.txt) that says what is on it."""
+
+    photographs: str | None = option(None, "folder of photographs (default: cmpt412/ in the folder FASTNN_DATA)")
+    weights: str | None = option(None, "of LeNet, .safetensors or the course's .mat, instead of training")
+    data: str = option("digits", "digits: the 6,000 bundled images; mnist: all 70,000", choices=("digits", "mnist"))
+    iterations: int | None = option(None, "minibatches (default: 2000, for mnist 4000)", at_least_one)
+
+
+def run(settings: Settings) -> Path:
+    """Train or load LeNet, read the photographs, and write the run folder; returns its path."""
+    paths = _photographs(settings)
+    with run_folder("photographs", settings) as run:
+        net = network()
+        result: dict[str, Any] = {}
+        if settings.weights is None:
+            result["test_accuracy"] = _train(run, net, settings)
+            save_safetensors(run.folder / "weights.safetensors", net.state_dict())
+        else:
+            load = load_lenet_mat if settings.weights.endswith(".mat") else load_safetensors
+            net.load_state_dict(load(settings.weights))
+        net.eval()
+        result["photographs"] = [_read(run, net, path) for path in paths]
+        known = [each for each in result["photographs"] if "right" in each]
+        if known:
+            found, right, written = (sum(each[name] for each in known) for name in ("found", "right", "written"))
+            print(f"\nall: {written} digits, {found} found, {right} read right ({right / written:.1%})")
+            print(f"S1c, published: {PUBLISHED}")
+        write_record(run.folder, "photographs", settings, result)
+    return run.folder
+
+
+def _photographs(settings: Settings) -> list[Path]:
+    data = data_folder()
+    folder = Path(settings.photographs) if settings.photographs else data and data / "cmpt412"
+    if folder is None or not folder.is_dir():
+        raise FileNotFoundError(
+            f"photographs: got {'no folder' if folder is None else folder}, expected one of photographs of digits: "
+            "cmpt412/ in the folder that the environment variable FASTNN_DATA names, or --photographs FOLDER"
+        )
+    paths = sorted(path for path in folder.iterdir() if path.suffix.lower() in SUFFIXES)
+    if not paths:
+        raise FileNotFoundError(f"photographs: {folder} has no images")
+    return paths
+
+
+def _train(run: Run, net: fnn.Sequential, settings: Settings) -> float:
+    """Train as in S1, but with digits turned, shifted and scaled: people do not write as straight as MNIST is cut."""
+    x, y, x_test, y_test = mnist() if settings.data == "mnist" else digits()
+    iterations = settings.iterations or (100 if settings.quick else {"digits": 2000, "mnist": 4000}[settings.data])
+    optimizer = fnn.SGD(net.parameters(), lr=0.05, momentum=0.9, weight_decay=5e-4)
+    schedule = fnn.lr_scheduler.MultiStepLR(optimizer, milestones=(iterations // 2, iterations * 4 // 5))
+    trainer = Trainer(net, fnn.CrossEntropyLoss(), optimizer, schedule=schedule)
+    augment = RandomAffine(15, translate=(0.07, 0.07), scale=(0.85, 1.1))
+    run.fit(trainer, (x, y), iterations=iterations, batch_size=64, drop_last=True, augment=augment)
+    right = accuracy(trainer.predict(x_test), y_test)
+    print(
+        f"LeNet after {iterations} iterations in {trainer.seconds:.1f} s: {right:.4f} of {len(x_test):,} test images\n"
+    )
+    return right
+
+
+def _read(run: Run, net: fnn.Sequential, path: Path) -> dict[str, Any]:
+    """Read one photograph: print what is on it, draw it, and return what the record keeps of it."""
+    image = read_image(path)
+    marks = find_marks(image)
+    beside = path.with_suffix(".txt")
+    truth = TRUTH.get(path.name) or ("".join(beside.read_text().split()) if beside.is_file() else None)
+    read, thickened = (_predict(net, marks, stroke) for stroke in (None, _STROKE))
+    result: dict[str, Any] = {"name": path.name, "found": len(marks), "read": read, "read_thickened": thickened}
+    line = f"{path.name}: {len(marks)} digits found, read {read}"
+    if truth is not None:
+        right, right_thickened = (_agreeing(text, truth) for text in (read, thickened))
+        result |= {"written": len(truth), "right": right, "right_thickened": right_thickened}
+        line += f", {right} of {len(truth)} right (with strokes thickened: {right_thickened})"
+    print(line)
+    known = list(truth) if truth is not None and len(truth) == len(marks) else None
+    picture = plots.boxes(image, [mark.box for mark in marks], labels=list(read), truth=known, title=path.name)
+    plots.save(picture, run.folder / f"{path.stem}.png")
+    return result
+
+
+def _agreeing(read: str, truth: str) -> int:
+    return sum(a == b for a, b in zip(read, truth, strict=False))
+
+
+def _predict(net: fnn.Sequential, marks: list[Mark], stroke: float | None) -> str:
+    if not marks:
+        return ""
+    x = np.stack([like_mnist(mark.ink, stroke=stroke) for mark in marks])[:, None]
+    return "".join(map(str, net(x).argmax(axis=1)))

@@ -1,0 +1,125 @@
+"""S1c: sheets of digits read from end to end, and LeNet's weights from MATLAB."""
+
+import json
+
+import numpy as np
+import pytest
+
+from fastnn.data import digits
+from fastnn.interop import load_lenet_mat, load_safetensors
+from fastnn.recipes import photographs
+from fastnn.recipes.lenet import network
+from sheets import sheet
+
+for package in ("matplotlib", "sklearn", "safetensors", "PIL", "scipy"):
+    pytest.importorskip(package)
+
+from PIL import Image  # noqa: E402
+from scipy.io import savemat  # noqa: E402
+
+LINES = ["1203495678", "90817"]
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory):
+    """A data folder with two photographs: one whose text is beside it, one that nobody knows."""
+    folder = tmp_path_factory.mktemp("data")
+    (folder / "cmpt412").mkdir()
+    for name, lines in (("known.png", LINES), ("new.jpg", ["42"])):
+        image, _ = sheet(lines)
+        Image.fromarray(np.rint(255 * image).astype(np.uint8)).save(folder / "cmpt412" / name)
+    (folder / "cmpt412" / "known.txt").write_text("\n".join(LINES))
+    return folder
+
+
+@pytest.fixture(scope="module")
+def folder(data, tmp_path_factory):
+    """The run folder of a quick run."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("FASTNN_DATA", str(data))
+        return photographs.run(photographs.Settings(quick=True, out=str(tmp_path_factory.mktemp("runs") / "run")))
+
+
+def test_a_quick_run_reads_most(folder):
+    record = json.loads((folder / "settings.json").read_text())["result"]
+    known, new = record["photographs"]
+    assert (known["name"], known["found"], known["written"]) == ("known.png", 15, 15)
+    assert known["right"] == sum(a == b for a, b in zip(known["read"], "".join(LINES), strict=True))
+    assert known["right"] >= 10
+    assert (new["found"], len(new["read"]), "right" in new) == (2, 2, False)
+    assert record["test_accuracy"] > 0.8
+    for name in ("known.png", "new.png"):
+        assert (folder / name).read_bytes().startswith(b"\x89PNG")
+    assert load_safetensors(folder / "weights.safetensors").keys() == network().state_dict().keys()
+
+
+def test_with_weights_nothing_is_trained(folder, data, tmp_path, capsys):
+    settings = {"photographs": str(data / "cmpt412"), "weights": str(folder / "weights.safetensors")}
+    again = photographs.run(photographs.Settings(**settings, out=str(tmp_path / "again")))
+    first, second = (json.loads((run / "settings.json").read_text())["result"] for run in (folder, again))
+    assert second["photographs"] == first["photographs"]
+    assert "test_accuracy" not in second
+    printed = capsys.readouterr().out
+    assert f"all: 15 digits, 15 found, {first['photographs'][0]['right']} read right" in printed
+    assert photographs.PUBLISHED in printed
+
+
+def test_photographs_must_be_there(tmp_path, monkeypatch):
+    monkeypatch.delenv("FASTNN_DATA", raising=False)
+    with pytest.raises(FileNotFoundError, match=r"photographs: got no folder, expected .* cmpt412/ .*FASTNN_DATA"):
+        photographs.run(photographs.Settings())
+    monkeypatch.setenv("FASTNN_DATA", str(tmp_path))
+    with pytest.raises(FileNotFoundError, match=r"photographs: got .*cmpt412, expected"):
+        photographs.run(photographs.Settings())
+    with pytest.raises(FileNotFoundError, match="has no images"):
+        photographs.run(photographs.Settings(photographs=str(tmp_path)))
+
+
+def test_the_courses_photographs_have_75_digits():
+    assert [len(text) for text in photographs.TRUTH.values()] == [10, 10, 5, 50]
+
+
+# -- LeNet's weights from MATLAB
+
+
+def put_lenet_mat(path, state, drop=None, wrong=None):
+    """Weights as the course has them: nine structs, transposed matrices, no weights of the last class."""
+    params = np.empty((1, 9), object)
+    for i in range(9):
+        params[0, i] = {"w": np.zeros((0, 0)), "b": np.zeros((0, 0))}
+    for place, name in ((0, "0"), (3, "3"), (6, "7"), (8, "9")):
+        weight, bias = (state[f"{name}.{kind}"].astype(np.float64) for kind in ("weight", "bias"))
+        weight = weight.reshape(len(weight), -1)
+        last = place == 8
+        params[0, place] = {
+            "w": weight[:-1] if last else weight.T,
+            "b": bias[:-1, None] if last else bias[None],
+        }
+    if wrong is not None:
+        params[0, wrong]["w"] = params[0, wrong]["w"][:-1]
+    savemat(path, {"other": 1} if drop else {"params": params})
+
+
+def test_lenet_from_matlab_gives_the_same_scores(tmp_path):
+    net = network().eval()
+    state = net.state_dict()
+    state["9.weight"][-1] = state["9.bias"][-1] = 0  # what that format cannot say
+    net.load_state_dict(state)
+    put_lenet_mat(tmp_path / "lenet.mat", state)
+    other = network().eval()
+    other.load_state_dict(load_lenet_mat(tmp_path / "lenet.mat"))
+    x = digits()[2][:20]
+    np.testing.assert_array_equal(other(x), net(x))
+
+
+def test_other_matlab_files_are_refused(tmp_path):
+    state = network().state_dict()
+    put_lenet_mat(tmp_path / "a.mat", state, drop=True)
+    with pytest.raises(ValueError, match=r"a\.mat: has no array 'params'"):
+        load_lenet_mat(tmp_path / "a.mat")
+    put_lenet_mat(tmp_path / "b.mat", state, wrong=3)
+    with pytest.raises(ValueError, match=r"b\.mat: not LeNet: params 3 has \(50, 499\) weights"):
+        load_lenet_mat(tmp_path / "b.mat")
+    savemat(tmp_path / "c.mat", {"params": np.zeros(9)})
+    with pytest.raises(ValueError, match=r"c\.mat: not LeNet: no struct with w and b"):
+        load_lenet_mat(tmp_path / "c.mat")
