@@ -48,8 +48,11 @@ def test_a_quick_run_reads_most(folder):
     assert known["right"] >= 10
     assert (new["found"], len(new["read"]), "right" in new) == (2, 2, False)
     assert record["test_accuracy"] > 0.8
-    for name in ("known.png", "new.png"):
-        assert (folder / name).read_bytes().startswith(b"\x89PNG")
+    for name in ("known.png", "new.jpg"):
+        assert (folder / f"{name}.boxes.png").read_bytes().startswith(b"\x89PNG")
+    page = (folder / "report.html").read_text()
+    assert page.count("data:image/png;base64,") == 2
+    assert f"{known['right']} of 15" in page
     assert load_safetensors(folder / "weights.safetensors").keys() == network().state_dict().keys()
 
 
@@ -60,8 +63,20 @@ def test_with_weights_nothing_is_trained(folder, data, tmp_path, capsys):
     assert second["photographs"] == first["photographs"]
     assert "test_accuracy" not in second
     printed = capsys.readouterr().out
-    assert f"all: 15 digits, 15 found, {first['photographs'][0]['right']} read right" in printed
-    assert photographs.PUBLISHED in printed
+    assert f"known.png: 15 digits found, read {first['photographs'][0]['read']}, " in printed
+    assert f"all          -  {first['photographs'][0]['right']} of 15" in printed
+
+
+def test_published_figures_stand_beside_those_of_the_same_photographs():
+    photographs_read = [
+        {"name": name, "right": len(text) - (name == "image2.JPG"), "written": len(text)}
+        for name, text in photographs.TRUTH.items()
+    ]
+    assert photographs._figures(photographs_read) == [
+        ("digits like MNIST's", "5 of 5", "55 of 55"),
+        ("thin strokes", "under 40 %", "19 of 20"),
+        ("all", "-", "74 of 75"),
+    ]
 
 
 def test_photographs_must_be_there(tmp_path, monkeypatch):
