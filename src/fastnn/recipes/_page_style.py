@@ -53,5 +53,9 @@ td:first-child { color: var(--quiet); }
   .card { border: 0; padding: 0; text-align: left; }
   img { max-height: 22cm; }
   .scroll { overflow: visible; }
+  .columns { gap: 0 2.5rem; }
+  table { font-size: 9.5pt; }
+  th, td { padding: 0.1rem 0.5rem 0.1rem 0; }
+  th:not(:first-child), td:not(:first-child) { padding-left: 0.5rem; }
 }
 """
