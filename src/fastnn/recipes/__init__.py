@@ -1,8 +1,8 @@
 """The systems that fastnn is made for, one module each, run by `fastnn train NAME`.
 
 A recipe module has `CARD` (a `Card`), `Settings` (a dataclass whose fields are the command's options, see
-`settings`) and `run(settings)`, which returns the run folder; and `SCORE`, the result in its `settings.json` that a sweep
-compares, if there is one that stands for all.
+`settings`) and `run(settings)`, which returns the run folder; and `SCORE`, the result in its `settings.json` that a
+sweep compares, if there is one that stands for all.
 """
 
 from __future__ import annotations
