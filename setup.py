@@ -90,6 +90,9 @@ def extension(name):
 # What Cython needs for memoryviews, once instead of in every module.
 UTILITIES = "fastnn._kernels._cyutility"
 
+# For tools/sanitize: indices into buffers are checked.
+CHECKED = bool(os.environ.get("FASTNN_BOUNDS"))
+
 setup(
     ext_modules=cythonize(
         [
@@ -101,9 +104,9 @@ setup(
         build_dir="build/cython",
         compiler_directives={
             "language_level": "3",
-            "boundscheck": False,
+            "boundscheck": CHECKED,
             "wraparound": False,
-            "initializedcheck": False,
+            "initializedcheck": CHECKED,
             "cdivision": True,
             "freethreading_compatible": True,
             "embedsignature": True,

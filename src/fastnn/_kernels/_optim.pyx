@@ -136,9 +136,9 @@ cdef class Rows:
             return False
         if <size_t> view.buf % <size_t> view.itemsize != 0:
             return False
-        return first == NULL or (
-            first.ndim == view.ndim and memcmp(first.shape, view.shape, view.ndim * sizeof(Py_ssize_t)) == 0
-        )
+        if first == NULL or view.ndim == 0:  # of which there is no shape to compare
+            return first == NULL or first.ndim == 0
+        return first.ndim == view.ndim and memcmp(first.shape, view.shape, view.ndim * sizeof(Py_ssize_t)) == 0
 
     cdef bint apart(self) except -1:
         """Whether nothing that is written lies in two arrays."""

@@ -192,9 +192,9 @@ def _decode(path: Path, size: tuple[int, int] | None, mode: str, fit: str) -> np
             if image.has_transparency_data:
                 image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image.convert("RGBA"))
             image = image.convert(mode)
-    except FileNotFoundError:
+    except (FileNotFoundError, MemoryError):
         raise
-    except (OSError, EOFError, SyntaxError, ValueError, TypeError, OverflowError) as error:  # as pillow has them
+    except Exception as error:  # a broken file shows in whatever pillow stumbles over
         raise ValueError(f"{path}: truncated, corrupt or no image ({error})") from error
     if size is not None:
         height, width = size

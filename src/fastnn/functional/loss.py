@@ -12,7 +12,7 @@ from fastnn import _validate as check
 from fastnn import reference
 from fastnn._runtime import empty, use_reference
 from fastnn._validate import Array, MaybeArray
-from fastnn.functional._door import contiguous, contiguous_or_none, pick
+from fastnn.functional._door import contiguous, contiguous_or_none, flat, pick
 
 
 @overload
@@ -162,7 +162,7 @@ def _backward(
         places = x.shape[:1] + x.shape[2:]
         check.gradient_of_loss(dloss, places, reduction)
         if np.ndim(dloss):
-            each, dloss = np.ascontiguousarray(dloss, x.dtype).reshape(-1), 1.0
+            each, dloss = flat(np.asarray(dloss, x.dtype)), 1.0
         else:
             dloss = float(dloss)
     dx = empty(x.shape, x.dtype)

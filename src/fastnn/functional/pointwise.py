@@ -231,7 +231,7 @@ def _slope(
     if type(dloss) is not float:
         check.gradient_of_loss(dloss, x.shape, reduction)
         if np.ndim(dloss):
-            each = np.ascontiguousarray(dloss, x.dtype).reshape(-1)
+            each = flat(np.asarray(dloss, x.dtype))
             factors, dloss = each if factors is None else factors * each, 1.0
         else:
             dloss = float(dloss)

@@ -30,7 +30,9 @@ def load_checkpoint(path: str | Path, trainer: Trainer) -> None:
     state = read_archive(path)
     try:
         trainer.load_state_dict(state)
-    except (ValueError, KeyError, TypeError) as error:
+    except MemoryError:
+        raise
+    except Exception as error:  # whatever layers, optimisers and schedules make of the state of others
         raise ValueError(f"{path}: not a checkpoint of a training like this one: {error}") from error
 
 

@@ -65,7 +65,7 @@ class History:
         """
         try:
             content = json.loads(Path(path).read_bytes())
-        except ValueError as error:  # not JSON, not UTF-8
+        except (ValueError, RecursionError) as error:  # not JSON, not UTF-8, or nested without end
             raise ValueError(f"{path}: truncated or corrupt history ({error})") from error
         names = {each.name for each in fields(cls)}
         if not isinstance(content, dict) or content.keys() != names:
