@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -13,11 +14,14 @@ GRADIENT_STEP = float(np.finfo(np.float64).eps ** (1 / 3))
 GRADIENT_PLACES = 16
 
 
-def check_parity(case: Case, dtype: Any, fill: str = "normal") -> None:
-    """`fastnn.functional` gives what `fastnn.reference` gives, within the operation's parity class."""
+def check_parity(case: Case, dtype: Any, fill: str = "normal", layout: Callable[[Array], Array] | None = None) -> None:
+    """`fastnn.functional` gives what `fastnn.reference` gives, within the operation's parity class.
+
+    `layout` (of layouts.py) is how what fastnn is given lies in memory; the reference gets it in C order.
+    """
     op = case.operation
     args, kwargs = case.inputs(dtype, fill)
-    actual = op.call(fnn.functional, args, kwargs)
+    actual = op.call(fnn.functional, *(args, kwargs) if layout is None else laid_out(args, kwargs, layout))
     same_dtype = op.call(fnn.reference, args, kwargs)
     wide = as_float64(args)
     truth = op.call(fnn.reference, wide, as_float64(kwargs))
@@ -38,6 +42,12 @@ def check_parity(case: Case, dtype: Any, fill: str = "normal") -> None:
             if scales is None:
                 scales = scales_of(case, wide, as_float64(kwargs))
             assert_within(name, got, truth[i], terms[i], scales[i], dtype)
+
+
+def laid_out(args: tuple[Any, ...], kwargs: dict[str, Any], layout: Callable[[Array], Array]) -> tuple[Any, Any]:
+    """The arguments with each array in this layout."""
+    others = tuple(layout(a) if isinstance(a, np.ndarray) else a for a in args)
+    return others, {name: layout(a) if isinstance(a, np.ndarray) else a for name, a in kwargs.items()}
 
 
 def as_float64(values: Any) -> Any:

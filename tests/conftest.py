@@ -13,6 +13,16 @@ import pytest
 
 import fastnn as fnn
 
+try:
+    from hypothesis import HealthCheck, settings
+except ImportError:
+    pass
+else:
+    quiet = {"deadline": None, "database": None, "suppress_health_check": list(HealthCheck)}
+    settings.register_profile("ordinary", max_examples=100, derandomize=True, **quiet)
+    settings.register_profile("nightly", max_examples=10_000, print_blob=True, **quiet)
+    settings.load_profile("ordinary")
+
 
 def pytest_report_header(config):
     forced = " (forced)" if os.environ.get("FASTNN_ISA") else ""

@@ -7,8 +7,9 @@ import pytest
 
 import fastnn as fnn
 from cases import CASES, DTYPES, Array
-from checks import check_parity
+from checks import check_parity, laid_out
 from fastnn import _runtime
+from layouts import LAYOUTS, reversed_axes, strided, unaligned
 
 SMALL = [case for case in CASES if not case.large]
 GUARD = 64  # elements before and after; keeps the alignment of the middle
@@ -87,45 +88,6 @@ def test_in_place_step_stays_inside(dtype):
             assert np.all(b[GUARD : GUARD + size] != 7)
 
 
-def read_only(a: Array) -> Array:
-    a = a.copy()
-    a.flags.writeable = False
-    return a
-
-
-def strided(a: Array) -> Array:
-    """Every second element along every axis of a larger array full of NaN."""
-    wide = np.full([2 * n for n in a.shape], np.nan if a.dtype.kind == "f" else 0).astype(a.dtype)
-    view = wide[tuple(slice(None, None, 2) for _ in a.shape)]
-    view[...] = a
-    return view
-
-
-def reversed_axes(a: Array) -> Array:
-    """Negative strides."""
-    backwards = tuple(slice(None, None, -1) for _ in a.shape)
-    return a[backwards].copy()[backwards]
-
-
-def offset(a: Array) -> Array:
-    """Contiguous, but not on a multiple of 64 bytes."""
-    buffer = np.empty(a.size + 1, a.dtype)
-    view = buffer[1:].reshape(a.shape)
-    view[...] = a
-    return view
-
-
-def unaligned(a: Array) -> Array:
-    """Contiguous, but not even on a multiple of the element's size."""
-    buffer = np.zeros(a.nbytes + 1, np.uint8)
-    view = buffer[1:].view(a.dtype).reshape(a.shape)
-    view[...] = a
-    return view
-
-
-LAYOUTS = (read_only, strided, np.asfortranarray, reversed_axes, offset, unaligned)
-
-
 @pytest.mark.parametrize("case", SMALL, ids=str)
 def test_input_layouts(case):
     """Any layout gives the bits that C order gives, and the inputs are as before."""
@@ -133,8 +95,7 @@ def test_input_layouts(case):
     args, kwargs = case.inputs(np.float32)
     expected = op.call(fnn.functional, args, kwargs)
     for layout in LAYOUTS:
-        others = tuple(layout(a) if isinstance(a, np.ndarray) else a for a in args)
-        options = {k: layout(v) if isinstance(v, np.ndarray) else v for k, v in kwargs.items()}
+        others, options = laid_out(args, kwargs, layout)
         actual = op.call(fnn.functional, others, options)
         for a, b in zip(actual, expected, strict=True):
             assert (a is None) == (b is None)

@@ -20,6 +20,7 @@ import tempfile
 import warnings
 import zipfile
 from collections import Counter
+from functools import partial
 from pathlib import Path
 
 import atheris
@@ -83,7 +84,7 @@ def npz_files() -> list[bytes]:
 
 def mat_files() -> list[bytes]:
     return [
-        written(lambda path: savemat(path, ARRAYS, format=version, do_compression=packed), "m.mat")
+        written(partial(savemat, mdict=ARRAYS, format=version, do_compression=packed), "m.mat")
         for version, packed in (("5", False), ("5", True), ("4", False))
     ]
 

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 from fastnn._kernels._conv_ways import ways
 
 import winograd
-from cases._base import Case, Operation, no_activation, pair, register
+from cases._base import Case, Draw, Operation, no_activation, pair, register
 from fastnn import reference
 
 
@@ -91,30 +92,30 @@ SHAPES = {
 }
 
 
+def transposed_cases(
+    label: str, x: tuple[int, ...], filters: int, kernel: tuple[int, int], options: dict[str, Any], large: bool = False
+) -> Iterator[Case]:
+    w = (x[1], filters // options.get("groups", 1), *kernel)
+    y = reference.conv_transpose2d(np.zeros(x, np.float32), np.zeros(w, np.float32), **options).shape
+
+    def forward(draw: Draw, relu: bool = False) -> Any:
+        more = {"activation": "relu"} if relu else {}
+        return (draw(x), draw(w, "w"), None if relu else draw((filters,), "b")), options | more
+
+    # A weight or pixel that is infinite times what is cut off or never there: NaN, or nothing. Both are right.
+    yield Case("conv_transpose2d", label, forward, ("normal", "special"), ("b",), large=large, gradient=not large)
+    yield Case("conv_transpose2d", f"{label}-no-bias-relu", lambda draw: forward(draw, relu=True), large=large)
+    yield Case(
+        "conv_transpose2d_backward",
+        label,
+        lambda draw: ((draw(y, "dy"), draw(x), draw(w, "w")), options),
+        large=large,
+    )
+
+
 def _cases() -> Iterator[Case]:
-    for label, (x, filters, kernel, options, large) in SHAPES.items():
-        groups = options.get("groups", 1)
-        w = (x[1], filters // groups, *kernel)
-        y = reference.conv_transpose2d(np.zeros(x, np.float32), np.zeros(w, np.float32), **options).shape
-
-        def forward(draw, x=x, w=w, filters=filters, options=options, relu=False):
-            more = {"activation": "relu"} if relu else {}
-            return (draw(x), draw(w, "w"), None if relu else draw((filters,), "b")), options | more
-
-        # A weight or pixel that is infinite times what is cut off or never there: NaN, or nothing. Both are right.
-        yield Case("conv_transpose2d", label, forward, ("normal", "special"), ("b",), large=large, gradient=not large)
-        yield Case(
-            "conv_transpose2d",
-            f"{label}-no-bias-relu",
-            lambda draw, forward=forward: forward(draw, relu=True),
-            large=large,
-        )
-        yield Case(
-            "conv_transpose2d_backward",
-            label,
-            lambda draw, x=x, w=w, y=y, options=options: ((draw(y, "dy"), draw(x), draw(w, "w")), options),
-            large=large,
-        )
+    for label, shape in SHAPES.items():
+        yield from transposed_cases(label, *shape)
     for needs in (("dx",), ("dw",), ("db",)):
         yield Case(
             "conv_transpose2d_backward",

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 
 import numpy as np
 
-from cases._base import FUNCTION, WIDTHS, Array, Case, Operation, register
+from cases._base import FUNCTION, WIDTHS, Array, Case, Draw, Operation, register
 from cases.softmax import log_softmax_scale, softmax_scale
 
 IGNORED = -100
@@ -171,6 +172,34 @@ def _weighted() -> Iterator[Case]:
         large=True,
     )
     yield from _case("nll_loss", "9000x3", lambda draw: ((draw((9000, 3)), draw.labels(9000, 3)), {}), {}, large=True)
+
+
+def loss_cases(
+    label: str,
+    n: int,
+    k: int,
+    places: tuple[int, ...],
+    reduction: str,
+    weighted: bool,
+    ignoring: bool,
+    smoothing: float,
+) -> Iterator[Case]:
+    """Labels for both losses, and probabilities; with weights, labels that do not count and smoothing if asked."""
+    rows = n * math.prod(places)
+
+    def of_labels(draw):
+        labels = (_labels if ignoring else Draw.labels)(draw, rows, k, *([IGNORED] if ignoring else []))
+        labels[1:2] = 0  # one at least counts
+        return (draw((n, k, *places)), labels.reshape(n, *places)), {"weight": _weight(draw, k)} if weighted else {}
+
+    def of_probabilities(draw):
+        target = draw.probabilities(rows, k).reshape(n, k, *places)
+        return (draw((n, k, *places)), target), {"weight": _weight(draw, k)} if weighted else {}
+
+    smooth = {"reduction": reduction, "label_smoothing": smoothing}
+    yield from _case("cross_entropy", f"{label}-labels", of_labels, smooth)
+    yield from _case("cross_entropy", f"{label}-probabilities", of_probabilities, smooth)
+    yield from _case("nll_loss", label, of_labels, {"reduction": reduction})
 
 
 def _edges() -> Iterator[Case]:

@@ -143,7 +143,7 @@ RULES: dict[str, tuple[tuple[str, str, dict[str, Any]], ...]] = {
 }
 
 
-def _kept(draw, shape, kind):
+def kept(draw, shape, kind):
     if kind == "N":
         return None
     x = draw(shape, "state")
@@ -159,7 +159,7 @@ def _cases() -> Iterator[Case]:
                     op,
                     f"{'x'.join(map(str, shape))}-{label}",
                     lambda draw, shape=shape, state=state, options=options: (
-                        (draw(shape), draw(shape, "g"), *(_kept(draw, shape, kind) for kind in state)),
+                        (draw(shape), draw(shape, "g"), *(kept(draw, shape, kind) for kind in state)),
                         {"lr": 0.03, **options},
                     ),
                     ("normal", "special"),

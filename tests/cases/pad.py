@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 
@@ -26,6 +27,29 @@ register(
 )
 
 
+def pad_cases(mode: str, label: str, x: Any, padding: Any, *, large: bool = False) -> Iterator[Case]:
+    left, right, top, bottom = padding if isinstance(padding, tuple) else (padding,) * 4
+    y = (*x[:2], x[2] + top + bottom, x[3] + left + right)
+    fills = ("normal", "special")
+    yield Case(
+        "pad2d",
+        f"{mode}-{label}",
+        lambda draw: ((draw(x), padding), {"mode": mode}),
+        fills,
+        ("x",),
+        large=large,
+        gradient=not large,
+    )
+    yield Case(
+        "pad2d_backward",
+        f"{mode}-{label}",
+        lambda draw: ((draw(y, "dy"), padding), {"mode": mode}),
+        fills,
+        ("dy",),
+        large=large,
+    )
+
+
 def _cases() -> Iterator[Case]:
     for mode in ("zeros", "reflect", "replicate", "circular"):
         for label, x, padding, large in (
@@ -37,25 +61,7 @@ def _cases() -> Iterator[Case]:
             ("no-images", (0, 2, 3, 3), 1, False),
             ("large", (5, 20, 30, 41), (1, 2, 3, 4), True),
         ):
-            left, right, top, bottom = padding if isinstance(padding, tuple) else (padding,) * 4
-            y = (*x[:2], x[2] + top + bottom, x[3] + left + right)
-            yield Case(
-                "pad2d",
-                f"{mode}-{label}",
-                lambda draw, x=x, padding=padding, mode=mode: ((draw(x), padding), {"mode": mode}),
-                ("normal", "special"),
-                ("x",),
-                large=large,
-                gradient=not large,
-            )
-            yield Case(
-                "pad2d_backward",
-                f"{mode}-{label}",
-                lambda draw, y=y, padding=padding, mode=mode: ((draw(y, "dy"), padding), {"mode": mode}),
-                ("normal", "special"),
-                ("dy",),
-                large=large,
-            )
+            yield from pad_cases(mode, label, x, padding, large=large)
 
 
 CASES = tuple(_cases())

@@ -120,7 +120,7 @@ def _scores(draw, shape):
     return (draw(shape), _targets(draw, shape)), {}
 
 
-def _cases(
+def pair_cases(
     op: str,
     inputs: Inputs,
     *,
@@ -184,23 +184,30 @@ def _with_zeros(draw, shape):
 
 
 WITH_LOGITS = "binary_cross_entropy_with_logits"
+# Each loss, its inputs and which of them may be infinite.
+PAIRS: tuple[tuple[str, Inputs, tuple[str, ...]], ...] = (
+    *((op, _apart, ("x", "target")) for op in ("mse_loss", "l1_loss", "smooth_l1_loss", "huber_loss")),
+    ("binary_cross_entropy", _probabilities, ()),
+    (WITH_LOGITS, _scores, ("x", "target")),
+    ("kl_div", _scores, ("x",)),
+)
 CASES = (
-    *_cases("mse_loss", _apart, shapes=(*((n,) for n in WIDTHS), (2, 3, 5, 7), (1025,), (3, 700)), reductions=ALL),
-    *_cases("mse_loss", _apart, shapes=LARGE, reductions=ALL),
-    *_cases("l1_loss", _apart),
-    *_cases("smooth_l1_loss", _apart, beta=0.7123),
-    *_cases("smooth_l1_loss", _apart, shapes=((5,),), label="beta0-", beta=0.0),
-    *_cases("huber_loss", _apart, delta=0.7123),
-    *_cases("huber_loss", _apart, shapes=((5,),), reductions=("sum",), label="wide-", delta=50.0),
-    *_cases("binary_cross_entropy", _probabilities, special=()),
-    *_cases("binary_cross_entropy", _probabilities, shapes=LARGE, special=()),
-    *_cases("binary_cross_entropy", _weighted_probabilities, shapes=((5, 7),), special=(), label="weight-"),
-    *_cases(WITH_LOGITS, _scores),
-    *_cases(WITH_LOGITS, _weights, shapes=((5, 7),), label="weight-", special=("x",)),
-    *_cases(WITH_LOGITS, _both_weights, shapes=((2, 3, 5),), label="both-weights-", special=("x",)),
-    *_cases("kl_div", _scores, reductions=("mean", "batchmean", "sum", "none"), special=("x",)),
-    *_cases("kl_div", _apart, label="log-", log_target=True, special=("x",)),
-    *_cases("kl_div", _with_zeros, shapes=((40,),), label="zeros-", special=("x",)),
+    *pair_cases("mse_loss", _apart, shapes=(*((n,) for n in WIDTHS), (2, 3, 5, 7), (1025,), (3, 700)), reductions=ALL),
+    *pair_cases("mse_loss", _apart, shapes=LARGE, reductions=ALL),
+    *pair_cases("l1_loss", _apart),
+    *pair_cases("smooth_l1_loss", _apart, beta=0.7123),
+    *pair_cases("smooth_l1_loss", _apart, shapes=((5,),), label="beta0-", beta=0.0),
+    *pair_cases("huber_loss", _apart, delta=0.7123),
+    *pair_cases("huber_loss", _apart, shapes=((5,),), reductions=("sum",), label="wide-", delta=50.0),
+    *pair_cases("binary_cross_entropy", _probabilities, special=()),
+    *pair_cases("binary_cross_entropy", _probabilities, shapes=LARGE, special=()),
+    *pair_cases("binary_cross_entropy", _weighted_probabilities, shapes=((5, 7),), special=(), label="weight-"),
+    *pair_cases(WITH_LOGITS, _scores),
+    *pair_cases(WITH_LOGITS, _weights, shapes=((5, 7),), label="weight-", special=("x",)),
+    *pair_cases(WITH_LOGITS, _both_weights, shapes=((2, 3, 5),), label="both-weights-", special=("x",)),
+    *pair_cases("kl_div", _scores, reductions=("mean", "batchmean", "sum", "none"), special=("x",)),
+    *pair_cases("kl_div", _apart, label="log-", log_target=True, special=("x",)),
+    *pair_cases("kl_div", _with_zeros, shapes=((40,),), label="zeros-", special=("x",)),
     *(
         case
         for op, inputs in (("binary_cross_entropy", _certain), (WITH_LOGITS, _far))

@@ -201,7 +201,7 @@ def _average_cases(s: PoolShape) -> Iterator[Case]:
     )
 
 
-def _row_cases(
+def row_cases(
     label: str, L: int, kernel: int, stride: int | None, padding: int, dilation: int, ceil_mode: bool
 ) -> Iterator[Case]:
     """Pools along one axis: what is above the kernels is tried here, not the kernels."""
@@ -244,7 +244,7 @@ def _pool_value_cases() -> Iterator[Case]:
 CASES = (
     *(case for shape in POOLS for case in pool_cases(shape)),
     *_pool_value_cases(),
-    *_row_cases("2", 9, 2, None, 0, 1, False),
-    *_row_cases("3-s2-p1-dilated-ceil", 12, 3, 2, 1, 2, True),
-    *_row_cases("300-wide-positions", 310, 300, 5, 20, 1, False),
+    *row_cases("2", 9, 2, None, 0, 1, False),
+    *row_cases("3-s2-p1-dilated-ceil", 12, 3, 2, 1, 2, True),
+    *row_cases("300-wide-positions", 310, 300, 5, 20, 1, False),
 )

@@ -150,7 +150,7 @@ def _weights(draw: Draw, shape: tuple[int, ...], which: str) -> tuple[Array | No
     return draw(shape, "w") if "w" in which else None, draw(shape, "b") if "b" in which else None
 
 
-def _pair(
+def pair_of(
     op: str,
     label: str,
     x_shape: tuple[int, ...],
@@ -180,16 +180,16 @@ def _pair(
 
 def _layer_cases() -> Iterator[Case]:
     for n in WIDTHS:
-        yield from _pair("layer_norm", f"{n}-wide", (5, n), (n,), (n,), "wb")
-    yield from _pair("layer_norm", "10-wide-plain", (5, 10), (10,), (10,), "")
-    yield from _pair("layer_norm", "37-wide-plain", (5, 37), (37,), (37,), "", eps=0.1)
-    yield from _pair("layer_norm", "no-bias", (3, 2, 21), ((21,),), (21,), "w")
-    yield from _pair("layer_norm", "bias-alone", (3, 2, 21), (21,), (21,), "b")
-    yield from _pair("layer_norm", "two-axes", (2, 3, 4, 5), ((4, 5),), (4, 5), "wb")
-    yield from _pair("layer_norm", "all-but-one", (2, 3, 9), ((3, 9),), (3, 9), "wb")
-    yield from _pair("layer_norm", "no-rows", (0, 5), (5,), (5,), "wb")
-    yield from _pair("layer_norm", "large", (300, 130), (130,), (130,), "wb")
-    yield from _pair("layer_norm", "large-rows-of-blocks", (9, 9001), (9001,), (9001,), "")
+        yield from pair_of("layer_norm", f"{n}-wide", (5, n), (n,), (n,), "wb")
+    yield from pair_of("layer_norm", "10-wide-plain", (5, 10), (10,), (10,), "")
+    yield from pair_of("layer_norm", "37-wide-plain", (5, 37), (37,), (37,), "", eps=0.1)
+    yield from pair_of("layer_norm", "no-bias", (3, 2, 21), ((21,),), (21,), "w")
+    yield from pair_of("layer_norm", "bias-alone", (3, 2, 21), (21,), (21,), "b")
+    yield from pair_of("layer_norm", "two-axes", (2, 3, 4, 5), ((4, 5),), (4, 5), "wb")
+    yield from pair_of("layer_norm", "all-but-one", (2, 3, 9), ((3, 9),), (3, 9), "wb")
+    yield from pair_of("layer_norm", "no-rows", (0, 5), (5,), (5,), "wb")
+    yield from pair_of("layer_norm", "large", (300, 130), (130,), (130,), "wb")
+    yield from pair_of("layer_norm", "large-rows-of-blocks", (9, 9001), (9001,), (9001,), "")
 
 
 def _group_cases() -> Iterator[Case]:
@@ -203,15 +203,15 @@ def _group_cases() -> Iterator[Case]:
         ("large", (20, 16, 24, 24), 4),
         ("large-small-planes", (130, 12, 3, 3), 4),
     ):
-        yield from _pair("group_norm", label, shape, (groups,), shape[1:2], "wb")
-    yield from _pair("group_norm", "plain-small-planes", (3, 8, 3, 3), (2,), (8,), "")
-    yield from _pair("group_norm", "no-bias", (3, 4, 5, 7), (2,), (4,), "w", eps=0.1)
+        yield from pair_of("group_norm", label, shape, (groups,), shape[1:2], "wb")
+    yield from pair_of("group_norm", "plain-small-planes", (3, 8, 3, 3), (2,), (8,), "")
+    yield from pair_of("group_norm", "no-bias", (3, 4, 5, 7), (2,), (4,), "w", eps=0.1)
 
 
 def _instance_cases() -> Iterator[Case]:
     for label, shape in (("planes", (3, 4, 5, 7)), ("small-planes", (4, 5, 3, 3)), ("two-values", (2, 3, 2))):
-        yield from _pair("instance_norm", label, shape, (), shape[1:2], "wb")
-    yield from _pair("instance_norm", "plain", (3, 4, 5, 7), (), (4,), "")
+        yield from pair_of("instance_norm", label, shape, (), shape[1:2], "wb")
+    yield from pair_of("instance_norm", "plain", (3, 4, 5, 7), (), (4,), "")
     for label, shape in (("running", (3, 4, 5, 7)), ("running-no-images", (0, 4, 5, 7))):
         yield Case(
             "instance_norm",
