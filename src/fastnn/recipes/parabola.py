@@ -131,7 +131,7 @@ def _train(run: Run, name: str, seed: np.random.SeedSequence, epochs: int, lr: f
     right = [float(((net(x) > 0.5) == (y > 0.5)).mean()) for x, y in (train, test)]
     if keep:
         run.keep(trainer, _file(name))
-        title = f"{name}: {percent(right[0])} of the points it learned from"
+        title = f"{name}: {percent(right[0])} in training"
         shown = plots.decision_regions(train[0].reshape(-1, 2), train[1], net, title=title)
         plots.save(shown, run.folder / f"{_file(name)}.png")
     return Figures(right[0], right[1], trainer.seconds, _prediction_time(net, test[0]))
