@@ -57,8 +57,10 @@ def test_a_kernel_that_does_not_cover_its_volume_is_refused():
 def test_a_quick_run(tmp_path, capsys):
     folder = parabola.run(parabola.Settings(quick=True, out=str(tmp_path / "run")))
     record = json.loads((folder / "settings.json").read_text())["result"]
-    assert list(record) == list(parabola.NETWORKS)
-    for name, draws in record.items():
+    assert list(record["networks"]) == list(parabola.NETWORKS)
+    accuracies = [draw["test"] for draws in record["networks"].values() for draw in draws]
+    assert record[parabola.SCORE] == pytest.approx(np.mean(accuracies))
+    for name, draws in record["networks"].items():
         file = name.replace(" -> ", "-")
         assert (folder / f"{file}.png").read_bytes().startswith(b"\x89PNG")
         assert History.load(folder / f"history-{file}.json").iterations == 50
@@ -80,6 +82,6 @@ def test_a_quick_run(tmp_path, capsys):
 
 def test_three_hidden_units_learn_the_parabola(tmp_path):
     parabola.run(parabola.Settings(draws=1, out=str(tmp_path / "run")))
-    record = json.loads((tmp_path / "run" / "settings.json").read_text())["result"]
+    record = json.loads((tmp_path / "run" / "settings.json").read_text())["result"]["networks"]
     assert record["2 -> 3 -> 1"][0]["train"] > 0.97
     assert 0.77 < record["2 -> 1"][0]["train"] < 0.87  # no line parts them better

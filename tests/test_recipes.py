@@ -98,6 +98,13 @@ def test_what_is_printed(tmp_path, capsys):
         assert part in text
 
 
+def test_the_published_subset_is_of_2500_and_500_images(tmp_path, capsys):
+    folder = lenet.run(lenet.Settings(data="subset", iterations=1, out=str(tmp_path / "run")))
+    assert "LeNet on 2,500 MNIST digits, 500 test images" in capsys.readouterr().out
+    right = json.loads((folder / "settings.json").read_text())["result"]["test_accuracy"] * 500
+    assert right == round(right)
+
+
 def fail(error):
     def fit(*_args, **_options):
         raise error

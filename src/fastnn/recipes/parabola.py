@@ -26,6 +26,7 @@ CARD = Card(
     time="5 s",
     published="training 78.8, 81.0, 99.8 %",
 )
+SCORE = "test_accuracy"
 
 
 class Layer(NamedTuple):
@@ -100,17 +101,18 @@ def run(settings: Settings) -> Path:
     with run_folder("parabola", settings) as run:
         comparisons: list[Comparison] = []
         tables: list[Table] = []
-        result: dict[str, Any] = {}
+        networks: dict[str, list[Figures]] = {}
         for name, layers in NETWORKS.items():
             tables.append(_layer_table(name, layers))
             print("\n".join("  ".join(f"{cell:>10}" for cell in row) for row in (tables[-1].columns, *tables[-1].rows)))
             print()
             seeds = np.random.SeedSequence(settings.seed).spawn(draws)
-            figures = [_train(run, name, seed, epochs, settings.lr, keep=seed is seeds[0]) for seed in seeds]
-            result[name] = [each._asdict() for each in figures]
-            comparisons += _compare(name, figures)
+            networks[name] = [_train(run, name, seed, epochs, settings.lr, keep=seed is seeds[0]) for seed in seeds]
+            comparisons += _compare(name, networks[name])
         print_figures(comparisons)
-        write_record(run.folder, "parabola", settings, result)
+        result: dict[str, Any] = {name: [each._asdict() for each in figures] for name, figures in networks.items()}
+        mean = statistics.fmean(each.test for figures in networks.values() for each in figures)
+        write_record(run.folder, "parabola", settings, {SCORE: mean, "networks": result})
         title, counts = "Points under a parabola", f"{_TRAIN:,} points to train with and {_TEST} to test"
         summary = f"{counts}, {draws} times; {epochs:,} epochs of gradient descent over all points."
         pictures = [Picture(f"{_file(name)}.png", name) for name in NETWORKS]

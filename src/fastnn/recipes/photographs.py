@@ -28,6 +28,7 @@ CARD = Card(
     time="15 s",
     published="5 of 5; thin strokes under 40 %",
 )
+SCORE = "right"  # share of the digits, on the photographs whose text is known
 
 PUBLISHED = {"digits like MNIST's": "5 of 5", "thin strokes": "under 40 %"}
 
@@ -68,6 +69,9 @@ def run(settings: Settings) -> Path:
         result["photographs"] = [_read(run, net, path) for path in paths]
         figures = _figures(result["photographs"])
         print_figures(figures)
+        known = [each for each in result["photographs"] if "right" in each]
+        if known:
+            result[SCORE] = sum(each["right"] for each in known) / sum(each["written"] for each in known)
         write_record(run.folder, "photographs", settings, result)
         pictures = [Picture(f"{each['name']}.boxes.png", each["name"], each["line"]) for each in result["photographs"]]
         summary = "Marks are found on the photographs, cut out, scaled as MNIST's digits are, and read by LeNet."
