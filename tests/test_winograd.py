@@ -32,6 +32,8 @@ def test_who_goes_which_way():
     assert names(64, 64, 8, 8, 64, 3, 3, **wide) == ("winograd", "winograd", "winograd")
     assert names(64, 16, 32, 32, 16, 3, 3, **wide) == ("planes", "planes", "one pass")  # too few channels
     assert names(1, 64, 8, 8, 64, 3, 3, **wide) == ("planes", "planes", "pixels")  # too few tiles
+    assert names(1, 64, 8, 8, 64, 3, 3, packed=True, **wide)[0] == "winograd"  # the weights are transformed already
+    assert names(1, 64, 4, 8, 64, 3, 3, packed=True, **wide)[0] == "planes"
     assert names(64, 64, 5, 5, 64, 3, 3, **wide)[0] == "planes"  # too much of the tiles beyond the border
     assert names(64, 64, 9, 9, 64, 3, 3, SH=2, SW=2, **wide)[0] == "planes"
     assert names(64, 20, 12, 12, 50, 5, 5) == ("planes", "fold", "pixels")
@@ -58,3 +60,34 @@ def test_inf_and_nan_stay_where_they_belong(arrays, dtype, value):
     truth = fnn.reference.conv2d_backward(dy, x, w, padding=1)
     assert np.array_equal(np.isfinite(dw), np.isfinite(truth[1]))
     assert np.array_equal(np.isfinite(db), np.isfinite(truth[2]))
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("outputs", [64, 100])
+@pytest.mark.parametrize("size", [(8, 8), (7, 11), (30, 31)])
+def test_one_image_through_a_plan(dtype, outputs, size):
+    """Few tiles, whose outputs or rows threads share: the bits of one thread, within the bound."""
+    layer = fnn.Conv2d(40, outputs, 3, padding=1, dtype=dtype)
+    net = fnn.Sequential(layer, fnn.ReLU()).eval()
+    x = np.random.default_rng(1).standard_normal((1, 40, *size)).astype(dtype)
+    w, b = layer.weight.data.astype(np.float64), layer.bias.data.astype(np.float64)
+    assert ways(*x.shape, outputs, 3, 3, PH=1, PW=1, packed=True)["y"] == "winograd"
+    truth = np.maximum(fnn.reference.conv2d(x.astype(np.float64), w, b, padding=1), 0)
+    most = winograd.forward(np.abs(x), np.abs(w), (1, 1), **winograd.ABSOLUTE) + np.abs(b)[:, None, None]
+    with fnn.num_threads(1):
+        y = net(x)
+    assert np.all(np.abs(y - truth) <= (40 + 1 + winograd.ROUNDINGS) * np.finfo(dtype).eps * most)
+    for threads in (2, 3, 7):
+        with fnn.num_threads(threads):
+            assert net(x).tobytes() == y.tobytes()
+
+
+def test_one_image_with_nan_through_a_plan():
+    net = fnn.Sequential(fnn.Conv2d(32, 64, 3, padding=1), fnn.Identity()).eval()
+    x = np.zeros((1, 32, 8, 8), np.float32)
+    x[0, 3, 0, 0] = np.nan
+    for threads in (1, 2):
+        with fnn.num_threads(threads):
+            touched = np.isnan(net(x))
+        assert touched[0, :, :2, :2].all()
+        assert np.count_nonzero(touched) == 64 * 4

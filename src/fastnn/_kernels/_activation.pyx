@@ -3,7 +3,7 @@ from cpython.buffer cimport PyBUF_ND, PyBUF_WRITABLE, PyBuffer_Release, PyObject
 from libc.string cimport memcpy
 
 from fastnn._kernels._table cimport allocate, parallel, release, threads, tiles
-from fastnn._kernels.fnn cimport FNN_FUNCTION_COUNT, FNN_relu, ceil_div, fits, fnn_tiles
+from fastnn._kernels.fnn cimport FNN_FUNCTION_COUNT, ceil_div, fits, fnn_tiles
 
 ctypedef fused real:
     float

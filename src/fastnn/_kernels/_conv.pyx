@@ -222,7 +222,7 @@ cdef bint convolve_spoilt(const Conv *g, const char *spoilt) noexcept nogil:
 
 
 cdef bint convolve(Conv *g) noexcept nogil:
-    cdef Way way = forward_way(g)
+    cdef Way way = forward_way(g, False)
     cdef char *spoilt
     cdef bint enough
     if way != WINOGRAD:

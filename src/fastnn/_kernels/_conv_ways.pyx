@@ -14,7 +14,8 @@ cdef enum:
     SOME = 300         # for patches of up to so many elements
     THIN = 2           # channels of a group on both sides, up to which tiles are too empty
     CHANNELS = 16      # C*O / (C + O), from which Winograd's products outweigh its transforms
-    TILES = 32         # of a batch, from which they outweigh the transform of the weights
+    TILES = 32         # of a batch, from which they outweigh the transform of the weights,
+    FEW_TILES = 4      # and from which they do where the weights are transformed already
 
 
 cdef bint is_pointwise(Py_ssize_t KH, Py_ssize_t KW, Py_ssize_t SH, Py_ssize_t SW, Py_ssize_t PH,
@@ -22,11 +23,11 @@ cdef bint is_pointwise(Py_ssize_t KH, Py_ssize_t KW, Py_ssize_t SH, Py_ssize_t S
     return KH == KW == SH == SW == 1 and PH == PW == 0
 
 
-cdef bint winograd_pays(const Conv *g) noexcept nogil:
+cdef bint winograd_pays(const Conv *g, Py_ssize_t least) noexcept nogil:
     """Plain 3 x 3; enough channels on both sides, enough tiles, not too much of them beyond the border."""
     cdef Py_ssize_t count = ceil_div(g.OH, TILE) * ceil_div(g.OW, TILE)
     return (g.KH == g.KW == 3 and g.SH == g.SW == g.DH == g.DW == g.G == 1 and 0 <= g.PH <= 2 and 0 <= g.PW <= 2
-            and g.C * g.O >= CHANNELS * (g.C + g.O) and g.N * count >= TILES
+            and g.C * g.O >= CHANNELS * (g.C + g.O) and g.N * count >= least
             and count * TILE * TILE <= 2 * g.OH * g.OW)
 
 
@@ -45,8 +46,8 @@ cdef Conv turned(const Gradients *a) noexcept nogil:
     return f
 
 
-cdef Way forward_way(const Conv *g) noexcept nogil:
-    if winograd_pays(g):
+cdef Way forward_way(const Conv *g, bint packed) noexcept nogil:
+    if winograd_pays(g, FEW_TILES if packed else TILES):
         return WINOGRAD
     if is_pointwise(g.KH, g.KW, g.SH, g.SW, g.PH, g.PW) and g.OH * g.OW >= g.t.nr:
         return POINTWISE
@@ -59,7 +60,7 @@ cdef Way input_way(const Gradients *a) noexcept nogil:
         return TAPS
     if one_pass_pays(a):
         return ONE_PASS
-    if a.SH == a.SW == 1 and winograd_pays(&f):
+    if a.SH == a.SW == 1 and winograd_pays(&f, TILES):
         return WINOGRAD
     # as a convolution, where that multiplies few zeros of a border and fills a tile
     if a.SH == a.SW == 1 and a.KH * a.KW > 1 and a.C >= 8 and 8 * a.H * a.W <= 9 * a.OH * a.OW:
@@ -72,7 +73,7 @@ cdef Way weight_way(const Gradients *a) noexcept nogil:
     f.OH, f.OW = a.OH, a.OW
     if one_pass_pays(a):
         return ONE_PASS
-    if a.SH == a.SW == 1 and winograd_pays(&f):
+    if a.SH == a.SW == 1 and winograd_pays(&f, TILES):
         return WINOGRAD
     # the rows of the product are long enough to be summed over their lanes, and few outputs leave the other way's
     # tiles half empty
@@ -83,8 +84,11 @@ cdef Way weight_way(const Gradients *a) noexcept nogil:
 
 def ways(Py_ssize_t N, Py_ssize_t C, Py_ssize_t H, Py_ssize_t W, Py_ssize_t O, Py_ssize_t KH, Py_ssize_t KW,
          Py_ssize_t SH=1, Py_ssize_t SW=1, Py_ssize_t PH=0, Py_ssize_t PW=0, Py_ssize_t DH=1, Py_ssize_t DW=1,
-         Py_ssize_t G=1, bint is_double=False):
-    """The ways of y, dx and dw of a convolution of this shape (of G groups, C and O channels in all), by name."""
+         Py_ssize_t G=1, bint is_double=False, bint packed=False):
+    """The ways of y, dx and dw of a convolution of this shape (of G groups, C and O channels in all), by name.
+
+    `packed`: where the weights of the forward are packed already.
+    """
     cdef Conv g
     cdef Gradients a
     names = {PLANES: "planes", POINTWISE: "pointwise", TAPS: "taps", WINOGRAD: "winograd", ONE_PASS: "one pass",
@@ -97,4 +101,4 @@ def ways(Py_ssize_t N, Py_ssize_t C, Py_ssize_t H, Py_ssize_t W, Py_ssize_t O, P
     g.OH = a.OH = (H + 2 * PH - reach(KH, DH)) // SH + 1
     g.OW = a.OW = (W + 2 * PW - reach(KW, DW)) // SW + 1
     a.dx = NULL
-    return {"y": names[forward_way(&g)], "dx": names[input_way(&a)], "dw": names[weight_way(&a)]}
+    return {"y": names[forward_way(&g, packed)], "dx": names[input_way(&a)], "dw": names[weight_way(&a)]}

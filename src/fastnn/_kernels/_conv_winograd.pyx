@@ -17,6 +17,7 @@ from fastnn._kernels.fnn cimport ceil_div, fits, fnn_tiles, split_at
 
 cdef enum:
     CHUNK_BYTES = 1 << 20  # of the values and products of the tiles of a chunk
+    SHARE = 2              # blocks of tiles for each thread, from which they are worth reading all weights
     LINE = 64              # bytes of a cache line
 
 cdef void transform_weights(void *job, Py_ssize_t c, int slot) noexcept nogil:
@@ -36,13 +37,15 @@ cdef void lay_out(fnn_tiles *t, char *pixels, const Py_ssize_t *places, Py_ssize
     t.transpose(pixels + (top - first) * line * size, places, x + top * W * size, H * W, C, (end - top) * W)
 
 
-cdef void multiply(const Winograd *s, const char *values, char *products, Py_ssize_t tiles) noexcept nogil:
+cdef void multiply(const Winograd *s, const char *values, char *products, Py_ssize_t tiles, Py_ssize_t first,
+                   Py_ssize_t last) noexcept nogil:
+    """The panels of outputs from first on, up to last."""
     cdef const Conv *g = s.g
     cdef fnn_tiles *t = g.t
     cdef Py_ssize_t size = t.itemsize, nr = t.nr, blocks = ceil_div(tiles, t.mr), k, panel, block, m
     cdef const char *b
     for k in range(VALUES):
-        for panel in range(s.panels):
+        for panel in range(first, last):
             b = s.weights + (k * s.panels + panel) * g.C * nr * size
             for block in range(blocks):
                 m = split_at(tiles, blocks, block)
@@ -53,19 +56,22 @@ cdef void multiply(const Winograd *s, const char *values, char *products, Py_ssi
 
 
 cdef void winograd_chunk(void *job, Py_ssize_t chunk, int slot) noexcept nogil:
-    """Some images, or some rows of tiles of one."""
+    """Some images, or some rows of tiles of one; all outputs, or a part of them."""
     cdef const Winograd *s = <const Winograd *> job
     cdef const Conv *g = s.g
     cdef fnn_tiles *t = g.t
     cdef Py_ssize_t size = t.itemsize, in_line = (s.cols * TILE + 2) * s.CL, out_line = s.cols * TILE * s.OL
-    cdef Py_ssize_t n0 = chunk // s.bands * s.images, n1 = min(g.N, n0 + s.images), row = chunk % s.bands * s.band
+    cdef Py_ssize_t part = chunk % s.parts, some = chunk // s.parts
+    cdef Py_ssize_t n0 = some // s.bands * s.images, n1 = min(g.N, n0 + s.images), row = some % s.bands * s.band
+    cdef Py_ssize_t first = split_at(s.panels, s.parts, part), last = split_at(s.panels, s.parts, part + 1)
+    cdef Py_ssize_t o0 = first * t.nr, o1 = min(g.O, last * t.nr), width = min(s.OL, last * t.nr) - o0
     cdef Py_ssize_t rows = min(s.band, s.rows - row), n, r, c, at = 0
     cdef Py_ssize_t o, oh, lines = min(rows * TILE, g.OH - row * TILE)
     cdef char *pixels = s.workspace + slot * s.workspace_step
     cdef char *results = pixels + s.pixels_size * size
     cdef char *values = results + s.band * TILE * out_line * size
     cdef char *products = values + s.values_size * size
-    cdef char *bias = s.weights + (s.weights_size - s.OL) * size if g.bias != NULL else NULL
+    cdef char *bias = s.weights + (s.weights_size - s.OL + o0) * size if g.bias != NULL else NULL
     cdef char *y
     for n in range(n0, n1):
         lay_out(t, pixels, s.places, in_line, g.x + n * g.C * g.H * g.W * size, g.C, g.H, g.W, row * TILE - g.PH,
@@ -75,24 +81,24 @@ cdef void winograd_chunk(void *job, Py_ssize_t chunk, int slot) noexcept nogil:
                 t.wino_image(values + at * s.CL * size, s.tiles * s.CL, pixels + (r * in_line + c * s.CL) * TILE * size,
                              in_line, s.CL, s.CL)
                 at += 1
-    multiply(s, values, products, at)
+    multiply(s, values, products, at, first, last)
     at = 0
     for n in range(n0, n1):
         for r in range(rows):
             for c in range(s.cols):
-                if not t.wino_result(results + (r * out_line + c * s.OL) * TILE * size, out_line, s.OL,
-                                     products + at * s.OL * size, s.tiles * s.OL, s.OL, bias, g.flags):
+                if not t.wino_result(results + ((r * out_line + c * s.OL) * TILE + o0) * size, out_line, s.OL,
+                                     products + (at * s.OL + o0) * size, s.tiles * s.OL, width, bias, g.flags):
                     s.spoilt[n] = True
                 at += 1
         # some outputs at a time: their planes are written from the first pixel to the last
         y = g.y + (n * g.O * g.OH + row * TILE) * g.OW * size
-        for o from 0 <= o < g.O by t.lanes:
+        for o from o0 <= o < o1 by t.lanes:
             if g.OW == s.cols * TILE:
-                t.transpose(y, s.planes + o, results + o * size, s.OL, lines * g.OW, min(t.lanes, g.O - o))
+                t.transpose(y, s.planes + o, results + o * size, s.OL, lines * g.OW, min(t.lanes, o1 - o))
             else:
                 for oh in range(lines):
                     t.transpose(y + oh * g.OW * size, s.planes + o, results + (oh * out_line + o) * size, s.OL, g.OW,
-                                min(t.lanes, g.O - o))
+                                min(t.lanes, o1 - o))
 
 
 cdef bint plan_winograd(Winograd *s, const Conv *g, int workers) noexcept nogil:
@@ -105,7 +111,12 @@ cdef bint plan_winograd(Winograd *s, const Conv *g, int workers) noexcept nogil:
         return False
     room = max(t.mr, CHUNK_BYTES // (VALUES * (s.CL + s.OL) * size))
     s.band = min(s.rows, max(<Py_ssize_t> 1, room // s.cols))
-    if g.N < workers:
+    # Threads share the rows of tiles of few images, or, where these are few as well, the outputs, since each reads all
+    # weights of its own.
+    s.parts = 1
+    if g.N < workers and s.rows * s.cols * g.N < workers * SHARE * t.mr and s.panels >= workers:
+        s.parts = workers
+    elif g.N < workers:
         s.band = min(s.band, ceil_div(s.rows * g.N, workers))
     s.bands = ceil_div(s.rows, s.band)
     s.band = ceil_div(s.rows, s.bands)
@@ -148,7 +159,7 @@ cdef void run_winograd(const Winograd *s, int workers) noexcept nogil:
     memset(s.spoilt, 0, g.N)
     for i in range(workers):
         memset(s.workspace + i * s.workspace_step, 0, s.pixels_size * g.t.itemsize)
-    parallel(winograd_chunk, <void *> s, ceil_div(g.N, s.images) * s.bands, workers,
+    parallel(winograd_chunk, <void *> s, ceil_div(g.N, s.images) * s.bands * s.parts, workers,
              <double> g.N * g.O * g.OH * g.OW * g.C / 4)
 
 

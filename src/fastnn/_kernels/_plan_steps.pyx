@@ -23,7 +23,7 @@ cdef bint settle(Step *step, Py_ssize_t N, Py_ssize_t group, int workers) noexce
     if step.kind != CONV:
         return True
     g.N = N  # the batch decides the way, whatever is taken at a time: the bits are those of the whole
-    way = forward_way(g)
+    way = forward_way(g, True)
     g.N = group
     step.by_winograd = way == WINOGRAD
     if step.by_winograd:
