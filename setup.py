@@ -2,6 +2,8 @@
 
 import os
 import platform
+import sys
+import sysconfig
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -45,10 +47,20 @@ LINK_FLAGS = ["-pthread"]
 if platform.system() == "Linux" and not os.environ.get("FASTNN_SYMBOLS"):
     LINK_FLAGS.append("-Wl,-s")
 
-X86 = platform.machine().lower() in ("x86_64", "amd64")
+if sys.platform == "darwin":  # an interpreter may be for two architectures at once, which have no tiers in common
+    os.environ.setdefault("ARCHFLAGS", f"-arch {platform.machine()}")
+    MACHINE = os.environ["ARCHFLAGS"].split()[-1]
+else:
+    MACHINE = sysconfig.get_platform().partition("-")[2]  # what is built for, which need not be this machine
 TIERS = {"baseline": []}
-if X86:
+if MACHINE in ("x86_64", "amd64"):
     TIERS |= {"v3": ["-march=x86-64-v3"], "v4": ["-march=x86-64-v4", "-mprefer-vector-width=512"]}
+
+# FASTNN_ABI3=1 makes extensions for this and all later versions of CPython, but not for those without a GIL. Calls cost
+# somewhat more: see HACKING.md.
+ABI3 = {}
+if os.environ.get("FASTNN_ABI3"):
+    ABI3 = {"py_limited_api": True, "define_macros": [("Py_LIMITED_API", "0x030B0000")]}
 
 
 class BuildExt(build_ext):
@@ -83,6 +95,7 @@ def extension(name):
         include_dirs=[str(CSRC)],
         extra_compile_args=C_FLAGS,
         extra_link_args=LINK_FLAGS,
+        **ABI3,
         depends=[str(p) for p in CSRC.iterdir()],
     )
 
@@ -96,7 +109,9 @@ CHECKED = bool(os.environ.get("FASTNN_BOUNDS"))
 setup(
     ext_modules=cythonize(
         [
-            Extension(UTILITIES, ["build/cython/_cyutility.c"], extra_compile_args=C_FLAGS, extra_link_args=LINK_FLAGS),
+            Extension(
+                UTILITIES, ["build/cython/_cyutility.c"], extra_compile_args=C_FLAGS, extra_link_args=LINK_FLAGS, **ABI3
+            ),
             *(extension(name) for name in MODULES),
         ],
         include_path=["src"],
@@ -113,4 +128,5 @@ setup(
         },
     ),
     cmdclass={"build_ext": BuildExt},
+    options={"bdist_wheel": {"py_limited_api": "cp311"}} if ABI3 else {},
 )

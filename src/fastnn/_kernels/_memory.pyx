@@ -1,6 +1,7 @@
 """Memory of arrays from the caching allocator."""
 from cpython.buffer cimport PyBuffer_FillInfo
 
+cdef object Dtype, ndarray  # C variables: looking names up is a fifth of a call where CPython has but its stable ABI
 from numpy import dtype as Dtype
 from numpy import ndarray
 

@@ -97,8 +97,8 @@ class Steps:
         places, arrays = self._parameters(w, b)
         settings = _fixed(stride), _fixed(padding), _fixed(dilation), _fixed(groups)
         SH, SW, PH, PW, DH, DW, OH, OW = check.conv2d(self.y, *arrays, *settings, None)
-        filters, _, KH, KW = arrays[0].shape
-        self.plan.conv2d(*places, *self.y.shape[1:], filters, KH, KW, SH, SW, PH, PW, OH, OW, DH, DW, groups)
+        (C, H, W), (filters, _, KH, KW) = self.y.shape[1:], arrays[0].shape
+        self.plan.conv2d(*places, C, H, W, filters, KH, KW, SH, SW, PH, PW, OH, OW, DH, DW, groups)
         self._becomes(filters, OH, OW)
 
     def conv1d(
@@ -213,8 +213,8 @@ class Steps:
     def hardswish(self) -> None:
         self._map("hardswish")
 
-    def _map(self, function: str, *settings: float, row: int = 0) -> None:
-        self.plan.map(FUNCTIONS[function], _product(self.y.shape[1:]), *settings, row=row)
+    def _map(self, function: str, a: float = 0.0, b: float = 0.0, *, row: int = 0) -> None:
+        self.plan.map(FUNCTIONS[function], _product(self.y.shape[1:]), a, b, row)
 
     def prelu(self, w: Parameter) -> None:
         place, slopes = self._parameter(w)

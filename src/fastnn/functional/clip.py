@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import numpy as np
 
@@ -20,7 +21,7 @@ def clip_grad_norm_(grads: Arrays, max_norm: float, norm_type: float = 2.0, erro
         return reference.clip_grad_norm_(grads, max_norm, norm_type, error_if_nonfinite)
     total = _optim.power_sum(norm_type, grads)
     if total is None:
-        parts = [_optim.power_sum(norm_type, np.array(g, order="C")) for g in check.gradient_arrays(grads)]
+        parts: list[Any] = [_optim.power_sum(norm_type, np.array(g, order="C")) for g in check.gradient_arrays(grads)]
         total = float(np.max(parts, initial=0.0) if math.isinf(norm_type) else np.sum(parts))
     norm = total if math.isinf(norm_type) else total ** (1 / norm_type)
     if error_if_nonfinite:

@@ -75,8 +75,8 @@ def _maxpool(
     if not return_indices:
         return y if positions is None else (y, positions)
     indices: Array = empty(shape, np.dtype(np.int64))
-    kernel = _pool.maxpool2d_indices["int32_t" if KH * KW > 256 else "uint8_t"]
-    kernel(positions, indices, x.shape[-1], *windows[1:])
+    kernel: Any = _pool.maxpool2d_indices
+    kernel["int32_t" if KH * KW > 256 else "uint8_t"](positions, indices, x.shape[-1], *windows[1:])
     return (y, positions, indices) if return_positions else (y, indices)
 
 

@@ -1,0 +1,20 @@
+from typing import Any
+
+from numpy.typing import NDArray
+
+_Array = NDArray[Any]
+
+def conv2d_forward(
+    x: _Array,
+    w: _Array,
+    b: _Array | None,
+    y: _Array,
+    SH: int,
+    SW: int,
+    PH: int,
+    PW: int,
+    DH: int,
+    DW: int,
+    G: int,
+    relu: bool,
+) -> None: ...

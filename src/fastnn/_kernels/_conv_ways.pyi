@@ -1,0 +1,17 @@
+def ways(
+    N: int,
+    C: int,
+    H: int,
+    W: int,
+    O: int,
+    KH: int,
+    KW: int,
+    SH: int = 1,
+    SW: int = 1,
+    PH: int = 0,
+    PW: int = 0,
+    DH: int = 1,
+    DW: int = 1,
+    G: int = 1,
+    is_double: bool = False,
+) -> dict[str, str]: ...
