@@ -40,7 +40,7 @@ def declared(body):
 
 
 def test_every_compiled_module_has_a_stub():
-    assert MODULES == sorted(file.stem for file in KERNELS.glob("*.pyi"))
+    assert sorted(file.stem for file in KERNELS.glob("*.pyi")) == MODULES
     assert (KERNELS.parent / "py.typed").exists()
 
 

@@ -2,11 +2,11 @@
 
 import numpy as np
 import pytest
-from fastnn._kernels._conv_ways import ways
 
 import fastnn as fnn
 import winograd
 from cases import DTYPES
+from fastnn._kernels._conv_ways import ways
 
 
 @pytest.fixture

@@ -8,11 +8,11 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from fastnn._kernels._conv_ways import ways
 
 import winograd
 from cases._base import EXACT, WIDTHS, Case, Draw, Operation, no_activation, pair, register, windows_over
 from fastnn import reference
+from fastnn._kernels._conv_ways import ways
 
 
 def _conv2d_gradient(F, args, kwargs, y, dy):

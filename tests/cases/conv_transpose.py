@@ -7,11 +7,11 @@ from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
-from fastnn._kernels._conv_ways import ways
 
 import winograd
 from cases._base import Case, Draw, Operation, no_activation, pair, register
 from fastnn import reference
+from fastnn._kernels._conv_ways import ways
 
 
 def _gradient(F, args, kwargs, y, dy):
