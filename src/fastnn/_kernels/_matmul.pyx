@@ -9,6 +9,7 @@ ctypedef fused real:
     double
 
 cdef enum:
+    READ = 4  # rows, up to which a linear layer takes as long as its weights take to be read
     DEPTH = 384        # of a packed block: with PANELS panels it stays in the second-level cache
     PANELS = 8
     PLAIN_PANELS = 4   # of b, up to which packing a costs more than it saves
@@ -231,7 +232,7 @@ cdef bint linear(Linear *g, int workers) noexcept nogil:
         return gemm(g.t, g.N, g.O, g.K, g.x, g.K, 1, g.w, 1, g.K, g.y, g.b, g.relu, g.packed)
     # few chunks: where two meet, two threads write to one cache line, in every row
     g.width = g.t.dot_n * ceil_div(g.O, g.t.dot_n * 2 * workers)
-    parallel(linear_chunk, g, ceil_div(g.O, g.width), workers, <double> g.N * g.O * g.K / 16)
+    parallel(linear_chunk, g, ceil_div(g.O, g.width), workers, <double> max(g.N, READ) * g.O * g.K / 16)
     return True
 
 
