@@ -190,7 +190,7 @@ def of_times() -> Iterator[tuple[str, Any]]:
         "LeNet, batch 64": {"1 thread": 2.5, "2 threads": 2.53},
         "MLP, batch 4": {"1 thread": 1.75, "2 threads": 2.73},
     }
-    operations = {"pooling forward": {"1 thread": [8.9, 18.8, 39.7], "2 threads": [5.9, 12.9, 22.4]}}
+    operations = {"pooling forward": {"1 thread": [8.86, 18.8, 39.6], "2 threads": [5.9, 12.9, 22.4]}}
     yield "benchmark_chart", plots.benchmark_chart({"training step": training, "operations": operations})
 
 

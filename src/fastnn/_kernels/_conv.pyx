@@ -7,7 +7,9 @@ written. A row stride sorts the rows by their phase kh % SH first. Where a band 
 channels are unfolded at a time instead, and the products of the others added. Dilation is another table, and a group of
 an image is an image with weights of its own. Too few outputs for a tile are made as sums of the shifted planes.
 """
-from fastnn._kernels._conv_ways cimport forward_way
+from libc.string cimport memcpy
+
+from fastnn._kernels._conv_ways cimport forward_way, is_pointwise
 from fastnn._kernels._conv_winograd cimport winograd
 from fastnn._kernels._table cimport allocate, parallel, release, threads, tiles
 from fastnn._kernels.fnn cimport FNN_ACCUMULATE, FNN_RELU, ceil_div, fits, fnn_fetch, fnn_tiles, reach, split_at
@@ -48,6 +50,9 @@ cdef void unfold(const Conv *g, char *planes, const char *x, Py_ssize_t oh0, Py_
     cdef Py_ssize_t c, kw, phase, size = g.t.itemsize, plane = g.H * g.W
     cdef Py_ssize_t top = max(<Py_ssize_t> 0, oh0 * g.SH - g.PH)
     cdef Py_ssize_t span = reach(g.KH, g.DH), end = min(g.H, (oh0 + band - 1) * g.SH - g.PH + span)
+    if is_pointwise(g.KH, g.KW, g.SH, g.SW, g.PH, g.PW) and band == g.H:
+        memcpy(planes, x, g.C * plane * size)
+        return
     for c in range(g.C):
         if c + 1 < g.C:
             fnn_fetch(x + ((c + 1) * plane + top * g.W) * size, (end - top) * g.W * size)
