@@ -44,7 +44,7 @@ def keep_working():
 others = [threading.Thread(target=keep_working) for _ in range(2)]
 for other in others:
     other.start()
-for _ in range(8):
+for _ in range(int(sys.argv[1])):
     child = os.fork()
     if child == 0:
         os._exit(0 if work() == expected else 1)
@@ -86,9 +86,15 @@ if __name__ == "__main__":
 )
 def test_fork(source, run_python):
     # Python 3.12 warns of any fork beside threads; that is what is tested here.
-    process = run_python("-W", "ignore", "-c", PREPARE + source, timeout=60)
+    process = run_python("-W", "ignore", "-c", PREPARE + source, "8", timeout=60)
     assert process.stdout.strip() == "done", process.stderr
     assert process.returncode == 0
+
+
+@pytest.mark.slow
+def test_a_hundred_forks_while_working(run_python):
+    process = run_python("-W", "ignore", "-c", PREPARE + FORK_WHILE_WORKING, "100", timeout=600)
+    assert process.stdout.strip() == "done", process.stderr
 
 
 def test_exit_with_sleeping_workers(run_python):

@@ -1,11 +1,17 @@
 """Every kernel against its NumPy twin, over the whole case list."""
 
+import ctypes
+import ctypes.util
+import platform
+
 import numpy as np
 import pytest
 
 import fastnn as fnn
 from cases import CASES, DTYPES, OPERATIONS, cases_of
 from checks import check_parity
+
+ROUND_UP = {"x86_64": 0x800, "aarch64": 0x400000}  # FE_UPWARD of fenv.h
 
 
 @pytest.mark.parametrize("case", CASES, ids=str)
@@ -40,6 +46,25 @@ def test_denormals_are_kept_or_zero_and_the_mode_is_restored(dtype):
     fnn.functional.matmul(x.reshape(10, 100), x.reshape(100, 10))
     assert np.all(x * dtype(2) == tiny / 4)
     assert x[0] != 0
+
+
+@pytest.mark.skipif(platform.machine() not in ROUND_UP, reason="the number of that mode is not known")
+@pytest.mark.parametrize("threads", [1, 2])
+def test_the_rounding_mode_is_as_it_was(threads):
+    """It is the caller's alone: kernels neither change it nor forget it."""
+    libm, mode = ctypes.CDLL(ctypes.util.find_library("m")), ROUND_UP[platform.machine()]
+    x = np.ones((300, 300), np.float32)
+    assert libm.fegetround() == 0
+    with fnn.num_threads(threads):
+        assert libm.fesetround(mode) == 0
+        try:
+            fnn.functional.matmul(x, x)
+            after = libm.fegetround()
+        finally:
+            libm.fesetround(0)
+    assert after == mode
+    fnn.functional.matmul(x, x)
+    assert libm.fegetround() == 0
 
 
 @pytest.mark.parametrize("dtype", DTYPES)

@@ -26,12 +26,20 @@ def test_bad_number(bad, error):
 
 def test_number_from_the_environment(run_python):
     source = "import fastnn; print(fastnn.get_num_threads())"
-    assert run_python("-c", source, FASTNN_NUM_THREADS="3").stdout.strip() == "3"
+    assert run_python("-c", source, FASTNN_NUM_THREADS="3", OMP_NUM_THREADS="1").stdout.strip() == "3"
     for bad in ("none", "0", "-2"):
         process = run_python("-c", source, FASTNN_NUM_THREADS=bad)
         assert process.returncode != 0
         assert "FASTNN_NUM_THREADS" in process.stderr
         assert bad in process.stderr
+
+
+@pytest.mark.parametrize(("share", "expected"), [("1,4", 1), ("1000", None), ("none", None)])
+def test_default_is_at_most_the_share(run_python, share, expected):
+    """OMP_NUM_THREADS says how many are this process's, as in workers of joblib; not more than there are."""
+    source = "import fastnn; print(fastnn.get_num_threads())"
+    count = run_python("-c", source, OMP_NUM_THREADS=share).stdout.strip()
+    assert int(count) == (expected or int(run_python("-c", source, OMP_NUM_THREADS="").stdout))
 
 
 @pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="no CPU affinity here")

@@ -111,7 +111,16 @@ def _default_threads() -> int:
             raise ImportError(f"FASTNN_NUM_THREADS: got {asked!r}; expected a whole number from 1")
         return min(int(asked), MAX_THREADS)
     cpus = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return max(1, math.ceil(min(cpus, _cgroup_quota())))
+    return max(1, math.ceil(min(cpus, _cgroup_quota(), _share())))
+
+
+def _share() -> float:
+    """The threads that OMP_NUM_THREADS allows, or infinity: joblib says so what part of the CPUs a worker has.
+
+    It may have a number for each level of nesting, of which the first counts. What is no number others may refuse.
+    """
+    first = os.environ.get("OMP_NUM_THREADS", "").partition(",")[0].strip()
+    return int(first) if first.isdigit() and int(first) else math.inf
 
 
 def set_num_threads(n: int) -> None:
