@@ -155,7 +155,7 @@ cdef bint fold_patches(InputGradient *g) noexcept nogil:
         return False
     g.AH = max((g.OH - 1) * g.SH + span_h, g.H + g.PH)
     g.AW = max(g.OW + (span_w - 1) // g.SW, ceil_div(g.W + g.PW, g.SW))
-    g.pointwise = g.KH == g.KW == g.SH == g.SW == 1 and g.PH == g.PW == 0
+    g.pointwise = g.KH == g.KW == g.SH == g.SW == 1 and g.PH == g.PW == 0 and g.H == g.OH and g.W == g.OW
     g.band = min(g.OH, max(<Py_ssize_t> 1, PANEL_BYTES // (g.O * g.OW * t.itemsize)))
     g.patch_step = ceil_div(g.band * g.OW, t.nr) * t.nr
     g.group = min(g.C, max(<Py_ssize_t> 1, PATCH_BYTES // (K * g.patch_step * t.itemsize)))

@@ -160,7 +160,7 @@ cdef bint one_pass(const Gradients *a) noexcept nogil:
     if not fits((<double> a.OH * a.SH + span_h + a.H + a.PH) * (<double> a.OW * a.SW + span_w + a.W + a.PW)
                 * (a.O + s.K) * workers * size):
         return False
-    s.pointwise = a.KH == a.KW == a.SH == a.SW == 1 and a.PH == a.PW == 0
+    s.pointwise = a.KH == a.KW == a.SH == a.SW == 1 and a.PH == a.PW == 0 and a.H == a.OH and a.W == a.OW
     s.parts = min(a.N, <Py_ssize_t> PARTS)
     s.conv.t, s.conv.C, s.conv.H, s.conv.W = t, a.C, a.H, a.W
     s.conv.KH, s.conv.KW, s.conv.OH, s.conv.OW = a.KH, a.KW, a.OH, a.OW

@@ -18,9 +18,10 @@ cdef enum:
     FEW_TILES = 4      # and from which they do where the weights are transformed already
 
 
-cdef bint is_pointwise(Py_ssize_t KH, Py_ssize_t KW, Py_ssize_t SH, Py_ssize_t SW, Py_ssize_t PH,
-                       Py_ssize_t PW) noexcept nogil:
-    return KH == KW == SH == SW == 1 and PH == PW == 0
+cdef bint is_pointwise(Py_ssize_t KH, Py_ssize_t KW, Py_ssize_t SH, Py_ssize_t SW, Py_ssize_t PH, Py_ssize_t PW,
+                       bint same_size) noexcept nogil:
+    """1 x 1, and both maps of one size: the output padding of a transposed convolution may add to one of them."""
+    return KH == KW == SH == SW == 1 and PH == PW == 0 and same_size
 
 
 cdef bint winograd_pays(const Conv *g, Py_ssize_t least) noexcept nogil:
@@ -33,7 +34,7 @@ cdef bint winograd_pays(const Conv *g, Py_ssize_t least) noexcept nogil:
 
 cdef bint one_pass_pays(const Gradients *a) noexcept nogil:
     return (a.C * a.KH * a.KW <= FEW
-            or is_pointwise(a.KH, a.KW, a.SH, a.SW, a.PH, a.PW) and a.OH * a.OW >= LARGE_MAP
+            or is_pointwise(a.KH, a.KW, a.SH, a.SW, a.PH, a.PW, a.H == a.OH and a.W == a.OW) and a.OH * a.OW >= LARGE_MAP
             and a.O * a.C * a.t.itemsize <= DW_BYTES)
 
 
@@ -49,7 +50,7 @@ cdef Conv turned(const Gradients *a) noexcept nogil:
 cdef Way forward_way(const Conv *g, bint packed) noexcept nogil:
     if winograd_pays(g, FEW_TILES if packed else TILES):
         return WINOGRAD
-    if is_pointwise(g.KH, g.KW, g.SH, g.SW, g.PH, g.PW) and g.OH * g.OW >= g.t.nr:
+    if is_pointwise(g.KH, g.KW, g.SH, g.SW, g.PH, g.PW, g.H == g.OH and g.W == g.OW) and g.OH * g.OW >= g.t.nr:
         return POINTWISE
     return TAPS if g.C <= THIN and g.O <= THIN else PLANES
 
