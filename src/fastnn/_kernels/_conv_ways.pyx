@@ -34,8 +34,8 @@ cdef bint winograd_pays(const Conv *g, Py_ssize_t least) noexcept nogil:
 
 cdef bint one_pass_pays(const Gradients *a) noexcept nogil:
     return (a.C * a.KH * a.KW <= FEW
-            or is_pointwise(a.KH, a.KW, a.SH, a.SW, a.PH, a.PW, a.H == a.OH and a.W == a.OW) and a.OH * a.OW >= LARGE_MAP
-            and a.O * a.C * a.t.itemsize <= DW_BYTES)
+            or is_pointwise(a.KH, a.KW, a.SH, a.SW, a.PH, a.PW, a.H == a.OH and a.W == a.OW)
+            and a.OH * a.OW >= LARGE_MAP and a.O * a.C * a.t.itemsize <= DW_BYTES)
 
 
 cdef Conv turned(const Gradients *a) noexcept nogil:
