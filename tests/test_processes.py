@@ -168,7 +168,7 @@ for name, call in CALLS.items():
             assert bits(result) == alone[name], name
         del result
     assert work() == expected, name
-assert refused >= len(CALLS), (refused, worked)
+assert refused and worked, (refused, worked)
 print(f"{refused} refused, {worked} worked", file=sys.stderr)
 print("done")
 """
