@@ -14,4 +14,5 @@ def ways(
     DW: int = 1,
     G: int = 1,
     is_double: bool = False,
+    packed: bool = False,
 ) -> dict[str, str]: ...
