@@ -5,14 +5,20 @@ import json
 import struct
 import zipfile
 import zlib
+from contextlib import suppress
 
 import numpy as np
 import pytest
 
-from fastnn.data import read_image
+from fastnn.data import read_arrays, read_image
 from fastnn.training._archive import read_archive
 from fastnn.training.history import History
 
+# An array that claims to be complex, and to be longer than the file.
+CRASHED_SCIPY = b"".join(
+    struct.pack("<116s8sHH14I", b"MATLAB 5.0", b"", 0x0100, 0x4D49, *words)
+    for words in [(14, 0xFFFF30, 6, 8, 0xFEFF09, 0, 5, 8, 1, 4, 0x10001, 0x62, 0x10002, 0)]
+)
 NESTED = b"[" * 100_000
 
 
@@ -52,6 +58,23 @@ def test_a_damaged_file_is_named(tmp_path, read, content):
     path.write_bytes(content)
     with pytest.raises(ValueError, match=r"damaged: truncated or corrupt"):
         read(path)
+
+
+@pytest.mark.parametrize("packed", [False, True])
+def test_a_damaged_mat_file_is_named(tmp_path, packed):
+    """SciPy alone crashes on some of these: a part that is no numbers, one that is not there."""
+    scipy_io = pytest.importorskip("scipy.io")
+    path, arrays = tmp_path / "damaged.mat", {"a": np.arange(6.0).reshape(2, 3), "b": np.arange(4, dtype=np.uint8)}
+    scipy_io.savemat(path, arrays | {"cell": np.array([1, "text"], object), "s": {"x": 1j}}, do_compression=packed)
+    whole = path.read_bytes()
+    assert read_arrays(path, "a", "b")["a"].shape == (2, 3)
+    for place in range(128, len(whole), 13 if packed else 5):
+        path.write_bytes(whole[:place] + bytes([whole[place] ^ 8]) + whole[place + 1 :])
+        with suppress(ValueError):
+            read_arrays(path)
+    path.write_bytes(CRASHED_SCIPY)
+    with pytest.raises(ValueError, match=r"damaged\.mat: truncated or corrupt .mat"):
+        read_arrays(path)
 
 
 def test_an_image_of_too_many_pixels_is_named(tmp_path):

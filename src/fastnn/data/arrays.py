@@ -8,6 +8,7 @@ from typing import BinaryIO
 import numpy as np
 
 from fastnn._extras import require
+from fastnn.data._mat import check_mat
 
 
 def read_arrays(path: str | Path, *names: str) -> dict[str, np.ndarray]:
@@ -61,6 +62,8 @@ def _read_npz(file: BinaryIO, names: tuple[str, ...]) -> tuple[list[str], dict[s
 
 def _read_mat(file: BinaryIO, names: tuple[str, ...]) -> tuple[list[str], dict[str, np.ndarray]]:
     scipy_io = require("scipy.io", "reading .mat files")
+    check_mat(file.read())
+    file.seek(0)
     there = [name for name, _shape, _kind in scipy_io.whosmat(file)]
     file.seek(0)
     content = scipy_io.loadmat(file, variable_names=list(names) or None)
