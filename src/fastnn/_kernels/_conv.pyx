@@ -50,7 +50,7 @@ cdef void unfold(const Conv *g, char *planes, const char *x, Py_ssize_t oh0, Py_
     cdef Py_ssize_t c, kw, phase, size = g.t.itemsize, plane = g.H * g.W
     cdef Py_ssize_t top = max(<Py_ssize_t> 0, oh0 * g.SH - g.PH)
     cdef Py_ssize_t span = reach(g.KH, g.DH), end = min(g.H, (oh0 + band - 1) * g.SH - g.PH + span)
-    if is_pointwise(g.KH, g.KW, g.SH, g.SW, g.PH, g.PW) and band == g.H:
+    if is_pointwise(g.KH, g.KW, g.SH, g.SW, g.PH, g.PW, g.H == g.OH and g.W == g.OW) and band == g.H:
         memcpy(planes, x, g.C * plane * size)
         return
     for c in range(g.C):

@@ -2,8 +2,8 @@ from fastnn._kernels._conv cimport Conv
 from fastnn._kernels.gradients cimport Gradients
 from fastnn._kernels.way cimport Way
 
-cdef bint is_pointwise(Py_ssize_t KH, Py_ssize_t KW, Py_ssize_t SH, Py_ssize_t SW, Py_ssize_t PH,
-                       Py_ssize_t PW) noexcept nogil
+cdef bint is_pointwise(Py_ssize_t KH, Py_ssize_t KW, Py_ssize_t SH, Py_ssize_t SW, Py_ssize_t PH, Py_ssize_t PW,
+                       bint same_size) noexcept nogil
 cdef Way forward_way(const Conv *g, bint packed) noexcept nogil
 cdef Way input_way(const Gradients *a) noexcept nogil
 cdef Way weight_way(const Gradients *a) noexcept nogil
