@@ -20,6 +20,7 @@ except ImportError:
 else:
     quiet = {"deadline": None, "database": None, "suppress_health_check": list(HealthCheck)}
     settings.register_profile("ordinary", max_examples=100, derandomize=True, **quiet)
+    settings.register_profile("few", max_examples=20, derandomize=True, **quiet)
     settings.register_profile("nightly", max_examples=10_000, print_blob=True, **quiet)
     settings.load_profile("ordinary")
 

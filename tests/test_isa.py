@@ -1,5 +1,6 @@
 """Every ISA tier that this CPU has is forced in a process of its own and runs the tests of values there."""
 
+import importlib.util
 import os
 from pathlib import Path
 
@@ -59,9 +60,9 @@ def test_values_on_tier(tier, run_python):
     """The tier in use is tested by the ordinary run. One process per tier: its start is paid once."""
     files = [str(HERE / name) for name in VALUE_TESTS]
     forced = f"{HERE / 'test_isa.py'}::test_forced_tier_is_in_use"
-    process = run_python(
-        "-m", "pytest", "-x", "-m", "not slow", "-p", "no:cacheprovider", *files, forced, timeout=300, FASTNN_ISA=tier
-    )
+    few = ["--hypothesis-profile", "few"] if importlib.util.find_spec("hypothesis") else []
+    options = ["-x", "-m", "not slow", "-p", "no:cacheprovider", *few]
+    process = run_python("-m", "pytest", *options, *files, forced, timeout=300, FASTNN_ISA=tier)
     assert process.returncode == 0, process.stdout[-6000:] + process.stderr[-2000:]
     assert f"isa {tier} (forced)" in process.stdout
     summary = process.stdout.splitlines()[-1]

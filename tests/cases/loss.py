@@ -60,28 +60,37 @@ def _backward(name):
     return backward
 
 
+def _added(x, reduction="mean", **_):
+    """Rows whose losses or weights are added: in double precision, so of float32 nothing is lost."""
+    return 0 if reduction == "none" or x.dtype == np.float32 else x.size // x.shape[1]
+
+
 register(
     # log_softmax, a dot product of n terms more, and the factors of weights, smoothing and the mean.
     Operation(
         "cross_entropy",
-        terms=lambda x, target, **_: (2 * x.shape[1] + 2 * FUNCTION + 8,),
+        terms=lambda x, target, **kwargs: (2 * x.shape[1] + 2 * FUNCTION + 8 + _added(x, **kwargs),),
         scale=_forward_scale(lambda x: log_softmax_scale(x, dim=1)[0]),
         backward=_backward("cross_entropy_backward"),
     ),
     # softmax, times the sum of the target's n terms, minus the target, times the row's weight; and the same factors.
     Operation(
         "cross_entropy_backward",
-        terms=lambda x, target, **_: (2 * x.shape[1] + FUNCTION + 10,),
+        terms=lambda x, target, **kwargs: (2 * x.shape[1] + FUNCTION + 10 + _added(x, **kwargs),),
         scale=_backward_scale(lambda x: softmax_scale(x, dim=1)[0]),
     ),
     # A weight, the mean's division, the sum of weights.
     Operation(
         "nll_loss",
-        terms=lambda x, target, **_: (4,),
+        terms=lambda x, target, **kwargs: (4 + _added(x, **kwargs),),
         scale=_forward_scale(np.abs),
         backward=_backward("nll_loss_backward"),
     ),
-    Operation("nll_loss_backward", terms=lambda x, target, **_: (4,), scale=_backward_scale(np.zeros_like)),
+    Operation(
+        "nll_loss_backward",
+        terms=lambda x, target, **kwargs: (4 + _added(x, **kwargs),),
+        scale=_backward_scale(np.zeros_like),
+    ),
 )
 
 
