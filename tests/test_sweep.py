@@ -155,7 +155,7 @@ def test_the_command(tmp_path, capsys):
     capsys.readouterr()
     assert main([*command, "--seed", "3"]) == 2
     assert "a sweep of mlp with other settings" in capsys.readouterr().err
-    assert main(["sweep", "photographs", "--grid", "seed=1,2"]) == 2
-    assert "the following arguments are required: --by" in capsys.readouterr().err
+    assert main(["sweep", "mlp"]) == 2
+    assert "the following arguments are required: --grid" in capsys.readouterr().err
     assert main(["sweep", "vgg"]) == 2
     assert "no recipe named; recipes: lenet" in capsys.readouterr().err

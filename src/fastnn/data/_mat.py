@@ -23,6 +23,8 @@ def check_mat(content: bytes) -> None:
     """Raise a ValueError where a file of version 5 is damaged; what is of another version is left to SciPy."""
     if len(content) < _HEADER or 0 in content[:4]:
         return  # of version 4, whose reader notices
+    if content[125 if content[126:127] == b"I" else 124] != 1:
+        return  # of version 7.3, which SciPy does not read
     order = "<" if content[126:128] == b"IM" else ">"
     for kind, inside in _elements(content[_HEADER:], order, aligned=False):
         if kind == _PACKED:

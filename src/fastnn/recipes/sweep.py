@@ -34,11 +34,8 @@ def main(name: str, arguments: Sequence[str]) -> None:
         "--out", default=f"runs/sweep-{name}", help="folder (default: %(default)s); what it has is not run again"
     )
     parser.add_argument("--jobs", type=at_least_one, help="runs at a time (default: as joblib is configured, else 1)")
-    score = getattr(recipe, "SCORE", None)
-    default = "" if score is None else " (default: %(default)s)"
-    parser.add_argument(
-        "--by", default=score, required=score is None, metavar="RESULT", help=f"the result that is compared{default}"
-    )
+    help_by = "the result that is compared (default: %(default)s)"
+    parser.add_argument("--by", default=recipe.SCORE, metavar="RESULT", help=help_by)
     parser.epilog = f"Other options are those of `fastnn train {name}`."
     own, rest = parser.parse_known_args(arguments)
     base: CommonSettings = parse(recipe.Settings, rest, prog, recipe.CARD.system)
