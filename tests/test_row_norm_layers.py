@@ -7,7 +7,7 @@ import pytest
 
 import fastnn as fnn
 from test_layers import directional_check, normal
-from test_outside import torch
+from torch_oracles import torch
 
 SHAPE = (3, 4, 5, 6)
 MAKERS = [
