@@ -37,7 +37,6 @@ INLINE vec NAME(log1p_of)(vec u) {
     return NAME(choose)(lost == lost, y + lost, y);
 }
 
-INLINE vec NAME(magnitude)(vec x) { return NAME(choose)(x < NAME(splat)(0), -x, x); }
 INLINE vec NAME(sign)(vec x) {
     return NAME(choose)(x > NAME(splat)(0), NAME(splat)(1), NAME(choose)(x < NAME(splat)(0), NAME(splat)(-1), x));
 }
@@ -51,12 +50,12 @@ INLINE vec NAME(exp_of)(vec t) {
 }
 
 INLINE vec NAME(distance_of)(vec x, vec t, vec q, const real *p) {
-    vec d = x - t, a = NAME(magnitude)(d);
+    vec d = x - t, a = NAME(size_of)(d);
     return NAME(choose)(a < NAME(splat)(p[0]), p[1] * d * d, p[2] * (a - p[3]));
 }
 INLINE vec NAME(distance_slope_of)(vec x, vec t, vec q, const real *p) {
     vec d = x - t;
-    return NAME(choose)(NAME(magnitude)(d) < NAME(splat)(p[0]), 2 * p[1] * d, p[2] * NAME(sign)(d));
+    return NAME(choose)(NAME(size_of)(d) < NAME(splat)(p[0]), 2 * p[1] * d, p[2] * NAME(sign)(d));
 }
 
 INLINE vec NAME(bce_of)(vec x, vec t, vec q, const real *p) {
@@ -69,12 +68,12 @@ INLINE vec NAME(bce_slope_of)(vec x, vec t, vec q, const real *p) {
 }
 
 INLINE vec NAME(bce_logits_of)(vec x, vec t, vec q, const real *p) {
-    vec e = NAME(log1p_of)(NAME(exp)(-NAME(magnitude)(x)));
+    vec e = NAME(log1p)(NAME(exp)(-NAME(size_of)(x)));
     return q * t * (NAME(positive)(-x) + e) + (1 - t) * (NAME(positive)(x) + e);
 }
 INLINE vec NAME(bce_logits_slope_of)(vec x, vec t, vec q, const real *p) {
     ivec negative = x < NAME(splat)(0);
-    vec e = NAME(exp)(-NAME(magnitude)(x)), likely = 1 / (1 + e), other = e * likely;
+    vec e = NAME(exp)(-NAME(size_of)(x)), likely = 1 / (1 + e), other = e * likely;
     return (1 - t) * NAME(choose)(negative, other, likely) - q * t * NAME(choose)(negative, likely, other);
 }
 
