@@ -1,6 +1,6 @@
 """The gradient of a convolution's weight, and of its bias on the way.
 
-Images are laid out pixel by pixel, channels last, and so is dy; then the patch elements (kw, c) of one kernel row are
+Images, or bands of one, are laid out pixel by pixel, channels last, and so is dy; then the patch elements (kw, c) of one kernel row are
 neighbours (with dilation, those of one kw), and the sum over pixels is a panel tile whose rows they are. A fixed number
 of parts of the batch are summed apart, for the threads, and added in order.
 """
@@ -9,10 +9,6 @@ from libc.string cimport memset
 from fastnn._kernels._table cimport allocate, parallel, release, threads
 from fastnn._kernels.fnn cimport FNN_ACCUMULATE, ceil_div, fits, fnn_tiles, reach, split_at
 from fastnn._kernels.gradients cimport Gradients
-
-ctypedef fused real:
-    float
-    double
 
 cdef enum:
     PANEL_BYTES = 393216  # of an image laid out, at a time: it stays in the second-level cache
@@ -29,10 +25,11 @@ cdef struct WeightGradient:
     Py_ssize_t parts                   # of the batch, for each group
     Py_ssize_t images, band            # at a time: `images` whole ones, or a band of output rows of one
     Py_ssize_t channels, blocks        # of a group at a time, and how many such blocks it has
-    Py_ssize_t HP, WP                  # of an image laid out, with the padding that windows see
+    Py_ssize_t HP, WP                  # of an image or band laid out, with the padding that windows see
     Py_ssize_t OL                      # O, up to whole vectors
-    Py_ssize_t *places                 # of the pixels of x among those laid out
+    Py_ssize_t *places                 # of pixels of x among those laid out, from the first row that is
     Py_ssize_t *starts                 # of the output rows among them
+    Py_ssize_t *channel_places         # o * C*KH*KW: of the outputs in dw
     Py_ssize_t *koff                   # p * nr
     char *db                           # or NULL
     char *sums                         # (groups, parts, blocks, KH, (kw, channel), OL)
@@ -53,16 +50,25 @@ cdef void weight_chunk(void *job, Py_ssize_t chunk, int slot) noexcept nogil:
     memset(pixels, 0, g.images * g.image_size * size)
     while n < last:
         images = min(g.images, last - n)
-        for i in range(images):
-            g.t.transpose(pixels + i * g.image_size * size, g.places,
-                          g.x + (((n + i) * g.G + group) * g.C + c0) * g.H * g.W * size, g.H * g.W,
-                          min(g.channels, g.C - c0), g.H * g.W)
         for oh from 0 <= oh < g.OH by g.band:
+            for i in range(images):
+                lay_out(g, pixels + i * g.image_size * size,
+                        g.x + (((n + i) * g.G + group) * g.C + c0) * g.H * g.W * size, min(g.channels, g.C - c0), oh)
             add_products(g, pixels, g.sums + chunk * g.sums_size * size,
                          g.db_sums + sums * g.OL * size if g.db != NULL and c0 == 0 else NULL, group, n, images, oh,
                          first)
             first = False
         n += images
+
+
+cdef void lay_out(const WeightGradient *g, char *pixels, const char *x, Py_ssize_t channels, Py_ssize_t oh) noexcept nogil:
+    """The rows that a band from output row oh on sees, zeros above and below; those beside it are there already."""
+    cdef Py_ssize_t row = g.WP * g.channels * g.t.itemsize, first = max(<Py_ssize_t> 0, oh * g.SH - g.PH)
+    cdef Py_ssize_t above = min(g.HP, max(<Py_ssize_t> 0, g.PH - oh * g.SH))
+    cdef Py_ssize_t rows = max(<Py_ssize_t> 0, min(g.H - first, g.HP - above))
+    memset(pixels, 0, above * row)
+    g.t.transpose(pixels + above * row, g.places, x + first * g.W * g.t.itemsize, g.H * g.W, channels, rows * g.W)
+    memset(pixels + (above + rows) * row, 0, (g.HP - above - rows) * row)
 
 
 cdef void add_products(const WeightGradient *g, char *pixels, char *sums, char *db_sums, Py_ssize_t group,
@@ -88,7 +94,7 @@ cdef void add_products(const WeightGradient *g, char *pixels, char *sums, char *
                 for block in range(m_blocks):
                     m = split_at(M, m_blocks, block)
                     t.panel(split_at(M, m_blocks, block + 1) - m, min(t.nr, g.OL - o), images * rows, g.OW,
-                            pixels + (((oh * g.SH + kh * g.DH) * g.WP + kw * g.DW) * g.channels + m) * size, g.starts,
+                            pixels + ((kh * g.DH * g.WP + kw * g.DW) * g.channels + m) * size, g.starts,
                             1, g.SW * g.channels, panel, g.koff,
                             sums + (((kh * g.KW + kw) * g.channels + m) * g.OL + o) * size, g.OL, NULL,
                             0 if first else FNN_ACCUMULATE, NULL)
@@ -97,19 +103,12 @@ cdef void add_products(const WeightGradient *g, char *pixels, char *sums, char *
 cdef void finish_channel(void *job, Py_ssize_t chunk, int slot) noexcept nogil:
     """dw[:, c] of a group: the parts added in order."""
     cdef const WeightGradient *g = <const WeightGradient *> job
-    cdef Py_ssize_t group = chunk // g.C, c = chunk % g.C, block = c // g.channels, kh, kw, part, at
-    cdef Py_ssize_t size = g.t.itemsize
-    cdef char *dw = g.dw + (group * g.O * g.C + c) * g.KH * g.KW * size
-    cdef char *sums = g.sums + (group * g.parts * g.blocks + block) * g.sums_size * size
-    for kh in range(g.KH):
-        for kw in range(g.KW):
-            at = ((kh * g.KW + kw) * g.channels + c - block * g.channels) * g.OL
-            for part in range(1, g.parts):
-                g.t.add(sums + at * size, 0, sums + (part * g.blocks * g.sums_size + at) * size, 0, 1, g.O)
-            if size == sizeof(float):
-                put[float](g, <float *> dw + kh * g.KW + kw, <const float *> sums + at)
-            else:
-                put[double](g, <double *> dw + kh * g.KW + kw, <const double *> sums + at)
+    cdef Py_ssize_t group = chunk // g.C, c = chunk % g.C, block = c // g.channels, part, size = g.t.itemsize
+    cdef Py_ssize_t K = g.KH * g.KW, step = g.channels * g.OL
+    cdef char *sums = g.sums + ((group * g.parts * g.blocks + block) * g.sums_size + c % g.channels * g.OL) * size
+    for part in range(1, g.parts):
+        g.t.add(sums, step, sums + part * g.blocks * g.sums_size * size, step, K, g.O)
+    g.t.transpose(g.dw + (group * g.O * g.C + c) * K * size, g.channel_places, sums, step, K, g.O)
 
 
 cdef void finish_bias(const WeightGradient *g) noexcept nogil:
@@ -120,22 +119,16 @@ cdef void finish_bias(const WeightGradient *g) noexcept nogil:
         g.t.sum_rows(g.db + group * g.O * size, g.db_sums + group * g.parts * g.OL * size, g.OL, g.parts, g.O)
 
 
-cdef void put(const WeightGradient *g, real *dw, const real *row) noexcept nogil:
-    cdef Py_ssize_t o
-    for o in range(g.O):
-        dw[o * g.C * g.KH * g.KW] = row[o]
-
-
 cdef bint sum_parts(WeightGradient *g) noexcept nogil:
     """Plan the split by the shape alone, run the parts, add them. False when there is no memory."""
     cdef fnn_tiles *t = g.t
-    cdef Py_ssize_t P = g.OH * g.OW, dw_bytes = g.G * g.O * g.C * g.KH * g.KW * t.itemsize, i, rows, length
+    cdef Py_ssize_t P = g.OH * g.OW, dw_bytes = g.G * g.O * g.C * g.KH * g.KW * t.itemsize, i, rows, length, shown
     cdef int workers = threads()
     cdef bint enough
     g.images = min(g.N, max(<Py_ssize_t> 1, PIXELS // P))
-    g.band = g.OH if g.images > 1 else min(g.OH, max(<Py_ssize_t> 1, PIXELS // g.OW))
-    g.HP, g.WP = max(g.H + g.PH, (g.OH - 1) * g.SH + reach(g.KH, g.DH)), g.W + g.PW
-    g.WP = max(g.WP, (g.OW - 1) * g.SW + reach(g.KW, g.DW))
+    g.band = g.OH if g.images > 1 else ceil_div(g.OH, min(g.OH, ceil_div(P, PIXELS)))
+    g.HP = (g.band - 1) * g.SH + reach(g.KH, g.DH)
+    g.WP = max(g.W + g.PW, (g.OW - 1) * g.SW + reach(g.KW, g.DW))
     if not fits(<double> g.HP * g.WP * (g.images * g.C + t.mr) * workers * t.itemsize):
         return False
     # Parts while their sums are small, blocks of channels for the cache and where the parts are few.
@@ -147,21 +140,24 @@ cdef bint sum_parts(WeightGradient *g) noexcept nogil:
     g.OL = ceil_div(g.O, t.lanes) * t.lanes
     g.image_size = g.HP * g.WP * g.channels
     g.sums_size = g.KH * g.KW * g.channels * g.OL
-    rows, length = g.images * g.band, g.images * g.band * g.OW
+    rows, length, shown = g.images * g.band, g.images * g.band * g.OW, min(g.H, g.HP) * g.W
     g.workspace_step = ceil_div((g.images * g.image_size + length * t.nr) * t.itemsize, 64) * 64
-    g.places = <Py_ssize_t *> allocate((g.H * g.W + rows + length) * sizeof(Py_ssize_t))
+    g.places = <Py_ssize_t *> allocate((shown + rows + length + g.O) * sizeof(Py_ssize_t))
     g.sums = <char *> allocate((g.blocks * g.sums_size + g.OL) * g.G * g.parts * t.itemsize)
     g.workspace = <char *> allocate(workers * g.workspace_step)
     enough = g.places != NULL and g.sums != NULL and g.workspace != NULL
     if enough:
-        g.starts = g.places + g.H * g.W
+        g.starts = g.places + shown
         g.koff = g.starts + rows
-        for i in range(g.H * g.W):
-            g.places[i] = ((i // g.W + g.PH) * g.WP + i % g.W + g.PW) * g.channels
+        g.channel_places = g.koff + length
+        for i in range(shown):
+            g.places[i] = (i // g.W * g.WP + i % g.W + g.PW) * g.channels
         for i in range(rows):
-            g.starts[i] = (i // g.OH * g.HP + i % g.OH * g.SH) * g.WP * g.channels
+            g.starts[i] = (i // g.band * g.HP + i % g.band * g.SH) * g.WP * g.channels
         for i in range(length):
             g.koff[i] = i * t.nr
+        for i in range(g.O):
+            g.channel_places[i] = i * g.C * g.KH * g.KW
         g.db_sums = g.sums + g.G * g.parts * g.blocks * g.sums_size * t.itemsize
         memset(g.db_sums, 0, g.G * g.parts * g.OL * t.itemsize)
         parallel(weight_chunk, g, g.G * g.parts * g.blocks, workers,
