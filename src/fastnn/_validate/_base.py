@@ -19,6 +19,8 @@ MaybeArray = Array | Any  # None where the caller asked for none, which type che
 
 FLOAT32 = np.dtype(np.float32)
 FLOAT64 = np.dtype(np.float64)
+INT64 = np.dtype(np.int64)
+UINT64 = np.dtype(np.uint64)
 GRADIENTS = ("dx", "dw", "db")
 LARGEST = 2**31 - 1  # window, stride or padding: kernels multiply them by sizes of arrays
 
@@ -58,7 +60,8 @@ def has_axes(name: str, a: Array, count: int, axes: str) -> None:
 
 def all_below(a: Array, bound: int) -> bool:
     """All integers in `a` are 0 to `bound` - 1. Read without a sign, negative ones are the largest: one pass tells."""
-    return a.size == 0 or int(a.view(a.dtype.str.replace("i", "u")).max()) < bound
+    unsigned = UINT64 if a.dtype == INT64 else a.dtype.str.replace("i", "u")
+    return a.size == 0 or int(np.maximum.reduce(a.view(unsigned), axis=None)) < bound
 
 
 def has_shape(name: str, a: Array, expected: tuple[int, ...], why: str) -> None:

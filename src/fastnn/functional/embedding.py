@@ -42,9 +42,12 @@ def index_select(x: Array, dim: int, index: Array) -> Array:
     y: Array = empty((*x.shape[:axis], len(index), *x.shape[axis + 1 :]), x.dtype)
     if y.size:
         outer, rows = math.prod(x.shape[:axis]), x.shape[axis]
-        source, target = (a.reshape(-1).view(np.uint8) for a in (x, y))
-        _embedding.index_select(source, _flat_int64(index), target, outer, rows, x.nbytes // (outer * rows))
+        _embedding.index_select(_bytes(x), _flat_int64(index), _bytes(y), outer, rows, x.nbytes // (outer * rows))
     return y
+
+
+def _bytes(x: Array) -> Array:
+    return x.reshape(-1).view(np.uint8)
 
 
 def _flat_int64(x: Array) -> Array:
