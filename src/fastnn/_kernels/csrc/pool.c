@@ -11,6 +11,7 @@
 #define MAX_THREADS 256
 #define SPINS_BEFORE_SLEEP 4000  /* some 50 to 100 microseconds: the gap between two layers */
 #define WORK_WORTH_WAKING 60000.0 /* units of fnn.h: some 10 microseconds */
+#define WORK_WORTH_SHARING 20000.0 /* with a worker that waits awake */
 
 static struct {
     /* generation in the high half, chunks left to claim in the low half: one compare-and-swap claims a chunk of
@@ -20,7 +21,7 @@ static struct {
     _Atomic(void *) job;
     _Atomic int limit;             /* threads that may take part, the caller included */
     _Atomic ptrdiff_t unfinished;  /* chunks not yet done */
-    _Atomic int sleepers, caller_sleeps;
+    _Atomic int sleepers, waiting, caller_sleeps; /* `waiting`: workers awake without a job */
     pthread_mutex_t turn;  /* held by the caller whose job it is; others run theirs alone meanwhile */
     pthread_mutex_t lock;  /* for the conditions */
     pthread_cond_t work, done, more; /* a new job, the last chunk is done, more threads may take part */
@@ -89,8 +90,10 @@ static void *worker_main(void *argument) {
         }
         uint32_t seen = generation_of(run_chunks(slot));
         int spins = 0;
+        atomic_fetch_add(&pool.waiting, 1);
         while (generation_of(atomic_load(&pool.state)) == seen && spins++ < SPINS_BEFORE_SLEEP)
             relax();
+        atomic_fetch_sub(&pool.waiting, 1);
         if (generation_of(atomic_load(&pool.state)) != seen)
             continue;
         pthread_mutex_lock(&pool.lock);
@@ -160,7 +163,8 @@ static void run_shared(fnn_task task, void *job, ptrdiff_t chunks, int threads) 
 void fnn_parallel(fnn_task task, void *job, ptrdiff_t chunks, int threads, double work) {
     float_mode mode = float_mode_get();
     float_mode_set(float_mode_flushing(mode));
-    if (chunks > 1 && threads > 1 && work >= WORK_WORTH_WAKING && chunks < (ptrdiff_t)UINT32_MAX &&
+    if (chunks > 1 && threads > 1 && chunks < (ptrdiff_t)UINT32_MAX &&
+        work >= (atomic_load(&pool.waiting) ? WORK_WORTH_SHARING : WORK_WORTH_WAKING) &&
         pthread_mutex_trylock(&pool.turn) == 0) {
         run_shared(task, job, chunks, threads);
         pthread_mutex_unlock(&pool.turn);
@@ -184,6 +188,7 @@ static void forget_workers(void) {
     atomic_store(&pool.state, (uint64_t)generation_of(atomic_load(&pool.state)) << 32);
     atomic_store(&pool.unfinished, 0);
     atomic_store(&pool.sleepers, 0);
+    atomic_store(&pool.waiting, 0);
     atomic_store(&pool.caller_sleeps, 0);
 }
 
