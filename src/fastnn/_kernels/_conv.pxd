@@ -15,7 +15,8 @@ cdef struct Conv:
     Py_ssize_t depth        # C * KH * KW
     Py_ssize_t blocks       # of the output channels of a group
     Py_ssize_t channels     # of a group of the input, unfolded at a time
-    Py_ssize_t band, bands  # output rows of a chunk, and chunks of a group of an image
+    Py_ssize_t band, bands  # output rows of a chunk, and such bands of a group of an image
+    Py_ssize_t parts        # of the blocks, each a chunk of its own in every band
     Py_ssize_t phases       # of the rows that a kernel spans, among the rows at stride SH
     bint pointwise          # 1 x 1, stride 1: an image is its own unfolded plane, and is read where it lies
     bint taps               # too few outputs for tiles: weights are not packed

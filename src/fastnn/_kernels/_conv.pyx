@@ -64,15 +64,16 @@ cdef void unfold(const Conv *g, char *planes, const char *x, Py_ssize_t oh0, Py_
 
 
 cdef void conv_chunk(void *job, Py_ssize_t chunk, int slot) noexcept nogil:
-    """One band of rows of one group of one image, all its output channels."""
+    """One part of the output channels of one band of rows of one group of one image."""
     cdef const Conv *g = <const Conv *> job
-    cdef Py_ssize_t size = g.t.itemsize, i = chunk // g.bands, oh0 = chunk % g.bands * g.band, c
+    cdef Py_ssize_t size = g.t.itemsize, part = chunk % g.parts, at = chunk // g.parts, c
+    cdef Py_ssize_t i = at // g.bands, oh0 = at % g.bands * g.band
     cdef Py_ssize_t band = min(g.band, g.OH - oh0), first = i % g.G * g.O
     cdef char *planes = g.planes + slot * g.planes_step
     cdef char *y = g.y + (i * g.O * g.OH + oh0) * g.OW * size
     cdef Conv some = g[0]
     if g.pointwise:
-        multiply(g, g.x + (i * g.C * g.H + oh0) * g.W * size, y, band * g.OW, first, 0)
+        multiply(g, g.x + (i * g.C * g.H + oh0) * g.W * size, y, band * g.OW, first, part, 0)
         return
     some.C = g.channels
     for c from 0 <= c < g.C by g.channels:
@@ -80,7 +81,7 @@ cdef void conv_chunk(void *job, Py_ssize_t chunk, int slot) noexcept nogil:
         if g.taps:
             add_taps(g, planes, y, band * g.OW, first)
         else:
-            multiply(g, planes, y, band * g.OW, first, c)
+            multiply(g, planes, y, band * g.OW, first, part, c)
 
 
 cdef void add_taps(const Conv *g, const char *planes, char *y, Py_ssize_t pixels, Py_ssize_t first) noexcept nogil:
@@ -92,9 +93,9 @@ cdef void add_taps(const Conv *g, const char *planes, char *y, Py_ssize_t pixels
         y += g.OH * g.OW * size
 
 
-cdef void multiply(const Conv *g, const char *b, char *y, Py_ssize_t pixels, Py_ssize_t first,
+cdef void multiply(const Conv *g, const char *b, char *y, Py_ssize_t pixels, Py_ssize_t first, Py_ssize_t part,
                    Py_ssize_t c0) noexcept nogil:
-    """y (+)= weights of the group's outputs and of its channels from c0 on times the rows of the patches, at b."""
+    """y (+)= weights of a part of the group's outputs, of its channels from c0 on, times the rows of the patches, at b."""
     cdef fnn_tiles *t = g.t
     cdef Py_ssize_t size = t.itemsize, depth = g.channels * g.KH * g.KW, block, o0, rows, q0, q, cols, lines
     cdef Py_ssize_t strip = pixels, flags = 0 if c0 + g.channels < g.C else g.flags
@@ -107,7 +108,7 @@ cdef void multiply(const Conv *g, const char *b, char *y, Py_ssize_t pixels, Py_
     elif g.channels < g.C:
         strip = t.nr
     for q0 from 0 <= q0 < pixels by strip:
-        for block in range(g.blocks):
+        for block in range(split_at(g.blocks, g.parts, part), split_at(g.blocks, g.parts, part + 1)):
             o0 = split_at(g.O, g.blocks, block)
             rows = split_at(g.O, g.blocks, block + 1) - o0
             q = q0
@@ -161,6 +162,10 @@ cdef bint plan_conv(Conv *g, Way way, int workers) noexcept nogil:
     g.bands = ceil_div(g.OH, g.band)
     g.band = ceil_div(g.OH, g.bands)
     g.bands = ceil_div(g.OH, g.band)
+    # too few bands for the threads: these share the outputs, and each unfolds for itself
+    g.parts = 1
+    if not g.taps and g.N * g.G * g.bands < workers:
+        g.parts = min(g.blocks, <Py_ssize_t> workers)
     # the last band too must fill a tile, for a tile reads whole vectors
     g.pointwise = way == POINTWISE and (g.OH - (g.bands - 1) * g.band) * g.OW >= t.nr
     g.plane = g.H * g.W if g.pointwise else (g.band + below) * g.OW
@@ -185,7 +190,7 @@ cdef void pack_conv(const Conv *g, int workers) noexcept nogil:
 
 
 cdef void run_conv(const Conv *g, int workers) noexcept nogil:
-    parallel(conv_chunk, <void *> g, g.N * g.G * g.bands, workers,
+    parallel(conv_chunk, <void *> g, g.N * g.G * g.bands * g.parts, workers,
              <double> g.N * g.G * g.O * g.OH * g.OW * g.depth / 16)
 
 
