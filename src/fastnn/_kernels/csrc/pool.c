@@ -1,5 +1,7 @@
-/* The thread pool. A job is cut into chunks; the caller and the workers claim chunks until none is left. The caller
- * never waits for a worker that has claimed nothing, so a worker that the system does not schedule costs nothing. */
+/* The thread pool. A job is cut into chunks; the caller claims them from the first one on and the workers from the last
+ * one back, until none is left: what one job has written is read in the next one by the thread that has it in its
+ * cache. The caller never waits for a worker that has claimed nothing, so a worker that the system does not schedule
+ * costs nothing. */
 #define _GNU_SOURCE
 #include "fnn.h"
 
@@ -9,16 +11,19 @@
 #include <stdatomic.h>
 
 #define MAX_THREADS 256
+#define MOST_CHUNKS 65535 /* of a job; of more, so many at a time */
 #define SPINS_BEFORE_SLEEP 4000  /* some 50 to 100 microseconds: the gap between two layers */
 #define WORK_WORTH_WAKING 60000.0 /* units of fnn.h: some 10 microseconds */
 #define WORK_WORTH_SHARING 20000.0 /* with a worker that waits awake */
 
 static struct {
-    /* generation in the high half, chunks left to claim in the low half: one compare-and-swap claims a chunk of
-     * exactly the job that was looked at, so what follows can be read without a lock. */
+    /* generation in the high half, then the first chunk left to claim, then the one after the last: one
+     * compare-and-swap claims a chunk of exactly the job that was looked at, so what follows can be read without a
+     * lock. */
     _Atomic uint64_t state;
     _Atomic(fnn_task) task;
     _Atomic(void *) job;
+    _Atomic ptrdiff_t start; /* of the chunks, where a job has more than are done at a time */
     _Atomic int limit;             /* threads that may take part, the caller included */
     _Atomic ptrdiff_t unfinished;  /* chunks not yet done */
     _Atomic int sleepers, waiting, caller_sleeps; /* `waiting`: workers awake without a job */
@@ -56,18 +61,20 @@ static float_mode float_mode_flushing(float_mode mode) { return mode; }
 static void relax(void) {}
 #endif
 
-static uint32_t left_of(uint64_t state) { return (uint32_t)state; }
+static ptrdiff_t first_of(uint64_t state) { return (ptrdiff_t)(state >> 16 & 0xffff); }
+static ptrdiff_t end_of(uint64_t state) { return (ptrdiff_t)(state & 0xffff); }
 static uint32_t generation_of(uint64_t state) { return (uint32_t)(state >> 32); }
 
 /* Claim and run chunks of the current job until none is left; returns the state last seen. */
 static uint64_t run_chunks(int slot) {
     uint64_t state = atomic_load(&pool.state);
-    while (left_of(state) > 0 && slot < atomic_load(&pool.limit)) {
+    while (first_of(state) < end_of(state) && slot < atomic_load(&pool.limit)) {
         fnn_task task = atomic_load(&pool.task);
         void *job = atomic_load(&pool.job);
-        if (!atomic_compare_exchange_weak(&pool.state, &state, state - 1))
+        ptrdiff_t chunk = atomic_load(&pool.start) + (slot ? end_of(state) - 1 : first_of(state));
+        if (!atomic_compare_exchange_weak(&pool.state, &state, slot ? state - 1 : state + (1 << 16)))
             continue;
-        task(job, (ptrdiff_t)left_of(state) - 1, slot);
+        task(job, chunk, slot);
         if (atomic_fetch_sub(&pool.unfinished, 1) == 1 && atomic_load(&pool.caller_sleeps)) {
             pthread_mutex_lock(&pool.lock);
             pthread_cond_signal(&pool.done);
@@ -139,10 +146,11 @@ static void wait_for_claimed_chunks(void) {
     pthread_mutex_unlock(&pool.lock);
 }
 
-static void run_shared(fnn_task task, void *job, ptrdiff_t chunks, int threads) {
+static void run_shared(fnn_task task, void *job, ptrdiff_t start, ptrdiff_t chunks, int threads) {
     start_workers(threads - 1);
     atomic_store(&pool.task, task);
     atomic_store(&pool.job, job);
+    atomic_store(&pool.start, start);
     if (atomic_exchange(&pool.limit, threads) < threads) {
         pthread_mutex_lock(&pool.lock);
         pthread_cond_broadcast(&pool.more);
@@ -163,10 +171,11 @@ static void run_shared(fnn_task task, void *job, ptrdiff_t chunks, int threads) 
 void fnn_parallel(fnn_task task, void *job, ptrdiff_t chunks, int threads, double work) {
     float_mode mode = float_mode_get();
     float_mode_set(float_mode_flushing(mode));
-    if (chunks > 1 && threads > 1 && chunks < (ptrdiff_t)UINT32_MAX &&
+    if (chunks > 1 && threads > 1 &&
         work >= (atomic_load(&pool.waiting) ? WORK_WORTH_SHARING : WORK_WORTH_WAKING) &&
         pthread_mutex_trylock(&pool.turn) == 0) {
-        run_shared(task, job, chunks, threads);
+        for (ptrdiff_t start = 0; start < chunks; start += MOST_CHUNKS)
+            run_shared(task, job, start, chunks - start < MOST_CHUNKS ? chunks - start : MOST_CHUNKS, threads);
         pthread_mutex_unlock(&pool.turn);
     } else {
         for (ptrdiff_t chunk = 0; chunk < chunks; chunk++)
