@@ -1,4 +1,4 @@
-from typing import Any, Self
+from typing import Any
 
 from numpy.typing import DTypeLike, NDArray
 from typing_extensions import disjoint_base
@@ -6,7 +6,6 @@ from typing_extensions import disjoint_base
 _Array = NDArray[Any]
 
 @disjoint_base
-class Block:
-    def __new__(cls, nbytes: int) -> Self: ...
+class Block: ...
 
 def empty(shape: tuple[int, ...], dtype: DTypeLike) -> _Array: ...

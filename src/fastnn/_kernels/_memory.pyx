@@ -10,16 +10,13 @@ from fastnn._kernels.fnn cimport fits
 
 
 cdef class Block:
-    """`nbytes` bytes of the caching allocator, 64-byte aligned, not initialised; back to it when nothing views them."""
+    """`nbytes` bytes of the caching allocator, 64-byte aligned, not initialised; back to it when nothing views them.
+
+    `empty` fills it in: an argument in Python's hands would cost more than the rest.
+    """
 
     cdef void *start
     cdef Py_ssize_t nbytes
-
-    def __cinit__(self, Py_ssize_t nbytes):
-        self.start = allocate(nbytes)
-        self.nbytes = nbytes
-        if self.start == NULL:
-            raise MemoryError(f"no memory for an array of {nbytes} bytes")
 
     def __dealloc__(self):
         release(self.start)
@@ -31,6 +28,7 @@ cdef class Block:
 def empty(tuple shape, dtype):
     """An array from the caching allocator: C order, 64-byte aligned, not initialised."""
     cdef double nbytes
+    cdef Block block
     if not isinstance(dtype, Dtype):
         dtype = Dtype(dtype)
     nbytes = <Py_ssize_t> dtype.itemsize
@@ -38,4 +36,9 @@ def empty(tuple shape, dtype):
         nbytes *= <double> length  # which may be more than an integer of C holds
     if not fits(nbytes):
         raise MemoryError(f"no memory for an array of {nbytes:.0f} bytes")
-    return ndarray(shape, dtype, Block(<Py_ssize_t> nbytes))
+    block = Block.__new__(Block)
+    block.nbytes = <Py_ssize_t> nbytes
+    block.start = allocate(block.nbytes)
+    if block.start == NULL:
+        raise MemoryError(f"no memory for an array of {block.nbytes} bytes")
+    return ndarray(shape, dtype, block)

@@ -2,7 +2,10 @@
 
 A `Plan` holds what shapes decide, `Weights` what the parameters hold, prepared for it.
 """
+cimport cython
 from cpython.buffer cimport PyBUF_SIMPLE, PyBUF_WRITABLE, PyBuffer_Release, PyObject_GetBuffer
+from cpython.dict cimport PyDict_Next
+from cpython.ref cimport PyObject
 from libc.string cimport memcpy
 
 from fastnn._kernels._activation cimport Sum, add_up, describe_map
@@ -22,37 +25,6 @@ cdef enum:
     LINE = 64             # bytes of a cache line
 
 
-# ---- What must not change ------------------------------------------------------------------------------------------
-
-cdef object ANYTHING = object()
-
-
-cdef class Unchanged:
-    """True as long as the modules have the attributes that they had: the same objects under all names but `but`."""
-
-    cdef list modules, names, values
-
-    def __init__(self, modules, but):
-        self.modules = list(modules)
-        self.names = [list(vars(m)) for m in self.modules]
-        self.values = [[ANYTHING if n in but else value for n, value in vars(m).items()] for m in self.modules]
-
-    def __bool__(self):
-        cdef Py_ssize_t i, at
-        cdef dict attributes
-        cdef list names, values
-        for i in range(len(self.modules)):
-            attributes, names, values = self.modules[i].__dict__, <list> self.names[i], <list> self.values[i]
-            if len(attributes) != len(names):
-                return False
-            at = 0
-            for name, value in attributes.items():
-                if name is not names[at] or value is not values[at] and values[at] is not ANYTHING:
-                    return False
-                at += 1
-        return True
-
-
 cdef class Memory:
     """Some bytes of the caching allocator."""
 
@@ -65,6 +37,53 @@ cdef class Memory:
 
     def __dealloc__(self):
         release(self.start)
+
+
+# ---- What must not change ------------------------------------------------------------------------------------------
+
+cdef class Unchanged:
+    """True as long as the modules have the attributes that they had: the same objects under all names but `but`.
+
+    What they had is compared by addresses, which lists keep from being given to something else: where CPython has but
+    its stable ABI, a list's element costs more than the comparison.
+    """
+
+    cdef list modules, names, values
+    cdef Memory places
+    cdef PyObject **had  # name and value of each attribute, NULL as the value of one in `but`, and NULL after a module
+
+    def __cinit__(self, modules, but):
+        cdef Py_ssize_t at = 0
+        cdef list names, values
+        self.modules = list(modules)
+        self.names = [list(vars(m)) for m in self.modules]
+        self.values = [[None if n in but else value for n, value in vars(m).items()] for m in self.modules]
+        self.places = Memory(sum([2 * len(names) + 1 for names in self.names]) * sizeof(void *))
+        self.had = <PyObject **> self.places.start
+        for names, values in zip(self.names, self.values):
+            for name, value in zip(names, values):
+                self.had[at], self.had[at + 1] = <PyObject *> name, NULL if name in but else <PyObject *> value
+                at += 2
+            self.had[at] = NULL
+            at += 1
+
+    def __bool__(self):
+        cdef PyObject **had = self.had
+        cdef PyObject *name
+        cdef PyObject *value
+        cdef Py_ssize_t at
+        cdef dict attributes
+        for module in self.modules:
+            attributes, at = module.__dict__, 0
+            with cython.critical_section(attributes):
+                while PyDict_Next(attributes, &at, &name, &value):
+                    if name != had[0] or value != had[1] and had[1] != NULL:
+                        return False
+                    had += 2
+            if had[0] != NULL:
+                return False
+            had += 1
+        return True
 
 
 cdef class Weights:
