@@ -3,6 +3,7 @@
  * windows of the one before. Each width is one inclusion of tile_pool_span.h. */
 #define SPAN_NAME(name) CONCAT(CONCAT(name, SPAN), SUFFIX)
 #define ASKED_AHEAD 4096 /* bytes */
+#define COLUMNS 1024     /* of a row of windows, whose maxima are kept at hand */
 
 /* What window j gives to the pixel at one place of its own, without a branch that nobody could foresee. */
 INLINE real NAME(given)(const real *src, const uint8_t *places, ptrdiff_t j, int place) {
@@ -115,3 +116,4 @@ static void NAME(zip)(void *dst, const void *even, const void *odd, ptrdiff_t n)
 #undef POOL_IF_8
 #undef POOL_IF_4
 #undef ASKED_AHEAD
+#undef COLUMNS

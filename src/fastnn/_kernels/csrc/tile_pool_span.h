@@ -40,7 +40,8 @@ INLINE ispan SPAN_NAME(widen)(const uint8_t *p) {
 }
 
 /* Vectors of a row of n windows: the last one ends with the row. */
-#define SPANS(j) for (ptrdiff_t j = 0; j < n; j = j + SPAN < n && j + 2 * SPAN > n ? n - SPAN : j + SPAN)
+#define SPANS_OF(j, n) for (ptrdiff_t j = 0; j < n; j = j + SPAN < n && j + 2 * SPAN > n ? n - SPAN : j + SPAN)
+#define SPANS(j) SPANS_OF(j, n)
 
 static void SPAN_NAME(strided_copy)(real *dst, ptrdiff_t dst_step, const real *src, ptrdiff_t src_step,
                                     ptrdiff_t stride, ptrdiff_t rows, ptrdiff_t n) {
@@ -58,6 +59,14 @@ INLINE void SPAN_NAME(ask_ahead)(const real *corner) {
         __builtin_prefetch((const char *)corner + ASKED_AHEAD + line, 0, 2);
 }
 
+/* Where `value` is greater than `most`, or the first NaN. */
+INLINE ispan SPAN_NAME(better)(span value, span most) { return ~(value <= most) & (most == most); }
+
+INLINE span SPAN_NAME(larger)(span value, span most) {
+    ispan better = SPAN_NAME(better)(value, most);
+    return (span)((better & (ispan)value) | (~better & (ispan)most));
+}
+
 INLINE void SPAN_NAME(maxpool_rows)(const real *x, ptrdiff_t W, ptrdiff_t kh, ptrdiff_t kw, ptrdiff_t sh, ptrdiff_t sw,
                                     ptrdiff_t dh, ptrdiff_t dw, ptrdiff_t rows, ptrdiff_t n, real *y,
                                     ptrdiff_t y_step, void *positions, int wide, ptrdiff_t first,
@@ -71,8 +80,7 @@ INLINE void SPAN_NAME(maxpool_rows)(const real *x, ptrdiff_t W, ptrdiff_t kh, pt
             for (ptrdiff_t i = 0; i < kh; i++)
                 for (ptrdiff_t c = i ? 0 : 1; c < kw; c++) {
                     span value = SPAN_NAME(strided)(corner + i * dh * W + c * dw, sw);
-                    /* greater, or the first NaN */
-                    ispan better = ~(value <= most) & (most == most);
+                    ispan better = SPAN_NAME(better)(value, most);
                     ispan here = (integer)(first + i * row_step + c) - (ispan){0};
                     most = (span)((better & (ispan)value) | (~better & (ispan)most));
                     place = (better & here) | (~better & place);
@@ -88,12 +96,46 @@ INLINE void SPAN_NAME(maxpool_rows)(const real *x, ptrdiff_t W, ptrdiff_t kh, pt
         }
 }
 
+/* Maxima without their places: those of the columns of some rows of windows, and then those of windows. In between they
+ * are in memory: what is read there at once after it was written, from two vectors, would have to wait for it. */
+INLINE void SPAN_NAME(maxima)(const real *x, ptrdiff_t W, ptrdiff_t kh, ptrdiff_t kw, ptrdiff_t sh, ptrdiff_t sw,
+                              ptrdiff_t dh, ptrdiff_t dw, ptrdiff_t rows, ptrdiff_t n, real *y, ptrdiff_t y_step) {
+    real columns[COLUMNS];
+    ptrdiff_t width = (n - 1) * sw + (kw - 1) * dw + 1;
+    for (ptrdiff_t first = 0, last; first < rows; first = last) {
+        last = first + COLUMNS / width < rows ? first + COLUMNS / width : rows;
+        real *at = columns;
+        for (ptrdiff_t r = first; r < last; r++, at += width)
+            SPANS_OF(j, width) {
+                const real *top = x + r * sh * W + j;
+                SPAN_NAME(ask_ahead)(top);
+                span most = SPAN_NAME(strided)(top, 1);
+                for (ptrdiff_t i = 1; i < kh; i++)
+                    most = SPAN_NAME(larger)(SPAN_NAME(strided)(top + i * dh * W, 1), most);
+                memcpy(at + j, &most, sizeof most);
+            }
+        at = columns;
+        for (ptrdiff_t r = first; r < last; r++, at += width)
+            SPANS(j) {
+                span most = SPAN_NAME(strided)(at + j * sw, sw);
+                for (ptrdiff_t c = 1; c < kw; c++)
+                    most = SPAN_NAME(larger)(SPAN_NAME(strided)(at + j * sw + c * dw, sw), most);
+                memcpy(y + r * y_step + j, &most, sizeof most);
+            }
+    }
+}
+
 /* The usual windows with their sizes as constants, so that the loops over them unroll. */
 static void SPAN_NAME(maxpool)(const real *x, ptrdiff_t W, ptrdiff_t kh, ptrdiff_t kw, ptrdiff_t sh, ptrdiff_t sw,
                                ptrdiff_t dh, ptrdiff_t dw, ptrdiff_t rows, ptrdiff_t n, real *y, ptrdiff_t y_step,
                                void *positions, int wide, ptrdiff_t first, ptrdiff_t row_step) {
     int dense = dh == 1 && dw == 1;
-    if (dense && kh == 2 && kw == 2 && sw == 2)
+    if (!positions && kh * kw > 4 && (n - 1) * sw + (kw - 1) * dw < COLUMNS) {
+        if (dense && kh == 3 && kw == 3 && sw == 2)
+            SPAN_NAME(maxima)(x, W, 3, 3, sh, 2, 1, 1, rows, n, y, y_step);
+        else
+            SPAN_NAME(maxima)(x, W, kh, kw, sh, sw, dh, dw, rows, n, y, y_step);
+    } else if (dense && kh == 2 && kw == 2 && sw == 2)
         SPAN_NAME(maxpool_rows)(x, W, 2, 2, sh, 2, 1, 1, rows, n, y, y_step, positions, wide, first, row_step);
     else if (dense && kh == 3 && kw == 3 && sw == 2)
         SPAN_NAME(maxpool_rows)(x, W, 3, 3, sh, 2, 1, 1, rows, n, y, y_step, positions, wide, first, row_step);
@@ -224,6 +266,7 @@ static void SPAN_NAME(zip_rows)(real *dst, const real *even, const real *odd, pt
 }
 
 #undef SPANS
+#undef SPANS_OF
 #undef span
 #undef ispan
 #undef ZIP_LOW
