@@ -10,7 +10,7 @@ ctypedef fused real:
 
 cdef enum:
     READ = 4  # rows, up to which a linear layer takes as long as its weights take to be read
-    DEPTH = 384        # of a packed block: with PANELS panels it stays in the second-level cache
+    DEPTH = 384        # of a packed block, at most: with PANELS panels it stays in the second-level cache
     PANELS = 8
     PLAIN_PANELS = 4   # of b, up to which packing a costs more than it saves
     THIN_DEPTH = 64    # of a block read in place: so many rows of b are followed at a time
@@ -43,6 +43,11 @@ cdef struct Gemm:
     Py_ssize_t *a_offsets            # k * (M // blocks), then k * (M // blocks + 1), k < DEPTH
 
 
+cdef inline Py_ssize_t even_depth(Py_ssize_t K) noexcept nogil:
+    """Of packed blocks that are all alike: a short one at the end would write all of c for little."""
+    return ceil_div(K, ceil_div(K, <Py_ssize_t> DEPTH))
+
+
 cdef void pack(fnn_tiles *t, char *dst, const Py_ssize_t *offsets, const char *src, Py_ssize_t k_step,
                Py_ssize_t m_step, Py_ssize_t depth, Py_ssize_t width) noexcept nogil:
     """dst[offsets[k] + m] = src[k*k_step + m*m_step], k < depth, m < width; offsets grow evenly; one step is 1."""
@@ -57,9 +62,9 @@ cdef void pack_rows(void *job, Py_ssize_t block, int slot) noexcept nogil:
     cdef Py_ssize_t m0 = split_at(g.M, g.blocks, block), rows = split_at(g.M, g.blocks, block + 1) - m0
     cdef Py_ssize_t size = g.t.itemsize, k
     cdef char *packed = g.packed_a + m0 * g.K * size
-    for k from 0 <= k < g.K by DEPTH:
+    for k from 0 <= k < g.K by g.depth:
         pack(g.t, packed + k * rows * size, g.a_offsets + (rows - g.M // g.blocks) * DEPTH,
-             g.a + (m0 * g.a_row + k * g.a_col) * size, g.a_col, g.a_row, min(<Py_ssize_t> DEPTH, g.K - k), rows)
+             g.a + (m0 * g.a_row + k * g.a_col) * size, g.a_col, g.a_row, min(g.depth, g.K - k), rows)
 
 
 cdef void multiply_columns(void *job, Py_ssize_t chunk, int slot) noexcept nogil:
@@ -140,7 +145,7 @@ cdef bint gemm(fnn_tiles *t, Py_ssize_t M, Py_ssize_t N, Py_ssize_t K, const voi
     g.width = t.nr * max(1, min(<Py_ssize_t> PANELS, panels // (4 * workers)))
     chunks = ceil_div(N, g.width)
     g.in_place = g.blocks == 1 and b_col == 1
-    g.depth = THIN_DEPTH if g.in_place else DEPTH
+    g.depth = THIN_DEPTH if g.in_place else even_depth(K)
     g.packed_a = <char *> allocate(0 if g.a_in_place else M * K * t.itemsize)
     g.packed_b = <char *> allocate(0 if ready != NULL else workers * g.width * DEPTH * t.itemsize)
     g.koff = <Py_ssize_t *> allocate(4 * DEPTH * sizeof(Py_ssize_t))
@@ -217,11 +222,11 @@ cdef Py_ssize_t packed_linear(const Linear *g) noexcept nogil:
 
 cdef void pack_linear(const Linear *g, char *packed) noexcept nogil:
     cdef Py_ssize_t koff[DEPTH]
-    cdef Py_ssize_t k, k0, n, depth, size = g.t.itemsize, nr = g.t.nr
+    cdef Py_ssize_t k, k0, n, depth, size = g.t.itemsize, nr = g.t.nr, step = even_depth(g.K)
     for k in range(DEPTH):
         koff[k] = k * nr
-    for k0 from 0 <= k0 < g.K by DEPTH:
-        depth = min(<Py_ssize_t> DEPTH, g.K - k0)
+    for k0 from 0 <= k0 < g.K by step:
+        depth = min(step, g.K - k0)
         for n from 0 <= n < g.O by nr:
             pack(g.t, packed, koff, g.w + (k0 + n * g.K) * size, 1, g.K, depth, min(nr, g.O - n))
             packed += depth * nr * size
