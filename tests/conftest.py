@@ -39,6 +39,12 @@ def same_thread_count():
     fnn.set_num_threads(before)
 
 
+@pytest.fixture
+def unpainted(monkeypatch):
+    """Figures are made, but not painted, which takes most of a short run: their files are the start of a PNG."""
+    monkeypatch.setattr("fastnn.plots.save", lambda _figure, path: path.write_bytes(b"\x89PNG".ljust(24)))
+
+
 @pytest.fixture(scope="session")
 def run_python():
     """Run Python source in a new process, with this process's import path; returns the finished process."""

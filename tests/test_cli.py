@@ -76,6 +76,7 @@ def test_a_failed_run_is_one_line(capsys, monkeypatch, error):
     assert capsys.readouterr().err == "fastnn: x: broken\n"
 
 
+@pytest.mark.usefixtures("unpainted")
 def test_interrupted_and_gone_on_with(capsys, monkeypatch, tmp_path):
     for package in ("matplotlib", "sklearn", "safetensors"):
         pytest.importorskip(package)

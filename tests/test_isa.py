@@ -2,6 +2,7 @@
 
 import importlib.util
 import os
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -9,6 +10,7 @@ import pytest
 import fastnn as fnn
 
 HERE = Path(__file__).parent
+OTHERS = [tier for tier in fnn.isa_available() if tier != fnn.isa()]
 VALUE_TESTS = (
     "test_parity.py",
     "test_gradients.py",
@@ -54,15 +56,22 @@ def test_forced_tiers_compute_differently(run_python):
     assert bits["baseline"] != bits["v3"]
 
 
-@pytest.mark.parametrize("tier", [t for t in fnn.isa_available() if t != fnn.isa()])
-@pytest.mark.skipif("FASTNN_ISA" in os.environ, reason="already on a forced tier")
-def test_values_on_tier(tier, run_python):
-    """The tier in use is tested by the ordinary run. One process per tier: its start is paid once."""
+@pytest.fixture(scope="module")
+def processes(run_python):
+    """The tests of values on each of the other tiers, all at the same time."""
     files = [str(HERE / name) for name in VALUE_TESTS]
     forced = f"{HERE / 'test_isa.py'}::test_forced_tier_is_in_use"
     few = ["--hypothesis-profile", "few"] if importlib.util.find_spec("hypothesis") else []
-    options = ["-x", "-m", "not slow", "-p", "no:cacheprovider", *few]
-    process = run_python("-m", "pytest", *options, *files, forced, timeout=300, FASTNN_ISA=tier)
+    pytest_ = ["-m", "pytest", "-x", "-m", "not slow", "-p", "no:cacheprovider", *few, *files, forced]
+    with ThreadPoolExecutor(len(OTHERS)) as threads:
+        yield {tier: threads.submit(run_python, *pytest_, timeout=600, FASTNN_ISA=tier) for tier in OTHERS}
+
+
+@pytest.mark.parametrize("tier", OTHERS)
+@pytest.mark.skipif("FASTNN_ISA" in os.environ, reason="already on a forced tier")
+def test_values_on_tier(tier, processes):
+    """The tier in use is tested by the ordinary run. One process per tier: its start is paid once."""
+    process = processes[tier].result()
     assert process.returncode == 0, process.stdout[-6000:] + process.stderr[-2000:]
     assert f"isa {tier} (forced)" in process.stdout
     summary = process.stdout.splitlines()[-1]

@@ -1,4 +1,7 @@
-"""Outputs are written in full and nothing beside them; inputs of any layout work and are left alone."""
+"""Nothing is written beside outputs; inputs of any layout work and are left alone.
+
+That outputs are written in full is part of every check of parity: the memory they get is full of NaN before.
+"""
 
 import sys
 
@@ -7,7 +10,7 @@ import pytest
 
 import fastnn as fnn
 from cases import CASES, DTYPES, Array
-from checks import check_parity, laid_out
+from checks import laid_out
 from fastnn import _runtime
 from layouts import LAYOUTS, reversed_axes, strided, unaligned
 
@@ -17,19 +20,6 @@ GUARD = 64  # elements before and after; keeps the alignment of the middle
 
 def by_bytes(array: Array) -> Array:
     return array.reshape(-1).view(np.uint8)
-
-
-@pytest.mark.parametrize("case", CASES, ids=str)
-def test_outputs_are_written_in_full(case):
-    """Recycled memory full of NaN (-1 in integers) must not show in a result."""
-    args, kwargs = case.inputs(np.float32)
-    results = case.operation.call(fnn.reference, args, kwargs)
-    for _ in range(2):
-        blocks = [_runtime.empty(r.shape, r.dtype) for r in results if r is not None and r.shape]
-        for block in blocks:
-            by_bytes(block)[:] = 0xFF
-        del blocks
-    check_parity(case, np.float32)
 
 
 @pytest.fixture
@@ -57,7 +47,7 @@ def guarded(monkeypatch):
 @pytest.mark.parametrize("case", SMALL, ids=str)
 def test_nothing_is_written_outside(case, guarded):
     for dtype in DTYPES:
-        check_parity(case, dtype)
+        case.operation.call(fnn.functional, *case.inputs(dtype))
     copies = case.op in ("flatten", "unflatten") or case.operation.in_place
     scalar = all(np.ndim(r) == 0 for r in case.operation.call(fnn.reference, *case.inputs(np.float32)))
     assert guarded or copies or scalar, "the door allocated elsewhere: nothing was guarded"

@@ -79,6 +79,7 @@ def test_saved_weights_give_the_recorded_accuracy(folder):
     assert record["environment"]["fastnn"] == fnn.__version__
 
 
+@pytest.mark.usefixtures("unpainted")
 def test_same_seed_same_bits_for_any_number_of_threads(folder, tmp_path):
     threads = fnn.get_num_threads()
     again = lenet.run(lenet.Settings(quick=True, threads=2, out=str(tmp_path / "again")))
@@ -87,6 +88,7 @@ def test_same_seed_same_bits_for_any_number_of_threads(folder, tmp_path):
         assert (again / name).read_bytes() == (folder / name).read_bytes(), name
 
 
+@pytest.mark.usefixtures("unpainted")
 def test_what_is_printed(tmp_path, capsys):
     lenet.run(lenet.Settings(quick=True, iterations=3, seed=1, batch_size=8, out=str(tmp_path / "run")))
     lines = capsys.readouterr().out.splitlines()
@@ -98,6 +100,7 @@ def test_what_is_printed(tmp_path, capsys):
         assert part in text
 
 
+@pytest.mark.usefixtures("unpainted")
 def test_the_published_subset_is_of_2500_and_500_images(tmp_path, capsys):
     folder = lenet.run(lenet.Settings(data="subset", iterations=1, out=str(tmp_path / "run")))
     assert "LeNet on 2,500 MNIST digits, 500 test images" in capsys.readouterr().out
@@ -121,6 +124,7 @@ def test_nothing_stays_of_a_run_that_fails(tmp_path, monkeypatch, error):
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.usefixtures("unpainted")
 def test_a_run_that_fails_after_a_checkpoint_can_be_gone_on_with(folder, tmp_path, monkeypatch, capsys):
     def fails(self, trainer):
         if trainer.history.iterations == 100:
@@ -136,6 +140,7 @@ def test_a_run_that_fails_after_a_checkpoint_can_be_gone_on_with(folder, tmp_pat
     assert (resumed / "history.json").read_bytes() == (folder / "history.json").read_bytes()
 
 
+@pytest.mark.usefixtures("unpainted")
 def test_default_folders_do_not_collide(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr("time.strftime", lambda _format: "20260102-030405")

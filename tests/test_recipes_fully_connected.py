@@ -81,6 +81,7 @@ def test_finite_differences_fall_to_rounding():
     assert differences[1 / 5000] < 1e-8 < differences[1]
 
 
+@pytest.mark.usefixtures("unpainted")
 def test_mlp_of_one_initialisation_shows_s10b(tmp_path, capsys):
     settings = mlp.Settings(quick=True, init="glorot", hidden="20x10", epochs=1, out=str(tmp_path / "run"))
     mlp.run(settings)
@@ -88,6 +89,7 @@ def test_mlp_of_one_initialisation_shows_s10b(tmp_path, capsys):
     assert not (tmp_path / "run" / "history-zero.json").exists()
 
 
+@pytest.mark.usefixtures("unpainted")
 @pytest.mark.parametrize("rule", ["sgd_momentum", "rmsprop"])
 def test_solver_has_several_rules(tmp_path, rule):
     settings = solver.Settings(

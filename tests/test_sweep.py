@@ -133,6 +133,7 @@ def test_grids_of_a_recipe():
             parse_grid(mlp.Settings, [text])
 
 
+@pytest.mark.usefixtures("unpainted")
 def test_the_command(tmp_path, capsys):
     pytest.importorskip("sklearn")
     pytest.importorskip("safetensors")

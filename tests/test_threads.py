@@ -13,29 +13,30 @@ LARGE = [case for case in CASES if case.large]
 SMALL = [case for case in CASES if not case.large]
 
 
-def bits(case, dtype=np.float32):
-    args, kwargs = case.inputs(dtype)
-    return [None if r is None else r.tobytes() for r in case.operation.call(fnn.functional, args, kwargs)]
+def bits(case, inputs):
+    return [None if r is None else r.tobytes() for r in case.operation.call(fnn.functional, *inputs)]
 
 
 @pytest.mark.parametrize("case", SMALL, ids=str)
 def test_same_bits_small(case):
+    inputs = case.inputs(np.float32)
     with fnn.num_threads(1):
-        expected = bits(case)
+        expected = bits(case, inputs)
     for n in (2, 7):
         with fnn.num_threads(n):
-            assert bits(case) == expected, f"{n} threads"
+            assert bits(case, inputs) == expected, f"{n} threads"
 
 
 @pytest.mark.parametrize("dtype", DTYPES, ids=lambda d: np.dtype(d).name)
 @pytest.mark.parametrize("case", LARGE, ids=str)
 def test_same_bits_large(case, dtype):
+    inputs = case.inputs(dtype)
     with fnn.num_threads(1):
-        expected = bits(case, dtype)
+        expected = bits(case, inputs)
     for n in (2, 7):
         with fnn.num_threads(n):
             for _ in range(4):
-                assert bits(case, dtype) == expected, f"{n} threads"
+                assert bits(case, inputs) == expected, f"{n} threads"
 
 
 @pytest.mark.parametrize("case", LARGE, ids=str)
@@ -46,13 +47,14 @@ def test_parity_with_seven_threads(case):
 
 def test_concurrent_python_threads():
     """Four Python threads share the pool; each sees what it would see alone."""
-    expected = [bits(case) for case in LARGE]
+    inputs = [case.inputs(np.float32) for case in LARGE]
+    expected = list(map(bits, LARGE, inputs))
     wrong = []
 
     def work(start):
         for i in range(2 * len(LARGE)):
             j = (start + i) % len(LARGE)
-            if bits(LARGE[j]) != expected[j]:
+            if bits(LARGE[j], inputs[j]) != expected[j]:
                 wrong.append(str(LARGE[j]))
 
     with fnn.num_threads(2):
@@ -67,7 +69,8 @@ def test_concurrent_python_threads():
 
 def test_the_number_may_change_while_kernels_run():
     """One Python thread computes, another sets the number of threads all the while."""
-    expected = [bits(case) for case in LARGE]
+    inputs = [case.inputs(np.float32) for case in LARGE]
+    expected = list(map(bits, LARGE, inputs))
     stop = threading.Event()
 
     def keep_setting():
@@ -80,7 +83,7 @@ def test_the_number_may_change_while_kernels_run():
     setter.start()
     try:
         for _ in range(3):
-            wrong = [str(case) for case, b in zip(LARGE, expected, strict=True) if bits(case) != b]
+            wrong = [str(case) for case, x, b in zip(LARGE, inputs, expected, strict=True) if bits(case, x) != b]
             assert not wrong
     finally:
         stop.set()
