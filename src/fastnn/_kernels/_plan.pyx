@@ -204,6 +204,8 @@ cdef void go_through(void *job, Py_ssize_t chunk, int slot) noexcept nogil:
     for i in range(stage.first, stage.last):
         step = r.steps + i
         x, y = address(r, &step.x, n, memory, size), address(r, &step.y, n, memory, size)
+        if step.joined:
+            continue
         if step.other >= 0:
             put_together(step, images, x, address(r, &step.b, n, memory, size), y, r.workers)
         elif not take(step, images, x, y, r.parameters, r.packed[i], memory + stage.between, r.workers):
@@ -291,7 +293,7 @@ cdef class Plan:
         steps = self.steps + self.count
         steps.kind, steps.t, steps.inputs, steps.outputs, steps.count = kind, self.t, inputs, outputs, count
         steps.weight = steps.bias = steps.mean = steps.var = steps.other = -1
-        steps.source, steps.others, steps.conv.G = self.current, 0, 0
+        steps.source, steps.others, steps.conv.G, steps.joined = self.current, 0, 0, False
         self.count += 1
         self.current = self.count
         return steps
@@ -424,7 +426,8 @@ cdef class Plan:
         cdef Step *step
         cdef Place source
         cdef Buffers apart = Buffers(), local
-        cdef list starts, stage_of = [], last = list(range(-1, self.count))
+        cdef list starts, parts, stage_of = [], last = list(range(-1, self.count))
+        cdef dict joined = {}  # buffers of joins whose parts come first
         for s in range(self.stage_count):
             stage_of += [s] * (self.stage[s].last - self.stage[s].first)
         for i in range(self.count):
@@ -433,11 +436,17 @@ cdef class Plan:
                 last[self.steps[i].other] = i
         for s in range(self.stage_count):
             stage, local = self.stage + s, Buffers()
+            parts = self.parts_of_joins(stage, last)
             for i in range(stage.first, stage.last):
                 step, until = self.steps + i, last[i + 1]
                 source = self.steps[step.source - 1].y if step.source else Place(INPUT, 0, step.inputs)
                 step.y = Place(LOCAL, 0, step.outputs)
-                if i == self.count - 1:
+                if parts[i] is not None:
+                    whole = parts[i][0]
+                    if whole not in joined:
+                        joined[whole] = local.reserve(i, last[whole + 1], self.steps[whole].outputs * size)
+                    step.y.offset = joined[whole]
+                elif i == self.count - 1:
                     step.y.where = OUTPUT
                 elif stage_of[until] != s:
                     step.y.where = APART
@@ -452,7 +461,7 @@ cdef class Plan:
             stage.between = starts[len(starts) - 1]
             for i in range(stage.first, stage.last):
                 if self.steps[i].y.where == LOCAL:
-                    self.steps[i].y.offset = starts[self.steps[i].y.offset]
+                    self.steps[i].y.offset = starts[self.steps[i].y.offset] + (parts[i][1] * size if parts[i] else 0)
         starts = apart.starts()
         self.between = starts[len(starts) - 1]
         for i in range(self.count):
@@ -462,6 +471,28 @@ cdef class Plan:
             step.x = self.steps[step.source - 1].y if step.source else Place(INPUT, 0, step.inputs)
             step.b = self.steps[step.other - 1].y if step.other > 0 else Place(INPUT, 0, step.others)
         return 0
+
+    cdef list parts_of_joins(self, Stage *stage, list last):
+        """For each step that writes to its place in a join at once: of which join, and from which element on; or None.
+
+        Such a join, which must be of single images, is its own first part, and has nothing left to do.
+        """
+        cdef Py_ssize_t i, j, offset
+        cdef Step *step
+        cdef list parts = [None] * self.count
+        if stage.group > 1:
+            return parts
+        for j in range(min(stage.last, self.count - 1) - 1, stage.first - 1, -1):  # what comes out at last has its place
+            step = self.steps + j
+            if step.kind != JOIN or step.count > 1 or step.source == step.other or last[j + 1] >= stage.last:
+                continue
+            if min(step.source, step.other) <= stage.first or last[step.source] != j or last[step.other] != j:
+                continue
+            whole, offset = parts[j] or (j, 0)
+            step.joined = True
+            parts[j] = parts[step.source - 1] = whole, offset
+            parts[step.other - 1] = whole, offset + step.inputs
+        return parts
 
     cdef Py_ssize_t group(self, Py_ssize_t i) noexcept:
         """How many images take step i together: so many that what goes in and comes out stays in the cache, unless the

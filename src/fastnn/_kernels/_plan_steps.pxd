@@ -40,6 +40,7 @@ cdef struct Step:
     Py_ssize_t source, other            # what goes in: 0 for the network's input, i + 1 for what step i gives, -1: none
     Place x, b, y                       # of both, and of what comes out
     Py_ssize_t count                    # of what the kernel counts: planes, rows or elements
+    bint joined                         # a join whose parts are written to their places at once
     bint by_winograd
     Py_ssize_t workspace                # bytes that `take` needs
     Py_ssize_t packed                   # bytes of packed weights; 0: parameters are used as they are
