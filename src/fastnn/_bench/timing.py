@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 SAMPLE = 2e-3  # seconds; shorter works are repeated within a sample
+WARM = 1e-2  # seconds of calls before it; after a silence, cores and caches take some 8 ms to reach their usual speed
 PATIENCE = 10.0  # seconds; after them a few rounds of slow works must do
 FEW = 3
 SLICE = 5e-3  # seconds; how often `silence` looks
@@ -33,8 +34,8 @@ class Times:
 def in_turns(works: Mapping[str, Callable[[], object]], *, seconds: float, least_rounds: int) -> dict[str, Times]:
     """Time every work once a round, round after round, for about `seconds` and at least `least_rounds` rounds.
 
-    Works so slow that `PATIENCE` ends before have `FEW` rounds. A sample begins with as many calls that are not timed:
-    they bring the caches and the threads back. Every second round goes backwards, so that nobody always follows the
+    Works so slow that `PATIENCE` ends before have `FEW` rounds. A sample begins with calls that are not timed: they
+    bring the cores, the caches and the threads back. Every second round goes backwards, so that nobody always follows the
     same neighbour.
     """
     calls = {name: _calls_in_a_sample(work) for name, work in works.items()}
@@ -88,7 +89,9 @@ def _calls_in_a_sample(work: Callable[[], object]) -> int:
 
 def _sample(work: Callable[[], object], calls: int) -> float:
     silence()
-    for _ in range(calls):
+    end = time.perf_counter() + WARM
+    work()
+    while time.perf_counter() < end:
         work()
     start = time.perf_counter()
     for _ in range(calls):
