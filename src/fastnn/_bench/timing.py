@@ -35,8 +35,8 @@ def in_turns(works: Mapping[str, Callable[[], object]], *, seconds: float, least
     """Time every work once a round, round after round, for about `seconds` and at least `least_rounds` rounds.
 
     Works so slow that `PATIENCE` ends before have `FEW` rounds. A sample begins with calls that are not timed: they
-    bring the cores, the caches and the threads back. Every second round goes backwards, so that nobody always follows the
-    same neighbour.
+    bring the cores, the caches and the threads back. Every second round goes backwards, so that nobody always follows
+    the same neighbour.
     """
     calls = {name: _calls_in_a_sample(work) for name, work in works.items()}
     rounds: dict[str, list[float]] = {name: [] for name in works}

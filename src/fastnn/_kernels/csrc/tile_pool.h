@@ -3,7 +3,8 @@
  * windows of the one before. Each width is one inclusion of tile_pool_span.h. */
 #define SPAN_NAME(name) CONCAT(CONCAT(name, SPAN), SUFFIX)
 #define ASKED_AHEAD 4096 /* bytes */
-#define COLUMNS 1024     /* of a row of windows, whose maxima are kept at hand */
+#define COLUMNS 1024     /* of a row of windows, whose maxima or sums are kept at hand */
+#define LARGE_WINDOW 16  /* pixels */
 
 /* What window j gives to the pixel at one place of its own, without a branch that nobody could foresee. */
 INLINE real NAME(given)(const real *src, const uint8_t *places, ptrdiff_t j, int place) {
@@ -83,9 +84,40 @@ static void NAME(maxpool)(const void *x, ptrdiff_t W, ptrdiff_t kh, ptrdiff_t kw
     POOL_WIDEST(maxpool, x, W, kh, kw, sh, sw, dh, dw, rows, n, y, y_step, positions, wide, first, row_step);
 }
 
+/* Averages of large windows: sums of columns in whole vectors, then those of windows. */
+static void NAME(large_averages)(const real *x, ptrdiff_t W, ptrdiff_t kh, ptrdiff_t kw, ptrdiff_t sh, ptrdiff_t sw,
+                                 ptrdiff_t rows, ptrdiff_t n, real *y, ptrdiff_t y_step, ptrdiff_t divisor) {
+    real columns[COLUMNS];
+    const real share = 1 / (real)divisor;
+    ptrdiff_t width = (n - 1) * sw + kw;
+    for (ptrdiff_t r = 0; r < rows; r++, x += sh * W, y += y_step) {
+        for (ptrdiff_t j = 0; j < width; j += LANES) {
+            vec total = NAME(splat)(0);
+            if (width - j >= LANES) {
+                for (ptrdiff_t i = 0; i < kh; i++)
+                    total += NAME(load)(x + i * W + j);
+                NAME(store)(columns + j, total);
+            } else {
+                for (ptrdiff_t i = 0; i < kh; i++)
+                    total += NAME(load_part)(x + i * W + j, width - j, 0);
+                NAME(store_part)(columns + j, total, width - j);
+            }
+        }
+        for (ptrdiff_t j = 0; j < n; j++) {
+            real total = 0;
+            for (ptrdiff_t c = 0; c < kw; c++)
+                total += columns[j * sw + c];
+            y[j] = total * share;
+        }
+    }
+}
+
 static void NAME(avgpool)(const void *x, ptrdiff_t W, ptrdiff_t kh, ptrdiff_t kw, ptrdiff_t sh, ptrdiff_t sw,
                           ptrdiff_t rows, ptrdiff_t n, void *y, ptrdiff_t y_step, ptrdiff_t divisor) {
-    POOL_WIDEST(avgpool, x, W, kh, kw, sh, sw, rows, n, y, y_step, divisor);
+    if (kh * kw >= LARGE_WINDOW && (n - 1) * sw + kw <= COLUMNS)
+        NAME(large_averages)(x, W, kh, kw, sh, sw, rows, n, y, y_step, divisor);
+    else
+        POOL_WIDEST(avgpool, x, W, kh, kw, sh, sw, rows, n, y, y_step, divisor);
 }
 
 static void NAME(unpool_2x2)(const void *dy, const uint8_t *positions, void *dx, ptrdiff_t rows, ptrdiff_t n) {
@@ -117,3 +149,4 @@ static void NAME(zip)(void *dst, const void *even, const void *odd, ptrdiff_t n)
 #undef POOL_IF_4
 #undef ASKED_AHEAD
 #undef COLUMNS
+#undef LARGE_WINDOW
