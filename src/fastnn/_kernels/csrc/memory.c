@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #if defined(__linux__)
 #include <sys/mman.h>
+#include <unistd.h>
 #endif
 
 /* For sanitizers and valgrind: FNN_NO_CACHE gives every block its exact size and takes it back at once. */
@@ -20,6 +21,7 @@
 
 #define ALIGNMENT 64
 #define HUGE_PAGE ((size_t)2 << 20)
+#define MAPPED ((size_t)1 << 20) /* from here on blocks come from the system and go back to it: malloc would keep holes */
 #define SLACK ((size_t)64 << 20)
 #define CLASSES 512
 
@@ -50,17 +52,49 @@ static int size_class(size_t bytes, size_t *rounded) {
     return class + (int)steps;
 }
 
-static block *fresh_block(size_t bytes) {
-    size_t total = bytes + ALIGNMENT;
+static block *heap_block(size_t total) {
     void *memory = NULL;
-    if (total < bytes || posix_memalign(&memory, total >= 2 * HUGE_PAGE ? HUGE_PAGE : ALIGNMENT, total))
-        return NULL;
-#if defined(__linux__) && defined(MADV_HUGEPAGE)
-    if (total >= 2 * HUGE_PAGE)
-        madvise(memory, total, MADV_HUGEPAGE);
-#endif
-    return memory;
+    return posix_memalign(&memory, ALIGNMENT, total) ? NULL : memory;
 }
+
+#if KEEP && defined(__linux__)
+/* From the start of a huge page on where there may be one: what is before is given back. */
+static block *mapped_block(size_t total) {
+    size_t spare = total >= 2 * HUGE_PAGE ? HUGE_PAGE : 0;
+    char *memory = mmap(NULL, total + spare, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (memory == MAP_FAILED)
+        return NULL;
+    size_t before = spare ? (size_t)-(uintptr_t)memory % HUGE_PAGE : 0;
+    if (before)
+        munmap(memory, before);
+    if (spare > before)
+        munmap(memory + before + total, spare - before);
+#if defined(MADV_HUGEPAGE)
+    if (spare)
+        madvise(memory + before, total, MADV_HUGEPAGE);
+#endif
+    return (block *)(memory + before);
+}
+
+static size_t whole_pages(size_t bytes) {
+    size_t page = (size_t)sysconf(_SC_PAGESIZE);
+    return (bytes + ALIGNMENT + page - 1) / page * page;
+}
+
+static block *fresh_block(size_t bytes) {
+    return bytes >= MAPPED ? mapped_block(whole_pages(bytes)) : heap_block(bytes + ALIGNMENT);
+}
+
+static void give_back(block *b) {
+    if (b->bytes >= MAPPED)
+        munmap(b, whole_pages(b->bytes));
+    else
+        free(b);
+}
+#else
+static block *fresh_block(size_t bytes) { return heap_block(bytes + ALIGNMENT); }
+static void give_back(block *b) { free(b); }
+#endif
 
 /* Take cached blocks, the largest first, until at most `keep` bytes are cached; the caller frees the returned list. */
 static block *take_surplus(size_t keep) {
@@ -79,7 +113,7 @@ static block *take_surplus(size_t keep) {
 static void release(block *list) {
     while (list) {
         block *next = list->next;
-        free(list);
+        give_back(list);
         list = next;
     }
 }
@@ -126,7 +160,7 @@ void fnn_free(void *memory) {
     cache.live -= b->bytes;
     if (!KEEP) {
         pthread_mutex_unlock(&cache.lock);
-        free(b);
+        give_back(b);
         return;
     }
     cache.cached += b->bytes;
