@@ -3,7 +3,7 @@ from cpython.buffer cimport PyBUF_ND, PyBUF_WRITABLE, PyBuffer_Release, PyObject
 from libc.string cimport memcpy
 
 from fastnn._kernels._table cimport allocate, parallel, release, threads, tiles
-from fastnn._kernels.fnn cimport FNN_FUNCTION_COUNT, ceil_div, fits, fnn_tiles
+from fastnn._kernels.fnn cimport FNN_FUNCTION_COUNT, begin, ceil_div, fits, fnn_tiles
 
 ctypedef fused real:
     float
@@ -196,7 +196,7 @@ def prelu_forward(const real[:, :, ::1] x, const real[::1] w, real[:, :, ::1] y)
     """y = x where x > 0, else w[c]*x, for each channel c of x (A, C, P); w (C,). REDUCTION(1)."""
     cdef Prelu g = describe_prelu(tiles(real is double), x.shape[0], x.shape[1], x.shape[2])
     cdef bint enough
-    g.x, g.w, g.y = <const char *> &x[0, 0, 0], <const char *> &w[0], <char *> &y[0, 0, 0]
+    g.x, g.w, g.y = begin(x), begin(w), begin(y)
     with nogil:
         enough = apply_prelu(&g, threads())
     if not enough:
@@ -209,8 +209,8 @@ def prelu_backward(const real[:, :, ::1] dy, const real[:, :, ::1] x, const real
     cdef Prelu g = describe_prelu(tiles(real is double), x.shape[0], x.shape[1], x.shape[2])
     cdef Py_ssize_t i, count = sums_of(&g)
     cdef bint enough = True
-    g.dy, g.x, g.w = <const char *> &dy[0, 0, 0], <const char *> &x[0, 0, 0], <const char *> &w[0]
-    g.y = NULL if dx is None else <char *> &dx[0, 0, 0]
+    g.dy, g.x, g.w = begin(dy), begin(x), begin(w)
+    g.y = begin(dx)
     with nogil:
         if dw is not None:
             g.sums = <double *> allocate((count + g.C) * sizeof(double)) if fits(8.0 * count) else NULL
@@ -220,7 +220,7 @@ def prelu_backward(const real[:, :, ::1] dy, const real[:, :, ::1] x, const real
                 g.sums[i] = 0
             enough = apply_prelu(&g, threads())
             if g.sums != NULL:
-                add_sums(&g, &dw[0])
+                add_sums(&g, <real *> begin(dw))
         release(g.sums)
     if not enough:
         raise MemoryError("no memory for the slopes of a PReLU")

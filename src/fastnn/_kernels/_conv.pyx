@@ -12,7 +12,7 @@ from libc.string cimport memcpy
 from fastnn._kernels._conv_ways cimport forward_way, is_pointwise
 from fastnn._kernels._conv_winograd cimport winograd
 from fastnn._kernels._table cimport allocate, parallel, release, threads, tiles
-from fastnn._kernels.fnn cimport FNN_ACCUMULATE, FNN_RELU, ceil_div, fits, fnn_fetch, fnn_tiles, reach, split_at
+from fastnn._kernels.fnn cimport FNN_ACCUMULATE, FNN_RELU, begin, ceil_div, fits, fnn_fetch, fnn_tiles, reach, split_at
 from fastnn._kernels.way cimport PLANES, POINTWISE, TAPS, WINOGRAD, Way
 
 ctypedef fused real:
@@ -95,7 +95,7 @@ cdef void add_taps(const Conv *g, const char *planes, char *y, Py_ssize_t pixels
 
 cdef void multiply(const Conv *g, const char *b, char *y, Py_ssize_t pixels, Py_ssize_t first, Py_ssize_t part,
                    Py_ssize_t c0) noexcept nogil:
-    """y (+)= weights of a part of the group's outputs, of its channels from c0 on, times the rows of the patches, at b."""
+    """y (+)= weights of a part of the group's outputs, of its channels from c0 on, times the patches' rows, at b."""
     cdef fnn_tiles *t = g.t
     cdef Py_ssize_t size = t.itemsize, depth = g.channels * g.KH * g.KW, block, o0, rows, q0, q, cols, lines
     cdef Py_ssize_t strip = pixels, flags = 0 if c0 + g.channels < g.C else g.flags
@@ -257,10 +257,8 @@ def conv2d_forward(const real[:, :, :, ::1] x, const real[:, :, :, ::1] w, const
     g.N, g.C, g.H, g.W, g.G = x.shape[0], w.shape[1], x.shape[2], x.shape[3], G
     g.O, g.KH, g.KW, g.OH, g.OW = w.shape[0] // G, w.shape[2], w.shape[3], y.shape[2], y.shape[3]
     g.SH, g.SW, g.PH, g.PW, g.DH, g.DW = SH, SW, PH, PW, DH, DW
-    g.x, g.w, g.y = <const char *> &x[0, 0, 0, 0], <const char *> &w[0, 0, 0, 0], <char *> &y[0, 0, 0, 0]
-    g.bias = NULL
-    if b is not None:
-        g.bias = <const char *> &b[0]
+    g.x, g.w, g.y = begin(x), begin(w), begin(y)
+    g.bias = begin(b)
     g.flags = FNN_RELU if relu else 0
     if y.shape[0] * g.O * g.OH * g.OW:
         with nogil:

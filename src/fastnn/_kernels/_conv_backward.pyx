@@ -12,7 +12,7 @@ from fastnn._kernels._conv_ways cimport input_way, weight_way
 from fastnn._kernels._conv_winograd cimport DONE, NOT_FINITE, Outcome
 from fastnn._kernels._conv_winograd_weight cimport winograd_weight
 from fastnn._kernels._table cimport parallel, threads, tiles
-from fastnn._kernels.fnn cimport FNN_RELU
+from fastnn._kernels.fnn cimport FNN_RELU, begin
 from fastnn._kernels.gradients cimport Gradients
 from fastnn._kernels.way cimport ONE_PASS, WINOGRAD, Way
 
@@ -74,10 +74,10 @@ def conv2d_backward(const real[:, :, :, ::1] dy, const real[:, :, :, ::1] x, con
     a.O, a.KH, a.KW, a.OH, a.OW = w.shape[0] // G, w.shape[2], w.shape[3], dy.shape[2], dy.shape[3]
     a.SH, a.SW, a.PH, a.PW, a.DH, a.DW = SH, SW, PH, PW, DH, DW
     a.bias, a.flags = NULL, 0
-    a.dy, a.x, a.w = <const char *> &dy[0, 0, 0, 0], <const char *> &x[0, 0, 0, 0], <const char *> &w[0, 0, 0, 0]
-    a.dx = <char *> &dx[0, 0, 0, 0] if dx is not None else NULL
-    a.dw = <char *> &dw[0, 0, 0, 0] if dw is not None else NULL
-    a.db = <char *> &db[0] if db is not None else NULL
+    a.dy, a.x, a.w = begin(dy), begin(x), begin(w)
+    a.dx = begin(dx)
+    a.dw = begin(dw)
+    a.db = begin(db)
     with nogil:
         enough = gradients(&a)
     if not enough:
@@ -97,10 +97,8 @@ def conv_transpose2d_forward(const real[:, :, :, ::1] x, const real[:, :, :, ::1
     a.N, a.C, a.H, a.W, a.G = y.shape[0], w.shape[1], y.shape[2], y.shape[3], G
     a.O, a.KH, a.KW, a.OH, a.OW = w.shape[0] // G, w.shape[2], w.shape[3], x.shape[2], x.shape[3]
     a.SH, a.SW, a.PH, a.PW, a.DH, a.DW = SH, SW, PH, PW, DH, DW
-    a.dy, a.w, a.dx = <const char *> &x[0, 0, 0, 0], <const char *> &w[0, 0, 0, 0], <char *> &y[0, 0, 0, 0]
-    a.x, a.dw, a.db, a.bias = NULL, NULL, NULL, NULL
-    if b is not None:
-        a.bias = <const char *> &b[0]
+    a.dy, a.w, a.dx = begin(x), begin(w), begin(y)
+    a.x, a.dw, a.db, a.bias = NULL, NULL, NULL, begin(b)
     a.flags = FNN_RELU if relu else 0
     if a.N:
         with nogil:
@@ -135,15 +133,15 @@ def conv_transpose2d_backward(const real[:, :, :, ::1] dy, const real[:, :, :, :
     """
     cdef Gradients a
     cdef bint enough
-    cdef char *to_x = <char *> &dx[0, 0, 0, 0] if dx is not None else NULL
-    cdef char *to_b = <char *> &db[0] if db is not None else NULL
+    cdef char *to_x = begin(dx)
+    cdef char *to_b = begin(db)
     a.t = tiles(real is double)
     a.N, a.C, a.H, a.W, a.G = dy.shape[0], w.shape[1], dy.shape[2], dy.shape[3], G
     a.O, a.KH, a.KW, a.OH, a.OW = w.shape[0] // G, w.shape[2], w.shape[3], x.shape[2], x.shape[3]
     a.SH, a.SW, a.PH, a.PW, a.DH, a.DW = SH, SW, PH, PW, DH, DW
-    a.dy, a.x, a.w = <const char *> &x[0, 0, 0, 0], <const char *> &dy[0, 0, 0, 0], <const char *> &w[0, 0, 0, 0]
+    a.dy, a.x, a.w = begin(x), begin(dy), begin(w)
     a.dx, a.db, a.bias, a.flags = NULL, NULL, NULL, 0
-    a.dw = <char *> &dw[0, 0, 0, 0] if dw is not None else NULL
+    a.dw = begin(dw)
     with nogil:
         enough = transposed_gradients(&a, to_x, to_b)
     if not enough:

@@ -1,8 +1,8 @@
 """The gradient of a convolution's weight, and of its bias on the way.
 
-Images, or bands of one, are laid out pixel by pixel, channels last, and so is dy; then the patch elements (kw, c) of one kernel row are
-neighbours (with dilation, those of one kw), and the sum over pixels is a panel tile whose rows they are. A fixed number
-of parts of the batch are summed apart, for the threads, and added in order.
+Images, or bands of one, are laid out pixel by pixel, channels last, and so is dy; then the patch elements (kw, c) of
+one kernel row are neighbours (with dilation, those of one kw), and the sum over pixels is a panel tile whose rows they
+are. A fixed number of parts of the batch are summed apart, for the threads, and added in order.
 """
 from libc.string cimport memset
 
@@ -61,7 +61,8 @@ cdef void weight_chunk(void *job, Py_ssize_t chunk, int slot) noexcept nogil:
         n += images
 
 
-cdef void lay_out(const WeightGradient *g, char *pixels, const char *x, Py_ssize_t channels, Py_ssize_t oh) noexcept nogil:
+cdef void lay_out(const WeightGradient *g, char *pixels, const char *x, Py_ssize_t channels,
+                  Py_ssize_t oh) noexcept nogil:
     """The rows that a band from output row oh on sees, zeros above and below; those beside it are there already."""
     cdef Py_ssize_t row = g.WP * g.channels * g.t.itemsize, first = max(<Py_ssize_t> 0, oh * g.SH - g.PH)
     cdef Py_ssize_t above = min(g.HP, max(<Py_ssize_t> 0, g.PH - oh * g.SH))

@@ -3,7 +3,7 @@ from libc.stdint cimport uint32_t, uint64_t
 from libc.string cimport memset
 
 from fastnn._kernels._table cimport parallel, threads, tiles
-from fastnn._kernels.fnn cimport ceil_div, fnn_tiles
+from fastnn._kernels.fnn cimport begin, ceil_div, fnn_tiles
 
 ctypedef fused real:
     float
@@ -44,7 +44,7 @@ def dropout(const real[:, ::1] x, real[:, ::1] y, uint64_t stream, uint64_t step
     """
     cdef Drop g
     g.t, g.rows, g.n = tiles(real is double), x.shape[0], x.shape[1]
-    g.x, g.y = <const char *> &x[0, 0], <char *> &y[0, 0]
+    g.x, g.y = begin(x), begin(y)
     g.stream, g.step, g.threshold, g.scale = stream, step, <uint32_t> threshold, scale
     g.chunk = max(<Py_ssize_t> 1, CHUNK // max(g.n, <Py_ssize_t> 1))
     with nogil:

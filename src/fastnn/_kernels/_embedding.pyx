@@ -3,7 +3,7 @@ from libc.stdint cimport int64_t
 from libc.string cimport memcpy, memset
 
 from fastnn._kernels._table cimport parallel, threads, tiles
-from fastnn._kernels.fnn cimport ceil_div, fnn_tiles, split_at
+from fastnn._kernels.fnn cimport begin, ceil_div, fnn_tiles, split_at
 
 ctypedef fused real:
     float
@@ -63,7 +63,7 @@ def embedding_forward(const int64_t[::1] indices, const real[:, ::1] w, real[:, 
     cdef Lookup g
     g.t, g.count, g.D, g.rows, g.padding_idx = tiles(real is double), y.shape[0], y.shape[1], w.shape[0], -1
     g.parts = max(<Py_ssize_t> 1, 16384 // g.D)
-    g.indices, g.source, g.target = &indices[0], <const char *> &w[0, 0], <char *> &y[0, 0]
+    g.indices, g.source, g.target = <const int64_t *> begin(indices), begin(w), begin(y)
     with nogil:
         parallel(pick_rows, &g, ceil_div(g.count, g.parts), threads(), 2. * g.count * g.D)
 
@@ -77,9 +77,9 @@ def embedding_backward(const real[:, ::1] dy, const int64_t[::1] indices, real[:
     cdef int workers = threads()
     g.t, g.count, g.D, g.rows = tiles(real is double), dy.shape[0], dw.shape[1], dw.shape[0]
     g.padding_idx, g.parts = padding_idx, 2 * workers if workers > 1 else 1
-    g.indices = &indices[0] if g.count else NULL
-    g.source = <const char *> &dy[0, 0] if g.count else NULL
-    g.target = <char *> &dw[0, 0]
+    g.indices = <const int64_t *> begin(indices)
+    g.source = begin(dy)
+    g.target = begin(dw)
     with nogil:
         parallel(add_rows, &g, g.parts, workers, <double> (g.count + g.rows) * g.D)
 
@@ -93,6 +93,6 @@ def index_select(const unsigned char[::1] x, const int64_t[::1] indices, unsigne
     cdef Selection g
     g.count, g.rows, g.nbytes, g.total = indices.shape[0], rows, nbytes, outer * indices.shape[0]
     g.parts = max(<Py_ssize_t> 1, 65536 // nbytes)
-    g.indices, g.source, g.target = &indices[0], <const char *> &x[0], <char *> &y[0]
+    g.indices, g.source, g.target = <const int64_t *> begin(indices), begin(x), begin(y)
     with nogil:
         parallel(select_parts, &g, ceil_div(g.total, g.parts), threads(), .5 * g.total * nbytes)

@@ -2,7 +2,7 @@
 from libc.string cimport memset
 
 from fastnn._kernels._table cimport allocate, parallel, release, threads, tiles
-from fastnn._kernels.fnn cimport fnn_task, fnn_tiles
+from fastnn._kernels.fnn cimport begin, fnn_task, fnn_tiles
 
 ctypedef fused real:
     float
@@ -49,7 +49,7 @@ def im2col(const real[:, :, :, ::1] x, real[:, :, ::1] cols, Py_ssize_t KH, Py_s
            Py_ssize_t SW, Py_ssize_t PH, Py_ssize_t PW, Py_ssize_t DH, Py_ssize_t DW):
     """cols (N, C*KH*KW, OH*OW) = the patches of x (N, C, H, W). Writes all of cols; no overlap. EXACT."""
     cdef Patches g = describe(tiles(real is double), x.shape[2], x.shape[3], KH, KW, SH, SW, PH, PW, DH, DW)
-    g.image, g.cols = <char *> &x[0, 0, 0, 0], <char *> &cols[0, 0, 0]
+    g.image, g.cols = begin(x), begin(cols)
     with nogil:
         parallel(im2col_plane, &g, x.shape[0] * x.shape[1], threads(),
                  <double> cols.shape[0] * cols.shape[1] * cols.shape[2])
@@ -62,7 +62,7 @@ def col2im(const real[:, :, ::1] cols, real[:, :, :, ::1] dx, Py_ssize_t KH, Py_
     Writes all of dx; no overlap. EXACT: an ordered sum.
     """
     cdef Patches g = describe(tiles(real is double), dx.shape[2], dx.shape[3], KH, KW, SH, SW, PH, PW, DH, DW)
-    g.image, g.cols = <char *> &dx[0, 0, 0, 0], <char *> &cols[0, 0, 0]
+    g.image, g.cols = begin(dx), begin(cols)
     with nogil:
         parallel(col2im_plane, &g, dx.shape[0] * dx.shape[1], threads(),
                  <double> cols.shape[0] * cols.shape[1] * cols.shape[2])
@@ -170,7 +170,7 @@ def pad2d(const real[:, :, :, ::1] x, real[:, :, :, ::1] y, Py_ssize_t top, Py_s
     """
     cdef Frames g
     g.t, g.H, g.W, g.OH, g.OW = tiles(real is double), x.shape[2], x.shape[3], y.shape[2], y.shape[3]
-    g.top, g.left, g.source, g.target = top, left, <const char *> &x[0, 0, 0, 0], <char *> &y[0, 0, 0, 0]
+    g.top, g.left, g.source, g.target = top, left, begin(x), begin(y)
     run_frames(&g, x.shape[0] * x.shape[1], False, mode)
 
 
@@ -181,5 +181,5 @@ def pad2d_backward(const real[:, :, :, ::1] dy, real[:, :, :, ::1] dx, Py_ssize_
     """
     cdef Frames g
     g.t, g.H, g.W, g.OH, g.OW = tiles(real is double), dx.shape[2], dx.shape[3], dy.shape[2], dy.shape[3]
-    g.top, g.left, g.source, g.target = top, left, <const char *> &dy[0, 0, 0, 0], <char *> &dx[0, 0, 0, 0]
+    g.top, g.left, g.source, g.target = top, left, begin(dy), begin(dx)
     run_frames(&g, dx.shape[0] * dx.shape[1], True, mode)

@@ -2,7 +2,7 @@
 from libc.string cimport memset
 
 from fastnn._kernels._table cimport allocate, parallel, release, threads, tiles
-from fastnn._kernels.fnn cimport ceil_div, fits, fnn_tiles
+from fastnn._kernels.fnn cimport begin, ceil_div, fits, fnn_tiles
 
 ctypedef fused real:
     float
@@ -72,7 +72,7 @@ def local_response_norm(const real[:, :, ::1] x, real[:, :, ::1] y, Py_ssize_t s
     x, y (N, C, P); no overlap. A relative error of beta*(size + 3) + 8 roundings.
     """
     cdef Local g
-    g.t, g.x, g.dy, g.out = tiles(real is double), <const char *> &x[0, 0, 0], NULL, <char *> &y[0, 0, 0]
+    g.t, g.x, g.dy, g.out = tiles(real is double), begin(x), NULL, begin(y)
     run(&g, x.shape[0], x.shape[1], x.shape[2], size, alpha, beta, k)
 
 
@@ -80,6 +80,6 @@ def local_response_norm_backward(const real[:, :, ::1] dy, const real[:, :, ::1]
                                  Py_ssize_t size, double alpha, double beta, double k):
     """dx of local_response_norm; all (N, C, P), no overlap."""
     cdef Local g
-    g.t, g.x, g.dy = tiles(real is double), <const char *> &x[0, 0, 0], <const char *> &dy[0, 0, 0]
-    g.out = <char *> &dx[0, 0, 0]
+    g.t, g.x, g.dy = tiles(real is double), begin(x), begin(dy)
+    g.out = begin(dx)
     run(&g, x.shape[0], x.shape[1], x.shape[2], size, alpha, beta, k)

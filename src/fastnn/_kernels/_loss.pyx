@@ -11,6 +11,7 @@ from fastnn._kernels.fnn cimport (
     FNN_DISTANCE,
     FNN_KL,
     FNN_KL_LOG,
+    begin,
     ceil_div,
     fnn_task,
     fnn_tiles,
@@ -51,7 +52,7 @@ cdef void describe(Rows *g, fnn_tiles *t, const real[:, :, ::1] x, const int64_t
                    const real[:, :, ::1] target, const real[::1] weight, int64_t ignored, double smoothing,
                    bint logged) noexcept:
     cdef Py_ssize_t k, N = x.shape[0], K = x.shape[1], P = x.shape[2]
-    g.t, g.K, g.x = t, K, <const char *> &x[0, 0, 0]
+    g.t, g.K, g.x = t, K, begin(x)
     if P == 1:
         g.images, g.places, g.image_step, g.place_step, g.class_step = 1, N, 0, K, 1
         g.group = min(t.lanes, max(<Py_ssize_t> 1, GROUP // K))
@@ -60,9 +61,9 @@ cdef void describe(Rows *g, fnn_tiles *t, const real[:, :, ::1] x, const int64_t
         g.group = t.lanes
     g.groups = ceil_div(g.places, g.group)
     g.chunk = max(<Py_ssize_t> 1, CHUNK // (K * g.group))
-    g.labels = NULL if labels is None else &labels[0]
-    g.target = NULL if target is None else <const char *> &target[0, 0, 0]
-    g.weight = NULL if weight is None else <const char *> &weight[0]
+    g.labels = <const int64_t *> begin(labels)
+    g.target = begin(target)
+    g.weight = begin(weight)
     g.ignored, g.smoothing, g.logged = ignored, smoothing, logged
     g.each, g.out, g.sums = NULL, NULL, NULL
     g.spread = K
@@ -233,7 +234,7 @@ def cross_entropy_forward(const real[:, :, ::1] x, const int64_t[::1] labels, co
     cdef double total = 0
     describe(&g, tiles(real is double), x, labels, target, weight, ignored, smoothing, logged)
     chunks = ceil_div(g.images * g.groups, g.chunk)
-    g.out = NULL if out is None else <char *> &out[0]
+    g.out = begin(out)
     g.sums = <double *> allocate(chunks * sizeof(double))
     if g.sums == NULL:
         raise MemoryError("no memory for the sums of a loss")
@@ -255,8 +256,8 @@ def cross_entropy_backward(const real[:, :, ::1] x, const int64_t[::1] labels, c
     """
     cdef Rows g
     describe(&g, tiles(real is double), x, labels, target, weight, ignored, smoothing, logged)
-    g.scale, g.out = dloss / g.mass if mean else dloss, <char *> &dx[0, 0, 0]
-    g.each = NULL if each is None else <const char *> &each[0]
+    g.scale, g.out = dloss / g.mass if mean else dloss, begin(dx)
+    g.each = begin(each)
     run_rows(&g, backward_rows)
     return g.known
 
@@ -316,13 +317,13 @@ def pairs(int kind, bint slope, const real[::1] x, const real[::1] target, const
     cdef Py_ssize_t chunk, chunks = ceil_div(x.shape[0], CHUNK)
     cdef double total = 0
     g.t, g.kind, g.slope, g.n, g.scale = tiles(real is double), kind, slope, x.shape[0], scale
-    g.x, g.target = <const char *> &x[0], <const char *> &target[0]
-    g.q = NULL if q is None else <const char *> &q[0]
-    g.factors = NULL if factors is None else <const char *> &factors[0]
+    g.x, g.target = begin(x), begin(target)
+    g.q = begin(q)
+    g.factors = begin(factors)
     g.p[0], g.p[1], g.p[2], g.p[3] = p
     g.out, g.sums = NULL, NULL
     if out is not None:
-        g.out = <char *> &out[0]
+        g.out = begin(out)
     else:
         g.sums = <double *> allocate(chunks * sizeof(double))
         if g.sums == NULL:

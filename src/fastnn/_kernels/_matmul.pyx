@@ -2,7 +2,7 @@
 from libc.string cimport memcpy, memset
 
 from fastnn._kernels._table cimport allocate, parallel, release, threads, tiles
-from fastnn._kernels.fnn cimport FNN_ACCUMULATE, FNN_RELU, FNN_relu, ceil_div, fnn_tiles, split_at
+from fastnn._kernels.fnn cimport FNN_ACCUMULATE, FNN_RELU, FNN_relu, begin, ceil_div, fnn_tiles, split_at
 
 ctypedef fused real:
     float
@@ -177,8 +177,8 @@ def matmul(const real[:, ::1] a, const real[:, ::1] b, real[:, ::1] c):
     """c (M, N) = a (M, K) b (K, N). Writes all of c; c overlaps neither a nor b. REDUCTION(K)."""
     cdef bint enough
     with nogil:
-        enough = gemm(tiles(real is double), a.shape[0], b.shape[1], a.shape[1], &a[0, 0], a.shape[1], 1, &b[0, 0],
-                      b.shape[1], 1, &c[0, 0])
+        enough = gemm(tiles(real is double), a.shape[0], b.shape[1], a.shape[1], begin(a), a.shape[1], 1, begin(b),
+                      b.shape[1], 1, begin(c))
     check(enough)
 
 
@@ -245,9 +245,8 @@ def linear_forward(const real[:, ::1] x, const real[:, ::1] w, const real[::1] b
     """y (N, O) = act(x (N, I) w (O, I)^T + b (O,) or None). Writes all of y; y overlaps no input. REDUCTION(I + 1)."""
     cdef Linear g = describe_linear(tiles(real is double), x.shape[0], w.shape[0], x.shape[1], relu)
     cdef bint enough
-    g.x, g.w, g.y = <const char *> &x[0, 0], <const char *> &w[0, 0], <char *> &y[0, 0]
-    if b is not None:
-        g.b = <const char *> &b[0]
+    g.x, g.w, g.y = begin(x), begin(w), begin(y)
+    g.b = begin(b)
     with nogil:
         enough = linear(&g, threads())
     check(enough)
@@ -279,12 +278,12 @@ def linear_backward(const real[:, ::1] dy, const real[:, ::1] x, const real[:, :
     cdef bint enough = True
     if dx is not None:
         with nogil:
-            enough &= gemm(t, N, w.shape[1], O, &dy[0, 0], O, 1, &w[0, 0], w.shape[1], 1, &dx[0, 0])
+            enough &= gemm(t, N, w.shape[1], O, begin(dy), O, 1, begin(w), w.shape[1], 1, begin(dx))
     if dw is not None:
         with nogil:
-            enough &= gemm(t, O, x.shape[1], N, &dy[0, 0], 1, O, &x[0, 0], x.shape[1], 1, &dw[0, 0])
+            enough &= gemm(t, O, x.shape[1], N, begin(dy), 1, O, begin(x), x.shape[1], 1, begin(dw))
     if db is not None:
-        g.t, g.N, g.O, g.dy, g.db = t, N, O, <const char *> &dy[0, 0], <char *> &db[0]
+        g.t, g.N, g.O, g.dy, g.db = t, N, O, begin(dy), begin(db)
         with nogil:
             parallel(sum_columns, &g, 1, threads(), 0)
     check(enough)

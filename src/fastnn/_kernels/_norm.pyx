@@ -8,7 +8,7 @@ from libc.math cimport sqrt
 from libc.string cimport memcpy
 
 from fastnn._kernels._table cimport allocate, parallel, release, threads, tiles
-from fastnn._kernels.fnn cimport FNN_NORM_ROWS, FNN_RELU, ceil_div, fits, fnn_tiles, split_at
+from fastnn._kernels.fnn cimport FNN_NORM_ROWS, FNN_RELU, begin, ceil_div, fits, fnn_tiles, split_at
 
 ctypedef fused real:
     float
@@ -297,11 +297,11 @@ cdef int run(Norm *g) except -1:
 cdef Norm forward(const real[:, :, ::1] x, const real[::1] weight, const real[::1] bias, real[::1] mean,
                   real[::1] invstd, real[:, :, ::1] y, double eps, bint relu) noexcept:
     cdef Norm g = describe_norm(tiles(real is double), x.shape[0], x.shape[1], x.shape[2])
-    g.x, g.out, g.flags, g.eps = <const char *> &x[0, 0, 0], <char *> &y[0, 0, 0], FNN_RELU if relu else 0, eps
-    g.weight = NULL if weight is None else <const char *> &weight[0]
-    g.bias = NULL if bias is None else <const char *> &bias[0]
+    g.x, g.out, g.flags, g.eps = begin(x), begin(y), FNN_RELU if relu else 0, eps
+    g.weight = begin(weight)
+    g.bias = begin(bias)
     if mean is not None:
-        g.saved_mean, g.saved_invstd = <char *> &mean[0], <char *> &invstd[0]
+        g.saved_mean, g.saved_invstd = begin(mean), begin(invstd)
     return g
 
 
@@ -316,7 +316,7 @@ def batch_norm_train(const real[:, :, ::1] x, const real[::1] weight, const real
     """
     cdef Norm g = forward(x, weight, bias, mean, invstd, y, eps, relu)
     if running_mean is not None:
-        g.running_mean, g.running_var = <char *> &running_mean[0], <char *> &running_var[0]
+        g.running_mean, g.running_var = begin(running_mean), begin(running_var)
     g.training = g.looks = True
     g.momentum = momentum
     run(&g)
@@ -327,7 +327,7 @@ def batch_norm_eval(const real[:, :, ::1] x, const real[::1] weight, const real[
                     real[:, :, ::1] y, double eps, bint relu):
     """batch_norm_train with m = running_mean and v = running_var, which stay. REDUCTION(8)."""
     cdef Norm g = forward(x, weight, bias, mean, invstd, y, eps, relu)
-    g.running_mean, g.running_var = <char *> &running_mean[0], <char *> &running_var[0]
+    g.running_mean, g.running_var = begin(running_mean), begin(running_var)
     g.training = g.looks = False
     run(&g)
 
@@ -341,13 +341,13 @@ def batch_norm_backward(const real[:, :, ::1] dy, const real[:, :, ::1] x, const
     mean and invstd are constants, which did not come from x. REDUCTION(N*P + 8).
     """
     cdef Norm g = describe_norm(tiles(real is double), x.shape[0], x.shape[1], x.shape[2])
-    g.dy, g.x = <const char *> &dy[0, 0, 0], <const char *> &x[0, 0, 0]
-    g.relu = NULL if y is None else <const char *> &y[0, 0, 0]
-    g.weight = NULL if weight is None else <const char *> &weight[0]
-    g.saved_mean, g.saved_invstd = <char *> &mean[0], <char *> &invstd[0]
-    g.out = NULL if dx is None else <char *> &dx[0, 0, 0]
-    g.dw = NULL if dw is None else <char *> &dw[0]
-    g.db = NULL if db is None else <char *> &db[0]
+    g.dy, g.x = begin(dy), begin(x)
+    g.relu = begin(y)
+    g.weight = begin(weight)
+    g.saved_mean, g.saved_invstd = begin(mean), begin(invstd)
+    g.out = begin(dx)
+    g.dw = begin(dw)
+    g.db = begin(db)
     g.training = training
     g.looks = training or dw is not None or db is not None
     run(&g)

@@ -4,7 +4,7 @@ from libc.string cimport memset
 
 from fastnn._kernels._table cimport allocate, parallel, release, threads, tiles
 from fastnn._kernels.folded cimport folded_at, unfold_phases
-from fastnn._kernels.fnn cimport ceil_div, fits, fnn_task, fnn_tiles
+from fastnn._kernels.fnn cimport begin, ceil_div, fits, fnn_task, fnn_tiles
 
 cdef str NO_MEMORY = "no memory for the workspace of a pool"
 
@@ -118,7 +118,7 @@ cdef void run_max_forward(const real[:, :, :, ::1] x, real[:, :, :, ::1] y, void
                           Py_ssize_t DW) noexcept nogil:
     cdef Pool g = describe(tiles(real is double), x.shape[0] * x.shape[1], x.shape[2], x.shape[3], y.shape[2],
                            y.shape[3], KH, KW, SH, SW, PH, PW, DH, DW)
-    g.x, g.y, g.positions, g.wide = <char *> &x[0, 0, 0, 0], <char *> &y[0, 0, 0, 0], <char *> positions, wide
+    g.x, g.y, g.positions, g.wide = begin(x), begin(y), <char *> positions, wide
     maxpool(&g, threads())
 
 
@@ -129,7 +129,7 @@ def maxpool2d_forward(const real[:, :, :, ::1] x, real[:, :, :, ::1] y, uint8_t[
 
     Padding is never the maximum; every window has a pixel inside. Writes all of y and positions; no overlap. EXACT.
     """
-    cdef void *places = NULL if positions is None else &positions[0, 0, 0, 0]
+    cdef void *places = begin(positions)
     with nogil:
         run_max_forward(x, y, places, False, KH, KW, SH, SW, PH, PW, DH, DW)
 
@@ -138,7 +138,7 @@ def maxpool2d_forward_wide(const real[:, :, :, ::1] x, real[:, :, :, ::1] y, int
                            Py_ssize_t KH, Py_ssize_t KW, Py_ssize_t SH, Py_ssize_t SW, Py_ssize_t PH, Py_ssize_t PW,
                            Py_ssize_t DH, Py_ssize_t DW):
     """maxpool2d_forward for windows of more than 256 pixels."""
-    cdef void *places = NULL if positions is None else &positions[0, 0, 0, 0]
+    cdef void *places = begin(positions)
     with nogil:
         run_max_forward(x, y, places, True, KH, KW, SH, SW, PH, PW, DH, DW)
 
@@ -166,7 +166,7 @@ def avgpool2d_forward(const real[:, :, :, ::1] x, real[:, :, :, ::1] y, Py_ssize
     """
     cdef Pool g = describe(tiles(real is double), x.shape[0] * x.shape[1], x.shape[2], x.shape[3], y.shape[2],
                            y.shape[3], KH, KW, SH, SW, PH, PW, 1, 1)
-    g.x, g.y = <char *> &x[0, 0, 0, 0], <char *> &y[0, 0, 0, 0]
+    g.x, g.y = begin(x), begin(y)
     g.count_padding, g.divisor = count_padding, divisor
     with nogil:
         avgpool(&g, threads())
@@ -329,7 +329,7 @@ cdef bint run_max_backward(const real[:, :, :, ::1] dy, const void *positions, b
                            dy.shape[3], KH, KW, SH, SW, PH, PW, DH, DW)
     cdef Py_ssize_t position
     cdef Py_ssize_t steps[256]
-    g.x, g.y, g.positions, g.wide = <char *> &dx[0, 0, 0, 0], <char *> &dy[0, 0, 0, 0], <char *> positions, wide
+    g.x, g.y, g.positions, g.wide = begin(dx), begin(dy), <char *> positions, wide
     for position in range(256):
         steps[position] = position // KW * DH * g.W + position % KW * DW if position < KH * KW else 0
     g.steps = steps
@@ -345,7 +345,7 @@ def maxpool2d_backward(const real[:, :, :, ::1] dy, const uint8_t[:, :, :, ::1] 
     """
     cdef bint enough
     with nogil:
-        enough = run_max_backward(dy, &positions[0, 0, 0, 0], False, dx, KH, KW, SH, SW, PH, PW, DH, DW)
+        enough = run_max_backward(dy, begin(positions), False, dx, KH, KW, SH, SW, PH, PW, DH, DW)
     if not enough:
         raise MemoryError(NO_MEMORY)
 
@@ -356,7 +356,7 @@ def maxpool2d_backward_wide(const real[:, :, :, ::1] dy, const int32_t[:, :, :, 
     """maxpool2d_backward for windows of more than 256 pixels."""
     cdef bint enough
     with nogil:
-        enough = run_max_backward(dy, &positions[0, 0, 0, 0], True, dx, KH, KW, SH, SW, PH, PW, DH, DW)
+        enough = run_max_backward(dy, begin(positions), True, dx, KH, KW, SH, SW, PH, PW, DH, DW)
     if not enough:
         raise MemoryError(NO_MEMORY)
 
@@ -370,7 +370,7 @@ def avgpool2d_backward(const real[:, :, :, ::1] dy, real[:, :, :, ::1] dx, Py_ss
     cdef Pool g = describe(tiles(real is double), dx.shape[0] * dx.shape[1], dx.shape[2], dx.shape[3], dy.shape[2],
                            dy.shape[3], KH, KW, SH, SW, PH, PW, 1, 1)
     cdef bint enough
-    g.x, g.y = <char *> &dx[0, 0, 0, 0], <char *> &dy[0, 0, 0, 0]
+    g.x, g.y = begin(dx), begin(dy)
     g.count_padding, g.divisor = count_padding, divisor
     with nogil:
         enough = run_average_backward(&g)

@@ -7,7 +7,7 @@ from libc.stdint cimport int32_t, int64_t
 from libc.string cimport memcpy, memset
 
 from fastnn._kernels._table cimport allocate, parallel, release, threads, tiles
-from fastnn._kernels.fnn cimport fits, fnn_task, fnn_tiles
+from fastnn._kernels.fnn cimport begin, fits, fnn_task, fnn_tiles
 
 ctypedef fused real:
     float
@@ -362,8 +362,8 @@ def resample_forward(int kind, const real[:, :, :, ::1] x, real[:, :, :, ::1] y,
     cdef Resample g = describe_resample(tiles(real is double), kind, x.shape[0] * x.shape[1], x.shape[2], x.shape[3],
                                         y.shape[2], y.shape[3])
     cdef bint enough
-    g.x, g.y = <char *> &x[0, 0, 0, 0], <char *> &y[0, 0, 0, 0]
-    g.indices = NULL if indices is None else &indices[0, 0, 0, 0]
+    g.x, g.y = begin(x), begin(y)
+    g.indices = <const int64_t *> begin(indices)
     g.align_corners, g.scale_h, g.scale_w = align_corners, scale_h, scale_w
     with nogil:
         enough = resample(&g, threads())
@@ -381,8 +381,8 @@ def resample_backward(int kind, const real[:, :, :, ::1] dy, real[:, :, :, ::1] 
     cdef Resample g = describe_resample(tiles(real is double), kind, dx.shape[0] * dx.shape[1], dx.shape[2],
                                         dx.shape[3], dy.shape[2], dy.shape[3])
     cdef bint enough
-    g.x, g.y = <char *> &dx[0, 0, 0, 0], <char *> &dy[0, 0, 0, 0]
-    g.indices = NULL if indices is None else <int64_t *> &indices[0, 0, 0, 0]
+    g.x, g.y = begin(dx), begin(dy)
+    g.indices = <int64_t *> begin(indices)
     g.align_corners, g.scale_h, g.scale_w = align_corners, scale_h, scale_w
     with nogil:
         enough = run(&g, backward_task, threads())

@@ -9,7 +9,7 @@ from libc.math cimport sqrt
 from libc.string cimport memset
 
 from fastnn._kernels._table cimport allocate, parallel, release, threads, tiles
-from fastnn._kernels.fnn cimport ceil_div, fits, fnn_tiles, split_at
+from fastnn._kernels.fnn cimport begin, ceil_div, fits, fnn_tiles, split_at
 
 ctypedef fused real:
     float
@@ -264,12 +264,12 @@ def row_norm(const real[:, :, :, ::1] x, const real[::1] weight, const real[::1]
     """
     cdef Rows g = describe(tiles(real is double), x.shape[0], x.shape[1], x.shape[2], x.shape[3],
                            weight is not None or bias is not None)
-    g.x, g.out, g.eps = <const char *> &x[0, 0, 0, 0], <char *> &y[0, 0, 0, 0], eps
-    g.weight = NULL if weight is None else <const char *> &weight[0]
-    g.bias = NULL if bias is None else <const char *> &bias[0]
-    g.mean = NULL if mean is None else <char *> &mean[0]
-    g.invstd = NULL if invstd is None else <char *> &invstd[0]
-    g.var = NULL if var is None else <char *> &var[0]
+    g.x, g.out, g.eps = begin(x), begin(y), eps
+    g.weight = begin(weight)
+    g.bias = begin(bias)
+    g.mean = begin(mean)
+    g.invstd = begin(invstd)
+    g.var = begin(var)
     run(&g)
 
 
@@ -283,10 +283,10 @@ def row_norm_backward(const real[:, :, :, ::1] dy, const real[:, :, :, ::1] x, c
     """
     cdef Rows g = describe(tiles(real is double), x.shape[0], x.shape[1], x.shape[2], x.shape[3],
                            weight is not None or dw is not None or db is not None)
-    g.dy, g.x = <const char *> &dy[0, 0, 0, 0], <const char *> &x[0, 0, 0, 0]
-    g.weight = NULL if weight is None else <const char *> &weight[0]
-    g.mean, g.invstd = <char *> &mean[0], <char *> &invstd[0]
-    g.out = NULL if dx is None else <char *> &dx[0, 0, 0, 0]
-    g.dw = NULL if dw is None else <char *> &dw[0]
-    g.db = NULL if db is None else <char *> &db[0]
+    g.dy, g.x = begin(dy), begin(x)
+    g.weight = begin(weight)
+    g.mean, g.invstd = begin(mean), begin(invstd)
+    g.out = begin(dx)
+    g.dw = begin(dw)
+    g.db = begin(db)
     run(&g)

@@ -117,6 +117,15 @@ cdef extern from "fnn.h" nogil:
     ctypedef void (*fnn_task)(void *job, Py_ssize_t chunk, int slot) noexcept nogil
 
 
+cdef extern from *:
+    """
+    #define fnn_begin(view) ((view).data)
+    """
+    # begin(view): where the elements of a contiguous memoryview begin, NULL where it is None. &view[0] would be an
+    # index, which a view of no elements has not.
+    char *begin "fnn_begin" (...) noexcept nogil
+
+
 cdef inline Py_ssize_t split_at(Py_ssize_t total, Py_ssize_t parts, Py_ssize_t i) noexcept nogil:
     """Where part i begins when `total` is cut into parts that differ by one at most, the longer ones first."""
     return i * (total // parts) + min(i, total % parts)
