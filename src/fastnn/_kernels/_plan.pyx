@@ -477,12 +477,12 @@ cdef class Plan:
 
         Such a join, which must be of single images, is its own first part, and has nothing left to do.
         """
-        cdef Py_ssize_t i, j, offset
+        cdef Py_ssize_t j, offset
         cdef Step *step
         cdef list parts = [None] * self.count
         if stage.group > 1:
             return parts
-        for j in range(min(stage.last, self.count - 1) - 1, stage.first - 1, -1):  # what comes out at last has its place
+        for j in range(min(stage.last, self.count - 1) - 1, stage.first - 1, -1):  # the last step's place is known
             step = self.steps + j
             if step.kind != JOIN or step.count > 1 or step.source == step.other or last[j + 1] >= stage.last:
                 continue
