@@ -65,6 +65,7 @@ class Settings(CommonSettings):
     """S8's settings as published; with so few test points one draw says little, so there are several."""
 
     lr: float = option(2.0, "learning rate", number)
+    momentum: float = option(0.0, "of the optimizer", number)
     epochs: int = option(1000, "steps, each with all points", at_least_one)
     draws: int = option(10, "draws of points and weights; figures are their means, times their medians", at_least_one)
 
@@ -107,7 +108,7 @@ def run(settings: Settings) -> Path:
             print("\n".join("  ".join(f"{cell:>10}" for cell in row) for row in (tables[-1].columns, *tables[-1].rows)))
             print()
             seeds = np.random.SeedSequence(settings.seed).spawn(draws)
-            networks[name] = [_train(run, name, seed, epochs, settings.lr, keep=seed is seeds[0]) for seed in seeds]
+            networks[name] = [_train(run, name, seed, epochs, settings, keep=seed is seeds[0]) for seed in seeds]
             comparisons += _compare(name, networks[name])
         print_figures(comparisons)
         result: dict[str, Any] = {name: [each._asdict() for each in figures] for name, figures in networks.items()}
@@ -120,13 +121,16 @@ def run(settings: Settings) -> Path:
     return run.folder
 
 
-def _train(run: Run, name: str, seed: np.random.SeedSequence, epochs: int, lr: float, *, keep: bool) -> Figures:
+def _train(
+    run: Run, name: str, seed: np.random.SeedSequence, epochs: int, settings: Settings, *, keep: bool
+) -> Figures:
     """One network on one draw; `keep` what is to be looked at."""
     rng = np.random.default_rng(seed)
     fnn.manual_seed(int(rng.integers(2**31)))
     train, test = points(_TRAIN, rng), points(_TEST, rng)
     net = network(NETWORKS[name])
-    trainer = Trainer(net, fnn.BCELoss(), fnn.SGD(net.parameters(), lr=lr), metric=None)
+    optimizer = fnn.SGD(net.parameters(), lr=settings.lr, momentum=settings.momentum)
+    trainer = Trainer(net, fnn.BCELoss(), optimizer, metric=None)
     trainer.fit(train, epochs=epochs, batch_size=_TRAIN, evaluate_every=epochs, shuffle=False, progress=False)
     if trainer.stopped:
         raise KeyboardInterrupt
