@@ -45,6 +45,16 @@ def test_parity_with_seven_threads(case):
         check_parity(case, np.float32)
 
 
+def test_more_chunks_than_are_done_at_a_time():
+    """An image is a chunk here, and the pool counts 65,535 at a time."""
+    rng = np.random.default_rng(0)
+    x, w = (rng.standard_normal(shape).astype(np.float32) for shape in ((66_000, 1, 2, 2), (3, 1, 2, 2)))
+    expected = fnn.reference.conv2d(x, w, padding=1)
+    for n in (1, 2, 7):
+        with fnn.num_threads(n):
+            np.testing.assert_allclose(fnn.functional.conv2d(x, w, padding=1), expected, atol=1e-5)
+
+
 def test_concurrent_python_threads():
     """Four Python threads share the pool; each sees what it would see alone."""
     inputs = [case.inputs(np.float32) for case in LARGE]

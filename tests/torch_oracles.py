@@ -61,18 +61,29 @@ def autograd(function, dy, *inputs):
     return torch.autograd.grad(function(*leaves), leaves, dy)
 
 
+def convolution(name):
+    """The convolution of this name and its gradients, as the case list has them."""
+
+    def function(*arrays, **options):
+        return getattr(torch.nn.functional, name)(*arrays, **options)
+
+    def forward(x, w, b=None, *, activation=None, **options):
+        y = function(x, w, b, **options)
+        return torch.relu(y) if activation == "relu" else y
+
+    def backward(dy, x, w, *, needs=("dx", "dw", "db"), **options):
+        b = torch.zeros(dy.shape[1], dtype=w.dtype)
+        return autograd(lambda x, w, b: function(x, w, b, **options), dy, x, w, b)
+
+    return staticmethod(forward), staticmethod(backward)
+
+
 class Oracle:
     """The operations of the case list in PyTorch. Arrays come in and go out as tensors."""
 
-    @staticmethod
-    def conv2d(x, w, b=None, *, activation=None, **options):
-        y = torch.nn.functional.conv2d(x, w, b, **options)
-        return torch.relu(y) if activation == "relu" else y
-
-    @staticmethod
-    def conv2d_backward(dy, x, w, *, needs=("dx", "dw", "db"), **options):
-        b = torch.zeros(w.shape[0], dtype=w.dtype)
-        return autograd(lambda x, w, b: torch.nn.functional.conv2d(x, w, b, **options), dy, x, w, b)
+    conv1d, conv1d_backward = convolution("conv1d")
+    conv2d, conv2d_backward = convolution("conv2d")
+    conv_transpose2d, conv_transpose2d_backward = convolution("conv_transpose2d")
 
     @staticmethod
     def add(a, b, *, activation=None):
@@ -81,26 +92,6 @@ class Oracle:
     @staticmethod
     def cat(arrays, dim=0):
         return torch.cat([torch.from_numpy(a) for a in arrays], dim)
-
-    @staticmethod
-    def conv1d(x, w, b=None, *, activation=None, **options):
-        y = torch.nn.functional.conv1d(x, w, b, **options)
-        return torch.relu(y) if activation == "relu" else y
-
-    @staticmethod
-    def conv1d_backward(dy, x, w, *, needs=("dx", "dw", "db"), **options):
-        b = torch.zeros(w.shape[0], dtype=w.dtype)
-        return autograd(lambda x, w, b: torch.nn.functional.conv1d(x, w, b, **options), dy, x, w, b)
-
-    @staticmethod
-    def conv_transpose2d(x, w, b=None, *, activation=None, **options):
-        y = torch.nn.functional.conv_transpose2d(x, w, b, **options)
-        return torch.relu(y) if activation == "relu" else y
-
-    @staticmethod
-    def conv_transpose2d_backward(dy, x, w, *, needs=("dx", "dw", "db"), **options):
-        b = torch.zeros(dy.shape[1], dtype=w.dtype)
-        return autograd(lambda x, w, b: torch.nn.functional.conv_transpose2d(x, w, b, **options), dy, x, w, b)
 
     @staticmethod
     def pad2d(x, padding, *, mode="zeros"):

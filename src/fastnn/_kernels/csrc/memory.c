@@ -21,7 +21,7 @@
 
 #define ALIGNMENT 64
 #define HUGE_PAGE ((size_t)2 << 20)
-#define MAPPED ((size_t)128 << 10) /* from here on blocks come from the system and go back to it: malloc would keep holes */
+#define MAPPED ((size_t)128 << 10) /* from here on blocks come from the system and go back to it: malloc keeps holes */
 #define SLACK ((size_t)64 << 20)
 #define CLASSES 512
 
