@@ -214,6 +214,21 @@ def test_gradients_are_replaced_or_added():
     np.testing.assert_allclose(layer.weight.grad, 3 * once[0], rtol=1e-6)
 
 
+def test_backward_lets_go_of_what_was_kept():
+    """Layer by layer, so that memory can be used again; what a pooling goes back through is not kept at all."""
+    net = fnn.Sequential(
+        *(fnn.Conv2d(1, 2, 3), fnn.ReLU(), fnn.MaxPool2d(2)),
+        *(fnn.BatchNorm2d(2), fnn.ReLU(), fnn.Residual(fnn.Sequential(fnn.Conv2d(2, 2, 1), fnn.ReLU())), fnn.Flatten()),
+    )
+    dy = np.ones_like(net(normal(2, 1, 8, 8)))
+    keeping = [name for name, module in net.named_modules() if module._kept is not None]
+    assert keeping == ["0", "2", "3", "4", "5.body.0", "5.body.1", "6"]
+    net.backward(dy)
+    assert all(module._kept is None for module in net.modules())
+    with pytest.raises(RuntimeError, match=r"^Flatten.backward: got nothing to go back through; expected a call"):
+        net.backward(dy)
+
+
 def test_an_earlier_gradient_is_not_written_over():
     layer = fnn.Linear(5, 3)
     y = layer(normal(4, 5))
@@ -231,6 +246,7 @@ def test_without_dx_the_parameters_get_the_same():
     dy = np.ones_like(net(x))
     assert net.backward(dy).shape == x.shape
     expected = [p.grad for p in net.parameters()]
+    net(x)
     assert net.backward(dy, needs_dx=False) is None
     for p, grad in zip(net.parameters(), expected, strict=True):
         np.testing.assert_array_equal(p.grad, grad)

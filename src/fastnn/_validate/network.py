@@ -18,7 +18,7 @@ def kept(owner: object, value: Any) -> Any:
         name = type(owner).__name__
         raise RuntimeError(
             f"{name}.backward: got nothing to go back through; expected a call of this {name} first "
-            "(a layer keeps what backward needs in train mode only)"
+            "(a layer keeps what backward needs in train mode only, and one in a network until its backward)"
         )
     return value
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from typing import Any, Self, overload
+from typing import Any, Self, TypeGuard, overload
 
 from fastnn import _validate as check
 from fastnn._validate import Array
@@ -143,6 +143,8 @@ class Sequential(LayerList):
                 place += 2
             else:
                 x = layer(x)
+                if place and _goes_back_through_relu(layer, layers[place - 1]):
+                    layers[place - 1]._kept = None  # the largest array of many a network
                 place += 1
         if pixels is not None:
             self._looked_at_input = True
@@ -172,25 +174,32 @@ class Sequential(LayerList):
             layer.write_plan(steps)
 
     def backward(self, dy: Array, accumulate: bool = False, needs_dx: bool = True) -> Array | None:
-        """As `Module.backward`; without `needs_dx` it ends at the first layer that has anything to learn."""
+        """As `Module.backward`; without `needs_dx` it ends at the first layer that has anything to learn.
+
+        What a layer kept for it is let go as soon as the layer is done, so that the gradients of those before it can
+        have the room. So another backward needs another forward.
+        """
         first = 0 if needs_dx else self._first_that_learns()
         if first == len(self.layers):
             return dy if needs_dx else None
         gradient: Any = dy
         place = len(self.layers) - 1
-        while place > first:
-            layer, before = self.layers[place], self.layers[place - 1]
-            if type(layer) is MaxPool2d and type(before) is ReLU:
+        while place >= first:
+            layer, before = self.layers[place], self.layers[place - 1] if place > first else None
+            behind = place - 1
+            if _goes_back_through_relu(layer, before):
                 gradient = layer.backward(gradient, accumulate, through_relu=True)
-                place -= 2
+                behind -= 1
             elif type(layer) is ReLU and isinstance(before, BatchNorm1d | BatchNorm2d):
                 wanted = needs_dx or place - 1 > first
                 gradient = before.backward(gradient, accumulate, wanted, relu_output=layer.output())
-                place -= 2
+                behind -= 1
             else:
-                gradient = layer.backward(gradient, accumulate)
-                place -= 1
-        return self.layers[first].backward(gradient, accumulate, needs_dx) if place == first else gradient
+                gradient = layer.backward(gradient, accumulate, needs_dx or place > first)
+            for done in self.layers[behind + 1 : place + 1]:
+                done._kept = None
+            place = behind
+        return gradient
 
     def _first_that_learns(self) -> int:
         return next((place for place, layer in enumerate(self.layers) if layer.learns()), len(self.layers))
@@ -201,6 +210,11 @@ class Sequential(LayerList):
             x, more = layer._trace(x, f"{name}.{place}".lstrip("."))
             rows += more
         return x, rows
+
+
+def _goes_back_through_relu(layer: Module, before: Module | None) -> TypeGuard[MaxPool2d]:
+    """Whether a backward goes through the layer and the one before it in one step, for which the layer keeps enough."""
+    return type(layer) is MaxPool2d and type(before) is ReLU
 
 
 def _fuses_activation(layer: Module) -> bool:

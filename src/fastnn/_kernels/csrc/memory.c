@@ -1,5 +1,5 @@
 /* The caching allocator. Fresh memory costs page faults, more than most layers' work on it; blocks that are freed are
- * kept, by size class, for the next caller; when one is freed, no more stays held (live and cached) than a quarter above
+ * kept, by size class, for the next caller; when one is freed, no more stays held (live and cached) than half above
  * the most that was ever live at once, plus a little. */
 #define _GNU_SOURCE
 #include "fnn.h"
@@ -166,7 +166,7 @@ void fnn_free(void *memory) {
     cache.cached += b->bytes;
     b->next = cache.free[b->class];
     cache.free[b->class] = b;
-    size_t allowed = cache.most_live + cache.most_live / 4 + SLACK;
+    size_t allowed = cache.most_live + cache.most_live / 2 + SLACK;
     block *surplus = cache.live + cache.cached > allowed ? take_surplus(allowed - cache.live) : NULL;
     pthread_mutex_unlock(&cache.lock);
     release(surplus);
