@@ -16,7 +16,7 @@ from fastnn._kernels._table cimport allocate, parallel, release, threads
 from fastnn._kernels.fnn cimport ceil_div, fits, fnn_tiles, split_at
 
 cdef enum:
-    CHUNK_BYTES = 1 << 20  # of the values and products of the tiles of a chunk
+    CHUNK_BYTES = 1 << 17  # of the values and products of the tiles of a chunk
     SHARE = 2              # blocks of tiles for each thread, from which they are worth reading all weights
     LINE = 64              # bytes of a cache line
 
