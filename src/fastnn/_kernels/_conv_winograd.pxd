@@ -16,7 +16,7 @@ cdef struct Winograd:
     Py_ssize_t images, band    # of a chunk: some images, or some rows of tiles of one
     Py_ssize_t bands           # of an image
     Py_ssize_t parts           # of the outputs, a chunk each
-    Py_ssize_t tiles           # of a chunk, at most
+    Py_ssize_t tiles           # of a chunk, at most; odd
     Py_ssize_t CL, OL, panels  # C and O in whole vectors; panels of nr outputs
     Py_ssize_t *places         # of the pixels of x among those laid out
     Py_ssize_t *koff           # c * nr

@@ -124,7 +124,7 @@ cdef bint plan_winograd(Winograd *s, const Conv *g, int workers) noexcept nogil:
     s.images = 1 if s.bands > 1 else min(g.N, max(<Py_ssize_t> 1, room // (s.rows * s.cols)))
     if s.images > 1 and workers > 1:
         s.images = max(<Py_ssize_t> 1, min(s.images, g.N // (2 * workers)))
-    s.tiles = s.images * s.band * s.cols
+    s.tiles = s.images * s.band * s.cols | 1  # the values of a tile must not all be in one set of the cache
     s.weights_size = VALUES * s.panels * g.C * t.nr + s.OL
     s.pixels_size = (s.band * TILE + 2) * (s.cols * TILE + 2) * s.CL
     s.values_size = VALUES * s.tiles * s.CL

@@ -19,7 +19,7 @@ cdef struct WinogradWeight:
     const Gradients *a
     Py_ssize_t rows, cols         # of tiles, of an image
     Py_ssize_t first, images      # of the group at work
-    Py_ssize_t tiles              # of a group, at most
+    Py_ssize_t tiles              # of a group, at most; odd
     Py_ssize_t CL, OL             # C and O in whole vectors
     Py_ssize_t x_line, dy_line    # of images laid out
     Py_ssize_t *x_places
@@ -98,7 +98,7 @@ cdef Outcome winograd_weight(const Gradients *a) noexcept nogil:
                 * VALUES * size):
         return NO_MEMORY
     group = min(a.N, max(<Py_ssize_t> 1, GROUP_BYTES // (VALUES * tiles * (s.CL + s.OL) * size)))
-    s.tiles = group * tiles
+    s.tiles = group * tiles | 1  # the values of a tile must not all be in one set of the cache
     s.x_line, s.dy_line = (s.cols * TILE + 2) * s.CL, s.cols * TILE * s.OL
     s.x_size, dy_size = (s.rows * TILE + 2) * s.x_line, s.rows * TILE * s.dy_line
     s.workspace_step = ceil_div((s.x_size + dy_size) * size, LINE) * LINE
