@@ -13,7 +13,7 @@ cdef enum:
     MAP = 256          # pixels, from which dw alone is made so for few outputs,
     SOME = 300         # for patches of up to so many elements
     THIN = 2           # channels of a group on both sides, up to which tiles are too empty
-    CHANNELS = 8      # C*O / (C + O), from which Winograd's products outweigh its transforms
+    CHANNELS = 4      # C*O / (C + O), or half a vector, from which Winograd's products outweigh its transforms
     TILES = 32         # of a batch, from which they outweigh the transform of the weights,
     FEW_TILES = 4      # and from which they do where the weights are transformed already
 
@@ -28,7 +28,7 @@ cdef bint winograd_pays(const Conv *g, Py_ssize_t least) noexcept nogil:
     """Plain 3 x 3; enough channels on both sides, enough tiles, not too much of them beyond the border."""
     cdef Py_ssize_t count = ceil_div(g.OH, TILE) * ceil_div(g.OW, TILE)
     return (g.KH == g.KW == 3 and g.SH == g.SW == g.DH == g.DW == g.G == 1 and 0 <= g.PH <= 2 and 0 <= g.PW <= 2
-            and g.C * g.O >= CHANNELS * (g.C + g.O) and g.N * count >= least
+            and g.C * g.O >= max(<Py_ssize_t> CHANNELS, g.t.lanes // 2) * (g.C + g.O) and g.N * count >= least
             and count * TILE * TILE <= 2 * g.OH * g.OW)
 
 
