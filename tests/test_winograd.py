@@ -30,7 +30,7 @@ def test_who_goes_which_way():
 
     wide = {"PH": 1, "PW": 1}
     assert names(64, 64, 8, 8, 64, 3, 3, **wide) == ("winograd", "winograd", "winograd")
-    assert names(64, 15, 32, 32, 15, 3, 3, **wide) == ("planes", "planes", "one pass")  # too few channels
+    assert names(64, 9, 32, 32, 9, 3, 3, **wide) == ("planes", "planes", "one pass")  # too few channels
     assert names(1, 64, 8, 8, 64, 3, 3, **wide) == ("planes", "planes", "pixels")  # too few tiles
     assert names(1, 64, 8, 8, 64, 3, 3, packed=True, **wide)[0] == "winograd"  # the weights are transformed already
     assert names(1, 64, 4, 8, 64, 3, 3, packed=True, **wide)[0] == "planes"

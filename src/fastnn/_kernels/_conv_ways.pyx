@@ -13,7 +13,7 @@ cdef enum:
     MAP = 256          # pixels, from which dw alone is made so for few outputs,
     SOME = 300         # for patches of up to so many elements
     THIN = 2           # channels of a group on both sides, up to which tiles are too empty
-    CHANNELS = 4      # C*O / (C + O), or half a vector, from which Winograd's products outweigh its transforms
+    CHANNELS = 5      # C*O / (C + O), or half a vector, from which Winograd's products outweigh its transforms
     TILES = 32         # of a batch, from which they outweigh the transform of the weights,
     FEW_TILES = 4      # and from which they do where the weights are transformed already
 
