@@ -105,8 +105,11 @@ class Sequential(LayerList):
     when a ReLU follows it, and `backward` goes through a ReLU and the max pooling after it, or the batch normalisation
     before it, in one step. The results are the same, to the bit.
 
-    In eval mode all layers are run in one call of compiled code, with the same results, if every one of them has a
-    `plan`; changes of layers and parameters are noticed.
+    In eval mode all layers are run in one call of compiled code, if every one of them has a `plan`; changes of layers
+    and parameters are noticed. The results are the same, but for the last bits of 3 x 3 convolutions of few pixels, for
+    which weights that are kept make another algorithm worth while.
+
+    `backward` lets go of what the layers kept for it: another one needs another forward.
 
     At its first call in train mode, an input that looks like pixels of 0 to 255 is warned about.
 
@@ -177,7 +180,7 @@ class Sequential(LayerList):
         """As `Module.backward`; without `needs_dx` it ends at the first layer that has anything to learn.
 
         What a layer kept for it is let go as soon as the layer is done, so that the gradients of those before it can
-        have the room. So another backward needs another forward.
+        have the room.
         """
         first = 0 if needs_dx else self._first_that_learns()
         if first == len(self.layers):
