@@ -66,6 +66,21 @@ def test_joblib_is_configured_by_the_user(tmp_path):
     assert len(seen) == 6
 
 
+def test_a_backend_that_gives_all_results_at_the_end(tmp_path):
+    """As Ray's and multiprocessing's do."""
+    joblib = pytest.importorskip("joblib")
+
+    class AtTheEnd(joblib.parallel.ThreadingBackend):
+        supports_return_generator = False
+
+    joblib.register_parallel_backend("at the end", AtTheEnd)
+    runs = Runs(tmp_path / "calls")
+    with joblib.parallel_config(backend="at the end", n_jobs=2):
+        found = sweep(runs, {"lr": [0.1, 0.2], "width": [3, 2]}, out=tmp_path / "out")
+    assert len(runs.calls()) == len(table(tmp_path / "out")) == 4
+    assert found.best.settings == {"lr": 0.1, "width": 2}
+
+
 def test_a_restart_skips_what_is_done(tmp_path):
     runs = Runs(tmp_path / "calls")
 

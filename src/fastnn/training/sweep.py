@@ -113,10 +113,13 @@ def sweep(
     threads = max(1, get_num_threads() // max(1, joblib.effective_n_jobs(jobs)))
     # What comes back is only where it is: the history of a long run is large, and in its file already.
     calls = (joblib.delayed(_task)(run, points[i], i, folder, score, threads) for i in waiting)
+    # Backends that give nothing before the end, as Ray's and multiprocessing's, cannot say so by themselves.
+    backend, _ = joblib.parallel.get_active_backend()
+    return_as = "generator_unordered" if backend.supports_return_generator else "list"
     bar = new_bar(len(points), len(done), unit="run")
     try:
         with num_threads(get_num_threads()):  # jobs that are threads leave any number behind
-            for i in joblib.Parallel(n_jobs=jobs, return_as="generator_unordered")(calls):
+            for i in joblib.Parallel(n_jobs=jobs, return_as=return_as)(calls):
                 found = _load(folder, points[i])
                 assert found is not None, "a task ends when its point is saved"
                 done[i] = found
