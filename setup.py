@@ -17,6 +17,7 @@ CSRC = KERNELS / "csrc"
 MODULES = (
     "_table",
     "_memory",
+    "_matmul_amx",
     "_matmul",
     "_conv_ways",
     "_conv",
@@ -52,9 +53,18 @@ if sys.platform == "darwin":  # an interpreter may be for two architectures at o
     MACHINE = os.environ["ARCHFLAGS"].split()[-1]
 else:
     MACHINE = sysconfig.get_platform().partition("-")[2]  # what is built for, which need not be this machine
-TIERS = {"baseline": []}
+# Each tier's object: source and flags. The tier amx has v4's table, with products that are in an object of its own.
+TIERS = {"baseline": ("tiles.c", [])}
 if MACHINE in ("x86_64", "amd64"):
-    TIERS |= {"v3": ["-march=x86-64-v3"], "v4": ["-march=x86-64-v4", "-mprefer-vector-width=512"]}
+    V4 = ["-march=x86-64-v4", "-mprefer-vector-width=512"]
+    TIERS |= {"v3": ("tiles.c", ["-march=x86-64-v3"]), "v4": ("tiles.c", V4)}
+    if sys.platform == "linux":
+        TIERS["amx"] = ("amx.c", [*V4, "-mamx-tile", "-mamx-bf16"])
+
+# FASTNN_EMULATE_TILES=1, for tools/sanitize: AMX's instructions in C, and the tier amx on every CPU with AVX-512.
+EMULATED = bool(os.environ.get("FASTNN_EMULATE_TILES"))
+if EMULATED:
+    TIERS["amx"] = ("amx.c", [*V4, "-DFNN_EMULATE_TILES"])
 
 # FASTNN_ABI3=1 makes extensions for this and all later versions of CPython, but not for those without a GIL. Calls cost
 # somewhat more: see HACKING.md.
@@ -64,7 +74,7 @@ if os.environ.get("FASTNN_ABI3"):
 
 
 class BuildExt(build_ext):
-    """Compile ``csrc/tiles.c`` once a tier and link the objects into ``_table``; the rest is plain."""
+    """Compile an object for each tier and link them into ``_table``; the rest is plain."""
 
     def finalize_options(self):
         super().finalize_options()
@@ -77,10 +87,11 @@ class BuildExt(build_ext):
         super().build_extension(ext)
 
     def tier_object(self, tier):
-        source, to = str(CSRC / "tiles.c"), os.path.join(self.build_temp, tier)
+        name, tier_flags = TIERS[tier]
+        source, to = str(CSRC / name), os.path.join(self.build_temp, tier)
         (made,) = self.compiler.object_filenames([source], output_dir=to)
         if self.force or newer_group([source, __file__, *map(str, CSRC.glob("*.h"))], made):
-            flags = ["-std=c11", "-ffp-contract=fast", *C_FLAGS, *TIERS[tier]]
+            flags = ["-std=c11", "-ffp-contract=fast", *C_FLAGS, *tier_flags]
             self.compiler.compile([source], output_dir=to, macros=[("FNN_TIER", tier)], extra_postargs=flags)
         return made
 
@@ -93,7 +104,7 @@ def extension(name):
         f"fastnn._kernels.{name}",
         [str(s) for s in sources],
         include_dirs=[str(CSRC)],
-        extra_compile_args=C_FLAGS,
+        extra_compile_args=C_FLAGS + ["-DFNN_EMULATE_TILES"] * EMULATED,
         extra_link_args=LINK_FLAGS,
         **ABI3,
         depends=[str(p) for p in CSRC.iterdir()],

@@ -58,7 +58,7 @@ def implementation(name: Literal["kernels", "reference"]) -> Iterator[None]:
 
 
 def isa() -> str:
-    """The ISA tier in use: "baseline", "v3" (AVX2 and FMA) or "v4" (AVX-512)."""
+    """The ISA tier in use: "baseline", "v3" (AVX2 and FMA), "v4" (AVX-512) or "amx" (v4, and AMX for products)."""
     return str(_table.isa())
 
 

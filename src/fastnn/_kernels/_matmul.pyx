@@ -1,6 +1,7 @@
 """Matrix products: packed panels around the panel tile (`gemm`), and products of rows with rows (linear forward)."""
 from libc.string cimport memcpy, memset
 
+from fastnn._kernels._matmul_amx cimport gemm_on_tiles, is_for_tiles
 from fastnn._kernels._table cimport allocate, parallel, release, threads, tiles
 from fastnn._kernels.fnn cimport FNN_ACCUMULATE, FNN_RELU, FNN_relu, begin, ceil_div, fnn_tiles, split_at
 
@@ -139,6 +140,9 @@ cdef bint gemm(fnn_tiles *t, Py_ssize_t M, Py_ssize_t N, Py_ssize_t K, const voi
     if M == 1 and b_col == 1:
         g.width = ceil_div(ceil_div(N, workers), t.nr) * t.nr
         parallel(multiply_row, &g, ceil_div(N, g.width), workers, <double> N * K / 16)
+        return True
+    if ready == NULL and is_for_tiles(t, M, N) and gemm_on_tiles(t, M, N, K, a, a_row, a_col, b, b_row, b_col, c, bias,
+                                                                 relu):
         return True
     g.blocks = ceil_div(M, t.mr)
     g.a_in_place = panels <= PLAIN_PANELS

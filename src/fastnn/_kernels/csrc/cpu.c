@@ -1,8 +1,13 @@
 /* Which ISA tiers exist in this build, which of them this CPU runs, and which one is in use. Compiled without special
  * flags, so that it runs anywhere. */
+#define _GNU_SOURCE /* syscall */
 #include "fnn.h"
 
 #include <stdatomic.h>
+#if defined(FNN_AMX)
+#include <sys/syscall.h>
+#include <unistd.h>
+#endif
 
 typedef struct {
     const char *name;
@@ -38,9 +43,28 @@ static int has_v4(void) {
     return has_v3() && (saved_state() & 0xe6) == 0xe6 && __get_cpuid_count(7, 0, &a, &b, &c, &d) && (b & need) == need;
 }
 
+#if defined(FNN_AMX)
+/* Matrix tiles of bfloat16, whose state is bits 17-18, and the system's leave: Linux gives it to a process that asks,
+ * unless a stack that it has set up for signals is too small for that state. */
+static int has_amx(void) {
+#if defined(FNN_EMULATE_TILES)
+    return has_v4();
+#else
+    enum { ARCH_REQ_XCOMP_PERM = 0x1023, XFEATURE_XTILEDATA = 18 };
+    unsigned a, b, c, d, need = 1u << 22 | 1u << 24;
+    return has_v4() && (saved_state() & 0x60000) == 0x60000 && __get_cpuid_count(7, 0, &a, &b, &c, &d) &&
+           (d & need) == need && syscall(SYS_arch_prctl, ARCH_REQ_XCOMP_PERM, XFEATURE_XTILEDATA) == 0;
+#endif
+}
+#endif
+
 static const tier tiers[] = {{"baseline", fnn_tiles_baseline, always},
                              {"v3", fnn_tiles_v3, has_v3},
-                             {"v4", fnn_tiles_v4, has_v4}};
+                             {"v4", fnn_tiles_v4, has_v4},
+#if defined(FNN_AMX)
+                             {"amx", fnn_tiles_amx, has_amx},
+#endif
+};
 #else
 static const tier tiers[] = {{"baseline", fnn_tiles_baseline, always}};
 #endif

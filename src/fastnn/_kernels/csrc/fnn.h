@@ -11,6 +11,7 @@
  * tile over different tables. */
 enum { FNN_ACCUMULATE = 1, FNN_RELU = 2 };
 enum { FNN_NORM_ROWS = 128 };
+enum { FNN_BLOCK = 32 }; /* rows or columns of an operand of `product` */
 enum { FNN_SGD, FNN_ADAM, FNN_RMSPROP, FNN_SCALE, FNN_CLAMP, FNN_RULES };
 
 /* Losses that are the sum of a function of each output x and target t; in braces, with respect to x:
@@ -78,6 +79,19 @@ typedef struct fnn_tiles {
      * q < length. Reads nothing beyond length; asks for next[q] on the way, unless it is NULL. */
     void (*dot)(ptrdiff_t rows, ptrdiff_t cols, ptrdiff_t length, const void *a, ptrdiff_t lda, const void *b,
                 const ptrdiff_t *koff, void *c, ptrdiff_t ldc, const void *bias, int flags, const void *next);
+
+    /* Products of float on matrix tiles; NULL where there are none. Operands are split before, into blocks of FNN_BLOCK
+     * rows or columns, each of FNN_BLOCK*depth*6 bytes with depth rounded up to a multiple of FNN_BLOCK.
+     * split: one block, x[i*step + k*k_step], i < rows <= FNN_BLOCK, k < depth, one of the steps being 1, as rows of a, or
+     * as columns of b. *least and *most, bits of floats, become the least of themselves and of all |x| but 0, and the
+     * most. What it makes means something if, over all of a and of b, both of most <= 2^126, least >= 2^-102,
+     * most*most <= 2^120 and least*least >= 2^-102: no part overflows, none is lost.
+     * product: c[m*ldc + j] = act(sum_k a[m][k] b[k][j]), m < rows <= FNN_BLOCK, j < cols, of one block of a and as many
+     * blocks of b as there are; with FNN_ACCUMULATE c is added to. REDUCTION(depth). Within a job of fnn_parallel. */
+    void (*split)(void *parts, const void *x, ptrdiff_t step, ptrdiff_t k_step, ptrdiff_t rows, ptrdiff_t depth,
+                  int columns, uint32_t *least, uint32_t *most);
+    void (*product)(ptrdiff_t rows, ptrdiff_t cols, ptrdiff_t depth, const void *a, const void *b, void *c,
+                    ptrdiff_t ldc, int flags);
 
     /* c[j] += sum_k a[k*a_step] * b[k*b_step + j], k < depth, j < cols; the rows of b are read from end to end. */
     void (*row)(const void *a, ptrdiff_t a_step, const void *b, ptrdiff_t b_step, ptrdiff_t depth, void *c,
@@ -225,9 +239,17 @@ extern const fnn_tiles fnn_tiles_baseline[2];
 #if defined(__x86_64__)
 extern const fnn_tiles fnn_tiles_v3[2], fnn_tiles_v4[2];
 #endif
+#if defined(__x86_64__) && defined(__linux__)
+#define FNN_AMX
+extern const fnn_tiles fnn_tiles_amx[2];
+void fnn_amx_split(void *parts, const void *x, ptrdiff_t step, ptrdiff_t k_step, ptrdiff_t rows, ptrdiff_t depth,
+                   int columns, uint32_t *least, uint32_t *most);
+void fnn_amx_product(ptrdiff_t rows, ptrdiff_t cols, ptrdiff_t depth, const void *a, const void *b, void *c,
+                     ptrdiff_t ldc, int flags);
+#endif
 
 int fnn_isa_count(void);             /* tiers compiled in */
-const char *fnn_isa_name(int tier);  /* "baseline", "v3", "v4" */
+const char *fnn_isa_name(int tier);  /* "baseline", "v3", "v4", "amx" */
 int fnn_isa_supported(int tier);     /* does this CPU, under this system, run it? */
 void fnn_isa_use(int tier);          /* what fnn_tiles_now gives from now on */
 const fnn_tiles *fnn_tiles_now(int is_double);

@@ -78,8 +78,8 @@
      [FNN_KL_LOG] = {kl_log_##suffix, kl_log_slope_##suffix}}
 #define FNN_FUNCTION(suffix, name, work, backward_work)                                                             \
     {#name, CONCAT(name, suffix), CONCAT(name##_backward, suffix), work, backward_work},
-#define FNN_TABLE(type, lanes_, suffix)                                                                            \
-    {.isa = QUOTE(FNN_TIER), .itemsize = sizeof(type), .lanes = lanes_, .mr = PANEL_ROWS, .nr = PANEL_VECTORS * lanes_,\
+#define FNN_TABLE(tier, type, lanes_, suffix, ...)                                                                 \
+    {.isa = QUOTE(tier), __VA_ARGS__ .itemsize = sizeof(type), .lanes = lanes_, .mr = PANEL_ROWS, .nr = PANEL_VECTORS * lanes_,\
      .dot_m = DOT_ROWS, .dot_n = DOT_COLS,                                                                         \
      .panel = panel_##suffix, .taps = taps_##suffix, .dot = dot_##suffix, .unfold_plane = unfold_plane_##suffix,   \
      .fold_plane = fold_plane_##suffix, .transpose = transpose_##suffix, .copy = copy_##suffix,                    \
@@ -100,4 +100,10 @@
      .wino_image = wino_image_##suffix, .wino_weights = wino_weights_##suffix, .wino_result = wino_result_##suffix,  \
      .wino_gradient = wino_gradient_##suffix, .wino_taps = wino_taps_##suffix}
 
-const fnn_tiles CONCAT(fnn_tiles, FNN_TIER)[2] = {FNN_TABLE(float, VECTOR / 4, f32), FNN_TABLE(double, VECTOR / 8, f64)};
+#define FNN_TABLES(tier, ...)                                                                                      \
+    {FNN_TABLE(tier, float, VECTOR / 4, f32, __VA_ARGS__), FNN_TABLE(tier, double, VECTOR / 8, f64, )}
+
+const fnn_tiles CONCAT(fnn_tiles, FNN_TIER)[2] = FNN_TABLES(FNN_TIER, );
+#if defined(FNN_AMX) && defined(__AVX512F__) /* the tier above: the same, and what amx.c has */
+const fnn_tiles fnn_tiles_amx[2] = FNN_TABLES(amx, .split = fnn_amx_split, .product = fnn_amx_product, );
+#endif

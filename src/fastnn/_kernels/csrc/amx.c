@@ -1,0 +1,199 @@
+/* Products of float32 on AMX's matrix tiles, which multiply bfloat16 and add in float32; contracts in fnn.h.
+ *
+ * A float32 x is the sum of three bfloat16: x0 is x rounded, x1 what is left, rounded, x2 what is left then; each has 8
+ * of its 24 bits. A product of two bfloat16 is exact in float32, and of the nine in (x0 + x1 + x2) (y0 + y1 + y2) the
+ * three that are left out are at most 2^-25 of the whole. The small ones of a sum are added up before the large ones.
+ *
+ * A register holds 16 rows of 16 pairs of bfloat16. Of a the rows are its rows, and pairs are neighbours along k; of b the
+ * rows are the pairs, with a place for every column. A block of 32 rows or columns is stored in the order in which it is
+ * read: for each part, for each 32 steps of k, 16 of them and the other 16. */
+#include "fnn.h"
+
+#include <immintrin.h>
+#include <string.h>
+
+#define INLINE static inline __attribute__((always_inline))
+enum { TILE_ROW = 64, TILE_BYTES = 16 * TILE_ROW };
+#define HIGH_HALF _mm512_set1_epi32((int)0xffff0000)
+
+/* ---- The six instructions ------------------------------------------------------------------------------------------ */
+#if !defined(FNN_EMULATE_TILES)
+#define tile_config _tile_loadconfig
+#define tile_release _tile_release
+#define tile_zero _tile_zero
+#define tile_load _tile_loadd
+#define tile_store _tile_stored
+#define tile_multiply _tile_dpbf16ps
+#else
+/* In C, for CPUs that have none of them, and so that sanitizers see what is read and written. Sums are rounded to
+ * nearest, and denormals are zero, as they are in all kernels. */
+static _Thread_local uint32_t tile_register[8][16][16];
+
+static void tile_config(const void *config) { (void)config; }
+static void tile_release(void) { memset(tile_register, 0xff, sizeof tile_register); } /* NaN */
+static void tile_zero(int to) { memset(tile_register[to], 0, TILE_BYTES); }
+static void tile_load(int to, const void *from, ptrdiff_t step) {
+    for (int r = 0; r < 16; r++)
+        memcpy(tile_register[to][r], (const char *)from + r * step, TILE_ROW);
+}
+static void tile_store(int from, void *to, ptrdiff_t step) {
+    for (int r = 0; r < 16; r++)
+        memcpy((char *)to + r * step, tile_register[from][r], TILE_ROW);
+}
+static void tile_multiply(int c, int a, int b) {
+    for (int m = 0; m < 16; m++) {
+        __m512 first = _mm512_setzero_ps(), second = first;
+        for (int k = 0; k < 16; k++) {
+            __m512i x = _mm512_set1_epi32((int)tile_register[a][m][k]), y = _mm512_loadu_si512(tile_register[b][k]);
+            first = _mm512_fmadd_ps((__m512)_mm512_slli_epi32(x, 16), (__m512)_mm512_slli_epi32(y, 16), first);
+            second = _mm512_fmadd_ps((__m512)(x & HIGH_HALF), (__m512)(y & HIGH_HALF), second);
+        }
+        void *row = tile_register[c][m];
+        _mm512_storeu_ps(row, _mm512_loadu_ps(row) + (first + second));
+    }
+}
+#endif
+
+/* ---- Splitting ----------------------------------------------------------------------------------------------------- */
+INLINE __mmask16 first_lanes(ptrdiff_t n) { return (__mmask16)(n >= 16 ? 0xffff : n > 0 ? (1 << n) - 1 : 0); }
+/* The first n of 16 elements, zeros for the others. */
+INLINE __m512 load_first(const float *p, ptrdiff_t n) { return _mm512_maskz_loadu_ps(first_lanes(n), p); }
+
+/* To bfloat16, to nearest. */
+INLINE __m512i rounded(__m512 x) {
+    __m512i odd = _mm512_srli_epi32((__m512i)x, 16) & _mm512_set1_epi32(1);
+    return _mm512_add_epi32(_mm512_add_epi32((__m512i)x, _mm512_set1_epi32(0x7fff)), odd) & HIGH_HALF;
+}
+
+/* The three parts of 16 pairs, each in a tile of its own. */
+INLINE void split_pairs(__m512 even, __m512 odd, __m512i (*tiles)[16], int row) {
+    for (int part = 0; part < 3; part++) {
+        __m512i first = rounded(even), second = rounded(odd);
+        tiles[part][row] = _mm512_srli_epi32(first, 16) | second;
+        even -= (__m512)first;
+        odd -= (__m512)second;
+    }
+}
+
+/* Each round interleaves a row of the upper half with one of the lower. */
+INLINE void transpose(__m512i *tile) {
+    const __m512i low = _mm512_setr_epi32(0, 16, 1, 17, 2, 18, 3, 19, 4, 20, 5, 21, 6, 22, 7, 23);
+    const __m512i high = _mm512_add_epi32(low, _mm512_set1_epi32(8));
+    for (int round = 0; round < 4; round++) {
+        __m512i next[16];
+        for (int i = 0; i < 8; i++) {
+            next[2 * i] = _mm512_permutex2var_epi32(tile[i], low, tile[i + 8]);
+            next[2 * i + 1] = _mm512_permutex2var_epi32(tile[i], high, tile[i + 8]);
+        }
+        memcpy(tile, next, sizeof next);
+    }
+}
+
+void fnn_amx_split(void *parts, const void *x_, ptrdiff_t step, ptrdiff_t k_step, ptrdiff_t rows, ptrdiff_t depth,
+                   int columns, uint32_t *least, uint32_t *most) {
+    const float *x = x_;
+    const __m512i even_lanes = _mm512_setr_epi32(0, 2, 4, 6, 8, 10, 12, 14, 16, 18, 20, 22, 24, 26, 28, 30);
+    const __m512i odd_lanes = _mm512_add_epi32(even_lanes, _mm512_set1_epi32(1)), one = _mm512_set1_epi32(1);
+    ptrdiff_t steps = (depth + FNN_BLOCK - 1) / FNN_BLOCK;
+    __m512i low = _mm512_set1_epi32(-1), high = _mm512_setzero_si512(); /* less 1, so that 0 is the largest; and as it is */
+    for (ptrdiff_t s = 0; s < steps; s++)
+        for (int half = 0; half < 2; half++) {
+            __m512i tiles[3][16];
+            ptrdiff_t k0 = s * FNN_BLOCK, r0 = half * 16;
+            for (int i = 0; i < 16; i++) {
+                __m512 first, second;
+                ptrdiff_t r = k_step == 1 ? r0 + i : r0, k = k_step == 1 ? k0 : k0 + 2 * i;
+                const float *from = x + r * step + k * k_step;
+                if (k_step == 1) { /* one row at 32 steps of k */
+                    ptrdiff_t left = r < rows ? depth - k : 0;
+                    first = load_first(from, left);
+                    second = load_first(from + 16, left - 16);
+                } else { /* 16 rows at two */
+                    first = load_first(from, k < depth ? rows - r : 0);
+                    second = load_first(from + k_step, k + 1 < depth ? rows - r : 0);
+                }
+                __m512i size = _mm512_slli_epi32((__m512i)first, 1), other = _mm512_slli_epi32((__m512i)second, 1);
+                high = _mm512_max_epu32(high, _mm512_max_epu32(size, other));
+                low = _mm512_min_epu32(low, _mm512_min_epu32(_mm512_sub_epi32(size, one), _mm512_sub_epi32(other, one)));
+                if (k_step == 1)
+                    split_pairs(_mm512_permutex2var_ps(first, even_lanes, second),
+                                _mm512_permutex2var_ps(first, odd_lanes, second), tiles, i);
+                else
+                    split_pairs(first, second, tiles, i);
+            }
+            for (int part = 0; part < 3; part++) {
+                if ((k_step == 1) == columns)
+                    transpose(tiles[part]);
+                memcpy((char *)parts + ((part * steps + s) * 2 + half) * TILE_BYTES, tiles[part], TILE_BYTES);
+            }
+        }
+    uint32_t lowest = _mm512_reduce_min_epu32(low) / 2 + 1, highest = _mm512_reduce_max_epu32(high) / 2;
+    *least = lowest < *least ? lowest : *least;
+    *most = highest > *most ? highest : *most;
+}
+
+/* ---- Multiplying: sums in registers 0 to 3, 32 rows of a in 4 and 5, 32 columns of b in 6 and 7 --------------------- */
+#define LOAD_PART(x, part, first, second)                                                                           \
+    tile_load(first, x + ((part * steps + s) * 2) * TILE_BYTES, TILE_ROW);                                          \
+    tile_load(second, x + ((part * steps + s) * 2 + 1) * TILE_BYTES, TILE_ROW)
+#define LOAD_A(part) LOAD_PART(a, part, 4, 5)
+#define LOAD_B(part) LOAD_PART(b, part, 6, 7)
+#define ADD_PRODUCTS                                                                                                \
+    tile_multiply(0, 4, 6);                                                                                         \
+    tile_multiply(1, 4, 7);                                                                                         \
+    tile_multiply(2, 5, 6);                                                                                         \
+    tile_multiply(3, 5, 7)
+
+/* What the CPU wants to know: eight registers of 16 rows of 64 bytes. */
+static const struct {
+    uint8_t palette, start_row, reserved[14];
+    uint16_t row_bytes[16];
+    uint8_t rows[16];
+} tile_shapes = {.palette = 1, .row_bytes = {64, 64, 64, 64, 64, 64, 64, 64}, .rows = {16, 16, 16, 16, 16, 16, 16, 16}};
+
+void fnn_amx_product(ptrdiff_t rows, ptrdiff_t cols, ptrdiff_t depth, const void *a_, const void *b_, void *c,
+                     ptrdiff_t ldc, int flags) {
+    const char *a = a_, *b = b_;
+    ptrdiff_t steps = (depth + FNN_BLOCK - 1) / FNN_BLOCK;
+    tile_config(&tile_shapes);
+    for (ptrdiff_t n = 0; n < cols; n += FNN_BLOCK, b += 3 * steps * 2 * TILE_BYTES) {
+        tile_zero(0);
+        tile_zero(1);
+        tile_zero(2);
+        tile_zero(3);
+        for (ptrdiff_t s = 0; s < steps; s++) {
+            LOAD_A(2);
+            LOAD_B(0);
+            ADD_PRODUCTS;
+            LOAD_A(1);
+            ADD_PRODUCTS;
+            LOAD_B(1);
+            ADD_PRODUCTS;
+            LOAD_A(0);
+            ADD_PRODUCTS;
+            LOAD_B(2);
+            ADD_PRODUCTS;
+        }
+        for (ptrdiff_t s = 0; s < steps; s++) {
+            LOAD_A(0);
+            LOAD_B(0);
+            ADD_PRODUCTS;
+        }
+        float sums[FNN_BLOCK][FNN_BLOCK] __attribute__((aligned(64)));
+        tile_store(0, &sums[0][0], sizeof sums[0]);
+        tile_store(1, &sums[0][16], sizeof sums[0]);
+        tile_store(2, &sums[16][0], sizeof sums[0]);
+        tile_store(3, &sums[16][16], sizeof sums[0]);
+        for (ptrdiff_t m = 0; m < rows; m++)
+            for (ptrdiff_t j = 0; j < FNN_BLOCK && n + j < cols; j += 16) {
+                float *to = (float *)c + m * ldc + n + j;
+                __m512 value = _mm512_load_ps(&sums[m][j]);
+                if (flags & FNN_ACCUMULATE)
+                    value += load_first(to, cols - n - j);
+                if (flags & FNN_RELU) /* NaN stays */
+                    value = _mm512_maskz_mov_ps(_mm512_cmp_ps_mask(value, _mm512_setzero_ps(), _CMP_NLE_UQ), value);
+                _mm512_mask_storeu_ps(to, first_lanes(cols - n - j), value);
+            }
+    }
+    tile_release();
+}
