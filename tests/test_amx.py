@@ -1,6 +1,8 @@
 """Products on matrix tiles (the tier amx): what goes there, how exact it is, and what stays on the plain kernels."""
 
+import signal
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -99,18 +101,20 @@ def test_zeros_are_not_small_numbers():
 
 
 @on_tiles
-@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf, 3.4e38, 1e30, 1e-45, -1e-38, 1e-32], ids=str)
+@pytest.mark.parametrize(
+    ("value", "other"),
+    [(np.nan, 1), (np.inf, 1), (-np.inf, 1), (3.4e38, 1), (-1e30, 1e10), (1e-45, 1), (-1e-38, 1), (1e-20, 1e-15)],
+    ids=str,
+)
+@pytest.mark.parametrize("place", [0, -1, 12345])
 @pytest.mark.parametrize("which", [0, 1])
-def test_what_cannot_be_split_goes_the_plain_way(value, which):
-    """The same bits as on v4, wherever the number is."""
+def test_what_cannot_be_split_goes_the_plain_way(value, other, place, which):
+    """The same bits as on v4, wherever the number is; with 1 instead they are others."""
     pair = operands()
-    for place in (0, -1, 12345):
-        pair[which].flat[place] = value
-        if abs(value) == 1e30:
-            pair[1 - which].flat[5] = 1e10  # too large together
-        elif abs(value) == 1e-32:
-            pair[1 - which].flat[5] = 1e-10
-        np.testing.assert_array_equal(product("amx", *pair), product("v4", *pair))
+    pair[which].flat[place], pair[1 - which].flat[5] = value, other
+    np.testing.assert_array_equal(product("amx", *pair), product("v4", *pair))
+    pair[which].flat[place] = 1
+    assert not np.array_equal(product("amx", *pair), product("v4", *pair))
 
 
 @on_tiles
@@ -126,6 +130,62 @@ def test_a_linear_layer_and_its_gradients():
     np.testing.assert_array_equal(y, np.maximum(fnn.functional.linear(x, w, b), 0))
     is_exact_enough(dx, dy, w)
     is_exact_enough(dw, np.ascontiguousarray(dy.T), x)
+
+
+@on_tiles
+def test_signals_in_the_middle():
+    """Each interrupts whatever runs: the system keeps the tiles and gives them back."""
+    a, b = operands(400, 400, 400)
+    expected, seen = product("amx", a, b), []
+
+    def interrupt(*_):
+        seen.append(fnn.functional.matmul(a[:130], b))
+        signal.setitimer(signal.ITIMER_REAL, 0.001)
+
+    before = signal.signal(signal.SIGALRM, interrupt)
+    signal.setitimer(signal.ITIMER_REAL, 0.001)
+    try:
+        for _ in range(30):
+            np.testing.assert_array_equal(fnn.functional.matmul(a, b), expected)
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
+    assert len(seen) > 3
+    for one in seen:
+        np.testing.assert_array_equal(one, expected[:130])
+
+
+@on_tiles
+def test_threads_that_take_turns():
+    """Four of them, more than there are cores: each has its own tiles."""
+    pairs = [operands(150 + 16 * i, 260, 170) for i in range(4)]
+    expected = [product("amx", a, b) for a, b in pairs]
+    with ThreadPoolExecutor(4) as pool:
+        results = pool.map(lambda i: (i % 4, fnn.functional.matmul(*pairs[i % 4])), range(200))
+        for i, result in results:
+            np.testing.assert_array_equal(result, expected[i])
+
+
+FORKS = """
+import os, sys, numpy as np, fastnn as fnn
+rng = np.random.default_rng(0)
+a, b = rng.standard_normal((300, 300)).astype("f4"), rng.standard_normal((300, 300)).astype("f4")
+expected = fnn.functional.matmul(a, b)
+for _ in range(10):
+    child = os.fork()
+    if not child:
+        os._exit(0 if np.array_equal(fnn.functional.matmul(a, b), expected) else 1)
+    assert os.waitpid(child, 0)[1] == 0
+    assert np.array_equal(fnn.functional.matmul(a, b), expected)
+print(fnn.isa())
+"""
+
+
+@on_tiles
+def test_forks(run_python):
+    """A child has its parent's leave."""
+    process = run_python("-c", FORKS, FASTNN_ISA="amx")
+    assert process.stdout == "amx\n", process.stderr
 
 
 CROWDED = """
