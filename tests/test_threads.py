@@ -1,5 +1,6 @@
 """The same bits for any number of threads, from any Python thread."""
 
+import sys
 import threading
 
 import numpy as np
@@ -78,6 +79,37 @@ def test_concurrent_python_threads():
             worker.join(timeout=120)
     assert not any(worker.is_alive() for worker in workers)
     assert not wrong
+
+
+PLACES = """
+import os, subprocess, sys
+import numpy as np
+cpus = os.sched_getaffinity(0)
+if "one" in sys.argv:
+    cpus = {min(cpus)}
+    os.sched_setaffinity(0, cpus)
+import fastnn as fnn
+fnn.set_num_threads(3)
+a = np.random.default_rng(0).standard_normal((300, 300)).astype("f4")
+expected = fnn.functional.matmul(a, a)
+others = [subprocess.Popen([sys.executable, "-c", "while True: pass"]) for _ in cpus]
+try:
+    for _ in range(300):
+        assert np.array_equal(fnn.functional.matmul(a, a), expected)
+finally:
+    for other in others:
+        other.kill()
+threads = os.listdir("/proc/self/task")
+assert len(threads) > 2, threads
+print(*(os.sched_getaffinity(int(thread)) == cpus for thread in threads))
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="threads are moved on Linux only")
+@pytest.mark.parametrize("cpus", ["all", "one"])
+def test_threads_that_are_moved_may_run_where_they_might_before(cpus, run_python):
+    process = run_python("-c", PLACES, cpus)
+    assert set(process.stdout.split()) == {"True"}, process.stdout + process.stderr
 
 
 def test_the_number_may_change_while_kernels_run():

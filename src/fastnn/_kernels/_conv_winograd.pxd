@@ -4,6 +4,7 @@ from fastnn._kernels.fnn cimport fnn_tiles
 cdef enum:
     TILE = 4     # output pixels of a tile, each way
     VALUES = 36  # of a tile
+    LINE = 64    # bytes of a cache line
 
 cdef enum Outcome:
     DONE
@@ -24,7 +25,7 @@ cdef struct Winograd:
     Py_ssize_t weights_size, pixels_size, values_size, workspace_step  # elements; the last in bytes
     # memory of the caller:
     char *weights              # (VALUES, panels, C, nr), and the bias (OL)
-    char *workspace            # for each thread: pixels in and out, values (.., tiles, CL), products (.., tiles, OL)
+    char *workspace            # for each thread: a line, pixels in and out, values (.., tiles, CL), products (.., OL)
     char *spoilt               # for each image: whether it met inf or NaN
 
 
@@ -38,6 +39,12 @@ cdef bint plan_winograd(Winograd *s, const Conv *g, int workers) noexcept nogil
 cdef void pack_winograd(const Winograd *s, int workers) noexcept nogil
 cdef void run_winograd(const Winograd *s, int workers) noexcept nogil
 cdef void forget_winograd(Winograd *s) noexcept nogil
+
+# The line at the beginning of each thread's workspace tells whether what follows is as it was or zeros, as far as these
+# are asked for. `renew` begins anew; each thread then writes the zeros itself, for lines that another core has written
+# are far away.
+cdef void renew(char *workspace, Py_ssize_t step, int workers) noexcept nogil
+cdef char *zeroed(char *workspace, Py_ssize_t nbytes) noexcept nogil
 
 # Some rows of an image x (C, H, W), from row `first` on, pixel by pixel: pixel (r, c) goes to pixels + places[r*W + c],
 # rows are `line` apart. Rows outside the image become 0; columns outside are to be 0 already.

@@ -18,7 +18,6 @@ from fastnn._kernels.fnn cimport ceil_div, fits, fnn_tiles, split_at
 cdef enum:
     CHUNK_BYTES = 1 << 17  # of the values and products of the tiles of a chunk
     SHARE = 2              # blocks of tiles for each thread, from which they are worth reading all weights
-    LINE = 64              # bytes of a cache line
 
 cdef void transform_weights(void *job, Py_ssize_t c, int slot) noexcept nogil:
     cdef const Winograd *s = <const Winograd *> job
@@ -35,6 +34,19 @@ cdef void lay_out(fnn_tiles *t, char *pixels, const Py_ssize_t *places, Py_ssize
     memset(pixels, 0, (top - first) * line * size)
     memset(pixels + (end - first) * line * size, 0, (first + rows - end) * line * size)
     t.transpose(pixels + (top - first) * line * size, places, x + top * W * size, H * W, C, (end - top) * W)
+
+
+cdef void renew(char *workspace, Py_ssize_t step, int workers) noexcept nogil:
+    cdef int slot
+    for slot in range(workers):
+        workspace[slot * step] = False
+
+
+cdef char *zeroed(char *workspace, Py_ssize_t nbytes) noexcept nogil:
+    if not workspace[0]:
+        memset(workspace + LINE, 0, nbytes)
+        workspace[0] = True
+    return workspace + LINE
 
 
 cdef void multiply(const Winograd *s, const char *values, char *products, Py_ssize_t tiles, Py_ssize_t first,
@@ -67,7 +79,7 @@ cdef void winograd_chunk(void *job, Py_ssize_t chunk, int slot) noexcept nogil:
     cdef Py_ssize_t o0 = first * t.nr, o1 = min(g.O, last * t.nr), width = min(s.OL, last * t.nr) - o0
     cdef Py_ssize_t rows = min(s.band, s.rows - row), n, r, c, at = 0
     cdef Py_ssize_t o, oh, lines = min(rows * TILE, g.OH - row * TILE)
-    cdef char *pixels = s.workspace + slot * s.workspace_step
+    cdef char *pixels = zeroed(s.workspace + slot * s.workspace_step, s.pixels_size * size)
     cdef char *results = pixels + s.pixels_size * size
     cdef char *values = results + s.band * TILE * out_line * size
     cdef char *products = values + s.values_size * size
@@ -129,7 +141,7 @@ cdef bint plan_winograd(Winograd *s, const Conv *g, int workers) noexcept nogil:
     s.pixels_size = (s.band * TILE + 2) * (s.cols * TILE + 2) * s.CL
     s.values_size = VALUES * s.tiles * s.CL
     room = s.pixels_size + s.band * s.cols * TILE * TILE * s.OL + s.values_size + VALUES * s.tiles * s.OL
-    s.workspace_step = ceil_div(room * size, LINE) * LINE
+    s.workspace_step = LINE + ceil_div(room * size, LINE) * LINE
     s.places = <Py_ssize_t *> allocate((g.H * g.W + g.C + g.O) * sizeof(Py_ssize_t))
     if s.places == NULL:
         return False
@@ -155,10 +167,8 @@ cdef void pack_winograd(const Winograd *s, int workers) noexcept nogil:
 
 cdef void run_winograd(const Winograd *s, int workers) noexcept nogil:
     cdef const Conv *g = s.g
-    cdef int i
     memset(s.spoilt, 0, g.N)
-    for i in range(workers):
-        memset(s.workspace + i * s.workspace_step, 0, s.pixels_size * g.t.itemsize)
+    renew(s.workspace, s.workspace_step, workers)
     parallel(winograd_chunk, <void *> s, ceil_div(g.N, s.images) * s.bands * s.parts, workers,
              <double> g.N * g.O * g.OH * g.OW * g.C / 4)
 

@@ -6,14 +6,24 @@ image, then the products, value by value, added to the sums so far: the order of
 """
 from libc.string cimport memset
 
-from fastnn._kernels._conv_winograd cimport DONE, NO_MEMORY, NOT_FINITE, TILE, VALUES, Outcome, lay_out
+from fastnn._kernels._conv_winograd cimport (
+    DONE,
+    LINE,
+    NO_MEMORY,
+    NOT_FINITE,
+    TILE,
+    VALUES,
+    Outcome,
+    lay_out,
+    renew,
+    zeroed,
+)
 from fastnn._kernels._table cimport allocate, parallel, release, threads
 from fastnn._kernels.fnn cimport FNN_ACCUMULATE, ceil_div, fits, fnn_tiles, split_at
 from fastnn._kernels.gradients cimport Gradients
 
 cdef enum:
     GROUP_BYTES = 1 << 22  # of the values of the images of a group
-    LINE = 64              # bytes of a cache line
 
 cdef struct WinogradWeight:
     const Gradients *a
@@ -29,7 +39,7 @@ cdef struct WinogradWeight:
     char *dy_values               # (VALUES, tiles, OL)
     char *sums                    # (VALUES, C, OL)
     char *db_sums                 # (N, OL)
-    char *workspace               # for each thread: pixels of x, pixels of dy
+    char *workspace               # for each thread: a line, pixels of x, pixels of dy
     Py_ssize_t x_size, workspace_step  # elements; bytes
     char *spoilt                  # for each channel: whether inf or NaN came of it
 
@@ -39,7 +49,7 @@ cdef void transform_image(void *job, Py_ssize_t i, int slot) noexcept nogil:
     cdef const Gradients *a = s.a
     cdef fnn_tiles *t = a.t
     cdef Py_ssize_t size = t.itemsize, n = s.first + i, r, c, at = i * s.rows * s.cols, P = a.OH * a.OW
-    cdef char *x = s.workspace + slot * s.workspace_step
+    cdef char *x = zeroed(s.workspace + slot * s.workspace_step, s.workspace_step - LINE)
     cdef char *dy = x + s.x_size * size
     lay_out(t, x, s.x_places, s.x_line, a.x + n * a.C * a.H * a.W * size, a.C, a.H, a.W, -a.PH, s.rows * TILE + 2)
     lay_out(t, dy, s.dy_places, s.dy_line, a.dy + n * a.O * P * size, a.O, a.OH, a.OW, 0, s.rows * TILE)
@@ -101,7 +111,7 @@ cdef Outcome winograd_weight(const Gradients *a) noexcept nogil:
     s.tiles = group * tiles | 1  # the values of a tile must not all be in one set of the cache
     s.x_line, s.dy_line = (s.cols * TILE + 2) * s.CL, s.cols * TILE * s.OL
     s.x_size, dy_size = (s.rows * TILE + 2) * s.x_line, s.rows * TILE * s.dy_line
-    s.workspace_step = ceil_div((s.x_size + dy_size) * size, LINE) * LINE
+    s.workspace_step = LINE + ceil_div((s.x_size + dy_size) * size, LINE) * LINE
     s.x_places = <Py_ssize_t *> allocate((a.H * a.W + a.OH * a.OW + s.tiles) * sizeof(Py_ssize_t))
     s.x_values = <char *> allocate(VALUES * s.tiles * (s.CL + s.OL) * size)
     s.sums = <char *> allocate((VALUES * a.C + a.N) * s.OL * size + a.C)
@@ -118,7 +128,7 @@ cdef Outcome winograd_weight(const Gradients *a) noexcept nogil:
         place(s.dy_places, a.OH, a.OW, s.dy_line, 0, s.OL)
         for i in range(s.tiles):
             s.koff[i] = i * s.OL
-        memset(s.workspace, 0, workers * s.workspace_step)
+        renew(s.workspace, s.workspace_step, workers)
         s.first = 0
         while s.first < a.N:
             s.images = min(group, a.N - s.first)

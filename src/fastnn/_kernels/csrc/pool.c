@@ -10,6 +10,8 @@
 #include <signal.h>
 #include <stdatomic.h>
 
+#include "placement.h"
+
 #define MAX_THREADS 256
 #define MOST_CHUNKS 65535 /* of a job; of more, so many at a time */
 #define SPINS_BEFORE_SLEEP 4000  /* some 50 to 100 microseconds: the gap between two layers */
@@ -27,6 +29,11 @@ static struct {
     _Atomic int limit;             /* threads that may take part, the caller included */
     _Atomic ptrdiff_t unfinished;  /* chunks not yet done */
     _Atomic int sleepers, waiting, caller_sleeps; /* `waiting`: workers awake without a job */
+    _Atomic int caller_cpu;
+    struct {
+        fnn_thread thread;
+        _Atomic int has_chunk;
+    } __attribute__((aligned(64))) worker[MAX_THREADS]; /* by slot, each in a cache line that no other one writes to */
     pthread_mutex_t turn;  /* held by the caller whose job it is; others run theirs alone meanwhile */
     pthread_mutex_t lock;  /* for the conditions */
     pthread_cond_t work, done, more; /* a new job, the last chunk is done, more threads may take part */
@@ -74,7 +81,9 @@ static uint64_t run_chunks(int slot) {
         ptrdiff_t chunk = atomic_load(&pool.start) + (slot ? end_of(state) - 1 : first_of(state));
         if (!atomic_compare_exchange_weak(&pool.state, &state, slot ? state - 1 : state + (1 << 16)))
             continue;
+        atomic_store_explicit(&pool.worker[slot].has_chunk, 1, memory_order_release);
         task(job, chunk, slot);
+        atomic_store_explicit(&pool.worker[slot].has_chunk, 0, memory_order_release);
         if (atomic_fetch_sub(&pool.unfinished, 1) == 1 && atomic_load(&pool.caller_sleeps)) {
             pthread_mutex_lock(&pool.lock);
             pthread_cond_signal(&pool.done);
@@ -87,6 +96,7 @@ static uint64_t run_chunks(int slot) {
 
 static void *worker_main(void *argument) {
     int slot = (int)(intptr_t)argument;
+    pool.worker[slot].thread = this_thread();
     float_mode_set(float_mode_flushing(float_mode_get()));
     for (;;) {
         if (slot >= atomic_load(&pool.limit)) { /* not wanted at the thread count in use: do not wake for every job */
@@ -109,6 +119,11 @@ static void *worker_main(void *argument) {
             pthread_cond_wait(&pool.work, &pool.lock);
         atomic_fetch_sub(&pool.sleepers, 1);
         pthread_mutex_unlock(&pool.lock);
+        /* On the caller's CPU it would take the time that it should save; Linux wakes it there where the others have
+         * been busy of late, as they are in a network of many layers. */
+        int cpu = atomic_load(&pool.caller_cpu);
+        if (this_cpu() == cpu)
+            leave_cpu(cpu);
     }
     return NULL;
 }
@@ -138,6 +153,9 @@ static void wait_for_claimed_chunks(void) {
             return;
         relax();
     }
+    for (int slot = 1; slot <= pool.workers; slot++)
+        if (atomic_load_explicit(&pool.worker[slot].has_chunk, memory_order_acquire))
+            bring_if_put_off(&pool.worker[slot].thread);
     pthread_mutex_lock(&pool.lock);
     atomic_store(&pool.caller_sleeps, 1);
     while (atomic_load(&pool.unfinished) > 0)
@@ -156,6 +174,7 @@ static void run_shared(fnn_task task, void *job, ptrdiff_t start, ptrdiff_t chun
         pthread_cond_broadcast(&pool.more);
         pthread_mutex_unlock(&pool.lock);
     }
+    atomic_store(&pool.caller_cpu, this_cpu());
     atomic_store(&pool.unfinished, chunks);
     uint64_t generation = generation_of(atomic_load(&pool.state)) + 1u;
     atomic_store(&pool.state, (generation << 32) | (uint64_t)chunks);
@@ -189,6 +208,8 @@ int fnn_threads(void) { return atomic_load(&pool.threads); }
 /* A forked child has none of the workers, and locks that a thread of the parent may hold. */
 static void forget_workers(void) {
     pool.workers = 0;
+    for (int slot = 0; slot < MAX_THREADS; slot++)
+        atomic_store(&pool.worker[slot].has_chunk, 0);
     pthread_mutex_init(&pool.turn, NULL);
     pthread_mutex_init(&pool.lock, NULL);
     pthread_cond_init(&pool.work, NULL);
