@@ -63,7 +63,7 @@ if MACHINE in ("x86_64", "amd64"):
 
 # FASTNN_EMULATE_TILES=1, for tools/sanitize: AMX's instructions in C, and the tier amx on every CPU with AVX-512.
 EMULATED = bool(os.environ.get("FASTNN_EMULATE_TILES"))
-if EMULATED:
+if EMULATED and "amx" in TIERS:
     TIERS["amx"] = ("amx.c", [*V4, "-DFNN_EMULATE_TILES"])
 
 # FASTNN_ABI3=1 makes extensions for this and all later versions of CPython, but not for those without a GIL. Calls cost
