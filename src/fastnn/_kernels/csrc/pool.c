@@ -153,7 +153,7 @@ static void wait_for_claimed_chunks(void) {
             return;
         relax();
     }
-    for (int slot = 1; slot <= pool.workers; slot++)
+    for (int slot = 1; slot <= pool.workers && atomic_load(&pool.unfinished) > 0; slot++)
         if (atomic_load_explicit(&pool.worker[slot].has_chunk, memory_order_acquire))
             bring_if_put_off(&pool.worker[slot].thread);
     pthread_mutex_lock(&pool.lock);
