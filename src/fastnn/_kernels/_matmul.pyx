@@ -141,8 +141,8 @@ cdef bint gemm(fnn_tiles *t, Py_ssize_t M, Py_ssize_t N, Py_ssize_t K, const voi
         g.width = ceil_div(ceil_div(N, workers), t.nr) * t.nr
         parallel(multiply_row, &g, ceil_div(N, g.width), workers, <double> N * K / 16)
         return True
-    if ready == NULL and is_for_tiles(t, M, N) and gemm_on_tiles(t, M, N, K, a, a_row, a_col, b, b_row, b_col, c, bias,
-                                                                 relu):
+    if ready == NULL and is_for_tiles(t, M, N, K) and gemm_on_tiles(t, M, N, K, a, a_row, a_col, b, b_row, b_col, c,
+                                                                    bias, relu):
         return True
     g.blocks = ceil_div(M, t.mr)
     g.a_in_place = panels <= PLAIN_PANELS

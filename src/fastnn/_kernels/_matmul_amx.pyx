@@ -10,6 +10,7 @@ cdef enum:
     PANELS = 8    # blocks of b in a chunk, which stay in the second-level cache
     PARTS = 6     # bytes of an element's three parts
     SPLIT = 64    # multiply-adds of an element that make up for splitting it
+    LONG = 64     # steps of k, from which rounding them up to whole blocks wastes at most a third
     LEAST = 0x0c800000  # bits of 2^-102, and of 2^126: where no part of a float is lost or overflows
     MOST = 0x7e800000
 
@@ -101,8 +102,8 @@ cdef bint is_whole(Range a, Range b) noexcept nogil:
             and magnitude(a.most) * magnitude(b.most) <= LARGEST)
 
 
-cdef bint is_for_tiles(fnn_tiles *t, Py_ssize_t M, Py_ssize_t N) noexcept nogil:
-    return t.product != NULL and <double> M * N >= SPLIT * (<double> M + N)
+cdef bint is_for_tiles(fnn_tiles *t, Py_ssize_t M, Py_ssize_t N, Py_ssize_t K) noexcept nogil:
+    return t.product != NULL and K >= LONG and <double> M * N >= SPLIT * (<double> M + N)
 
 
 cdef bint gemm_on_tiles(fnn_tiles *t, Py_ssize_t M, Py_ssize_t N, Py_ssize_t K, const void *a, Py_ssize_t a_row,
