@@ -53,11 +53,22 @@ if sys.platform == "darwin":  # an interpreter may be for two architectures at o
     MACHINE = os.environ["ARCHFLAGS"].split()[-1]
 else:
     MACHINE = sysconfig.get_platform().partition("-")[2]  # what is built for, which need not be this machine
+X86_64 = MACHINE in ("x86_64", "amd64")
+
+# Windows: Microsoft's compiler has no vector types, and GCC's stack there is not aligned for wide ones. Clang does it
+# all; it comes with the package ziglang, which brings the system's libraries too. CC may name another one.
+if sys.platform == "win32" and "CC" not in os.environ:
+    from ziglang import __file__ as ziglang
+
+    zig = Path(ziglang).with_name("zig.exe").as_posix()
+    os.environ["CC"] = f'"{zig}" cc -target {"x86_64" if X86_64 else "aarch64"}-windows-gnu'
+LEVEL = "x86_64_v" if "zig" in os.environ.get("CC", "") else "x86-64-v"  # as the compiler spells it
+
 # Each tier's object: source and flags. The tier amx has v4's table, with products that are in an object of its own.
 TIERS = {"baseline": ("tiles.c", [])}
-if MACHINE in ("x86_64", "amd64"):
-    V4 = ["-march=x86-64-v4", "-mprefer-vector-width=512"]
-    TIERS |= {"v3": ("tiles.c", ["-march=x86-64-v3"]), "v4": ("tiles.c", V4)}
+if X86_64:
+    V4 = [f"-march={LEVEL}4", "-mprefer-vector-width=512"]
+    TIERS |= {"v3": ("tiles.c", [f"-march={LEVEL}3"]), "v4": ("tiles.c", V4)}
     if sys.platform == "linux":
         TIERS["amx"] = ("amx.c", [*V4, "-mamx-tile", "-mamx-bf16"])
 
@@ -78,7 +89,13 @@ class BuildExt(build_ext):
 
     def finalize_options(self):
         super().finalize_options()
+        if sys.platform == "win32":
+            self.compiler = "mingw32"  # what compilers with GCC's options are called there
         self.parallel = self.parallel or os.cpu_count()
+
+    def get_libraries(self, ext):
+        libraries = super().get_libraries(ext)  # on Windows the library of this very Python
+        return ["python3"] if libraries and ext.py_limited_api else libraries
 
     def build_extension(self, ext):
         if ext.name.endswith("._table"):

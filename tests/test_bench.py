@@ -2,6 +2,7 @@
 
 import json
 import os
+import sys
 import warnings
 from dataclasses import replace
 from pathlib import Path
@@ -180,7 +181,7 @@ def test_list(capsys):
         (["--cases", "("], "--cases: got '('"),
         (["--cases", "nothing"], "--cases: got 'nothing', which no case matches"),
         (["--seconds", "-1"], "--seconds: got '-1'"),
-        (["--json", "no/such/folder/b.json"], "there is no folder 'no/such/folder'"),
+        (["--json", "no/such/folder/b.json"], f"there is no folder {str(Path('no/such/folder'))!r}"),
         (["--chart", "b.txt"], "got the ending '.txt'"),
         (["--chart", "b.png", "--against", "none"], "--chart: there is nobody to compare with"),
         (["--busy", "--chart", "b.png"], "--chart: it shows ratios to peers, which --busy does not measure"),
@@ -197,7 +198,19 @@ def test_wrong_options(arguments, message, capsys):
     assert message in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("study", ["--busy", "--scaling"])
+posix = pytest.mark.skipif(sys.platform == "win32", reason="asks the system for what Windows has not")
+
+
+@pytest.mark.skipif(sys.platform != "win32", reason="other systems have what it asks for")
+@pytest.mark.parametrize("study", ["--busy", "--memory"])
+def test_studies_that_windows_refuses(study, capsys):
+    with pytest.raises(SystemExit) as caught:
+        _bench.main([study])
+    assert caught.value.code == 2
+    assert f"{study}: it asks the system for what Windows has not" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("study", [pytest.param("--busy", marks=posix), "--scaling"])
 def test_studies(study, capsys, tmp_path):
     files = tmp_path / "b.json", tmp_path / "b.md"
     arguments = [study, "--against", "none", "--cases", "mlp-b4", "--seconds", "0"]
@@ -220,6 +233,7 @@ def test_studies(study, capsys, tmp_path):
         assert list(images[0])[1:] == [str(2**i) for i in range(10)]
 
 
+@posix
 def test_neighbours_sleep_until_they_are_wanted():
     def stopped(process):
         return os.WIFSTOPPED(os.waitpid(process.pid, os.WUNTRACED)[1])
@@ -235,7 +249,7 @@ def test_neighbours_sleep_until_they_are_wanted():
     assert all(process.returncode is not None for process in neighbours.processes)
 
 
-@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="the system has no /proc")
+@pytest.mark.skipif(sys.platform != "linux", reason="the system has no /proc")
 def test_memory_is_that_of_the_run_alone(run_python):
     source = (
         "import numpy as np\n"

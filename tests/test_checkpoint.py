@@ -1,6 +1,5 @@
 """Checkpoints: resumed runs have the bits of uninterrupted ones, whenever and however they ended."""
 
-import os
 import signal
 import subprocess
 import sys
@@ -28,7 +27,7 @@ class StopAt(Callback):
 
 
 def interrupt(_trainer):
-    os.kill(os.getpid(), signal.SIGINT)
+    signal.raise_signal(signal.SIGINT)
 
 
 def make(*callbacks, optimizer=fnn.Adam, layers=(), dropout=0.3):

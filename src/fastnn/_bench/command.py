@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import re
+import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -104,6 +105,8 @@ def _compared(parser: argparse.ArgumentParser, options: argparse.Namespace, case
         parser.error(f"--chart: it shows ratios to peers, which --{options.study} does not measure")
     if options.chart and not names:
         parser.error("--chart: there is nobody to compare with")
+    if options.study in ("busy", "memory") and sys.platform == "win32":
+        parser.error(f"--{options.study}: it asks the system for what Windows has not; expected Linux or macOS")
     if options.study and (strangers := [name for name in names if not takes_part(name, cases[0])]):
         parser.error(f"--against: {', '.join(strangers)} cannot train")
     return names

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import json
+import mmap
 import os
-import resource
 import subprocess
 import sys
 from collections.abc import Iterator, Sequence
@@ -79,7 +79,7 @@ def resident() -> int:
         pages = int(Path("/proc/self/statm").read_text().split()[1])
     except OSError:
         return peak_resident()
-    return pages * resource.getpagesize()
+    return pages * mmap.PAGESIZE
 
 
 def peak_resident() -> int:
@@ -87,6 +87,8 @@ def peak_resident() -> int:
     try:
         lines = Path("/proc/self/status").read_text().splitlines()
     except OSError:
+        import resource  # not on Windows
+
         return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     # Linux's ru_maxrss begins with what the parent had: useless for a child of a large process.
     (peak,) = (int(line.split()[1]) * 1024 for line in lines if line.startswith("VmHWM:"))

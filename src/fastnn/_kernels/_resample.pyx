@@ -363,7 +363,7 @@ def resample_forward(int kind, const real[:, :, :, ::1] x, real[:, :, :, ::1] y,
                                         y.shape[2], y.shape[3])
     cdef bint enough
     g.x, g.y = begin(x), begin(y)
-    g.indices = <const int64_t *> begin(indices)
+    g.indices = <int64_t *> begin(indices)
     g.align_corners, g.scale_h, g.scale_w = align_corners, scale_h, scale_w
     with nogil:
         enough = resample(&g, threads())

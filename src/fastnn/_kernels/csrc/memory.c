@@ -4,9 +4,7 @@
 #define _GNU_SOURCE
 #include "fnn.h"
 
-#include <pthread.h>
-#include <stdatomic.h>
-#include <stdlib.h>
+#include "system.h"
 #if defined(__linux__)
 #include <sys/mman.h>
 #include <unistd.h>
@@ -52,11 +50,6 @@ static int size_class(size_t bytes, size_t *rounded) {
     return class + (int)steps;
 }
 
-static block *heap_block(size_t total) {
-    void *memory = NULL;
-    return posix_memalign(&memory, ALIGNMENT, total) ? NULL : memory;
-}
-
 #if KEEP && defined(__linux__)
 /* From the start of a huge page on where there may be one: what is before is given back. */
 static block *mapped_block(size_t total) {
@@ -82,18 +75,18 @@ static size_t whole_pages(size_t bytes) {
 }
 
 static block *fresh_block(size_t bytes) {
-    return bytes >= MAPPED ? mapped_block(whole_pages(bytes)) : heap_block(bytes + ALIGNMENT);
+    return bytes >= MAPPED ? mapped_block(whole_pages(bytes)) : aligned_memory(ALIGNMENT, bytes + ALIGNMENT);
 }
 
 static void give_back(block *b) {
     if (b->bytes >= MAPPED)
         munmap(b, whole_pages(b->bytes));
     else
-        free(b);
+        free_aligned(b);
 }
 #else
-static block *fresh_block(size_t bytes) { return heap_block(bytes + ALIGNMENT); }
-static void give_back(block *b) { free(b); }
+static block *fresh_block(size_t bytes) { return aligned_memory(ALIGNMENT, bytes + ALIGNMENT); }
+static void give_back(block *b) { free_aligned(b); }
 #endif
 
 /* Take cached blocks, the largest first, until at most `keep` bytes are cached; the caller frees the returned list. */
@@ -190,4 +183,4 @@ void fnn_memory_stats(size_t *live, size_t *cached) {
 /* A fork while another thread is in here must not leave the child a locked cache. */
 static void lock_cache(void) { pthread_mutex_lock(&cache.lock); }
 static void unlock_cache(void) { pthread_mutex_unlock(&cache.lock); }
-__attribute__((constructor)) static void register_fork(void) { pthread_atfork(lock_cache, unlock_cache, unlock_cache); }
+__attribute__((constructor)) static void register_fork(void) { at_fork(lock_cache, unlock_cache, unlock_cache); }

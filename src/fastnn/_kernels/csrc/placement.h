@@ -4,6 +4,7 @@
 #define FNN_PLACEMENT_H
 
 #if defined(__linux__)
+#include <pthread.h>
 #include <sched.h>
 #include <sys/syscall.h>
 #include <time.h>

@@ -5,12 +5,10 @@
 #define _GNU_SOURCE
 #include "fnn.h"
 
-#include <pthread.h>
-#include <sched.h>
-#include <signal.h>
 #include <stdatomic.h>
 
 #include "placement.h"
+#include "system.h"
 
 #define MAX_THREADS 256
 #define MOST_CHUNKS 65535 /* of a job; of more, so many at a time */
@@ -130,13 +128,8 @@ static void *worker_main(void *argument) {
 
 /* Start the workers that are missing; with fewer than asked for, everything still works. */
 static void start_workers(int wanted) {
-    sigset_t all, before;
-    sigfillset(&all); /* signals are the program's business, not the workers'; but their own faults are theirs */
-    sigdelset(&all, SIGSEGV);
-    sigdelset(&all, SIGBUS);
-    sigdelset(&all, SIGFPE);
-    sigdelset(&all, SIGILL);
-    pthread_sigmask(SIG_SETMASK, &all, &before);
+    signals before;
+    hold_signals(&before);
     while (pool.workers < wanted) {
         pthread_t thread;
         if (pthread_create(&thread, NULL, worker_main, (void *)(intptr_t)(pool.workers + 1)))
@@ -144,7 +137,7 @@ static void start_workers(int wanted) {
         pthread_detach(thread);
         pool.workers++;
     }
-    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    release_signals(&before);
 }
 
 static void wait_for_claimed_chunks(void) {
@@ -225,6 +218,6 @@ static void forget_workers(void) {
 void fnn_set_threads(int threads) {
     static _Atomic int registered;
     if (!atomic_exchange(&registered, 1))
-        pthread_atfork(NULL, NULL, forget_workers);
+        at_fork(NULL, NULL, forget_workers);
     atomic_store(&pool.threads, threads < 1 ? 1 : threads > MAX_THREADS ? MAX_THREADS : threads);
 }
