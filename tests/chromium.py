@@ -1,7 +1,6 @@
 """Chromium without a window, spoken to over a pipe in its DevTools protocol: no package needed, no port opened."""
 
 import base64
-import fcntl
 import itertools
 import json
 import os
@@ -11,7 +10,12 @@ import subprocess
 import sys
 import time
 
-PROGRAM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+if os.name == "posix":
+    import fcntl
+
+    PROGRAM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+else:
+    PROGRAM = None
 
 # Chromium reads commands from file 3 and answers on file 4.
 _START = (

@@ -58,7 +58,10 @@ def read_everything():
     print("done")
 
 
-@pytest.mark.skipif(os.name != "posix", reason="mprotect is needed")
+posix = pytest.mark.skipif(os.name != "posix", reason="mprotect is needed")
+
+
+@posix
 def test_nothing_is_read_outside(run_python):
     for tier in fnn.isa_available():
         process = run_python("-X", "faulthandler", str(Path(__file__)), FASTNN_ISA=tier, FASTNN_NUM_THREADS="2")
@@ -67,6 +70,7 @@ def test_nothing_is_read_outside(run_python):
         assert lines[-1] == "done"
 
 
+@posix
 def test_the_fence_holds(run_python):
     """A read past the end does end the process."""
     source = (

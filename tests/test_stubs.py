@@ -3,6 +3,7 @@
 import ast
 import importlib
 import inspect
+from importlib.machinery import EXTENSION_SUFFIXES
 from pathlib import Path
 
 import pytest
@@ -11,7 +12,8 @@ import fastnn as fnn
 
 KERNELS = Path(fnn.__file__).parent / "_kernels"
 SHARED_BY_CYTHON = "_cyutility"
-MODULES = sorted({file.name.split(".")[0] for file in KERNELS.glob("_*.so")} - {SHARED_BY_CYTHON})
+LIBRARIES = [file for suffix in EXTENSION_SUFFIXES for file in KERNELS.glob(f"_*{suffix}")]
+MODULES = sorted({file.name.split(".")[0] for file in LIBRARIES} - {SHARED_BY_CYTHON})
 
 
 def parameters(function):
