@@ -222,7 +222,7 @@ def test_elementwise_layers_are_planned(make, threads, monkeypatch):
 )
 def test_settings_of_elementwise_layers_may_change(make, name, value):
     fnn.manual_seed(0)
-    net, x = fnn.Sequential(fnn.Linear(4, 4), make()).eval(), normal(40, 4)
+    net, x = fnn.Sequential(fnn.Linear(4, 4), make()).eval(), normal(20, 4)
     before = net(x)
     setattr(net[1], name, value)
     assert_same(net, x)

@@ -3,7 +3,7 @@ from libc.string cimport memcpy, memset
 
 from fastnn._kernels._matmul_amx cimport gemm_on_tiles, is_for_tiles
 from fastnn._kernels._table cimport allocate, parallel, release, threads, tiles
-from fastnn._kernels.fnn cimport FNN_ACCUMULATE, FNN_RELU, FNN_relu, begin, ceil_div, fnn_tiles, split_at
+from fastnn._kernels.fnn cimport FNN_ACCUMULATE, FNN_BIAS_OF_COLUMNS, FNN_RELU, FNN_relu, begin, ceil_div, fnn_tiles, split_at
 
 ctypedef fused real:
     float
@@ -33,6 +33,7 @@ cdef struct Gemm:
     bint relu
     Py_ssize_t blocks                # of rows, as even as they can be: M // blocks, and one more in the first ones
     Py_ssize_t width                 # columns of a chunk
+    Py_ssize_t parts                 # of the blocks, for threads that would have no columns
     Py_ssize_t depth                 # of a packed block
     bint in_place                    # b is used by one block of rows only: whole panels of it are read where they lie
     bint a_in_place                  # a is read for a few panels only: where it lies
@@ -69,21 +70,21 @@ cdef void pack_rows(void *job, Py_ssize_t block, int slot) noexcept nogil:
 
 
 cdef void multiply_columns(void *job, Py_ssize_t chunk, int slot) noexcept nogil:
+    """Some columns of the product, or of some of its blocks of rows."""
     cdef const Gemm *g = <const Gemm *> job
     cdef fnn_tiles *t = g.t
-    cdef Py_ssize_t size = t.itemsize, nr = t.nr, n0 = chunk * g.width, n1 = min(g.N, n0 + g.width)
-    cdef Py_ssize_t k0, depth, n, block, m, m0, rows, whole = n0 + (n1 - n0) // nr * nr if g.in_place else n0
+    cdef Py_ssize_t size = t.itemsize, nr = t.nr, n0 = chunk // g.parts * g.width, n1 = min(g.N, n0 + g.width)
+    cdef Py_ssize_t first = split_at(g.blocks, g.parts, chunk % g.parts)
+    cdef Py_ssize_t last = split_at(g.blocks, g.parts, chunk % g.parts + 1)
+    cdef Py_ssize_t k0, depth, n, block, m0, rows, whole = n0 + (n1 - n0) // nr * nr if g.in_place else n0
     cdef char *panels = g.packed_b + slot * g.width * DEPTH * size
     cdef const char *a
     cdef const char *b
     cdef Py_ssize_t b_step
     cdef int flags
-    if g.bias != NULL:
-        for m in range(g.M):
-            memcpy(g.c + (m * g.N + n0) * size, g.bias + n0 * size, (n1 - n0) * size)
     for k0 from 0 <= k0 < g.K by g.depth:
         depth = min(g.depth, g.K - k0)
-        flags = (FNN_ACCUMULATE if k0 or g.bias != NULL else 0) | (FNN_RELU if g.relu and k0 + depth == g.K else 0)
+        flags = (FNN_ACCUMULATE if k0 else FNN_BIAS_OF_COLUMNS) | (FNN_RELU if g.relu and k0 + depth == g.K else 0)
         b, b_step = panels - n0 * DEPTH * size, DEPTH
         if g.ready != NULL:
             b, b_step = g.ready + k0 * ceil_div(g.N, nr) * nr * size, depth
@@ -91,7 +92,7 @@ cdef void multiply_columns(void *job, Py_ssize_t chunk, int slot) noexcept nogil
             for n from whole <= n < n1 by nr:
                 pack(t, panels + (n - n0) * DEPTH * size, g.koff, g.b + (k0 * g.b_row + n * g.b_col) * size, g.b_row,
                      g.b_col, depth, min(nr, n1 - n))
-        for block in range(g.blocks):
+        for block in range(first, last):
             m0 = split_at(g.M, g.blocks, block)
             rows = split_at(g.M, g.blocks, block + 1) - m0
             a = g.packed_a + (m0 * g.K + k0 * rows) * size
@@ -101,8 +102,8 @@ cdef void multiply_columns(void *job, Py_ssize_t chunk, int slot) noexcept nogil
                 t.panel(rows, min(nr, n1 - n), 1, depth, a, NULL, g.a_row if g.a_in_place else 1,
                         g.a_col if g.a_in_place else rows,
                         g.b + (k0 * g.b_row + n) * size if n < whole else b + n * b_step * size,
-                        g.b_offsets if n < whole else g.koff, g.c + (m0 * g.N + n) * size, g.N, NULL,
-                        flags, NULL)
+                        g.b_offsets if n < whole else g.koff, g.c + (m0 * g.N + n) * size, g.N,
+                        g.bias + n * size if g.bias != NULL and k0 == 0 else NULL, flags, NULL)
 
 
 cdef void multiply_row(void *job, Py_ssize_t chunk, int slot) noexcept nogil:
@@ -148,6 +149,10 @@ cdef bint gemm(fnn_tiles *t, Py_ssize_t M, Py_ssize_t N, Py_ssize_t K, const voi
     g.a_in_place = panels <= PLAIN_PANELS
     g.width = t.nr * max(1, min(<Py_ssize_t> PANELS, panels // (4 * workers)))
     chunks = ceil_div(N, g.width)
+    g.parts = 1
+    if ready != NULL and chunks < workers:  # else each part would pack b
+        g.parts = min(g.blocks, ceil_div(workers, chunks))
+        g.blocks = ceil_div(g.blocks, g.parts) * g.parts
     g.in_place = g.blocks == 1 and b_col == 1
     g.depth = THIN_DEPTH if g.in_place else even_depth(K)
     g.packed_a = <char *> allocate(0 if g.a_in_place else M * K * t.itemsize)
@@ -164,7 +169,7 @@ cdef bint gemm(fnn_tiles *t, Py_ssize_t M, Py_ssize_t N, Py_ssize_t K, const voi
             g.a_offsets[DEPTH + k] = k * (M // g.blocks + 1)
         if not g.a_in_place:
             parallel(pack_rows, &g, g.blocks, workers, <double> M * K)
-        parallel(multiply_columns, &g, chunks, workers, <double> M * N * K / 16)
+        parallel(multiply_columns, &g, chunks * g.parts, workers, <double> M * N * K / 16)
     release(g.packed_a)
     release(g.packed_b)
     release(g.koff)
@@ -216,12 +221,13 @@ cdef Linear describe_linear(fnn_tiles *t, Py_ssize_t N, Py_ssize_t O, Py_ssize_t
     return g
 
 
-cdef inline bint is_packed(const Linear *g) noexcept nogil:
-    return g.N >= PACKED_ROWS and g.O > g.t.nr and g.K > 0
+cdef inline bint is_packed(const Linear *g, Py_ssize_t outputs) noexcept nogil:
+    """With at least so many outputs."""
+    return g.N >= PACKED_ROWS and g.O >= outputs and g.K > 0
 
 
 cdef Py_ssize_t packed_linear(const Linear *g) noexcept nogil:
-    return ceil_div(g.O, g.t.nr) * g.t.nr * g.K * g.t.itemsize if is_packed(g) else 0
+    return ceil_div(g.O, g.t.nr) * g.t.nr * g.K * g.t.itemsize if is_packed(g, g.t.lanes) else 0
 
 
 cdef void pack_linear(const Linear *g, char *packed) noexcept nogil:
@@ -237,7 +243,7 @@ cdef void pack_linear(const Linear *g, char *packed) noexcept nogil:
 
 
 cdef bint linear(Linear *g, int workers) noexcept nogil:
-    if is_packed(g):
+    if g.packed != NULL or is_packed(g, g.t.nr + 1):  # of few outputs, packing would cost more than it saves
         return gemm(g.t, g.N, g.O, g.K, g.x, g.K, 1, g.w, 1, g.K, g.y, g.b, g.relu, g.packed)
     # few chunks: where two meet, two threads write to one cache line, in every row
     g.width = g.t.dot_n * ceil_div(g.O, g.t.dot_n * 2 * workers)

@@ -5,6 +5,7 @@ cdef extern from "fnn.h" nogil:
     enum:
         FNN_ACCUMULATE
         FNN_RELU
+        FNN_BIAS_OF_COLUMNS
         FNN_NORM_ROWS
         FNN_BLOCK
         FNN_DISTANCE

@@ -106,8 +106,8 @@ class Sequential(LayerList):
     before it, in one step. The results are the same, to the bit.
 
     In eval mode all layers are run in one call of compiled code, if every one of them has a `plan`; changes of layers
-    and parameters are noticed. The results are the same, but for the last bits of 3 x 3 convolutions of few pixels, for
-    which weights that are kept make another algorithm worth while.
+    and parameters are noticed. The results are the same, but for the last bits of 3 x 3 convolutions of few pixels and
+    of linear layers of few outputs, for which weights that are kept make another algorithm worth while.
 
     `backward` lets go of what the layers kept for it: another one needs another forward.
 

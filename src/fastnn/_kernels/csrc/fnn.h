@@ -9,7 +9,7 @@
  * Pointers are `void *` so that one struct serves float and double; every offset and length counts elements.
  * "koff" tables say where row k of an operand starts: a matrix product, a convolution and its gradients are the same
  * tile over different tables. */
-enum { FNN_ACCUMULATE = 1, FNN_RELU = 2 };
+enum { FNN_ACCUMULATE = 1, FNN_RELU = 2, FNN_BIAS_OF_COLUMNS = 4 };
 enum { FNN_NORM_ROWS = 128 };
 enum { FNN_BLOCK = 32 }; /* rows or columns of an operand of `product` */
 enum { FNN_SGD, FNN_ADAM, FNN_RMSPROP, FNN_SCALE, FNN_CLAMP, FNN_RULES };
@@ -65,8 +65,9 @@ typedef struct fnn_tiles {
 
     /* c[m*ldc + j] = act(bias[m] + sum_s sum_k a[starts[s] + m*a_row + k*a_depth] * b[koff[s*depth + k] + j]),
      * s < segments, k < depth, m < rows <= mr, j < cols <= nr. starts may be NULL when there is one segment, at 0.
-     * Reads b[koff[.] .. + nr), or + lanes when cols <= lanes. With FNN_ACCUMULATE c is added to; bias may be NULL.
-     * The cache lines of next[koff[.]] are asked for on the way, one a step, unless next is NULL. */
+     * Reads b[koff[.] .. + nr), or + lanes when cols <= lanes. With FNN_ACCUMULATE c is added to; bias may be NULL, and
+     * is bias[j] with FNN_BIAS_OF_COLUMNS. The cache lines of next[koff[.]] are asked for on the way, one a step, unless
+     * next is NULL. */
     void (*panel)(ptrdiff_t rows, ptrdiff_t cols, ptrdiff_t segments, ptrdiff_t depth, const void *a,
                   const ptrdiff_t *starts, ptrdiff_t a_row, ptrdiff_t a_depth, const void *b, const ptrdiff_t *koff,
                   void *c, ptrdiff_t ldc, const void *bias, int flags, const void *next);

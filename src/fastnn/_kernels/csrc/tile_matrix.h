@@ -38,7 +38,9 @@ INLINE void NAME(panel_tile)(const int rows, const int vectors, ptrdiff_t cols, 
             ptrdiff_t left = cols - v * LANES;
             if (flags & FNN_ACCUMULATE)
                 value += left >= LANES ? NAME(load)(cm + v * LANES) : NAME(load_part)(cm + v * LANES, left, 0);
-            if (bias)
+            if (bias && flags & FNN_BIAS_OF_COLUMNS)
+                value += left >= LANES ? NAME(load)(bias + v * LANES) : NAME(load_part)(bias + v * LANES, left, 0);
+            else if (bias)
                 value += bias[m];
             if (flags & FNN_RELU)
                 value = NAME(positive)(value);
