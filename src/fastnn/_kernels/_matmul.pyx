@@ -3,7 +3,8 @@ from libc.string cimport memcpy, memset
 
 from fastnn._kernels._matmul_amx cimport gemm_on_tiles, is_for_tiles
 from fastnn._kernels._table cimport allocate, parallel, release, threads, tiles
-from fastnn._kernels.fnn cimport FNN_ACCUMULATE, FNN_BIAS_OF_COLUMNS, FNN_RELU, FNN_relu, begin, ceil_div, fnn_tiles, split_at
+from fastnn._kernels.fnn cimport FNN_ACCUMULATE, FNN_BIAS_OF_COLUMNS, FNN_RELU, FNN_relu
+from fastnn._kernels.fnn cimport begin, ceil_div, fnn_tiles, split_at
 
 ctypedef fused real:
     float
