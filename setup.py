@@ -2,6 +2,7 @@
 
 import os
 import platform
+import re
 import sys
 import sysconfig
 from concurrent.futures import ThreadPoolExecutor
@@ -62,7 +63,7 @@ if sys.platform == "win32" and "CC" not in os.environ:
 
     zig = Path(ziglang).with_name("zig.exe").as_posix()
     os.environ["CC"] = f'"{zig}" cc -target {"x86_64" if X86_64 else "aarch64"}-windows-gnu'
-LEVEL = "x86_64_v" if "zig" in os.environ.get("CC", "") else "x86-64-v"  # as the compiler spells it
+LEVEL = "x86_64_v" if re.search(r"zig\S* cc\b", os.environ.get("CC", "")) else "x86-64-v"  # as the compiler spells it
 
 # Each tier's object: source and flags. The tier amx has v4's table, with products that are in an object of its own.
 TIERS = {"baseline": ("tiles.c", [])}
