@@ -68,12 +68,15 @@ cdef void multiply(const Winograd *s, const char *values, char *products, Py_ssi
 
 
 cdef void winograd_chunk(void *job, Py_ssize_t chunk, int slot) noexcept nogil:
-    """Some images, or some rows of tiles of one; all outputs, or a part of them."""
+    """Some images, or some rows of tiles of one; all outputs, or a part of them: all pieces of a part, then the next.
+
+    A thread claims neighbouring chunks, so it keeps to the weights of its part, which stay in its cache.
+    """
     cdef const Winograd *s = <const Winograd *> job
     cdef const Conv *g = s.g
     cdef fnn_tiles *t = g.t
     cdef Py_ssize_t size = t.itemsize, in_line = (s.cols * TILE + 2) * s.CL, out_line = s.cols * TILE * s.OL
-    cdef Py_ssize_t part = chunk % s.parts, some = chunk // s.parts
+    cdef Py_ssize_t pieces = ceil_div(g.N, s.images) * s.bands, part = chunk // pieces, some = chunk % pieces
     cdef Py_ssize_t n0 = some // s.bands * s.images, n1 = min(g.N, n0 + s.images), row = some % s.bands * s.band
     cdef Py_ssize_t first = split_at(s.panels, s.parts, part), last = split_at(s.panels, s.parts, part + 1)
     cdef Py_ssize_t o0 = first * t.nr, o1 = min(g.O, last * t.nr), width = min(s.OL, last * t.nr) - o0
