@@ -40,6 +40,15 @@ def test_the_bits_of_the_layers(n, dtype, threads):
             assert net(x).tobytes() == expected.tobytes()
 
 
+@pytest.mark.parametrize("rows", [23, 24])
+def test_few_outputs_of_many_rows_are_packed(rows):
+    """One panel of them, whose width is the tier's: by other sums than the layer's, so the last bits show it."""
+    fnn.manual_seed(0)
+    outputs = {"baseline": 8, "v3": 16}.get(fnn.isa(), 32)
+    net, x = fnn.Sequential(fnn.Linear(300, outputs)).eval(), normal(rows, 300)
+    assert (net(x).tobytes() == net[0].forward(x).tobytes()) == (rows < 24)
+
+
 @pytest.mark.parametrize("threads", [1, 2, 7])
 @pytest.mark.parametrize("dtype", DTYPES, ids=lambda d: np.dtype(d).name)
 def test_groups_of_images_go_through_several_layers(dtype, threads):

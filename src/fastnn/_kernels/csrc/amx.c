@@ -2,7 +2,8 @@
  *
  * A float32 x is the sum of three bfloat16: x0 is x rounded, x1 what is left, rounded, x2 what is left then; each has 8
  * of its 24 bits. A product of two bfloat16 is exact in float32, and of the nine in (x0 + x1 + x2) (y0 + y1 + y2) the
- * three that are left out are at most 2^-24 of the whole together. The small ones of a sum are added up before the large ones.
+ * three that are left out are at most 2^-24 of the whole together. The small ones of a sum are added up before the
+ * large ones.
  *
  * A register holds 16 rows of 16 pairs of bfloat16. Of a the rows are its rows, and pairs are neighbours along k; of b the
  * rows are the pairs, with a place for every column. A block of 32 rows or columns is stored in the order in which it is
