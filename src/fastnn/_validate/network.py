@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from fastnn._validate._base import Array, integer
+from fastnn._validate._base import Array, has_shape, integer
 from fastnn._validate._base import array as is_array
 
 
@@ -36,7 +36,8 @@ def layers(values: Iterable[Any], kind: type, owner: object) -> None:
             if id(module) in seen:
                 raise ValueError(
                     f"layer {place}: got the {type(module).__name__} that is also in layer {seen[id(module)]}; "
-                    "expected another one: a layer keeps what its backward needs, so it has one place in a network"
+                    "expected another one: a layer keeps what its backward needs, so it has one place in a network; "
+                    "two layers may share parameters, as in b.weight = a.weight"
                 )
             seen[id(module)] = place
 
@@ -96,6 +97,30 @@ def parameters(values: Iterable[Any], kind: type) -> list[Any]:
         twice = next(p for i, p in enumerate(found) if any(p is q for q in found[:i]))
         raise ValueError(f"params: got {twice.name!r} twice; expected each parameter once")
     return found
+
+
+def same_kind_of_array(name: str, value: Any, held: Any) -> None:
+    """`value` is an array of the shape and dtype of `held`, a parameter or buffer."""
+    if not isinstance(value, np.ndarray):
+        came, kind = type(value).__name__, type(held).__name__
+        raise TypeError(
+            f"{name}: got {came}; expected a NumPy array of {held.dtype} and shape {held.shape}, or a {kind}"
+        )
+    if value.dtype != held.dtype:
+        raise TypeError(
+            f"{name}: got an array of {value.dtype}; expected {held.dtype}: convert it, as in "
+            f"{name}.astype(np.{held.dtype})"
+        )
+    has_shape(name, value, held.shape, "the shape of the parameter")
+
+
+def not_an_array(name: str, value: Any, owner: object) -> None:
+    """`value` is no bare array: `owner`, which has no parameter of this `name`, would not learn it."""
+    if isinstance(value, np.ndarray):
+        raise TypeError(
+            f"{name}: got an array; this {type(owner).__name__} has no {name}: expected a Parameter or Buffer, as in "
+            f"{name} = Parameter(array)"
+        )
 
 
 def input_shape(shape: Any) -> tuple[int, ...]:

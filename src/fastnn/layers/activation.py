@@ -108,6 +108,8 @@ class PReLU(Module):
     weight : Parameter, (num_parameters,)
     """
 
+    _required = ("weight",)
+
     def __init__(self, num_parameters: int = 1, init: float = 0.25, dtype: Any = np.float32) -> None:
         self.num_parameters, self.init = check.integer("num_parameters", num_parameters, 1), check.number("init", init)
         self.weight = Parameter(np.empty(self.num_parameters, check.float_dtype(dtype)), "weight")

@@ -30,6 +30,8 @@ class Embedding(Module):
     weight : Parameter, (num_embeddings, embedding_dim)
     """
 
+    _required = ("weight",)
+
     def __init__(
         self, num_embeddings: int, embedding_dim: int, padding_idx: int | None = None, dtype: Any = np.float32
     ) -> None:

@@ -9,6 +9,7 @@ from fastnn import _validate as check
 from fastnn._runtime import empty
 from fastnn._validate import Array
 from fastnn.layers import Parameter
+from fastnn.layers.module import writable
 
 Params = Iterable[Parameter] | Iterable[dict[str, Any]]
 
@@ -30,7 +31,11 @@ class Cohort:
     def __init__(self, params: list[Parameter], numbers: Mapping[str, Any], arrays: Mapping[str, list[Array]]) -> None:
         self.params = params
         self.numbers = dict(numbers)
-        self.arrays = dict(arrays)
+        self.arrays = {name: [writable(a) for a in those] for name, those in arrays.items()}
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Pickled as it is made, since large arrays may be read-only where they come out."""
+        return Cohort, (self.params, self.numbers, self.arrays)
 
     def kept(self, name: str, fill: float = 0.0) -> list[Array]:
         """The arrays of this name; where there are none yet, they begin, filled with `fill`."""

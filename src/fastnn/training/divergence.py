@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import copy
 from typing import Any
 
 import numpy as np
 
 from fastnn.layers import Module
+from fastnn.layers.module import copied
 
 
 class DivergenceError(ArithmeticError):
@@ -19,7 +19,7 @@ def first_layer_gone(net: Module, x: np.ndarray) -> tuple[str, Module] | None:
 
     The forward is taken by a copy: the network stays as it is.
     """
-    net = copy.deepcopy(net).train()
+    net = copied(net).train()
     found: list[tuple[str, Module]] = []
 
     def look(name: str) -> Any:
