@@ -318,3 +318,11 @@ def test_an_error_in_a_backward_ends_it():
     once = layer.weight.grad
     layer.backward(normal(3, 4))
     np.testing.assert_array_equal(layer.weight.grad, once)
+
+
+def test_a_layer_has_one_place_but_its_parameters_may_have_more():
+    layer = fnn.Linear(4, 4)
+    with pytest.raises(
+        ValueError, match=r"also in layer 0; .*two layers may share parameters, as in b\.weight = a\.weight"
+    ):
+        fnn.Sequential(layer, fnn.Tanh(), layer)
