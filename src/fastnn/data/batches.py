@@ -7,6 +7,7 @@ from typing import Any, NamedTuple, TypeVar, cast
 
 import numpy as np
 
+from fastnn import _validate as check
 from fastnn._runtime import generator
 from fastnn.functional import index_select
 
@@ -149,8 +150,9 @@ def batches(
     x, y : copies when shuffled, views otherwise
     """
     examples = Examples(x, y)
-    if batch_size < 1:
-        raise ValueError(f"batch_size: got {batch_size}, expected at least 1")
+    batch_size = check.integer("batch_size", batch_size, 1)
+    check.true_or_false("shuffle", shuffle)
+    check.true_or_false("drop_last", drop_last)
     end = len(x) - len(x) % batch_size if drop_last else len(x)
     order = (generator() if rng is None else rng).permutation(len(x)) if shuffle else None
     for start in range(0, end, batch_size):

@@ -110,7 +110,7 @@ def _checked(
     target: np.ndarray,
     class_names: Sequence[str] | None,
 ) -> tuple[np.ndarray, np.ndarray, list[str]]:
-    probabilities = numbers("probabilities", probabilities, 2, "(N, K), K of at least 2")
+    probabilities = numbers("probabilities", probabilities, 2, "(N, K), K of at least 2").astype(np.float64)
     target = numbers("target", target, 1, "(N,) integer classes")
     count, classes = probabilities.shape
     if classes < 2 or count == 0:

@@ -48,21 +48,23 @@ def _in_notebook() -> bool:
 
 
 class Progress:
-    """Shows iteration, loss and accuracy; a context manager.
+    """Shows iteration, loss and metric; a context manager.
 
     Parameters
     ----------
     total : iterations in all
     done : those taken before
     show : False shows nothing
+    metric : its name
     """
 
-    def __init__(self, total: int, done: int = 0, *, show: bool = True) -> None:
+    def __init__(self, total: int, done: int = 0, *, show: bool = True, metric: str = "accuracy") -> None:
         self._total = total
         self._done = done
         self._seen = 0
-        self._has_accuracy = False
-        self._loss = self._accuracy = 0.0
+        self._metric = metric
+        self._measured = False
+        self._loss = self._value = 0.0
         self._next_draw = 0.0
         self._lines = show
         self._bar: Any = None
@@ -79,15 +81,15 @@ class Progress:
         if self._bar is not None:
             self._bar.close()
 
-    def step(self, loss: float, accuracy: float | None) -> None:
-        """One iteration more, with its loss, and its accuracy if there is one."""
+    def step(self, loss: float, value: float | None) -> None:
+        """One iteration more, with its loss, and the value of the metric if there is one."""
         # A plain mean at first, so that the first value does not linger.
         self._seen += 1
         share = max(_SMOOTHING, 1 / self._seen)
         self._loss += share * (loss - self._loss)
-        self._has_accuracy = accuracy is not None
-        if accuracy is not None:
-            self._accuracy += share * (accuracy - self._accuracy)
+        self._measured = value is not None
+        if value is not None:
+            self._value += share * (value - self._value)
         self._done += 1
         if self._bar is not None:
             now = time.monotonic()
@@ -101,5 +103,5 @@ class Progress:
             print(f"iteration {done}  {self._figures()}", file=sys.stderr, flush=True)
 
     def _figures(self) -> str:
-        accuracy = f", accuracy {self._accuracy:.3f}" if self._has_accuracy else ""
-        return f"loss {self._loss:.4f}{accuracy}"
+        measured = f", {self._metric} {self._value:.3f}" if self._measured else ""
+        return f"loss {self._loss:.4f}{measured}"
