@@ -272,8 +272,16 @@ def test_an_accuracy_above_1_is_not_cut_off():
 def test_runs_of_several_metrics_name_them_all():
     runs = {"a": History(loss=[1.0], lr=[1.0], f1=[0.5]), "b": History(loss=[1.0], lr=[1.0], psnr=[20.0])}
     runs["c"] = History(loss=[1.0], lr=[1.0])
-    assert plots.learning_curves(runs).axes[1].get_ylabel() == "f1 / psnr"
+    figure = plots.learning_curves(runs)
+    assert figure.axes[1].get_ylabel() == "f1 / psnr"
+    assert [text.get_text() for text in figure.legends[0].get_texts()] == ["a", "b", "c"]
     assert plots.initialisations(runs).axes[1].get_ylabel() == "f1 / psnr"
+    assert len(plots.initialisations({"c": runs["c"]}).axes) == 1
+
+
+def test_a_loss_below_0_has_no_logarithm():
+    loss = plots.learning_curves(History(loss=[0.5, -0.5], lr=[0.1, 0.1])).axes[0]
+    assert (loss.get_yscale(), loss.get_ylabel()) == ("linear", "loss")
 
 
 def test_large_counts_are_written_in_full():

@@ -49,8 +49,7 @@ def learning_curves(
     runs = dict(history) if isinstance(history, Mapping) else {"": history}
     given = dict(published or {}) if isinstance(history, Mapping) else {"": published or {}}
     crosses = _crosses(given, runs)
-    measured = any(crosses.values()) or any(run.measured or run.eval_measured for run in runs.values())
-    panels = 2 if measured else 1
+    panels = panels_of(runs, crosses)
     rows, columns = (panels, 1) if stacked else (1, panels)
     figure = new_figure(4.4 * columns + (0.8 if columns == 1 else 0), 3.5 * rows + 0.3 * ("" not in runs))
     axes = figure.subplots(rows, columns, squeeze=False).ravel()
@@ -60,9 +59,14 @@ def learning_curves(
             if each.get_legend_handles_labels()[0]:
                 each.legend(loc="best")
     else:
-        name_runs(figure, axes[-1])
+        name_runs(figure, axes)
     add_title(figure, title)
     return figure
+
+
+def panels_of(runs: Mapping[str, History], published: Mapping[str, Mapping[float, float]]) -> int:
+    """How many axes `draw_runs` fills: one for the loss, and one for the metric if there is any."""
+    return 1 + (any(published.values()) or any(run.measured or run.eval_measured for run in runs.values()))
 
 
 def draw_runs(
@@ -77,7 +81,11 @@ def draw_runs(
     A single run is called "".
     """
     per_unit = 1 if steps_per_epoch is None else positive("steps_per_epoch", steps_per_epoch)
-    axes[0].set(ylabel="loss (log scale)", yscale="log")
+    losses = [value for run in runs.values() for value in (*run.loss, *run.eval_loss)]
+    if min(losses, default=0.0) < 0:  # as the likelihood of a density may be
+        axes[0].set(ylabel="loss")
+    else:
+        axes[0].set(ylabel="loss (log scale)", yscale="log")
     if len(axes) > 1:
         names = list(dict.fromkeys(run.metric_name for run in runs.values() if run.metric_name)) or ["accuracy"]
         label = metric or " / ".join(names)
@@ -103,13 +111,15 @@ def name_runs(figure: Any, axes: Any) -> None:
     from matplotlib.lines import Line2D
 
     named: dict[str, Any] = {}
-    for handle, label in zip(*axes.get_legend_handles_labels(), strict=True):
-        named.setdefault(label, handle)
-    dashed = [line for line in axes.lines if line.get_linestyle() == "--"]
-    if dashed and len(dashed) < len(axes.lines):
+    for each in axes:
+        for handle, label in zip(*each.get_legend_handles_labels(), strict=True):
+            named.setdefault(label, handle)
+    lines = [line for each in axes for line in each.lines]
+    dashed = [line for line in lines if line.get_linestyle() == "--"]
+    if dashed and len(dashed) < len(lines):
         named["training"] = Line2D([], [], color="0.4", lw=1.8)
         named["test"] = Line2D([], [], color="0.4", lw=1.2, ls="--", marker="o", ms=5)
-    if any(line.get_marker() == "x" for line in axes.lines):
+    if any(line.get_marker() == "x" for line in lines):
         named["published"] = Line2D([], [], color="0.4", ls="", marker="x", ms=8, mew=2)
     room = figure.bbox.width / figure.dpi * 11  # letters of this size in a line
     columns = int(max(1, min(len(named), room // (max(map(len, named), default=0) + 6))))
