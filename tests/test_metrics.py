@@ -143,6 +143,7 @@ class Distance:
         (functools.partial(functools.partial(mae)), "mae"),
         (Distance(), "Distance"),
         (lambda scores, target: 0.25, "metric"),
+        (lambda scores, target: np.float64(0.25), "metric"),
         (("PSNR, dB", psnr), "PSNR, dB"),
     ],
 )

@@ -27,7 +27,7 @@ class Metric(NamedTuple):
         """The measure as a float."""
         value = self.function(scores, target)
         if isinstance(value, float):
-            return value
+            return float(value)
         try:
             return float(np.asarray(value).item())
         except (TypeError, ValueError):
