@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 
 from fastnn._files import atomic_file
+from fastnn._json import to_json, with_numbers
 
 
 @dataclass
@@ -50,9 +51,12 @@ class History:
             self.eval_accuracy.append(accuracy)
 
     def save(self, path: str | Path) -> None:
-        """Write the history as JSON; the file appears whole or not at all."""
+        """Write the history as JSON; the file appears whole or not at all.
+
+        JSON has no word for NaN, which is null, nor for infinity, which is the text "Infinity".
+        """
         with atomic_file(path) as file:
-            file.write(json.dumps(asdict(self)).encode())
+            file.write(to_json(asdict(self)).encode())
 
     @classmethod
     def load(cls, path: str | Path) -> History:
@@ -64,7 +68,7 @@ class History:
             The file is truncated, corrupt or not a history; names the file.
         """
         try:
-            content = json.loads(Path(path).read_bytes())
+            content = with_numbers(json.loads(Path(path).read_bytes()))
         except (ValueError, RecursionError) as error:  # not JSON, not UTF-8, or nested without end
             raise ValueError(f"{path}: truncated or corrupt history ({error})") from error
         names = {each.name for each in fields(cls)}
