@@ -21,6 +21,8 @@ def prepare(path: str | Path) -> None:
     path = Path(path)
     target = Path(os.path.realpath(path))  # a link is written behind
     try:
+        with suppress(FileNotFoundError):
+            path.stat()  # an error for a name that is too long, and for links that go round in a circle
         if path.is_dir():
             raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
         if path.exists() and not os.access(path, os.W_OK):
@@ -28,8 +30,6 @@ def prepare(path: str | Path) -> None:
         if path.exists() and not path.is_file():
             return  # a pipe or a device
         target.parent.mkdir(parents=True, exist_ok=True)
-        with suppress(FileNotFoundError):
-            os.lstat(target)  # an error for a name that is too long
         trial = target.parent / f".{secrets.token_hex(8)}.tmp"
         trial.touch(exist_ok=False)
         trial.unlink()

@@ -71,7 +71,7 @@ def _packed(value: Any, arrays: list[np.ndarray], where: str) -> Any:
         return [type(value).__name__, *(_packed(each, arrays, f"{where}[{i}]") for i, each in enumerate(value))]
     if isinstance(value, float) and not math.isfinite(value):
         return ["float", str(value)]
-    if value is None or isinstance(value, bool | int | float | str) and not isinstance(value, np.generic):
+    if value is None or (isinstance(value, bool | int | float | str) and not isinstance(value, np.generic)):
         return value
     came = f"an array of {value.dtype}" if isinstance(value, np.ndarray) else f"a {type(value).__name__}"
     raise TypeError(

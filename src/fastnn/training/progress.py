@@ -29,8 +29,31 @@ def write(line: str) -> None:
             _console.write(line)
 
 
-def new_bar(total: int, done: int = 0, unit: str = "it") -> Any:
-    """A bar of tqdm, where it is installed and there is a terminal or a notebook to show it in; otherwise None."""
+class Bar:
+    """A bar of tqdm. It ends nothing: where it cannot be drawn any more, `show` returns False."""
+
+    def __init__(self, bar: Any) -> None:
+        self._bar = bar
+
+    def show(self, done: int, text: str) -> bool:
+        """Draw how many are done, and a text behind it."""
+        try:
+            self._bar.set_postfix_str(text, refresh=False)
+            self._bar.n = done
+            self._bar.refresh()
+        except (OSError, ValueError):  # the terminal is gone, or lacks letters of the text
+            self._bar.disable = True  # or it would fail once more when it is deleted
+            return False
+        return True
+
+    def close(self) -> None:
+        """Leave the bar as it is."""
+        with suppress(OSError, ValueError):
+            self._bar.close()
+
+
+def new_bar(total: int, done: int = 0, unit: str = "it") -> Bar | None:
+    """A bar, where tqdm is installed and there is a terminal or a notebook to show it in; otherwise None."""
     notebook = _in_notebook()
     if not (notebook or _is_terminal(sys.stderr)):
         return None
@@ -40,12 +63,12 @@ def new_bar(total: int, done: int = 0, unit: str = "it") -> Any:
             widgets = require("tqdm.notebook", "the progress bar")
             if getattr(widgets, "IProgress", widgets) is None:
                 return None  # without ipywidgets: a bar would fail when it is half made, and again when it is deleted
-            return widgets.tqdm(total=total, initial=done, unit=unit)
-    except ImportError:  # of tqdm, or of the widgets that it draws with in a notebook: plain lines say the same
+            return Bar(widgets.tqdm(total=total, initial=done, unit=unit))
+        # Sizes are given because tqdm shows nothing on a terminal that reports none of its own.
+        columns = shutil.get_terminal_size().columns - 1
+        return Bar(tqdm.tqdm(total=total, initial=done, unit=unit, ncols=columns, nrows=24))
+    except (ImportError, OSError, ValueError):  # no tqdm, no widgets, nobody to see it: plain lines say the same
         return None
-    # Sizes are given because tqdm shows nothing on a terminal that reports none of its own.
-    columns = shutil.get_terminal_size().columns - 1
-    return tqdm.tqdm(total=total, initial=done, unit=unit, ncols=columns, nrows=24)
 
 
 def _is_terminal(stream: Any) -> bool:
@@ -97,7 +120,7 @@ class Progress:
         self._loss, self._value = _Mean(), _Mean()
         self._next_draw = 0.0
         self._next_line = time.monotonic() + _QUIET
-        self._bar: Any = new_bar(total, done) if show else None
+        self._bar = new_bar(total, done) if show else None
         self._lines = show and self._bar is None
 
     def __enter__(self) -> Progress:
@@ -107,8 +130,7 @@ class Progress:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         if self._bar is not None:
-            with suppress(OSError, ValueError):
-                self._bar.close()
+            self._bar.close()
 
     def step(self, loss: float, value: float | None) -> None:
         """One iteration more, with its loss, and the value of the metric if there is one."""
@@ -118,20 +140,16 @@ class Progress:
             self._value.add(value)
         self._done += 1
         if self._bar is not None:
-            self._draw()
+            self._draw(self._bar)
         elif self._lines:
             self._write()
 
-    def _draw(self) -> None:
+    def _draw(self, bar: Bar) -> None:
         now = time.monotonic()
         if now < self._next_draw and self._done != self._total:
             return
         self._next_draw = now + _REDRAW
-        try:
-            self._bar.set_postfix_str(self._figures(), refresh=False)
-            self._bar.n = self._done
-            self._bar.refresh()
-        except (OSError, ValueError):  # the terminal is gone, or lacks letters of the metric's name
+        if not bar.show(self._done, self._figures()):
             self._bar, self._lines = None, True
 
     def _write(self) -> None:

@@ -21,7 +21,7 @@ from fastnn._json import to_json, with_numbers
 from fastnn._runtime import get_num_threads, num_threads
 from fastnn.training.divergence import DivergenceError
 from fastnn.training.history import History
-from fastnn.training.progress import new_bar, write
+from fastnn.training.progress import Bar, new_bar, write
 
 TABLE, CURVES = "results.csv", "curves.png"
 _LONGEST = 80  # letters of a point's name
@@ -85,7 +85,8 @@ def _is_word(text: str) -> bool:
     try:
         float(text)
     except ValueError:
-        return text.lower() not in ("", "true", "false", "none") and not re.search(r"[,='\"\s]", text)
+        plain = text.isprintable() and not re.search(r"[,='\"\s]", text)
+        return plain and text.lower() not in ("", "true", "false", "none")
     return False
 
 
@@ -281,7 +282,7 @@ def _write_table(path: Path, points: Sequence[Point]) -> None:
     table.writeheader()
     table.writerows(rows)
     with atomic_file(path) as file:
-        file.write(text.getvalue().encode())
+        file.write(text.getvalue().encode(errors="backslashreplace"))
 
 
 def _flat(results: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
@@ -291,13 +292,10 @@ def _flat(results: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
     return flat
 
 
-def _show(bar: Any, point: Point, score: str, done: int, total: int) -> None:
-    text = point.error or f"{score} {point.results[score]:.6g}"
-    if bar is None:
-        write(f"{done}/{total}  {point.label}  {text}")
-    else:
-        bar.set_postfix_str(f"{point.label} {text}", refresh=False)
-        bar.update()
+def _show(bar: Bar | None, point: Point, score: str, done: int, total: int) -> None:
+    text = f"{point.label}  {point.error or f'{score} {point.results[score]:.6g}'}"
+    if bar is None or not bar.show(done, text):
+        write(f"{done}/{total}  {text}")
 
 
 def _worthless(point: Point, score: str) -> bool:
