@@ -233,8 +233,8 @@ def f():
 
 VALUES = [
     1, "1", 1.0, True, "True", "true", None, "none", "", "a/b", "a\\b", "a:b", "a_b", "..", ".", "a.", "a ", "a", "A",
-    "ä", "語", "nan", float("nan"), "1,x=2", "x" * 300, "x" * 301, [1, 2], (1, 2), ["1", "2"], np.arange(3), np.arange(4000),
-    f, Runs, "../../etc", "/etc/passwd", "con", "\0", "\n", "\ud800", np.float32(0.1), 0.1, 10**100,
+    "ä", "語", "nan", float("nan"), "1,x=2", "x" * 300, "x" * 301, [1, 2], (1, 2), ["1", "2"], np.arange(3),
+    np.arange(4000), f, Runs, "../../etc", "/etc/passwd", "con", "\0", "\n", "\ud800", np.float32(0.1), 0.1, 10**100,
 ]  # fmt: skip
 
 

@@ -175,7 +175,7 @@ def sweep(
     waiting = [i for i in range(len(points)) if i not in done]
     threads = max(1, get_num_threads() // max(1, joblib.effective_n_jobs(jobs)))
     # What comes back is only where it is: the history of a long run is large, and in its file already.
-    calls = (joblib.delayed(_task)(run, points[i], i, folder, threads) for i in waiting)
+    calls = (joblib.delayed(_task)(run, points[i], i, folder, score, threads) for i in waiting)
     # Backends that give nothing before the end, as Ray's and multiprocessing's, cannot say so by themselves.
     backend, _ = joblib.parallel.get_active_backend()
     return_as = "generator_unordered" if backend.supports_return_generator else "list"
@@ -183,11 +183,8 @@ def sweep(
     try:
         with num_threads(get_num_threads()):  # jobs that are threads leave any number behind
             for i in joblib.Parallel(n_jobs=jobs, return_as=return_as)(calls):
-                found = _load(folder, points[i])
-                assert found is not None, "a task ends when its point is saved"
-                done[i] = found
+                done[i] = found = _loaded(folder, points[i])
                 _write_table(folder / TABLE, [done[k] for k in sorted(done)])
-                _check_score(found, score)
                 _show(bar, found, score, len(done), len(points))
     finally:
         if bar is not None:
@@ -219,7 +216,7 @@ def _points(grid: Mapping[str, Iterable[Any]]) -> list[Point]:
     return points
 
 
-def _task(run: Callable[..., Mapping[str, Any]], point: Point, i: int, folder: Path, threads: int) -> int:
+def _task(run: Callable[..., Mapping[str, Any]], point: Point, i: int, folder: Path, score: str, threads: int) -> int:
     """Run a point and save what came of it."""
     results: Any = {}
     error = ""
@@ -239,6 +236,7 @@ def _task(run: Callable[..., Mapping[str, Any]], point: Point, i: int, folder: P
         history.save(path.with_name(f"{point.file_name}.history.json"))
     with atomic_file(path) as file:
         file.write(to_json({"settings": point.settings, "results": numbers, "error": error}).encode())
+    _check_score(_loaded(folder, point), score)
     return i
 
 
@@ -271,6 +269,12 @@ def _load(folder: Path, point: Point) -> Point | None:
         )
     except (ValueError, KeyError, TypeError) as error:
         raise ValueError(f"{path}: not a result of a sweep ({error}); remove it to run it again") from error
+
+
+def _loaded(folder: Path, point: Point) -> Point:
+    found = _load(folder, point)
+    assert found is not None, "a task ends when its point is saved"
+    return found
 
 
 def _write_table(path: Path, points: Sequence[Point]) -> None:
