@@ -75,9 +75,7 @@ def _text(value: Any) -> str:
         value = value.tolist()
     if isinstance(value, str | PurePath):
         return str(value) if _is_word(str(value)) else repr(str(value))
-    return str(
-        getattr(value, "__qualname__", None) or repr(value)
-    )  # of functions and classes, or of what is as it reads
+    return getattr(value, "__qualname__", None) or repr(value)  # functions and classes have a name
 
 
 def _is_word(text: str) -> bool:
@@ -267,7 +265,7 @@ def _load(folder: Path, point: Point) -> Point | None:
         return Point(
             point.settings, content["results"], History.load(history) if history.exists() else None, content["error"]
         )
-    except (ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise ValueError(f"{path}: not a result of a sweep ({error}); remove it to run it again") from error
 
 
