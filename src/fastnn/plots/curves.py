@@ -162,8 +162,12 @@ def _draw(
             axes.plot(x[::every], values[::every], color=style.train, alpha=0.25, lw=0.6)
         # A minibatch is a noisy measure: the mean over 2 % of the steps, drawn at their middle, shows the course.
         width = max(1, len(values) // 50)
-        sums = np.concatenate([[0.0], np.cumsum(values)])
-        mean, middle = (sums[width:] - sums[:-width]) / width, x[width - 1 :] - (width - 1) / 2 / per_unit
+        # NaN and infinity, as of a metric that some minibatches have none of, are left out of it.
+        known = np.isfinite(values)
+        sums, counts = (np.concatenate([[0.0], np.cumsum(each)]) for each in (np.where(known, values, 0.0), known))
+        counted = counts[width:] - counts[:-width]
+        mean = np.divide(sums[width:] - sums[:-width], counted, out=np.full(len(counted), np.nan), where=counted > 0)
+        middle = x[width - 1 :] - (width - 1) / 2 / per_unit
         every = -(-len(mean) // _POINTS)
         axes.plot(middle[::every], mean[::every], color=style.train, lw=1.8, label=style.train_label)
     if evaluations:
@@ -188,6 +192,8 @@ def _draw_published(axes: Any, published: Mapping[float, float], style: _Style) 
 
 
 def _name_last(axes: Any, x: float, value: float) -> None:
+    if not np.isfinite(value):
+        return
     place: dict[str, Any] = {"xytext": (0, -10), "textcoords": "offset points", "ha": "right", "va": "top"}
     axes.annotate(f"{value:.3f}", (x, value), color=TEST, weight="bold", **place)
 

@@ -22,7 +22,12 @@ def examples_of(name: str, data: Data) -> Examples:
     if not isinstance(data, tuple | list) or len(data) != 2:
         came = f"{len(data)} things" if isinstance(data, tuple | list) else type(data).__name__
         raise TypeError(f"{name}: got {came}, expected examples and targets, (x, y)")
-    return Examples(*data)
+    examples = Examples(*data)
+    for which, source in (("x", examples.x), ("y", examples.y)):
+        if isinstance(source, np.ndarray) and source.dtype.kind in "SU":
+            hint = "; number the classes, as by np.unique(y, return_inverse=True)" if which == "y" else ""
+            raise TypeError(f"{name}: got texts as {which} (dtype {source.dtype}), expected numbers{hint}")
+    return examples
 
 
 def steps_per_epoch(examples: int, batch_size: int, drop_last: bool) -> int:

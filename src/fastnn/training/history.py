@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from fastnn._files import atomic_file
+from fastnn._json import to_json, with_numbers
 
 EVAL = "eval_"  # begins the names of what is measured on held-out data
 _COLUMNS = ("loss", "lr", "eval_iteration", "eval_loss")
@@ -100,9 +101,12 @@ class History:
         return {name: getattr(self, name) for name in (*_COLUMNS, *_columns_of(self.metric_name))}
 
     def save(self, path: str | Path) -> None:
-        """Write the history as JSON; the file appears whole or not at all."""
+        """Write the history as JSON; the file appears whole or not at all.
+
+        JSON has no word for NaN, which is null, nor for infinity, which is the text "Infinity".
+        """
         with atomic_file(path) as file:
-            file.write(json.dumps(self.as_dict()).encode())
+            file.write(to_json(self.as_dict()).encode())
 
     @classmethod
     def load(cls, path: str | Path) -> History:
@@ -114,7 +118,7 @@ class History:
             The file is truncated, corrupt or not a history; names the file.
         """
         try:
-            content = json.loads(Path(path).read_bytes())
+            content = with_numbers(json.loads(Path(path).read_bytes()))
         except (ValueError, RecursionError) as error:  # not JSON, not UTF-8, or nested without end
             raise ValueError(f"{path}: truncated or corrupt history ({error})") from error
         if not isinstance(content, dict) or not content.keys() >= set(_COLUMNS):

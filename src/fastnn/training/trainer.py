@@ -12,7 +12,7 @@ import numpy as np
 
 from fastnn import _runtime
 from fastnn import _validate as check
-from fastnn.data.batches import Augmentation, Batch, Examples, epochs_of
+from fastnn.data.batches import Augmentation, Batch, Examples, epochs_of, take
 from fastnn.layers import Module
 from fastnn.optim import clip_grad_norm_, clip_grad_value_
 from fastnn.training import _arguments as rules
@@ -145,8 +145,9 @@ class Trainer:
 
         Parameters
         ----------
-        train : examples and targets, ``(x, y)``, of the same length along axis 0: arrays, memory maps, which may be
-            larger than memory, or what is indexed like an array, as the images of a folder
+        train : examples and targets, ``(x, y)``, of the same length along axis 0: arrays; memory maps, which may be
+            larger than memory; tables and series of pandas, lists and tensors, which become arrays; or what is indexed
+            like an array and reads its rows then, as the images of a folder or a dataset of h5py
         valid : the same, that loss and metric are measured on before the first step of all, every `evaluate_every`
             iterations, and at the end
         epochs, iterations : how long; exactly one of the two
@@ -242,14 +243,15 @@ class Trainer:
     def evaluate(self, data: Data) -> tuple[float, float | None]:
         """Mean loss, and the metric, or None without one, on `data`, ``(x, y)``, in eval mode, which stays."""
         examples = examples_of("data", data)
-        scores, y = self.predict(examples.x), examples.y[:]
+        scores, y = self.predict(examples.x), take("y", examples.y, slice(None))
         return self._mean_loss(self.criterion(scores, y), len(y)), self._measure(scores, y)
 
     def predict(self, x: Any) -> np.ndarray:
-        """The network's output for the examples x, piece by piece, in eval mode; the network stays in it."""
+        """The network's output for the examples x, whatever `fit` takes, piece by piece, in eval mode, which stays."""
+        x = check.source("x", x)
         self.net.eval()
         starts = range(0, max(len(x), 1), _EVALUATION_BATCH)
-        return np.concatenate([self.net(x[start : start + _EVALUATION_BATCH]) for start in starts])
+        return np.concatenate([self.net(take("x", x, slice(i, i + _EVALUATION_BATCH))) for i in starts])
 
     def latest(self, monitor: str) -> float:
         """The newest value of what a callback monitors: "eval_loss", "eval_accuracy" (or another metric, by its name);
