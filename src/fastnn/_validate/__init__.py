@@ -27,6 +27,7 @@ from fastnn._validate._base import (
     number,
     pair,
     positive,
+    sequences,
     single,
     true_or_false,
 )
@@ -51,7 +52,6 @@ from fastnn._validate.conv import (
     conv_channels,
     im2col,
     patch_settings,
-    sequences,
 )
 from fastnn._validate.conv_transpose import conv_transpose2d, conv_transpose2d_backward, conv_transpose2d_settings
 from fastnn._validate.drop import dropout, dropout_backward, probability

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from fastnn._validate import hints
 from fastnn._validate._base import (
     Array,
     MaybeArray,
@@ -29,7 +30,7 @@ def _pair(x: Array, target: Array) -> None:
     float_array("x", x)
     same_dtype("x", x, "target", target)
     if x.shape != target.shape:
-        has_shape("target", target, x.shape, "the shape of x")
+        has_shape("target", target, x.shape, "the shape of x" + hints.like_scores(target, x.shape))
 
 
 def smooth_l1(x: Array, target: Array, reduction_name: str, beta: float) -> float:
