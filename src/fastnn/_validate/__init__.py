@@ -76,13 +76,20 @@ from fastnn._validate.loss import (
 )
 from fastnn._validate.matmul import linear, linear_backward, matmul
 from fastnn._validate.network import (
+    IncompatibleKeys,
+    attached,
     branches,
+    destination,
     hook,
     hook_result,
     input_shape,
     kept,
+    known_arguments,
     layer_place,
     layers,
+    named_layers,
+    no_effect,
+    only,
     parameters,
     state_dict,
     submodule,

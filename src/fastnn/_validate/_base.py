@@ -176,12 +176,14 @@ def positive(name: str, value: float) -> float:
 
 
 def float_dtype(dtype: Any) -> np.dtype[Any]:
-    """`dtype` as np.dtype, float32 or float64."""
+    """`dtype` as np.dtype, float32 or float64; None is float32, as in PyTorch."""
+    if dtype is None:
+        return FLOAT32
     try:
         found = np.dtype(dtype)
     except TypeError:
         raise TypeError(f"dtype: got {dtype!r}; expected float32 or float64") from None
-    if dtype is None or found not in (FLOAT32, FLOAT64):
+    if found not in (FLOAT32, FLOAT64):
         raise TypeError(f"dtype: got {dtype!r}; expected float32 or float64")
     return found
 

@@ -105,8 +105,8 @@ def _channels(x: Array, w: Array, groups: int) -> None:
             )
     if WC * groups != C:
         hints.channels_last(x, WC * groups)
-        of = f"{WC * groups} channels in x" + (f", {WC} for each of {groups} groups" if groups > 1 else "")
-        raise ValueError(f"x and w: got shapes {x.shape} and {w.shape}; expected {of}, which w takes")
+        of = f"{C // groups}, the channels of x" + (f" in each of {groups} groups" if groups > 1 else "")
+        raise ValueError(f"x and w: got shapes {x.shape} and {w.shape}, for {WC} input channels; expected {of}")
     if 0 in w.shape:
         raise ValueError(f"w: got shape {w.shape}; expected no empty axis")
 

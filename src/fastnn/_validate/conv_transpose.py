@@ -62,7 +62,7 @@ def _geometry(
     if w.shape[0] != C:
         hints.channels_last(x, len(w))
         raise ValueError(
-            f"x and w: got shapes {x.shape} and {w.shape}; expected {len(w)} channels in x, which w takes"
+            f"x and w: got shapes {x.shape} and {w.shape}, for {len(w)} input channels; expected {C}, the channels of x"
         )
     if C % integer("groups", groups, 1):
         raise ValueError(f"groups: got {groups}; expected a divisor of the channels of x {x.shape}")
