@@ -10,7 +10,7 @@ from fastnn._validate import Array, MaybeArray
 
 
 class LossValue(float):
-    """The value of a loss: a float, as which it is computed with; `item` and `backward` are for those who know PyTorch's."""
+    """The value of a loss: a float in all that it is computed with, which knows what to say to habits from PyTorch."""
 
     __slots__ = ()
 

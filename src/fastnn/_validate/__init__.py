@@ -27,7 +27,6 @@ from fastnn._validate._base import (
     number,
     pair,
     positive,
-    sequences,
     single,
     true_or_false,
 )
@@ -51,6 +50,7 @@ from fastnn._validate.conv import (
     conv2d_settings,
     conv_channels,
     im2col,
+    input_channels,
     patch_settings,
 )
 from fastnn._validate.conv_transpose import conv_transpose2d, conv_transpose2d_backward, conv_transpose2d_settings

@@ -111,6 +111,14 @@ def _channels(x: Array, w: Array, groups: int) -> None:
         raise ValueError(f"w: got shape {w.shape}; expected no empty axis")
 
 
+def input_channels(x: Array, ndim: int, channels: int) -> None:
+    """`x`, images or sequences by its number of axes, has as many channels as a layer takes, which pads it first."""
+    (images if ndim == 4 else sequences)("x", x)
+    if x.shape[1] != channels:
+        hints.channels_last(x, channels)
+        raise ValueError(f"x: got shape {x.shape}; expected {channels} channels on the second axis")
+
+
 def _conv_geometry(
     x: Array, w: Array, stride: IntPair, padding: Padding, dilation: IntPair, groups: int
 ) -> tuple[int, int, int, int, int, int, int, int]:

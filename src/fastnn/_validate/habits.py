@@ -58,7 +58,6 @@ OF_PACKAGE = {
 }
 
 OF_FUNCTIONAL = {
-    "pad": "it is pad2d",
     "one_hot": "np.eye(classes, dtype=np.float32)[labels]",
     "normalize": "x / np.linalg.norm(x, axis=1, keepdims=True)",
     "max_pool1d": "it is maxpool1d",
@@ -73,7 +72,7 @@ OF_FUNCTIONAL = {
 }
 
 OF_MODULES = {
-    **dict.fromkeys(("cuda", "xpu", "mps", "ipu", "mtia", "device", "share_memory"), ON_CPU),
+    **dict.fromkeys(("cuda", "device", "mps", "share_memory", "xpu"), ON_CPU),
     **dict.fromkeys(("half", "bfloat16"), "parameters are float32 or float64: net.float() or net.double()"),
     "type": "net.to(np.float32) or net.to(np.float64)",
     "compile": "in eval mode a Sequential runs in one call of compiled code without it",
@@ -86,13 +85,13 @@ OF_MODULES = {
     "step": "steps are taken by an optimiser, as fastnn.SGD(net.parameters(), lr=0.1)",
     "fit": "fastnn.training.Trainer(net, criterion, optimizer).fit((x, y), epochs=1)",
     "predict": "net.eval()(x), or fastnn.training.Trainer.predict, which goes piece by piece",
-    "device_ids": ON_CPU,
 }
 
 OF_LOSSES = dict.fromkeys(
     ("detach", "cpu", "cuda", "numpy", "data", "grad", "grad_fn", "requires_grad", "tolist", "retain_grad"),
     "it is a float, and belongs to no graph: use it as it is",
 )
+
 
 def no_name(owner: str, name: str, names: Collection[str], pointers: Mapping[str, str]) -> AttributeError:
     """The error for a `name` that a module of fastnn has not: what is in its place, or those of `names` like it."""
@@ -111,7 +110,7 @@ def no_name(owner: str, name: str, names: Collection[str], pointers: Mapping[str
 
 def no_attribute(owner: Any, name: str, pointers: Mapping[str, str]) -> AttributeError:
     """The error for an attribute that an object has not."""
-    kind = type(owner).__name__
+    kind = owner.__name__ if isinstance(owner, type) else type(owner).__name__
     if name in pointers:
         return AttributeError(f"{kind} has no {name}: {pointers[name]}", name=name, obj=owner)
     return AttributeError(f"{kind!r} object has no attribute {name!r}", name=name, obj=owner)

@@ -28,12 +28,12 @@ def kind_of(value: Any) -> str:
     return kind.__name__ if library in ("builtins", "__main__") else f"{library}.{kind.__name__}"
 
 
-def to_array(name: str, value: Any) -> str:
-    """How `value`, which is no array of NumPy, becomes one."""
+def to_array(name: str, value: Any, dtype: str = "np.float32") -> str:
+    """How `value`, which is no array of NumPy, becomes one of `dtype`; "": of whatever it is made of."""
     if name == "dy" and isinstance(value, float):
         return ": a network goes back from the gradient of the loss, as in net.backward(criterion.backward())"
     if isinstance(value, list | tuple | range):
-        return f": convert it, as in np.array({name}{'' if name == 'target' else ', np.float32'})"
+        return f": convert it, as in np.array({name}{dtype and ', '}{dtype})"
     conversion = CONVERSIONS.get(kind_of(value))
     return "" if conversion is None else f": convert it, as in {conversion.format(name=name)}"
 
@@ -60,7 +60,9 @@ def to_one_dtype(first: str, a: Any, second: str) -> str:
 def axis_of_channels(x: Any) -> str:
     """How `x`, without 4 axes, becomes images."""
     if x.ndim == 3:
-        return ": x[:, None] if it is (N, H, W), images without an axis of channels; x[None] if it is one image (C, H, W)"
+        return (
+            ": x[:, None] if it is (N, H, W), images without an axis of channels; x[None] if it is one image (C, H, W)"
+        )
     if x.ndim == 2:
         return ": x.reshape(-1, C, H, W) if its rows are images; x[None, None] if it is one image (H, W)"
     return ""

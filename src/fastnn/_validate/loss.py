@@ -96,10 +96,8 @@ def _labels(x: Array, target: Array, else_expected: str) -> None:
     if type(target) is np.ndarray and target.dtype is INT64 and target.shape == shape:
         return
     if not isinstance(target, np.ndarray) or isinstance(target, np.ma.MaskedArray | np.matrix):
-        raise TypeError(
-            f"target: got {hints.kind_of(target)}; expected a NumPy array of integer labels, shape {shape}{else_expected}"
-            + hints.to_array("target", target)
-        )
+        wanted = f"a NumPy array of integer labels, shape {shape}{else_expected}"
+        raise TypeError(f"target: got {hints.kind_of(target)}; expected {wanted}{hints.to_array('target', target, '')}")
     hint = hints.to_labels(target, shape, x.shape)
     if target.dtype.kind not in "iu":
         raise TypeError(

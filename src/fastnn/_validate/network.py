@@ -166,9 +166,9 @@ class IncompatibleKeys(NamedTuple):
 def state_dict(
     state: Mapping[str, Any], wanted: Mapping[str, Array], strict: bool
 ) -> tuple[dict[str, Array], IncompatibleKeys]:
-    """The entries of `state` as arrays, if they have the shapes of `wanted`, and fit its dtypes; and what does not match.
+    """The entries of `state` as arrays, if they have the shapes of `wanted` and fit its dtypes; and the names left out.
 
-    If it is `strict`, they must have exactly the names of `wanted`.
+    If it is `strict`, no name is left out: the entries have exactly those of `wanted`.
     """
     true_or_false("strict", strict)
     if not isinstance(state, Mapping):

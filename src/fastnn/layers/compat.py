@@ -8,6 +8,21 @@ from typing import TYPE_CHECKING, Any, Self
 from fastnn import _validate as check
 
 
+class Elsewhere:
+    """An attribute that there is not: whoever asks for it is told what is in its place.
+
+    A ``__getattr__`` would be in the way of all attributes, and cost what a small network does.
+    """
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+
+    def __get__(self, owner: Any, kind: type) -> Any:
+        from fastnn._validate import habits
+
+        raise habits.no_attribute(kind if owner is None else owner, self._name, habits.OF_MODULES)
+
+
 class PyTorchHabits:
     """What a `Module` is asked for by those who know PyTorch's."""
 
@@ -26,11 +41,6 @@ class PyTorchHabits:
                 check.known_arguments(cls, args, kwargs)
             return super().__new__(cls)
 
-        def __getattr__(self, name: str) -> Any:
-            from fastnn._validate import habits
-
-            raise habits.no_attribute(self, name, habits.OF_MODULES)
-
     def children(self) -> Iterator[Any]:
         """The layers right inside this one."""
         return (child for _, child in self.named_children())
@@ -40,7 +50,7 @@ class PyTorchHabits:
         return (buffer for _, buffer in self.named_buffers())
 
     def zero_grad(self, set_to_none: bool = True) -> None:
-        """Forget all gradients, whatever `set_to_none` says: a backward replaces those there are, unless it is to add."""
+        """Forget all gradients, whatever `set_to_none` says. Only a backward with `accumulate` needs that."""
         for _, p in self.named_parameters():
             p.grad = None
 
@@ -79,3 +89,12 @@ class PyTorchHabits:
     def double(self) -> Self:
         """As `to` with float64."""
         return self.to("float64")
+
+
+for _name in (
+    *("bfloat16", "compile", "cuda", "device", "fit", "get_buffer", "get_parameter", "half", "mps", "predict"),
+    *("register_backward_hook", "register_forward_pre_hook", "register_full_backward_hook", "register_module"),
+    *("share_memory", "step", "type", "xpu"),
+):
+    setattr(PyTorchHabits, _name, Elsewhere(_name))
+del _name

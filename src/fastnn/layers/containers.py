@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, Self, TypeGuard, overload
+from typing import Any, Self, TypeGuard, overload
 
 from fastnn import _validate as check
 from fastnn._validate import Array
@@ -35,8 +35,11 @@ class LayerList(Module):
         check.layers(layers, Module, self)
         for layer in layers:
             fed_with_features(layer)
-        names = self._given_names if names is None else names
+        attributes, names = vars(self), self._given_names if names is None else names
+        for name in self._given_names:
+            attributes.pop(name, None)
         self._given_names = {name: layer for name, layer in names.items() if any(layer is each for each in layers)}
+        attributes.update(self._given_names)
         self.layers = layers
 
     def _part(self, layers: tuple[Module, ...]) -> Self:
@@ -56,12 +59,6 @@ class LayerList(Module):
             return
         given = {} if name.isdecimal() else {name: module}
         self._take((*self.layers, module), {**self._given_names, **given})
-
-    if not TYPE_CHECKING:
-
-        def __getattr__(self, name: str) -> Any:
-            named = vars(self).get("_given_names", ())
-            return named[name] if name in named else super().__getattr__(name)
 
     def __setattr__(self, name: str, value: Any) -> None:
         if isinstance(value, Module) and "layers" in vars(self):
@@ -152,8 +149,8 @@ class Sequential(LayerList):
     Parameters
     ----------
     *layers : Module
-        Or one dict from names to layers, as in ``Sequential(OrderedDict(conv=..., relu=...))``: ``net.conv`` is the layer
-        then, and ``"conv.weight"`` a name in the state dict. A name that is a number is the layer's place, whatever it is.
+        Or one dict from names to layers, as in ``Sequential(OrderedDict(conv=..., relu=...))``. Then ``net.conv`` is
+        the layer, and ``"conv.weight"`` a name in the state dict. A layer whose name is a number is named by its place.
 
     Raises
     ------
@@ -175,12 +172,12 @@ class Sequential(LayerList):
         return part
 
     def forward(self, x: Array) -> Array:
-        pixels = None if self._looked_at_input or not self.training else x
         try:
             if not self.training and self._unplanned is not self.layers:
                 y = self._forward_as_planned(x)
                 if y is not None:
                     return y
+            pixels = None if self._looked_at_input or not self.training else x
             place, layers = 0, self.layers
             while place < len(layers):
                 layer = layers[place]
