@@ -381,6 +381,14 @@ def test_targets_of_the_shape_of_the_outputs(kind):
         kind()(x, np.ones((3, 1)))
 
 
+@pytest.mark.parametrize("kind", [*POINTWISE, fnn.CrossEntropyLoss, fnn.NLLLoss], ids=lambda kind: kind.__name__)
+def test_outputs_and_targets_in_each_other_s_place(kind):
+    with pytest.raises(TypeError, match=r"^x: got an array of int64, and target one of float32; .*outputs, targets\)$"):
+        kind()(np.array([0, 1, 2]), SCORES)
+    with pytest.raises(TypeError, match="^x: got an array of int64; expected float32"):
+        kind()(np.array([0, 1, 2]), np.array([0, 1, 2]))
+
+
 @pytest.mark.parametrize("dloss", [None, "1", [None], 1j])
 def test_gradients_of_losses(dloss):
     for name in ("mse_loss_backward", "l1_loss_backward"):

@@ -34,7 +34,7 @@ def cross_entropy(
     x: Array, target: Array, weight: MaybeArray, ignore_index: int, reduction_name: str, label_smoothing: float
 ) -> bool:
     """Return whether `target` holds labels (True) or probabilities (False); `label_values` looks at the labels."""
-    _scores(x, weight, ignore_index)
+    _scores(x, target, weight, ignore_index)
     reduction(reduction_name)
     if label_smoothing:
         smoothing(label_smoothing)
@@ -46,13 +46,27 @@ def cross_entropy(
 
 
 def nll_loss(x: Array, target: Array, weight: MaybeArray, ignore_index: int, reduction_name: str) -> None:
-    _scores(x, weight, ignore_index)
+    _scores(x, target, weight, ignore_index)
     reduction(reduction_name)
     _labels(x, target, "")
 
 
-def _scores(x: Array, weight: MaybeArray, ignore_index: int) -> None:
-    float_array("x", x)
+def outputs(x: Array, target: Array) -> None:
+    """`x` is a float array; if it is not, `target` may tell that they have changed places."""
+    try:
+        float_array("x", x)
+    except TypeError:
+        kinds = [getattr(getattr(a, "dtype", None), "kind", "") for a in (x, target)]
+        if kinds[0] in ("i", "u") and kinds[1] == "f":
+            raise TypeError(
+                f"x: got an array of {x.dtype}, and target one of {target.dtype}; expected the outputs of the network "
+                "first, as in criterion(outputs, targets)"
+            ) from None
+        raise
+
+
+def _scores(x: Array, target: Array, weight: MaybeArray, ignore_index: int) -> None:
+    outputs(x, target)
     shape = x.shape
     if len(shape) < 2:
         raise ValueError(f"x: got shape {shape}; expected {AXES}")
