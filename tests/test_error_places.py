@@ -385,7 +385,7 @@ def test_targets_of_the_shape_of_the_outputs(kind):
 def test_outputs_and_targets_in_each_other_s_place(kind):
     with pytest.raises(TypeError, match=r"^x: got an array of int64, and target one of float32; .*outputs, targets\)$"):
         kind()(np.array([0, 1, 2]), SCORES)
-    with pytest.raises(TypeError, match="^x: got an array of int64; expected float32"):
+    with pytest.raises(TypeError, match=r"^x: got an array of int64; expected float32"):
         kind()(np.array([0, 1, 2]), np.array([0, 1, 2]))
 
 

@@ -116,6 +116,14 @@ def test_methods_that_are_not_there(name, words):
     assert getattr(layer, name) == 3
 
 
+def test_every_method_that_is_not_there_has_an_answer():
+    from fastnn._validate import habits
+    from fastnn.layers.compat import Elsewhere, PyTorchHabits
+
+    elsewhere = {name for name, value in vars(PyTorchHabits).items() if isinstance(value, Elsewhere)}
+    assert elsewhere == habits.OF_MODULES.keys()
+
+
 @pytest.mark.parametrize(
     "convert",
     [
