@@ -326,3 +326,13 @@ def test_a_layer_has_one_place_but_its_parameters_may_have_more():
         ValueError, match=r"also in layer 0; .*two layers may share parameters, as in b\.weight = a\.weight"
     ):
         fnn.Sequential(layer, fnn.Tanh(), layer)
+
+
+def test_other_dtypes_and_a_part_of_a_state():
+    net = tied(3, np.float32)
+    assert net.double()[4].weight is net[0].weight
+    assert {p.dtype for p in net.parameters()} == {np.dtype(np.float64)}
+    assert fnn.gradcheck(net, normal(3, 4, dtype=np.float64), show=False)
+    left_out = net.load_state_dict({"2.weight": np.ones((4, 4))}, strict=False)
+    assert net[0].weight.data.sum() == 16
+    assert "0.weight" in left_out.missing_keys

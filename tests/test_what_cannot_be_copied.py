@@ -63,7 +63,8 @@ def test_a_divergence_of_a_layer_that_runs_but_once_is_told_as_one():
     net[0].weight.data[...] = np.nan
     trainer = training.Trainer(net, fnn.CrossEntropyLoss(), fnn.SGD(net.parameters(), lr=0.1))
     with pytest.raises(
-        training.DivergenceError, match=r"the loss is nan .*OSError: the camera is gone.*smaller learning"
+        training.DivergenceError,
+        match=r"the loss is nan .*OSError: layer 1 \(Once\): the camera is gone.*smaller learning",
     ):
         trainer.fit((X, Y), epochs=1, progress=False)
 

@@ -50,10 +50,11 @@ from fastnn._validate.conv import (
     conv2d_settings,
     conv_channels,
     im2col,
+    input_channels,
     patch_settings,
-    sequences,
 )
 from fastnn._validate.conv_transpose import conv_transpose2d, conv_transpose2d_backward, conv_transpose2d_settings
+from fastnn._validate.convert import as_array, source
 from fastnn._validate.drop import dropout, dropout_backward, probability
 from fastnn._validate.embedding import embedding, embedding_backward, index_select, padding_row
 from fastnn._validate.gradients import array_names, function_inputs, gradient_count, gradients_of, one_input
@@ -76,14 +77,21 @@ from fastnn._validate.loss import (
 )
 from fastnn._validate.matmul import linear, linear_backward, matmul
 from fastnn._validate.network import (
+    IncompatibleKeys,
+    attached,
     branches,
+    destination,
     hook,
     hook_result,
     input_shape,
     kept,
+    known_arguments,
     layer_place,
     layers,
+    named_layers,
+    no_effect,
     not_an_array,
+    only,
     parameters,
     same_kind_of_array,
     state_dict,

@@ -11,6 +11,7 @@ from fastnn._validate import Array
 from fastnn.functional._plan import Steps
 from fastnn.layers.containers import LayerList, fed_with_features
 from fastnn.layers.module import Module, one_backward
+from fastnn.layers.naming import naming_layers
 from fastnn.layers.summary import Row
 
 
@@ -40,6 +41,7 @@ class Residual(Module):
         return functional.add(y, x if self.shortcut is None else self.shortcut(x), activation=activation)
 
     @one_backward
+    @naming_layers
     def backward(self, dy: Array, accumulate: bool = False, needs_dx: bool = True) -> Array | None:
         """As `Module.backward`; a branch that has nothing to learn is left out where `needs_dx` is False."""
         if not needs_dx:
@@ -92,6 +94,7 @@ class Concat(LayerList):
         return y
 
     @one_backward
+    @naming_layers
     def backward(self, dy: Array, accumulate: bool = False, needs_dx: bool = True) -> Array | None:
         """As `Module.backward`; a branch that has nothing to learn is left out where `needs_dx` is False."""
         lengths, shape = check.kept(self, self._kept)
