@@ -23,6 +23,7 @@ from fastnn._validate._base import (
     choice,
     float_array,
     float_dtype,
+    gradient_names,
     integer,
     number,
     pair,

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-
 from fastnn._validate._base import (
     Array,
     IntPair,
@@ -12,7 +10,6 @@ from fastnn._validate._base import (
     choice,
     float_array,
     fused_activation,
-    gradient_names,
     has_axes,
     has_shape,
     images,
@@ -152,13 +149,11 @@ def conv2d_backward(
     padding: Padding,
     dilation: IntPair,
     groups: int,
-    needs: Iterable[str],
 ) -> tuple[int, int, int, int, int, int]:
     """Return SH, SW, PH, PW, DH, DW."""
     *geometry, OH, OW = _conv_geometry(x, w, stride, padding, dilation, groups)
     same_dtype("x", x, "dy", dy)
     has_shape("dy", dy, (x.shape[0], w.shape[0], OH, OW), "the shape of the output of conv2d")
-    gradient_names(needs)
     SH, SW, PH, PW, DH, DW = geometry
     return SH, SW, PH, PW, DH, DW
 
@@ -216,13 +211,11 @@ def conv1d_backward(
     padding: IntSingle | str,
     dilation: IntSingle,
     groups: int,
-    needs: Iterable[str],
 ) -> tuple[int, int, int]:
     """Return S, P, D."""
     S, P, D, OL = _conv1d_geometry(x, w, stride, padding, dilation, groups)
     same_dtype("x", x, "dy", dy)
     has_shape("dy", dy, (x.shape[0], w.shape[0], OL), "the shape of the output of conv1d")
-    gradient_names(needs)
     return S, P, D
 
 
