@@ -371,7 +371,11 @@ def test_a_schedule_goes_on_from_a_loaded_optimiser():
     schedule.step()
     resumed = fnn.SGD(parameters(), lr=1.0)
     resumed.load_state_dict(optimizer.state_dict())
-    assert lr_scheduler.ExponentialLR(resumed, 0.5, last_epoch=schedule.last_epoch).get_last_lr() == [2.0]
+    schedule = lr_scheduler.ExponentialLR(resumed, 0.5, last_epoch=0)  # one step has been taken, which was number 0
+    assert schedule.last_epoch == 1
+    assert schedule.get_last_lr() == [4.0]  # as it was loaded
+    schedule.step()
+    assert schedule.get_last_lr() == [2.0]
 
 
 def test_one_cycle_ends_and_moves_the_momentum():
