@@ -23,7 +23,8 @@ def listed(name: str, values: Any, kind: type) -> list[Any]:
     if isinstance(values, kind):
         raise TypeError(f"{name}: got one {kind.__name__}; expected a list of them, as in [p], or net.parameters()")
     if hasattr(values, "parameters"):
-        raise TypeError(f"{name}: got a {type(values).__name__}; expected its parameters, as in net.parameters()")
+        came = f"the class {values.__name__}" if isinstance(values, type) else f"a {type(values).__name__}"
+        raise TypeError(f"{name}: got {came}; expected its parameters, as in net.parameters()")
     if callable(values):
         came = getattr(values, "__name__", type(values).__name__)
         raise TypeError(f"{name}: got the function {came}; expected what it returns, as in net.parameters()")
@@ -77,7 +78,11 @@ def optimizer_state(
     if not isinstance(state_dict, Mapping) or set(state_dict) != {"state", "param_groups"}:
         came = ", ".join(map(str, state_dict)) if isinstance(state_dict, Mapping) else type(state_dict).__name__
         raise ValueError(f"state_dict: got {came}; expected state and param_groups")
-    given = state_dict["param_groups"]
+    given, state_of = state_dict["param_groups"], state_dict["state"]
+    if not (_is_list_of(given, Mapping) and all("params" in group for group in given)):
+        raise ValueError('state_dict: got no groups in param_groups; expected a list of dicts with "params"')
+    if not (isinstance(state_of, Mapping) and _is_list_of(list(state_of.values()), Mapping)):
+        raise ValueError("state_dict: got no states in state; expected a dict of number to dict")
     came_lengths, lengths = ([len(group["params"]) for group in those] for those in (given, groups))
     if came_lengths != lengths:
         raise ValueError(f"state_dict: got groups of {came_lengths} parameters; expected {lengths}")
@@ -85,7 +90,7 @@ def optimizer_state(
     numbers = [number for group in given for number in group["params"]]
     params = dict(zip(numbers, (p for group in groups for p in group["params"]), strict=True))
     states = {}
-    for place, state in state_dict["state"].items():
+    for place, state in state_of.items():
         if place not in params:
             raise ValueError(f"state_dict: got a state of parameter {place}; expected {numbers[0]} to {numbers[-1]}")
         if not set(state) <= set(names):
@@ -99,6 +104,10 @@ def optimizer_state(
             if value is not None  # as PyTorch has a momentum that has not begun
         }  # fmt: skip
     return loaded, states
+
+
+def _is_list_of(values: Any, kind: type) -> bool:
+    return isinstance(values, list | tuple) and all(isinstance(value, kind) for value in values)
 
 
 def _loaded_group(place: int, group: Mapping[str, Any], own: Mapping[str, Any]) -> dict[str, Any]:
