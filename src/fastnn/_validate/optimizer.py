@@ -196,7 +196,7 @@ def turns(values: Any, count: int) -> list[int]:
     return found
 
 
-def schedulers(values: Any, optimizer: Any, kind: type) -> list[Any]:
+def schedulers(values: Any, optimizer: Any, kind: type[Any]) -> list[Any]:
     """`values` as a list of at least one schedule of the class `kind`, all of `optimizer`, or of one if it is None."""
     if not isinstance(values, Iterable):
         raise TypeError(f"schedulers: got {type(values).__name__}; expected a list of schedules")
