@@ -14,12 +14,9 @@ from fastnn._validate.optimizer import listed
 
 def clip_norm(max_norm: float, norm_type: float) -> tuple[float, float]:
     """Return max_norm and norm_type, which may be infinite, as floats."""
+    most = math.inf if max_norm == math.inf else number("max_norm", max_norm, 0.0)
     infinite = norm_type in (math.inf, "inf")
-    return _limit("max_norm", max_norm), math.inf if infinite else positive("norm_type", norm_type)
-
-
-def _limit(name: str, value: float) -> float:
-    return math.inf if value == math.inf else number(name, value, 0.0)
+    return most, math.inf if infinite else positive("norm_type", norm_type)
 
 
 def finite_norm(norm: float, norm_type: float) -> None:
@@ -30,7 +27,7 @@ def finite_norm(norm: float, norm_type: float) -> None:
 
 def clip_value(value: float) -> float:
     """The largest magnitude as a float."""
-    return _limit("clip_value", value)
+    return number("clip_value", value, 0.0)
 
 
 def clipped_parameters(values: Any, kind: type) -> list[Any]:

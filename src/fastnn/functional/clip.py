@@ -23,7 +23,7 @@ def clip_grad_norm_(grads: Arrays, max_norm: float, norm_type: float = 2.0, erro
     max_norm, norm_type = check.clip_norm(max_norm, norm_type)
     check.true_or_false("error_if_nonfinite", error_if_nonfinite)
     if use_reference() or norm_type < 1:
-        return reference.clip_grad_norm_(grads, max_norm, norm_type, error_if_nonfinite)
+        return reference.clip_grad_norm_(grads, max_norm, norm_type, error_if_nonfinite=error_if_nonfinite)
     total = _optim.power_sum(norm_type, grads)
     if total is None:
         parts: list[Any] = [_optim.power_sum(norm_type, np.array(g, order="C")) for g in check.gradient_arrays(grads)]
@@ -31,7 +31,7 @@ def clip_grad_norm_(grads: Arrays, max_norm: float, norm_type: float = 2.0, erro
     norm = total if math.isinf(norm_type) else total ** (1 / norm_type)
     factor = max_norm / (norm + 1e-6)
     if not (LEAST_SUM < total < MOST_SUM and factor > LEAST_FACTOR):
-        return reference.clip_grad_norm_(grads, max_norm, norm_type, error_if_nonfinite)
+        return reference.clip_grad_norm_(grads, max_norm, norm_type, error_if_nonfinite=error_if_nonfinite)
     if factor < 1 and not _optim.update(_optim.SCALE, (factor,), (grads,)):
         one_by_one(_optim.SCALE, (factor,), grads=grads)
     return norm

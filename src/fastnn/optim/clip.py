@@ -54,7 +54,7 @@ def clip_grad_value_(
     ----------
     parameters : Parameter, or iterable of them
         Those without a gradient are left out.
-    clip_value : float, at least 0, or infinity
+    clip_value : float, at least 0
     foreach
         PyTorch's choice of a kernel: ignored.
 

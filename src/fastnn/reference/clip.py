@@ -71,7 +71,7 @@ def clip_grad_value_(grads: Arrays, clip_value: float) -> None:
     ----------
     grads : array of float32 or float64, or a list of such arrays
         Updated.
-    clip_value : float, at least 0, or infinity
+    clip_value : float, at least 0
     """
     clip_value = check.clip_value(clip_value)
     for g in check.gradient_arrays(grads):
