@@ -126,17 +126,15 @@ def hook_result(module: Any, value: Any) -> None:
     is_array("the output of a hook", value)
 
 
-def parameters(values: Iterable[Any], kind: type) -> list[Any]:
-    """All of `values` as a list: at least one, all of the class `kind` of parameters, none twice."""
+def parameters(values: Iterable[Any], kind: type, name: str = "params") -> list[Any]:
+    """All of `values` as a list: all of the class `kind` of parameters, none twice."""
     found = list(values)
-    if not found:
-        raise ValueError("params: got none; expected at least one parameter, as from net.parameters()")
     for p in found:
         if not isinstance(p, kind):
-            raise TypeError(f"params: got {type(p).__name__}; expected parameters, as from net.parameters()")
+            raise TypeError(f"{name}: got {type(p).__name__}; expected parameters, as from net.parameters()")
     if len({id(p) for p in found}) < len(found):
         twice = next(p for i, p in enumerate(found) if any(p is q for q in found[:i]))
-        raise ValueError(f"params: got {twice.name!r} twice; expected each parameter once")
+        raise ValueError(f"{name}: got {twice.name!r} twice; expected each parameter once")
     return found
 
 
