@@ -26,6 +26,7 @@ cdef struct Operand:
     const char *x
     Py_ssize_t length, step, k_step  # rows of a, or columns of b
     Py_ssize_t blocks
+    bint even                        # of equal size: rows of a, of which few take little time
     Range *ranges                    # of what each chunk has split
 
 
@@ -41,18 +42,22 @@ cdef struct Product:
     bint relu
 
 
+cdef inline Py_ssize_t begin_of(const Operand *o, Py_ssize_t block) noexcept nogil:
+    return split_at(o.length, o.blocks, block) if o.even else min(o.length, block * FNN_BLOCK)
+
+
 cdef inline void split(const Product *p, const Operand *o, char *parts, Py_ssize_t k, Py_ssize_t block, bint columns,
                        Range *seen) noexcept nogil:
     """One block of an operand, STEP of k."""
-    cdef Py_ssize_t first = block * FNN_BLOCK
+    cdef Py_ssize_t first = begin_of(o, block)
     p.t.split(parts, o.x + (first * o.step + k * o.k_step) * p.t.itemsize, o.step, o.k_step,
-              min(<Py_ssize_t> FNN_BLOCK, o.length - first), min(<Py_ssize_t> STEP, p.K - k), columns, &seen.least,
+              begin_of(o, block + 1) - first, min(<Py_ssize_t> STEP, p.K - k), columns, &seen.least,
               &seen.most)
 
 
 cdef inline void fetch(const Product *p, const Operand *o, Py_ssize_t k, Py_ssize_t block) noexcept nogil:
     """Ask for what `split` will read: its rows lie apart, and no CPU foresees them."""
-    cdef Py_ssize_t first = block * FNN_BLOCK, rows = min(<Py_ssize_t> FNN_BLOCK, o.length - first)
+    cdef Py_ssize_t first = begin_of(o, block), rows = begin_of(o, block + 1) - first
     cdef Py_ssize_t depth = min(<Py_ssize_t> STEP, p.K - k), step = o.step, i
     if o.k_step != 1:
         rows, depth, step = depth, rows, o.k_step
@@ -63,7 +68,7 @@ cdef inline void fetch(const Product *p, const Operand *o, Py_ssize_t k, Py_ssiz
 cdef void multiply(void *job, Py_ssize_t chunk, int slot) noexcept nogil:
     """Some columns of some rows: a piece of b is split, and then all blocks of a go past it."""
     cdef const Product *p = <const Product *> job
-    cdef Py_ssize_t size = p.t.itemsize, M = p.a.length, N = p.b.length
+    cdef Py_ssize_t size = p.t.itemsize, N = p.b.length
     cdef Py_ssize_t col_part = chunk // p.row_parts, row_part = chunk % p.row_parts
     cdef Py_ssize_t b0 = split_at(p.b.blocks, p.col_parts, col_part), b1 = split_at(p.b.blocks, p.col_parts, col_part + 1)
     cdef Py_ssize_t a0 = split_at(p.a.blocks, p.row_parts, row_part), a1 = split_at(p.a.blocks, p.row_parts, row_part + 1)
@@ -84,7 +89,7 @@ cdef void multiply(void *job, Py_ssize_t chunk, int slot) noexcept nogil:
                 split(p, &p.b, at, k, block, True, &p.b.ranges[chunk])
                 at += ceil_div(min(<Py_ssize_t> STEP, p.K - k), FNN_BLOCK) * FNN_BLOCK * FNN_BLOCK * PARTS
         for block in range(a0, a1):
-            m = block * FNN_BLOCK
+            m = begin_of(&p.a, block)
             for k from k0 <= k < k1 by STEP:
                 depth = min(<Py_ssize_t> STEP, p.K - k)
                 split(p, &p.a, a_parts, k, block, False, &p.a.ranges[chunk])
@@ -92,15 +97,16 @@ cdef void multiply(void *job, Py_ssize_t chunk, int slot) noexcept nogil:
                     fetch(p, &p.a, k + STEP, block)
                 elif block + 1 < a1:
                     fetch(p, &p.a, k0, block + 1)
-                p.t.product(min(<Py_ssize_t> FNN_BLOCK, M - m), cols, depth, a_parts,
+                p.t.product(begin_of(&p.a, block + 1) - m, cols, depth, a_parts,
                             b_parts + (k - k0) * (b1 - b0) * FNN_BLOCK * PARTS, p.c + (m * N + n) * size, N,
                             p.bias + n * size if p.bias != NULL and k == 0 else NULL,
                             (FNN_ACCUMULATE if k else 0) | (FNN_RELU if p.relu and k + depth == p.K else 0))
 
 
-cdef Operand describe(const void *x, Py_ssize_t length, Py_ssize_t step, Py_ssize_t k_step) noexcept nogil:
+cdef Operand describe(const void *x, Py_ssize_t length, Py_ssize_t step, Py_ssize_t k_step,
+                      bint even) noexcept nogil:
     cdef Operand o
-    o.ranges = NULL
+    o.ranges, o.even = NULL, even
     o.x, o.length, o.step, o.k_step, o.blocks = <const char *> x, length, step, k_step, ceil_div(length, FNN_BLOCK)
     return o
 
@@ -150,7 +156,7 @@ cdef bint gemm_on_tiles(fnn_tiles *t, Py_ssize_t M, Py_ssize_t N, Py_ssize_t K, 
     cdef Py_ssize_t chunks
     cdef bint done = False
     p.t, p.K, p.c, p.bias, p.relu = t, K, <char *> c, <const char *> bias, relu
-    p.a, p.b = describe(a, M, a_row, a_col), describe(b, N, b_col, b_row)
+    p.a, p.b = describe(a, M, a_row, a_col, True), describe(b, N, b_col, b_row, False)
     cut(&p, workers)
     chunks = p.col_parts * p.row_parts
     p.parts = <char *> allocate(workers * (PANELS * DEPTH + STEP) * FNN_BLOCK * PARTS)

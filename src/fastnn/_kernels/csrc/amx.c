@@ -17,6 +17,13 @@
 enum { TILE_ROW = 64, TILE_BYTES = 16 * TILE_ROW };
 #define HIGH_HALF _mm512_set1_epi32((int)0xffff0000)
 
+/* How registers are laid out: rows of 64 bytes, 16 of them at most. An instruction takes as long as it has rows. */
+typedef struct {
+    uint8_t palette, start_row, reserved[14];
+    uint16_t row_bytes[16];
+    uint8_t rows[16];
+} tile_shapes;
+
 /* ---- The tiles' six instructions, and the conversion ---------------------------------------------------------------- */
 #if !defined(FNN_EMULATE_TILES)
 /* 16 numbers as bfloat16, rounded to nearest, and 16 more above them. Denormals become zero. */
@@ -31,6 +38,7 @@ INLINE __m512i to_bfloat16(__m512 low, __m512 high) { return (__m512i)_mm512_cvt
 /* In C, for CPUs that have none of them, and so that sanitizers see what is read and written. Sums are rounded to
  * nearest, and denormals are zero, as they are in all kernels. */
 static _Thread_local uint32_t tile_register[8][16][16];
+static _Thread_local tile_shapes tile_shape;
 
 INLINE __m512i rounded(__m512 x) { /* the upper halves */
     __m512i odd = _mm512_srli_epi32((__m512i)x, 16) & _mm512_set1_epi32(1);
@@ -41,19 +49,19 @@ INLINE __m512i to_bfloat16(__m512 low, __m512 high) {
     return _mm512_inserti64x4(halves, _mm512_cvtepi32_epi16(rounded(high)), 1);
 }
 
-static void tile_config(const void *config) { (void)config; }
+static void tile_config(const void *config) { memcpy(&tile_shape, config, sizeof tile_shape); }
 static void tile_release(void) { memset(tile_register, 0xff, sizeof tile_register); } /* NaN */
 static void tile_zero(int to) { memset(tile_register[to], 0, TILE_BYTES); }
 static void tile_load(int to, const void *from, ptrdiff_t step) {
-    for (int r = 0; r < 16; r++)
+    for (int r = 0; r < tile_shape.rows[to]; r++)
         memcpy(tile_register[to][r], (const char *)from + r * step, TILE_ROW);
 }
 static void tile_store(int from, void *to, ptrdiff_t step) {
-    for (int r = 0; r < 16; r++)
+    for (int r = 0; r < tile_shape.rows[from]; r++)
         memcpy((char *)to + r * step, tile_register[from][r], TILE_ROW);
 }
 static void tile_multiply(int c, int a, int b) {
-    for (int m = 0; m < 16; m++) {
+    for (int m = 0; m < tile_shape.rows[c]; m++) {
         __m512 first = _mm512_setzero_ps(), second = first;
         for (int k = 0; k < 16; k++) {
             __m512i x = _mm512_set1_epi32((int)tile_register[a][m][k]), y = _mm512_loadu_si512(tile_register[b][k]);
@@ -138,16 +146,17 @@ void fnn_amx_split(void *parts, const void *x_, ptrdiff_t step, ptrdiff_t k_step
     ptrdiff_t steps = (depth + FNN_BLOCK - 1) / FNN_BLOCK, part_step = steps * 32;
     __m512i low = _mm512_set1_epi32(-1), high = _mm512_setzero_si512(); /* less 1, so that 0 is the largest; and as it is */
     __m512i *to = parts;
+    ptrdiff_t upper = columns ? 16 : (rows + 1) / 2;
     for (ptrdiff_t s = 0; s < steps; s++, depth -= FNN_BLOCK)
         for (int half = 0; half < 2; half++, to += 16) {
-            ptrdiff_t r = half * 16, k = s * FNN_BLOCK;
+            ptrdiff_t r = half * upper, k = s * FNN_BLOCK, count = half || rows < upper ? rows - r : upper;
             if (k_step != 1)
-                columns ? split_half(to, part_step, x + r + k * k_step, k_step, rows - r, depth, 0, 1, &low, &high)
-                        : split_half(to, part_step, x + r + k * k_step, k_step, rows - r, depth, 0, 0, &low, &high);
+                columns ? split_half(to, part_step, x + r + k * k_step, k_step, count, depth, 0, 1, &low, &high)
+                        : split_half(to, part_step, x + r + k * k_step, k_step, count, depth, 0, 0, &low, &high);
             else if (columns)
-                split_half(to, part_step, x + r * step + k, step, rows - r, depth, 1, 1, &low, &high);
+                split_half(to, part_step, x + r * step + k, step, count, depth, 1, 1, &low, &high);
             else
-                split_half(to, part_step, x + r * step + k, step, rows - r, depth, 1, 0, &low, &high);
+                split_half(to, part_step, x + r * step + k, step, count, depth, 1, 0, &low, &high);
         }
     uint32_t lowest = _mm512_reduce_min_epu32(low) / 2 + 1, highest = _mm512_reduce_max_epu32(high) / 2;
     *least = lowest < *least ? lowest : *least;
@@ -165,13 +174,6 @@ void fnn_amx_split(void *parts, const void *x_, ptrdiff_t step, ptrdiff_t k_step
     tile_multiply(1, 4, 7);                                                                                         \
     tile_multiply(2, 5, 6);                                                                                         \
     tile_multiply(3, 5, 7)
-
-/* What the CPU wants to know: eight registers of 16 rows of 64 bytes. */
-static const struct {
-    uint8_t palette, start_row, reserved[14];
-    uint16_t row_bytes[16];
-    uint8_t rows[16];
-} tile_shapes = {.palette = 1, .row_bytes = {64, 64, 64, 64, 64, 64, 64, 64}, .rows = {16, 16, 16, 16, 16, 16, 16, 16}};
 
 /* Some rows of sums to c, at most 32 columns of it. */
 INLINE void finish(float (*sums)[FNN_BLOCK], ptrdiff_t first, ptrdiff_t last, ptrdiff_t cols, float *c, ptrdiff_t ldc,
@@ -198,7 +200,11 @@ void fnn_amx_product(ptrdiff_t rows, ptrdiff_t cols, ptrdiff_t depth, const void
     const float *bias = bias_;
     float *c = c_, sums[2][FNN_BLOCK][FNN_BLOCK] __attribute__((aligned(64)));
     ptrdiff_t steps = (depth + FNN_BLOCK - 1) / FNN_BLOCK, blocks = (cols + FNN_BLOCK - 1) / FNN_BLOCK;
-    tile_config(&tile_shapes);
+    uint8_t upper = (uint8_t)((rows + 1) / 2), lower = (uint8_t)(rows / 2 > 0 ? rows / 2 : 1);
+    const tile_shapes shapes = {.palette = 1,
+                                .row_bytes = {64, 64, 64, 64, 64, 64, 64, 64},
+                                .rows = {upper, upper, lower, lower, upper, lower, 16, 16}};
+    tile_config(&shapes);
     for (ptrdiff_t block = 0; block < blocks; block++, b += 3 * steps * 2 * TILE_BYTES) {
         ptrdiff_t before = (block - 1) * FNN_BLOCK;
         tile_zero(0);
@@ -228,8 +234,8 @@ void fnn_amx_product(ptrdiff_t rows, ptrdiff_t cols, ptrdiff_t depth, const void
         }
         tile_store(0, &sums[block % 2][0][0], sizeof sums[0][0]);
         tile_store(1, &sums[block % 2][0][16], sizeof sums[0][0]);
-        tile_store(2, &sums[block % 2][16][0], sizeof sums[0][0]);
-        tile_store(3, &sums[block % 2][16][16], sizeof sums[0][0]);
+        tile_store(2, &sums[block % 2][upper][0], sizeof sums[0][0]);
+        tile_store(3, &sums[block % 2][upper][16], sizeof sums[0][0]);
     }
     tile_release();
     ptrdiff_t last = (blocks - 1) * FNN_BLOCK;
