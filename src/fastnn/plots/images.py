@@ -10,7 +10,7 @@ import numpy as np
 
 from fastnn.plots._arguments import images_as_shown, numbers, positive, same_length
 from fastnn.plots._tiles import gallery
-from fastnn.plots.figure import COLORS, add_title, new_figure, picture
+from fastnn.plots.figure import COLORS, add_title, new_figure, picture, short
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -111,7 +111,7 @@ def boxes(
         )
         axes.add_patch(frame)
         if labels is not None:
-            text = f"{labels[i]}, not {truth[i]}" if wrong and truth is not None else str(labels[i])
+            text = f"{short(labels[i])}, not {short(truth[i])}" if wrong and truth is not None else short(labels[i])
             axes.text(
                 left,
                 top,
