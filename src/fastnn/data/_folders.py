@@ -18,13 +18,6 @@ _LEFT = frozenset(
 )
 
 
-def entries(folder: str | Path) -> list[os.DirEntry[str]]:
-    """The files and folders in a folder, by name, without hidden ones and those that systems make for themselves."""
-    with os.scandir(folder) as found:
-        kept = [each for each in found if not each.name.startswith(".") and each.name.lower() not in _LEFT]
-    return sorted(kept, key=lambda each: each.name)
-
-
 def images_in(folder: str | Path) -> Iterator[Path]:
     """The files of a folder that are called like images, by name; whether links lead to one shows when it is read."""
     for each in _entries(folder):
@@ -63,6 +56,13 @@ def identity(folder: Path) -> tuple[int, int]:
     """What a folder has in common with itself under another name."""
     status = folder.stat()
     return status.st_dev, status.st_ino
+
+
+def _entries(folder: str | Path) -> list[os.DirEntry[str]]:
+    """The files and folders in a folder, by name, without hidden ones and those that systems make for themselves."""
+    with os.scandir(folder) as found:
+        kept = [each for each in found if not each.name.startswith(".") and each.name.lower() not in _LEFT]
+    return sorted(kept, key=lambda each: each.name)
 
 
 def _is_broken(each: os.DirEntry[str]) -> bool:

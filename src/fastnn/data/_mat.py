@@ -1,7 +1,7 @@
 """The variables of a .mat file of version 5, each as a file of its own that is put together as its format says.
 
-SciPy, which reads them, crashes on some that are not. The format is published by MathWorks as "MAT-File Level 5": a file
-is a header of 128 bytes and elements. Each is a tag (type and length) and content up to a multiple of eight bytes.
+SciPy, which reads them, crashes on some that are not. The format is published by MathWorks as "MAT-File Level 5". A
+file is a header of 128 bytes and elements: each is a tag (type and length) and content up to a multiple of eight bytes.
 Arrays are elements that are made of elements.
 """
 

@@ -184,7 +184,7 @@ def _decode(path: Path, size: tuple[int, int] | None, mode: str, fit: str) -> np
     Image = require("PIL.Image", "reading images")
     ImageOps = require("PIL.ImageOps", "reading images")
     try:
-        with open(path, "rb") as file, Image.open(file) as opened:
+        with Image.open(path) as opened:
             if opened.mode.startswith(("I", "F")):
                 raise ValueError(f"pixels of the kind {opened.mode}, expected 8 bits a channel")
             if size is not None:

@@ -116,6 +116,9 @@ def _legend(axes: Any, series: list[str]) -> None:
     from matplotlib import colormaps
     from matplotlib.patches import Patch
 
-    keys = [Patch(color=colormaps[FASTER](_shade(rank, len(series))), label=in_legend(name)) for rank, name in enumerate(series)]
+    keys = [
+        Patch(color=colormaps[FASTER](_shade(rank, len(series))), label=in_legend(name))
+        for rank, name in enumerate(series)
+    ]
     place: dict[str, Any] = {"loc": "upper right", "ncols": len(keys), "borderaxespad": 0, "columnspacing": 1}
     axes.legend(handles=keys, fontsize=SMALL, **place)

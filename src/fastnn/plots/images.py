@@ -120,6 +120,7 @@ def boxes(
                 weight="bold",
                 fontsize=10,
                 va="bottom",
+                zorder=4 if wrong else 3,  # not covered by the next one, which is shorter
                 bbox={"fc": color, "ec": "none", "pad": 1.5},
             )
     axes.set_axis_off()
