@@ -22,7 +22,7 @@ _COMPLEX = 0x800
 _CELL, _STRUCT, _OBJECT, _CHAR, _SPARSE, _NUMERIC, _FUNCTION, _OPAQUE = 1, 2, 3, 4, 5, range(6, 16), 16, 17
 _WORKSPACE = "__function_workspace__"  # SciPy's name of what functions and objects refer to
 _NAME_WITHIN = 4096  # bytes of an array: its class, its shape and its name
-_ROOM = 1 << 24  # elements that SciPy may make room for where nothing in the file stands for them
+_ROOM = 1 << 24  # elements that an array may have without content: blanks, structs without fields
 
 _Element = tuple[int, memoryview]
 
@@ -150,7 +150,8 @@ def _check_array(content: memoryview, order: str) -> None:
     if not 2 <= len(shape) <= 32 or min(shape) < 0:
         raise ValueError(f"an array of shape {shape}")
     rest = parts[3:]
-    if family != _SPARSE and math.prod(shape) > max(len(content), _ROOM):
+    room = len(content) if rest and rest[-1][1] else _ROOM
+    if family != _SPARSE and math.prod(shape) > room:
         raise ValueError(f"an array of shape {shape} in {len(content)} bytes")
     flags = struct.unpack(f"{order}II", parts[0][1])[0]
     halves = 1 + bool(flags & _COMPLEX)
