@@ -16,13 +16,13 @@ FLOORS = (
     {"cli", "__main__"},
     {"_bench"},
     {"recipes"},
-    {"training", "data", "plots", "vision", "interop", "_extras", "_files"},
+    {"training", "data", "plots", "vision", "interop", "_extras", "_files", "_lock"},
     {"layers", "losses", "optim", "init", "gradients"},
     {"functional"},
     {"reference"},
     {"_runtime"},
     {"_kernels"},
-    {"_validate", "_version"},
+    {"_validate", "_version", "_console"},
 )
 HEIGHT = {name: -i for i, floor in enumerate(FLOORS) for name in floor}
 

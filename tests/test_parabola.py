@@ -58,8 +58,9 @@ def test_a_quick_run(tmp_path, capsys):
     folder = parabola.run(parabola.Settings(quick=True, out=str(tmp_path / "run")))
     record = json.loads((folder / "settings.json").read_text())["result"]
     assert list(record["networks"]) == list(parabola.NETWORKS)
-    accuracies = [draw["test"] for draws in record["networks"].values() for draw in draws]
-    assert record[parabola.SCORE] == pytest.approx(np.mean(accuracies))
+    for name, part in ((parabola.SCORE, "valid"), ("test_accuracy", "test")):
+        accuracies = [draw[part] for draws in record["networks"].values() for draw in draws]
+        assert record[name] == pytest.approx(np.mean(accuracies))
     for name, draws in record["networks"].items():
         file = name.replace(" -> ", "-")
         assert (folder / f"{file}.png").read_bytes().startswith(b"\x89PNG")

@@ -175,4 +175,4 @@ def test_the_command(tmp_path, capsys):
     assert main(["sweep", "mlp"]) == 2
     assert "the following arguments are required: --grid" in capsys.readouterr().err
     assert main(["sweep", "vgg"]) == 2
-    assert "no recipe named; recipes: lenet" in capsys.readouterr().err
+    assert "unknown recipe 'vgg'; recipes: lenet" in capsys.readouterr().err

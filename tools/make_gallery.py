@@ -47,7 +47,7 @@ class Entry(NamedTuple):
 ENTRIES = (
     Entry("learning_curves", "Loss and accuracy of a run, with published figures as crosses; without accuracy the loss "
           "alone. Several runs are given by name.",
-          "learning_curves(trainer.history, published={500: 0.954, 2000: 0.956})"),
+          "learning_curves(trainer.history, published={500: 0.954, 2000: 0.956}, held_out=\"test\")"),
     Entry("initialisations", "Runs that differ in their initial weights, and the spread of the layers' outputs before "
           "training, which shows why.", "initialisations(histories, outputs=outputs, steps_per_epoch=100)"),
     Entry("confusion_matrix", "Which class is taken for which.",
@@ -86,7 +86,10 @@ def of_lenet(net: Any, history: History, x: np.ndarray, y: np.ndarray) -> Iterat
     """The pictures of a classifier."""
     probabilities = fnn.functional.softmax(net(x))
     predicted = probabilities.argmax(axis=1)
-    yield "learning_curves", plots.learning_curves(history, published=lenet.PUBLISHED, title="LeNet on 5,000 digits")
+    yield (
+        "learning_curves",
+        plots.learning_curves(history, published=lenet.PUBLISHED, held_out="test", title="LeNet on 5,000 digits"),
+    )
     yield "confusion_matrix", plots.confusion_matrix(confusion_matrix(y, predicted))
     yield "most_wrong", plots.most_wrong(x, probabilities, y, count=8)
     few = y < 4

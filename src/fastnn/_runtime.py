@@ -78,11 +78,16 @@ def _choose_isa() -> None:
 # Threads
 
 
+def _text(path: Path) -> str:
+    """What the system says, whatever encoding is usual: the names of groups are bytes."""
+    return path.read_text("utf-8", "surrogateescape")
+
+
 def _cgroup_quota() -> float:
     """The CPUs that the control group (a container's limit) allows, or infinity."""
     quota = math.inf
     try:
-        own = Path("/proc/self/cgroup").read_text().splitlines()
+        own = _text(Path("/proc/self/cgroup")).splitlines()
     except OSError:
         return quota
     for line in own:
@@ -96,7 +101,7 @@ def _cgroup_quota() -> float:
         group = root / path.lstrip("/")
         for folder in (group, *group.parents):
             try:
-                limit, period = " ".join((folder / f).read_text() for f in files).split()
+                limit, period = " ".join(_text(folder / f) for f in files).split()
             except (OSError, ValueError):
                 continue
             if limit not in ("max", "-1"):
@@ -106,10 +111,11 @@ def _cgroup_quota() -> float:
 
 def _default_threads() -> int:
     asked = os.environ.get("FASTNN_NUM_THREADS")
-    if asked is not None:
-        if not asked.isdigit() or int(asked) < 1:
+    if asked:
+        count = _count(asked)
+        if count is None:
             raise ImportError(f"FASTNN_NUM_THREADS: got {asked!r}; expected a whole number from 1")
-        return min(int(asked), MAX_THREADS)
+        return count
     cpus = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     return max(1, math.ceil(min(cpus, _cgroup_quota(), _share())))
 
@@ -119,8 +125,15 @@ def _share() -> float:
 
     It may have a number for each level of nesting, of which the first counts. What is no number others may refuse.
     """
-    first = os.environ.get("OMP_NUM_THREADS", "").partition(",")[0].strip()
-    return int(first) if first.isdigit() and int(first) else math.inf
+    return _count(os.environ.get("OMP_NUM_THREADS", "").partition(",")[0]) or math.inf
+
+
+def _count(text: str) -> int | None:
+    """The number of threads that a text says, at most `MAX_THREADS`; None where it says none."""
+    digits = text.strip().lstrip("0")
+    if not (digits.isascii() and digits.isdigit()):
+        return None
+    return min(int(digits[:9]), MAX_THREADS)  # Python refuses to read thousands of digits
 
 
 def set_num_threads(n: int) -> None:

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from fastnn import _validate as check
+from fastnn._console import write
 from fastnn._validate import Array
 from fastnn.layers import Module
 from fastnn.losses import Loss
@@ -225,7 +226,7 @@ def gradcheck(
             entries.append(Entry(name, place, analytic, numeric, error))
     result = Gradcheck(tuple(entries), eps, tolerance)
     if show:
-        print(result)
+        write(str(result))
     return result
 
 

@@ -23,6 +23,7 @@ from fastnn.training import classification_report, confusion_matrix, most_confus
 REPORT = "report.html"
 _POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'"
 _SHORT = 14  # letters: shorter cells are not broken
+QUICK = "A quick run, to see that everything works: its figures are not to be compared with published ones."
 NARROW = "-narrow"  # NAME-narrow.png is shown instead of NAME.png on narrow screens
 
 
@@ -32,6 +33,11 @@ class Comparison(NamedTuple):
     what: str
     published: str
     ours: str
+
+
+def ours_alone(rows: Iterable[Comparison]) -> list[tuple[str, str]]:
+    """What is measured, and our figure, of the rows that have one."""
+    return [(row.what, row.ours) for row in rows if row.ours]
 
 
 class Table(NamedTuple):
@@ -80,7 +86,7 @@ def write_report(folder: str | Path, page: Page) -> Path:
     record = json.loads((folder / "settings.json").read_bytes())
     html = "\n".join(_html(folder, record, page)) + "\n"
     with atomic_file(folder / REPORT) as file:
-        file.write(html.encode())
+        file.write(html.encode(errors="replace"))  # of names of files that are no text
     return folder / REPORT
 
 
@@ -111,8 +117,13 @@ def _html(folder: Path, record: Mapping[str, Any], page: Page) -> Iterator[str]:
     yield f'<p class="recipe">fastnn train {escape(str(record["recipe"]))}</p>\n<h1>{escape(page.title)}</h1>'
     if page.summary:
         yield f"<p>{escape(page.summary)}</p>"
+    quick = record["settings"]["quick"]
+    if quick:
+        yield f"<p>{escape(QUICK)}</p>"
     yield "</header>\n<main>"
-    if page.comparisons:
+    if page.comparisons and quick:
+        yield from _table(Table("Figures", ["", "here"], ours_alone(page.comparisons)), strong=1)
+    elif page.comparisons:
         yield from _table(Table("Published and here", ["", "published", "here"], page.comparisons), strong=2)
     pictures = _pictures(folder, page.pictures)
     for picture in pictures[:1]:

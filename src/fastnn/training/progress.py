@@ -8,6 +8,7 @@ import time
 from types import TracebackType
 from typing import Any
 
+from fastnn import _console
 from fastnn._extras import require
 
 _LINES = 10  # where there is no terminal
@@ -19,9 +20,10 @@ def write(line: str) -> None:
     """Print a line to standard output, above a bar that is being shown."""
     tqdm = sys.modules.get("tqdm")
     if tqdm is None:
-        print(line, flush=True)
+        _console.write(line)
     else:
-        tqdm.tqdm.write(line)
+        with tqdm.tqdm.external_write_mode():
+            _console.write(line)
 
 
 def new_bar(total: int, done: int = 0, unit: str = "it") -> Any:
@@ -98,7 +100,7 @@ class Progress:
                 self._bar.refresh()
         elif self._lines and self._done % max(1, self._total // _LINES) == 0:
             done = f"{self._done:>{len(str(self._total))}}/{self._total}"
-            print(f"iteration {done}  {self._figures()}", file=sys.stderr, flush=True)
+            _console.write(f"iteration {done}  {self._figures()}", error=True)
 
     def _figures(self) -> str:
         accuracy = f", accuracy {self._accuracy:.3f}" if self._has_accuracy else ""
