@@ -14,7 +14,7 @@ from fastnn._lock import LOCK, locked
 from fastnn.cli import main
 from fastnn.recipes import lenet, masks, mlp, parabola, photographs, smallvgg, solver
 from fastnn.recipes.run import AccuracyTable, write_record
-from fastnn.training import History
+from fastnn.training import History, sweep
 
 for package in ("matplotlib", "sklearn", "safetensors"):
     pytest.importorskip(package)
@@ -200,8 +200,12 @@ def test_one_of_many_processes_gets_a_new_folder(tmp_path, there):
 
 
 def test_a_folder_is_locked_until_its_holder_ends_however_it_ends(tmp_path):
-    hold = "import sys, time; from fastnn._lock import locked\nwith locked(sys.argv[1]): print('in', flush=True); time.sleep(60)"
-    with subprocess.Popen([sys.executable, "-c", hold, str(tmp_path)], stdout=subprocess.PIPE) as holder:
+    hold = (
+        "import sys, time; from fastnn._lock import locked\nwith locked(sys.argv[1]): print('in', flush=True); input()"
+    )
+    with subprocess.Popen(
+        [sys.executable, "-c", hold, str(tmp_path)], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    ) as holder:
         assert holder.stdout.readline().strip() == b"in"
         with pytest.raises(FileExistsError, match="in use: another process is writing into it"), locked(tmp_path):
             pass
@@ -226,6 +230,8 @@ def test_a_sweep_that_another_process_is_running_is_refused(tmp_path, capsys):
         assert main(["sweep", "masks", "--grid", "stride=1,2", "--out", str(tmp_path)]) == 1
     assert "in use: another process is writing into it" in capsys.readouterr().err
     assert list(tmp_path.iterdir()) == []
+    with locked(tmp_path / "points"), pytest.raises(FileExistsError, match="in use"):
+        sweep(lambda lr: {"valid_accuracy": lr}, {"lr": [1]}, out=tmp_path, jobs=1)
 
 
 @pytest.mark.skipif(not hasattr(os, "geteuid"), reason="needs POSIX's permissions")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -21,7 +22,7 @@ def locked(folder: str | Path) -> Iterator[None]:
     Raises
     ------
     FileExistsError
-        Another one holds the folder.
+        Another one holds the folder, or there is a file of its name.
     """
     file = _take(Path(folder))
     try:
@@ -33,7 +34,10 @@ def locked(folder: str | Path) -> Iterator[None]:
 def _take(folder: Path) -> int:
     path = folder / LOCK
     while True:
-        folder.mkdir(parents=True, exist_ok=True)
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+        except FileExistsError:
+            raise FileExistsError(f"{folder}: exists already and is no folder") from None
         try:
             file = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
         except FileNotFoundError:  # the folder's last holder has just removed it
@@ -52,7 +56,7 @@ def _take(folder: Path) -> int:
         os.close(file)
 
 
-if os.name == "nt":
+if sys.platform == "win32":
     import msvcrt
 
     def _lock(file: int) -> None:

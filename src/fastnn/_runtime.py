@@ -54,6 +54,14 @@ def implementation(name: Literal["kernels", "reference"]) -> Iterator[None]:
         _reference_in_use.reset(token)
 
 
+# Environment
+
+
+def _bad_variable(message: str) -> ImportError:
+    """An error that ``python -m fastnn``, told by its name that it is the package's own, shows without a traceback."""
+    return ImportError(message, name="fastnn")
+
+
 # ISA tiers
 
 
@@ -71,7 +79,7 @@ def _choose_isa() -> None:
     available = isa_available()
     name = os.environ.get("FASTNN_ISA") or available[-1]
     if name not in available:
-        raise ImportError(f"FASTNN_ISA: got {name!r}; expected one of {', '.join(available)}, which this CPU has")
+        raise _bad_variable(f"FASTNN_ISA: got {name!r}; expected one of {', '.join(available)}, which this CPU has")
     _table.use_isa(name)
 
 
@@ -114,7 +122,7 @@ def _default_threads() -> int:
     if asked:
         count = _count(asked)
         if count is None:
-            raise ImportError(f"FASTNN_NUM_THREADS: got {asked!r}; expected a whole number from 1")
+            raise _bad_variable(f"FASTNN_NUM_THREADS: got {asked!r}; expected a whole number from 1")
         return count
     cpus = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     return max(1, math.ceil(min(cpus, _cgroup_quota(), _share())))

@@ -223,7 +223,7 @@ def gradcheck(
         for place in _places(rng, array.shape, samples):
             analytic, numeric = float(gradient[place]), _difference(value, array, place, eps)
             error = abs(analytic - numeric) / max(abs(analytic), abs(numeric), floor, np.finfo(np.float64).tiny)
-            entries.append(Entry(name, place, analytic, numeric, error))
+            entries.append(Entry(name, place, analytic, numeric, float(error)))
     result = Gradcheck(tuple(entries), eps, tolerance)
     if show:
         write(str(result))

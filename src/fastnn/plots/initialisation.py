@@ -24,6 +24,7 @@ def initialisations(
     published: Mapping[str, Mapping[float, float]] | None = None,
     steps_per_epoch: int | None = None,
     title: str = "",
+    held_out: str = "validation",
     stacked: bool = False,
 ) -> Figure:
     """Runs that differ in their initial weights: their curves and, below, what their layers gave before training.
@@ -38,6 +39,7 @@ def initialisations(
     published : initialisation to iteration (or epoch, with `steps_per_epoch`) to accuracy, drawn as crosses
     steps_per_epoch : count in epochs of so many iterations instead of iterations
     title : above the picture
+    held_out : what the data of the evaluations are called, as "test"
     stacked : one below the other, for narrow screens
     """
     if not 1 <= len(runs) <= len(COLORS):
@@ -56,7 +58,7 @@ def initialisations(
     parts: Any = figure.subfigures(len(heights), 1, squeeze=False, height_ratios=heights)
     axes = parts[0, 0].subplots(*(2, 1) if stacked else (1, 2))
     draw_runs(axes, runs, published or {}, steps_per_epoch)
-    name_runs(parts[0, 0], axes[1])
+    name_runs(parts[0, 0], axes[1], held_out)
     if outputs:
         spreads = {name: [float(np.std(of[layer])) for layer in layers] for name, of in outputs.items()}
         _draw_spreads(parts[1, 0].subplots(), layers, spreads, list(runs))

@@ -10,12 +10,11 @@ import numpy as np
 
 import fastnn as fnn
 from fastnn import plots
-from fastnn.data import digits, mnist
 from fastnn.recipes.card import Card
 from fastnn.recipes.report import QUICK, Comparison, Page, Picture, classifier_tables, write_report
 from fastnn.recipes.run import AccuracyTable, print_report, run_folder, save_picture, write_run
 from fastnn.recipes.settings import CommonSettings, at_least_one, number, option
-from fastnn.recipes.split import hold_out, mixed, validate_option
+from fastnn.recipes.split import hold_out, mixed, validate_option, whole
 from fastnn.training import Trainer, accuracy, confusion_matrix, most_confused_pairs, write
 
 CARD = Card(
@@ -92,7 +91,7 @@ def run(settings: Settings) -> Path:
     """Train, report, and write the run folder; returns its path."""
     iterations = settings.iterations
     with run_folder("lenet", settings) as run:
-        x, y, x_test, y_test = mnist() if settings.data == "mnist" else digits()
+        x, y, x_test, y_test = whole(settings.data)
         if settings.data == "subset":
             x, y, x_test, y_test = x[:_SUBSET], y[:_SUBSET], x_test[:_SUBSET_TEST], y_test[:_SUBSET_TEST]
         train, held_out, published = (x, y), (x_test, y_test), {} if settings.quick else PUBLISHED
@@ -123,7 +122,7 @@ def run(settings: Settings) -> Path:
         print_report(trainer, y_test, predicted)
         write(QUICK if settings.quick else f"S1, published: {PUBLISHED_REPORT} (of 500)")
 
-        shown = {"title": title, "published": published, "held_out": held_out_name}
+        shown: dict[str, Any] = {"title": title, "published": published, "held_out": held_out_name}
         valid = {SCORE: trainer.history.eval_accuracy[-1]} if settings.validate else None
         write_run(run.folder, "lenet", settings, trainer, y_test, predicted, **shown, more=valid)
         _pictures(run.folder, net, x_test, y_test, fnn.functional.softmax(scores), title)

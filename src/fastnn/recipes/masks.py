@@ -12,8 +12,9 @@ from fastnn import functional as F
 from fastnn import plots
 from fastnn.data import digits
 from fastnn.recipes.card import Card
+from fastnn.recipes.record import write_record
 from fastnn.recipes.report import Comparison, Page, Picture, write_report
-from fastnn.recipes.run import print_figures, run_folder, save_picture, write_record
+from fastnn.recipes.run import print_figures, run_folder, save_picture
 from fastnn.recipes.settings import CommonSettings, UsageError, at_least_one, not_negative, option, option_of
 
 CARD = Card(

@@ -10,15 +10,16 @@ import numpy as np
 
 import fastnn as fnn
 from fastnn import plots
-from fastnn.data import data_folder, digits, mnist, read_image
+from fastnn.data import data_folder, read_image
 from fastnn.data.images import SUFFIXES
 from fastnn.interop import load_lenet_mat, load_safetensors
 from fastnn.recipes.card import Card
 from fastnn.recipes.lenet import iterations_option, network, schedule
+from fastnn.recipes.record import write_record
 from fastnn.recipes.report import Comparison, Page, Picture, write_report
-from fastnn.recipes.run import Run, print_figures, run_folder, write_record
+from fastnn.recipes.run import Run, print_figures, run_folder
 from fastnn.recipes.settings import CommonSettings, option
-from fastnn.recipes.split import hold_out, mixed, validate_option
+from fastnn.recipes.split import hold_out, mixed, validate_option, whole
 from fastnn.training import Trainer, accuracy, write
 from fastnn.vision import Mark, find_marks, like_mnist
 
@@ -113,7 +114,7 @@ def _photographs(settings: Settings) -> list[Path]:
 
 def _train(run: Run, net: fnn.Sequential, settings: Settings) -> dict[str, float]:
     """Train as the recipe of S1 does; returns the share of test images that are right, and of validation images."""
-    x, y, x_test, y_test = mnist() if settings.data == "mnist" else digits()
+    x, y, x_test, y_test = whole(settings.data)
     train, valid = hold_out(*mixed(x, y)) if settings.validate else ((x, y), None)
     iterations = settings.iterations
     optimizer = fnn.SGD(net.parameters(), lr=0.05, momentum=0.9, weight_decay=5e-4)

@@ -71,7 +71,8 @@ def read_record(recipe: str, folder: str | Path) -> dict[str, Any]:
             raise ValueError(f"is of {record['recipe']!r}")
         return {**record, "settings": dict(record["settings"])}
     except (OSError, ValueError, KeyError, TypeError) as error:
-        raise ValueError(f"resume: got {str(folder)!r}, expected the folder of a run of {recipe} ({error})") from error
+        why = f"{path}: {error.strerror}" if isinstance(error, OSError) else error
+        raise ValueError(f"resume: got {str(folder)!r}, expected the folder of a run of {recipe} ({why})") from error
 
 
 def gone_on_with(recipe: str, kind: type[S], given: Mapping[str, Any]) -> S:

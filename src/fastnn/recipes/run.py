@@ -106,8 +106,11 @@ def run_folder(recipe: str, settings: CommonSettings) -> Iterator[Run]:
         fnn.manual_seed(settings.seed)
         try:
             yield run
-        except (Interrupted, DivergenceError):  # the one says so itself, the other would diverge again
+        except Interrupted:  # says so itself
             raise
+        except DivergenceError as error:  # it would diverge again
+            advice = "Try a smaller --lr" if hasattr(settings, "lr") else ""
+            raise DivergenceError(error.what, advice) from error
         except BaseException:
             if _can_go_on(folder):
                 write(f"the run ends here; {run.how_to_go_on()}")

@@ -22,7 +22,8 @@ class Parser(argparse.ArgumentParser):
         options = [action.option_strings[-1] for action in self._actions if action.option_strings]
         unknown = message.removeprefix("unrecognized arguments: ").split()[0] if "unrecognized" in message else ""
         like = nearest(unknown.partition("=")[0], options)
-        raise UsageError(f"{self.prog}: {message}{like}\noptions: {', '.join(options)}")
+        there_are = f"\noptions: {', '.join(options)}" if options else ""
+        raise UsageError(f"{self.prog.removeprefix('fastnn ')}: {message}{like}{there_are}")
 
     def print_help(self, file: Any = None) -> None:
         print(self.format_help(), end="", file=file, flush=True)
@@ -30,8 +31,8 @@ class Parser(argparse.ArgumentParser):
 
 def nearest(name: str, names: Iterable[str]) -> str:
     """A question that ends a message about an unknown name, if one of the known `names` is like it."""
-    known = {each.lower(): each for each in names}
-    found = difflib.get_close_matches(name.lower(), known, n=1)
+    known = {each.lower().lstrip("-"): each for each in names}
+    found = difflib.get_close_matches(name.lower().lstrip("-"), known, n=1)
     return f"; did you mean {known[found[0]]}?" if found else ""
 
 

@@ -84,7 +84,7 @@ def run(settings: Settings) -> Path:
         title = f"{settings.hidden} hidden, {len(data.train[0]):,} MNIST digits"
         last = {} if settings.quick else {trainer.history.iterations: PUBLISHED}
         result = {SCORE: valid, "best_iteration": best.iteration}
-        shown = {"title": title, "published": last, "held_out": "validation"}
+        shown: dict[str, Any] = {"title": title, "published": last, "held_out": "validation"}
         write_run(run.folder, "solver", settings, trainer, data.test[1], predicted, **shown, more=result)
         first = trainer.net.state_dict()["1.weight"]
         tiles = plots.weight_tiles({"before": before, "after": first}, (28, 28), title="weights of the first layer")

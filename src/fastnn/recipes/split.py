@@ -33,9 +33,19 @@ def validate_option() -> Any:
     return option(False, "keep the last sixth of the training images apart and measure on it, not on the test images")
 
 
+def whole(data: str) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """All images of MNIST or of the bundled digits, as `fastnn.data` has them."""
+    if data != "mnist":
+        return digits()
+    try:
+        return mnist()
+    except ConnectionError as error:
+        raise ConnectionError(f"{error}\nOr train on the bundled images: --data digits") from error
+
+
 def load(data: str, *, quick: bool) -> Split:
     """The images of S9 to S11, of which the last sixth is for validation; for a quick run some of them."""
-    x, y, x_test, y_test = mnist() if data == "mnist" else digits()
+    x, y, x_test, y_test = whole(data)
     x, y = mixed(x, y, 1200 if quick else None)
     if quick:
         x_test, y_test = x_test[::2], y_test[::2]

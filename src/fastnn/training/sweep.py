@@ -15,6 +15,7 @@ from typing import Any
 from fastnn import plots
 from fastnn._extras import require
 from fastnn._files import atomic_file
+from fastnn._lock import locked
 from fastnn._runtime import get_num_threads, num_threads
 from fastnn.training.divergence import DivergenceError
 from fastnn.training.history import History
@@ -100,6 +101,11 @@ def sweep(
     score, mode : which result is compared, and whether "max" or "min" is best
     jobs : at a time; by default as joblib is configured (without that, one)
     draw : draw the curves
+
+    Raises
+    ------
+    FileExistsError
+        Another process is sweeping into the same folder.
     """
     joblib = require("joblib", "sweeps")
     if draw:
@@ -118,7 +124,8 @@ def sweep(
     return_as = "generator_unordered" if backend.supports_return_generator else "list"
     bar = new_bar(len(points), len(done), unit="run")
     try:
-        with num_threads(get_num_threads()):  # jobs that are threads leave any number behind
+        # Jobs that are threads leave any number behind.
+        with locked(folder / "points"), num_threads(get_num_threads()):
             for i in joblib.Parallel(n_jobs=jobs, return_as=return_as)(calls):
                 found = _load(folder, points[i])
                 assert found is not None, "a task ends when its point is saved"
