@@ -47,6 +47,7 @@ def test_length_and_threads_can_change_and_are_recorded(begun, capsys):
     assert record(begun)["settings"]["iterations"] == 60
     assert record(begun)["changes"] == [{"threads": [None, 1], "iterations": [100, 60]}]
     assert record(begun)["result"]["iterations"] == 60
+    assert "Changed on the way" in (begun / "report.html").read_text(encoding="utf-8")
     capsys.readouterr()
 
     assert main(resume) == 0

@@ -150,8 +150,8 @@ def test_grids_of_a_recipe():
 
 @pytest.mark.usefixtures("unpainted")
 @pytest.mark.parametrize("recipe", ["lenet", "photographs", "smallvgg", "parabola"])
-def test_settings_are_chosen_by_validation_data(tmp_path, recipe, monkeypatch):
-    for package in ("sklearn", "safetensors", "PIL", "skimage"):
+def test_settings_are_chosen_by_validation_data(tmp_path, recipe):
+    for package in ("sklearn", "safetensors", "PIL", "scipy"):
         pytest.importorskip(package)
     folder = tmp_path / "photographs"
     folder.mkdir()

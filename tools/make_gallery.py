@@ -47,9 +47,10 @@ class Entry(NamedTuple):
 ENTRIES = (
     Entry("learning_curves", "Loss and accuracy of a run, with published figures as crosses; without accuracy the loss "
           "alone. Several runs are given by name.",
-          "learning_curves(trainer.history, published={500: 0.954, 2000: 0.956}, held_out=\"test\")"),
+          'learning_curves(trainer.history, published={500: 0.954, 2000: 0.956}, held_out="test")'),
     Entry("initialisations", "Runs that differ in their initial weights, and the spread of the layers' outputs before "
-          "training, which shows why.", "initialisations(histories, outputs=outputs, steps_per_epoch=100, held_out=\"test\")"),
+          "training, which shows why.",
+          'initialisations(histories, outputs=outputs, steps_per_epoch=100, held_out="test")'),
     Entry("confusion_matrix", "Which class is taken for which.",
           "confusion_matrix(training.confusion_matrix(y, predicted))"),
     Entry("most_wrong", "The mistakes that a network is surest of.", "most_wrong(x, probabilities, y, count=8)"),

@@ -136,6 +136,10 @@ def _html(folder: Path, record: Mapping[str, Any], page: Page) -> Iterator[str]:
         for name in ("result", "settings", "environment")
         if (values := [item for item in record.get(name, {}).items() if item[1] is not None])
     )
+    changed = [(name, *values) for each in record.get("changes", ()) for name, values in each.items()]
+    if changed:
+        rows = [(name.replace("_", " "), _setting(old), _setting(new)) for name, old, new in changed]
+        yield from _table(Table("Changed on the way", ["", "before", "after"], rows))
     yield "</main>\n</body>\n</html>"
 
 
