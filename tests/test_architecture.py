@@ -16,14 +16,14 @@ FLOORS = (
     {"cli", "__main__"},
     {"_bench"},
     {"recipes"},
-    {"training", "data", "plots", "vision", "interop", "_extras", "_files"},
+    {"training", "data", "plots", "vision", "interop", "_extras", "_files", "_destination"},
     {"networks"},
     {"layers", "losses", "optim", "init", "gradients"},
     {"functional"},
     {"reference"},
     {"_runtime"},
     {"_kernels"},
-    {"_validate", "_version"},
+    {"_validate", "_version", "_console", "_json"},
 )
 HEIGHT = {name: -i for i, floor in enumerate(FLOORS) for name in floor}
 

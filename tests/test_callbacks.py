@@ -114,7 +114,10 @@ def test_best_weights_are_given_back():
 @pytest.mark.parametrize(
     ("make_callback", "message"),
     [
-        (lambda: EarlyStopping("f1"), "monitor: got 'f1', expected one of loss, accuracy, eval_loss"),
+        (
+            lambda: make(callbacks=[EarlyStopping("f1")]).fit(blobs(), blobs(), iterations=1),
+            "monitor: got 'f1', expected one of eval_loss, eval_accuracy, loss, accuracy",
+        ),
         (lambda: EarlyStopping(mode="less"), "mode: got 'less'"),
         (lambda: EarlyStopping(patience=-1), "patience: got -1"),
         (lambda: EarlyStopping(min_delta=-1), "min_delta: got -1"),

@@ -12,7 +12,7 @@ pytest.importorskip("matplotlib")
 
 
 def history(steps):
-    made = History()
+    made = History(accuracy=[])
     made.add_evaluation(2.3, 0.1)
     for i in range(steps):
         made.add_step(2.3 * 0.9**i, 1 - 0.9**i, 0.1)

@@ -2,8 +2,11 @@
 
 import csv
 import json
+import re
 import threading
+from pathlib import Path
 
+import numpy as np
 import pytest
 
 import fastnn as fnn
@@ -123,7 +126,7 @@ def test_a_diverging_run_is_a_result_and_curves_are_drawn(tmp_path):
     ("grid", "options", "message"),
     [
         ({"lr": []}, {}, "grid: got no values for 'lr'"),
-        ({"lr": ["a/b", "a:b"]}, {}, "grid: got values that are written alike"),
+        ({"lr": [0.1, np.float64(0.1)]}, {}, "grid: got lr=0.1 twice"),
         ({"lr": [1]}, {"mode": "least"}, "mode: got 'least'"),
         ({"lr": [1]}, {"score": "f1"}, "score: got 'f1', expected one of the results, valid_accuracy"),
     ],
@@ -176,3 +179,126 @@ def test_the_command(tmp_path, capsys):
     assert "the following arguments are required: --grid" in capsys.readouterr().err
     assert main(["sweep", "vgg"]) == 2
     assert "no recipe named; recipes: lenet" in capsys.readouterr().err
+
+
+# -- what comes of a run, and what a grid may have
+
+
+def test_results_of_numpy_stay_numbers(tmp_path):
+    def run(lr):
+        return {
+            "valid_accuracy": np.float32(lr),
+            "steps": np.int64(7),
+            "each": np.array([0.5, np.nan]),
+            "where": tmp_path,
+            "loss": float("nan"),
+            "psnr": np.float64(np.inf),
+            "parts": {"train": np.float16(0.5)},
+        }
+
+    found = sweep(run, {"lr": np.array([0.25, 0.5], np.float32)}, out=tmp_path / "out", jobs=1)
+    assert found.best.settings == {"lr": 0.5}
+    for results in (found.best.results, sweep(run, {"lr": [0.5, 0.25]}, out=tmp_path / "out").best.results):
+        assert results["valid_accuracy"] == 0.5
+        assert type(results["valid_accuracy"]) is float
+        assert (results["steps"], results["parts"], results["where"]) == (7, {"train": 0.5}, str(tmp_path))
+        assert (results["each"][0], results["psnr"]) == (0.5, np.inf)
+        assert np.isnan(results["each"][1])
+        assert np.isnan(results["loss"])
+    for path in (tmp_path / "out" / "points").iterdir():
+        json.loads(path.read_bytes(), parse_constant=lambda constant: pytest.fail(f"{constant} is not JSON"))
+    assert table(tmp_path / "out")[0]["steps"] == "7"
+
+
+@pytest.mark.parametrize("backend", ["loky", "threading"])
+def test_a_missing_score_ends_a_sweep_after_its_first_run_which_is_kept(tmp_path, backend):
+    joblib = pytest.importorskip("joblib")
+    runs = Runs(tmp_path / "calls")
+    grid = {"lr": [0.1, 0.2, 0.3, 0.4], "width": [3, 2]}
+    message = "score: got 'f1', expected one of the results, valid_accuracy$"
+    with joblib.parallel_config(backend=backend), pytest.raises(ValueError, match=message):
+        sweep(runs, grid, out=tmp_path / "out", score="f1", jobs=1)
+    assert runs.calls() == ["0.1 3"]
+    with pytest.raises(ValueError, match=message):  # now it is known before any
+        sweep(runs, grid, out=tmp_path / "out", score="f1", jobs=1)
+    assert runs.calls() == ["0.1 3"]
+    with pytest.raises(ValueError, match=r"score: got 'parts', which is .* of lr=0\.1,width=3, expected a number"):
+        sweep(runs, grid, out=tmp_path / "out", score="parts", jobs=1)
+    assert len(sweep(runs, grid, out=tmp_path / "out", jobs=1).points) == len(runs.calls()) == 8
+
+
+def f():
+    pass
+
+
+VALUES = [
+    1, "1", 1.0, True, "True", "true", None, "none", "", "a/b", "a\\b", "a:b", "a_b", "..", ".", "a.", "a ", "a", "A",
+    "ä", "語", "nan", float("nan"), "1,x=2", "x" * 300, "x" * 301, [1, 2], (1, 2), ["1", "2"], np.arange(3),
+    np.arange(4000), f, Runs, "../../etc", "/etc/passwd", "con", "\0", "\n", "\ud800", np.float32(0.1), 0.1, 10**100,
+]  # fmt: skip
+
+
+def test_every_value_has_a_name_of_its_own_that_every_system_takes(tmp_path):
+    seen = []
+
+    def run(x):
+        seen.append(x)
+        return {"valid_accuracy": 0.5}
+
+    found = sweep(run, {"x": VALUES}, out=tmp_path / "out", jobs=1, draw=False)
+    names = [path.name for path in (tmp_path / "out" / "points").iterdir()]
+    assert len(seen) == len(VALUES) == len(names) == len({name.lower() for name in names})
+    assert {path.name for path in tmp_path.iterdir()} == {"out"}
+    for name in names:
+        assert name.isascii()
+        assert name.endswith(".json")
+        assert len(name) <= 100
+        assert not set(name) & set('/\\:*?"<>| ')
+        assert not name.removesuffix(".json").endswith(".")
+    assert {"x=1.json", "x=1.0.json", "x=True.json", "x=None.json", "x=a.json", "x=a_b.json"} <= set(names)
+    assert len({point.label for point in found.points}) == len(VALUES)
+    assert (found.points[0].label, found.points[1].label, found.points[9].label) == ("x=1", "x='1'", "x=a/b")
+    sweep(run, {"x": VALUES}, out=tmp_path / "out", jobs=1, draw=False)
+    assert len(seen) == len(VALUES), "a restart finds every point again"
+
+
+def test_values_do_not_run_into_one_another(tmp_path):
+    grid = {"x": ["1", "1,y=2"], "y": ["3", "2,y=3"]}
+    found = sweep(lambda x, y: {"valid_accuracy": 1}, grid, out=tmp_path / "out", jobs=1)
+    assert len(list((tmp_path / "out" / "points").iterdir())) == len({point.label for point in found.points}) == 4
+
+
+@pytest.mark.parametrize(
+    ("run", "grid", "message"),
+    [
+        (lambda lr: {"valid_accuracy": lr}, {"lr": "0.1"}, "grid: got '0.1' for 'lr', expected a list of values"),
+        (lambda lr: {"valid_accuracy": lr}, {"lr": 0.1}, "grid: got 0.1 for 'lr', expected a list of values"),
+        (lambda lr: None, {"lr": [0.1]}, "run: got NoneType from it, expected a dict of results"),
+        (lambda lr: {"history": [1]}, {"lr": [0.1]}, "run: got list as 'history', expected a History"),
+    ],
+)
+def test_what_is_no_grid_and_no_result(tmp_path, run, grid, message):
+    with pytest.raises(TypeError, match=message):
+        sweep(run, grid, out=tmp_path / "out", jobs=1)
+
+
+def test_a_folder_of_a_recipe_has_a_safe_name(tmp_path, monkeypatch):
+    """Whatever a setting of a recipe may be some day."""
+    from types import SimpleNamespace
+
+    from fastnn.recipes import sweep as command
+
+    made = []
+
+    def run(settings):
+        made.append(settings["out"])
+        Path(settings["out"]).mkdir()
+        (Path(settings["out"]) / "settings.json").write_text('{"result": {"valid_accuracy": null}}')
+
+    monkeypatch.setattr(command.recipes, "load", lambda _: SimpleNamespace(run=run, Settings=dict))
+    monkeypatch.setattr(command, "replace", lambda base, **changes: {**base, **changes}, raising=False)
+    results = command.run_point("mlp", {}, str(tmp_path / "out"), init="a/../b", data="→")
+    assert np.isnan(results["valid_accuracy"])
+    (folder,) = made
+    assert Path(folder).parent == tmp_path / "out" / "runs"
+    assert re.fullmatch(r"init=a_.._b,data=_-[0-9a-f]{10}", Path(folder).name)

@@ -45,7 +45,7 @@ class Entry(NamedTuple):
 
 
 ENTRIES = (
-    Entry("learning_curves", "Loss and accuracy of a run, with published figures as crosses; without accuracy the loss "
+    Entry("learning_curves", "Loss and metric of a run, with published figures as crosses; without a metric the loss "
           "alone. Several runs are given by name.",
           "learning_curves(trainer.history, published={500: 0.954, 2000: 0.956})"),
     Entry("initialisations", "Runs that differ in their initial weights, and the spread of the layers' outputs before "

@@ -4,9 +4,17 @@ from __future__ import annotations
 
 from typing import Any, ClassVar
 
+import numpy as np
+
 from fastnn import _validate as check
 from fastnn import functional
 from fastnn._validate import Array, MaybeArray
+
+
+def _as_array(name: str, weight: Any) -> MaybeArray:
+    """A series of weights, or another array of others, as NumPy's; anything else as it is."""
+    others = hasattr(weight, "__array__") and not isinstance(weight, np.ndarray)
+    return check.as_array(name, weight) if others else weight
 
 
 class Loss:
@@ -84,6 +92,7 @@ class CrossEntropyLoss(Loss):
         reduction: str = "mean",
         label_smoothing: float = 0.0,
     ) -> None:
+        weight = _as_array("weight", weight)
         check.class_losses(weight, ignore_index, reduction)
         check.smoothing(label_smoothing)
         self.weight = weight
@@ -111,6 +120,7 @@ class NLLLoss(Loss):
     _settings = ("weight", "ignore_index", "reduction")
 
     def __init__(self, weight: MaybeArray = None, ignore_index: int = -100, reduction: str = "mean") -> None:
+        weight = _as_array("weight", weight)
         check.class_losses(weight, ignore_index, reduction)
         self.weight = weight
         self.ignore_index = ignore_index
@@ -133,6 +143,7 @@ class BCELoss(Loss):
     _settings = ("weight", "reduction")
 
     def __init__(self, weight: MaybeArray = None, reduction: str = "mean") -> None:
+        weight = _as_array("weight", weight)
         check.element_losses(reduction, weight=weight)
         self.weight = weight
         self.reduction = reduction
@@ -156,6 +167,7 @@ class BCEWithLogitsLoss(Loss):
     _settings = ("weight", "reduction", "pos_weight")
 
     def __init__(self, weight: MaybeArray = None, reduction: str = "mean", pos_weight: MaybeArray = None) -> None:
+        weight, pos_weight = _as_array("weight", weight), _as_array("pos_weight", pos_weight)
         check.element_losses(reduction, weight=weight, pos_weight=pos_weight)
         self.weight = weight
         self.reduction = reduction

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import json
 import re
 import sys
 from collections.abc import Callable, Sequence
@@ -17,6 +16,8 @@ from fastnn._bench.chart import ratio_chart
 from fastnn._bench.contestants import PEERS, Contestant, all_on, fastnn_kernels, installed_peers, takes_part
 from fastnn._bench.table import Table
 from fastnn._bench.timing import in_turns
+from fastnn._destination import prepare
+from fastnn._json import to_json
 from fastnn.plots import figure
 
 STUDIES: dict[str, Callable[[Sequence[Contestant], Sequence[BenchCase], int, float], list[Table]]] = {
@@ -72,7 +73,7 @@ def _study(options: argparse.Namespace, cases: list[BenchCase], peers: list[Cont
     for table in tables:
         table.measure()
     measured = {table.title: table.measured for table in tables}
-    _write(options.json, json.dumps({"machine": about, "peers": titles, "tables": measured}, indent=1) + "\n")
+    _write(options.json, to_json({"machine": about, "peers": titles, "tables": measured}, indent=1) + "\n")
     _write(options.markdown, "\n".join(["  \n".join(heading) + "\n", *(table.as_markdown() for table in tables)]))
     return 0
 
@@ -203,4 +204,8 @@ def _file(text: str) -> Path:
     path = Path(text)
     if not path.parent.is_dir():
         raise argparse.ArgumentTypeError(f"got {text!r}; there is no folder {str(path.parent)!r}")
+    try:
+        prepare(path)
+    except OSError as error:
+        raise argparse.ArgumentTypeError(f"got {text!r}: {error.strerror}") from None
     return path

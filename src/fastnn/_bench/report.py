@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 import os
 import platform
@@ -16,6 +15,7 @@ import numpy as np
 from fastnn import _runtime
 from fastnn._bench.cases import BenchCase
 from fastnn._bench.timing import Times
+from fastnn._json import to_json
 from fastnn._version import __version__
 
 OURS = "fastnn"
@@ -210,7 +210,7 @@ def as_json(about: dict[str, Any], titles: dict[str, str], results: list[Result]
         "geometric_means": geometric,
         "inference_against_fastest": fastest,
     }
-    return json.dumps(document, indent=1) + "\n"
+    return to_json(document, indent=1) + "\n"
 
 
 def as_markdown(about: dict[str, Any], titles: dict[str, str], results: list[Result]) -> str:

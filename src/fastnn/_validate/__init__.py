@@ -54,6 +54,7 @@ from fastnn._validate.conv import (
     sequences,
 )
 from fastnn._validate.conv_transpose import conv_transpose2d, conv_transpose2d_backward, conv_transpose2d_settings
+from fastnn._validate.convert import as_array, source
 from fastnn._validate.drop import dropout, dropout_backward, probability
 from fastnn._validate.embedding import embedding, embedding_backward, index_select, padding_row
 from fastnn._validate.gradients import array_names, function_inputs, gradient_count, gradients_of, one_input

@@ -7,6 +7,7 @@ from typing import Any, NamedTuple, TypeVar, cast
 
 import numpy as np
 
+from fastnn import _validate as check
 from fastnn._runtime import generator
 from fastnn.functional import index_select
 
@@ -22,37 +23,44 @@ class Examples:
 
     Parameters
     ----------
-    x, y : arrays; memory maps, which may be larger than memory; or what is indexed like an array and decodes what it is
-        asked for, as `ImageFiles`
+    x, y : arrays; memory maps, which may be larger than memory; lists, tables, series and tensors, which become arrays;
+        or what is indexed like an array and reads what it is asked for, as `ImageFiles` and the datasets of h5py
     """
 
     def __init__(self, x: Any, y: Any) -> None:
-        if len(x) != len(y):
-            raise ValueError(f"y: got {len(y)} targets, expected {len(x)}: one for each example of x")
-        self.x, self.y = _as_array(x), _as_array(y)
+        self.x, self.y = check.source("x", x), check.source("y", y)
+        if len(self.x) != len(self.y):
+            raise ValueError(f"y: got {len(self.y)} targets, expected {len(self.x)}: one for each example of x")
 
     def __len__(self) -> int:
         return len(self.x)
 
     def take(self, indices: np.ndarray | slice) -> tuple[np.ndarray, np.ndarray]:
         """Those at these places, an int64 array (then copies) or a slice (then views, of arrays)."""
-        return _take(self.x, indices), _take(self.y, indices)
+        return take("x", self.x, indices), take("y", self.y, indices)
 
     def takes_long(self, count: int) -> bool:
         """Whether taking so many is more than copying what is in memory, or much to copy."""
         return _takes_long(self.x, count) or _takes_long(self.y, count)
 
 
-def _as_array(a: Any) -> Any:
-    return np.asarray(a) if isinstance(a, list | tuple) else a
+def take(name: str, source: Any, indices: np.ndarray | slice) -> np.ndarray:
+    """Rows of what `_validate.source` returned, `name` being what errors call it.
+
+    Rows of an array are picked by a kernel, in several threads. Files are read in the order in which they lie, each row
+    once: h5py wants it so.
+    """
+    if isinstance(source, np.ndarray):
+        return index_select(source, 0, indices) if isinstance(indices, np.ndarray) else source[indices]
+    if isinstance(indices, slice):
+        return _read(name, source, indices)
+    places, back = np.unique(indices, return_inverse=True)
+    return index_select(_read(name, source, places), 0, back)
 
 
-def _take(a: Any, indices: np.ndarray | slice) -> np.ndarray:
-    """Rows of an array are picked by a kernel, in several threads."""
-    if isinstance(a, np.ndarray) and isinstance(indices, np.ndarray):
-        return index_select(a, 0, indices)
-    taken: np.ndarray = a[indices]
-    return taken
+def _read(name: str, source: Any, places: np.ndarray | slice) -> np.ndarray:
+    rows = source[places]
+    return rows if isinstance(rows, np.ndarray) else check.as_array(name, rows)
 
 
 def _takes_long(a: Any, count: int) -> bool:
@@ -126,8 +134,8 @@ def ahead(items: Iterator[T]) -> Generator[T, None, None]:
 
 
 def batches(
-    x: np.ndarray,
-    y: np.ndarray,
+    x: Any,
+    y: Any,
     batch_size: int,
     *,
     shuffle: bool = True,
@@ -138,7 +146,8 @@ def batches(
 
     Parameters
     ----------
-    x, y : examples and targets, the same length along axis 0
+    x, y : examples and targets, the same length along axis 0: arrays, memory maps, tables and series of pandas, lists,
+        tensors; or what is indexed like an array and reads its rows then, as `ImageFiles` or a dataset of h5py
     batch_size : examples per minibatch
     shuffle : a new order, drawn from `rng`; otherwise the given order
     drop_last : leave out a last minibatch that would be smaller than `batch_size`
@@ -146,13 +155,19 @@ def batches(
 
     Yields
     ------
-    x, y : copies when shuffled, views otherwise
+    x, y : arrays: copies when shuffled, views of arrays otherwise
+
+    Raises
+    ------
+    TypeError, ValueError
+        Texts and numbers are mixed, or values are missing, as in a series of the dtype Int64; names the argument.
     """
     examples = Examples(x, y)
-    if batch_size < 1:
-        raise ValueError(f"batch_size: got {batch_size}, expected at least 1")
-    end = len(x) - len(x) % batch_size if drop_last else len(x)
-    order = (generator() if rng is None else rng).permutation(len(x)) if shuffle else None
+    batch_size = check.integer("batch_size", batch_size, 1)
+    check.true_or_false("shuffle", shuffle)
+    check.true_or_false("drop_last", drop_last)
+    end = len(examples) - len(examples) % batch_size if drop_last else len(examples)
+    order = (generator() if rng is None else rng).permutation(len(examples)) if shuffle else None
     for start in range(0, end, batch_size):
         piece = slice(start, min(start + batch_size, end))
         yield examples.take(piece if order is None else order[piece])

@@ -18,6 +18,11 @@ def numbers(name: str, values: Any, ndim: int, expected: str) -> np.ndarray:
     return array
 
 
+def by_place(values: Any) -> Any:
+    """What is indexed by place: a series of pandas is indexed by label."""
+    return values.to_numpy() if hasattr(values, "to_numpy") else values
+
+
 def same_length(name: str, values: Sequence[Any] | np.ndarray, count: int, of: str) -> None:
     """As many values as there are of something else."""
     if len(values) != count:

@@ -30,8 +30,10 @@ def confusion_matrix(matrix: np.ndarray, *, class_names: Sequence[str] | None = 
     """
     matrix = numbers("matrix", matrix, 2, "(K, K) counts")
     classes = len(matrix)
-    if matrix.shape != (classes, classes) or classes == 0 or matrix.min() < 0:
-        raise ValueError(f"matrix: got shape {matrix.shape}, expected (K, K) counts, at least 0 each")
+    if matrix.shape != (classes, classes) or classes == 0:
+        raise ValueError(f"matrix: got shape {matrix.shape}, expected (K, K) counts")
+    if not np.isfinite(matrix).all() or matrix.min() < 0:
+        raise ValueError(f"matrix: got {matrix.min()} to {matrix.max()}, expected counts of at least 0 each")
     names = names_of(class_names, classes)
     right = np.eye(classes, dtype=bool)
     support = matrix.sum(axis=1, keepdims=True)
@@ -47,7 +49,7 @@ def confusion_matrix(matrix: np.ndarray, *, class_names: Sequence[str] | None = 
         fontsize = 10.0 if classes <= 15 else 7.5
         for i, j in np.argwhere(matrix > 0):
             weight = "normal" if i == j else "bold"
-            axes.text(j, i, f"{matrix[i, j]:g}", ha="center", va="center", fontsize=fontsize, weight=weight)
+            axes.text(j, i, f"{matrix[i, j]:.12g}", ha="center", va="center", fontsize=fontsize, weight=weight)
         upright = max(map(len, names)) <= 3
         fontsize += 1.5
         axes.set_xticks(range(classes), names, fontsize=fontsize, rotation=0 if upright else 90)

@@ -1,4 +1,4 @@
-"""Loss and accuracy over the iterations, of one run or of several."""
+"""Loss and metric over the iterations, of one run or of several."""
 
 from __future__ import annotations
 
@@ -27,29 +27,29 @@ def learning_curves(
     title: str = "",
     published: Mapping[Any, Any] | None = None,
     steps_per_epoch: int | None = None,
-    metric: str = "accuracy",
+    metric: str | None = None,
     stacked: bool = False,
 ) -> Figure:
-    """Loss and accuracy over the iterations: minibatches, their running mean, and the evaluations.
+    """Loss and metric over the iterations: minibatches, their running mean, and the evaluations.
 
     Of several runs, each in a colour of its own, the running means are solid and the evaluations dashed. Without
-    any accuracy (of an autoencoder, say) there is the loss alone.
+    a metric (of an autoencoder, say) there is the loss alone.
 
     Parameters
     ----------
     history : from a `Trainer`; or several, by the names of the runs
     title : above the picture
-    published : iteration (or epoch, with `steps_per_epoch`) to accuracy, drawn as crosses beside ours; of several
+    published : iteration (or epoch, with `steps_per_epoch`) to the metric, drawn as crosses beside ours; of several
         runs, by their names
     steps_per_epoch : count in epochs of so many iterations instead of iterations
-    metric : what the trainer records as accuracy; another one (as "PSNR, dB") has a scale of its own, not 0..1
-    stacked : accuracy below the loss, for narrow screens, instead of beside it
+    metric : what the metric is called in the picture, as "PSNR, dB"; by default by its name. An accuracy has a scale of
+        0..1
+    stacked : the metric below the loss, for narrow screens, instead of beside it
     """
     runs = dict(history) if isinstance(history, Mapping) else {"": history}
     given = dict(published or {}) if isinstance(history, Mapping) else {"": published or {}}
     crosses = _crosses(given, runs)
-    with_accuracy = any(crosses.values()) or any(run.accuracy or run.eval_accuracy for run in runs.values())
-    panels = 2 if with_accuracy else 1
+    panels = panels_of(runs, crosses)
     rows, columns = (panels, 1) if stacked else (1, panels)
     figure = new_figure(4.4 * columns + (0.8 if columns == 1 else 0), 3.5 * rows + 0.3 * ("" not in runs))
     axes = figure.subplots(rows, columns, squeeze=False).ravel()
@@ -59,9 +59,14 @@ def learning_curves(
             if each.get_legend_handles_labels()[0]:
                 each.legend(loc="best")
     else:
-        name_runs(figure, axes[-1])
+        name_runs(figure, axes)
     add_title(figure, title)
     return figure
+
+
+def panels_of(runs: Mapping[str, History], published: Mapping[str, Mapping[float, float]]) -> int:
+    """How many axes `draw_runs` fills: one for the loss, and one for the metric if there is any."""
+    return 1 + (any(published.values()) or any(run.measured or run.eval_measured for run in runs.values()))
 
 
 def draw_runs(
@@ -69,26 +74,33 @@ def draw_runs(
     runs: Mapping[str, History],
     published: Mapping[str, Mapping[float, float]],
     steps_per_epoch: int | None,
-    metric: str = "accuracy",
+    metric: str | None = None,
 ) -> None:
-    """Draw the loss of all runs into the first axes and, if there are two, their accuracy into the second.
+    """Draw the loss of all runs into the first axes and, if there are two, their metric into the second.
 
     A single run is called "".
     """
     per_unit = 1 if steps_per_epoch is None else positive("steps_per_epoch", steps_per_epoch)
-    axes[0].set(ylabel="loss (log scale)", yscale="log")
+    losses = [value for run in runs.values() for value in (*run.loss, *run.eval_loss)]
+    if min(losses, default=0.0) < 0:  # as the likelihood of a density may be
+        axes[0].set(ylabel="loss")
+    else:
+        axes[0].set(ylabel="loss (log scale)", yscale="log")
     if len(axes) > 1:
-        axes[1].set_ylabel(metric)
-        if metric == "accuracy":
+        names = list(dict.fromkeys(run.metric_name for run in runs.values() if run.metric_name)) or ["accuracy"]
+        label = metric or " / ".join(names)
+        axes[1].set_ylabel(label)
+        values = [value for run in runs.values() for value in (*run.measured, *run.eval_measured)]
+        if label.endswith("accuracy") and not max(values, default=0.0) > 1:
             axes[1].set_ylim(0, 1.03)
     for place, (name, run) in enumerate(runs.items()):
         style = _style(name, place, len(runs))
         _draw(axes[0], run.loss, run.eval_iteration, run.eval_loss, style, per_unit)
         if len(axes) > 1:
-            _draw(axes[1], run.accuracy, run.eval_iteration, run.eval_accuracy, style, per_unit)
+            _draw(axes[1], run.measured, run.eval_iteration, run.eval_measured, style, per_unit)
             _draw_published(axes[1], published.get(name, {}), style)
-            if style.single and run.eval_accuracy:
-                _name_last(axes[1], run.eval_iteration[-1] / per_unit, run.eval_accuracy[-1])
+            if style.single and run.eval_measured:
+                _name_last(axes[1], run.eval_iteration[-1] / per_unit, run.eval_measured[-1])
     for each in axes:
         each.set_xlabel("iteration" if steps_per_epoch is None else "epoch")
         each.grid(visible=True)
@@ -99,13 +111,15 @@ def name_runs(figure: Any, axes: Any) -> None:
     from matplotlib.lines import Line2D
 
     named: dict[str, Any] = {}
-    for handle, label in zip(*axes.get_legend_handles_labels(), strict=True):
-        named.setdefault(label, handle)
-    dashed = [line for line in axes.lines if line.get_linestyle() == "--"]
-    if dashed and len(dashed) < len(axes.lines):
+    for each in axes:
+        for handle, label in zip(*each.get_legend_handles_labels(), strict=True):
+            named.setdefault(label, handle)
+    lines = [line for each in axes for line in each.lines]
+    dashed = [line for line in lines if line.get_linestyle() == "--"]
+    if dashed and len(dashed) < len(lines):
         named["training"] = Line2D([], [], color="0.4", lw=1.8)
         named["test"] = Line2D([], [], color="0.4", lw=1.2, ls="--", marker="o", ms=5)
-    if any(line.get_marker() == "x" for line in axes.lines):
+    if any(line.get_marker() == "x" for line in lines):
         named["published"] = Line2D([], [], color="0.4", ls="", marker="x", ms=8, mew=2)
     room = figure.bbox.width / figure.dpi * 11  # letters of this size in a line
     columns = int(max(1, min(len(named), room // (max(map(len, named), default=0) + 6))))
@@ -148,8 +162,12 @@ def _draw(
             axes.plot(x[::every], values[::every], color=style.train, alpha=0.25, lw=0.6)
         # A minibatch is a noisy measure: the mean over 2 % of the steps, drawn at their middle, shows the course.
         width = max(1, len(values) // 50)
-        sums = np.concatenate([[0.0], np.cumsum(values)])
-        mean, middle = (sums[width:] - sums[:-width]) / width, x[width - 1 :] - (width - 1) / 2 / per_unit
+        # NaN and infinity, as of a metric that some minibatches have none of, are left out of it.
+        known = np.isfinite(values)
+        sums, counts = (np.concatenate([[0.0], np.cumsum(each)]) for each in (np.where(known, values, 0.0), known))
+        counted = counts[width:] - counts[:-width]
+        mean = np.divide(sums[width:] - sums[:-width], counted, out=np.full(len(counted), np.nan), where=counted > 0)
+        middle = x[width - 1 :] - (width - 1) / 2 / per_unit
         every = -(-len(mean) // _POINTS)
         axes.plot(middle[::every], mean[::every], color=style.train, lw=1.8, label=style.train_label)
     if evaluations:
@@ -174,6 +192,8 @@ def _draw_published(axes: Any, published: Mapping[float, float], style: _Style) 
 
 
 def _name_last(axes: Any, x: float, value: float) -> None:
+    if not np.isfinite(value):
+        return
     place: dict[str, Any] = {"xytext": (0, -10), "textcoords": "offset points", "ha": "right", "va": "top"}
     axes.annotate(f"{value:.3f}", (x, value), color=TEST, weight="bold", **place)
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from fastnn.plots._arguments import images_as_shown, numbers, positive, same_length
+from fastnn.plots._arguments import by_place, images_as_shown, numbers, positive, same_length
 from fastnn.plots._tiles import gallery
 from fastnn.plots.figure import COLORS, add_title, new_figure, picture
 
@@ -83,6 +83,7 @@ def boxes(
             same_length(name, texts, len(places), "box")
     if truth is not None and labels is None:
         raise ValueError("truth: got no labels to compare it with")
+    labels, truth = by_place(labels), by_place(truth)
 
     high, wide = shown.shape[:2]
     scale = 7.5 / max(wide, 0.8 * high)

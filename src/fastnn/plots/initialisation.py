@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from fastnn.plots.curves import draw_runs, name_runs
+from fastnn.plots.curves import draw_runs, name_runs, panels_of
 from fastnn.plots.figure import COLORS, MARKERS, add_title, new_figure, picture
 
 if TYPE_CHECKING:
@@ -35,7 +35,7 @@ def initialisations(
     ----------
     runs : the initialisation's name to the history of its run; at most 7
     outputs : initialisation to layer to that layer's output for a batch, before the first step; all of the same layers
-    published : initialisation to iteration (or epoch, with `steps_per_epoch`) to accuracy, drawn as crosses
+    published : initialisation to iteration (or epoch, with `steps_per_epoch`) to the metric, drawn as crosses
     steps_per_epoch : count in epochs of so many iterations instead of iterations
     title : above the picture
     stacked : one below the other, for narrow screens
@@ -54,9 +54,10 @@ def initialisations(
     figure = new_figure(curves[0], curves[1] + 2.2 * bool(layers))
     heights = [curves[1], 2.2][: 1 + bool(layers)]
     parts: Any = figure.subfigures(len(heights), 1, squeeze=False, height_ratios=heights)
-    axes = parts[0, 0].subplots(*(2, 1) if stacked else (1, 2))
+    panels = panels_of(runs, published or {})
+    axes = parts[0, 0].subplots(*(panels, 1) if stacked else (1, panels), squeeze=False).ravel()
     draw_runs(axes, runs, published or {}, steps_per_epoch)
-    name_runs(parts[0, 0], axes[1])
+    name_runs(parts[0, 0], axes)
     if outputs:
         spreads = {name: [float(np.std(of[layer])) for layer in layers] for name, of in outputs.items()}
         _draw_spreads(parts[1, 0].subplots(), layers, spreads, list(runs))

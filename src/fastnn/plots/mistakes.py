@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from fastnn.plots._arguments import images_as_shown, names_of, numbers, positive, same_length
+from fastnn.plots._arguments import by_place, images_as_shown, names_of, numbers, positive, same_length
 from fastnn.plots._tiles import gallery, grid
 from fastnn.plots.figure import add_title, new_figure, picture
 
@@ -41,7 +41,7 @@ def most_confusing(
     per_class : images in a row
     title : above the picture
     """
-    probabilities, target, names = _checked(images, probabilities, target, class_names)
+    images, probabilities, target, names = _checked(images, probabilities, target, class_names)
     per_class = positive("per_class", per_class)
     order = np.argsort(-probabilities, axis=1, kind="stable")
     first, second = (np.take_along_axis(probabilities, order[:, i : i + 1], 1)[:, 0] for i in (0, 1))
@@ -85,7 +85,7 @@ def most_wrong(
     count : images at most
     title : above the picture
     """
-    probabilities, target, names = _checked(images, probabilities, target, class_names)
+    images, probabilities, target, names = _checked(images, probabilities, target, class_names)
     count = positive("count", count)
     predicted = probabilities.argmax(axis=1)
     wrong = np.flatnonzero(predicted != target)
@@ -109,8 +109,8 @@ def _checked(
     probabilities: np.ndarray,
     target: np.ndarray,
     class_names: Sequence[str] | None,
-) -> tuple[np.ndarray, np.ndarray, list[str]]:
-    probabilities = numbers("probabilities", probabilities, 2, "(N, K), K of at least 2")
+) -> tuple[Any, np.ndarray, np.ndarray, list[str]]:
+    probabilities = numbers("probabilities", probabilities, 2, "(N, K), K of at least 2").astype(np.float64)
     target = numbers("target", target, 1, "(N,) integer classes")
     count, classes = probabilities.shape
     if classes < 2 or count == 0:
@@ -126,7 +126,7 @@ def _checked(
         raise ValueError(
             f"target: got {target.dtype} in {target.min()}..{target.max()}, expected integers in 0..{classes - 1}"
         )
-    return probabilities, target, names_of(class_names, classes)
+    return by_place(images), probabilities, target, names_of(class_names, classes)
 
 
 def _two(names: list[str], probabilities: np.ndarray, order: np.ndarray) -> str:

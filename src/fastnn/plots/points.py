@@ -32,23 +32,25 @@ def decision_regions(
     ----------
     points : (N, 2)
     labels : (N,) of 0 and 1
-    probability : takes points of their dtype, (M, 2), and returns M numbers in 0..1
+    probability : takes points of their dtype, float32 if that is of integers, (M, 2), and returns M numbers in 0..1
     title : above the picture
     """
     points = numbers("points", points, 2, "(N, 2)")
-    labels = numbers("labels", np.asarray(labels).reshape(-1), 1, "(N,) of 0 and 1").astype(int)
+    labels = numbers("labels", np.asarray(labels).reshape(-1), 1, "(N,) of 0 and 1")
     if points.shape[1] != 2 or len(points) == 0:
         raise ValueError(f"points: got shape {points.shape}, expected (N, 2)")
     same_length("labels", labels, len(points), "point")
     if not np.isin(labels, (0, 1)).all():
         raise ValueError(f"labels: got {np.unique(labels).tolist()}, expected 0 and 1")
 
+    if points.dtype.kind != "f":  # the plane between them has fractions
+        points = points.astype(np.float32)
     low, high = points.min(axis=0), points.max(axis=0)
     margin = 0.03 * np.maximum(high - low, 1e-6)
     across, up = (np.linspace(a, b, _SIDE) for a, b in zip(low - margin, high + margin, strict=True))
     plane = np.stack(np.meshgrid(across, up), axis=-1).reshape(-1, 2).astype(points.dtype)
     share = np.asarray(probability(plane)).reshape(_SIDE, _SIDE)
-    wrong = (np.asarray(probability(points)).reshape(-1) > 0.5) != (labels == 1)
+    wrong = (np.asarray(probability(points)).reshape(-1) >= 0.5) != (labels == 1)
 
     from matplotlib.colors import LinearSegmentedColormap
 

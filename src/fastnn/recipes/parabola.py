@@ -17,7 +17,7 @@ from fastnn.recipes.card import Card
 from fastnn.recipes.report import Comparison, Page, Picture, Table, write_report
 from fastnn.recipes.run import Run, percent, print_figures, run_folder, write_record
 from fastnn.recipes.settings import CommonSettings, at_least_one, number, option
-from fastnn.training import Trainer, accuracy
+from fastnn.training import Trainer, binary_accuracy
 
 CARD = Card(
     "S8: points under a parabola",
@@ -134,7 +134,7 @@ def _train(
     trainer.fit(train, epochs=epochs, batch_size=_TRAIN, evaluate_every=epochs, shuffle=False, progress=False)
     if trainer.stopped:
         raise KeyboardInterrupt
-    right = [accuracy(net(x), y) for x, y in (train, test)]
+    right = [binary_accuracy(net(x), y) for x, y in (train, test)]
     if keep:
         run.keep(trainer, _file(name))
         title = f"{name}: {percent(right[0])} in training"

@@ -17,6 +17,7 @@ import fastnn as fnn
 from fastnn import plots
 from fastnn._extras import require
 from fastnn._files import atomic_file, new_folder
+from fastnn._json import to_json
 from fastnn.interop import save_safetensors
 from fastnn.recipes.report import NARROW, Comparison
 from fastnn.recipes.settings import CommonSettings
@@ -269,4 +270,4 @@ def write_record(folder: Path, recipe: str, settings: CommonSettings, result: Ma
     if result is not None:
         record["result"] = dict(result)
     with atomic_file(folder / RECORD) as file:
-        file.write((json.dumps(record, indent=2) + "\n").encode())
+        file.write((to_json(record, indent=2) + "\n").encode())

@@ -14,9 +14,11 @@ from typing import Any
 
 from fastnn import recipes
 from fastnn._files import atomic_file
+from fastnn._json import to_json, with_numbers
 from fastnn.recipes.run import RECORD
 from fastnn.recipes.settings import CommonSettings, Parser, UsageError, at_least_one, parse
 from fastnn.training import History, sweep
+from fastnn.training.sweep import file_name
 
 SWEEP = "sweep.json"
 # A recipe seeds the whole process, and what is printed is the process's: jobs that are threads take turns.
@@ -76,7 +78,7 @@ def parse_grid(settings: type, texts: Sequence[str]) -> dict[str, list[Any]]:
 
 def run_point(name: str, base: CommonSettings, folder: str, **point: Any) -> dict[str, Any]:
     """Run a recipe in a folder of its own, or go on with it; what it prints goes to a file there."""
-    label = ",".join(f"{key}={value}" for key, value in point.items())
+    label = file_name(point)
     path = Path(folder) / "runs" / label
     if path.exists() and not (path / RECORD).exists():
         shutil.rmtree(path)  # it was killed before it began
@@ -89,7 +91,7 @@ def run_point(name: str, base: CommonSettings, folder: str, **point: Any) -> dic
         redirect_stderr(log),
     ):
         recipes.load(name).run(replace(base, **point, **again))
-    results: dict[str, Any] = json.loads((path / RECORD).read_bytes())["result"]
+    results: dict[str, Any] = with_numbers(json.loads((path / RECORD).read_bytes())["result"])
     histories = sorted(path.glob("history*.json"))
     return results | ({"history": History.load(histories[0])} if histories else {})
 
@@ -104,4 +106,4 @@ def _same_sweep(folder: Path, record: Mapping[str, Any]) -> None:
         return
     folder.mkdir(parents=True, exist_ok=True)
     with atomic_file(path) as file:
-        file.write(json.dumps(record).encode())
+        file.write(to_json(record).encode())

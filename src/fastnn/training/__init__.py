@@ -9,6 +9,7 @@ from fastnn.training.history import History
 from fastnn.training.metrics import (
     ConfusedPair,
     accuracy,
+    binary_accuracy,
     classification_report,
     confusion_matrix,
     confusion_table,
@@ -31,6 +32,7 @@ __all__ = [
     "Sweep",
     "Trainer",
     "accuracy",
+    "binary_accuracy",
     "classification_report",
     "confusion_matrix",
     "confusion_table",

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, Protocol
 
 from fastnn.optim.lr_scheduler import LRScheduler, ReduceLROnPlateau
+from fastnn.training._arguments import described
 
 
 class Scheduler(Protocol):
@@ -39,6 +40,8 @@ class Schedules:
         else:
             self._by = {} if schedule is None else {"step": schedule}
         for each in self._by.values():
+            if isinstance(each, type) or not callable(getattr(each, "step", None)):
+                raise TypeError(f"schedule: got {described(each)}, expected one, as StepLR(optimizer, 10)")
             if len(self._by) > 1 and not isinstance(each, LRScheduler):
                 raise ValueError(
                     f"schedule: got {type(each).__name__} beside another one, but it goes from rate to rate; expected "
@@ -55,10 +58,23 @@ class Schedules:
         self._count("epoch")
 
     def evaluated(self, latest: Callable[[str], float], of: str) -> None:
-        """The network has been evaluated; `latest` knows the values of "loss" and "accuracy", after the prefix `of`."""
+        """The network has been evaluated; `latest` knows the values of loss and metric, after the prefix `of`."""
         for each in self._by.values():
             if isinstance(each, ReduceLROnPlateau):
-                each.step(latest(f"{of}{'loss' if each.mode == 'min' else 'accuracy'}"))
+                each.step(latest(of + ("loss" if each.mode == "min" else self._metric)))
+
+    def check(self, optimizer: Any, metric: str | None) -> None:
+        """They are of this optimiser; `metric` is the name of what a plateau of mode "max" is told, None for none."""
+        self._metric = metric or ""
+        for each in self._by.values():
+            if getattr(each, "optimizer", optimizer) is not optimizer:
+                raise ValueError(
+                    f"schedule: got {type(each).__name__} of another optimizer, expected the trainer's own"
+                )
+            if isinstance(each, ReduceLROnPlateau) and each.mode == "max" and metric is None:
+                raise ValueError(
+                    "schedule: got ReduceLROnPlateau of mode 'max', expected 'min', or a metric: there is only the loss"
+                )
 
     def _count(self, by: str) -> None:
         schedule = self._by.get(by)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+from fastnn import _validate as check
 from fastnn.training.callbacks import Best, Callback
 
 if TYPE_CHECKING:
@@ -16,7 +17,10 @@ class BestWeights(Callback):
 
     Parameters
     ----------
-    monitor, mode : what must become better: "eval_loss", "eval_accuracy", "loss" or "accuracy"
+    monitor : what must become better: "eval_loss" or "loss"; "eval_accuracy" or "accuracy", or the metric of the
+        trainer by its own name; by default the metric on held-out data, or the loss on them without a metric
+    mode : "max" or "min", what is better; by default as the name says: less of a loss, an error or a deviance, more of
+        an accuracy, a score or a psnr. Other names do not say it
 
     Attributes
     ----------
@@ -25,7 +29,7 @@ class BestWeights(Callback):
     weights : its state dict, or None
     """
 
-    def __init__(self, monitor: str = "eval_accuracy", *, mode: str | None = None) -> None:
+    def __init__(self, monitor: str | None = None, *, mode: str | None = None) -> None:
         self._best = Best(monitor, mode)
         self.iteration: int | None = None
         self.weights: dict[str, Any] | None = None
@@ -34,9 +38,15 @@ class BestWeights(Callback):
     def value(self) -> float | None:
         return self._best.value
 
+    def on_fit_begin(self, trainer: Trainer) -> None:
+        self._best.begin(self, trainer)
+        if self.weights is not None:  # they must still fit at the end
+            try:
+                check.state_dict(self.weights, trainer.net.state_dict())
+            except ValueError as error:
+                raise ValueError(f"callbacks: the weights that BestWeights keeps do not fit: {error}") from None
+
     def on_evaluation(self, trainer: Trainer) -> None:
-        if trainer.history.iterations == 0 and not self._best.monitor.startswith("eval"):
-            return  # no step has been taken yet
         if self._best.improved(trainer):
             self.iteration, self.weights = trainer.history.iterations, trainer.net.state_dict()
 

@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
-if TYPE_CHECKING:
-    from fastnn.training.trainer import Trainer
+from fastnn import _validate as check
+from fastnn.training.history import EVAL
 
-MONITORS = {"loss": "min", "accuracy": "max", "eval_loss": "min", "eval_accuracy": "max"}
+if TYPE_CHECKING:
+    from fastnn.layers import Module
+    from fastnn.training.trainer import Trainer
 
 
 class Callback:
@@ -47,33 +49,62 @@ def overridden(callbacks: list[Callback], name: str) -> list[Callable[[Trainer],
     return [getattr(each, name) for each in callbacks if getattr(type(each), name) is not getattr(Callback, name)]
 
 
+def better(name: str) -> str | None:
+    """Whether more ("max") or less ("min") of a measure is better, where its name says so, as scikit-learn's do."""
+    if name.endswith(("accuracy", "score", "psnr")):
+        return "max"
+    return "min" if name.endswith(("loss", "error", "deviance")) else None
+
+
 class Best:
     """The best value so far of what is monitored, which callbacks that wait for a better one share.
 
     Parameters
     ----------
-    monitor : "eval_loss", "eval_accuracy", or "loss", "accuracy": the mean of the training steps since the last
-        evaluation
-    mode : "min" or "max", what is better; by default less loss, more accuracy (which a metric of your own may turn
-        round)
+    monitor : "eval_loss", "eval_accuracy" (or another metric, by its name); or "loss", "accuracy": the mean of the
+        training steps since the last evaluation; None for the metric on held-out data, or the loss without a metric
+    mode : "min" or "max", what is better; by default less of what ends in loss, error or deviance, more of
+        what ends in accuracy, score or psnr; other names do not say it
     min_delta : by how much a value must be better
     """
 
-    def __init__(self, monitor: str, mode: str | None, min_delta: float = 0.0) -> None:
-        if monitor not in MONITORS:
-            raise ValueError(f"monitor: got {monitor!r}, expected one of {', '.join(MONITORS)}")
+    def __init__(self, monitor: str | None, mode: str | None, min_delta: float = 0.0) -> None:
         if mode not in (None, "min", "max"):
             raise ValueError(f"mode: got {mode!r}, expected 'min' or 'max'")
-        if not min_delta >= 0:
-            raise ValueError(f"min_delta: got {min_delta!r}, expected at least 0")
-        self.monitor, self.min_delta = monitor, min_delta
-        self.sign = 1 if (mode or MONITORS[monitor]) == "max" else -1
+        self.monitor, self.mode = monitor, mode
+        self.min_delta = check.number("min_delta", min_delta, 0.0)
         self.value: float | None = None
+        self._net: Module | None = None
 
-    def improved(self, trainer: Trainer) -> bool:
-        """Whether the newest value is better; it is the best then. NaN is never better."""
-        value = trainer.latest(self.monitor)
-        if value != value or (self.value is not None and self.sign * (value - self.value) <= self.min_delta):
+    def begin(self, owner: Callback, trainer: Trainer) -> None:
+        """Before the first step: find out what is monitored, and that it is the network of all calls before.
+
+        Raises
+        ------
+        ValueError
+            Nothing of that name is measured; its name does not say what is better; or the network is another one.
+        """
+        name = type(owner).__name__
+        if self._net is not None and self._net is not trainer.net:
+            raise ValueError(
+                f"callbacks: got a {name} that followed another network, expected a new {name} for this one"
+            )
+        self._net = trainer.net
+        self.monitor = trainer.monitored(self.monitor)
+        self.mode = self.mode or better(self.monitor)
+        if self.mode is None:
+            raise ValueError(
+                f"mode: got None for {name}, expected 'min' or 'max': the name {self.monitor!r} does not say which"
+            )
+
+    def improved(self, trainer: Trainer) -> bool | None:
+        """Whether the newest value is better; it is the best then. NaN is never better; None before there is any."""
+        monitor = trainer.monitored(self.monitor)
+        if trainer.history.iterations == 0 and not monitor.startswith(EVAL):
+            return None
+        value = trainer.latest(monitor)
+        sign = 1 if self.mode == "max" else -1
+        if value != value or (self.value is not None and sign * (value - self.value) <= self.min_delta):
             return False
         self.value = value
         return True

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+from fastnn._destination import prepare
 from fastnn._files import remove_temporaries
-from fastnn.training._archive import read_archive, write_archive
+from fastnn.training._archive import check_tree, read_archive, write_archive
 from fastnn.training.callbacks import Callback
 
 if TYPE_CHECKING:
@@ -15,8 +17,16 @@ if TYPE_CHECKING:
 
 
 def save_checkpoint(path: str | Path, trainer: Trainer) -> None:
-    """Write the trainer's `state_dict`; the file appears whole or not at all, whenever the process is killed."""
-    write_archive(path, trainer.state_dict())
+    """Write the trainer's `state_dict`; the file appears whole or not at all, whenever the process is killed.
+
+    Raises
+    ------
+    TypeError
+        The state of a callback or a layer has objects in it; names them. Nothing has been written.
+    """
+    state = trainer.state_dict()
+    _check_callbacks(state["callbacks"])
+    write_archive(path, state)
 
 
 def load_checkpoint(path: str | Path, trainer: Trainer) -> None:
@@ -36,6 +46,11 @@ def load_checkpoint(path: str | Path, trainer: Trainer) -> None:
         raise ValueError(f"{path}: not a checkpoint of a training like this one: {error}") from error
 
 
+def _check_callbacks(states: Iterable[tuple[str, Any]]) -> None:
+    for name, state in states:
+        check_tree(f"{name}.state_dict()", state)
+
+
 class Checkpoint(Callback):
     """Saves all that training goes on from: at evaluations after the first step, and at the end of `fit`.
 
@@ -43,10 +58,15 @@ class Checkpoint(Callback):
 
     Parameters
     ----------
-    path : file, as "run/checkpoint.npz"
+    path : file, as "run/checkpoint.npz"; its folder is made if it is missing
     resume : go on from `path` if it is there, to the same bits as a run that was never interrupted; `fit` is to be
         called with the same data and settings
     every : seconds that are to pass at least between two evaluations that are saved
+
+    Raises
+    ------
+    OSError, TypeError
+        At the beginning of `fit`: the file cannot be written, or the state of a callback has objects in it.
     """
 
     def __init__(self, path: str | Path, *, resume: bool = False, every: float = 0.0) -> None:
@@ -55,6 +75,8 @@ class Checkpoint(Callback):
         self._next = 0.0
 
     def on_fit_begin(self, trainer: Trainer) -> None:
+        prepare(self.path)
+        _check_callbacks((type(each).__name__, each.state_dict()) for each in trainer.callbacks)
         remove_temporaries(self.path)  # a process that was killed could not
         if self.resume and self.path.exists():
             load_checkpoint(self.path, trainer)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+from fastnn import _validate as check
 from fastnn.training.callbacks import Best, Callback
 
 if TYPE_CHECKING:
@@ -16,24 +17,26 @@ class EarlyStopping(Callback):
 
     Parameters
     ----------
-    monitor, mode, min_delta : what must become better, and by how much: "eval_loss", "eval_accuracy", "loss" or
-        "accuracy"
+    monitor, mode : what must become better, and whether that is "min" or "max", as for `BestWeights`
+    min_delta : by how much
     patience : evaluations in a row without a better value that are borne; one more ends training
     """
 
     def __init__(
         self, monitor: str = "eval_loss", patience: int = 3, *, mode: str | None = None, min_delta: float = 0.0
     ) -> None:
-        if patience < 0:
-            raise ValueError(f"patience: got {patience}, expected at least 0")
-        self.patience = patience
+        self.patience = check.integer("patience", patience, 0)
         self._best = Best(monitor, mode, min_delta)
         self._waited = 0
 
+    def on_fit_begin(self, trainer: Trainer) -> None:
+        self._best.begin(self, trainer)
+
     def on_evaluation(self, trainer: Trainer) -> None:
-        if trainer.history.iterations == 0 and not self._best.monitor.startswith("eval"):
-            return  # no step has been taken yet
-        self._waited = 0 if self._best.improved(trainer) else self._waited + 1
+        improved = self._best.improved(trainer)
+        if improved is None:
+            return
+        self._waited = 0 if improved else self._waited + 1
         if self._waited > self.patience:
             trainer.stop(f"{self._best.monitor} has not become better for {self._waited} evaluations")
 

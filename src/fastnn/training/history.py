@@ -3,56 +3,110 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
+from typing import Any
 
 from fastnn._files import atomic_file
+from fastnn._json import to_json, with_numbers
+
+EVAL = "eval_"  # begins the names of what is measured on held-out data
+_COLUMNS = ("loss", "lr", "eval_iteration", "eval_loss")
 
 
-@dataclass
 class History:
-    """Loss, accuracy and learning rate of every training step, and of every evaluation on held-out data.
+    """Loss, metric and learning rate of every training step, and of every evaluation on held-out data.
+
+    The metric's lists have its name: those of `accuracy` are ``history.accuracy`` and ``history.eval_accuracy``.
+
+    Parameters
+    ----------
+    loss, lr : lists, one entry a training step: the minibatch's mean loss before the step, and the step's learning rate
+    eval_iteration, eval_loss : lists, one entry an evaluation: the number of steps taken before it, and the mean loss
+        over the whole held-out set
+    metric : at most one, by its name: one entry a training step; and with ``eval_`` before its name, one an evaluation
 
     Attributes
     ----------
-    loss, accuracy, lr : one entry a training step: the minibatch's mean loss and accuracy (or the trainer's other
-        metric) before the step, and the step's learning rate
-    eval_iteration, eval_loss, eval_accuracy : one entry an evaluation: the number of steps taken before it, mean loss
-        and accuracy over the whole held-out set
+    metric_name : that of the metric, or None
 
-    Without a metric there are no accuracies.
+    Examples
+    --------
+    >>> history = History(loss=[0.7, 0.6], lr=[0.1, 0.1], accuracy=[0.5, 0.75])
+    >>> history.accuracy, history.eval_accuracy, history.metric_name
+    ([0.5, 0.75], [], 'accuracy')
     """
 
-    loss: list[float] = field(default_factory=list)
-    accuracy: list[float] = field(default_factory=list)
-    lr: list[float] = field(default_factory=list)
-    eval_iteration: list[int] = field(default_factory=list)
-    eval_loss: list[float] = field(default_factory=list)
-    eval_accuracy: list[float] = field(default_factory=list)
+    metric_name: str | None = None
+    loss: list[float]
+    lr: list[float]
+    eval_iteration: list[int]
+    eval_loss: list[float]
+
+    def __init__(self, **columns: list[Any]) -> None:
+        names = sorted({name.removeprefix(EVAL) for name in columns if name not in _COLUMNS})
+        if len(names) > 1:
+            raise ValueError(f"History: got columns of {' and '.join(names)}, expected those of at most one metric")
+        self.metric_name = metric_name(names[0]) if names else None
+        for name in (*_COLUMNS, *_columns_of(self.metric_name)):
+            setattr(self, name, list(columns.get(name, ())))
+
+    def __getattr__(self, name: str) -> list[float]:
+        names = [name for name in vars(self) if name != "metric_name"]
+        raise AttributeError(f"history: got {name!r}, expected one of {', '.join(names)}")
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, History) and vars(self) == vars(other)
+
+    __hash__ = None  # type: ignore[assignment]  # it changes
+
+    def __repr__(self) -> str:
+        evaluations = len(self.eval_iteration)
+        return f"History({self.iterations} steps, {evaluations} evaluations, metric {self.metric_name!r})"
 
     @property
     def iterations(self) -> int:
         """Training steps taken."""
         return len(self.loss)
 
-    def add_step(self, loss: float, accuracy: float | None, lr: float) -> None:
-        """Record a training step."""
+    @property
+    def measured(self) -> list[float]:
+        """The metric of every training step, whatever its name; empty without one."""
+        return [] if self.metric_name is None else getattr(self, self.metric_name)
+
+    @property
+    def eval_measured(self) -> list[float]:
+        """The metric of every evaluation."""
+        return [] if self.metric_name is None else getattr(self, EVAL + self.metric_name)
+
+    def add_step(self, loss: float, value: float | None, lr: float) -> None:
+        """Record a training step; `value` is the metric's, None without one."""
+        self._add(self.measured, value)
         self.loss.append(loss)
         self.lr.append(lr)
-        if accuracy is not None:
-            self.accuracy.append(accuracy)
 
-    def add_evaluation(self, loss: float, accuracy: float | None) -> None:
+    def add_evaluation(self, loss: float, value: float | None) -> None:
         """Record an evaluation after the steps taken so far."""
+        self._add(self.eval_measured, value)
         self.eval_iteration.append(self.iterations)
         self.eval_loss.append(loss)
-        if accuracy is not None:
-            self.eval_accuracy.append(accuracy)
+
+    def _add(self, values: list[float], value: float | None) -> None:
+        if (value is None) != (self.metric_name is None):
+            raise ValueError(f"value: got {value}, expected one of the metric, which is {self.metric_name}")
+        if value is not None:
+            values.append(value)
+
+    def as_dict(self) -> dict[str, list[Any]]:
+        """All lists by their names."""
+        return {name: getattr(self, name) for name in (*_COLUMNS, *_columns_of(self.metric_name))}
 
     def save(self, path: str | Path) -> None:
-        """Write the history as JSON; the file appears whole or not at all."""
+        """Write the history as JSON; the file appears whole or not at all.
+
+        JSON has no word for NaN, which is null, nor for infinity, which is the text "Infinity".
+        """
         with atomic_file(path) as file:
-            file.write(json.dumps(asdict(self)).encode())
+            file.write(to_json(self.as_dict()).encode())
 
     @classmethod
     def load(cls, path: str | Path) -> History:
@@ -64,19 +118,35 @@ class History:
             The file is truncated, corrupt or not a history; names the file.
         """
         try:
-            content = json.loads(Path(path).read_bytes())
+            content = with_numbers(json.loads(Path(path).read_bytes()))
         except (ValueError, RecursionError) as error:  # not JSON, not UTF-8, or nested without end
             raise ValueError(f"{path}: truncated or corrupt history ({error})") from error
-        names = {each.name for each in fields(cls)}
-        if not isinstance(content, dict) or content.keys() != names:
+        if not isinstance(content, dict) or not content.keys() >= set(_COLUMNS):
             got = sorted(content) if isinstance(content, dict) else type(content).__name__
-            raise ValueError(f"{path}: not a history: got {got}, expected the keys {sorted(names)}")
+            raise ValueError(f"{path}: not a history: got {got}, expected the keys {sorted(_COLUMNS)} and a metric's")
         for name, values in content.items():
             if not isinstance(values, list) or not all(isinstance(value, int | float) for value in values):
                 raise ValueError(f"{path}: not a history: {name!r} is not a list of numbers")
-        history = cls(**content)
-        for group in (("loss", "accuracy", "lr"), ("eval_iteration", "eval_loss", "eval_accuracy")):
-            lengths = {name: len(content[name]) for name in group if content[name] or "accuracy" not in name}
+        try:
+            history = cls(**content)
+        except ValueError as error:
+            raise ValueError(f"{path}: not a history: {error}") from error
+        metric = _columns_of(history.metric_name)
+        for group in (("loss", "lr", *metric[:1]), (EVAL + "iteration", EVAL + "loss", *metric[1:])):
+            columns = {name: getattr(history, name) for name in group}
+            lengths = {name: len(values) for name, values in columns.items() if values or name not in metric}
             if len(set(lengths.values())) > 1:
                 raise ValueError(f"{path}: not a history: lists of different lengths {lengths}")
         return history
+
+
+def metric_name(name: Any) -> str:
+    """`name`, if a metric may have it: its lists are attributes of a history beside the others."""
+    taken = name in _COLUMNS or EVAL + str(name) in _COLUMNS
+    if not isinstance(name, str) or not name or name.startswith(EVAL) or taken or hasattr(History, name):
+        raise ValueError(f"metric: got the name {name!r}, expected another one, as in metric=('f1', function)")
+    return name
+
+
+def _columns_of(name: str | None) -> tuple[str, ...]:
+    return () if name is None else (name, EVAL + name)

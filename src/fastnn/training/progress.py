@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import math
 import shutil
 import sys
 import time
+from contextlib import suppress
 from types import TracebackType
 from typing import Any
 
+from fastnn import _console
 from fastnn._extras import require
 
 _LINES = 10  # where there is no terminal
+_QUIET = 60.0  # seconds at most between two lines
 _SMOOTHING = 0.05  # share of the newest minibatch in the loss and accuracy shown
 _REDRAW = 0.1  # seconds
 
@@ -19,25 +23,60 @@ def write(line: str) -> None:
     """Print a line to standard output, above a bar that is being shown."""
     tqdm = sys.modules.get("tqdm")
     if tqdm is None:
-        print(line, flush=True)
+        _console.write(line)
     else:
-        tqdm.tqdm.write(line)
+        with tqdm.tqdm.external_write_mode():
+            _console.write(line)
 
 
-def new_bar(total: int, done: int = 0, unit: str = "it") -> Any:
-    """A bar of tqdm, where it is installed and there is a terminal or a notebook to show it in; otherwise None."""
+class Bar:
+    """A bar of tqdm. It ends nothing: where it cannot be drawn any more, `show` returns False."""
+
+    def __init__(self, bar: Any) -> None:
+        self._bar = bar
+
+    def show(self, done: int, text: str) -> bool:
+        """Draw how many are done, and a text behind it."""
+        try:
+            self._bar.set_postfix_str(text, refresh=False)
+            self._bar.n = done
+            self._bar.refresh()
+        except (OSError, ValueError):  # the terminal is gone, or lacks letters of the text
+            self._bar.disable = True  # or it would fail once more when it is deleted
+            return False
+        return True
+
+    def close(self) -> None:
+        """Leave the bar as it is."""
+        with suppress(OSError, ValueError):
+            self._bar.close()
+
+
+def new_bar(total: int, done: int = 0, unit: str = "it") -> Bar | None:
+    """A bar, where tqdm is installed and there is a terminal or a notebook to show it in; otherwise None."""
     notebook = _in_notebook()
-    if not (notebook or sys.stderr.isatty()):
+    if not (notebook or _is_terminal(sys.stderr)):
         return None
     try:
         tqdm = require("tqdm", "the progress bar")
         if notebook:
-            return require("tqdm.notebook", "the progress bar").tqdm(total=total, initial=done, unit=unit)
-    except ImportError:  # of tqdm, or of the widgets that it draws with in a notebook: plain lines say the same
+            widgets = require("tqdm.notebook", "the progress bar")
+            if getattr(widgets, "IProgress", widgets) is None:
+                return None  # without ipywidgets: a bar would fail when it is half made, and again when it is deleted
+            return Bar(widgets.tqdm(total=total, initial=done, unit=unit))
+        # Sizes are given because tqdm shows nothing on a terminal that reports none of its own.
+        columns = shutil.get_terminal_size().columns - 1
+        return Bar(tqdm.tqdm(total=total, initial=done, unit=unit, ncols=columns, nrows=24))
+    except (ImportError, OSError, ValueError):  # no tqdm, no widgets, nobody to see it: plain lines say the same
         return None
-    # Sizes are given because tqdm shows nothing on a terminal that reports none of its own.
-    columns = shutil.get_terminal_size().columns - 1
-    return tqdm.tqdm(total=total, initial=done, unit=unit, ncols=columns, nrows=24)
+
+
+def _is_terminal(stream: Any) -> bool:
+    """Whether somebody sees what is written; there may be no stream (pythonw), or one of others' making."""
+    try:
+        return bool(stream.isatty())
+    except (AttributeError, OSError, ValueError):  # none, or closed
+        return False
 
 
 def _in_notebook() -> bool:
@@ -47,28 +86,42 @@ def _in_notebook() -> bool:
     return type(shell).__name__ == "ZMQInteractiveShell"
 
 
+class _Mean:
+    """A mean of what came last; NaN and infinity are left out, since no mean would ever forget them."""
+
+    def __init__(self) -> None:
+        self.now = math.nan
+        self._seen = 0
+
+    def add(self, value: float) -> None:
+        if math.isfinite(value):
+            self._seen += 1
+            # A plain mean at first, so that the first value does not linger.
+            share = max(_SMOOTHING, 1 / self._seen)
+            self.now = value if share == 1 else self.now + share * (value - self.now)
+
+
 class Progress:
-    """Shows iteration, loss and accuracy; a context manager.
+    """Shows iteration, loss and metric; a context manager.
 
     Parameters
     ----------
     total : iterations in all
     done : those taken before
     show : False shows nothing
+    metric : its name
     """
 
-    def __init__(self, total: int, done: int = 0, *, show: bool = True) -> None:
+    def __init__(self, total: int, done: int = 0, *, show: bool = True, metric: str = "accuracy") -> None:
         self._total = total
         self._done = done
-        self._seen = 0
-        self._has_accuracy = False
-        self._loss = self._accuracy = 0.0
+        self._metric = metric
+        self._measured = False
+        self._loss, self._value = _Mean(), _Mean()
         self._next_draw = 0.0
-        self._lines = show
-        self._bar: Any = None
-        if show:
-            self._bar = new_bar(total, done)
-            self._lines = self._bar is None
+        self._next_line = time.monotonic() + _QUIET
+        self._bar = new_bar(total, done) if show else None
+        self._lines = show and self._bar is None
 
     def __enter__(self) -> Progress:
         return self
@@ -79,27 +132,36 @@ class Progress:
         if self._bar is not None:
             self._bar.close()
 
-    def step(self, loss: float, accuracy: float | None) -> None:
-        """One iteration more, with its loss, and its accuracy if there is one."""
-        # A plain mean at first, so that the first value does not linger.
-        self._seen += 1
-        share = max(_SMOOTHING, 1 / self._seen)
-        self._loss += share * (loss - self._loss)
-        self._has_accuracy = accuracy is not None
-        if accuracy is not None:
-            self._accuracy += share * (accuracy - self._accuracy)
+    def step(self, loss: float, value: float | None) -> None:
+        """One iteration more, with its loss, and the value of the metric if there is one."""
+        self._loss.add(loss)
+        self._measured = value is not None
+        if value is not None:
+            self._value.add(value)
         self._done += 1
         if self._bar is not None:
-            now = time.monotonic()
-            if now >= self._next_draw or self._done == self._total:
-                self._next_draw = now + _REDRAW
-                self._bar.set_postfix_str(self._figures(), refresh=False)
-                self._bar.n = self._done
-                self._bar.refresh()
-        elif self._lines and self._done % max(1, self._total // _LINES) == 0:
-            done = f"{self._done:>{len(str(self._total))}}/{self._total}"
-            print(f"iteration {done}  {self._figures()}", file=sys.stderr, flush=True)
+            self._draw(self._bar)
+        elif self._lines:
+            self._write()
+
+    def _draw(self, bar: Bar) -> None:
+        now = time.monotonic()
+        if now < self._next_draw and self._done != self._total:
+            return
+        self._next_draw = now + _REDRAW
+        if not bar.show(self._done, self._figures()):
+            self._bar, self._lines = None, True
+
+    def _write(self) -> None:
+        """A line for each tenth of all iterations, and after each minute without one."""
+        tenths, before = (_LINES * done // self._total for done in (self._done, self._done - 1))
+        now = time.monotonic()
+        if tenths == before and now < self._next_line:
+            return
+        self._next_line = now + _QUIET
+        done = f"{self._done:>{len(str(self._total))}}/{self._total}"
+        _console.write(f"iteration {done}  {self._figures()}", error=True)
 
     def _figures(self) -> str:
-        accuracy = f", accuracy {self._accuracy:.3f}" if self._has_accuracy else ""
-        return f"loss {self._loss:.4f}{accuracy}"
+        measured = f", {self._metric} {self._value.now:.3f}" if self._measured else ""
+        return f"loss {self._loss.now:.4f}{measured}"

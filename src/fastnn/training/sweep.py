@@ -3,24 +3,28 @@
 from __future__ import annotations
 
 import csv
+import hashlib
 import io
 import itertools
 import json
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Any
 
 from fastnn import plots
+from fastnn._destination import prepare
 from fastnn._extras import require
 from fastnn._files import atomic_file
+from fastnn._json import to_json, with_numbers
 from fastnn._runtime import get_num_threads, num_threads
 from fastnn.training.divergence import DivergenceError
 from fastnn.training.history import History
-from fastnn.training.progress import new_bar, write
+from fastnn.training.progress import Bar, new_bar, write
 
 TABLE, CURVES = "results.csv", "curves.png"
+_LONGEST = 80  # letters of a point's name
 
 
 @dataclass(frozen=True)
@@ -30,7 +34,7 @@ class Point:
     Attributes
     ----------
     settings : by name
-    results : numbers by name; of a run that diverged none, and `error` says where
+    results : numbers by name, and texts, lists and dicts; of a run that diverged none, and `error` says where
     history : if the run returned one
     """
 
@@ -41,8 +45,55 @@ class Point:
 
     @property
     def label(self) -> str:
-        """Its settings, as "lr=0.1,batch_size=32"."""
-        return ",".join(f"{name}={value}" for name, value in self.settings.items())
+        """Its settings, as "lr=0.1,batch_size=32"; its file's name where they are long."""
+        text = ",".join(f"{name}={_text(value)}" for name, value in self.settings.items())
+        return text if len(text) <= _LONGEST else self.file_name
+
+    @property
+    def file_name(self) -> str:
+        """A name for a file or a folder of this point, without an ending, which no other point has on any system."""
+        return file_name(self.settings)
+
+
+def file_name(settings: Mapping[str, Any]) -> str:
+    """The settings as a name for a file or a folder, without an ending: "lr=0.1,batch_size=32".
+
+    Where a value is not safe to be a part of one (letters that some systems lack or take for others, slashes, a text
+    that reads like a number), or the name were too long, a digest of all settings and their types tells it from others.
+    """
+    text = ",".join(f"{name}={_text(value)}" for name, value in settings.items()) or "all"
+    if len(text) <= _LONGEST and all(_is_safe(name) and _is_safe(value) for name, value in settings.items()):
+        return text
+    exact = repr([(name, type(value).__name__, _text(value)) for name, value in settings.items()])
+    digest = hashlib.sha256(exact.encode(errors="surrogatepass")).hexdigest()[:10]
+    return f"{re.sub(r'[^a-zA-Z0-9.=,+-]', '_', text)[:_LONGEST]}-{digest}"
+
+
+def _text(value: Any) -> str:
+    """A value as it is read best; another value of its type has another text."""
+    if hasattr(value, "tolist"):
+        value = value.tolist()
+    if isinstance(value, str | PurePath):
+        return str(value) if _is_word(str(value)) else repr(str(value))
+    return getattr(value, "__qualname__", None) or repr(value)  # functions and classes have a name
+
+
+def _is_word(text: str) -> bool:
+    """Whether nobody takes a text for another kind of value, or for a part of a list of values."""
+    try:
+        float(text)
+    except ValueError:
+        plain = text.isprintable() and not re.search(r"[,='\"\s]", text)
+        return plain and text.lower() not in ("", "true", "false", "none")
+    return False
+
+
+def _is_safe(value: Any) -> bool:
+    if isinstance(value, str):
+        return _is_word(value) and re.fullmatch(r"[a-z0-9.+_-]*[a-z0-9+_-]", value) is not None
+    if hasattr(value, "tolist"):
+        value = value.tolist()
+    return value is None or isinstance(value, bool | int | float)
 
 
 @dataclass(frozen=True)
@@ -95,11 +146,18 @@ def sweep(
     ----------
     run : called with a point of the grid as keywords; returns numbers by name, among them `score`; under "history"
         there may be a `History`. A `DivergenceError` is a result; any other error ends the sweep
-    grid : values by the name of the setting
+    grid : lists of values by the name of the setting
     out : folder; of each point its results, as soon as it is done; `results.csv`; `curves.png`, if there are histories
     score, mode : which result is compared, and whether "max" or "min" is best
     jobs : at a time; by default as joblib is configured (without that, one)
     draw : draw the curves
+
+    Raises
+    ------
+    OSError
+        Nothing can be written into `out`; before the first run.
+    ValueError
+        A run, whose results are kept, has no number of the name `score`; after the first one.
     """
     joblib = require("joblib", "sweeps")
     if draw:
@@ -107,8 +165,11 @@ def sweep(
     if mode not in ("max", "min"):
         raise ValueError(f"mode: got {mode!r}, expected 'max' or 'min'")
     points, folder = _points(grid), Path(out)
-    (folder / "points").mkdir(parents=True, exist_ok=True)
+    for path in (_file(folder, points[0]), folder / TABLE, *([folder / CURVES] if draw else [])):
+        prepare(path)
     done = {i: found for i, point in enumerate(points) if (found := _load(folder, point)) is not None}
+    for found in done.values():
+        _check_score(found, score)
     waiting = [i for i in range(len(points)) if i not in done]
     threads = max(1, get_num_threads() // max(1, joblib.effective_n_jobs(jobs)))
     # What comes back is only where it is: the history of a long run is large, and in its file already.
@@ -120,9 +181,7 @@ def sweep(
     try:
         with num_threads(get_num_threads()):  # jobs that are threads leave any number behind
             for i in joblib.Parallel(n_jobs=jobs, return_as=return_as)(calls):
-                found = _load(folder, points[i])
-                assert found is not None, "a task ends when its point is saved"
-                done[i] = found
+                done[i] = found = _loaded(folder, points[i])
                 _write_table(folder / TABLE, [done[k] for k in sorted(done)])
                 _show(bar, found, score, len(done), len(points))
     finally:
@@ -137,41 +196,63 @@ def sweep(
 
 
 def _points(grid: Mapping[str, Iterable[Any]]) -> list[Point]:
-    values = {name: list(those) for name, those in grid.items()}
-    for name, those in values.items():
-        if not those:
+    values = {}
+    for name, those in grid.items():
+        if isinstance(those, str | bytes) or not isinstance(those, Iterable):
+            raise TypeError(f"grid: got {those!r} for {name!r}, expected a list of values")
+        values[name] = list(those)
+        if not values[name]:
             raise ValueError(f"grid: got no values for {name!r}, expected at least one")
     points = [Point(dict(zip(values, each, strict=True))) for each in itertools.product(*values.values())]
-    files = {_file(Path(), point) for point in points}
-    if len(files) < len(points):
-        raise ValueError("grid: got values that are written alike, expected different ones")
+    seen: dict[str, Point] = {}
+    for point in points:
+        other = seen.setdefault(point.file_name.lower(), point)
+        if other is not point:
+            raise ValueError(
+                f"grid: got {point.label} twice, or values that are written alike, expected different ones"
+            )
     return points
 
 
 def _task(run: Callable[..., Mapping[str, Any]], point: Point, i: int, folder: Path, score: str, threads: int) -> int:
     """Run a point and save what came of it."""
-    results: dict[str, Any] = {}
+    results: Any = {}
     error = ""
     try:
         with num_threads(threads):
-            results = dict(run(**point.settings))
+            results = run(**point.settings)
     except DivergenceError as divergence:
         error = str(divergence)
-    history = results.pop("history", None)
-    if not error and not isinstance(results.get(score), int | float):
-        raise ValueError(
-            f"score: got {score!r}, expected one of the results, {', '.join(results) or 'of which there are none'}"
-        )
+    if not isinstance(results, Mapping):
+        raise TypeError(f"run: got {type(results).__name__} from it, expected a dict of results by name")
+    history = results.get("history")
+    if history is not None and not isinstance(history, History):
+        raise TypeError(f"run: got {type(history).__name__} as 'history', expected a History, as trainer.history")
+    numbers = {name: value for name, value in results.items() if name != "history"}
     path = _file(folder, point)
     if history is not None:
-        history.save(path.with_suffix(".history.json"))
+        history.save(path.with_name(f"{point.file_name}.history.json"))
     with atomic_file(path) as file:
-        file.write(json.dumps({"settings": point.settings, "results": results, "error": error}, default=str).encode())
+        file.write(to_json({"settings": point.settings, "results": numbers, "error": error}).encode())
+    _check_score(_loaded(folder, point), score)
     return i
 
 
+def _check_score(point: Point, score: str) -> None:
+    if point.error or _is_number(point.results.get(score)):
+        return
+    if score in point.results:
+        raise ValueError(f"score: got {score!r}, which is {point.results[score]!r} of {point.label}, expected a number")
+    names = ", ".join(name for name, value in point.results.items() if _is_number(value))
+    raise ValueError(f"score: got {score!r}, expected one of the results, {names or 'of which none is a number'}")
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float)
+
+
 def _file(folder: Path, point: Point) -> Path:
-    return folder / "points" / (re.sub(r"[^\w.=,+-]", "_", point.label or "all") + ".json")
+    return folder / "points" / f"{point.file_name}.json"
 
 
 def _load(folder: Path, point: Point) -> Point | None:
@@ -179,13 +260,19 @@ def _load(folder: Path, point: Point) -> Point | None:
     if not path.exists():
         return None
     try:
-        content = json.loads(path.read_bytes())
-        history = path.with_suffix(".history.json")
+        content = with_numbers(json.loads(path.read_bytes()))
+        history = path.with_name(f"{point.file_name}.history.json")
         return Point(
             point.settings, content["results"], History.load(history) if history.exists() else None, content["error"]
         )
-    except (ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise ValueError(f"{path}: not a result of a sweep ({error}); remove it to run it again") from error
+
+
+def _loaded(folder: Path, point: Point) -> Point:
+    found = _load(folder, point)
+    assert found is not None, "a task ends when its point is saved"
+    return found
 
 
 def _write_table(path: Path, points: Sequence[Point]) -> None:
@@ -197,7 +284,7 @@ def _write_table(path: Path, points: Sequence[Point]) -> None:
     table.writeheader()
     table.writerows(rows)
     with atomic_file(path) as file:
-        file.write(text.getvalue().encode())
+        file.write(text.getvalue().encode(errors="backslashreplace"))
 
 
 def _flat(results: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
@@ -207,13 +294,10 @@ def _flat(results: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
     return flat
 
 
-def _show(bar: Any, point: Point, score: str, done: int, total: int) -> None:
-    text = point.error or f"{score} {point.results[score]:.6g}"
-    if bar is None:
-        write(f"{done}/{total}  {point.label}  {text}")
-    else:
-        bar.set_postfix_str(f"{point.label} {text}", refresh=False)
-        bar.update()
+def _show(bar: Bar | None, point: Point, score: str, done: int, total: int) -> None:
+    text = f"{point.label}  {point.error or f'{score} {point.results[score]:.6g}'}"
+    if bar is None or not bar.show(done, text):
+        write(f"{done}/{total}  {text}")
 
 
 def _worthless(point: Point, score: str) -> bool:

@@ -6,26 +6,29 @@ import math
 import time
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import closing
-from dataclasses import asdict
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
 
 import numpy as np
 
 from fastnn import _runtime
-from fastnn.data.batches import Augmentation, Batch, Examples, epochs_of
+from fastnn import _validate as check
+from fastnn.data.batches import Augmentation, Batch, Examples, epochs_of, take
 from fastnn.layers import Module
 from fastnn.optim import clip_grad_norm_, clip_grad_value_
+from fastnn.training import _arguments as rules
 from fastnn.training._arguments import Data, examples_of, steps_per_epoch, total_steps
 from fastnn.training._interrupt import Interruption
 from fastnn.training._schedule import Schedule, Schedules
 from fastnn.training.callbacks import Callback, overridden
 from fastnn.training.divergence import DivergenceError, explanation
-from fastnn.training.history import History
-from fastnn.training.metrics import accuracy
+from fastnn.training.history import EVAL, History
+from fastnn.training.metrics import metric_of
 from fastnn.training.progress import Progress
 
 _EVALUATION_BATCH = 250
 INTERRUPTED = "interrupted"
+
+MetricFunction = Callable[[np.ndarray, np.ndarray], Any]
 
 
 class Criterion(Protocol):
@@ -39,7 +42,7 @@ class Criterion(Protocol):
 
 
 class Optimizer(Protocol):
-    """Changes the parameters it was made with by their gradients."""
+    """Changes the parameters it was made with, which its groups have as "params", by their gradients."""
 
     param_groups: list[dict[str, Any]]
 
@@ -66,7 +69,11 @@ class Trainer:
         ``{"epoch": schedule}``, or both, ``{"step": warm_up, "epoch": decay}``, whose factors are multiplied. A
         `ReduceLROnPlateau` is stepped after each evaluation
     callbacks : `EarlyStopping`, `BestWeights`, `Checkpoint` and others of your own, see `Callback`
-    metric : what is recorded as accuracy: a function of scores and targets; None for none
+    metric : what is recorded beside the loss, in the history and wherever it is shown, under the function's name: a
+        function of scores and targets, as `top_k_accuracy`; or such a function with another name, ``("top 3",
+        functools.partial(top_k_accuracy, k=3))``; None for none. By default what follows from the loss: the accuracy of
+        classes, of each pixel if there are several, for `CrossEntropyLoss` and `NLLLoss`; that of answers yes or no for
+        `BCELoss` and `BCEWithLogitsLoss`; none for others
     clip_norm, clip_value : before each step scale the gradients so that their norm is at most this, or clip each
         element
     rng : seed, or generator that it is drawn from; by default the package's generator, seeded by `fastnn.manual_seed`
@@ -76,6 +83,11 @@ class Trainer:
     history : History; several calls of `fit` continue it
     seconds : time spent on training steps, without evaluations
     stopped : why the last `fit` ended before its time, or None
+
+    Raises
+    ------
+    ValueError
+        The optimizer has parameters that are not the network's, or the schedule another optimizer; `fit` looks again.
     """
 
     def __init__(
@@ -86,7 +98,7 @@ class Trainer:
         *,
         schedule: Schedule = None,
         callbacks: Iterable[Callback] = (),
-        metric: Callable[[np.ndarray, np.ndarray], float] | None = accuracy,
+        metric: MetricFunction | tuple[str, MetricFunction] | Literal["auto"] | None = "auto",
         clip_norm: float | None = None,
         clip_value: float | None = None,
         rng: int | np.random.Generator | None = None,
@@ -94,15 +106,18 @@ class Trainer:
         self.net = net
         self.criterion = criterion
         self.optimizer = optimizer
-        self.callbacks = list(callbacks)
-        self.history = History()
+        self.callbacks = rules.listed(callbacks)
+        self._metric_given = metric
+        self._metric = metric_of(metric, criterion)
+        self.history = History() if self._metric is None else History(**{self._metric.name: []})
         self.seconds = 0.0
         self.stopped: str | None = None
         self._schedules = Schedules(schedule)
-        self._metric = metric
+        rules.clip_bound("clip_norm", clip_norm)
+        rules.clip_bound("clip_value", clip_value)
         self._clip_norm, self._clip_value = clip_norm, clip_value
-        source = _runtime.generator() if rng is None else np.random.default_rng(rng)
-        self._seed = int(source.integers(2**63))
+        self._check()
+        self._seed = rules.seed_of(rng)
         self._begun = 0  # steps taken before this call of `fit`
         self._place = (0, 0)  # epoch and minibatch that come next
         self._per_epoch = 0  # minibatches of the epoch that is going on
@@ -130,9 +145,10 @@ class Trainer:
 
         Parameters
         ----------
-        train : examples and targets, ``(x, y)``, of the same length along axis 0: arrays, memory maps, which may be
-            larger than memory, or what is indexed like an array, as the images of a folder
-        valid : the same, that loss and accuracy are measured on before the first step of all, every `evaluate_every`
+        train : examples and targets, ``(x, y)``, of the same length along axis 0: arrays; memory maps, which may be
+            larger than memory; tables and series of pandas, lists and tensors, which become arrays; or what is indexed
+            like an array and reads its rows then, as the images of a folder or a dataset of h5py
+        valid : the same, that loss and metric are measured on before the first step of all, every `evaluate_every`
             iterations, and at the end
         epochs, iterations : how long; exactly one of the two
         batch_size : examples in a minibatch
@@ -148,13 +164,18 @@ class Trainer:
         DivergenceError
             The loss is NaN or infinite; names the step and the layer whose output went first.
         """
+        self._check()
+        batch_size = check.integer("batch_size", batch_size, 1)
+        for name, value in (("shuffle", shuffle), ("drop_last", drop_last), ("progress", progress)):
+            check.true_or_false(name, value)
+        if prefetch is not None:
+            check.true_or_false("prefetch", prefetch)
+        rules.function("augment", augment, "the examples of a minibatch and a generator")
         examples = examples_of("train", train)
         held_out = None if valid is None else examples_of("valid", valid)
         per_epoch = steps_per_epoch(len(examples), batch_size, drop_last)
         total = total_steps(iterations, epochs, per_epoch)
-        every = per_epoch if evaluate_every is None else evaluate_every
-        if every < 1:
-            raise ValueError(f"evaluate_every: got {every}, expected at least 1")
+        every = per_epoch if evaluate_every is None else check.integer("evaluate_every", evaluate_every, 1)
 
         self.stopped, self._begun = None, self.history.iterations
         if self._place[1]:
@@ -183,7 +204,12 @@ class Trainer:
         done = self.history.iterations - self._begun
         clock = time.perf_counter()
         self.net.train()
-        with Interruption() as interruption, Progress(total, done, show=progress) as shown, closing(batches):
+        name = self.history.metric_name or ""
+        with (
+            Interruption() as interruption,
+            Progress(total, done, show=progress, metric=name) as shown,
+            closing(batches),
+        ):
             while done < total and self.stopped is None:
                 batch = next(batches)
                 shown.step(*self._step(batch))
@@ -215,31 +241,48 @@ class Trainer:
         self.stopped = why
 
     def evaluate(self, data: Data) -> tuple[float, float | None]:
-        """Mean loss and accuracy (or the other metric, or None) on `data`, ``(x, y)``, in eval mode, which stays."""
+        """Mean loss, and the metric, or None without one, on `data`, ``(x, y)``, in eval mode, which stays."""
         examples = examples_of("data", data)
-        scores, y = self.predict(examples.x), examples.y[:]
+        scores, y = self.predict(examples.x), take("y", examples.y, slice(None))
         return self._mean_loss(self.criterion(scores, y), len(y)), self._measure(scores, y)
 
     def predict(self, x: Any) -> np.ndarray:
-        """The network's output for the examples x, piece by piece, in eval mode; the network stays in it."""
+        """The network's output for the examples x, whatever `fit` takes, piece by piece, in eval mode, which stays."""
+        x = check.source("x", x)
         self.net.eval()
         starts = range(0, max(len(x), 1), _EVALUATION_BATCH)
-        return np.concatenate([self.net(x[start : start + _EVALUATION_BATCH]) for start in starts])
+        return np.concatenate([self.net(take("x", x, slice(i, i + _EVALUATION_BATCH))) for i in starts])
 
     def latest(self, monitor: str) -> float:
-        """The newest value of what a callback monitors: "eval_loss", "eval_accuracy"; "loss" or "accuracy", of which it
-        is the mean over the steps since the evaluation before.
+        """The newest value of what a callback monitors: "eval_loss", "eval_accuracy" (or another metric, by its name);
+        "loss" or "accuracy", of which it is the mean over the steps since the evaluation before.
 
         Raises
         ------
         ValueError
             There is none, since nothing has been evaluated.
         """
-        values = getattr(self.history, monitor)
+        values = getattr(self.history, self.monitored(monitor))
         if not values:
-            raise ValueError(f"monitor: got {monitor!r}, of which there is none; expected valid=(x, y), and a metric")
-        newest = values[-1:] if monitor.startswith("eval") else values[self._looked_before : self._looked]
+            raise ValueError(f"monitor: got {monitor!r}, of which there is none; expected valid=(x, y)")
+        newest = values[-1:] if monitor.startswith(EVAL) else values[self._looked_before : self._looked]
         return float(np.mean(newest))
+
+    def monitored(self, monitor: str | None) -> str:
+        """`monitor`, if it is the name of what is measured; for None the metric on held-out data, or their loss.
+
+        Raises
+        ------
+        ValueError
+            Nothing of that name is measured.
+        """
+        metric = self.history.metric_name
+        if monitor is None:
+            return EVAL + (metric or "loss")
+        names = [EVAL + "loss", "loss"] if metric is None else [EVAL + "loss", EVAL + metric, "loss", metric]
+        if monitor not in names:
+            raise ValueError(f"monitor: got {monitor!r}, expected one of {', '.join(names)}")
+        return monitor
 
     @property
     def epochs(self) -> int:
@@ -254,7 +297,7 @@ class Trainer:
             "optimizer": self.optimizer.state_dict(),
             "schedule": self._schedules.state_dict(),
             "callbacks": [(type(each).__name__, each.state_dict()) for each in self.callbacks],
-            "history": {name: np.array(values) for name, values in asdict(self.history).items()},
+            "history": {name: np.array(values) for name, values in self.history.as_dict().items()},
             "generator": _runtime.generator().bit_generator.state,
             "seed": self._seed,
             "steps": (self._begun, self._looked, self._looked_before),
@@ -269,11 +312,22 @@ class Trainer:
         Raises
         ------
         ValueError, KeyError
-            It is of a trainer of another kind.
+            It is of a trainer of another kind; nothing has changed.
         """
+        before = self.state_dict()
+        try:
+            self._take_over(state)
+        except BaseException:
+            self._take_over(before)
+            raise
+
+    def _take_over(self, state: Mapping[str, Any]) -> None:
         names, own = [name for name, _ in state["callbacks"]], [type(each).__name__ for each in self.callbacks]
         if names != own:
             raise ValueError(f"callbacks: got {', '.join(names) or 'none'}, expected {', '.join(own) or 'none'}")
+        history = History(**{name: values.tolist() for name, values in state["history"].items()})
+        if history.metric_name != self.history.metric_name:
+            raise ValueError(f"metric: got {history.metric_name}, expected {self.history.metric_name}")
         self.net.load_state_dict(state["net"])
         self.optimizer.load_state_dict(state["optimizer"])
         self._schedules.load_state_dict(state["schedule"])
@@ -281,13 +335,22 @@ class Trainer:
             self.net.get_submodule(name).set_extra_state(extra)
         for callback, (_, kept) in zip(self.callbacks, state["callbacks"], strict=True):
             callback.load_state_dict(kept)
-        self.history = History(**{name: values.tolist() for name, values in state["history"].items()})
+        self.history = history
         _runtime.generator().bit_generator.state = state["generator"]
         self._seed, self.seconds = state["seed"], state["seconds"]
         *place, self._per_epoch = state["place"]
         self._place = place[0], place[1]
         self._begun, self._looked, self._looked_before = state["steps"]
         self.stopped = None if state["stopped"] == INTERRUPTED else state["stopped"]
+
+    def _check(self) -> None:
+        """The parts belong together, which they may cease to do: layers, optimizer and criterion can be replaced."""
+        rules.parts(self.net, self.criterion, self.optimizer)
+        self._metric = metric_of(self._metric_given, self.criterion)
+        name, recorded = self._metric and self._metric.name, self.history.metric_name
+        if name != recorded:
+            raise ValueError(f"metric: got {name}, expected {recorded}, that of the history; make a new Trainer")
+        self._schedules.check(self.optimizer, name)
 
     def _step(self, batch: Batch) -> tuple[float, float | None]:
         scores = self.net(batch.x)
@@ -301,9 +364,9 @@ class Trainer:
             clip_grad_value_(self.net.parameters(), self._clip_value)
         lr = float(self.optimizer.param_groups[0]["lr"])
         self.optimizer.step()
-        right = self._measure(scores, batch.y)
-        self.history.add_step(loss, right, lr)
-        return loss, right
+        value = self._measure(scores, batch.y)
+        self.history.add_step(loss, value, lr)
+        return loss, value
 
     def _look(self, held_out: Examples | None) -> None:
         """Evaluate and tell the callbacks."""
@@ -311,12 +374,12 @@ class Trainer:
             self.history.add_evaluation(*self.evaluate((held_out.x, held_out.y)))
         self._looked_before, self._looked = self._looked, self.history.iterations
         if self.history.iterations:
-            self._schedules.evaluated(self.latest, "" if held_out is None else "eval_")
+            self._schedules.evaluated(self.latest, "" if held_out is None else EVAL)
         for callback in self.callbacks:
             callback.on_evaluation(self)
 
     def _measure(self, scores: np.ndarray, y: np.ndarray) -> float | None:
-        return None if self._metric is None else float(self._metric(scores, y))
+        return None if self._metric is None else self._metric(scores, y)
 
     def _mean_loss(self, loss: float, examples: int) -> float:
         return float(loss) / max(examples, 1) if self.criterion.reduction == "sum" else float(loss)
