@@ -14,14 +14,14 @@ from fastnn.data.download import data_folder
 from fastnn.data.images import ImageFiles, ImageSet, image_folder, read_image
 
 __all__ = [
-    "ByteImages",
     "CHARACTERS",
     "CIFAR10_CLASSES",
-    "Characters",
     "DOGS_VS_CATS_CLASSES",
     "FASHION_CLASSES",
     "FLOWERS17_CLASSES",
     "HW36",
+    "ByteImages",
+    "Characters",
     "ImageFiles",
     "ImageSet",
     "batches",

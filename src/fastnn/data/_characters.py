@@ -56,8 +56,8 @@ class HW36(NamedTuple):
 def hw36(root: str | Path | None = None) -> HW36:
     """hw36: 3,657 handwritten capitals and digits of 36 classes.
 
-    `hw36.tar`, or the folder `hw36/` that it was unpacked to, and `hw36_split.csv`, which gives each sheet its role, are
-    looked for in `root`, then in the folder that the environment variable FASTNN_DATA names.
+    `hw36.tar`, or the folder `hw36/` that it was unpacked to, and `hw36_split.csv`, which gives each sheet its role,
+    are looked for in `root`, then in the folder that the environment variable FASTNN_DATA names.
 
     Returns
     -------
@@ -103,7 +103,7 @@ def letters26(root: str | Path | None = None) -> tuple[np.ndarray, np.ndarray]:
     return _stacked(path, read_images(path, _white_on_dark, _in_class_folder))
 
 
-def nist36(root: str | Path | None = None) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+def nist36(root: str | Path | None = None) -> tuple[np.ndarray, ...]:
     """NIST36, a course's choice of NIST's handwritten characters.
 
     `nist36_train.mat`, `nist36_valid.mat` and `nist36_test.mat` (arrays `train_data` (N, 1024), column by column,
@@ -135,7 +135,7 @@ def nist36(root: str | Path | None = None) -> tuple[np.ndarray, np.ndarray, np.n
             raise ValueError(f"{path}: data {data.shape} and labels {labels.shape}, expected (N, 1024) and (N, 36)")
         images = data.reshape(-1, 1, 32, 32).swapaxes(2, 3)
         parts += [np.ascontiguousarray(images, np.float32), labels.argmax(axis=1).astype(np.int64)]
-    return parts[0], parts[1], parts[2], parts[3], parts[4], parts[5]
+    return tuple(parts)
 
 
 def _in_class_folder(name: PurePosixPath) -> bool:

@@ -18,8 +18,8 @@ def dogs_vs_cats(root: str | Path | None = None, *, size: int = 64) -> tuple[Byt
     """Photographs of cats and dogs.
 
     `dogs-vs-cats.tar`, or the folder `dogs-vs-cats/`, is looked for in `root`, then in the folder that the environment
-    variable FASTNN_DATA names. Labelled images are those in folders `cat` and `dog` or with names like `cat.1.jpg`, as in
-    Kaggle's training set; the others, in a folder `test`, have no labels.
+    variable FASTNN_DATA names. Labelled images are those in folders `cat` and `dog` or with names like `cat.1.jpg`, as
+    in Kaggle's training set; the others, in a folder `test`, have no labels.
 
     Parameters
     ----------

@@ -27,8 +27,8 @@ Part = tuple[ByteImages, np.ndarray]
 def flowers17(root: str | Path | None = None, *, size: int = 227, split: int = 1) -> tuple[Part, Part, Part]:
     """Oxford flowers-17 in one of its three published splits.
 
-    `17flowers.tgz` or `17flowers.tar`, or the folder `17flowers/`, and `datasplits.mat` are looked for in `root`, then in
-    the folder that the environment variable FASTNN_DATA names (in each: `flowers17/`, then the folder itself).
+    `17flowers.tgz` or `17flowers.tar`, or the folder `17flowers/`, and `datasplits.mat` are looked for in `root`, then
+    in the folder that the environment variable FASTNN_DATA names (in each: `flowers17/`, then the folder itself).
 
     Parameters
     ----------
@@ -54,7 +54,9 @@ def flowers17(root: str | Path | None = None, *, size: int = 227, split: int = 1
     names = ("17flowers.tgz", "17flowers.tar", "17flowers", "jpg")
     path = find_archive(root, [f"{folder}{name}" for folder in ("flowers17/", "") for name in names], advice)
     splits = find_archive(root, ("flowers17/datasplits.mat", "datasplits.mat"), advice)
-    parts = [np.asarray(part).reshape(-1) for part in read_arrays(splits, *(f"{name}{split}" for name in _SPLITS)).values()]
+    parts = [
+        np.asarray(part).reshape(-1) for part in read_arrays(splits, *(f"{name}{split}" for name in _SPLITS)).values()
+    ]
     if sorted(np.concatenate(parts)) != list(range(1, _COUNT + 1)):
         raise ValueError(f"{splits}: split {split} does not have each of the images 1 to {_COUNT} once")
 

@@ -24,9 +24,9 @@ _NAMES = (
 def load_squeezenet(path: str | Path) -> dict[str, np.ndarray]:
     """Read SqueezeNet 1.1's weights from Keras' layout (.npz) or from torchvision's file (.pth).
 
-    Images are given in 0..1, red, green, blue, after `Normalize` with CAFFE_MEAN and CAFFE_STD for the first (the first
-    layer's weights, which are for blue, green, red in 0..255, are changed to fit), IMAGENET_MEAN and IMAGENET_STD for the
-    second; all four are in this module.
+    Images are red, green, blue in 0..1 behind a `Normalize`: by CAFFE_MEAN and CAFFE_STD for the first file, by
+    IMAGENET_MEAN and IMAGENET_STD for the second; all four are in this module. The first layer's weights of the first
+    file, which are for blue, green, red in 0..255, are changed to fit.
 
     Parameters
     ----------

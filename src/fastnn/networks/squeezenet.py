@@ -23,8 +23,8 @@ def squeezenet(
 ) -> nn.Sequential:
     """SqueezeNet 1.1 for images of any size; published for 227 x 227.
 
-    Its two parts are torchvision's ``features`` and ``classifier``. A fire module squeezes its input to an eighth of its
-    outputs by a 1 x 1 convolution, and joins the outputs of a 1 x 1 and a 3 x 3 convolution of that.
+    Its two parts are torchvision's ``features`` and ``classifier``. A fire module squeezes its input to an eighth of
+    its outputs by a 1 x 1 convolution, and joins the outputs of a 1 x 1 and a 3 x 3 convolution of that.
 
     ====================================  ==============  ==========
     layer                                 output          parameters
