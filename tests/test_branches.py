@@ -182,5 +182,5 @@ def test_refused(make, error, message):
 def test_a_wrong_gradient_names_dy():
     module = fire()
     module(X)
-    with pytest.raises(ValueError, match=r"^dy: got shape \(2, 6, 5, 6\); expected \(2, 7, 5, 6\)"):
+    with pytest.raises(ValueError, match=r"^layer 2 \(Concat\): dy: got shape \(2, 6, 5, 6\); expected \(2, 7, 5, 6\)"):
         module.backward(X.repeat(2, axis=1))

@@ -182,7 +182,7 @@ def test_a_layer_has_one_place_in_a_network():
 def test_a_wrong_gradient_names_dy():
     net = fnn.Sequential(fnn.Conv2d(1, 2, 3), fnn.ReLU(), fnn.Flatten())
     net(normal(2, 1, 5, 5))
-    with pytest.raises(ValueError, match=r"^dy: got shape"):
+    with pytest.raises(ValueError, match=r"^layer 2 \(Flatten\): dy: got shape \(2, 17\)"):
         net.backward(normal(2, 17))
 
 

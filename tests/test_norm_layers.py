@@ -332,7 +332,7 @@ def test_statistics_of_batches_have_no_plan():
 
 def test_errors_are_those_of_the_layer():
     net = fnn.Sequential(fnn.Flatten(), fnn.BatchNorm2d(4)).eval()
-    with pytest.raises(ValueError, match=r"^x: got shape \(3, 80\); expected \(N, 4, H, W\)"):
+    with pytest.raises(ValueError, match=r"^layer 1 \(BatchNorm2d\): x: got shape \(3, 80\); expected \(N, 4, H, W\)"):
         net(normal(3, 4, 20))
 
 

@@ -6,6 +6,8 @@
 >>> optimizer = fnn.SGD(net.parameters(), lr=0.1, momentum=0.9)
 """
 
+from typing import TYPE_CHECKING
+
 from fastnn import functional, init, optim, reference
 from fastnn._runtime import (
     get_num_threads,
@@ -165,3 +167,13 @@ __all__ = [
     "set_num_threads",
     "show_config",
 ]
+
+if not TYPE_CHECKING:
+
+    def __getattr__(name: str) -> object:
+        """Refuse, and say what is in the place of a name that PyTorch has."""
+        from fastnn._validate import habits
+
+        elsewhere = {each: f"it is fastnn.functional.{each}" for each in functional.__all__}
+        elsewhere |= {each: f"it is fastnn.lr_scheduler.{each}" for each in lr_scheduler.__all__}
+        raise habits.no_name("fastnn", name, __all__, elsewhere | habits.OF_PACKAGE)

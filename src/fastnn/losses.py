@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, NoReturn, Self
 
 import numpy as np
 
@@ -15,6 +15,35 @@ def _as_array(name: str, weight: Any) -> MaybeArray:
     """A series of weights, or another array of others, as NumPy's; anything else as it is."""
     others = hasattr(weight, "__array__") and not isinstance(weight, np.ndarray)
     return check.as_array(name, weight) if others else weight
+
+
+class LossValue(float):
+    """The value of a loss: a float in all that it is computed with, which knows what to say to habits from PyTorch."""
+
+    __slots__ = ()
+
+    def item(self) -> float:
+        """Return the value as a plain float."""
+        return float(self)
+
+    def backward(self, *_: Any, **__: Any) -> NoReturn:
+        """Refuse: a float knows no network.
+
+        Raises
+        ------
+        RuntimeError
+            Always; it says what to call.
+        """
+        raise RuntimeError(
+            "loss.backward: got a float, which knows no network; expected net.backward(criterion.backward())"
+        )
+
+    if not TYPE_CHECKING:
+
+        def __getattr__(self, name: str) -> Any:
+            from fastnn._validate import habits
+
+            raise habits.no_attribute(self, name, habits.OF_LOSSES)
 
 
 class Loss:
@@ -31,16 +60,23 @@ class Loss:
     _settings: ClassVar[tuple[str, ...]] = ("reduction",)
     _kept: tuple[Array, Array] | None = None
 
+    if not TYPE_CHECKING:
+
+        def __new__(cls, *args: Any, **kwargs: Any) -> Self:
+            check.known_arguments(cls, args, kwargs)
+            return super().__new__(cls)
+
     def __call__(self, x: Array, target: Array) -> Any:
         """Compute the loss of `x`, as the function of the same name does.
 
         Returns
         -------
         float, or array for the reduction "none"
+            The float has `item`, which returns it as it is, for loops that were written for PyTorch.
         """
         loss = getattr(functional, self._function)(x, target, **self._options())
         self._kept = x, target
-        return loss
+        return LossValue(loss) if type(loss) is float else loss
 
     def backward(self, dloss: float | Array = 1.0) -> Array:
         """Return the gradient of `x` of the last call, of its shape.

@@ -50,8 +50,8 @@ from fastnn._validate.conv import (
     conv2d_settings,
     conv_channels,
     im2col,
+    input_channels,
     patch_settings,
-    sequences,
 )
 from fastnn._validate.conv_transpose import conv_transpose2d, conv_transpose2d_backward, conv_transpose2d_settings
 from fastnn._validate.convert import as_array, source
@@ -77,13 +77,20 @@ from fastnn._validate.loss import (
 )
 from fastnn._validate.matmul import linear, linear_backward, matmul
 from fastnn._validate.network import (
+    IncompatibleKeys,
+    attached,
     branches,
+    destination,
     hook,
     hook_result,
     input_shape,
     kept,
+    known_arguments,
     layer_place,
     layers,
+    named_layers,
+    no_effect,
+    only,
     parameters,
     state_dict,
     submodule,

@@ -10,6 +10,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from fastnn._validate import hints
+
 Array = NDArray[Any]
 IntPair = int | tuple[int, int]
 IntSingle = int | tuple[int]
@@ -28,18 +30,18 @@ LARGEST = 2**31 - 1  # window, stride or padding: kernels multiply them by sizes
 def array(name: str, a: Array) -> None:
     """`a` is a NumPy array."""
     if not isinstance(a, np.ndarray):
-        raise TypeError(f"{name}: got {type(a).__name__}; expected a NumPy array")
+        raise TypeError(f"{name}: got {hints.kind_of(a)}; expected a NumPy array{hints.to_array(name, a)}")
 
 
 def float_array(name: str, a: Array) -> None:
     """`a` is a NumPy array of float32 or float64."""
     if type(a) is not np.ndarray and (not isinstance(a, np.ndarray) or isinstance(a, np.ma.MaskedArray | np.matrix)):
-        raise TypeError(f"{name}: got {type(a).__name__}; expected a NumPy array of float32 or float64")
+        raise TypeError(
+            f"{name}: got {hints.kind_of(a)}; expected a NumPy array of float32 or float64{hints.to_array(name, a)}"
+        )
     dtype = a.dtype
     if dtype is not FLOAT32 and dtype is not FLOAT64 and dtype != FLOAT32 and dtype != FLOAT64:
-        raise TypeError(
-            f"{name}: got an array of {dtype}; expected float32 or float64: convert it, as in {name}.astype(np.float32)"
-        )
+        raise TypeError(f"{name}: got an array of {dtype}; expected float32 or float64: {hints.to_float(name, a)}")
 
 
 def same_dtype(first: str, a: Array, second: str, b: Array) -> None:
@@ -47,8 +49,8 @@ def same_dtype(first: str, a: Array, second: str, b: Array) -> None:
     float_array(second, b)
     if a.dtype != b.dtype:
         raise TypeError(
-            f"{first} and {second}: got {a.dtype} and {b.dtype}; expected one dtype: convert one of them, "
-            f"or build the layers with dtype=np.{a.dtype}"
+            f"{first} and {second}: got {a.dtype} and {b.dtype}; expected one dtype: "
+            f"{hints.to_one_dtype(first, a, second)}"
         )
 
 
@@ -73,9 +75,19 @@ def has_shape(name: str, a: Array, expected: tuple[int, ...], why: str) -> None:
 def images(name: str, x: Array) -> None:
     """`x` is (N, C, H, W); only the batch may be empty."""
     float_array(name, x)
-    has_axes(name, x, 4, "(N, C, H, W)")
+    if x.ndim != 4:
+        has_axes(name, x, 4, "(N, C, H, W)" + (hints.axis_of_channels(x) if name == "x" else ""))
     if 0 in x.shape[1:]:
         raise ValueError(f"{name}: got shape {x.shape}; expected at least one channel, row and column")
+
+
+def sequences(name: str, x: Array) -> None:
+    """`x` is (N, C, L); only the batch may be empty."""
+    float_array(name, x)
+    if x.ndim != 3:
+        has_axes(name, x, 3, "(N, C, L)" + (hints.axis_of_sequences(x) if name == "x" else ""))
+    if 0 in x.shape[1:]:
+        raise ValueError(f"{name}: got shape {x.shape}; expected at least one channel and element")
 
 
 def windows_fit(H: int, W: int, KH: int, KW: int, PH: int, PW: int, DH: int = 1, DW: int = 1) -> None:
@@ -164,12 +176,14 @@ def positive(name: str, value: float) -> float:
 
 
 def float_dtype(dtype: Any) -> np.dtype[Any]:
-    """`dtype` as np.dtype, float32 or float64."""
+    """`dtype` as np.dtype, float32 or float64; None is float32, as in PyTorch."""
+    if dtype is None:
+        return FLOAT32
     try:
         found = np.dtype(dtype)
     except TypeError:
         raise TypeError(f"dtype: got {dtype!r}; expected float32 or float64") from None
-    if dtype is None or found not in (FLOAT32, FLOAT64):
+    if found not in (FLOAT32, FLOAT64):
         raise TypeError(f"dtype: got {dtype!r}; expected float32 or float64")
     return found
 

@@ -7,6 +7,7 @@ from collections.abc import Iterable
 
 import numpy as np
 
+from fastnn._validate import hints
 from fastnn._validate._base import Array, choice, float_array, gradient_names, has_shape, number, same_dtype
 
 APPROXIMATIONS = ("none", "tanh")
@@ -59,6 +60,7 @@ def prelu(x: Array, w: Array) -> tuple[int, int, int]:
     if w.size == 1:
         return 1, 1, x.size
     if x.ndim < 2 or x.shape[1] != w.size:
+        hints.channels_last(x, w.size)
         raise ValueError(f"w: got shape {w.shape}; expected (C,), one slope for each channel of x {x.shape}, or (1,)")
     return x.shape[0], w.size, math.prod(x.shape[2:])
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from fastnn._validate import hints
 from fastnn._validate._base import (
     Array,
     IntPair,
@@ -19,6 +20,7 @@ from fastnn._validate._base import (
     integer,
     pair,
     same_dtype,
+    sequences,
     single,
     windows_fit,
 )
@@ -94,17 +96,27 @@ def _channels(x: Array, w: Array, groups: int) -> None:
     """x (N, C, ...) and w (O, C/groups, ...) fit together."""
     C, WC = x.shape[1], w.shape[1]
     if groups != 1:
-        integer("groups", groups, 1)
+        if WC * integer("groups", groups, 1) != C:
+            hints.channels_last(x, WC * groups)
         if C % groups or w.shape[0] % groups:
             raise ValueError(
                 f"groups: got {groups}; expected a divisor of the channels, those of x {x.shape} "
                 f"and the outputs of w {w.shape}"
             )
     if WC * groups != C:
-        of = f"{C // groups}, the channels of x {x.shape}" + (f" in each of {groups} groups" if groups > 1 else "")
-        raise ValueError(f"w: got shape {w.shape}, for {WC} input channels; expected {of}")
+        hints.channels_last(x, WC * groups)
+        of = f"{C // groups}, the channels of x" + (f" in each of {groups} groups" if groups > 1 else "")
+        raise ValueError(f"x and w: got shapes {x.shape} and {w.shape}, for {WC} input channels; expected {of}")
     if 0 in w.shape:
         raise ValueError(f"w: got shape {w.shape}; expected no empty axis")
+
+
+def input_channels(x: Array, ndim: int, channels: int) -> None:
+    """`x`, images or sequences by its number of axes, has as many channels as a layer takes, which pads it first."""
+    (images if ndim == 4 else sequences)("x", x)
+    if x.shape[1] != channels:
+        hints.channels_last(x, channels)
+        raise ValueError(f"x: got shape {x.shape}; expected {channels} channels on the second axis")
 
 
 def _conv_geometry(
@@ -161,14 +173,6 @@ def conv2d_backward(
     gradient_names(needs)
     SH, SW, PH, PW, DH, DW = geometry
     return SH, SW, PH, PW, DH, DW
-
-
-def sequences(name: str, x: Array) -> None:
-    """`x` is (N, C, L); only the batch may be empty."""
-    float_array(name, x)
-    has_axes(name, x, 3, "(N, C, L)")
-    if 0 in x.shape[1:]:
-        raise ValueError(f"{name}: got shape {x.shape}; expected at least one channel and element")
 
 
 def _conv1d_geometry(

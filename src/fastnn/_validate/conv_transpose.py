@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from fastnn._validate import hints
 from fastnn._validate._base import (
     Array,
     IntPair,
@@ -59,7 +60,10 @@ def _geometry(
         raise ValueError(f"w: got shape {w.shape}; expected no empty axis")
     C, (H, W), (KH, KW) = x.shape[1], x.shape[2:], w.shape[2:]
     if w.shape[0] != C:
-        raise ValueError(f"w: got shape {w.shape}, for {len(w)} input channels; expected {C}, those of x {x.shape}")
+        hints.channels_last(x, len(w))
+        raise ValueError(
+            f"x and w: got shapes {x.shape} and {w.shape}, for {len(w)} input channels; expected {C}, the channels of x"
+        )
     if C % integer("groups", groups, 1):
         raise ValueError(f"groups: got {groups}; expected a divisor of the channels of x {x.shape}")
     (SH, SW), (PH, PW), (DH, DW) = pair("stride", stride, 1), pair("padding", padding, 0), pair("dilation", dilation, 1)

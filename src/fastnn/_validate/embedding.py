@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from fastnn._validate import hints
 from fastnn._validate._base import Array, all_below, axis_index, float_array, has_axes, integer
 
 
@@ -51,9 +52,11 @@ def index_select(x: Array, dim: int, index: Array) -> int:
 
 def _indices(x: Array, rows: int, name: str = "x", of: str = "rows of the table") -> None:
     if not isinstance(x, np.ndarray) or isinstance(x, np.ma.MaskedArray):
-        raise TypeError(f"{name}: got {type(x).__name__}; expected a NumPy array of integers 0 to {rows - 1}")
+        hint = hints.to_array(name, x, "")
+        raise TypeError(f"{name}: got {hints.kind_of(x)}; expected a NumPy array of integers 0 to {rows - 1}{hint}")
     if x.dtype.kind not in "iu":
-        raise TypeError(f"{name}: got an array of {x.dtype}; expected integers 0 to {rows - 1}")
+        hint = f": convert it, as in {name}.astype(np.int64)"
+        raise TypeError(f"{name}: got an array of {x.dtype}; expected integers 0 to {rows - 1}{hint}")
     if not all_below(x, rows):
         place = tuple(int(i) for i in np.argwhere((x < 0) | (x >= rows))[0])
         raise ValueError(f"{name}: got index {x[place]} at place {place}; expected 0 to {rows - 1}, {of}")

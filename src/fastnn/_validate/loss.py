@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from fastnn._validate import hints
 from fastnn._validate._base import (
     Array,
     MaybeArray,
@@ -33,7 +34,7 @@ def cross_entropy(
     x: Array, target: Array, weight: MaybeArray, ignore_index: int, reduction_name: str, label_smoothing: float
 ) -> bool:
     """Return whether `target` holds labels (True) or probabilities (False); `label_values` looks at the labels."""
-    _scores(x, weight, ignore_index)
+    _scores(x, target, weight, ignore_index)
     reduction(reduction_name)
     if label_smoothing:
         smoothing(label_smoothing)
@@ -45,13 +46,27 @@ def cross_entropy(
 
 
 def nll_loss(x: Array, target: Array, weight: MaybeArray, ignore_index: int, reduction_name: str) -> None:
-    _scores(x, weight, ignore_index)
+    _scores(x, target, weight, ignore_index)
     reduction(reduction_name)
     _labels(x, target, "")
 
 
-def _scores(x: Array, weight: MaybeArray, ignore_index: int) -> None:
-    float_array("x", x)
+def outputs(x: Array, target: Array) -> None:
+    """`x` is a float array; if it is not, `target` may tell that they have changed places."""
+    try:
+        float_array("x", x)
+    except TypeError:
+        kinds = [getattr(getattr(a, "dtype", None), "kind", "") for a in (x, target)]
+        if kinds[0] in ("i", "u") and kinds[1] == "f":
+            raise TypeError(
+                f"x: got an array of {x.dtype}, and target one of {target.dtype}; expected the outputs of the network "
+                "first, as in criterion(outputs, targets)"
+            ) from None
+        raise
+
+
+def _scores(x: Array, target: Array, weight: MaybeArray, ignore_index: int) -> None:
+    outputs(x, target)
     shape = x.shape
     if len(shape) < 2:
         raise ValueError(f"x: got shape {shape}; expected {AXES}")
@@ -80,8 +95,10 @@ def smoothing(value: float) -> None:
 
 
 def _probabilities(x: Array, target: Array, ignore_index: int) -> None:
+    if target.shape != x.shape:
+        hint = hints.to_labels(target, x.shape[:1] + x.shape[2:], x.shape)
+        has_shape("target", target, x.shape, f"the shape of x, of probabilities{hint and ', or integer labels'}{hint}")
     same_dtype("x", x, "target", target)
-    has_shape("target", target, x.shape, "the shape of x")
     if ignore_index >= 0:
         raise ValueError(f"ignore_index: got {ignore_index} with probabilities; expected labels, which it is one of")
     if target.size and math.isnan(target.min()):
@@ -93,14 +110,15 @@ def _labels(x: Array, target: Array, else_expected: str) -> None:
     if type(target) is np.ndarray and target.dtype is INT64 and target.shape == shape:
         return
     if not isinstance(target, np.ndarray) or isinstance(target, np.ma.MaskedArray | np.matrix):
-        came = type(target).__name__
-        raise TypeError(f"target: got {came}; expected a NumPy array of integer labels, shape {shape}{else_expected}")
+        wanted = f"a NumPy array of integer labels, shape {shape}{else_expected}"
+        raise TypeError(f"target: got {hints.kind_of(target)}; expected {wanted}{hints.to_array('target', target, '')}")
+    hint = hints.to_labels(target, shape, x.shape)
     if target.dtype.kind not in "iu":
         raise TypeError(
-            f"target: got labels of {target.dtype}{_nan_note(target)}; "
-            f"expected integers 0 to {x.shape[1] - 1}, shape {shape}"
+            f"target: got labels of {target.dtype}{_nan_note(target)}, shape {target.shape}; "
+            f"expected integers 0 to {x.shape[1] - 1}, shape {shape}{hint}"
         )
-    has_shape("target", target, shape, "one label for each place of x")
+    has_shape("target", target, shape, f"one label for each place of x{hint}")
 
 
 def _nan_note(target: Array) -> str:
@@ -122,6 +140,8 @@ def label_values(target: Array, K: int, ignore_index: int) -> None:
 def gradient_of_loss(dloss: Any, each: tuple[int, ...], reduction_name: str) -> None:
     """`dloss` is a number, or, where nothing was reduced, of the shape `each` of the losses."""
     shape = () if type(dloss) is float else np.shape(dloss)
+    if type(dloss) is not float and np.asarray(dloss).dtype.kind not in "fiu":
+        raise TypeError(f"dloss: got {hints.kind_of(dloss)}; expected a number, or an array of numbers")
     if shape != () and (reduction_name != "none" or shape != each):
         wanted = f"a number or shape {each}" if reduction_name == "none" else "a number"
         raise ValueError(f"dloss: got shape {shape}; expected {wanted} with reduction {reduction_name!r}")

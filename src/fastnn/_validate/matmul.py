@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from fastnn._validate import hints
 from fastnn._validate._base import (
     Array,
     float_array,
@@ -31,7 +32,10 @@ def _linear_arrays(x: Array, w: Array) -> None:
     if 0 in w.shape:
         raise ValueError(f"w: got shape {w.shape}; expected no empty axis")
     if x.ndim == 0 or x.shape[-1] != w.shape[1]:
-        raise ValueError(f"x: got shape {x.shape}; expected (..., {w.shape[1]}), as many features as w {w.shape} takes")
+        raise ValueError(
+            f"x: got shape {x.shape}; expected (..., {w.shape[1]}), as many features as w {w.shape} takes"
+            + hints.to_features(x, w.shape[1])
+        )
 
 
 def linear(x: Array, w: Array, b: Array | None, activation: str | None) -> None:

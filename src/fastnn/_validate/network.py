@@ -4,21 +4,35 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Collection, Iterable, Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
-from fastnn._validate._base import Array, integer
+from fastnn._validate import hints
+from fastnn._validate._base import Array, float_dtype, integer, true_or_false
 from fastnn._validate._base import array as is_array
+
+# Arguments that PyTorch itself has others for.
+OLD_ARGUMENTS = {
+    "size_average": "reduction='mean' or 'sum'",
+    "reduce": "reduction='none' for reduce=False",
+    "min_value": "min_val",
+    "max_value": "max_val",
+}
 
 
 def kept(owner: object, value: Any) -> Any:
     """What `owner` kept in its forward for its backward, or an error if it kept nothing."""
     if value is None:
         name = type(owner).__name__
+        if not getattr(owner, "training", True):
+            why = "in eval mode a layer keeps nothing: call net.train() first, then the network, then backward"
+        elif "_kept" in vars(owner):
+            why = "the backward of a network lets go of what its layers kept, as eval() does: call the network again"
+        else:
+            why = f"call it first, as in {'criterion(outputs, targets)' if name.endswith('Loss') else 'net(x)'}"
         raise RuntimeError(
-            f"{name}.backward: got nothing to go back through; expected a call of this {name} first "
-            "(a layer keeps what backward needs in train mode only, and one in a network until its backward)"
+            f"{name}.backward: got nothing to go back through; expected a call of this {name} before: {why}"
         )
     return value
 
@@ -28,8 +42,9 @@ def layers(values: Iterable[Any], kind: type, owner: object) -> None:
     seen: dict[int, int] = {}
     for place, layer in enumerate(values):
         if not isinstance(layer, kind):
-            came = f"the class {layer.__name__}" if isinstance(layer, type) else type(layer).__name__
-            raise TypeError(f"layer {place}: got {came}; expected a layer, as in ReLU()")
+            came = f"the class {layer.__name__}" if isinstance(layer, type) else hints.kind_of(layer)
+            star = ": layers are given one by one, as in Sequential(*layers)" if isinstance(layer, Iterable) else ""
+            raise TypeError(f"layer {place}: got {came}; expected a layer, as in ReLU(){star}")
         for module in layer.modules():  # type: ignore[attr-defined]
             if module is owner:
                 raise ValueError(f"layer {place}: got the {type(owner).__name__} itself; expected another layer")
@@ -39,6 +54,32 @@ def layers(values: Iterable[Any], kind: type, owner: object) -> None:
                     "expected another one: a layer keeps what its backward needs, so it has one place in a network"
                 )
             seen[id(module)] = place
+
+
+def named_layers(values: tuple[Any, ...], owner: object) -> tuple[Iterable[Any], dict[str, Any]]:
+    """The layers that a network is made of, and those that have names: `values` may be one dict."""
+    if len(values) != 1 or not isinstance(values[0], Mapping):
+        return values, {}
+    named = {layer_name(name, owner): layer for name, layer in values[0].items()}
+    named.pop("", None)
+    return values[0].values(), named
+
+
+def layer_name(name: Any, owner: object) -> str:
+    """`name` for a layer of `owner`, or "" where it is a number, which is no name but a place."""
+    if not isinstance(name, str):
+        raise TypeError(f"name: got {name!r}; expected the name of a layer, as in 'conv1'")
+    if not name or "." in name or hasattr(type(owner), name):
+        taken = "one that is no attribute of a module" if name and "." not in name else "one without a point"
+        raise ValueError(f"name: got {name!r}; expected another one, {taken}")
+    return "" if name.isdecimal() else name
+
+
+def attached(name: Any, value: Any, kind: type, owner: object) -> None:
+    """`name` and `value` are of an attribute that `owner` can have: a layer, a parameter or a buffer, or None."""
+    layer_name(name, owner)
+    if value is not None and not isinstance(value, kind):
+        raise TypeError(f"{name}: got {hints.kind_of(value)}; expected a {kind.__name__}")
 
 
 def branches(values: Any) -> list[Any]:
@@ -115,12 +156,28 @@ def warn_of_bytes(x: Array, stacklevel: int) -> None:
         )
 
 
-def state_dict(state: Mapping[str, Any], wanted: Mapping[str, Array]) -> dict[str, Array]:
-    """The entries of `state` as arrays, if they have exactly the names and shapes of `wanted`, and fit its dtypes."""
+class IncompatibleKeys(NamedTuple):
+    """The names of a network that a state dict has not, and those that it has and the network has not."""
+
+    missing_keys: list[str]
+    unexpected_keys: list[str]
+
+
+def state_dict(
+    state: Mapping[str, Any], wanted: Mapping[str, Array], strict: bool
+) -> tuple[dict[str, Array], IncompatibleKeys]:
+    """The entries of `state` as arrays, if they have the shapes of `wanted` and fit its dtypes; and the names left out.
+
+    If it is `strict`, no name is left out: the entries have exactly those of `wanted`.
+    """
+    true_or_false("strict", strict)
     if not isinstance(state, Mapping):
         raise TypeError(f"state_dict: got {type(state).__name__}; expected a dict of name to array")
-    wrong = [f"{name} is missing" for name in wanted if name not in state]
-    wrong += [f"{name} is not in this network" for name in state if name not in wanted]
+    missing, unexpected = [n for n in wanted if n not in state], [n for n in state if n not in wanted]
+    wrong = []
+    if strict:
+        wrong += [f"{name} is missing" for name in missing]
+        wrong += [f"{name} is not in this network" for name in unexpected]
     arrays = {name: np.asarray(state[name]) for name in wanted if name in state}
     for name, array in arrays.items():
         if array.shape != wanted[name].shape:
@@ -133,4 +190,55 @@ def state_dict(state: Mapping[str, Any], wanted: Mapping[str, Array]) -> dict[st
         raise ValueError(
             f"state_dict: got {len(state)} entries; expected the {len(wanted)} of this network, but " + "; ".join(wrong)
         )
-    return arrays
+    return arrays, IncompatibleKeys(missing, unexpected)
+
+
+def known_arguments(kind: type, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> None:
+    """`kwargs` are arguments that the class `kind` is made with."""
+    make = kind.__init__  # type: ignore[misc]
+    if make is object.__init__ and (args or kwargs):
+        raise TypeError(f"{kind.__name__}: got {', '.join((*map(repr, args), *kwargs))}; expected no arguments")
+    code = getattr(make, "__code__", None)
+    if not kwargs or code is None or code.co_flags & 0x08:  # it takes any keyword
+        return
+    names = code.co_varnames[1 : code.co_argcount + code.co_kwonlyargcount]
+    for name in kwargs:
+        if name not in names:
+            pointer = f": {name} is {OLD_ARGUMENTS[name]} here" if name in OLD_ARGUMENTS else ""
+            raise TypeError(
+                f"{kind.__name__}: got an argument {name!r}; expected some of {', '.join(names) or 'none'}{pointer}"
+            )
+
+
+def no_effect(inplace: Any = False, device: Any = None) -> None:
+    """Arguments of PyTorch's layers that change nothing here: `inplace`, and a `device` that is the CPU."""
+    if inplace is not False:
+        true_or_false("inplace", inplace)
+    if device is not None:
+        cpu(device)
+
+
+def cpu(device: Any) -> None:
+    """`device` is the CPU, by its name or as PyTorch's object."""
+    name = getattr(device, "type", device)
+    if not isinstance(name, str) or name.partition(":")[0] != "cpu":
+        raise ValueError(f"device: got {device!r}; expected 'cpu', the only one that fastnn computes on")
+
+
+def only(name: str, value: Any, possible: Iterable[Any], instead: str = "") -> None:
+    """An argument of PyTorch's that would change the result has one of the values that are `possible` here."""
+    if not any(value is each or value == each for each in possible):
+        raise ValueError(f"{name}: got {value!r}; expected {' or '.join(map(repr, possible))}, nothing else{instead}")
+
+
+def destination(args: tuple[Any, ...], dtype: Any, device: Any) -> np.dtype[Any] | None:
+    """The dtype that a network is to be converted to, if any: `args` are dtypes and devices."""
+    for value in (*args, dtype):
+        if value is None:
+            continue
+        try:
+            dtype = np.dtype(str(value).removeprefix("torch.") if hints.kind_of(value) == "torch.dtype" else value)
+        except TypeError:
+            cpu(value)
+    no_effect(device=device)
+    return None if dtype is None else float_dtype(dtype)

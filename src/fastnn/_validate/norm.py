@@ -7,6 +7,7 @@ from collections.abc import Iterable
 
 import numpy as np
 
+from fastnn._validate import hints
 from fastnn._validate._base import (
     Array,
     float_array,
@@ -119,5 +120,7 @@ def batch_norm_input(x: Array, num_features: int, axes: dict[int, str]) -> None:
     """`x` has `num_features` channels, and one of the numbers of `axes` that the layer knows."""
     float_array("x", x)
     if x.ndim not in axes or x.shape[1] != num_features:
+        if x.ndim in axes:
+            hints.channels_last(x, num_features)
         wanted = " or ".join(axes.values()).replace("C", str(num_features))
         raise ValueError(f"x: got shape {x.shape}; expected {wanted}")

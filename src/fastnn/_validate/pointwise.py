@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from fastnn._validate import hints
 from fastnn._validate._base import (
     Array,
     MaybeArray,
@@ -15,7 +16,7 @@ from fastnn._validate._base import (
     same_dtype,
     true_or_false,
 )
-from fastnn._validate.loss import reduction
+from fastnn._validate.loss import outputs, reduction
 
 KL_REDUCTIONS = ("mean", "batchmean", "sum", "none")
 
@@ -26,10 +27,10 @@ def pointwise(x: Array, target: Array, reduction_name: str) -> None:
 
 
 def _pair(x: Array, target: Array) -> None:
-    float_array("x", x)
+    outputs(x, target)
     same_dtype("x", x, "target", target)
     if x.shape != target.shape:
-        has_shape("target", target, x.shape, "the shape of x")
+        has_shape("target", target, x.shape, "the shape of x" + hints.like_scores(target, x.shape))
 
 
 def smooth_l1(x: Array, target: Array, reduction_name: str, beta: float) -> float:

@@ -13,12 +13,11 @@ from fastnn._validate._base import (
     LARGEST,
     Array,
     IntPair,
-    float_array,
-    has_axes,
     has_shape,
     images,
     integer,
     pair,
+    sequences,
     true_or_false,
     windows_fit,
 )
@@ -140,10 +139,7 @@ def _planes(axes: int, name: str, a: Array) -> None:
     if axes == 2:
         images(name, a)
         return
-    float_array(name, a)
-    has_axes(name, a, 3, "(N, C, L)")
-    if 0 in a.shape[1:]:
-        raise ValueError(f"{name}: got shape {a.shape}; expected at least one channel and one element")
+    sequences(name, a)
 
 
 def average_settings(count_include_pad: bool, divisor_override: int | None) -> int:

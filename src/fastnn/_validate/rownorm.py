@@ -6,6 +6,7 @@ import math
 from collections.abc import Iterable
 from typing import Any
 
+from fastnn._validate import hints
 from fastnn._validate._base import Array, float_array, gradient_names, has_shape, integer, number, same_dtype
 from fastnn._validate.norm import both_running_statistics, channels_of, for_channels, like_input
 
@@ -112,4 +113,5 @@ def group_norm_settings(num_groups: int, num_channels: int, eps: float) -> tuple
 def group_norm_input(x: Array, num_channels: int) -> None:
     """`x` has `num_channels` channels."""
     if channels_of(x)[1] != num_channels:
+        hints.channels_last(x, num_channels)
         raise ValueError(f"x: got shape {x.shape}; expected (N, {num_channels}, ...)")

@@ -8,6 +8,8 @@ Arrays are float32 or float64, all of one dtype in a call. They need not be cont
 is handed a copy when it needs one. Outputs are new, C-contiguous arrays.
 """
 
+from typing import TYPE_CHECKING
+
 from fastnn import reference
 from fastnn.functional.activation import (
     elu,
@@ -210,3 +212,11 @@ __all__ = [
 for _name in __all__:
     globals()[_name].__doc__ = getattr(reference, _name).__doc__
 del _name
+
+if not TYPE_CHECKING:
+
+    def __getattr__(name: str) -> object:
+        """Refuse, and say what is in the place of a name that PyTorch has."""
+        from fastnn._validate import habits
+
+        raise habits.no_name("fastnn.functional", name, __all__, habits.OF_FUNCTIONAL)

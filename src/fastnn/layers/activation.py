@@ -14,7 +14,16 @@ from fastnn.layers.module import Module, Parameter, needed
 
 
 class ReLU(Module):
-    """``max(x, 0)`` of every element."""
+    """``max(x, 0)`` of every element.
+
+    Parameters
+    ----------
+    inplace : bool
+        PyTorch's; no effect.
+    """
+
+    def __init__(self, inplace: bool = False) -> None:
+        check.no_effect(inplace)
 
     def forward(self, x: Array) -> Array:
         y = functional.relu(x)
@@ -39,6 +48,9 @@ class ReLU(Module):
 class Sigmoid(Module):
     """``1 / (1 + exp(-x))`` of every element."""
 
+    def __init__(self) -> None:
+        """Nothing is set."""
+
     def forward(self, x: Array) -> Array:
         y = functional.sigmoid(x)
         self._keep(y)
@@ -53,6 +65,9 @@ class Sigmoid(Module):
 
 class Tanh(Module):
     """Hyperbolic tangent of every element."""
+
+    def __init__(self) -> None:
+        """Nothing is set."""
 
     def forward(self, x: Array) -> Array:
         y = functional.tanh(x)
@@ -72,9 +87,12 @@ class LeakyReLU(Module):
     Parameters
     ----------
     negative_slope : float
+    inplace : bool
+        PyTorch's; no effect.
     """
 
-    def __init__(self, negative_slope: float = 0.01) -> None:
+    def __init__(self, negative_slope: float = 0.01, inplace: bool = False) -> None:
+        check.no_effect(inplace)
         self.negative_slope = check.number("negative_slope", negative_slope)
 
     def forward(self, x: Array) -> Array:
@@ -102,13 +120,18 @@ class PReLU(Module):
     init : float
         What all slopes begin with.
     dtype : float32 or float64
+    device : "cpu", optional
+        PyTorch's; no effect.
 
     Attributes
     ----------
     weight : Parameter, (num_parameters,)
     """
 
-    def __init__(self, num_parameters: int = 1, init: float = 0.25, dtype: Any = np.float32) -> None:
+    def __init__(
+        self, num_parameters: int = 1, init: float = 0.25, dtype: Any = np.float32, device: Any = None
+    ) -> None:
+        check.no_effect(device=device)
         self.num_parameters, self.init = check.integer("num_parameters", num_parameters, 1), check.number("init", init)
         self.weight = Parameter(np.empty(self.num_parameters, check.float_dtype(dtype)), "weight")
         self.reset_parameters()
@@ -141,9 +164,12 @@ class ELU(Module):
     Parameters
     ----------
     alpha : float
+    inplace : bool
+        PyTorch's; no effect.
     """
 
-    def __init__(self, alpha: float = 1.0) -> None:
+    def __init__(self, alpha: float = 1.0, inplace: bool = False) -> None:
+        check.no_effect(inplace)
         self.alpha = check.number("alpha", alpha)
 
     def forward(self, x: Array) -> Array:
@@ -162,7 +188,16 @@ class ELU(Module):
 
 
 class SELU(Module):
-    """1.0507 times an `ELU` with an alpha of 1.6733, which keep mean and variance."""
+    """1.0507 times an `ELU` with an alpha of 1.6733, which keep mean and variance.
+
+    Parameters
+    ----------
+    inplace : bool
+        PyTorch's; no effect.
+    """
+
+    def __init__(self, inplace: bool = False) -> None:
+        check.no_effect(inplace)
 
     def forward(self, x: Array) -> Array:
         y = functional.selu(x)
@@ -204,7 +239,16 @@ class GELU(Module):
 
 
 class SiLU(Module):
-    """``x * sigmoid(x)``, also called swish."""
+    """``x * sigmoid(x)``, also called swish.
+
+    Parameters
+    ----------
+    inplace : bool
+        PyTorch's; no effect.
+    """
+
+    def __init__(self, inplace: bool = False) -> None:
+        check.no_effect(inplace)
 
     def forward(self, x: Array) -> Array:
         y = functional.silu(x)
@@ -252,9 +296,12 @@ class Hardtanh(Module):
     Parameters
     ----------
     min_val, max_val : float
+    inplace : bool
+        PyTorch's; no effect.
     """
 
-    def __init__(self, min_val: float = -1.0, max_val: float = 1.0) -> None:
+    def __init__(self, min_val: float = -1.0, max_val: float = 1.0, inplace: bool = False) -> None:
+        check.no_effect(inplace)
         self.min_val, self.max_val = check.hardtanh_bounds(min_val, max_val)
 
     def forward(self, x: Array) -> Array:
@@ -273,7 +320,16 @@ class Hardtanh(Module):
 
 
 class Hardswish(Module):
-    """``x * clip(x + 3, 0, 6) / 6``, a SiLU of straight lines."""
+    """``x * clip(x + 3, 0, 6) / 6``, a SiLU of straight lines.
+
+    Parameters
+    ----------
+    inplace : bool
+        PyTorch's; no effect.
+    """
+
+    def __init__(self, inplace: bool = False) -> None:
+        check.no_effect(inplace)
 
     def forward(self, x: Array) -> Array:
         y = functional.hardswish(x)

@@ -11,6 +11,7 @@ from fastnn._validate import Array
 from fastnn.functional._plan import Steps
 from fastnn.layers.containers import LayerList, fed_with_features
 from fastnn.layers.module import Module
+from fastnn.layers.naming import naming_layers
 from fastnn.layers.summary import Row
 
 
@@ -39,6 +40,7 @@ class Residual(Module):
         y = self.body(x)
         return functional.add(y, x if self.shortcut is None else self.shortcut(x), activation=activation)
 
+    @naming_layers
     def backward(self, dy: Array, accumulate: bool = False, needs_dx: bool = True) -> Array | None:
         """As `Module.backward`; a branch that has nothing to learn is left out where `needs_dx` is False."""
         if not needs_dx:
@@ -90,6 +92,7 @@ class Concat(LayerList):
         self._keep(([output.shape[self.dim] for output in outputs], y.shape))
         return y
 
+    @naming_layers
     def backward(self, dy: Array, accumulate: bool = False, needs_dx: bool = True) -> Array | None:
         """As `Module.backward`; a branch that has nothing to learn is left out where `needs_dx` is False."""
         lengths, shape = check.kept(self, self._kept)

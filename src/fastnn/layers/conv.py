@@ -55,7 +55,10 @@ class _Conv(Module):
         return {"stride": self.stride, "padding": padding, "dilation": self.dilation, "groups": self.groups}
 
     def _padded(self, x: Array) -> Array:
-        return x if self.padding_mode == "zeros" else functional.pad2d(x, self._frame, mode=self.padding_mode)
+        if self.padding_mode == "zeros":
+            return x
+        check.input_channels(x, 4, self.in_channels)
+        return functional.pad2d(x, self._frame, mode=self.padding_mode)
 
     def _unpadded(self, dx: MaybeArray) -> MaybeArray:
         if dx is None or self.padding_mode == "zeros":
@@ -97,6 +100,8 @@ class Conv2d(_Conv):
     padding_mode : "zeros", "reflect", "replicate" or "circular"
         What is around the input, see `pad2d`.
     dtype : float32 or float64
+    device : "cpu", optional
+        PyTorch's; no effect.
 
     Attributes
     ----------
@@ -116,7 +121,9 @@ class Conv2d(_Conv):
         bias: bool = True,
         padding_mode: str = "zeros",
         dtype: Any = np.float32,
+        device: Any = None,
     ) -> None:
+        check.no_effect(device=device)
         inputs, outputs = check.conv_channels(in_channels, out_channels, groups)
         settings = check.conv2d_settings(kernel_size, stride, padding, dilation, padding_mode)
         self.kernel_size, self.stride, self.padding, self.dilation, self._frame = settings
@@ -157,6 +164,8 @@ class Conv1d(_Conv):
     padding_mode : "zeros", "reflect", "replicate" or "circular"
         What is around the input, see `pad2d`.
     dtype : float32 or float64
+    device : "cpu", optional
+        PyTorch's; no effect.
 
     Attributes
     ----------
@@ -176,7 +185,9 @@ class Conv1d(_Conv):
         bias: bool = True,
         padding_mode: str = "zeros",
         dtype: Any = np.float32,
+        device: Any = None,
     ) -> None:
+        check.no_effect(device=device)
         inputs, outputs = check.conv_channels(in_channels, out_channels, groups)
         settings = check.conv1d_settings(kernel_size, stride, padding, dilation, padding_mode)
         self.kernel_size, self.stride, self.padding, self.dilation, self._frame = settings
@@ -202,8 +213,8 @@ class Conv1d(_Conv):
     def _padded(self, x: Array) -> Array:
         if self.padding_mode == "zeros":
             return x
-        check.sequences("x", x)
-        return super()._padded(x[:, :, None])[:, :, 0]
+        check.input_channels(x, 3, self.in_channels)
+        return functional.pad2d(x[:, :, None], self._frame, mode=self.padding_mode)[:, :, 0]
 
     def _unpadded(self, dx: MaybeArray) -> MaybeArray:
         return dx if dx is None or self.padding_mode == "zeros" else super()._unpadded(dx[:, :, None])[:, :, 0]
@@ -226,6 +237,8 @@ class ConvTranspose2d(_Conv):
     dilation : int or (int, int)
     padding_mode : "zeros"
     dtype : float32 or float64
+    device : "cpu", optional
+        PyTorch's; no effect.
 
     Attributes
     ----------
@@ -246,7 +259,9 @@ class ConvTranspose2d(_Conv):
         dilation: IntPair = 1,
         padding_mode: str = "zeros",
         dtype: Any = np.float32,
+        device: Any = None,
     ) -> None:
+        check.no_effect(device=device)
         inputs, outputs = check.conv_channels(in_channels, out_channels, groups)
         settings = check.conv_transpose2d_settings(kernel_size, stride, padding, output_padding, dilation, padding_mode)
         self.kernel_size, self.stride, self.padding, self.output_padding, self.dilation = settings

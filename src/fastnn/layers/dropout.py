@@ -15,7 +15,8 @@ from fastnn.layers.module import Module
 class _Dropout(Module):
     """What both share: the key that decides what is dropped. No mask is kept: a backward works it out again."""
 
-    def __init__(self, p: float = 0.5) -> None:
+    def __init__(self, p: float = 0.5, inplace: bool = False) -> None:
+        check.no_effect(inplace)
         self.p = check.probability("p", p)
         self.stream: int | None = None
         self.step = 0
@@ -61,6 +62,8 @@ class Dropout(_Dropout):
     Parameters
     ----------
     p : float, from 0 to 1
+    inplace : bool
+        PyTorch's; no effect.
 
     Attributes
     ----------
@@ -80,6 +83,8 @@ class Dropout2d(_Dropout):
     Parameters
     ----------
     p : float, from 0 to 1
+    inplace : bool
+        PyTorch's; no effect.
 
     Attributes
     ----------

@@ -24,6 +24,10 @@ class Embedding(Module):
     padding_idx : int, optional
         A vector that is not learnt; counted from the end if it is negative.
     dtype : float32 or float64
+    device, sparse, norm_type
+        PyTorch's; no effect.
+    max_norm, scale_grad_by_freq
+        PyTorch's; with any other value than None and False the result would be another, so it is refused.
 
     Attributes
     ----------
@@ -31,8 +35,21 @@ class Embedding(Module):
     """
 
     def __init__(
-        self, num_embeddings: int, embedding_dim: int, padding_idx: int | None = None, dtype: Any = np.float32
+        self,
+        num_embeddings: int,
+        embedding_dim: int,
+        padding_idx: int | None = None,
+        dtype: Any = np.float32,
+        device: Any = None,
+        *,
+        max_norm: None = None,
+        norm_type: float = 2.0,
+        scale_grad_by_freq: bool = False,
+        sparse: bool = False,
     ) -> None:
+        check.no_effect(device=device)
+        check.only("max_norm", max_norm, (None,))
+        check.only("scale_grad_by_freq", scale_grad_by_freq, (False,))
         self.num_embeddings = check.integer("num_embeddings", num_embeddings, 1)
         self.embedding_dim = check.integer("embedding_dim", embedding_dim, 1)
         row = check.padding_row(padding_idx, self.num_embeddings)

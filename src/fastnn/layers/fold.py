@@ -57,7 +57,7 @@ def _fold_layers(net: Sequential) -> None:
     for layer in net.layers:
         if not kept or not _fold(kept[-1], layer):
             kept.append(layer)
-    net.layers = tuple(kept)
+    net._take(kept)
 
 
 def _fold(layer: Any, norm: Any) -> bool:

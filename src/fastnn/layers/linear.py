@@ -24,6 +24,8 @@ class Linear(Module):
     in_features, out_features : int
     bias : bool
     dtype : float32 or float64
+    device : "cpu", optional
+        PyTorch's; no effect.
 
     Attributes
     ----------
@@ -33,7 +35,10 @@ class Linear(Module):
 
     fuses_activation = True
 
-    def __init__(self, in_features: int, out_features: int, bias: bool = True, dtype: Any = np.float32) -> None:
+    def __init__(
+        self, in_features: int, out_features: int, bias: bool = True, dtype: Any = np.float32, device: Any = None
+    ) -> None:
+        check.no_effect(device=device)
         self.in_features = check.integer("in_features", in_features, 1)
         self.out_features = check.integer("out_features", out_features, 1)
         dtype = check.float_dtype(dtype)

@@ -13,7 +13,9 @@ import numpy as np
 from fastnn import _validate as check
 from fastnn._validate import Array
 from fastnn.functional._plan import NoPlan, Steps
+from fastnn.layers.compat import PyTorchHabits
 from fastnn.layers.hooks import ForwardHook, RemovableHandle
+from fastnn.layers.naming import name_layer, naming_layers
 from fastnn.layers.summary import Row, table
 
 NOT_COPIED = ("_kept", "_planned", "_unplanned", "_hooks")  # attributes of modules: of a copy or a pickle, none
@@ -154,7 +156,7 @@ def _one_thread_at_a_time() -> bool:
     return bool(getattr(sys, "_is_gil_enabled", lambda: True)())
 
 
-class Module:
+class Module(PyTorchHabits):
     """What every layer and every container of layers is.
 
     A subclass writes `forward` and `backward`. Parameters, buffers and layers that it has as attributes are found by
@@ -163,6 +165,7 @@ class Module:
     """
 
     training = True
+    fuses_activation = False  # whether `forward` has the argument `activation`
     _kept: Any = None
     _hooks: tuple[RemovableHandle, ...] = ()  # another tuple at every change, which plans notice
 
@@ -170,10 +173,21 @@ class Module:
         """Compute the output of the layer."""
         raise NotImplementedError(f"{type(self).__name__} has no forward")
 
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        """Have the errors of a backward that somebody else has written name the layer."""
+        super().__init_subclass__(**kwargs)
+        backward = vars(cls).get("backward")
+        if callable(backward) and not cls.__module__.startswith("fastnn."):
+            cls.backward = naming_layers(backward)  # type: ignore[method-assign]
+
     def __call__(self, x: Array) -> Array:
-        y = self.forward(x)
-        for handle in self._hooks:
-            y = handle.call(self, x, y)
+        try:
+            y = self.forward(x)
+            for handle in self._hooks:
+                y = handle.call(self, x, y)
+        except Exception as error:
+            name_layer(error, self)
+            raise
         return y
 
     def register_forward_hook(self, hook: ForwardHook) -> RemovableHandle:
@@ -301,6 +315,29 @@ class Module:
         for name, child in self.named_children():
             yield from child.named_arrays(f"{prefix}{name}.")
 
+    def add_module(self, name: str, module: Module) -> None:
+        """Have a layer as the attribute `name`."""
+        self._attach(name, module, Module)
+
+    def register_parameter(self, name: str, param: Parameter | None) -> None:
+        """Have a `Parameter`, or None, as the attribute `name`."""
+        self._attach(name, param, Parameter)
+
+    def register_buffer(self, name: str, tensor: Array | None, persistent: bool = True) -> None:
+        """Have a `Buffer` of the array `tensor`, or None, as the attribute `name`.
+
+        Raises
+        ------
+        ValueError
+            It is not to be `persistent`: all buffers are in the state dict.
+        """
+        check.only("persistent", persistent, (True,), ": an array that is a plain attribute is not in the state dict")
+        self._attach(name, tensor if tensor is None or isinstance(tensor, Buffer) else Buffer(tensor), Buffer)
+
+    def _attach(self, name: str, value: Any, kind: type) -> None:
+        check.attached(name, value, kind, self)
+        setattr(self, name, value)
+
     def train(self, mode: bool = True) -> Self:
         """From now on keep what backward needs; with `mode` False as `eval`. Returns the module."""
         if not mode:
@@ -320,18 +357,31 @@ class Module:
         """Copies of all parameters and buffers by their qualified names, which are PyTorch's."""
         return {name: held.data.copy() for name, held in self.named_arrays()}
 
-    def load_state_dict(self, state_dict: Mapping[str, Any]) -> None:
+    def load_state_dict(self, state_dict: Mapping[str, Any], strict: bool = True) -> check.IncompatibleKeys:
         """Copy arrays into the parameters and buffers, in the dtype of the layers.
+
+        Parameters
+        ----------
+        state_dict : dict from qualified names to arrays
+        strict : bool
+            False: entries may be missing, or have no place in the network.
+
+        Returns
+        -------
+        IncompatibleKeys
+            Its `missing_keys` and `unexpected_keys`: the names that were left out.
 
         Raises
         ------
         ValueError
-            An entry is missing, extra, of another shape, or not made of real numbers (a count: not an integer); nothing
-            has changed.
+            An entry is missing or extra, if `strict`; or of another shape, or not made of real numbers (a count: not an
+            integer). Nothing has changed.
         """
         own = {name: held.data for name, held in self.named_arrays()}
-        for name, array in check.state_dict(state_dict, own).items():
+        arrays, left_out = check.state_dict(state_dict, own, strict)
+        for name, array in arrays.items():
             own[name][...] = array
+        return left_out
 
     def get_extra_state(self) -> dict[str, Any]:
         """What training goes on from besides parameters and buffers: numbers and texts, by name; mostly nothing.
@@ -354,7 +404,12 @@ class Module:
         N, *shape = check.input_shape(input_shape)
         first = next(self.parameters(), None)
         nothing = np.zeros((0, *shape), np.float32 if first is None else first.data.dtype)
-        _, rows = copy.deepcopy(self).eval()._trace(nothing, "")
+        net = copy.deepcopy(self).eval()
+        try:
+            _, rows = net._trace(nothing, "")
+        except Exception as error:
+            name_layer(error, net)
+            raise
         return table(rows, N)
 
     def _trace(self, x: Array, name: str) -> tuple[Array, list[Row]]:

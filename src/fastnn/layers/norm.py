@@ -27,7 +27,9 @@ class _BatchNorm(Module):
         affine: bool = True,
         track_running_stats: bool = True,
         dtype: Any = np.float32,
+        device: Any = None,
     ) -> None:
+        check.no_effect(device=device)
         self.num_features, self.eps, self.momentum = check.batch_norm_settings(num_features, eps, momentum)
         dtype = check.float_dtype(dtype)
         self.affine, self.track_running_stats = bool(affine), bool(track_running_stats)
@@ -120,6 +122,8 @@ class BatchNorm1d(_BatchNorm):
     track_running_stats : bool
         Keep running statistics.
     dtype : float32 or float64
+    device : "cpu", optional
+        PyTorch's; no effect.
 
     Attributes
     ----------
@@ -150,6 +154,8 @@ class BatchNorm2d(_BatchNorm):
     track_running_stats : bool
         Keep running statistics.
     dtype : float32 or float64
+    device : "cpu", optional
+        PyTorch's; no effect.
 
     Attributes
     ----------

@@ -87,6 +87,8 @@ class Upsample(Module):
     mode : "nearest" or "bilinear"
     align_corners : bool, optional
         Of "bilinear": the corner pixels of input and output have the same centres.
+    recompute_scale_factor : bool, optional
+        PyTorch's; with True the result would be another, so it is refused.
     """
 
     def __init__(
@@ -95,7 +97,9 @@ class Upsample(Module):
         scale_factor: Scale | None = None,
         mode: str = "nearest",
         align_corners: bool | None = None,
+        recompute_scale_factor: bool | None = None,
     ) -> None:
+        check.only("recompute_scale_factor", recompute_scale_factor, (None, False))
         check.interpolation_settings(size, scale_factor, mode, align_corners)
         self.size = size
         self.scale_factor = scale_factor

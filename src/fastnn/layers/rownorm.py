@@ -59,6 +59,8 @@ class LayerNorm(_RowNorm):
     bias : bool
         With `elementwise_affine`: learn the shift.
     dtype : float32 or float64
+    device : "cpu", optional
+        PyTorch's; no effect.
 
     Attributes
     ----------
@@ -72,7 +74,9 @@ class LayerNorm(_RowNorm):
         elementwise_affine: bool = True,
         bias: bool = True,
         dtype: Any = np.float32,
+        device: Any = None,
     ) -> None:
+        check.no_effect(device=device)
         self.normalized_shape = check.normalized_shape(normalized_shape)
         self.eps, self.elementwise_affine = check.number("eps", eps, 0.0), bool(elementwise_affine)
         self._make_parameters(self.normalized_shape, self.elementwise_affine, self.elementwise_affine and bias, dtype)
@@ -109,6 +113,8 @@ class GroupNorm(_RowNorm):
     affine : bool
         Learn a scale and a shift for each channel.
     dtype : float32 or float64
+    device : "cpu", optional
+        PyTorch's; no effect.
 
     Attributes
     ----------
@@ -116,8 +122,15 @@ class GroupNorm(_RowNorm):
     """
 
     def __init__(
-        self, num_groups: int, num_channels: int, eps: float = 1e-5, affine: bool = True, dtype: Any = np.float32
+        self,
+        num_groups: int,
+        num_channels: int,
+        eps: float = 1e-5,
+        affine: bool = True,
+        dtype: Any = np.float32,
+        device: Any = None,
     ) -> None:
+        check.no_effect(device=device)
         self.num_groups, self.num_channels, self.eps = check.group_norm_settings(num_groups, num_channels, eps)
         self.affine = bool(affine)
         self._make_parameters((self.num_channels,), self.affine, self.affine, dtype)
@@ -157,6 +170,8 @@ class InstanceNorm2d(_RowNorm):
     track_running_stats : bool
         Keep running statistics.
     dtype : float32 or float64
+    device : "cpu", optional
+        PyTorch's; no effect.
 
     Attributes
     ----------
@@ -176,7 +191,9 @@ class InstanceNorm2d(_RowNorm):
         affine: bool = False,
         track_running_stats: bool = False,
         dtype: Any = np.float32,
+        device: Any = None,
     ) -> None:
+        check.no_effect(device=device)
         self.num_features, self.eps, self.momentum = check.batch_norm_settings(num_features, eps, momentum)
         self.affine, self.track_running_stats = bool(affine), bool(track_running_stats)
         dtype = check.float_dtype(dtype)

@@ -25,7 +25,8 @@ def flatten(x: Array, start_dim: int = 1, end_dim: int = -1) -> Array:
     ValueError
         `end_dim` comes before `start_dim`, or `x` has no such axis.
     """
-    return x.reshape(check.flatten(x, start_dim, end_dim))
+    shape = check.flatten(x, start_dim, end_dim)
+    return x.reshape(shape)
 
 
 def unflatten(x: Array, dim: int, sizes: Sequence[int]) -> Array:
@@ -47,4 +48,5 @@ def unflatten(x: Array, dim: int, sizes: Sequence[int]) -> Array:
     ValueError
         The product of `sizes` is not the length of the axis.
     """
-    return x.reshape(check.unflatten(x, dim, sizes))
+    shape = check.unflatten(x, dim, sizes)
+    return x.reshape(shape)
