@@ -17,6 +17,7 @@ FLOORS = (
     {"_bench"},
     {"recipes"},
     {"training", "data", "plots", "vision", "interop", "_extras", "_files", "_destination", "_lock"},
+    {"networks"},
     {"layers", "losses", "optim", "init", "gradients"},
     {"functional"},
     {"reference"},

@@ -1,5 +1,6 @@
 """Whole networks: built, checked by differences, held against PyTorch, fine-tuned."""
 
+import re
 import warnings
 
 import numpy as np
@@ -7,39 +8,69 @@ import pytest
 
 import fastnn as fnn
 from checks import directional_check
-from networks import Maker
+from fastnn import networks
 
 
 def normal(*shape, seed=0, dtype=np.float64):
     return np.random.default_rng(seed).standard_normal(shape).astype(dtype)
 
 
-# A network of full width, the size of its images, and how many parameters it has (SqueezeNet: as PyTorch's).
+# Each network: its input, and the same function for finite differences: narrow, with a small input.
 NETWORKS = {
-    "cnn": (lambda make: make.cnn(), 32, 627_492),
-    "squeezenet": (lambda make: make.squeezenet(), 33, 1_235_496),
-    "resnet": (lambda make: make.resnet(), 32, 381_602),
-    "vgg": (lambda make: make.vgg(), 64, 5_884_162),
+    "lenet": ((1, 28, 28), {"widths": (3, 4, 8)}, (1, 28, 28)),
+    "lenet5": ((1, 28, 28), {"widths": (3, 4, 8, 5)}, (1, 28, 28)),
+    "mlp": ((1, 28, 28), {"in_features": 6, "hidden": (5, 4)}, (6,)),
+    "autoencoder": ((1024,), {"in_features": 6, "hidden": (5, 4)}, (6,)),
+    "small_vgg": ((1, 28, 28), {"widths": (2, 3, 4), "hidden": (8, 5)}, (1, 28, 28)),
+    "cnn": ((3, 32, 32), {"widths": (4, 8, 16, 32), "size": 10}, (3, 10, 10)),
+    "vgg11": ((3, 64, 64), {"widths": (2, 4, 8, 16), "hidden": (16, 8), "size": 16}, (3, 16, 16)),
+    "resnet": ((3, 64, 64), {"widths": (4, 8, 16)}, (3, 8, 8)),
+    "squeezenet": ((3, 33, 33), {"widths": (8, 8, 8, 16, 16, 24, 24, 32, 32), "classes": 3}, (3, 21, 21)),
 }
 EACH = pytest.mark.parametrize("name", NETWORKS)
 
-# The same for finite differences: narrow, on small images.
-SMALL = {
-    "cnn": (lambda make: make.cnn(size=8), 8, 8),
-    "squeezenet": (lambda make: make.squeezenet(classes=3, maps=1), 21, 16),
-    "resnet": (lambda make: make.resnet(size=8), 8, 8),
-    "vgg": (lambda make: make.vgg(size=16), 16, 16),
-}
+
+def make(name, **options):
+    return getattr(networks, name)(**options)
+
+
+def without_dropout(name):
+    """Whose random numbers are not PyTorch's."""
+    return {"dropout": 0.0} if name in ("cnn", "squeezenet") else {}
+
+
+def test_all_networks_are_tested():
+    assert set(NETWORKS) == set(networks.__all__)
+
+
+def layer_table(name):
+    """The rows of the docstring's table: layers, outputs, parameters; the last one is the sum."""
+    lines = (line.strip() for line in getattr(networks, name).__doc__.splitlines())
+    rows = [re.split(r"\s{2,}", row) for row in lines if re.search(r"\S\s{2,}[\d,]+$", row)]
+    return [(row[0], row[1:-1], int(row[-1].replace(",", ""))) for row in rows]
 
 
 @EACH
 def test_its_size_and_its_table(name):
-    make, size, parameters = NETWORKS[name]
-    net = make(Maker(np.float32))
-    assert sum(p.data.size for p in net.parameters()) == parameters
-    assert f"{parameters:,}" in net.summary((1, 3, size, size)).splitlines()[-1]
-    assert net.eval()(normal(1, 3, size, size, dtype=np.float32)).ndim == 2
+    shape, *_ = NETWORKS[name]
+    net = make(name)
+    parameters = sum(p.data.size for p in net.parameters())
+    *rows, (what, _, total) = layer_table(name)
+    assert what == "all"
+    assert total == parameters == sum(count for *_, count in rows)
+    summary = net.summary((1, *shape))
+    assert f"{parameters:,}" in summary.splitlines()[-1]
+    if name != "squeezenet":  # its table is of larger images
+        for _, (output,), _ in rows:
+            assert f"1 x {output} " in summary
+    assert net.eval()(normal(1, *shape, dtype=np.float32)).ndim == 2
     assert net._planned is not None, "it is one call"
+
+
+def test_published_sizes():
+    counts = {name: layer_table(name)[-1][-1] for name in NETWORKS}
+    published = {"lenet": 431_080, "mlp": 973_702, "small_vgg": 839_802, "squeezenet": 1_235_496}
+    assert counts == counts | published
 
 
 class Repeatable:
@@ -60,9 +91,9 @@ class Repeatable:
 def test_gradients_agree_with_differences(name):
     """A step so small that hardly any of thousands of activations comes by the kink of its ReLU."""
     fnn.manual_seed(1)
-    make, size, cut = SMALL[name]
-    net = make(Maker(cut=cut))
-    x = normal(3, 3, size, size)
+    _, options, shape = NETWORKS[name]
+    net = make(name, **options, dtype=np.float64)
+    x = normal(3, *shape)
     directional_check(Repeatable(net), x, lambda y: normal(*y.shape, seed=5), h=1e-7, directions=1, tolerance=1e-5)
 
 
@@ -108,11 +139,11 @@ def twin(module, torch):
             return nn.BatchNorm2d(module.num_features, dtype=torch.float64)
         case fnn.MaxPool2d():
             return nn.MaxPool2d(module.kernel_size, module.stride, module.padding, ceil_mode=module.ceil_mode)
-        case fnn.AvgPool2d():
-            return nn.AvgPool2d(module.kernel_size)
+        case fnn.AdaptiveAvgPool2d():
+            return nn.AdaptiveAvgPool2d(module.output_size)
         case fnn.Dropout():
             return nn.Dropout(module.p)
-        case fnn.ReLU() | fnn.Flatten():
+        case fnn.ReLU() | fnn.Sigmoid() | fnn.Flatten():
             return getattr(nn, type(module).__name__)()
     raise TypeError(type(module))
 
@@ -126,12 +157,12 @@ def assert_close(ours, theirs, name):
 @EACH
 def test_pytorch_agrees(name):
     torch = import_torch()
-    make, size, _ = NETWORKS[name]
+    shape, *_ = NETWORKS[name]
     fnn.manual_seed(2)
-    net = make(Maker(dropout=0.0))  # whose random numbers are not PyTorch's
+    net = make(name, **without_dropout(name), dtype=np.float64)
     other = twin(net, torch)
     other.load_state_dict({name: torch.from_numpy(np.asarray(a)) for name, a in net.state_dict().items()}, strict=True)
-    x = normal(2, 3, size, size)
+    x = normal(2, *shape)
     leaf = torch.from_numpy(x.copy()).requires_grad_()
     y, expected = net(x), other(leaf)
     assert_close(y, expected.detach().numpy(), "train")
@@ -152,7 +183,7 @@ def test_pytorch_agrees(name):
 def test_fine_tuning(training):
     """A new last layer on frozen features: it alone learns, whatever the features' own mode."""
     fnn.manual_seed(0)
-    net = Maker(np.float32, cut=4).squeezenet()
+    net = networks.squeezenet(widths=[width // 4 for width in (64, 128, 128, 256, 256, 384, 384, 512, 512)])
     features, classifier = net
     classifier[1] = fnn.Conv2d(128, 3, 1)
     features.requires_grad_(False)

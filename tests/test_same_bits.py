@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 import fastnn as fnn
+from fastnn import networks
 from fastnn.recipes import lenet, smallvgg
-from networks import Maker
 
 pytestmark = pytest.mark.slow
 
@@ -19,7 +19,7 @@ STEPS = 1000
 NETWORKS = {
     "LeNet": (lenet.network, (1, 28, 28), 32),
     "SmallVGG": (smallvgg.network, (1, 28, 28), 8),
-    "CNN with batch normalisation and dropout": (lambda: Maker(np.float32, cut=2).cnn(), (3, 32, 32), 8),
+    "CNN with batch normalisation and dropout": (lambda: networks.cnn(36, (16, 32, 64, 128)), (3, 32, 32), 8),
 }
 
 

@@ -87,6 +87,8 @@ def epochs_of(
     *,
     shuffle: bool = True,
     augment: Augmentation | None = None,
+    transform: Callable[[np.ndarray], np.ndarray] | None = None,
+    shard: tuple[int, int] = (0, 1),
     prefetch: bool | None = None,
 ) -> Generator[Batch, None, None]:
     """The minibatches of one epoch after the other, without end.
@@ -95,29 +97,35 @@ def epochs_of(
 
     Parameters
     ----------
-    examples, batch_size, augment : as in `Trainer.fit`
+    examples, batch_size, augment, transform : as in `Trainer.fit`
     per_epoch : minibatches of an epoch
     seed : of the orders and the augmentations
     place : epoch and minibatch to begin with
     shuffle : each epoch in an order of its own
+    shard : (i, n): of every minibatch the i-th of n parts, as even as they can be
     prefetch : prepare the next minibatch in another thread while one is in use; None: if they are large, are augmented,
         or do not come from arrays in memory
     """
+
+    own, parts = shard
 
     def made() -> Generator[Batch, None, None]:
         epoch, first = place
         while True:
             order = np.random.default_rng([seed, epoch]).permutation(len(examples)) if shuffle else None
             for number in range(first, per_epoch):
-                piece = slice(number * batch_size, min((number + 1) * batch_size, len(examples)))
+                begin, end = number * batch_size, min((number + 1) * batch_size, len(examples))
+                piece = slice(*(begin + (end - begin) * part // parts for part in (own, own + 1)))
                 x, y = examples.take(piece if order is None else order[piece])
                 if augment is not None:
-                    x = augment(x, np.random.default_rng([seed, epoch, number + 1]))
+                    x = augment(x, np.random.default_rng([seed, epoch, number + 1, *([own] if own else [])]))
+                if transform is not None:
+                    x = transform(x)
                 yield Batch(epoch, number, x, y)
             epoch, first = epoch + 1, 0
 
     if prefetch is None:
-        prefetch = augment is not None or examples.takes_long(batch_size)
+        prefetch = augment is not None or transform is not None or examples.takes_long(batch_size)
     return ahead(made()) if prefetch else made()
 
 

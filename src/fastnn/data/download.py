@@ -43,13 +43,13 @@ def find(name: str, folders: Sequence[Path]) -> Path | None:
     return next((folder / name for folder in folders if (folder / name).is_file()), None)
 
 
-def download(name: str, sha256: str, mirrors: Sequence[str], folder: Path) -> Path:
+def download(name: str, checksum: str, mirrors: Sequence[str], folder: Path) -> Path:
     """Fetch `name` into `folder` unless it is there with the right checksum.
 
     Parameters
     ----------
     name : file name
-    sha256 : its checksum; a file that does not match is not kept
+    checksum : its SHA-256, or "md5:" and its MD5; a file that does not match is not kept
     mirrors : base addresses, ending in "/", tried in order
     folder : where the file goes; made if missing
 
@@ -60,9 +60,10 @@ def download(name: str, sha256: str, mirrors: Sequence[str], folder: Path) -> Pa
     """
     pooch = require("pooch", "downloading data")
     pooch.get_logger().setLevel("WARNING")
+    checksum = checksum if ":" in checksum else f"sha256:{checksum}"
     failures = []
     for mirror in mirrors:
-        source = pooch.create(folder, mirror, registry={name: f"sha256:{sha256}"}, retry_if_failed=_RETRIES)
+        source = pooch.create(folder, mirror, registry={name: checksum}, retry_if_failed=_RETRIES)
         try:
             return Path(source.fetch(name))
         except (OSError, ValueError) as error:  # requests' errors are OSErrors; a wrong checksum is a ValueError

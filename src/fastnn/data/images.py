@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, BinaryIO, NamedTuple
 
 import numpy as np
 
@@ -179,12 +179,24 @@ def image_folder(
     return ImageSet(files, np.array(labels, np.int64), [folder.name for folder in folders])
 
 
-def _decode(path: Path, size: tuple[int, int] | None, mode: str, fit: str) -> np.ndarray:
+def decode_grey(file: BinaryIO, name: str) -> np.ndarray:
+    """A grey image, float32 (H, W) in 0..1; ValueError, with the name, where the file is none."""
+    return _as_floats(_decode(file, None, "L", "crop", name))[0]
+
+
+def decode_rgb(file: BinaryIO, name: str, size: tuple[int, int]) -> np.ndarray:
+    """A colour image of that size, uint8 (3, H, W); ValueError, with the name, where the file is none."""
+    return np.ascontiguousarray(_decode(file, size, "RGB", "crop", name).transpose(2, 0, 1))
+
+
+def _decode(
+    file: Path | BinaryIO, size: tuple[int, int] | None, mode: str, fit: str, name: str | None = None
+) -> np.ndarray:
     """Bytes (H, W) or (H, W, 3)."""
     Image = require("PIL.Image", "reading images")
     ImageOps = require("PIL.ImageOps", "reading images")
     try:
-        with Image.open(path) as opened:
+        with Image.open(file) as opened:
             if opened.mode.startswith(("I", "F")):
                 raise ValueError(f"pixels of the kind {opened.mode}, expected 8 bits a channel")
             if size is not None:
@@ -199,7 +211,7 @@ def _decode(path: Path, size: tuple[int, int] | None, mode: str, fit: str) -> np
     except Exception as error:  # a broken file shows in whatever pillow stumbles over
         if isinstance(error, OSError) and error.filename is not None:
             raise  # the system's, which names the file
-        raise ValueError(f"{path}: truncated, corrupt or no image ({error})") from error
+        raise ValueError(f"{name or file}: truncated, corrupt or no image ({error})") from error
     if size is not None:
         height, width = size
         if fit == "crop":

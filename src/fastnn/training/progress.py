@@ -6,6 +6,7 @@ import math
 import shutil
 import sys
 import time
+from collections.abc import Sequence
 from contextlib import suppress
 from types import TracebackType
 from typing import Any
@@ -118,6 +119,7 @@ class Progress:
         self._metric = metric
         self._measured = False
         self._loss, self._value = _Mean(), _Mean()
+        self._held_out = ""
         self._next_draw = 0.0
         self._next_line = time.monotonic() + _QUIET
         self._bar = new_bar(total, done) if show else None
@@ -144,6 +146,11 @@ class Progress:
         elif self._lines:
             self._write()
 
+    def evaluated(self, loss: float, values: Sequence[float]) -> None:
+        """Loss on held-out data, and the metric's value if there is one, which are shown from now on."""
+        measured = "".join(f", {self._metric} {value:.3f}" for value in values)
+        self._held_out = f"; held out: loss {loss:.4f}{measured}"
+
     def _draw(self, bar: Bar) -> None:
         now = time.monotonic()
         if now < self._next_draw and self._done != self._total:
@@ -164,4 +171,4 @@ class Progress:
 
     def _figures(self) -> str:
         measured = f", {self._metric} {self._value.now:.3f}" if self._measured else ""
-        return f"loss {self._loss.now:.4f}{measured}"
+        return f"loss {self._loss.now:.4f}{measured}{self._held_out}"

@@ -83,12 +83,16 @@ class Trainer:
     history : History; several calls of `fit` continue it
     seconds : time spent on training steps, without evaluations
     stopped : why the last `fit` ended before its time, or None
+    transform : what the last `fit` was given, which `evaluate` and `predict` apply
+    shard : (0, 1); a trainer that is the i-th of n, each of which has its part of every minibatch, sets (i, n)
 
     Raises
     ------
     ValueError
         The optimizer has parameters that are not the network's, or the schedule another optimizer; `fit` looks again.
     """
+
+    shard = (0, 1)
 
     def __init__(
         self,
@@ -112,6 +116,7 @@ class Trainer:
         self.history = History() if self._metric is None else History(**{self._metric.name: []})
         self.seconds = 0.0
         self.stopped: str | None = None
+        self.transform: Callable[[np.ndarray], np.ndarray] | None = None
         self._schedules = Schedules(schedule)
         rules.clip_bound("clip_norm", clip_norm)
         rules.clip_bound("clip_value", clip_value)
@@ -135,6 +140,7 @@ class Trainer:
         shuffle: bool = True,
         drop_last: bool = False,
         augment: Augmentation | None = None,
+        transform: Callable[[np.ndarray], np.ndarray] | None = None,
         prefetch: bool | None = None,
         progress: bool = True,
     ) -> History:
@@ -155,7 +161,10 @@ class Trainer:
         evaluate_every : iterations; by default one epoch
         shuffle : every epoch in an order of its own; otherwise as the examples lie
         drop_last : leave out a last minibatch that would be smaller
-        augment : a function of the examples of a minibatch and a generator, that returns other examples
+        augment : a function of the examples of a minibatch and a generator, that returns other examples; for training
+            alone, as random crops
+        transform : a function of the examples of a minibatch, for all data, as normalisation: it follows `augment` in
+            training, and is applied in validation, `evaluate` and `predict` too, from now on
         prefetch : prepare the next minibatch in another thread, with the same results; by default where it takes long
         progress : show a bar (in a terminal or a notebook) or lines
 
@@ -171,6 +180,8 @@ class Trainer:
         if prefetch is not None:
             check.true_or_false("prefetch", prefetch)
         rules.function("augment", augment, "the examples of a minibatch and a generator")
+        rules.function("transform", transform, "the examples of a minibatch")
+        self.transform = transform
         examples = examples_of("train", train)
         held_out = None if valid is None else examples_of("valid", valid)
         per_epoch = steps_per_epoch(len(examples), batch_size, drop_last)
@@ -199,6 +210,8 @@ class Trainer:
             self._place,
             shuffle=shuffle,
             augment=augment,
+            transform=transform,
+            shard=self.shard,
             prefetch=prefetch,
         )
         done = self.history.iterations - self._begun
@@ -226,6 +239,8 @@ class Trainer:
                 if done % every == 0 or done == total:
                     self.seconds += time.perf_counter() - clock
                     self._look(held_out)
+                    if held_out is not None:
+                        shown.evaluated(self.history.eval_loss[-1], self.history.eval_measured[-1:])
                     self.net.train()
                     clock = time.perf_counter()
                 if interruption.came:
@@ -235,6 +250,33 @@ class Trainer:
         for callback in reversed(self.callbacks):
             callback.on_fit_end(self)
         return self.history
+
+    def gradients(self, batch: Batch) -> tuple[float, float | None]:
+        """The first half of a step: forward, loss and backward; the parameters have their gradients then.
+
+        Returns
+        -------
+        loss, value : the minibatch's mean loss, and the metric, or None without one
+
+        Raises
+        ------
+        DivergenceError
+            The loss is NaN or infinite.
+        """
+        scores = self.net(batch.x)
+        loss = self._mean_loss(self.criterion(scores, batch.y), len(batch.y))
+        if not math.isfinite(loss):
+            raise self._divergence(loss, batch.x)
+        self.net.backward(self.criterion.backward(), needs_dx=False)
+        return loss, self._measure(scores, batch.y)
+
+    def update(self) -> None:
+        """The second half of a step: clip the gradients, and change the parameters by them."""
+        if self._clip_norm is not None:
+            clip_grad_norm_(self.net.parameters(), self._clip_norm)
+        if self._clip_value is not None:
+            clip_grad_value_(self.net.parameters(), self._clip_value)
+        self.optimizer.step()
 
     def stop(self, why: str) -> None:
         """End the `fit` that is running after this step; `why` is `stopped` then."""
@@ -251,7 +293,8 @@ class Trainer:
         x = check.source("x", x)
         self.net.eval()
         starts = range(0, max(len(x), 1), _EVALUATION_BATCH)
-        return np.concatenate([self.net(take("x", x, slice(i, i + _EVALUATION_BATCH))) for i in starts])
+        pieces = (take("x", x, slice(i, i + _EVALUATION_BATCH)) for i in starts)
+        return np.concatenate([self.net(x if self.transform is None else self.transform(x)) for x in pieces])
 
     def latest(self, monitor: str) -> float:
         """The newest value of what a callback monitors: "eval_loss", "eval_accuracy" (or another metric, by its name);
@@ -353,18 +396,9 @@ class Trainer:
         self._schedules.check(self.optimizer, name)
 
     def _step(self, batch: Batch) -> tuple[float, float | None]:
-        scores = self.net(batch.x)
-        loss = self._mean_loss(self.criterion(scores, batch.y), len(batch.y))
-        if not math.isfinite(loss):
-            raise self._divergence(loss, batch.x)
-        self.net.backward(self.criterion.backward(), needs_dx=False)
-        if self._clip_norm is not None:
-            clip_grad_norm_(self.net.parameters(), self._clip_norm)
-        if self._clip_value is not None:
-            clip_grad_value_(self.net.parameters(), self._clip_value)
+        loss, value = self.gradients(batch)
         lr = float(self.optimizer.param_groups[0]["lr"])
-        self.optimizer.step()
-        value = self._measure(scores, batch.y)
+        self.update()
         self.history.add_step(loss, value, lr)
         return loss, value
 

@@ -11,6 +11,7 @@ from fastnn._extras import require
 _FINE = 100  # pixels of a mark's longer side while strokes are measured and thickened
 _FAINT = 0.1  # what has less ink is paper
 _SIDE, _BOX = 28, 20  # of MNIST's images, and of the digits in them
+_NIST_SIDE, _NIST_BOX = 32, 24  # of NIST36's, as far as characters fill them
 
 
 def like_mnist(ink: np.ndarray, *, stroke: float | None = None) -> np.ndarray:
@@ -26,13 +27,29 @@ def like_mnist(ink: np.ndarray, *, stroke: float | None = None) -> np.ndarray:
     -------
     image : float32 (28, 28) in 0..1
     """
-    ink = _trimmed(ink)
-    if stroke is not None:
-        ink = _trimmed(thicken(_scaled(ink, _FINE), stroke * _FINE / _BOX))
-    small = _scaled(ink, _BOX)
+    small = _scaled(_thickened(ink, stroke, _BOX), _BOX)
     image = np.zeros((_SIDE, _SIDE), np.float32)
     top, left = (_shift(small, axis) for axis in (0, 1))
     image[top : top + small.shape[0], left : left + small.shape[1]] = small
+    return image
+
+
+def like_nist(ink: np.ndarray, *, stroke: float | None = 2.5) -> np.ndarray:
+    """Scale a mark in the manner of NIST36: dark on white, the middle of its box in the middle of 32 x 32 pixels.
+
+    Parameters
+    ----------
+    ink : (h, w), 0 (paper) to 1 (ink)
+    stroke : thinner strokes are thickened to this width, in pixels of the result; None leaves them
+
+    Returns
+    -------
+    image : float32 (32, 32), 0 (ink) to 1 (paper)
+    """
+    small = _scaled(_thickened(ink, stroke, _NIST_BOX), _NIST_BOX)
+    image = np.ones((_NIST_SIDE, _NIST_SIDE), np.float32)
+    top, left = ((_NIST_SIDE - size) // 2 for size in small.shape)
+    image[top : top + small.shape[0], left : left + small.shape[1]] -= small
     return image
 
 
@@ -67,6 +84,12 @@ def stroke_width(ink: np.ndarray) -> float:
     inked = np.pad(ink > 0.5, 1)
     border = inked & ~ndimage.binary_erosion(inked)
     return 2 * float(inked.sum()) / max(int(border.sum()), 1)
+
+
+def _thickened(ink: np.ndarray, stroke: float | None, box: int) -> np.ndarray:
+    """Trimmed, and with strokes that will be at least so wide when the longer side is `box`."""
+    ink = _trimmed(ink)
+    return ink if stroke is None else _trimmed(thicken(_scaled(ink, _FINE), stroke * _FINE / box))
 
 
 def _trimmed(ink: np.ndarray) -> np.ndarray:
