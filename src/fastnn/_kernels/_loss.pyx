@@ -292,21 +292,14 @@ cdef void run_pairs(void *job, Py_ssize_t chunk, int slot) noexcept nogil:
     cdef Py_ssize_t size = g.t.itemsize, i = chunk * CHUNK, stop = min(g.n, i + CHUNK), n = stop - i
     cdef double block[BLOCK]
     cdef char *out
-    cdef float part
-    cdef double wide_part, total = 0
+    cdef double total = 0
     while i < stop:
         n = min(stop - i, <Py_ssize_t> BLOCK) if g.out == NULL else stop - i
         out = <char *> block if g.out == NULL else g.out + i * size
         g.t.loss[g.kind][g.slope](g.x + i * size, g.target + i * size, g.q + i * size if g.q != NULL else NULL,
                                   g.factors + i * size if g.factors != NULL else NULL, g.p, g.scale, out, n)
-        if g.out == NULL and size == sizeof(float):
-            part = 0
-            g.t.sums(&part, out, n, 1, n)
-            total += part
-        elif g.out == NULL:
-            wide_part = 0
-            g.t.sums(&wide_part, out, n, 1, n)
-            total += wide_part
+        if g.out == NULL:
+            g.t.sums(&total, out, n, 1, n)
         i += n
     if g.out == NULL:
         g.sums[chunk] = total
