@@ -1,0 +1,61 @@
+"""Marks in lines, and words in lines: by where marks stand beside one another, and how far apart."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from fastnn.vision.marks import Mark
+
+_BESIDE = 0.3  # of the lower one's height is what two marks of a line share, seen from the side
+_STEPS = 500  # from mark to mark, about, that tell the slope of the lines
+_FEWEST = 4  # and at least so many
+
+
+def find_lines(marks: Sequence[Mark]) -> list[list[Mark]]:
+    """Marks line by line from the top, each line from left to right.
+
+    The sheet is turned upright first, by the usual slope from one mark to the next. Then, from the left on, each mark
+    continues the line whose last two marks it stands beside; if there is none, it begins a line.
+
+    Parameters
+    ----------
+    marks : in any order
+
+    Returns
+    -------
+    lines : none is empty
+    """
+    if not marks:
+        return []
+    boxes = np.array([mark.box for mark in marks], float)
+    middles = (boxes[:, :2] + boxes[:, 2:]) / 2
+    fall = _slope(middles) * middles[:, 1]
+    tops, bottoms = boxes[:, 0] - fall, boxes[:, 2] - fall
+    lines: list[list[int]] = []
+    for mark in np.argsort(boxes[:, 1], kind="stable"):
+        ends = [line[-2:] for line in lines]
+        top, bottom = np.array([(tops[end].min(), bottoms[end].max()) for end in ends]).reshape(-1, 2).T
+        shared = np.minimum(bottom, bottoms[mark]) - np.maximum(top, tops[mark])
+        shares = shared / np.minimum(bottom - top, bottoms[mark] - tops[mark])
+        if lines and shares.max() >= _BESIDE:
+            lines[int(shares.argmax())].append(int(mark))
+        else:
+            lines.append([int(mark)])
+    lines.sort(key=lambda line: float((tops[line] + bottoms[line]).mean()))
+    return [[marks[mark] for mark in line] for line in lines]
+
+
+def _slope(middles: np.ndarray) -> float:
+    """How far lines fall for each pixel to the right: the median of the steps from marks to those on their right."""
+    some = middles[:: 1 + len(middles) // _STEPS]
+    down, right = (middles[None, :, axis] - some[:, None, axis] for axis in (0, 1))
+    far = np.where(np.abs(down) < right, right + 2 * np.abs(down), np.inf)
+    own, following = np.arange(len(some)), far.argmin(axis=1)
+    steps = np.isfinite(far[own, following])
+    if steps.sum() < _FEWEST:
+        return 0.0
+    return float(np.median(down[own, following][steps] / right[own, following][steps]))
