@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -12,7 +13,9 @@ if TYPE_CHECKING:
 
 _BESIDE = 0.3  # of the lower one's height is what two marks of a line share, seen from the side
 _STEPS = 500  # from mark to mark, about, that tell the slope of the lines
-_FEWEST = 4  # and at least so many
+_FEWEST = 4  # and at least so many; as many gaps tell which are spaces
+_NARROWEST = 0.5  # of a line's height is a space
+_WIDER = 2  # times as wide as the gaps in words are those between words
 
 
 def find_lines(marks: Sequence[Mark]) -> list[list[Mark]]:
@@ -59,3 +62,47 @@ def _slope(middles: np.ndarray) -> float:
     if steps.sum() < _FEWEST:
         return 0.0
     return float(np.median(down[own, following][steps] / right[own, following][steps]))
+
+
+def words(lines: Sequence[Sequence[Mark]]) -> list[list[list[Mark]]]:
+    """Lines cut into words, where marks stand far apart.
+
+    Gaps are measured in heights of their line. Otsu's threshold parts those of all lines into narrow and wide ones. If
+    the wide ones are not twice as wide, marks just stand apart, and each line is one word. A few gaps do not tell; then
+    a gap of a line's height is a space.
+
+    Parameters
+    ----------
+    lines : as `find_lines` returns them
+
+    Returns
+    -------
+    words : of each line, none of them empty
+    """
+    gaps = [_gaps(line) for line in lines]
+    space = _space(np.concatenate([np.zeros(0), *gaps]))
+    cuts = [np.flatnonzero(each > space) + 1 for each in gaps]
+    return [
+        [list(line[start:stop]) for start, stop in pairwise((0, *cut.tolist(), len(line)))]
+        for line, cut in zip(lines, cuts, strict=True)
+    ]
+
+
+def _gaps(line: Sequence[Mark]) -> np.ndarray:
+    """From each mark to the next one, in heights of the line."""
+    boxes = np.array([mark.box for mark in line], float)
+    gaps: np.ndarray = (boxes[1:, 1] - boxes[:-1, 3]) / np.median(boxes[:, 2] - boxes[:, 0])
+    return gaps
+
+
+def _space(gaps: np.ndarray) -> float:
+    """A gap that is wider parts words."""
+    if len(gaps) < _FEWEST:
+        return 1.0
+    gaps = np.sort(np.clip(gaps, 0, 2))  # however far words are apart
+    count, sums = np.arange(1, len(gaps)), np.cumsum(gaps)
+    between = (sums[:-1] * len(gaps) - count * sums[-1]) ** 2 / (count * (len(gaps) - count))
+    last = int(between.argmax())
+    narrow, wide = gaps[: last + 1].mean(), gaps[last + 1 :].mean()
+    space = float(gaps[last] + gaps[last + 1]) / 2
+    return max(space, _NARROWEST) if wide >= _WIDER * narrow else np.inf
