@@ -5,6 +5,7 @@ import pytest
 
 import fastnn as fnn
 from fastnn import plots
+from fastnn.vision import Box
 
 pytest.importorskip("matplotlib")
 
@@ -175,7 +176,7 @@ def test_reconstructions_refuse_another_shape():
 
 def test_boxes_with_what_was_read():
     photograph = RNG.integers(0, 256, (40, 60, 3), dtype=np.uint8)
-    places = [[5, 10, 15, 20], [6, 35, 14, 15]]
+    places = [Box(5, 10, 20, 30), Box(6, 35, 20, 50)]
     figure = plots.boxes(photograph, places, labels=["3", "7"], truth=["3", "1"], title="Sheet")
     (axes,) = figure.axes
     np.testing.assert_allclose(drawn(axes)[0], photograph / 255, rtol=1e-6)
@@ -196,7 +197,7 @@ def test_no_boxes():
     ("places", "options", "message"),
     [
         ([[1, 2, 3]], {}, r"places: got \[\[1, 2, 3\]\], expected \(N, 4\)"),
-        ([[9, 2, 0, 4]], {}, r"places: got .*, expected \(N, 4\): top, left, height, width"),
+        ([[9, 2, 9, 4]], {}, r"places: got .*, expected \(N, 4\): top, left, bottom, right"),
         ([[1, 2, 3, 4]], {"labels": ["a", "b"]}, "labels: got 2, expected 1: one for each box"),
         ([[1, 2, 3, 4]], {"truth": ["a"]}, "truth: got no labels to compare it with"),
     ],

@@ -108,7 +108,7 @@ def sheet(x: np.ndarray, y: np.ndarray, net: Any) -> Any:
     for i, which in enumerate(chosen):
         top, left = 10 + 3 * (i % 3), 10 + 40 * i
         paper[:, top : top + 28, left : left + 28] -= 0.75 * x[which]
-        places.append((top, left, 28, 28))
+        places.append((top, left, top + 28, left + 28))
     read = [str(k) for k in net(x[chosen]).argmax(axis=1)]
     return plots.boxes(paper, places, labels=read, truth=[str(y[i]) for i in chosen])
 

@@ -69,15 +69,15 @@ def boxes(
     Parameters
     ----------
     image : (H, W) or (1, H, W) grey, (H, W, 3) or (3, H, W) colour
-    places : (N, 4): top, left, height, width of each box, in pixels, as `fastnn.vision.Box`
+    places : (N, 4): top, left, bottom, right of each box, in pixels, as `fastnn.vision.Box` has them
     labels : what was read in each box
     truth : what stands in each box; where a label differs, it is shown as "read, not true"
     title : above the picture
     """
     (shown,) = images_as_shown("image", [image])
-    places = numbers("places", places if len(places) else np.zeros((0, 4)), 2, "(N, 4): top, left, height, width")
-    if places.shape[1] != 4 or np.any(places[:, 2:] <= 0):
-        raise ValueError(f"places: got {places.tolist()[:3]}, expected (N, 4): top, left, height, width of each box")
+    places = numbers("places", places if len(places) else np.zeros((0, 4)), 2, "(N, 4): top, left, bottom, right")
+    if places.shape[1] != 4 or np.any(places[:, 2:] <= places[:, :2]):
+        raise ValueError(f"places: got {places.tolist()[:3]}, expected (N, 4): top, left, bottom, right of each box")
     for name, texts in (("labels", labels), ("truth", truth)):
         if texts is not None:
             same_length(name, texts, len(places), "box")
@@ -92,10 +92,13 @@ def boxes(
     axes.imshow(shown, cmap="gray", vmin=0, vmax=1, interpolation="antialiased")
     from matplotlib.patches import Rectangle
 
-    for i, (top, left, height, width) in enumerate(places.tolist()):
+    points = 72 * scale * float(np.median(places[:, 2] - places[:, 0])) if len(places) else 0  # a usual box's height
+    letters, line = min(max(0.5 * points, 6), 10), min(max(points / 15, 0.8), 2)  # small boxes stay legible
+    for i, (top, left, bottom, right) in enumerate(places.tolist()):
         wrong = labels is not None and truth is not None and str(labels[i]) != str(truth[i])
         color = COLORS[1] if wrong else COLORS[0]
-        frame = Rectangle((left, top), width, height, fill=False, lw=2, ec=color, ls="--" if wrong else "-")
+        size = right - left, bottom - top
+        frame = Rectangle((left, top), *size, fill=False, lw=line, ec=color, ls="--" if wrong else "-")
         axes.add_patch(frame)
         if labels is not None:
             text = f"{labels[i]}, not {truth[i]}" if wrong and truth is not None else str(labels[i])
@@ -105,9 +108,9 @@ def boxes(
                 text,
                 color="white",
                 weight="bold",
-                fontsize=10,
+                fontsize=letters,
                 va="bottom",
-                bbox={"fc": color, "ec": "none", "pad": 1.5},
+                bbox={"fc": color, "ec": "none", "pad": 0.15 * letters},
             )
     axes.set_axis_off()
     add_title(figure, title)
