@@ -20,13 +20,15 @@ commands:
   train RECIPE --resume FOLDER  go on with a run
   sweep RECIPE --grid NAME=VALUE,VALUE ... [options]
                           train a recipe with every combination of some settings
+  read PHOTO ... --model RUN [--out FOLDER]
+                          print the text of photographs, by the network of a run of the recipe text
   bench [options]         measure against the reference, PyTorch, ONNX Runtime and OpenVINO, whichever is installed
   config                  show version, instruction sets, threads, NumPy
 
 options:
   -h, --help              show this text
   --version               show the version"""
-COMMANDS = ("train", "sweep", "bench", "config")
+COMMANDS = ("train", "sweep", "read", "bench", "config")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -58,6 +60,10 @@ def _command(arguments: list[str]) -> int:
             sweep(name, rest)
         case ["sweep", *_]:
             raise UsageError(f"sweep: no recipe named; recipes: {', '.join(recipes.NAMES)}")
+        case ["read", *rest]:
+            from fastnn.recipes.read import main as read
+
+            read(rest)
         case ["bench", *rest]:
             from fastnn._bench import main as bench
 

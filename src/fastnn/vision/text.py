@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
@@ -21,18 +22,19 @@ class Text(NamedTuple):
     Attributes
     ----------
     text : lines with "\\n" between them, words with " "
-    characters : the same without what is between them: the character of each mark
-    marks : those that were read, in the order of `characters`
+    marks : those that were read, one for each character that is no space
     """
 
     text: str
-    characters: str
     marks: list[Mark]
 
+    @property
+    def characters(self) -> str:
+        """The character of each mark: the text without spaces and ends of lines."""
+        return "".join(self.text.split())
 
-def read_lines(
-    image: np.ndarray, classify: Callable[[np.ndarray], Sequence[str]], *, context: bool = True
-) -> Text:
+
+def read_lines(image: np.ndarray, classify: Callable[[np.ndarray], Sequence[str]], *, context: bool = True) -> Text:
     """Read the text of a photograph.
 
     Parameters
@@ -58,30 +60,31 @@ def read_lines(
     heights = np.array([mark.box.bottom - mark.box.top for mark in marks])
     high = [mark for mark, height in zip(marks, heights, strict=True) if height > _LOW * np.median(heights)]
     if not high:
-        return Text("", "", [])
+        return Text("", [])
     lines = words(find_lines(high))
     ordered = [mark for line in lines for word in line for mark in word]
     read = iter(classify(np.stack([like_nist(mark.ink) for mark in ordered])[:, None]))
-    texts = [["".join(next(read) for _ in word) for word in line] for line in lines]
-    if context:
-        texts = [[by_context(word) for word in line] for line in texts]
-    return Text("\n".join(map(" ".join, texts)), "".join(word for line in texts for word in line), ordered)
+    text = "\n".join(" ".join("".join(next(read) for _ in word) for word in line) for line in lines)
+    return Text(by_context(text) if context else text, ordered)
 
 
-def by_context(word: str) -> str:
-    """A word in which what looks like a letter and like a digit is of the kind that most of the others are.
+def by_context(text: str) -> str:
+    """A text in whose words O and 0, I and 1, Z and 2, S and 5, which look alike, are as most of the others are.
 
-    O and 0, I and 1, Z and 2, S and 5 look alike. In a word with more other letters than other digits they are letters,
-    in one with more digits they are digits; elsewhere they stay.
+    In a word with more other letters than other digits they are letters, in one with more other digits they are digits;
+    elsewhere they stay.
 
     Examples
     --------
-    >>> by_context("L15T"), by_context("2O26"), by_context("1O")
-    ('LIST', '2026', '1O')
+    >>> by_context("L15T 2O26 1O")
+    'LIST 2026 1O'
     """
+    return re.sub(r"\S+", lambda word: _word_by_context(word[0]), text)
+
+
+def _word_by_context(word: str) -> str:
     others = [sign for sign in word if sign not in _TWINS and sign not in _TWINS.values()]
-    letters = sum(sign.isalpha() for sign in others)
-    digits = sum(sign.isdigit() for sign in others)
+    letters, digits = sum(map(str.isalpha, others)), sum(map(str.isdigit, others))
     if letters == digits:
         return word
     table = {digit: letter for letter, digit in _TWINS.items()} if letters > digits else _TWINS
