@@ -34,18 +34,28 @@ def main(arguments: Sequence[str]) -> None:
     classify = load_reader(given.model)
     out = None if given.out is None else Path(given.out)
     if out is not None:
-        out.mkdir(parents=True, exist_ok=True)
+        try:
+            out.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise ValueError(f"out: got {given.out!r}, expected a folder, or a new name for one ({error})") from error
+    failed = []
     for name in given.photographs:
-        _read(Path(name), out, classify, context=not given.no_context)
+        try:
+            _read(Path(name), out, classify, context=not given.no_context)
+        except (OSError, ValueError) as error:  # the others are read all the same
+            failed.append(f"{name}: no such file" if isinstance(error, FileNotFoundError) else str(error))
+    if failed:
+        raise ValueError("\n".join(failed))
 
 
 def _read(path: Path, out: Path | None, classify: Callable[[np.ndarray], Sequence[str]], *, context: bool) -> None:
+    """Print the text of one photograph, and draw it."""
     image = read_image(path)
     text = read_lines(image, classify, context=context)
     if not text.marks:
         write(f"{path}: no characters found; expected dark writing on light paper")
         return
-    picture = (path.parent if out is None else out) / f"{path.name}.boxes.png"
-    drawn = plots.boxes(image, [mark.box for mark in text.marks], labels=list(text.characters))
-    plots.save(drawn, picture)
-    write(f"{path}: {len(text.marks)} characters, drawn in {picture}\n{text.text}")
+    write(f"{path}: {len(text.marks)} characters\n\n{text.text}\n")
+    drawn = (path.parent if out is None else out) / f"{path.name}.boxes.png"
+    plots.save(plots.boxes(image, [mark.box for mark in text.marks], labels=list(text.characters)), drawn)
+    write(f"drawn in {drawn}")

@@ -227,12 +227,8 @@ def _beside(name: str, text: str, truth: str | None) -> list[str]:
 def _figures(photographs: list[dict[str, Any]]) -> list[Comparison]:
     """The share of characters that were read right: of each photograph whose text is known, and of all of them."""
     known = [each for each in photographs if "truth" in each]
-    rows = [
-        Comparison(
-            each["name"], percent(PUBLISHED[each["name"]]) if each["name"] in PUBLISHED else "-", _shares([each])
-        )
-        for each in known
-    ]
+    published = {name: percent(share) for name, share in PUBLISHED.items()}
+    rows = [Comparison(each["name"], published.get(each["name"], "-"), _shares([each])) for each in known]
     return [*rows, Comparison("all", "-", _shares(known))] if known else []
 
 

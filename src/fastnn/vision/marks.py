@@ -137,7 +137,7 @@ def _threshold(darkness: np.ndarray) -> float:
 
 
 def _grain(darkness: np.ndarray) -> float:
-    """The standard deviation of the paper's darkness, from the median of its absolute values, which ink hardly moves."""
+    """The standard deviation of the paper's darkness, from the median, which ink hardly moves."""
     return max(float(np.median(np.abs(darkness))) / 0.6745, _FINEST)
 
 
@@ -187,7 +187,7 @@ def _together(boxes: np.ndarray, amounts: np.ndarray, gap: float) -> list[np.nda
         height = np.maximum(extent[:, 2], bottom) - np.minimum(extent[:, 0], top)
         narrower = np.minimum(extent[:, 3] - extent[:, 1], right - left)
         highest = 1.25 * np.maximum(usual, extent[:, 2] - extent[:, 0])
-        # A high part that stands beside the other for the most of its height is a mark of its own, as an I in an L's arm.
+        # A high part beside the most of another is a mark of its own, as an I in an L's arm.
         above = (bottom - top <= usual / 2) | (-2 * apart <= np.minimum(extent[:, 2] - extent[:, 0], bottom - top))
         fits = (2 * shared >= narrower) & (apart <= gap * usual) & (height <= highest) & above
         fits &= owner == np.arange(len(boxes))
