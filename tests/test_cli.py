@@ -39,7 +39,7 @@ def test_options_become_settings(monkeypatch):
     ("arguments", "message"),
     [
         ([], "no command"),
-        (["trane"], "unknown command 'trane'; commands: train, sweep, bench, config"),
+        (["trane"], "unknown command 'trane'; commands: train, sweep, read, bench, config"),
         (["train"], "no recipe named; recipes: lenet"),
         (["train", "vgg"], "unknown recipe 'vgg'; recipes: lenet"),
         (["train", "lenet", "--epochs", "3"], "unrecognized arguments: --epochs 3"),
