@@ -183,7 +183,7 @@ def empty_cache() -> None:
 
 # Randomness
 
-_generator: np.random.Generator | None = None  # made at first use: numpy.random takes 15 ms to import
+_random: dict[str, np.random.Generator] = {}  # filled at first use: numpy.random takes 15 ms to import
 
 
 def manual_seed(seed: int) -> None:
@@ -192,16 +192,14 @@ def manual_seed(seed: int) -> None:
         raise TypeError(f"seed: got {type(seed).__name__}; expected an int")
     if seed < 0:
         raise ValueError(f"seed: got {seed}; expected at least 0")
-    global _generator
-    _generator = np.random.default_rng(seed)
+    _random["generator"] = np.random.default_rng(seed)
 
 
 def generator() -> np.random.Generator:
     """The generator that `manual_seed` sets."""
-    global _generator
-    if _generator is None:
-        _generator = np.random.default_rng()
-    return _generator
+    found = _random.get("generator")
+    # Another thread may seed one meanwhile, which is not to be replaced.
+    return _random.setdefault("generator", np.random.default_rng()) if found is None else found
 
 
 # Reporting

@@ -11,8 +11,8 @@ from pathlib import Path, PurePosixPath
 from typing import TypeVar
 
 from fastnn._runtime import get_num_threads
+from fastnn.data._folders import SUFFIXES, is_left_behind
 from fastnn.data.download import folders
-from fastnn.data.images import SUFFIXES, is_litter
 
 T = TypeVar("T")
 
@@ -57,7 +57,7 @@ def read_images(path: Path, make: Callable[[str, io.BytesIO], T], keep: Callable
 
 
 def _is_image(name: PurePosixPath) -> bool:
-    return name.suffix.lower() in SUFFIXES and not any(is_litter(part) for part in name.parts)
+    return name.suffix.lower() in SUFFIXES and not any(is_left_behind(part) for part in name.parts)
 
 
 def _of_folder(folder: Path) -> Iterator[tuple[PurePosixPath, bytes]]:

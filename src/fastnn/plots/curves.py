@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from fastnn.plots._arguments import positive
-from fastnn.plots.figure import COLORS, MARKERS, PUBLISHED, TEST, TRAIN, add_title, new_figure, picture
+from fastnn.plots.figure import COLORS, MARKERS, PUBLISHED, TEST, TRAIN, add_title, in_legend, new_figure, picture
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -147,7 +147,8 @@ def _style(name: str, place: int, runs: int) -> _Style:
         from matplotlib import colormaps
 
         color = colormaps["viridis"](place / (runs - 1) * 0.92)
-    return _Style(False, color, color, color, MARKERS[place % len(MARKERS)], name, name)
+    label = in_legend(name)
+    return _Style(False, color, color, color, MARKERS[place % len(MARKERS)], label, label)
 
 
 def _draw(

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from fastnn.plots.curves import draw_runs, name_runs, panels_of
-from fastnn.plots.figure import COLORS, MARKERS, add_title, new_figure, picture
+from fastnn.plots.figure import COLORS, MARKERS, add_title, new_figure, picture, short
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -71,9 +71,10 @@ def _draw_spreads(axes: Any, layers: list[str], spreads: Mapping[str, list[float
     for name, values in spreads.items():
         rank = order.index(name)
         style: dict[str, Any] = {"color": COLORS[rank], "marker": MARKERS[rank], "ms": 6}
-        axes.plot(layers, [value or np.nan for value in values], lw=1.8, **style)
-        zeros = [layer for layer, value in zip(layers, values, strict=True) if value == 0]
+        axes.plot(range(len(layers)), [value or np.nan for value in values], lw=1.8, **style)
+        zeros = [place for place, value in enumerate(values) if value == 0]
         axes.plot(zeros, [floor] * len(zeros), ls="", mfc="white", clip_on=False, **style)
     axes.set(yscale="log", title="before training: standard deviation of the outputs")
+    axes.set_xticks(range(len(layers)), [short(layer) for layer in layers])
     axes.set_xlim(-0.3, len(layers) - 0.7)
     axes.grid(visible=True)

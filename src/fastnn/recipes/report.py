@@ -17,6 +17,7 @@ import numpy as np
 
 from fastnn import plots
 from fastnn._files import atomic_file
+from fastnn.data._folders import images_in
 from fastnn.recipes._page_style import STYLE
 from fastnn.training import classification_report, confusion_matrix, most_confused_pairs
 
@@ -80,7 +81,7 @@ def write_report(folder: str | Path, page: Page) -> Path:
     record = json.loads((folder / "settings.json").read_bytes())
     html = "\n".join(_html(folder, record, page)) + "\n"
     with atomic_file(folder / REPORT) as file:
-        file.write(html.encode())
+        file.write(html.encode(errors="replace"))  # of names of files that are no text
     return folder / REPORT
 
 
@@ -130,7 +131,7 @@ def _html(folder: Path, record: Mapping[str, Any], page: Page) -> Iterator[str]:
 
 def _pictures(folder: Path, named: Sequence[Picture]) -> list[Picture]:
     """Those that are named, then all others of the folder."""
-    there = {file.name for file in folder.glob("*.png")}
+    there = {file.name for file in images_in(folder) if file.suffix == ".png"}
     for picture in named:
         if picture.file not in there:
             raise ValueError(f"pictures: got {picture.file!r}, expected one of {', '.join(sorted(there)) or 'none'}")

@@ -14,7 +14,7 @@ import numpy as np
 import fastnn as fnn
 from fastnn import networks, plots
 from fastnn.data import CHARACTERS, data_folder, digits, hw36, letters26, mnist, read_image
-from fastnn.data.images import SUFFIXES
+from fastnn.data._folders import images_in
 from fastnn.data.transforms import Compose, RandomAffine, RandomStrokeWidth
 from fastnn.interop import load_safetensors
 from fastnn.recipes.card import Card
@@ -184,7 +184,7 @@ def _photographs(settings: Settings) -> list[Path]:
             f"photographs: got {'no folder' if folder is None else folder}, expected one of photographs of writing: "
             "nist36/ in the folder that the environment variable FASTNN_DATA names, or --photographs FOLDER"
         )
-    paths = sorted(path for path in folder.iterdir() if path.suffix.lower() in SUFFIXES)
+    paths = list(images_in(folder))
     if not paths:
         raise FileNotFoundError(f"photographs: {folder} has no images")
     return paths

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import copy
 from typing import Any
 
 import numpy as np
 
 from fastnn.layers import Module
+from fastnn.layers.module import copied
 
 
 class DivergenceError(ArithmeticError):
@@ -19,7 +19,7 @@ def first_layer_gone(net: Module, x: np.ndarray) -> tuple[str, Module] | None:
 
     The forward is taken by a copy: the network stays as it is.
     """
-    net = copy.deepcopy(net).train()
+    net = copied(net).train()
     found: list[tuple[str, Module]] = []
 
     def look(name: str) -> Any:
@@ -42,7 +42,13 @@ def explanation(net: Module, x: np.ndarray) -> str:
     """What went first for the minibatch `x`, and what to try."""
     if not np.isfinite(x).all():
         return "The minibatch itself has NaN or infinite values: look at the data"
-    gone = first_layer_gone(net, x)
+    try:
+        gone = first_layer_gone(net, x)
+    except Exception as error:  # layers of others may not be made to be run once more, and the divergence is the news
+        return (
+            f"Looking for the layer that went first failed ({type(error).__name__}: {error}). Try a smaller learning "
+            "rate, clip_norm=1, and inputs scaled to 0-1"
+        )
     if gone is None:
         return (
             "The outputs of all layers are finite, so it is the loss that overflowed, or took the logarithm of 0. Try "
