@@ -16,7 +16,7 @@ FLOORS = (
     {"cli", "__main__"},
     {"_bench"},
     {"recipes"},
-    {"training", "data", "plots", "vision", "interop", "_extras", "_files", "_destination"},
+    {"training", "data", "plots", "vision", "interop", "_extras", "_files", "_destination", "_lock"},
     {"networks"},
     {"layers", "losses", "optim", "init", "gradients"},
     {"functional"},

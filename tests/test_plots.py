@@ -33,7 +33,7 @@ def test_learning_curves_show_every_evaluation_and_the_published_figures():
     loss, accuracy = figure.axes
     assert loss.get_yscale() == "log"
     lines = {line.get_label(): line for line in accuracy.lines}
-    assert list(lines["test"].get_ydata()) == [0.1, 0.8]
+    assert list(lines["validation"].get_ydata()) == [0.1, 0.8]
     assert list(lines["published"].get_xdata()) == [0, 500]
     assert len(lines["training"].get_ydata()) == 60
     assert pixels(figure).std() > 0
@@ -62,7 +62,14 @@ def test_learning_curves_of_several_runs_have_one_legend_and_a_colour_each():
     (cross,) = [line for line in accuracy.lines if line.get_marker() == "x"]
     assert (cross.get_xdata(), cross.get_ydata(), cross.get_color()) == ([3], [0.9], colors["fast"])
     (legend,) = figure.legends
-    assert [text.get_text() for text in legend.get_texts()] == ["slow", "fast", "training", "test", "published"]
+    assert [text.get_text() for text in legend.get_texts()] == ["slow", "fast", "training", "validation", "published"]
+
+
+def test_evaluations_are_called_as_the_data_are():
+    single = plots.learning_curves(history(60), held_out="test").axes[0]
+    assert "test" in [line.get_label() for line in single.lines]
+    (legend,) = plots.learning_curves({"a": history(60)}, held_out="test").legends
+    assert [text.get_text() for text in legend.get_texts()] == ["a", "training", "test"]
 
 
 def test_learning_curves_of_a_sweep_tell_all_runs_apart():

@@ -15,6 +15,8 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO
 
+from fastnn._lock import LOCK, locked
+
 _SYSTEM = ("/dev/", "/proc/")  # links in there lead to open files, as /dev/stdout does
 
 
@@ -102,28 +104,42 @@ def _prefix(path: Path) -> str:
 def new_folder(path: str | Path, keep: Callable[[Path], object]) -> Iterator[Path]:
     """A new folder to write into, which stays if the block ends without an error, or if `keep` is true of it.
 
-    Missing parents are made. Of an error before there is anything to keep nothing is left behind.
+    It is this process's alone. Missing parents are made. Of an error before there is anything to keep nothing is left
+    behind.
 
     Raises
     ------
     FileExistsError
-        `path` exists already and is not an empty folder.
+        `path` exists already and is not an empty folder, or another process is writing into it.
     """
     path = Path(path)
-    if path.exists() and not (path.is_dir() and not any(path.iterdir())):
-        raise FileExistsError(f"{path}: exists already; expected a new or empty folder")
     made = [parent for parent in (path, *path.parents) if not parent.exists()]
+    _must_be_empty(path)
     try:
-        path.mkdir(parents=True, exist_ok=True)
-        yield path
+        with locked(path):
+            _must_be_empty(path)
+            try:
+                yield path
+            except BaseException:
+                if not keep(path):
+                    _empty(path)
+                raise
     except BaseException:
-        if not keep(path):
-            for inside in path.iterdir():
-                inside.unlink() if inside.is_file() else shutil.rmtree(inside, ignore_errors=True)
-            for folder in made:
-                with suppress(OSError):  # not empty: somebody else has put something there
-                    folder.rmdir()
+        for folder in made:
+            with suppress(OSError):  # not empty: somebody else has put something there
+                folder.rmdir()
         raise
+
+
+def _must_be_empty(path: Path) -> None:
+    if path.exists() and not (path.is_dir() and {each.name for each in path.iterdir()} <= {LOCK}):
+        raise FileExistsError(f"{path}: exists already; expected a new or empty folder")
+
+
+def _empty(folder: Path) -> None:
+    for inside in folder.iterdir():
+        if inside.name != LOCK:
+            inside.unlink() if inside.is_file() else shutil.rmtree(inside, ignore_errors=True)
 
 
 def remove_temporaries(path: str | Path) -> None:

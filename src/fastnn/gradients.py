@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from fastnn import _validate as check
+from fastnn._console import write
 from fastnn._validate import Array
 from fastnn.layers import Module
 from fastnn.layers.module import copied
@@ -226,7 +227,7 @@ def gradcheck(
             entries.append(Entry(name, place, analytic, numeric, float(error)))
     result = Gradcheck(tuple(entries), eps, tolerance)
     if show:
-        print(result)
+        write(str(result))
     return result
 
 

@@ -24,6 +24,7 @@ def initialisations(
     published: Mapping[str, Mapping[float, float]] | None = None,
     steps_per_epoch: int | None = None,
     title: str = "",
+    held_out: str = "validation",
     stacked: bool = False,
 ) -> Figure:
     """Runs that differ in their initial weights: their curves and, below, what their layers gave before training.
@@ -38,6 +39,7 @@ def initialisations(
     published : initialisation to iteration (or epoch, with `steps_per_epoch`) to the metric, drawn as crosses
     steps_per_epoch : count in epochs of so many iterations instead of iterations
     title : above the picture
+    held_out : what the data of the evaluations are called, as "test"
     stacked : one below the other, for narrow screens
     """
     if not 1 <= len(runs) <= len(COLORS):
@@ -57,7 +59,7 @@ def initialisations(
     panels = panels_of(runs, published or {})
     axes = parts[0, 0].subplots(*(panels, 1) if stacked else (1, panels), squeeze=False).ravel()
     draw_runs(axes, runs, published or {}, steps_per_epoch)
-    name_runs(parts[0, 0], axes)
+    name_runs(parts[0, 0], axes, held_out)
     if outputs:
         spreads = {name: [float(np.std(of[layer])) for layer in layers] for name, of in outputs.items()}
         _draw_spreads(parts[1, 0].subplots(), layers, spreads, list(runs))

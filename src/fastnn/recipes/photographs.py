@@ -12,15 +12,17 @@ import numpy as np
 
 import fastnn as fnn
 from fastnn import plots
-from fastnn.data import data_folder, digits, mnist, read_image
+from fastnn.data import data_folder, read_image
 from fastnn.data._folders import images_in
 from fastnn.interop import load_lenet_mat, load_safetensors
 from fastnn.recipes.card import Card
-from fastnn.recipes.lenet import network
+from fastnn.recipes.lenet import iterations_option, network, schedule
+from fastnn.recipes.record import write_record
 from fastnn.recipes.report import Comparison, Page, Picture, Table, write_report
-from fastnn.recipes.run import Run, print_figures, run_folder, write_record
-from fastnn.recipes.settings import CommonSettings, at_least_one, option
-from fastnn.training import Trainer, accuracy
+from fastnn.recipes.run import Run, print_figures, run_folder
+from fastnn.recipes.settings import CommonSettings, option
+from fastnn.recipes.split import hold_out, mixed, validate_option, whole
+from fastnn.training import Trainer, accuracy, write
 from fastnn.vision import Mark, find_marks, like_mnist
 
 CARD = Card(
@@ -30,7 +32,8 @@ CARD = Card(
     time="15 s",
     published="5 of 5; thin strokes under 40 %",
 )
-SCORE = "right"  # share of the digits, on the photographs whose text is known
+SCORE = "valid_accuracy"
+SWEEP = {"validate": True}
 
 PUBLISHED = {"digits like MNIST's": "5 of 5", "thin strokes": "under 40 %"}
 
@@ -53,7 +56,8 @@ class Settings(CommonSettings):
     photographs: str | None = option(None, "folder of photographs (default: cmpt412/ in the folder FASTNN_DATA)")
     weights: str | None = option(None, "of LeNet, .safetensors or the course's .mat, instead of training")
     data: str = option("digits", "digits: the 6,000 bundled images; mnist: all 70,000", choices=("digits", "mnist"))
-    iterations: int | None = option(None, "minibatches (default: 2000, for mnist 4000)", at_least_one)
+    iterations: int = iterations_option()
+    validate: bool = validate_option()
 
 
 def run(settings: Settings) -> Path:
@@ -63,7 +67,7 @@ def run(settings: Settings) -> Path:
         net = network()
         result: dict[str, Any] = {}
         if settings.weights is None:
-            result["test_accuracy"] = _train(run, net, settings)
+            result |= _train(run, net, settings)
         else:
             load = load_lenet_mat if settings.weights.lower().endswith(".mat") else load_safetensors
             net.load_state_dict(load(settings.weights))
@@ -72,10 +76,10 @@ def run(settings: Settings) -> Path:
         read = [each for each in result["photographs"] if "error" not in each]
         unread = [each for each in result["photographs"] if "error" in each]
         figures = _figures(read)
-        print_figures(figures)
+        print_figures(figures, settings)
         known = [each for each in read if "right" in each]
         if known:
-            result[SCORE] = sum(each["right"] for each in known) / sum(each["written"] for each in known)
+            result["right"] = sum(each["right"] for each in known) / sum(each["written"] for each in known)
         write_record(run.folder, "photographs", settings, result)
         pictures = [Picture(_file(each["name"]), each["name"], each["line"]) for each in read]
         summary = "Marks are found on the photographs, cut out, scaled as MNIST's digits are, and read by LeNet."
@@ -113,20 +117,21 @@ def _photographs(settings: Settings) -> list[Path]:
     return paths
 
 
-def _train(run: Run, net: fnn.Sequential, settings: Settings) -> float:
-    """Train as the recipe of S1 does; returns the share of test images that are right."""
-    x, y, x_test, y_test = mnist() if settings.data == "mnist" else digits()
-    iterations = settings.iterations or (100 if settings.quick else {"digits": 2000, "mnist": 4000}[settings.data])
+def _train(run: Run, net: fnn.Sequential, settings: Settings) -> dict[str, float]:
+    """Train as the recipe of S1 does; returns the share of test images that are right, and of validation images."""
+    x, y, x_test, y_test = whole(settings.data)
+    train, valid = hold_out(*mixed(x, y)) if settings.validate else ((x, y), None)
+    iterations = settings.iterations
     optimizer = fnn.SGD(net.parameters(), lr=0.05, momentum=0.9, weight_decay=5e-4)
-    schedule = fnn.lr_scheduler.MultiStepLR(optimizer, milestones=(iterations // 2, iterations * 4 // 5))
-    trainer = Trainer(net, fnn.CrossEntropyLoss(), optimizer, schedule=schedule)
-    run.fit(trainer, (x, y), iterations=iterations, batch_size=64, drop_last=True)
+    trainer = Trainer(net, fnn.CrossEntropyLoss(), optimizer, schedule=schedule(optimizer, iterations))
+    run.fit(trainer, train, iterations=iterations, batch_size=64, drop_last=True)
     run.keep(trainer)
     right = accuracy(trainer.predict(x_test), y_test)
-    print(
+    write(
         f"LeNet after {iterations} iterations in {trainer.seconds:.1f} s: {right:.4f} of {len(x_test):,} test images\n"
     )
-    return right
+    result = {"test_accuracy": right}
+    return result if valid is None else {**result, SCORE: accuracy(trainer.predict(valid[0]), valid[1])}
 
 
 def _read(run: Run, net: fnn.Sequential, path: Path) -> dict[str, Any]:
@@ -140,7 +145,7 @@ def _read(run: Run, net: fnn.Sequential, path: Path) -> dict[str, Any]:
         marks = find_marks(image)
         read, thickened = (_predict(net, marks, stroke) for stroke in (None, _STROKE))
     except (OSError, ValueError) as error:
-        print(f"{name}: not read: {error}")
+        write(f"{name}: not read: {error}")
         return {"name": name, "error": str(error)}
     result: dict[str, Any] = {"name": name, "found": len(marks), "read": read, "read_thickened": thickened}
     line = f"{len(marks)} digits found, read {read}"
@@ -148,7 +153,7 @@ def _read(run: Run, net: fnn.Sequential, path: Path) -> dict[str, Any]:
         right, right_thickened = (_agreeing(text, truth) for text in (read, thickened))
         result |= {"written": len(truth), "right": right, "right_thickened": right_thickened}
         line += f", {right} of {len(truth)} right (with strokes thickened: {right_thickened})"
-    print(f"{name}: {line}")
+    write(f"{name}: {line}")
     result["line"] = line
     known = list(truth) if truth is not None and len(truth) == len(marks) else None
     picture = plots.boxes(image, [mark.box for mark in marks], labels=list(read), truth=known, title=name)

@@ -18,10 +18,11 @@ from fastnn.data._folders import images_in
 from fastnn.data.transforms import Compose, RandomAffine, RandomStrokeWidth
 from fastnn.interop import load_safetensors
 from fastnn.recipes.card import Card
+from fastnn.recipes.record import RECORD, write_record
 from fastnn.recipes.report import Comparison, Page, Picture, Table, write_report
-from fastnn.recipes.run import RECORD, EpochTable, Run, percent, print_figures, run_folder, save_picture, write_record
-from fastnn.recipes.settings import CommonSettings, at_least_one, number, option
-from fastnn.training import Trainer, accuracy
+from fastnn.recipes.run import EpochTable, Run, percent, print_figures, run_folder, save_picture
+from fastnn.recipes.settings import CommonSettings, at_least_one, folder_name, number, option
+from fastnn.training import Trainer, accuracy, write
 from fastnn.vision import by_context, like_nist, read_lines
 
 CARD = Card(
@@ -56,10 +57,12 @@ class Settings(CommonSettings):
     data: str = option(
         "digits", "digits beside the letters: the bundled ones, or all of mnist", choices=("digits", "mnist")
     )
-    epochs: int | None = option(None, "passes over the characters (default: 30, with --quick 1)", at_least_one)
+    epochs: int = option(30, "passes over the characters", at_least_one, quick=1, length=True)
     batch_size: int = option(64, "characters in a minibatch", at_least_one)
     lr: float = option(1e-3, "learning rate of Adam at the start, falls to 0 along a cosine", number)
-    photographs: str | None = option(None, "folder of photographs (default: nist36/ in the folder FASTNN_DATA)")
+    photographs: str | None = option(
+        None, "folder of photographs (default: nist36/ in the folder FASTNN_DATA)", folder_name
+    )
 
 
 def network(name: str) -> fnn.Sequential:
@@ -144,18 +147,20 @@ def run(settings: Settings) -> Path:
     train, valid = training_data(settings.data)
     with run_folder("text", settings) as run:
         net = network(settings.network)
-        print(f"{len(train[0]):,} characters to train, {len(valid[0]):,} to validate; seed {settings.seed}\n")
-        print(f"{net.summary((1, 1, 32, 32))}\n")
+        write(f"{len(train[0]):,} characters to train, {len(valid[0]):,} to validate; seed {settings.seed}\n")
+        write(f"{net.summary((1, 1, 32, 32))}\n")
         trainer = _train(run, net, train, valid, settings)
         run.keep(trainer)
         result = {"valid_accuracy": accuracy(trainer.predict(valid[0]), valid[1]), "seconds": round(trainer.seconds, 1)}
         classify = reader(net)
         photographs = [_read(run.folder, classify, path) for path in paths]
         figures = _figures(photographs)
-        print_figures(figures)
+        print_figures(figures, settings)
         result["photographs"] = photographs
         write_record(run.folder, "text", settings, result)
-        save_picture(run.folder, "curves", plots.learning_curves, trainer.history, title="Characters")
+        save_picture(
+            run.folder, "curves", plots.learning_curves, trainer.history, title="Characters", held_out="validation"
+        )
         write_report(run.folder, _page(photographs, figures))
     return run.folder
 
@@ -167,12 +172,11 @@ def _train(
     valid: tuple[np.ndarray, np.ndarray],
     settings: Settings,
 ) -> Trainer:
-    epochs = settings.epochs or (1 if settings.quick else 30)
-    steps = epochs * -(-len(train[0]) // settings.batch_size)
+    steps = settings.epochs * -(-len(train[0]) // settings.batch_size)
     optimizer = fnn.Adam(net.parameters(), lr=settings.lr)
     schedule = fnn.lr_scheduler.CosineAnnealingLR(optimizer, steps)
     trainer = Trainer(net, fnn.CrossEntropyLoss(), optimizer, schedule=schedule, callbacks=[EpochTable()])
-    run.fit(trainer, train, valid, epochs=epochs, batch_size=settings.batch_size, augment=augmentation())
+    run.fit(trainer, train, valid, epochs=settings.epochs, batch_size=settings.batch_size, augment=augmentation())
     return trainer
 
 
@@ -209,7 +213,7 @@ def _read(folder: Path, classify: Callable[[np.ndarray], Sequence[str]], path: P
             "right_without_context": right(read_plainly, written),
         }
         known = list(written) if len(written) == len(marks) else None
-    print("\n".join(_beside(path.name, text, truth)))
+    write("\n".join(_beside(path.name, text, truth)))
     picture = plots.boxes(image, [mark.box for mark in marks], labels=list(read), truth=known)
     plots.save(picture, folder / f"{path.name}.boxes.png")
     return result
