@@ -9,7 +9,8 @@ import numpy as np
 
 from fastnn import plots
 from fastnn.data import read_image
-from fastnn.recipes.settings import Parser
+from fastnn.recipes.settings import Parser, folder_name
+from fastnn.recipes.sheets import picture_of
 from fastnn.recipes.text import load_reader
 from fastnn.training import write
 from fastnn.vision import read_lines
@@ -23,8 +24,12 @@ def main(arguments: Sequence[str]) -> None:
         allow_abbrev=False,
     )
     parser.add_argument("photographs", nargs="+", metavar="PHOTO", help="an image file, as .jpg or .png")
-    parser.add_argument("--model", required=True, metavar="RUN", help="folder of a run of `fastnn train text`")
-    parser.add_argument("--out", metavar="FOLDER", help="where PHOTO.boxes.png goes (default: beside the photograph)")
+    parser.add_argument(
+        "--model", type=folder_name, required=True, metavar="RUN", help="folder of a run of `fastnn train text`"
+    )
+    parser.add_argument(
+        "--out", type=folder_name, metavar="FOLDER", help="where PHOTO.boxes.png goes (default: beside the photograph)"
+    )
     parser.add_argument(
         "--no-context",
         action="store_true",
@@ -56,6 +61,6 @@ def _read(path: Path, out: Path | None, classify: Callable[[np.ndarray], Sequenc
         write(f"{path}: no characters found; expected dark writing on light paper")
         return
     write(f"{path}: {len(text.marks)} characters\n\n{text.text}\n")
-    drawn = (path.parent if out is None else out) / f"{path.name}.boxes.png"
+    drawn = (path.parent if out is None else out) / picture_of(path.name)
     plots.save(plots.boxes(image, [mark.box for mark in text.marks], labels=list(text.characters)), drawn)
     write(f"drawn in {drawn}")

@@ -13,8 +13,7 @@ import numpy as np
 
 import fastnn as fnn
 from fastnn import networks, plots
-from fastnn.data import CHARACTERS, data_folder, digits, hw36, letters26, mnist, read_image
-from fastnn.data._folders import images_in
+from fastnn.data import CHARACTERS, digits, hw36, letters26, mnist, read_image
 from fastnn.data.transforms import Compose, RandomAffine, RandomStrokeWidth
 from fastnn.interop import load_safetensors
 from fastnn.recipes.card import Card
@@ -22,6 +21,7 @@ from fastnn.recipes.record import RECORD, write_record
 from fastnn.recipes.report import Comparison, Page, Picture, Table, write_report
 from fastnn.recipes.run import EpochTable, Run, percent, print_figures, run_folder, save_picture
 from fastnn.recipes.settings import CommonSettings, at_least_one, folder_name, number, option
+from fastnn.recipes.sheets import photographs_in, picture_of, printable, truth_of
 from fastnn.training import Trainer, accuracy, write
 from fastnn.vision import by_context, like_nist, read_lines
 
@@ -57,7 +57,13 @@ class Settings(CommonSettings):
     data: str = option(
         "digits", "digits beside the letters: the bundled ones, or all of mnist", choices=("digits", "mnist")
     )
-    epochs: int = option(30, "passes over the characters", at_least_one, quick=1, length=True)
+    epochs: int = option(
+        lambda settings: 15 if settings.network == "cnn" else 60,
+        "passes over the characters; by default 15, for the perceptron 60",
+        at_least_one,
+        quick=1,
+        length=True,
+    )
     batch_size: int = option(64, "characters in a minibatch", at_least_one)
     lr: float = option(1e-3, "learning rate of Adam at the start, falls to 0 along a cosine", number)
     photographs: str | None = option(
@@ -143,7 +149,7 @@ def right(read: str, truth: str) -> int:
 
 def run(settings: Settings) -> Path:
     """Train, read the photographs, and write the run folder; returns its path."""
-    paths = _photographs(settings)
+    paths = photographs_in(settings.photographs, "nist36", "handwriting")
     train, valid = training_data(settings.data)
     with run_folder("text", settings) as run:
         net = network(settings.network)
@@ -154,9 +160,9 @@ def run(settings: Settings) -> Path:
         result = {"valid_accuracy": accuracy(trainer.predict(valid[0]), valid[1]), "seconds": round(trainer.seconds, 1)}
         classify = reader(net)
         photographs = [_read(run.folder, classify, path) for path in paths]
+        result["photographs"] = photographs
         figures = _figures(photographs)
         print_figures(figures, settings)
-        result["photographs"] = photographs
         write_record(run.folder, "text", settings, result)
         save_picture(
             run.folder, "curves", plots.learning_curves, trainer.history, title="Characters", held_out="validation"
@@ -180,42 +186,29 @@ def _train(
     return trainer
 
 
-def _photographs(settings: Settings) -> list[Path]:
-    data = data_folder()
-    folder = Path(settings.photographs) if settings.photographs else data and data / "nist36"
-    if folder is None or not folder.is_dir():
-        raise FileNotFoundError(
-            f"photographs: got {'no folder' if folder is None else folder}, expected one of photographs of writing: "
-            "nist36/ in the folder that the environment variable FASTNN_DATA names, or --photographs FOLDER"
-        )
-    paths = list(images_in(folder))
-    if not paths:
-        raise FileNotFoundError(f"photographs: {folder} has no images")
-    return paths
-
-
 def _read(folder: Path, classify: Callable[[np.ndarray], Sequence[str]], path: Path) -> dict[str, Any]:
-    """Read one photograph: print it beside its truth, draw it, and return what the record keeps of it."""
-    image = read_image(path)
-    plain, marks = read_lines(image, classify, context=False)
+    """Read one photograph: print it beside its truth, draw it, and return what the record keeps of it.
+
+    Of one that cannot be read that is the reason: the others are to be read nevertheless.
+    """
+    name = printable(path)
+    try:
+        image, truth = read_image(path), truth_of(path, TRUTH)
+        plain, marks = read_lines(image, classify, context=False)
+    except (OSError, ValueError) as error:
+        write(f"\n{name}: not read: {error}")
+        return {"name": name, "error": str(error)}
     text = by_context(plain)
-    read, read_plainly = ("".join(each.split()) for each in (text, plain))
-    beside = path.with_suffix(".txt")
-    truth = TRUTH.get(path.name) or (beside.read_text(encoding="utf-8").upper() if beside.is_file() else None)
-    result: dict[str, Any] = {"name": path.name, "text": text, "text_without_context": plain}
-    known = None
-    if truth is not None:
-        written = "".join(truth.split())
-        result |= {
-            "truth": truth,
-            "written": len(written),
-            "right": right(read, written),
-            "right_without_context": right(read_plainly, written),
-        }
-        known = list(written) if len(written) == len(marks) else None
-    write("\n".join(_beside(path.name, text, truth)))
-    picture = plots.boxes(image, [mark.box for mark in marks], labels=list(read), truth=known)
-    plots.save(picture, folder / f"{path.name}.boxes.png")
+    result: dict[str, Any] = {"name": name, "text": text, "text_without_context": plain}
+    characters, written = "".join(text.split()), "".join((truth or "").upper().split())
+    if written:
+        plainly = right("".join(plain.split()), written)
+        result |= {"truth": truth, "written": len(written), "right": right(characters, written)}
+        result |= {"right_without_context": plainly}
+    write("\n".join(_beside(name, text, truth)))
+    known = list(written) if len(written) == len(marks) else None
+    picture = plots.boxes(image, [mark.box for mark in marks], labels=list(characters), truth=known)
+    plots.save(picture, folder / picture_of(name))
     return result
 
 
@@ -243,15 +236,19 @@ def _shares(photographs: list[dict[str, Any]]) -> str:
 
 
 def _page(photographs: list[dict[str, Any]], figures: list[Comparison]) -> Page:
-    pictures = [Picture(f"{each['name']}.boxes.png", each["name"]) for each in photographs]
-    texts = [
+    read = [each for each in photographs if "error" not in each]
+    tables = [
         Table(each["name"], ["read", "truth"], list(zip_longest(*lines, fillvalue="")))
-        for each in photographs
-        if "truth" in each and any(lines := [each[name].splitlines() for name in ("text", "truth")])
+        for each in read
+        if any(lines := [each.get(name, "").splitlines() for name in ("text", "truth")])
     ]
+    unread = [(each["name"], each["error"]) for each in photographs if "error" in each]
+    if unread:
+        tables.append(Table("Not read", ["photograph", "why"], unread))
+    pictures = [Picture(picture_of(each["name"]), each["name"]) for each in read]
     summary = (
-        "Characters are found on photographs, put in lines and words, and read by one network, trained on others. "
+        "Characters are found on photographs, put in lines and words, and read by one network. "
         "O and 0, I and 1, Z and 2, S and 5 are told apart by the rest of their word."
     )
     curves = Picture("curves.png", "Loss and accuracy", "Validation: the test part of hw36.")
-    return Page("Text of photographs", summary, figures, texts, [*pictures, curves])
+    return Page("Text of photographs", summary, figures, tables, [*pictures, curves])
