@@ -1,4 +1,4 @@
-"""hw36, letters26 and NIST36: made in their layouts, truncated, corrupt; the split; photographs left out of training."""
+"""hw36, letters26 and NIST36: made in their layouts, truncated, corrupt; and by their split."""
 
 import io
 import tarfile
@@ -9,11 +9,11 @@ import pytest
 for package in ("PIL", "scipy"):
     pytest.importorskip(package)
 
-from PIL import Image
-from scipy.io import savemat
+from PIL import Image  # noqa: E402
+from scipy.io import savemat  # noqa: E402
 
-from fastnn.data import CHARACTERS, hw36, letters26, nist36
-from fastnn.vision import like_nist
+from fastnn.data import CHARACTERS, hw36, letters26, nist36  # noqa: E402
+from fastnn.vision import like_nist  # noqa: E402
 
 ROLES = {"01_list.jpg": "photograph", "a.jpg": "train", "b.jpg": "train", "c.jpg": "test"}
 

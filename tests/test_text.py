@@ -8,8 +8,8 @@ import pytest
 for package in ("skimage", "PIL"):
     pytest.importorskip(package)
 
-from fastnn.vision import Box, Mark, by_context, find_lines, find_marks, read_lines, words
-from pages import classify, page, photograph
+from fastnn.vision import Box, Mark, by_context, find_lines, find_marks, read_lines, words  # noqa: E402
+from pages import classify, page, photograph  # noqa: E402
 
 TEXT = "MAKE A LIST\nOF 27 THINGS\nNEW ZEBRA"
 
