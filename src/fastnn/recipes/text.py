@@ -157,7 +157,10 @@ def run(settings: Settings) -> Path:
         write(f"{net.summary((1, 1, 32, 32))}\n")
         trainer = _train(run, net, train, valid, settings)
         run.keep(trainer)
-        result = {"valid_accuracy": accuracy(trainer.predict(valid[0]), valid[1]), "seconds": round(trainer.seconds, 1)}
+        result: dict[str, Any] = {
+            "valid_accuracy": accuracy(trainer.predict(valid[0]), valid[1]),
+            "seconds": round(trainer.seconds, 1),
+        }
         classify = reader(net)
         photographs = [_read(run.folder, classify, path) for path in paths]
         result["photographs"] = photographs

@@ -86,8 +86,8 @@ def stroke_width(ink: np.ndarray) -> float:
     """The usual width of strokes: twice the area of the ink for each pixel of its border."""
     inked = np.pad(ink > (127 if ink.dtype == np.uint8 else 0.5), 1)
     core = inked[1:-1, 1:-1] & inked[:-2, 1:-1] & inked[2:, 1:-1] & inked[1:-1, :-2] & inked[1:-1, 2:]
-    area = np.count_nonzero(inked)
-    return 2 * area / max(area - np.count_nonzero(core), 1)
+    area, inner = int(np.count_nonzero(inked)), int(np.count_nonzero(core))
+    return 2 * area / max(area - inner, 1)
 
 
 def _dilated(ink: np.ndarray, radius: float) -> np.ndarray:

@@ -87,5 +87,5 @@ def _word_by_context(word: str) -> str:
     letters, digits = sum(map(str.isalpha, others)), sum(map(str.isdigit, others))
     if letters == digits:
         return word
-    table = {digit: letter for letter, digit in _TWINS.items()} if letters > digits else _TWINS
-    return word.translate(str.maketrans(table))
+    pair = "".join(_TWINS), "".join(_TWINS.values())
+    return word.translate(str.maketrans(*(pair[::-1] if letters > digits else pair)))
