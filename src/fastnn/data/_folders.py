@@ -52,21 +52,21 @@ def all_images_in(folder: Path, outer: frozenset[tuple[int, int]] = frozenset())
             yield from all_images_in(inner, outer | {here})
 
 
-def is_left_behind(name: str) -> bool:
-    """Whether a file or folder of this name is hidden, or one that systems make for themselves."""
-    return name.startswith(".") or name.lower() in _LEFT
-
-
 def identity(folder: Path) -> tuple[int, int]:
     """What a folder has in common with itself under another name."""
     status = folder.stat()
     return status.st_dev, status.st_ino
 
 
+def is_left(name: str) -> bool:
+    """Whether a file or folder of that name is hidden, or one that systems make for themselves."""
+    return name.startswith(".") or name.lower() in _LEFT
+
+
 def _entries(folder: str | Path) -> list[os.DirEntry[str]]:
     """The files and folders in a folder, by name, without hidden ones and those that systems make for themselves."""
     with os.scandir(folder) as found:
-        kept = [each for each in found if not is_left_behind(each.name)]
+        kept = [each for each in found if not is_left(each.name)]
     return sorted(kept, key=lambda each: each.name)
 
 
