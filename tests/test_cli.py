@@ -39,7 +39,7 @@ def test_options_become_settings(monkeypatch):
     ("arguments", "message"),
     [
         ([], "no command"),
-        (["trane"], "unknown command 'trane'; commands: train, sweep, bench, config"),
+        (["trane"], "unknown command 'trane'; commands: train, sweep, read, bench, config"),
         (["train"], "no recipe named; recipes: lenet"),
         (["train", "vgg"], "unknown recipe 'vgg'; recipes: lenet"),
         (["train", "lenet", "--epochs", "3"], "unrecognized arguments: --epochs 3"),
@@ -57,7 +57,7 @@ def test_options_become_settings(monkeypatch):
         (["cofnig"], "did you mean config?"),
         (
             ["train", "LeNet"],
-            "unknown recipe 'LeNet'; recipes: lenet, photographs, parabola, solver, masks, mlp, smallvgg; did",
+            "unknown recipe 'LeNet'; recipes: lenet, photographs, text, parabola, solver, masks, mlp, smallvgg; did",
         ),
         (["train", "--quick", "lenet"], "the recipe comes first: fastnn train lenet [options]"),
         (["sweep", "lent"], "sweep: unknown recipe 'lent'"),

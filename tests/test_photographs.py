@@ -10,9 +10,10 @@ from fastnn.data import digits
 from fastnn.interop import load_lenet_mat, load_safetensors
 from fastnn.networks import lenet
 from fastnn.recipes import photographs
+from fastnn.recipes.sheets import truth_of
 from sheets import sheet
 
-for package in ("matplotlib", "sklearn", "safetensors", "PIL", "scipy"):
+for package in ("matplotlib", "sklearn", "safetensors", "PIL", "scipy", "skimage"):
     pytest.importorskip(package)
 
 from PIL import Image  # noqa: E402
@@ -126,9 +127,9 @@ def test_names_as_long_as_they_can_be_and_of_other_bytes(folder, tmp_path):
 
 
 def test_a_text_beside_a_photograph_counts_more_than_a_known_name(tmp_path):
-    assert photographs._truth(tmp_path / "image3.png") == "60624"
+    assert truth_of(tmp_path / "image3.png", photographs.TRUTH) == "60624"
     (tmp_path / "image3.txt").write_text("12\n34\n")
-    assert photographs._truth(tmp_path / "image3.png") == "1234"
+    assert "".join(truth_of(tmp_path / "image3.png", photographs.TRUTH).split()) == "1234"
 
 
 def test_published_figures_stand_beside_those_of_the_same_photographs():

@@ -210,6 +210,17 @@ def test_boxes_are_drawn_around_the_marks_that_were_found():
         assert abs(places[-1] + 1 - last) <= 1.5
 
 
+def test_large_photographs_are_drawn_smaller():
+    """Boxes stay where they are."""
+    photograph = RNG.random((2003, 2405))
+    (axes,) = plots.boxes(photograph, [(100, 200, 300, 500)], labels=["A"]).axes
+    (shown,) = drawn(axes)
+    np.testing.assert_allclose(shown[:1, :1], photograph[:2, :2].mean(), rtol=1e-6)
+    assert shown.shape == (1001, 1202)
+    assert axes.images[0].get_extent() == [0, 2404, 2002, 0]
+    assert axes.patches[0].get_bbox().extents.tolist() == [200, 100, 500, 300]
+
+
 def test_no_boxes():
     (axes,) = plots.boxes(np.ones((9, 9)), []).axes
     assert len(axes.patches) == 0

@@ -12,7 +12,7 @@ import pytest
 from fastnn import recipes
 from fastnn._lock import LOCK, locked
 from fastnn.cli import main
-from fastnn.recipes import lenet, masks, mlp, parabola, photographs, smallvgg, solver
+from fastnn.recipes import lenet, masks, mlp, parabola, photographs, smallvgg, solver, text
 from fastnn.recipes.run import AccuracyTable, write_record
 from fastnn.training import History, sweep
 
@@ -110,6 +110,7 @@ def test_from_python_too(begun):
 OTHERS = [
     (lenet, {"lr": 0.3}),
     (photographs, {"data": "mnist"}),
+    (text, {"network": "perceptron"}),
     (parabola, {"draws": 3}),
     (solver, {"hidden": "20"}),
     (masks, {"stride": 2}),

@@ -14,15 +14,19 @@ from fastnn.data.transforms import (
     Lighting,
     Normalize,
     RandomAffine,
+    RandomCrop,
     RandomHorizontalFlip,
     RandomResizedCrop,
+    RandomStrokeWidth,
     colour_components,
 )
 
 ALL = {
     "flip": lambda **layout: RandomHorizontalFlip(**layout),
     "crop": lambda **layout: RandomResizedCrop((7, 5), **layout),
-    "affine": lambda **layout: RandomAffine(30, (0.2, 0.1), (0.8, 1.2), fill=0.5, **layout),
+    "affine": lambda **layout: RandomAffine(30, (0.2, 0.1), (0.8, 1.2), (-9, 9, -5, 5), fill=0.5, **layout),
+    "part": lambda **layout: RandomCrop((8, 9), padding=(2, 3), fill=0.5, **layout),
+    "strokes": lambda **layout: RandomStrokeWidth((-3, 3), **layout),
     "jitter": lambda **layout: ColorJitter(0.4, 0.4, 0.4, 0.1, **layout),
     "lighting": lambda **layout: Lighting(**layout),
     "normalize": lambda **layout: Normalize((0.4, 0.5, 0.6), (0.2, 0.25, 0.3), **layout),
@@ -80,7 +84,7 @@ def test_dtypes_layouts_views_and_empty_batches(name):
 def test_each_image_is_changed_in_its_own_way(name):
     x = np.repeat(images(1), 40, axis=0)
     y = ALL[name]()(x, np.random.default_rng(0)).reshape(40, -1)
-    expected = {"flip": 2, "crop": 30}.get(name, 40)  # there are only so many parts of an image
+    expected = {"flip": 2, "crop": 30, "part": 25}.get(name, 40)  # there are only so many parts of an image
     assert expected <= len(np.unique(y, axis=0)) <= (2 if name == "flip" else 40)
 
 
@@ -132,6 +136,24 @@ def test_crops_have_the_shares_and_ratios_asked_for():
     assert narrow.tolist() == [[0, 38, 10, 51]] * 5  # never fits: the middle
 
 
+def test_parts_of_padded_images():
+    """All places come, also those that reach into the padding; each pixel stays beside its neighbours."""
+    x = images(300, 4, 5)
+    padded = np.pad(x, ((0, 0), (0, 0), (2, 4), (1, 3)), constant_values=0.25)
+    y = RandomCrop((6, 7), padding=(1, 2, 3, 4), fill=0.25)(x, np.random.default_rng(0))
+    found = [
+        [(i, j) for i in range(5) for j in range(3) if np.array_equal(part, image[:, i : i + 6, j : j + 7])]
+        for image, part in zip(padded, y, strict=True)
+    ]
+    assert {place for places in found for place in places} == {(i, j) for i in range(5) for j in range(3)}
+    assert all(found)
+    np.testing.assert_array_equal(RandomCrop((4, 5))(x), x)
+    assert RandomCrop(4, padding=4)(x).shape == (300, 3, 4, 4)
+    for mode in ("edge", "reflect", "symmetric"):
+        whole = RandomCrop((8, 7), padding=(1, 2), padding_mode=mode)(x)
+        np.testing.assert_array_equal(whole, np.pad(x, ((0, 0), (0, 0), (2, 2), (1, 1)), mode))
+
+
 def test_affine_shifts_by_whole_pixels():
     x = images(40, 10, 12)
     y = RandomAffine(0, translate=(0.25, 0.2), fill=0.5)(x, np.random.default_rng(0))
@@ -168,6 +190,57 @@ def test_affine_agrees_with_scipy():
     for channel in range(3):
         theirs = affine_transform(x[0, channel], matrix, centre - matrix @ centre, order=1, mode="grid-constant")
         np.testing.assert_allclose(turned[channel], theirs, atol=1e-12)
+
+
+def test_shear_leans_upright_lines_to_the_right_and_lets_level_ones_rise():
+    down, right = np.meshgrid(np.arange(9.0) - 4, np.arange(9.0) - 4, indexing="ij")
+    x = np.stack([down, right])[None]
+    inner = np.s_[0, :, 3:6, 3:6]
+    leaning = RandomAffine(0, shear=(45, 45))(x)
+    np.testing.assert_allclose(leaning[inner], np.stack([down, right + down])[:, 3:6, 3:6], atol=1e-12)
+    rising = RandomAffine(0, shear=(0, 0, 45, 45))(x)
+    np.testing.assert_allclose(rising[inner], np.stack([down + right, right])[:, 3:6, 3:6], atol=1e-12)
+    drawn = [RandomAffine(0, shear=bounds).shear for bounds in (3, (-2, 4), [1, 2, 3, 4])]
+    assert drawn == [((-3, 3), (0, 0)), ((-2, 4), (0, 0)), ((1, 2), (3, 4))]
+
+
+def test_all_of_affine_is_the_matrix_of_torchvision():
+    """Turned by 20 degrees after shears by 15 and -10, 1.2 times as large, against the product of the matrices."""
+    affine_transform = pytest.importorskip("scipy.ndimage").affine_transform
+    x = images(1, 20, 24, np.float64)
+    y = RandomAffine((20, 20), scale=(1.2, 1.2), shear=(15, 15, -10, -10))(x)[0]
+    turn, aslant, level = np.deg2rad([20, 15, -10])
+    turned = np.array([[np.cos(turn), -np.sin(turn)], [np.sin(turn), np.cos(turn)]])  # of (right, down)
+    rises, leans = np.array([[1, 0], [-np.tan(level), 1]]), np.array([[1, -np.tan(aslant)], [0, 1]])
+    inverse = np.linalg.inv(1.2 * turned @ rises @ leans)[::-1, ::-1]  # of (down, right)
+    centre = np.array([9.5, 11.5])
+    for channel in range(3):
+        theirs = affine_transform(x[0, channel], inverse, centre - inverse @ centre, order=1, mode="grid-constant")
+        np.testing.assert_allclose(y[channel], theirs, atol=1e-12)
+
+
+@pytest.mark.parametrize("ink", ["dark", "light"])
+def test_strokes_become_wider_and_thinner(ink):
+    line = np.zeros((1, 1, 9, 15))
+    line[..., 5:10] = 1  # 5 pixels wide, of ink
+    x = line if ink == "light" else 1 - line
+
+    def width(change):
+        y = RandomStrokeWidth((change, change), ink=ink)(x)
+        return (y if ink == "light" else 1 - y)[0, 0].sum(axis=1)
+
+    for change in (-6, -4, -3, -1.5, 0, 0.5, 1, 2, 3, 4.5):
+        np.testing.assert_allclose(width(change)[4], max(5 + change, 0), atol=1e-12)
+    np.testing.assert_array_equal(RandomStrokeWidth(0, ink=ink)(x), x)
+
+
+def test_stroke_widths_have_the_bounds_asked_for():
+    x = np.ones((2000, 1, 3, 9))
+    x[..., 3:6] = 0
+    widths = (1 - RandomStrokeWidth((-1, 2))(x, np.random.default_rng(0)))[:, 0, 1].sum(axis=1)
+    assert 2 <= widths.min() < 2.01
+    assert 4.99 < widths.max() <= 5
+    np.testing.assert_allclose(widths.mean(), 3.5, atol=0.05)
 
 
 @pytest.mark.parametrize(
@@ -252,6 +325,16 @@ def test_composed_in_order():
         (lambda: RandomAffine(-3), "degrees: got -3"),
         (lambda: RandomAffine(3, translate=(0.1, 2)), "translate: got 2"),
         (lambda: RandomAffine(3, scale=(0, 1)), r"scale: got \(0, 1\)"),
+        (lambda: RandomAffine(3, shear=(1, 2, 3)), r"shear: got \(1, 2, 3\), expected 1, 2 or 4 numbers"),
+        (lambda: RandomAffine(3, shear=90), "shear: got 90, expected angles between -90 and 90"),
+        (lambda: RandomAffine(3, shear=(2, 1)), r"shear: got \(2, 1\), expected bounds"),
+        (lambda: RandomCrop((0, 3)), r"size: got \(0, 3\), expected at least 1 x 1"),
+        (lambda: RandomCrop(3, padding=-1), "padding: got -1, expected 1, 2 or 4 numbers of at least 0"),
+        (lambda: RandomCrop(3, padding=(1, 2, 3)), r"padding: got \(1, 2, 3\)"),
+        (lambda: RandomCrop(3, padding_mode="wrap"), "padding_mode: got 'wrap', expected one of constant, edge"),
+        (lambda: RandomCrop(20, padding=4)(images()), "x: got images of 17 x 20 with padding, expected at least"),
+        (lambda: RandomStrokeWidth(-1), "change: got -1"),
+        (lambda: RandomStrokeWidth(1, ink="red"), "ink: got 'red', expected one of dark, light"),
         (lambda: ColorJitter(contrast=-1), "contrast: got -1"),
         (lambda: ColorJitter(hue=0.6), "hue: got 0.6"),
         (lambda: ColorJitter(brightness=(2, 1)), r"brightness: got \(2, 1\)"),

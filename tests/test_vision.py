@@ -8,7 +8,7 @@ from fastnn.vision import find_marks, like_mnist, thicken
 from fastnn.vision.normalise import stroke_width
 from sheets import sheet
 
-for package in ("scipy", "PIL"):
+for package in ("skimage", "PIL"):
     pytest.importorskip(package)
 
 

@@ -24,6 +24,8 @@ commands:
   train RECIPE --resume FOLDER  go on with a run
   sweep RECIPE --grid NAME=VALUE,VALUE ... [options]
                           train a recipe with every combination of some settings
+  read PHOTO ... --model RUN [--out FOLDER]
+                          print the text of photographs, by the network of a run of the recipe text
   bench [options]         measure against the reference, PyTorch, ONNX Runtime and OpenVINO, whichever is installed
   config                  show version, instruction sets, threads, NumPy
 
@@ -35,7 +37,7 @@ environment:
   FASTNN_DATA             folder with data sets already downloaded
   FASTNN_NUM_THREADS      number of threads
   FASTNN_ISA              instruction set"""
-COMMANDS = ("train", "sweep", "bench", "config")
+COMMANDS = ("train", "sweep", "read", "bench", "config")
 _NO_READER = 128 + 13  # as shells have it for a program that SIGPIPE ended
 
 
@@ -75,6 +77,10 @@ def _command(arguments: list[str]) -> int:
             _train(rest)
         case ["sweep", *rest]:
             _sweep(rest)
+        case ["read", *rest]:
+            from fastnn.recipes.read import main as read
+
+            read(rest)
         case ["bench", *rest]:
             from fastnn._bench import main as bench
 

@@ -13,14 +13,13 @@ from fastnn.data._archive import find_archive, read_images
 from fastnn.data.arrays import read_arrays
 from fastnn.data.download import find, folders
 from fastnn.data.images import decode_grey
-from fastnn.vision.normalise import like_nist
+from fastnn.vision.normalise import nist_bytes
 
 CHARACTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
 
 _SPLIT = "hw36_split.csv"
 _ROLES = ("train", "test", "photograph")
-_FRAME = 3  # pixels at the edge of an image of letters26 that may be its frame
-_NOISE = 0.2  # of the paper's, in its JPEG files
+_NOISE = 51  # of the paper's, in its JPEG files
 
 
 class Characters(NamedTuple):
@@ -143,20 +142,26 @@ def _in_class_folder(name: PurePosixPath) -> bool:
 
 
 def _dark_on_white(name: str, file: io.BytesIO) -> tuple[str, np.ndarray]:
-    return name, like_nist(1 - decode_grey(file, name))
+    return name, _like_nist(255 - decode_grey(file, name), name)
 
 
 def _white_on_dark(name: str, file: io.BytesIO) -> tuple[str, np.ndarray]:
-    ink = decode_grey(file, name)
-    ink[:_FRAME] = ink[-_FRAME:] = ink[:, :_FRAME] = ink[:, -_FRAME:] = 0
+    ink = decode_grey(file, name).copy()
     ink[ink < _NOISE] = 0
-    return name, like_nist(ink)
+    return name, _like_nist(ink, name)
+
+
+def _like_nist(ink: np.ndarray, name: str) -> np.ndarray:
+    try:
+        return nist_bytes(ink)
+    except ValueError as error:
+        raise ValueError(f"{name}: no character on it ({error})") from error
 
 
 def _stacked(path: Path, found: list[tuple[str, np.ndarray]]) -> tuple[np.ndarray, np.ndarray]:
     if not found:
         raise ValueError(f"{path}: has no images in folders A to Z and 0 to 9")
-    x = np.stack([image for _, image in found])[:, None]
+    x = np.stack([image for _, image in found])[:, None] / np.float32(255)
     y = np.array([CHARACTERS.index(PurePosixPath(name).parts[-2]) for name, _ in found], np.int64)
     return x, y
 

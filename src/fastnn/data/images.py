@@ -180,8 +180,8 @@ def image_folder(
 
 
 def decode_grey(file: BinaryIO, name: str) -> np.ndarray:
-    """A grey image, float32 (H, W) in 0..1; ValueError, with the name, where the file is none."""
-    return _as_floats(_decode(file, None, "L", "crop", name))[0]
+    """A grey image, uint8 (H, W); ValueError, with the name, where the file is none."""
+    return _decode(file, None, "L", "crop", name)
 
 
 def decode_rgb(file: BinaryIO, name: str, size: tuple[int, int]) -> np.ndarray:

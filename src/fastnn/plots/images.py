@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 _TILE = 0.8  # inches
+_FINEST = 1000  # pixels of a photograph's shorter side that are drawn, and up to twice as many
 
 
 @picture
@@ -53,6 +54,16 @@ def _psnr(original: np.ndarray, reconstructed: np.ndarray) -> float:
     """In dB, of images in 0..1."""
     error = float(np.mean((original - reconstructed) ** 2))
     return math.inf if error == 0 else -10 * math.log10(error)
+
+
+def _smaller(image: np.ndarray, step: int) -> np.ndarray:
+    """The means of squares of pixels; a rest below and on the right is left out."""
+    if step == 1:
+        return image
+    high, wide = image.shape[0] // step, image.shape[1] // step
+    squares = image[: high * step, : wide * step].reshape(high, step, wide, step, *image.shape[2:])
+    means: np.ndarray = squares.mean(axis=(1, 3), dtype=np.float32)
+    return means
 
 
 @picture
@@ -101,15 +112,19 @@ def boxes(
     scale = 7.5 / max(wide, 0.8 * high)
     figure = new_figure(max(3.0, wide * scale), high * scale + 0.4 * bool(title))
     axes = figure.subplots()
-    axes.imshow(shown, cmap="gray", vmin=0, vmax=1, interpolation="antialiased", extent=(0, wide, high, 0))
+    step = max(1, min(high, wide) // _FINEST)
+    shown = _smaller(shown, step)
+    edges = (0, shown.shape[1] * step, shown.shape[0] * step, 0)
+    axes.imshow(shown, cmap="gray", vmin=0, vmax=1, interpolation="antialiased", extent=edges)
     from matplotlib.patches import Rectangle
 
+    points = 72 * scale * float(np.median(places[:, 2] - places[:, 0])) if len(places) else 0  # a usual box's height
+    letters, line = min(max(0.5 * points, 6), 10), min(max(points / 15, 0.8), 2)  # small boxes stay legible
     for i, (top, left, bottom, right) in enumerate(places.tolist()):
         wrong = labels is not None and truth is not None and str(labels[i]) != str(truth[i])
         color = COLORS[1] if wrong else COLORS[0]
-        frame = Rectangle(
-            (left, top), right - left, bottom - top, fill=False, lw=2, ec=color, ls="--" if wrong else "-"
-        )
+        size = right - left, bottom - top
+        frame = Rectangle((left, top), *size, fill=False, lw=line, ec=color, ls="--" if wrong else "-")
         axes.add_patch(frame)
         if labels is not None:
             text = f"{short(labels[i])}, not {short(truth[i])}" if wrong and truth is not None else short(labels[i])
@@ -119,10 +134,10 @@ def boxes(
                 text,
                 color="white",
                 weight="bold",
-                fontsize=10,
+                fontsize=letters,
                 va="bottom",
                 zorder=4 if wrong else 3,  # not covered by the next one, which is shorter
-                bbox={"fc": color, "ec": "none", "pad": 1.5},
+                bbox={"fc": color, "ec": "none", "pad": 0.15 * letters},
             )
     axes.set_axis_off()
     add_title(figure, title)

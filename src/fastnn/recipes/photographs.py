@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import codecs
-import zlib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,8 +10,7 @@ import numpy as np
 
 import fastnn as fnn
 from fastnn import plots
-from fastnn.data import data_folder, read_image
-from fastnn.data._folders import images_in
+from fastnn.data import read_image
 from fastnn.interop import load_lenet_mat, load_safetensors
 from fastnn.networks import lenet
 from fastnn.recipes.card import Card
@@ -22,6 +19,7 @@ from fastnn.recipes.record import write_record
 from fastnn.recipes.report import Comparison, Page, Picture, Table, write_report
 from fastnn.recipes.run import Run, print_figures, run_folder
 from fastnn.recipes.settings import CommonSettings, option
+from fastnn.recipes.sheets import photographs_in, picture_of, printable, truth_of
 from fastnn.recipes.split import hold_out, mixed, validate_option, whole
 from fastnn.training import Trainer, accuracy, write
 from fastnn.vision import Mark, find_marks, like_mnist
@@ -63,7 +61,7 @@ class Settings(CommonSettings):
 
 def run(settings: Settings) -> Path:
     """Train or load LeNet, read the photographs, and write the run folder; returns its path."""
-    paths = _photographs(settings)
+    paths = photographs_in(settings.photographs, "cmpt412", "digits")
     with run_folder("photographs", settings) as run:
         net = lenet()
         result: dict[str, Any] = {}
@@ -82,7 +80,7 @@ def run(settings: Settings) -> Path:
         if known:
             result["right"] = sum(each["right"] for each in known) / sum(each["written"] for each in known)
         write_record(run.folder, "photographs", settings, result)
-        pictures = [Picture(_file(each["name"]), each["name"], each["line"]) for each in read]
+        pictures = [Picture(picture_of(each["name"]), each["name"], each["line"]) for each in read]
         summary = "Marks are found on the photographs, cut out, scaled as MNIST's digits are, and read by LeNet."
         tables = [Table("Not read", ["photograph", "why"], [(each["name"], each["error"]) for each in unread])]
         write_report(run.folder, Page("Digits on photographs", summary, figures, tables if unread else [], pictures))
@@ -102,20 +100,6 @@ def _figures(photographs: list[dict[str, Any]]) -> list[Comparison]:
             right, written = (sum(each[name] for each in members) for name in ("right", "written"))
             rows.append(Comparison(what, figure, f"{right} of {written}"))
     return rows
-
-
-def _photographs(settings: Settings) -> list[Path]:
-    data = data_folder()
-    folder = Path(settings.photographs) if settings.photographs else data and data / "cmpt412"
-    if folder is None or not folder.is_dir():
-        raise FileNotFoundError(
-            f"photographs: got {'no folder' if folder is None else folder}, expected one of photographs of digits: "
-            "cmpt412/ in the folder that the environment variable FASTNN_DATA names, or --photographs FOLDER"
-        )
-    paths = list(images_in(folder))
-    if not paths:
-        raise FileNotFoundError(f"photographs: {folder} has no images")
-    return paths
 
 
 def _train(run: Run, net: fnn.Sequential, settings: Settings) -> dict[str, float]:
@@ -140,9 +124,10 @@ def _read(run: Run, net: fnn.Sequential, path: Path) -> dict[str, Any]:
 
     Of one that cannot be read that is the reason: the others are to be read nevertheless.
     """
-    name = path.name.encode(errors="replace").decode()
+    name = printable(path)
     try:
-        image, truth = read_image(path), _truth(path)
+        image, text = read_image(path), truth_of(path, TRUTH)
+        truth = text and "".join(text.split())
         marks = find_marks(image)
         read, thickened = (_predict(net, marks, stroke) for stroke in (None, _STROKE))
     except (OSError, ValueError) as error:
@@ -158,32 +143,8 @@ def _read(run: Run, net: fnn.Sequential, path: Path) -> dict[str, Any]:
     result["line"] = line
     known = list(truth) if truth is not None and len(truth) == len(marks) else None
     picture = plots.boxes(image, [mark.box for mark in marks], labels=list(read), truth=known, title=name)
-    plots.save(picture, run.folder / _file(name))
+    plots.save(picture, run.folder / picture_of(name))
     return result
-
-
-def _file(name: str) -> str:
-    """The picture that is drawn of a photograph; systems have names of up to 255 bytes."""
-    return f"{name}.boxes.png" if len(name.encode()) < 240 else f"{zlib.crc32(name.encode()):08x}.boxes.png"
-
-
-def _truth(path: Path) -> str | None:
-    """The digits on a photograph: in the text beside it, or as it is known of the course's; else None.
-
-    Raises
-    ------
-    ValueError
-        The text is no text; names it.
-    """
-    beside = path.with_suffix(".txt")
-    if not beside.is_file():
-        return TRUTH.get(path.name)
-    content = beside.read_bytes()
-    encoding = "utf-16" if content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)) else "utf-8-sig"
-    try:
-        return "".join(content.decode(encoding).split())
-    except UnicodeDecodeError as error:
-        raise ValueError(f"{beside}: got {error.reason} at byte {error.start}, expected a text in UTF-8") from error
 
 
 def _agreeing(read: str, truth: str) -> int:

@@ -135,7 +135,7 @@ def _html(folder: Path, record: Mapping[str, Any], page: Page) -> Iterator[str]:
     yield from _side_by_side(
         Table(name.capitalize(), ["", ""], [(key.replace("_", " "), _setting(value)) for key, value in values])
         for name in ("result", "settings", "environment")
-        if (values := [item for item in record.get(name, {}).items() if item[1] is not None])
+        if (values := [item for item in record.get(name, {}).items() if _is_shown(item[1])])
     )
     changed = [(name, *values) for each in record.get("changes", ()) for name, values in each.items()]
     if changed:
@@ -218,6 +218,11 @@ def _cell(value: Any) -> str:
         return f"{value:.3f}"
     # An arrow of two signs may be broken in two.
     return f"{value:,}" if isinstance(value, int) else str(value).replace("->", "\N{RIGHTWARDS ARROW}")
+
+
+def _is_shown(value: Any) -> bool:
+    """Whether a value of the record is short enough for a table: lists and the like are in `settings.json` alone."""
+    return value is not None and not isinstance(value, list | dict)
 
 
 def _setting(value: Any) -> str:

@@ -2,15 +2,23 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+import math
+from typing import NamedTuple
 
 import numpy as np
 
 from fastnn._extras import require
+from fastnn.vision.lines import find_lines
 
+_LARGEST = 4e6  # pixels; the marks of a larger photograph are looked for on a smaller one
 _BACKGROUND = 1 / 5  # of the photograph's shorter side: strokes are thinner than this, shadows wider
-_BLUR = 1 / 300  # of it: the paper's grain is finer than this, strokes are thicker
-_FAINTEST = 0.05  # what is darker than paper by less than this is no ink
+_COARSE = 200  # pixels that the shorter side has, about, while the paper is looked for
+_BLUR = 1 / 1000, 0.5  # of the shorter side, and in pixels, at least: the paper's grain is finer, strokes are thicker
+_CRACK = 1 / 1000  # of the shorter side is half as wide as what parts a stroke without parting marks
+_DARKEST = 0.02  # paper, however deep its shadow
+_FAINTEST = 0.05  # ink is darker than its paper by this share at least
+_GRAIN = 5  # and by so many standard deviations of the paper's grain
+_FINEST = 0.001  # grain, as if of paper without any
 
 
 class Box(NamedTuple):
@@ -28,7 +36,8 @@ class Mark(NamedTuple):
     Attributes
     ----------
     box : where it is on the photograph
-    ink : float32 (bottom - top, right - left), 0 (paper) to 1 (ink), without what others have inside the box
+    ink : float32, 0 (paper) to 1 (ink), without what others have inside the box: (bottom - top, right - left); of
+        photographs of more than four megapixels one pixel for every 2 x 2, 3 x 3 and so on
     """
 
     box: Box
@@ -38,9 +47,10 @@ class Mark(NamedTuple):
 def find_marks(image: np.ndarray, *, smallest: float = 0.05, gap: float = 0.25) -> list[Mark]:
     """Find the marks on a photograph of a sheet, in the order of reading.
 
-    The paper is what is left when everything thinner than a fifth of the photograph is closed; ink is darker than it by
-    more than Otsu's threshold. Ink that is connected is a part of a mark. A low part above or below another one, as the
-    bar of a 5 that was left open, belongs to it if both together are no higher than marks are here.
+    The paper is what is left when everything thinner than a fifth of the photograph is closed. Ink is darker than it by
+    a share of more than Otsu's threshold, in red, green, blue or grey, whichever shows it best. Connected ink is a
+    part of a mark. Parts above one another, as the bar of a 5 that was left open, belong together if they are no higher
+    than marks are here.
 
     Parameters
     ----------
@@ -51,21 +61,30 @@ def find_marks(image: np.ndarray, *, smallest: float = 0.05, gap: float = 0.25) 
     Returns
     -------
     marks : line by line from the top, each from left to right; none where nothing is written
+
+    Raises
+    ------
+    ValueError, TypeError
+        The image has other axes or values.
     """
-    ndimage = require("scipy.ndimage", "finding marks")
-    ink = _ink(_grey(image), ndimage)
-    labels, count = ndimage.label(ink > 0.5, np.ones((3, 3)))
-    if count == 0:
+    measure = require("skimage.measure", "finding marks")
+    planes = _planes(image)
+    factor = math.ceil(math.sqrt(planes[0].size / _LARGEST))
+    ink = _ink(_smaller(planes, factor) if factor > 1 else planes)
+    labels = measure.label(_closed(ink > 0.5), connectivity=2)
+    parts = measure.regionprops(labels)
+    boxes = np.array([part.bbox for part in parts]).reshape(-1, 4)
+    amounts = np.array([part.area for part in parts])
+    kept = np.flatnonzero(~_at_the_edge(boxes, ink.shape))
+    if len(kept) == 0:
         return []
-    amounts = np.bincount(labels.ravel(), minlength=count + 1)[1:]
-    places = ndimage.find_objects(labels)
-    kept = np.flatnonzero(amounts >= smallest * _usual(amounts, amounts))
-    boxes = np.array([[places[i][0].start, places[i][1].start, places[i][0].stop, places[i][1].stop] for i in kept])
-    groups = _together(boxes, amounts[kept], gap)
-    return _reading_order([_cut_out(ink, labels, boxes[group], 1 + kept[group]) for group in groups])
+    kept = kept[amounts[kept] >= smallest * _usual(amounts[kept], amounts[kept])]
+    groups = _together(boxes[kept], amounts[kept], gap)
+    marks = [_cut_out(ink, labels, boxes[kept[group]], 1 + kept[group], factor) for group in groups]
+    return [mark for line in find_lines(marks) for mark in line]
 
 
-def _grey(image: np.ndarray) -> np.ndarray:
+def _planes(image: np.ndarray) -> np.ndarray:
     planes = image[None] if image.ndim == 2 else image
     if planes.ndim != 3 or len(planes) not in (1, 3) or planes.size == 0:
         raise ValueError(f"image: got an array of shape {image.shape}, expected (H, W), (1, H, W) or (3, H, W)")
@@ -73,27 +92,80 @@ def _grey(image: np.ndarray) -> np.ndarray:
         raise TypeError(f"image: got {image.dtype}, expected float in 0..1; divide bytes by 255")
     if not (image.min() >= 0 and image.max() <= 1):
         raise ValueError(f"image: got values from {image.min():g} to {image.max():g}, expected 0 to 1")
-    return planes.mean(axis=0, dtype=np.float32)
+    return planes
 
 
-def _ink(grey: np.ndarray, ndimage: Any) -> np.ndarray:
-    """How dark each pixel is: 0 as the paper about it, above 0.5 what is ink."""
+def _smaller(planes: np.ndarray, factor: int) -> np.ndarray:
+    """The means of squares of pixels; a rest below and on the right is left out."""
+    height, width = (max(1, size // factor) for size in planes.shape[1:])
+    whole = planes[:, : height * factor, : width * factor]
+    down, right = whole.shape[1] // height, whole.shape[2] // width
+    means: np.ndarray = whole.reshape(len(planes), height, down, width, right).mean(axis=(2, 4), dtype=np.float32)
+    return means
+
+
+def _most_telling(planes: np.ndarray) -> np.ndarray:
+    """Grey (H, W), or the one of red, green and blue in which ink stands out from the paper more than twice as much."""
+    grey = planes.mean(axis=0, dtype=np.float32)
+    if len(planes) == 1:
+        return grey
+    coarse = _smaller(np.stack([grey, *planes]), max(1, min(grey.shape) // (3 * _COARSE)))
+    grey_shows, *colours_show = (_stands_out(_darkness(plane)) for plane in coarse)
+    best = int(np.argmax(colours_show))
+    return planes[best].astype(np.float32) if colours_show[best] > 2 * grey_shows else grey
+
+
+def _darkness(grey: np.ndarray) -> np.ndarray:
+    """By which share of its paper each pixel is darker than it."""
+    filters, morphology = (require(f"skimage.{name}", "finding marks") for name in ("filters", "morphology"))
     side = min(grey.shape)
-    smooth = ndimage.gaussian_filter(grey, _BLUR * side)
-    window = 2 * int(_BACKGROUND * side / 2) + 1
-    paper = ndimage.gaussian_filter(ndimage.grey_closing(smooth, (window, window)), window / 4)
-    darker = np.maximum(paper - smooth, 0)
-    ink: np.ndarray = np.minimum(darker / (2 * max(_otsu(darker), _FAINTEST)), 1)
-    return ink
+    smooth = filters.gaussian(grey, max(_BLUR[0] * side, _BLUR[1]))
+    coarse = _smaller(smooth[None], max(1, side // _COARSE))[0]
+    window = 2 * int(_BACKGROUND * min(coarse.shape) / 2) + 1
+    square = morphology.footprint_rectangle((window, window), decomposition="separable")
+    paper = filters.gaussian(morphology.closing(coarse, square), window / 4)
+    if coarse.shape != grey.shape:
+        paper = require("skimage.transform", "finding marks").resize(paper, grey.shape, order=1, mode="edge")
+    darkness: np.ndarray = 1 - smooth / np.maximum(paper, _DARKEST)
+    return darkness - np.median(darkness)
 
 
-def _otsu(values: np.ndarray) -> float:
-    """The threshold that parts values into two classes with the largest variance between them (Otsu 1979)."""
-    counts, edges = np.histogram(values, 256)
-    centres = (edges[1:] + edges[:-1]) / 2
-    below, sums = np.cumsum(counts), np.cumsum(counts * centres)
-    between = (sums[-1] * below - sums * below[-1]) ** 2 / np.maximum(below * (below[-1] - below), 1)
-    return float(edges[1:][between.argmax()])
+def _threshold(darkness: np.ndarray) -> float:
+    """What is darker is ink. Otsu's threshold alone would cut the grain of an empty sheet in two."""
+    otsu = require("skimage.filters", "finding marks").threshold_otsu(darkness)
+    return max(float(otsu), _FAINTEST, _GRAIN * _grain(darkness))
+
+
+def _grain(darkness: np.ndarray) -> float:
+    """The standard deviation of the paper's darkness, from the median, which ink hardly moves."""
+    return max(float(np.median(np.abs(darkness))) / 0.6745, _FINEST)
+
+
+def _stands_out(darkness: np.ndarray) -> float:
+    """How dark ink is, in standard deviations of the grain."""
+    inked = darkness[darkness > _threshold(darkness)]
+    return float(inked.mean()) / _grain(darkness) if inked.size else 0.0
+
+
+def _ink(planes: np.ndarray) -> np.ndarray:
+    """Above 0.5 what is ink, 0 what is less than half as dark as that."""
+    darkness = _darkness(_most_telling(planes))
+    return np.clip(darkness / _threshold(darkness) - 0.5, 0, 1).astype(np.float32, copy=False)
+
+
+def _closed(inked: np.ndarray) -> np.ndarray:
+    """With the cracks in strokes filled that are finer than strokes are."""
+    morphology = require("skimage.morphology", "finding marks")
+    closed: np.ndarray = morphology.closing(inked, morphology.disk(round(_CRACK * min(inked.shape))))
+    return closed
+
+
+def _at_the_edge(boxes: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
+    """Which parts touch the border and are long: not marks, but where the sheet or a shadow ends."""
+    touching = (boxes[:, :2] == 0).any(axis=1) | (boxes[:, 2:] == shape).any(axis=1)
+    sides = boxes[:, 2:] - boxes[:, :2]
+    long: np.ndarray = sides.max(axis=1) > _BACKGROUND * min(shape)
+    return touching & long
 
 
 def _usual(sizes: np.ndarray, amounts: np.ndarray) -> float:
@@ -110,13 +182,14 @@ def _together(boxes: np.ndarray, amounts: np.ndarray, gap: float) -> list[np.nda
     extent = boxes.copy()
     for part in np.argsort(amounts, kind="stable"):
         top, left, bottom, right = extent[part]
-        if bottom - top > usual / 2:
-            continue
         shared = np.minimum(extent[:, 3], right) - np.maximum(extent[:, 1], left)
         apart = np.maximum(extent[:, 0] - bottom, top - extent[:, 2])
         height = np.maximum(extent[:, 2], bottom) - np.minimum(extent[:, 0], top)
         narrower = np.minimum(extent[:, 3] - extent[:, 1], right - left)
-        fits = (2 * shared >= narrower) & (apart <= gap * usual) & (height <= 1.25 * usual)
+        highest = 1.25 * np.maximum(usual, extent[:, 2] - extent[:, 0])
+        # A high part beside the most of another is a mark of its own, as an I in an L's arm.
+        above = (bottom - top <= usual / 2) | (-2 * apart <= np.minimum(extent[:, 2] - extent[:, 0], bottom - top))
+        fits = (2 * shared >= narrower) & (apart <= gap * usual) & (height <= highest) & above
         fits &= owner == np.arange(len(boxes))
         fits[part] = False
         if fits.any():
@@ -130,24 +203,9 @@ def _around(boxes: np.ndarray) -> np.ndarray:
     return np.concatenate([boxes[:, :2].min(axis=0), boxes[:, 2:].max(axis=0)])
 
 
-def _cut_out(ink: np.ndarray, labels: np.ndarray, boxes: np.ndarray, own: np.ndarray) -> Mark:
+def _cut_out(ink: np.ndarray, labels: np.ndarray, boxes: np.ndarray, own: np.ndarray, factor: int) -> Mark:
     top, left, bottom, right = (int(edge) for edge in _around(boxes))
     inside = labels[top:bottom, left:right]
     others = (inside > 0) & ~np.isin(inside, own)
     cut = np.where(others, np.float32(0), ink[top:bottom, left:right])
-    return Mark(Box(top, left, bottom, right), cut.astype(np.float32, copy=False))
-
-
-def _reading_order(marks: list[Mark]) -> list[Mark]:
-    """A mark belongs to a line if its middle lies within the line's height."""
-
-    def middle(mark: Mark) -> float:
-        return (mark.box.top + mark.box.bottom) / 2
-
-    lines: list[list[Mark]] = []
-    for mark in sorted(marks, key=middle):
-        if lines and middle(mark) < max(each.box.bottom for each in lines[-1]):
-            lines[-1].append(mark)
-        else:
-            lines.append([mark])
-    return [mark for line in lines for mark in sorted(line, key=lambda mark: mark.box.left)]
+    return Mark(Box(*(factor * edge for edge in (top, left, bottom, right))), cut.astype(np.float32, copy=False))

@@ -7,7 +7,8 @@ itself is left as it is.
 
 from fastnn.data.transforms.base import Compose, Transform
 from fastnn.data.transforms.colour import ColorJitter, Lighting, Normalize, colour_components
-from fastnn.data.transforms.geometry import RandomAffine, RandomHorizontalFlip, RandomResizedCrop
+from fastnn.data.transforms.geometry import RandomAffine, RandomCrop, RandomHorizontalFlip, RandomResizedCrop
+from fastnn.data.transforms.strokes import RandomStrokeWidth
 
 __all__ = [
     "ColorJitter",
@@ -15,8 +16,10 @@ __all__ = [
     "Lighting",
     "Normalize",
     "RandomAffine",
+    "RandomCrop",
     "RandomHorizontalFlip",
     "RandomResizedCrop",
+    "RandomStrokeWidth",
     "Transform",
     "colour_components",
 ]

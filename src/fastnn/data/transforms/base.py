@@ -95,3 +95,11 @@ def probability(name: str, value: float) -> float:
     if not 0 <= value <= 1:
         raise ValueError(f"{name}: got {value}, expected 0 to 1")
     return float(value)
+
+
+def height_and_width(name: str, value: int | tuple[int, int]) -> tuple[int, int]:
+    """Both, of what torchvision means by one number or a pair."""
+    size = (value, value) if isinstance(value, int) else (int(value[0]), int(value[1]))
+    if min(size) < 1:
+        raise ValueError(f"{name}: got {value}, expected at least 1 x 1")
+    return size

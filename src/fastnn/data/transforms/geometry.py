@@ -6,7 +6,7 @@ import math
 
 import numpy as np
 
-from fastnn.data.transforms.base import Transform, interval, probability
+from fastnn.data.transforms.base import Transform, height_and_width, interval, probability
 from fastnn.functional import interpolate
 
 _TRIES = 10  # of RandomResizedCrop, before it takes the middle of the image
@@ -56,9 +56,7 @@ class RandomResizedCrop(Transform):
         layout: str = "NCHW",
     ) -> None:
         super().__init__(layout=layout)
-        self.size = (size, size) if isinstance(size, int) else (int(size[0]), int(size[1]))
-        if min(self.size) < 1:
-            raise ValueError(f"size: got {size}, expected at least 1 x 1")
+        self.size = height_and_width("size", size)
         for name, (low, high) in (("scale", scale), ("ratio", ratio)):
             if not 0 < low <= high:
                 raise ValueError(f"{name}: got {(low, high)}, expected bounds (low, high) above 0")
@@ -94,14 +92,72 @@ class RandomResizedCrop(Transform):
         return top, left, top + height, left + width
 
 
+class RandomCrop(Transform):
+    """Cut a part of one size out of each image, at a random place; with padding, images seem shifted.
+
+    Parameters
+    ----------
+    size : height and width of the part, or one number for both
+    padding : pixels that are put around the images first: one number, or (left and right, top and bottom), or
+        (left, top, right, bottom); by default none
+    fill : value of these pixels, where `padding_mode` is "constant"
+    padding_mode : "constant"; or "edge", "reflect" or "symmetric", as of `numpy.pad`
+    layout : as of `Transform`
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from fastnn.data.transforms import RandomCrop
+    >>> RandomCrop(32, padding=4)(np.ones((8, 3, 32, 32)), np.random.default_rng(0)).shape
+    (8, 3, 32, 32)
+    """
+
+    MODES = ("constant", "edge", "reflect", "symmetric")
+
+    def __init__(
+        self,
+        size: int | tuple[int, int],
+        padding: int | tuple[int, ...] | None = None,
+        *,
+        fill: float = 0.0,
+        padding_mode: str = "constant",
+        layout: str = "NCHW",
+    ) -> None:
+        super().__init__(layout=layout)
+        self.size = height_and_width("size", size)
+        sides = (0,) if padding is None else (padding,) if isinstance(padding, int) else tuple(padding)
+        if len(sides) not in (1, 2, 4) or min(sides) < 0:
+            raise ValueError(f"padding: got {padding}, expected 1, 2 or 4 numbers of at least 0")
+        self.left, self.top, self.right, self.bottom = sides * (4 // len(sides))
+        if padding_mode not in self.MODES:
+            raise ValueError(f"padding_mode: got {padding_mode!r}, expected one of {', '.join(self.MODES)}")
+        self.fill, self.padding_mode = float(fill), padding_mode
+
+    def apply(self, x: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+        sides = ((0, 0), (0, 0), (self.top, self.bottom), (self.left, self.right))
+        constant = {"constant_values": self.fill} if self.padding_mode == "constant" else {}
+        padded = np.pad(x, sides, self.padding_mode, **constant)  # type: ignore[call-overload]
+        room = np.subtract(padded.shape[2:], self.size)
+        if room.min() < 0:
+            H, W = padded.shape[2:]
+            raise ValueError(f"x: got images of {H} x {W} with padding, expected at least {self.size} for the crop")
+        y = np.empty((*x.shape[:2], *self.size), x.dtype)
+        for i, (top, left) in enumerate(rng.integers(0, room + 1, (len(x), 2))):
+            y[i] = padded[i, :, top : top + self.size[0], left : left + self.size[1]]
+        return y
+
+
 class RandomAffine(Transform):
-    """Turn, shift and scale each image about its centre (bilinear).
+    """Turn, shift, scale and shear each image about its centre (bilinear).
 
     Parameters
     ----------
     degrees : bounds of the angle, clockwise where it is positive, or one number for both sides of 0
     translate : how far an image is shifted at most, as shares of its width and its height; by default not at all
     scale : bounds of the factor; by default 1
+    shear : bounds of the angle, in degrees, by which upright lines lean to the right, or one number for both sides of
+        0; or four numbers, of which the last two are bounds of the angle by which level lines rise to the right; by
+        default none
     fill : value of what comes from beyond the border
     layout : as of `Transform`
     """
@@ -111,6 +167,7 @@ class RandomAffine(Transform):
         degrees: float | tuple[float, float],
         translate: tuple[float, float] | None = None,
         scale: tuple[float, float] | None = None,
+        shear: float | tuple[float, ...] | None = None,
         fill: float = 0.0,
         *,
         layout: str = "NCHW",
@@ -122,6 +179,7 @@ class RandomAffine(Transform):
         self.scale = (1.0, 1.0) if scale is None else interval("scale", scale, 1.0, 0.0)
         if self.scale[0] <= 0:
             raise ValueError(f"scale: got {scale}, expected bounds above 0")
+        self.shear = _shear_bounds(shear)
         self.fill = float(fill)
 
     def apply(self, x: np.ndarray, rng: np.random.Generator) -> np.ndarray:
@@ -130,13 +188,30 @@ class RandomAffine(Transform):
         factor = rng.uniform(*self.scale, N)
         reach = np.array([[self.translate[1] * H], [self.translate[0] * W]])
         shift = np.rint(rng.uniform(-1, 1, (2, N)) * reach)  # whole pixels, as torchvision has it
-        # Where the pixels of the result come from: its own places about the centre, turned and scaled back.
+        aslant, level = (np.deg2rad(rng.uniform(*bounds, N)) for bounds in self.shear)
+        # Where the pixels of the result come from: its own places about the centre, through the inverse of the turn of
+        # the shears, whose determinant is 1.
         down = np.arange(H)[:, None] - (H - 1) / 2 - shift[0][:, None, None]
         right = np.arange(W)[None, :] - (W - 1) / 2 - shift[1][:, None, None]
-        cos, sin = ((values / factor)[:, None, None] for values in (np.cos(angle), np.sin(angle)))
-        rows = cos * down - sin * right + (H - 1) / 2
-        columns = sin * down + cos * right + (W - 1) / 2
+        a, c = np.cos(angle - level) / np.cos(level), np.sin(angle - level) / np.cos(level)
+        b, d = -a * np.tan(aslant) - np.sin(angle), -c * np.tan(aslant) + np.cos(angle)
+        a, b, c, d = ((values / factor)[:, None, None] for values in (a, b, c, d))
+        rows = a * down - c * right + (H - 1) / 2
+        columns = d * right - b * down + (W - 1) / 2
         return _sample(x, rows, columns, self.fill)
+
+
+def _shear_bounds(shear: float | tuple[float, ...] | None) -> tuple[tuple[float, float], tuple[float, float]]:
+    """The bounds of both angles, of what torchvision takes."""
+    if shear is None:
+        return (0.0, 0.0), (0.0, 0.0)
+    if isinstance(shear, tuple | list) and len(shear) not in (2, 4):
+        raise ValueError(f"shear: got {shear}, expected 1, 2 or 4 numbers")
+    both = (shear[:2], shear[2:] or (0.0, 0.0)) if isinstance(shear, tuple | list) else (shear, (0.0, 0.0))
+    aslant, level = (interval("shear", each, 0.0, -math.inf) for each in both)
+    if not -90 < min(aslant[0], level[0]) <= max(aslant[1], level[1]) < 90:
+        raise ValueError(f"shear: got {shear}, expected angles between -90 and 90")
+    return aslant, level
 
 
 def _sample(x: np.ndarray, rows: np.ndarray, columns: np.ndarray, fill: float) -> np.ndarray:
