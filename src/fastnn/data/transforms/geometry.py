@@ -189,15 +189,20 @@ class RandomAffine(Transform):
         shift = np.rint(rng.uniform(-1, 1, (2, N)) * reach)  # whole pixels, as torchvision has it
         aslant, level = (np.deg2rad(rng.uniform(*bounds, N)) for bounds in self.shear)
         # Where the pixels of the result come from: its own places about the centre, through the inverse of the turn of
-        # the shears, whose determinant is 1.
-        down = np.arange(H)[:, None] - (H - 1) / 2 - shift[0][:, None, None]
-        right = np.arange(W)[None, :] - (W - 1) / 2 - shift[1][:, None, None]
+        # the shears, whose determinant is 1. Each is the sum of a number of its row and one of its column.
+        down, right = np.arange(H) - (H - 1) / 2 - shift[0][:, None], np.arange(W) - (W - 1) / 2 - shift[1][:, None]
         a, c = np.cos(angle - level) / np.cos(level), np.sin(angle - level) / np.cos(level)
         b, d = -a * np.tan(aslant) - np.sin(angle), -c * np.tan(aslant) + np.cos(angle)
-        a, b, c, d = ((values / factor)[:, None, None] for values in (a, b, c, d))
-        rows = a * down - c * right + (H - 1) / 2
-        columns = d * right - b * down + (W - 1) / 2
+        a, b, c, d = ((values / factor)[:, None] for values in (a, b, c, d))
+        rows = _sums(a * down + (H - 1) / 2, -c * right, x.dtype)
+        columns = _sums((W - 1) / 2 - b * down, d * right, x.dtype)
         return _sample(x, rows, columns, self.fill)
+
+
+def _sums(of_rows: np.ndarray, of_columns: np.ndarray, dtype: np.dtype) -> np.ndarray:
+    """(N, H, W) of (N, H) and (N, W)."""
+    sums: np.ndarray = of_rows.astype(dtype)[:, :, None] + of_columns.astype(dtype)[:, None, :]
+    return sums
 
 
 def _shear_bounds(shear: float | tuple[float, ...] | None) -> tuple[tuple[float, float], tuple[float, float]]:
@@ -218,18 +223,32 @@ def _sample(x: np.ndarray, rows: np.ndarray, columns: np.ndarray, fill: float) -
     N, C, H, W = x.shape
     framed = np.full((N, C, H + 2, W + 2), fill, x.dtype)
     framed[:, :, 1:-1, 1:-1] = x
-    flat = framed.reshape(N, C, (H + 2) * (W + 2))
-    rows, columns = np.clip(rows, -1, H) + 1, np.clip(columns, -1, W) + 1
-    top, left = np.minimum(rows.astype(int), H), np.minimum(columns.astype(int), W)
-    below, aside = (rows - top).astype(x.dtype), (columns - left).astype(x.dtype)
-    corner = top * (W + 2) + left
+    below, top = _parted(rows, H)
+    aside, left = _parted(columns, W)
+    corner = top
+    corner *= W + 2
+    corner += left
+    corner += (np.arange(N) * (C * (H + 2) * (W + 2)))[:, None, None]
+    y = np.empty_like(x, order="C")
+    for channel in range(C):
+        flat = framed.reshape(-1)[channel * (H + 2) * (W + 2) :]
+        upper, lower = (_between(flat.take(corner + k), flat.take(corner + k + 1), aside) for k in (0, W + 2))
+        y[:, channel] = _between(upper, lower, below)
+    return y
 
-    def pixels(offset: int) -> np.ndarray:
-        places = (corner + offset).reshape(N, 1, H * W)
-        return np.take_along_axis(flat, places, axis=2).reshape(N, C, H, W)
 
-    below, aside = below[:, None], aside[:, None]
-    upper = pixels(0) * (1 - aside) + pixels(1) * aside
-    lower = pixels(W + 2) * (1 - aside) + pixels(W + 3) * aside
-    result: np.ndarray = upper * (1 - below) + lower * below
-    return result
+def _parted(places: np.ndarray, size: int) -> tuple[np.ndarray, np.ndarray]:
+    """How far places are behind the pixel before them, and its number where a frame of one pixel is about the image."""
+    places = np.clip(places, -1, size, out=places)
+    places += 1
+    before = np.floor(places)
+    places -= np.minimum(before, size, out=before)
+    return places, before.astype(np.intp)
+
+
+def _between(first: np.ndarray, second: np.ndarray, share: np.ndarray) -> np.ndarray:
+    """The mixture of two arrays, written into the second."""
+    second -= first
+    second *= share
+    second += first
+    return second
