@@ -14,8 +14,9 @@ from fastnn.networks import autoencoder
 from fastnn.recipes.card import Card
 from fastnn.recipes.characters import RULES
 from fastnn.recipes.handwriting import data_option, load
+from fastnn.recipes.record import write_record
 from fastnn.recipes.report import Comparison, Page, Picture, write_report
-from fastnn.recipes.run import print_figures, run_folder, save_picture, write_record
+from fastnn.recipes.run import print_figures, run_folder, save_picture
 from fastnn.recipes.settings import CommonSettings, at_least_one, number, option
 from fastnn.training import Callback, Trainer, psnr, write
 
@@ -37,7 +38,7 @@ class Settings(CommonSettings):
     """S4's settings as published. The loss is summed over images and pixels, so the learning rate is small."""
 
     data: str = data_option()
-    epochs: int = option(100, "passes over the training images", at_least_one)
+    epochs: int = option(100, "passes over the training images", at_least_one, quick=5, length=True)
     batch_size: int = option(36, "images in a minibatch", at_least_one)
     lr: float = option(3e-5, "learning rate", number)
     lr_step: int = option(20, "epochs after which the learning rate is multiplied, again and again", at_least_one)
@@ -67,8 +68,7 @@ def run(settings: Settings) -> Path:
         schedule = {"epoch": fnn.lr_scheduler.StepLR(optimizer, settings.lr_step, settings.lr_factor)}
         criterion = fnn.MSELoss(reduction="sum")
         trainer = Trainer(net, criterion, optimizer, schedule=schedule, callbacks=[_Table()], metric=psnr)
-        epochs = min(settings.epochs, 5) if settings.quick else settings.epochs
-        run.fit(trainer, (train, train), (valid, valid), epochs=epochs, batch_size=settings.batch_size)
+        run.fit(trainer, (train, train), (valid, valid), epochs=settings.epochs, batch_size=settings.batch_size)
         run.keep(trainer)
 
         ratios = {part: psnr(trainer.predict(x), x) for part, x in (("valid", valid), ("test", test))}
@@ -76,7 +76,7 @@ def run(settings: Settings) -> Path:
             Comparison("S4, PSNR of validation images", f"{PUBLISHED:.2f} dB", f"{ratios['valid']:.2f} dB"),
             Comparison("PSNR of test images", "-", f"{ratios['test']:.2f} dB"),
         ]
-        print_figures(rows)
+        print_figures(rows, settings)
         title = f"An autoencoder of {len(train):,} characters"
         steps = -(-len(train) // settings.batch_size)
         shown = {"title": title, "steps_per_epoch": steps, "metric": "PSNR, dB"}

@@ -42,7 +42,7 @@ class Settings(CommonSettings):
 
     data: str = data_option()
     hidden: int = option(64, "units of the hidden layer", at_least_one)
-    epochs: int = option(100, "passes over the training images", at_least_one)
+    epochs: int = option(100, "passes over the training images", at_least_one, quick=5, length=True)
     batch_size: int = option(64, "images in a minibatch", at_least_one)
     lr: float = option(2e-3, "learning rate of S2; S2b has ten times as much, and a tenth, too", number)
 
@@ -58,7 +58,6 @@ def run(settings: Settings) -> Path:
     with run_folder("characters", settings) as run:
         data = load(settings.data, quick=settings.quick)
         write(f"{data}; seed {settings.seed}\n{network(settings.hidden).summary((1, 1, 32, 32))}")
-        epochs = min(settings.epochs, 5) if settings.quick else settings.epochs
         before = network(settings.hidden).state_dict()["1.weight"]
         trainers: dict[float, Trainer] = {}
         rows = []
@@ -71,7 +70,7 @@ def run(settings: Settings) -> Path:
             optimizer = fnn.SGD(net.parameters(), lr=settings.lr * factor)
             criterion = fnn.CrossEntropyLoss(reduction="sum")
             trainer = trainers[factor] = Trainer(net, criterion, optimizer, callbacks=[EpochTable()])
-            run.fit(trainer, data.train, data.valid, epochs=epochs, batch_size=settings.batch_size, name=name)
+            run.fit(trainer, data.train, data.valid, epochs=settings.epochs, batch_size=settings.batch_size, name=name)
             run.keep(trainer, name)
             rows.append(_row(f"S2b, {name}, test accuracy", published, test_accuracy(trainer, data.test)))
         base = trainers[1.0]

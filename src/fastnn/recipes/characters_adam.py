@@ -35,7 +35,7 @@ class Settings(CommonSettings):
 
     data: str = data_option()
     hidden: int = option(256, "units of the hidden layer", at_least_one)
-    epochs: int = option(200, "passes over the training images", at_least_one)
+    epochs: int = option(200, "passes over the training images", at_least_one, quick=5, length=True)
     batch_size: int = option(32, "images in a minibatch", at_least_one)
     lr: float = option(1e-3, "learning rate of Adam", number)
     lr_step: int = option(100, "epochs after which the learning rate is multiplied, again and again", at_least_one)
@@ -52,8 +52,7 @@ def run(settings: Settings) -> Path:
         optimizer = fnn.Adam(net.parameters(), lr=settings.lr)
         schedule = {"epoch": fnn.lr_scheduler.StepLR(optimizer, settings.lr_step, settings.lr_factor)}
         trainer = Trainer(net, fnn.CrossEntropyLoss(), optimizer, schedule=schedule, callbacks=[EpochTable()])
-        epochs = min(settings.epochs, 5) if settings.quick else settings.epochs
-        run.fit(trainer, data.train, data.valid, epochs=epochs, batch_size=settings.batch_size)
+        run.fit(trainer, data.train, data.valid, epochs=settings.epochs, batch_size=settings.batch_size)
 
         valid = trainer.history.eval_accuracy[-1]
         tiles = {"before": before, "after": net.state_dict()["1.weight"]}

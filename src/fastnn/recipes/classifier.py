@@ -47,9 +47,9 @@ def show_classifier(
     scores = trainer.predict(images)
     predicted = scores.argmax(axis=1)
     print_report(trainer, target, predicted, class_names)
-    print_figures(rows)
-    shown = {"title": title, "published": {}, "class_names": class_names, "more": results}
-    write_run(run.folder, run.recipe, settings, trainer, target, predicted, **shown)
+    print_figures(rows, settings)
+    shown: dict[str, Any] = {"title": title, "published": {}, "held_out": "validation", "class_names": class_names}
+    write_run(run.folder, run.recipe, settings, trainer, target, predicted, **shown, more=results)
     probabilities = fnn.functional.softmax(scores)
     wrong = plots.most_wrong(images, probabilities, target, class_names=class_names)
     plots.save(wrong, run.folder / "most_wrong.png")

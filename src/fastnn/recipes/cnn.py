@@ -60,11 +60,18 @@ class Settings(CommonSettings):
         "characters",
         "characters: hw36; cifar10; nist36: the course's .mat files; digits: bundled ones, of 10 of the 36 classes",
         choices=("characters", "nist36", "cifar10", "digits"),
+        quick="digits",
     )
     augment: bool = option(
         False, "change training images: characters as other hands would, CIFAR-10's shifted, mirrored"
     )
-    epochs: int | None = option(None, "passes over the training images (default: 30, for cifar10 18)", at_least_one)
+    epochs: int = option(
+        lambda settings: 18 if settings.data == "cifar10" else 30,
+        "passes over the training images; by default 30, for cifar10 18",
+        at_least_one,
+        quick=2,
+        length=True,
+    )
     batch_size: int = option(64, "images in a minibatch", at_least_one)
     lr: float = option(1e-3, "learning rate of Adam, divided by 5 after each third of the run", number)
     dropout: float = option(0.5, "share of the hidden units that are dropped in training", number)
@@ -81,16 +88,15 @@ class Data(NamedTuple):
 
 
 def load(data: str, *, quick: bool) -> Data:
-    """What a run learns; for a quick run some of the bundled digits, whatever the data."""
-    if data != "cifar10" or quick:
-        source = "hw36" if data == "characters" else data
-        split = handwriting.load(source, quick=quick)
+    """What a run learns; for a quick run some of it."""
+    if data != "cifar10":
+        split = handwriting.load("hw36" if data == "characters" else data, quick=quick)
         return Data(split, CHARACTERS, None, AUGMENT["characters"], PUBLISHED["characters"])
     x, y, x_test, y_test = cifar10()
-    end = len(x) - _TO_VALIDATE
-    split = _Cifar10((x[:end], y[:end]), (x[end:], y[end:]), (x_test, y_test))
+    end, few = len(x) - _TO_VALIDATE, 200 if quick else None
+    parts = (x[:end][:few], y[:end][:few]), (x[end:][:few], y[end:][:few]), (x_test[:few], y_test[:few])
     normalise = Normalize(_CIFAR10_MEAN, _CIFAR10_STD)
-    return Data(split, CIFAR10_CLASSES, normalise, AUGMENT["cifar10"], PUBLISHED["cifar10"])
+    return Data(_Cifar10(*parts), CIFAR10_CLASSES, normalise, AUGMENT["cifar10"], PUBLISHED["cifar10"])
 
 
 class _Cifar10(Split):
@@ -106,16 +112,14 @@ def run(settings: Settings) -> Path:
         channels = split.train[0].shape[1]
         net = networks.cnn(len(class_names), in_channels=channels, dropout=settings.dropout)
         write(f"{split}; seed {settings.seed}\n{net.summary((1, channels, 32, 32))}\n")
-        epochs = settings.epochs or (18 if settings.data == "cifar10" else 30)
-        epochs = min(epochs, 2) if settings.quick else epochs
         optimizer = fnn.Adam(net.parameters(), lr=settings.lr)
-        schedule = {"epoch": fnn.lr_scheduler.StepLR(optimizer, max(epochs // 3, 1), 0.2)}
+        schedule = {"epoch": fnn.lr_scheduler.StepLR(optimizer, max(settings.epochs // 3, 1), 0.2)}
         trainer = Trainer(net, fnn.CrossEntropyLoss(), optimizer, schedule=schedule, callbacks=[EpochTable()])
         run.fit(
             trainer,
             split.train,
             split.valid,
-            epochs=epochs,
+            epochs=settings.epochs,
             batch_size=settings.batch_size,
             augment=augment if settings.augment else None,
             transform=transform,
