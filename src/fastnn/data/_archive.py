@@ -11,8 +11,8 @@ from pathlib import Path, PurePosixPath
 from typing import TypeVar
 
 from fastnn._runtime import get_num_threads
+from fastnn.data._folders import SUFFIXES, all_images_in, is_left
 from fastnn.data.download import folders
-from fastnn.data.images import SUFFIXES, is_litter
 
 T = TypeVar("T")
 
@@ -57,13 +57,12 @@ def read_images(path: Path, make: Callable[[str, io.BytesIO], T], keep: Callable
 
 
 def _is_image(name: PurePosixPath) -> bool:
-    return name.suffix.lower() in SUFFIXES and not any(is_litter(part) for part in name.parts)
+    return name.suffix.lower() in SUFFIXES and not any(map(is_left, name.parts))
 
 
 def _of_folder(folder: Path) -> Iterator[tuple[PurePosixPath, bytes]]:
-    for path in folder.rglob("*"):
-        if path.is_file():
-            yield PurePosixPath(path.relative_to(folder).as_posix()), path.read_bytes()
+    for path in all_images_in(folder):
+        yield PurePosixPath(path.relative_to(folder).as_posix()), path.read_bytes()
 
 
 def _of_tar(path: Path) -> Iterator[tuple[PurePosixPath, bytes]]:

@@ -58,10 +58,15 @@ def identity(folder: Path) -> tuple[int, int]:
     return status.st_dev, status.st_ino
 
 
+def is_left(name: str) -> bool:
+    """Whether a file or folder of that name is hidden, or one that systems make for themselves."""
+    return name.startswith(".") or name.lower() in _LEFT
+
+
 def _entries(folder: str | Path) -> list[os.DirEntry[str]]:
     """The files and folders in a folder, by name, without hidden ones and those that systems make for themselves."""
     with os.scandir(folder) as found:
-        kept = [each for each in found if not each.name.startswith(".") and each.name.lower() not in _LEFT]
+        kept = [each for each in found if not is_left(each.name)]
     return sorted(kept, key=lambda each: each.name)
 
 

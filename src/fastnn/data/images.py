@@ -124,11 +124,6 @@ class ImageFiles:
         return out
 
 
-def is_litter(name: str) -> bool:
-    """Whether a system left this file or folder beside somebody's images."""
-    return name.startswith((".", "@", "$")) or name in ("__MACOSX", "Thumbs.db", "desktop.ini")
-
-
 class ImageSet(NamedTuple):
     """Images, their classes as numbers, and the names of the classes."""
 
