@@ -26,7 +26,7 @@ def torch_twin(module: nn.Module) -> Any:
 def _twin(module: nn.Module, torch: Any, dtype: Any) -> Any:
     theirs = torch.nn
 
-    class Residual(theirs.Module):  # type: ignore[name-defined]
+    class Residual(theirs.Module):  # type: ignore[misc, name-defined]
         def __init__(self, body: Any, shortcut: Any) -> None:
             super().__init__()
             self.body = body
@@ -36,15 +36,19 @@ def _twin(module: nn.Module, torch: Any, dtype: Any) -> Any:
         def forward(self, x: Any) -> Any:
             return self.body(x) + (self.shortcut(x) if hasattr(self, "shortcut") else x)
 
-    class Concat(theirs.ModuleList):  # type: ignore[name-defined]
+    class Concat(theirs.ModuleList):  # type: ignore[misc, name-defined]
+        def __init__(self, branches: list[Any], dim: int) -> None:
+            super().__init__(branches)
+            self.dim = dim
+
         def forward(self, x: Any) -> Any:
-            return torch.cat([branch(x) for branch in self], module.dim)
+            return torch.cat([branch(x) for branch in self], self.dim)
 
     match module:
         case nn.Sequential():
             return theirs.Sequential(*(_twin(layer, torch, dtype) for layer in module))
         case nn.Concat():
-            return Concat(_twin(branch, torch, dtype) for branch in module)
+            return Concat([_twin(branch, torch, dtype) for branch in module], module.dim)
         case nn.Residual():
             return Residual(_twin(module.body, torch, dtype), module.shortcut and _twin(module.shortcut, torch, dtype))
         case nn.Conv2d():

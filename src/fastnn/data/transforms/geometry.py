@@ -210,10 +210,13 @@ def _shear_bounds(shear: float | tuple[float, ...] | None) -> tuple[tuple[float,
     """The bounds of both angles, of what torchvision takes."""
     if shear is None:
         return (0.0, 0.0), (0.0, 0.0)
-    if isinstance(shear, tuple | list) and len(shear) not in (2, 4):
-        raise ValueError(f"shear: got {shear}, expected 1, 2 or 4 numbers")
-    both = (shear[:2], shear[2:] or (0.0, 0.0)) if isinstance(shear, tuple | list) else (shear, (0.0, 0.0))
-    aslant, level = (interval("shear", each, 0.0, -math.inf) for each in both)
+    if isinstance(shear, tuple | list):
+        if len(shear) not in (2, 4):
+            raise ValueError(f"shear: got {shear}, expected 1, 2 or 4 numbers")
+        bounds = [interval("shear", (shear[i], shear[i + 1]), 0.0, -math.inf) for i in range(0, len(shear), 2)]
+    else:
+        bounds = [interval("shear", shear, 0.0, -math.inf)]
+    aslant, level = (*bounds, (0.0, 0.0))[:2]
     if not -90 < min(aslant[0], level[0]) <= max(aslant[1], level[1]) < 90:
         raise ValueError(f"shear: got {shear}, expected angles between -90 and 90")
     return aslant, level
