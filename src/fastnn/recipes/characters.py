@@ -99,7 +99,7 @@ def run(settings: Settings) -> Path:
             summary=f"1024, {settings.hidden}, 36 classes; {data}. Published figures are those of NIST36, where "
             f"{PUBLISHED_PAIRS} were confused most.",
             rows=rows,
-            results={SCORE: valid, "largest_gradient_error": found.largest_error},
+            results={SCORE: valid, "largest_gradient_difference": found.largest_difference},
             tables=[table],
             pictures=[
                 Picture("rates.png", "Loss and accuracy by learning rate", "Solid: training. Dashed: validation."),
