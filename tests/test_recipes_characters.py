@@ -77,6 +77,12 @@ def test_nist36_in_parts(tmp_path, monkeypatch):
     assert [len(x) for x, _ in handwriting.load("nist36", quick=False)] == [5, 3, 2]
 
 
+@pytest.mark.parametrize("data", ["hw36", "nist36"])
+def test_without_files_the_bundled_images_are_advised(data):
+    with pytest.raises(FileNotFoundError, match=rf"{data}.*\nOr train on the bundled images: --data digits"):
+        handwriting.load(data, quick=True)
+
+
 def test_digits_in_the_form_of_characters():
     data = handwriting.load("digits", quick=False)
     assert [len(x) for x, _ in data] == [4166, 834, 1000]
@@ -214,9 +220,19 @@ def test_cnn_on_cifar10(tmp_path, monkeypatch, capsys):
     assert "S6, test accuracy" in page(folder)
 
 
+@pytest.mark.usefixtures("unpainted")
+def test_the_cnn_goes_on_with_its_rate(tmp_path):
+    folder = str(tmp_path / "run")
+    settings = {"quick": True, "batch_size": 834, "lr_step": 2}
+    cnn.run(cnn.Settings(**settings, epochs=3, out=folder))
+    cnn.run(cnn.Settings(**settings, epochs=5, resume=folder))
+    rates = History.load(tmp_path / "run" / "history.json").lr
+    np.testing.assert_allclose(rates, [1e-3, 1e-3, 2e-4, 2e-4, 4e-5])
+
+
 def test_the_default_length_follows_the_data():
-    assert cnn.Settings().epochs == 30
-    assert cnn.Settings(data="cifar10").epochs == 18
+    assert (cnn.Settings().epochs, cnn.Settings().lr_step) == (30, 10)
+    assert (cnn.Settings(data="cifar10").epochs, cnn.Settings(data="cifar10").lr_step) == (18, 6)
     assert cnn.Settings(data="cifar10", epochs=3).epochs == 3
     assert cnn.Settings(quick=True).data == "digits"
 

@@ -54,7 +54,7 @@ AUGMENT = {
 
 @dataclass(frozen=True)
 class Settings(CommonSettings):
-    """S6's settings. Its learning rate, batch size and epochs are not published."""
+    """S6's settings; its learning rate, batch size and epochs are not published."""
 
     data: str = option(
         "characters",
@@ -73,7 +73,13 @@ class Settings(CommonSettings):
         length=True,
     )
     batch_size: int = option(64, "images in a minibatch", at_least_one)
-    lr: float = option(1e-3, "learning rate of Adam, divided by 5 after each third of the run", number)
+    lr: float = option(1e-3, "learning rate of Adam", number)
+    lr_step: int = option(
+        lambda settings: 6 if settings.data == "cifar10" else 10,
+        "epochs after which the learning rate is multiplied, again and again; by default 10, for cifar10 6",
+        at_least_one,
+    )
+    lr_factor: float = option(0.2, "what it is multiplied with then", number)
     dropout: float = option(0.5, "share of the hidden units that are dropped in training", number)
 
 
@@ -113,7 +119,7 @@ def run(settings: Settings) -> Path:
         net = networks.cnn(len(class_names), in_channels=channels, dropout=settings.dropout)
         write(f"{split}; seed {settings.seed}\n{net.summary((1, channels, 32, 32))}\n")
         optimizer = fnn.Adam(net.parameters(), lr=settings.lr)
-        schedule = {"epoch": fnn.lr_scheduler.StepLR(optimizer, max(settings.epochs // 3, 1), 0.2)}
+        schedule = {"epoch": fnn.lr_scheduler.StepLR(optimizer, settings.lr_step, settings.lr_factor)}
         trainer = Trainer(net, fnn.CrossEntropyLoss(), optimizer, schedule=schedule, callbacks=[EpochTable()])
         run.fit(
             trainer,

@@ -39,7 +39,10 @@ def load(data: str, *, quick: bool) -> Handwriting:
     hw36's test images are those of whole sheets, and so of other hands. Its training sheets mostly have one class each;
     so images to validate are drawn from all of them, and look like those that are trained on.
     """
-    parts = {"hw36": _hw36, "nist36": _nist36, "digits": _digits}[data]()
+    try:
+        parts = {"hw36": _hw36, "nist36": _nist36, "digits": _digits}[data]()
+    except FileNotFoundError as error:
+        raise FileNotFoundError(f"{error}\nOr train on the bundled images: --data digits") from error
     if quick:
         return Handwriting(*map(_thinned, parts, _QUICK))
     return parts
