@@ -8,8 +8,8 @@ import pytest
 
 from fastnn.data import digits
 from fastnn.interop import load_lenet_mat, load_safetensors
+from fastnn.networks import lenet
 from fastnn.recipes import photographs
-from fastnn.recipes.lenet import network
 from sheets import sheet
 
 for package in ("matplotlib", "sklearn", "safetensors", "PIL", "scipy"):
@@ -55,7 +55,7 @@ def test_a_quick_run_reads_most(folder):
     page = (folder / "report.html").read_text()
     assert page.count("data:image/png;base64,") == 2
     assert f"{known['right']} of 15" in page
-    assert load_safetensors(folder / "weights.safetensors").keys() == network().state_dict().keys()
+    assert load_safetensors(folder / "weights.safetensors").keys() == lenet().state_dict().keys()
 
 
 def test_with_weights_nothing_is_trained(folder, data, tmp_path, capsys):
@@ -180,19 +180,19 @@ def put_lenet_mat(path, state, drop=None, wrong=None):
 
 
 def test_lenet_from_matlab_gives_the_same_scores(tmp_path):
-    net = network().eval()
+    net = lenet().eval()
     state = net.state_dict()
     state["9.weight"][-1] = state["9.bias"][-1] = 0  # what that format cannot say
     net.load_state_dict(state)
     put_lenet_mat(tmp_path / "lenet.mat", state)
-    other = network().eval()
+    other = lenet().eval()
     other.load_state_dict(load_lenet_mat(tmp_path / "lenet.mat"))
     x = digits()[2][:20]
     np.testing.assert_array_equal(other(x), net(x))
 
 
 def test_other_matlab_files_are_refused(tmp_path):
-    state = network().state_dict()
+    state = lenet().state_dict()
     put_lenet_mat(tmp_path / "a.mat", state, drop=True)
     with pytest.raises(ValueError, match=r"a\.mat: has no array 'params'"):
         load_lenet_mat(tmp_path / "a.mat")

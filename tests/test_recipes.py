@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 import fastnn as fnn
-from fastnn import recipes
+from fastnn import networks, recipes
 from fastnn.data import digits
 from fastnn.interop import load_safetensors
 from fastnn.recipes import lenet
@@ -31,7 +31,7 @@ def folder(tmp_path_factory):
 
 
 def test_lenet_is_the_published_network():
-    shapes = {name: array.shape for name, array in lenet.network().state_dict().items()}
+    shapes = {name: array.shape for name, array in networks.lenet().state_dict().items()}
     assert shapes == {
         "0.weight": (20, 1, 5, 5),
         "0.bias": (20,),
@@ -81,7 +81,7 @@ def test_it_learns(folder):
 
 def test_saved_weights_give_the_recorded_accuracy(folder):
     _, _, x, y = digits()
-    net = lenet.network()
+    net = networks.lenet()
     net.load_state_dict(load_safetensors(folder / "weights.safetensors"))
     net.eval()
     record = json.loads((folder / "settings.json").read_text())

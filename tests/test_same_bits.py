@@ -10,15 +10,14 @@ import pytest
 
 import fastnn as fnn
 from fastnn import networks
-from fastnn.recipes import lenet, smallvgg
 
 pytestmark = pytest.mark.slow
 
 STEPS = 1000
 # Network, images, batch.
 NETWORKS = {
-    "LeNet": (lenet.network, (1, 28, 28), 32),
-    "SmallVGG": (smallvgg.network, (1, 28, 28), 8),
+    "LeNet": (networks.lenet, (1, 28, 28), 32),
+    "SmallVGG": (networks.small_vgg, (1, 28, 28), 8),
     "CNN with batch normalisation and dropout": (lambda: networks.cnn(36, (16, 32, 64, 128)), (3, 32, 32), 8),
 }
 

@@ -10,6 +10,7 @@ import numpy as np
 
 import fastnn as fnn
 from fastnn import plots
+from fastnn.networks import lenet
 from fastnn.recipes.card import Card
 from fastnn.recipes.report import QUICK, Comparison, Page, Picture, classifier_tables, write_report
 from fastnn.recipes.run import AccuracyTable, print_report, run_folder, save_picture, write_run
@@ -62,22 +63,6 @@ class Settings(CommonSettings):
     validate: bool = validate_option()
 
 
-def network() -> fnn.Sequential:
-    """1 x 28 x 28 -> conv 20 -> pool -> conv 50 -> pool -> 800 -> 500 -> 10."""
-    return fnn.Sequential(
-        fnn.Conv2d(1, 20, kernel_size=5),
-        fnn.ReLU(),
-        fnn.MaxPool2d(2),
-        fnn.Conv2d(20, 50, kernel_size=5),
-        fnn.ReLU(),
-        fnn.MaxPool2d(2),
-        fnn.Flatten(),
-        fnn.Linear(800, 500),
-        fnn.ReLU(),
-        fnn.Linear(500, 10),
-    )
-
-
 def schedule(optimizer: fnn.optim.Optimizer, iterations: int) -> fnn.lr_scheduler.LambdaLR:
     """A tenth of the learning rate after 50 % of the run, and a hundredth after 80 %.
 
@@ -98,7 +83,7 @@ def run(settings: Settings) -> Path:
         if settings.validate:
             (train, held_out), published = hold_out(*mixed(x, y)), {}
         held_out_name = "validation" if settings.validate else "test"
-        net = network()
+        net = lenet()
         title = f"LeNet on {len(train[0]):,} MNIST digits"
         write(f"{title}, {len(x_test):,} test images; seed {settings.seed}\n{net.summary((1, 1, 28, 28))}\n")
 

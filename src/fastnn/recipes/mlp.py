@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
 
 import fastnn as fnn
-from fastnn import plots
+from fastnn import networks, plots
 from fastnn.recipes.card import Card
 from fastnn.recipes.record import write_record
 from fastnn.recipes.report import Comparison, Page, Picture, write_report
@@ -63,10 +62,8 @@ class Settings(CommonSettings):
 
 
 def network(hidden: str = "666x666") -> fnn.Sequential:
-    """784 -> hidden layers, each with a ReLU -> 10."""
-    sizes = [784, *map(int, hidden.split("x"))]
-    layers = [part for i, o in pairwise(sizes) for part in (fnn.Linear(i, o), fnn.ReLU())]
-    return fnn.Sequential(fnn.Flatten(), *layers, fnn.Linear(sizes[-1], 10))
+    """The perceptron with hidden layers as a setting gives them."""
+    return networks.mlp(hidden=list(map(int, hidden.split("x"))))
 
 
 def run(settings: Settings) -> Path:

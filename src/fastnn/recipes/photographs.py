@@ -15,8 +15,9 @@ from fastnn import plots
 from fastnn.data import data_folder, read_image
 from fastnn.data._folders import images_in
 from fastnn.interop import load_lenet_mat, load_safetensors
+from fastnn.networks import lenet
 from fastnn.recipes.card import Card
-from fastnn.recipes.lenet import iterations_option, network, schedule
+from fastnn.recipes.lenet import iterations_option, schedule
 from fastnn.recipes.record import write_record
 from fastnn.recipes.report import Comparison, Page, Picture, Table, write_report
 from fastnn.recipes.run import Run, print_figures, run_folder
@@ -64,7 +65,7 @@ def run(settings: Settings) -> Path:
     """Train or load LeNet, read the photographs, and write the run folder; returns its path."""
     paths = _photographs(settings)
     with run_folder("photographs", settings) as run:
-        net = network()
+        net = lenet()
         result: dict[str, Any] = {}
         if settings.weights is None:
             result |= _train(run, net, settings)

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import fastnn as fnn
 from fastnn import plots
+from fastnn.networks import small_vgg
 from fastnn.recipes import mlp
 from fastnn.recipes.card import Card
 from fastnn.recipes.record import write_record
@@ -41,15 +42,7 @@ class Settings(CommonSettings):
     momentum: float = option(0.0, "of the optimizer", number)
 
 
-def network() -> fnn.Sequential:
-    """28 x 28, padded to 32 x 32 -> (16, 16, pool) -> (32, 32, pool) -> (64, 64, pool) -> 1024 -> 500 -> 500 -> 10."""
-    layers: list[fnn.Module] = []
-    for inputs, outputs, padding in ((1, 16, 3), (16, 32, 1), (32, 64, 1)):
-        layers += [fnn.Conv2d(inputs, outputs, 3, padding=padding), fnn.ReLU()]
-        layers += [fnn.Conv2d(outputs, outputs, 3, padding=1), fnn.ReLU(), fnn.MaxPool2d(2)]
-    layers += [fnn.Flatten(), fnn.Linear(1024, 500), fnn.ReLU(), fnn.Linear(500, 500), fnn.ReLU(), fnn.Linear(500, 10)]
-    rules = {"Conv2d": "xavier_uniform", "Linear": "xavier_uniform", "Conv2d.bias": "zeros", "Linear.bias": "zeros"}
-    return fnn.init.initialise(fnn.Sequential(*layers), rules)
+XAVIER = {"Conv2d": "xavier_uniform", "Linear": "xavier_uniform", "Conv2d.bias": "zeros", "Linear.bias": "zeros"}
 
 
 def run(settings: Settings) -> Path:
@@ -57,7 +50,7 @@ def run(settings: Settings) -> Path:
     with run_folder("smallvgg", settings) as run:
         data = load(settings.data, quick=settings.quick)
         perceptron = fnn.init.initialise(mlp.network(), mlp.RULES["glorot"])
-        networks = {"SmallVGG": network(), "perceptron": perceptron}
+        networks = {"SmallVGG": fnn.init.initialise(small_vgg(), XAVIER), "perceptron": perceptron}
         write(f"{data}; seed {settings.seed}\n{networks['SmallVGG'].summary((1, 1, 28, 28))}")
         trainers: dict[str, Trainer] = {}
         losses: dict[str, float] = {}
