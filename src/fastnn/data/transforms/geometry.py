@@ -9,6 +9,7 @@ import numpy as np
 from fastnn.data.transforms.base import Transform, height_and_width, interval, probability
 from fastnn.functional import interpolate
 
+_IN_CACHE = 8192  # pixels whose places and values stay there while they are worked on
 _TRIES = 10  # of RandomResizedCrop, before it takes the middle of the image
 
 
@@ -195,9 +196,13 @@ class RandomAffine(Transform):
         a, c = np.cos(angle - level) / np.cos(level), np.sin(angle - level) / np.cos(level)
         b, d = -a * np.tan(aslant) - np.sin(angle), -c * np.tan(aslant) + np.cos(angle)
         a, b, c, d = ((values / factor)[:, None] for values in (a, b, c, d))
-        rows = _sums(a * down + (H - 1) / 2, -c * right, x.dtype)
-        columns = _sums((W - 1) / 2 - b * down, d * right, x.dtype)
-        return _sample(x, rows, columns, self.fill)
+        of_rows, of_columns = (a * down + (H - 1) / 2, (W - 1) / 2 - b * down), (-c * right, d * right)
+        y = np.empty_like(x, order="C")
+        few = max(1, _IN_CACHE // (H * W))
+        for piece in (slice(first, first + few) for first in range(0, N, few)):
+            rows, columns = (_sums(i[piece], j[piece], x.dtype) for i, j in zip(of_rows, of_columns, strict=True))
+            _sample(x[piece], rows, columns, self.fill, y[piece])
+        return y
 
 
 def _sums(of_rows: np.ndarray, of_columns: np.ndarray, dtype: np.dtype) -> np.ndarray:
@@ -222,8 +227,8 @@ def _shear_bounds(shear: float | tuple[float, ...] | None) -> tuple[tuple[float,
     return aslant, level
 
 
-def _sample(x: np.ndarray, rows: np.ndarray, columns: np.ndarray, fill: float) -> np.ndarray:
-    """x (N, C, H, W) at places (N, H, W) between its pixels, bilinear; beyond the border it is `fill`."""
+def _sample(x: np.ndarray, rows: np.ndarray, columns: np.ndarray, fill: float, y: np.ndarray) -> None:
+    """y: x (N, C, H, W) at places (N, H, W) between its pixels, bilinear; beyond the border it is `fill`."""
     N, C, H, W = x.shape
     framed = np.full((N, C, H + 2, W + 2), fill, x.dtype)
     framed[:, :, 1:-1, 1:-1] = x
@@ -233,12 +238,10 @@ def _sample(x: np.ndarray, rows: np.ndarray, columns: np.ndarray, fill: float) -
     corner *= W + 2
     corner += left
     corner += (np.arange(N) * (C * (H + 2) * (W + 2)))[:, None, None]
-    y = np.empty_like(x, order="C")
     for channel in range(C):
         flat = framed.reshape(-1)[channel * (H + 2) * (W + 2) :]
         upper, lower = (_between(flat.take(corner + k), flat.take(corner + k + 1), aside) for k in (0, W + 2))
         y[:, channel] = _between(upper, lower, below)
-    return y
 
 
 def _parted(places: np.ndarray, size: int) -> tuple[np.ndarray, np.ndarray]:
