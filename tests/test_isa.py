@@ -14,6 +14,8 @@ HERE = Path(__file__).parent
 OTHERS = [tier for tier in fnn.isa_available() if tier != fnn.isa()]
 VALUE_TESTS = (
     "test_parity.py",
+    "test_extremes.py",
+    "test_long_sums.py",
     "test_gradients.py",
     "test_memory.py",
     "test_threads.py",

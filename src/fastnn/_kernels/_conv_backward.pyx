@@ -12,7 +12,7 @@ from fastnn._kernels._conv_ways cimport input_way, weight_way
 from fastnn._kernels._conv_winograd cimport DONE, NOT_FINITE, Outcome
 from fastnn._kernels._conv_winograd_weight cimport winograd_weight
 from fastnn._kernels._table cimport parallel, threads, tiles
-from fastnn._kernels.fnn cimport FNN_RELU, begin
+from fastnn._kernels.fnn cimport FNN_RELU, begin, put_doubles
 from fastnn._kernels.gradients cimport Gradients
 from fastnn._kernels.way cimport ONE_PASS, WINOGRAD, Way
 
@@ -23,9 +23,10 @@ ctypedef fused real:
 cdef void bias_chunk(void *job, Py_ssize_t o, int slot) noexcept nogil:
     cdef const Gradients *a = <const Gradients *> job
     cdef Py_ssize_t n, size = a.t.itemsize, P = a.OH * a.OW
-    memset(a.db + o * size, 0, size)
+    cdef double total = 0
     for n in range(a.N):
-        a.t.sums(a.db + o * size, a.dy + (n * a.G * a.O + o) * P * size, P, 1, P)
+        a.t.sums(&total, a.dy + (n * a.G * a.O + o) * P * size, P, 1, P)
+    put_doubles(a.db + o * size, &total, 1, size)
 
 
 cdef bint gradients(const Gradients *a) noexcept nogil:

@@ -14,7 +14,7 @@ from libc.string cimport memset
 
 from fastnn._kernels._conv cimport Conv, patch_rows, unfold
 from fastnn._kernels._table cimport allocate, parallel, release, threads
-from fastnn._kernels.fnn cimport FNN_ACCUMULATE, ceil_div, fits, fnn_tiles, reach, split_at
+from fastnn._kernels.fnn cimport FNN_ACCUMULATE, add_doubles, ceil_div, fits, fnn_tiles, put_doubles, reach, split_at
 from fastnn._kernels.folded cimport folded_at, unfold_phases
 from fastnn._kernels.gradients cimport Gradients
 
@@ -36,7 +36,7 @@ cdef struct OnePass:
     Py_ssize_t *patch_rows   # where the patch elements' runs start among the planes
     char *weights            # for each group, for each block of patch elements: (O, rows)
     char *dw_sums            # (groups, parts, O, K)
-    char *db_sums            # (groups, parts, O)
+    double *db_sums          # (groups, parts, O)
     char *workspace          # for each thread: planes, a panel of dy, patch gradients, planes being folded
     Py_ssize_t planes_size, panel_size, patches_size, folded_size, workspace_step  # elements; the last in bytes
 
@@ -136,7 +136,7 @@ cdef void sum_band(const OnePass *s, const char *planes, Py_ssize_t chunk, Py_ss
             t.dot(min(t.dot_m, a.O - o), k1 - k, pixels, dy + o * s.P * size, s.P, planes, s.patch_rows + k,
                   s.dw_sums + ((chunk * a.O + o) * s.K + k) * size, s.K, NULL, 0 if first else FNN_ACCUMULATE, next)
     if a.db != NULL:
-        t.sums(s.db_sums + chunk * a.O * size, dy, s.P, a.O, pixels)
+        t.sums(s.db_sums + chunk * a.O, dy, s.P, a.O, pixels)
 
 
 cdef void add_parts(fnn_tiles *t, char *total, const char *sums, Py_ssize_t groups, Py_ssize_t parts,
@@ -182,14 +182,14 @@ cdef bint one_pass(const Gradients *a) noexcept nogil:
     s.workspace_step = ceil_div(room * size, 64) * 64
     s.weights = <char *> allocate(a.G * a.O * s.K * size)
     s.dy_rows = <Py_ssize_t *> allocate((2 * a.O + s.K) * sizeof(Py_ssize_t))
-    s.dw_sums = <char *> allocate(a.G * s.parts * a.O * (s.K + 1) * size)
+    s.db_sums = <double *> allocate(a.G * s.parts * a.O * (sizeof(double) + s.K * size))
     s.workspace = <char *> allocate(workers * s.workspace_step)
-    enough = s.weights != NULL and s.dy_rows != NULL and s.dw_sums != NULL and s.workspace != NULL
+    enough = s.weights != NULL and s.dy_rows != NULL and s.db_sums != NULL and s.workspace != NULL
     if enough:
         s.panel_rows = s.dy_rows + a.O
         s.patch_rows = s.panel_rows + a.O
-        s.db_sums = s.dw_sums + a.G * s.parts * a.O * s.K * size
-        memset(s.db_sums, 0, a.G * s.parts * a.O * size)
+        s.dw_sums = <char *> (s.db_sums + a.G * s.parts * a.O)
+        memset(s.db_sums, 0, a.G * s.parts * a.O * sizeof(double))
         patch_rows(&s.conv, s.patch_rows)
         for o in range(a.O):
             s.dy_rows[o], s.panel_rows[o] = o * s.P, o * t.nr
@@ -203,9 +203,11 @@ cdef bint one_pass(const Gradients *a) noexcept nogil:
         if a.dw != NULL:
             add_parts(t, a.dw, s.dw_sums, a.G, s.parts, a.O * s.K)
         if a.db != NULL:
-            add_parts(t, a.db, s.db_sums, a.G, s.parts, a.O)
+            for group in range(a.G):
+                add_doubles(s.db_sums + group * s.parts * a.O, s.parts, a.O)
+                put_doubles(a.db + group * a.O * size, s.db_sums + group * s.parts * a.O, a.O, size)
     release(s.weights)
     release(s.dy_rows)
-    release(s.dw_sums)
+    release(s.db_sums)
     release(s.workspace)
     return enough

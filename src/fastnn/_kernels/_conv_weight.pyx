@@ -7,7 +7,17 @@ are. A fixed number of parts of the batch are summed apart, for the threads, and
 from libc.string cimport memset
 
 from fastnn._kernels._table cimport allocate, parallel, release, threads
-from fastnn._kernels.fnn cimport FNN_ACCUMULATE, ceil_div, fits, fnn_tiles, reach, split_at
+from fastnn._kernels.fnn cimport (
+    FNN_ACCUMULATE,
+    add_doubles,
+    add_to_doubles,
+    ceil_div,
+    fits,
+    fnn_tiles,
+    put_doubles,
+    reach,
+    split_at,
+)
 from fastnn._kernels.gradients cimport Gradients
 
 cdef enum:
@@ -15,6 +25,7 @@ cdef enum:
     PIXELS = 256          # summed at a time: a panel of dy stays in the first-level cache
     PARTS = 8             # of the batch, at most
     SUMS_BYTES = 1 << 24  # of all their sums
+    WIDEST = 32           # columns of a panel, at most
 
 cdef struct WeightGradient:
     fnn_tiles *t
@@ -33,7 +44,7 @@ cdef struct WeightGradient:
     Py_ssize_t *koff                   # p * nr
     char *db                           # or NULL
     char *sums                         # (groups, parts, blocks, KH, (kw, channel), OL)
-    char *db_sums                      # (groups, parts, OL)
+    double *db_sums                    # (groups, parts, O)
     char *workspace                    # for each thread: pixels (images, HP, WP, channels), panel of dy (pixels, nr)
     Py_ssize_t image_size, sums_size   # elements, of an image laid out and of a part and block of the sums
     Py_ssize_t workspace_step          # bytes
@@ -55,7 +66,7 @@ cdef void weight_chunk(void *job, Py_ssize_t chunk, int slot) noexcept nogil:
                 lay_out(g, pixels + i * g.image_size * size,
                         g.x + (((n + i) * g.G + group) * g.C + c0) * g.H * g.W * size, min(g.channels, g.C - c0), oh)
             add_products(g, pixels, g.sums + chunk * g.sums_size * size,
-                         g.db_sums + sums * g.OL * size if g.db != NULL and c0 == 0 else NULL, group, n, images, oh,
+                         g.db_sums + sums * g.O if g.db != NULL and c0 == 0 else NULL, group, n, images, oh,
                          first)
             first = False
         n += images
@@ -72,7 +83,7 @@ cdef void lay_out(const WeightGradient *g, char *pixels, const char *x, Py_ssize
     memset(pixels + (above + rows) * row, 0, (g.HP - above - rows) * row)
 
 
-cdef void add_products(const WeightGradient *g, char *pixels, char *sums, char *db_sums, Py_ssize_t group,
+cdef void add_products(const WeightGradient *g, char *pixels, char *sums, double *db_sums, Py_ssize_t group,
                        Py_ssize_t n, Py_ssize_t images, Py_ssize_t oh, bint first) noexcept nogil:
     """sums += the products of a band of rows of some images, from output row oh on, all kernel elements, all O.
 
@@ -83,13 +94,16 @@ cdef void add_products(const WeightGradient *g, char *pixels, char *sums, char *
     cdef Py_ssize_t neighbours = g.KW if g.DW == 1 else 1, M = neighbours * g.channels
     cdef Py_ssize_t m_blocks = ceil_div(M, t.mr), o, i, kh, kw, block, m
     cdef char *panel = pixels + g.images * g.image_size * size
+    cdef double bias[WIDEST]
     for o from 0 <= o < g.O by t.nr:
         for i in range(images):
             t.transpose(panel + i * P * t.nr * size, g.koff,
                         g.dy + ((((n + i) * g.G + group) * g.O + o) * P + oh * g.OW) * size, P, min(t.nr, g.O - o),
                         rows * g.OW)
         if db_sums != NULL:
-            t.sum_rows(db_sums + o * size, panel, t.nr, images * rows * g.OW, min(t.nr, g.OL - o))
+            memset(bias, 0, sizeof(bias))
+            t.sum_rows(bias, panel, t.nr, images * rows * g.OW, min(t.nr, g.O - o))
+            add_to_doubles(db_sums + o, bias, min(t.nr, g.O - o), size)
         for kh in range(g.KH):
             for kw from 0 <= kw < g.KW by neighbours:
                 for block in range(m_blocks):
@@ -115,9 +129,9 @@ cdef void finish_channel(void *job, Py_ssize_t chunk, int slot) noexcept nogil:
 cdef void finish_bias(const WeightGradient *g) noexcept nogil:
     """db: the parts added in order."""
     cdef Py_ssize_t size = g.t.itemsize, group
-    memset(g.db, 0, g.G * g.O * size)
     for group in range(g.G):
-        g.t.sum_rows(g.db + group * g.O * size, g.db_sums + group * g.parts * g.OL * size, g.OL, g.parts, g.O)
+        add_doubles(g.db_sums + group * g.parts * g.O, g.parts, g.O)
+        put_doubles(g.db + group * g.O * size, g.db_sums + group * g.parts * g.O, g.O, size)
 
 
 cdef bint sum_parts(WeightGradient *g) noexcept nogil:
@@ -144,9 +158,9 @@ cdef bint sum_parts(WeightGradient *g) noexcept nogil:
     rows, length, shown = g.images * g.band, g.images * g.band * g.OW, min(g.H, g.HP) * g.W
     g.workspace_step = ceil_div((g.images * g.image_size + length * t.nr) * t.itemsize, 64) * 64
     g.places = <Py_ssize_t *> allocate((shown + rows + length + g.O) * sizeof(Py_ssize_t))
-    g.sums = <char *> allocate((g.blocks * g.sums_size + g.OL) * g.G * g.parts * t.itemsize)
+    g.db_sums = <double *> allocate((g.blocks * g.sums_size * t.itemsize + g.O * sizeof(double)) * g.G * g.parts)
     g.workspace = <char *> allocate(workers * g.workspace_step)
-    enough = g.places != NULL and g.sums != NULL and g.workspace != NULL
+    enough = g.places != NULL and g.db_sums != NULL and g.workspace != NULL
     if enough:
         g.starts = g.places + shown
         g.koff = g.starts + rows
@@ -159,15 +173,15 @@ cdef bint sum_parts(WeightGradient *g) noexcept nogil:
             g.koff[i] = i * t.nr
         for i in range(g.O):
             g.channel_places[i] = i * g.C * g.KH * g.KW
-        g.db_sums = g.sums + g.G * g.parts * g.blocks * g.sums_size * t.itemsize
-        memset(g.db_sums, 0, g.G * g.parts * g.OL * t.itemsize)
+        g.sums = <char *> (g.db_sums + g.G * g.parts * g.O)
+        memset(g.db_sums, 0, g.G * g.parts * g.O * sizeof(double))
         parallel(weight_chunk, g, g.G * g.parts * g.blocks, workers,
                  <double> g.N * g.G * g.O * g.C * P * g.KH * g.KW / 16)
         parallel(finish_channel, g, g.G * g.C, workers, <double> g.parts * g.G * g.O * g.C * g.KH * g.KW)
         if g.db != NULL:
             finish_bias(g)
     release(g.places)
-    release(g.sums)
+    release(g.db_sums)
     release(g.workspace)
     return enough
 

@@ -2,12 +2,15 @@
 from libc.stdint cimport int64_t
 from libc.string cimport memcpy, memset
 
-from fastnn._kernels._table cimport parallel, threads, tiles
-from fastnn._kernels.fnn cimport begin, ceil_div, fnn_tiles, split_at
+from fastnn._kernels._table cimport allocate, parallel, release, threads, tiles
+from fastnn._kernels.fnn cimport add_to_doubles, begin, ceil_div, fits, fnn_tiles, put_doubles, split_at
 
 ctypedef fused real:
     float
     double
+
+cdef enum:
+    OFTEN = 32  # times that a row is picked, whose gradients are added to one another in their own precision
 
 cdef struct Lookup:
     fnn_tiles *t
@@ -17,6 +20,9 @@ cdef struct Lookup:
     const int64_t *indices
     const char *source
     char *target
+    int64_t *counts         # of the indices of each row, or -1 - the place among the totals of one picked often
+    double *totals          # (rows picked often, D)
+    int64_t *added          # how many gradients of each of them so far
 
 
 cdef void pick_rows(void *job, Py_ssize_t chunk, int slot) noexcept nogil:
@@ -49,13 +55,50 @@ cdef void select_parts(void *job, Py_ssize_t chunk, int slot) noexcept nogil:
 cdef void add_rows(void *job, Py_ssize_t chunk, int slot) noexcept nogil:
     """A chunk has some rows of the table, and looks through all indices for them: no sum is cut."""
     cdef const Lookup *g = <const Lookup *> job
-    cdef Py_ssize_t nbytes = g.D * g.t.itemsize, n, row
+    cdef Py_ssize_t nbytes = g.D * g.t.itemsize, n, row, often
     cdef Py_ssize_t from_ = split_at(g.rows, g.parts, chunk), to = split_at(g.rows, g.parts, chunk + 1)
     memset(g.target + from_ * nbytes, 0, (to - from_) * nbytes)
     for n in range(g.count):
         row = g.indices[n]
-        if from_ <= row < to and row != g.padding_idx:
-            g.t.add(g.target + row * nbytes, 0, g.source + n * nbytes, 0, 1, g.D)
+        if not from_ <= row < to or row == g.padding_idx:
+            continue
+        g.t.add(g.target + row * nbytes, 0, g.source + n * nbytes, 0, 1, g.D)
+        if g.counts[row] < 0:
+            often = -1 - g.counts[row]
+            g.added[often] += 1
+            if g.added[often] % OFTEN == 0:
+                add_to_doubles(g.totals + often * g.D, g.target + row * nbytes, g.D, g.t.itemsize)
+                memset(g.target + row * nbytes, 0, nbytes)
+    for row in range(from_, to):
+        if g.counts[row] < 0:
+            often = -1 - g.counts[row]
+            add_to_doubles(g.totals + often * g.D, g.target + row * nbytes, g.D, g.t.itemsize)
+            put_doubles(g.target + row * nbytes, g.totals + often * g.D, g.D, g.t.itemsize)
+
+
+cdef bint table_gradient(Lookup *g, int workers) noexcept nogil:
+    """False when there is no memory."""
+    cdef Py_ssize_t often = g.count // OFTEN, n, row, found = 0
+    cdef char *workspace = NULL
+    if fits(8.0 * (g.rows + <double> often * (g.D + 1))):
+        workspace = <char *> allocate((g.rows + often * (g.D + 1)) * 8)
+    if workspace == NULL:
+        return False
+    g.totals = <double *> workspace
+    g.added = <int64_t *> (g.totals + often * g.D)
+    g.counts = g.added + often
+    memset(g.counts, 0, g.rows * sizeof(int64_t))
+    for n in range(g.count):
+        g.counts[g.indices[n]] += 1
+    for row in range(g.rows if often else 0):
+        if g.counts[row] >= OFTEN:
+            g.counts[row] = -1 - found
+            found += 1
+    memset(g.totals, 0, found * g.D * sizeof(double))
+    memset(g.added, 0, found * sizeof(int64_t))
+    parallel(add_rows, g, g.parts, workers, <double> (g.count + g.rows) * g.D)
+    release(workspace)
+    return True
 
 
 def embedding_forward(const int64_t[::1] indices, const real[:, ::1] w, real[:, ::1] y):
@@ -69,19 +112,22 @@ def embedding_forward(const int64_t[::1] indices, const real[:, ::1] w, real[:, 
 
 
 def embedding_backward(const real[:, ::1] dy, const int64_t[::1] indices, real[:, ::1] dw, Py_ssize_t padding_idx):
-    """dw (rows, D) = of each row the sum of the dy (count, D) that it was picked for, in order; 0 at padding_idx.
+    """dw (rows, D) = of each row the sum of the dy (count, D) that it was picked for; 0 at padding_idx.
 
-    Writes all of dw; no overlap. EXACT: an ordered sum.
+    Writes all of dw; no overlap. An ordered sum, of many terms in double precision: REDUCTION(32) at most.
     """
     cdef Lookup g
     cdef int workers = threads()
+    cdef bint enough
     g.t, g.count, g.D, g.rows = tiles(real is double), dy.shape[0], dw.shape[1], dw.shape[0]
     g.padding_idx, g.parts = padding_idx, 2 * workers if workers > 1 else 1
     g.indices = <const int64_t *> begin(indices)
     g.source = begin(dy)
     g.target = begin(dw)
     with nogil:
-        parallel(add_rows, &g, g.parts, workers, <double> (g.count + g.rows) * g.D)
+        enough = table_gradient(&g, workers)
+    if not enough:
+        raise MemoryError("no memory for the gradients of rows picked often")
 
 
 def index_select(const unsigned char[::1] x, const int64_t[::1] indices, unsigned char[::1] y,

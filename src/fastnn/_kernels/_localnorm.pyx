@@ -1,8 +1,10 @@
 """Local response normalisation: an image is done in strips of pixels that stay in the cache for all channels."""
+from libc.math cimport INFINITY, fabs, pow
 from libc.string cimport memset
 
 from fastnn._kernels._table cimport allocate, parallel, release, threads, tiles
 from fastnn._kernels.fnn cimport begin, ceil_div, fits, fnn_tiles
+from fastnn._kernels.scaled cimport unit_of
 
 ctypedef fused real:
     float
@@ -20,7 +22,8 @@ cdef struct Local:
     const char *x
     const char *dy
     char *out
-    char *workspace
+    char *workspace           # for each thread: terms of one pixel (C,), sums of a strip, its terms (C, width)
+    Py_ssize_t workspace_step  # bytes
     double alpha, beta, k
 
 
@@ -30,19 +33,62 @@ cdef void strip(void *job, Py_ssize_t chunk, int slot) noexcept nogil:
     cdef Py_ssize_t size = g.t.itemsize, pixel = chunk % g.strips * g.width, n = min(g.width, g.P - pixel)
     cdef Py_ssize_t c, first, last
     cdef Py_ssize_t at = (chunk // g.strips * g.C * g.P + pixel) * size, plane = g.P * size
-    cdef char *sums = g.workspace + slot * (g.C + 1) * g.width * size
+    cdef double *far_terms = <double *> (g.workspace + slot * g.workspace_step)
+    cdef char *sums = <char *> (far_terms + g.C)
     cdef char *terms = sums + g.width * size
+    cdef bint near = True
     for c in range(g.C):
         first, last = max(c - g.before, <Py_ssize_t> 0), min(c + g.after, g.C - 1)
         g.t.local_squares(g.x + at + first * plane, g.P, last - first + 1, sums, n)
-        g.t.local_scale((g.x if g.dy == NULL else g.dy) + at + c * plane, g.x + at + c * plane, sums,
-                        g.out + at + c * plane, NULL if g.dy == NULL else terms + c * g.width * size, n, g.alpha,
-                        g.beta, g.k)
+        near &= g.t.local_scale((g.x if g.dy == NULL else g.dy) + at + c * plane, g.x + at + c * plane, sums,
+                                g.out + at + c * plane, NULL if g.dy == NULL else terms + c * g.width * size, n,
+                                g.alpha, g.beta, g.k)
+    if not near:
+        if size == sizeof(float):
+            far_strip(g, <const float *> (g.x + at), <const float *> (g.dy + at if g.dy != NULL else NULL),
+                      <float *> (g.out + at), n, far_terms)
+        else:
+            far_strip(g, <const double *> (g.x + at), <const double *> (g.dy + at if g.dy != NULL else NULL),
+                      <double *> (g.out + at), n, far_terms)
+        return
     for c in range(g.C if g.dy != NULL else 0):
         first, last = max(c - g.after, <Py_ssize_t> 0), min(c + g.before, g.C - 1)
         memset(sums, 0, n * size)
         g.t.sum_rows(sums, terms + first * g.width * size, g.width, last - first + 1, n)
         g.t.local_spread(g.out + at + c * plane, g.x + at + c * plane, sums, n, 2 * g.alpha * g.beta)
+
+
+cdef void far_strip(const Local *g, const real *x, const real *dy, real *out, Py_ssize_t n,
+                    double *terms) noexcept nogil:
+    """The same of a strip of n pixels with numbers whose squares leave the range of the dtype.
+
+    Pixel by pixel, in double precision, of x*unit, a power of two: then d is that of x times unit^2.
+    """
+    cdef Py_ssize_t j, c, i
+    cdef double most, unit, total, d, each
+    for j in range(n):
+        most = 0
+        for c in range(g.C):
+            most = max(most, fabs(<double> x[c * g.P + j]))
+        unit = unit_of(most) if 0 < most < INFINITY else 1
+        for c in range(g.C):
+            total = 0
+            for i in range(max(c - g.before, <Py_ssize_t> 0), min(c + g.after, g.C - 1) + 1):
+                each = x[i * g.P + j] * unit
+                total += each * each
+            d = g.k * unit * unit + g.alpha * total
+            each = x[c * g.P + j] * unit
+            if dy == NULL:
+                out[c * g.P + j] = <real> (each / pow(d, g.beta) * pow(unit, 2 * g.beta - 1))
+            else:
+                terms[c] = dy[c * g.P + j] / pow(d, g.beta) * pow(unit, 2 * g.beta)
+                out[c * g.P + j] = <real> terms[c]
+                terms[c] *= each / d
+        for c in range(g.C if dy != NULL else 0):
+            total = 0
+            for i in range(max(c - g.after, <Py_ssize_t> 0), min(c + g.before, g.C - 1) + 1):
+                total += terms[i]
+            out[c * g.P + j] -= <real> (2 * g.alpha * g.beta * (x[c * g.P + j] * unit) * total)
 
 
 cdef int run(Local *g, Py_ssize_t N, Py_ssize_t C, Py_ssize_t P, Py_ssize_t size, double alpha, double beta,
@@ -55,8 +101,10 @@ cdef int run(Local *g, Py_ssize_t N, Py_ssize_t C, Py_ssize_t P, Py_ssize_t size
     g.workspace = NULL
     with nogil:
         workers = threads()
-        if fits(<double> workers * (C + 1) * g.width * g.t.itemsize):
-            g.workspace = <char *> allocate(workers * (C + 1) * g.width * g.t.itemsize)
+        if fits(<double> workers * (C + 1) * (g.width * g.t.itemsize + sizeof(double))):
+            g.workspace_step = ceil_div((C + 1) * g.width * g.t.itemsize, sizeof(double)) * sizeof(double)
+            g.workspace_step += C * sizeof(double)
+            g.workspace = <char *> allocate(workers * g.workspace_step)
         if g.workspace != NULL:
             parallel(strip, g, N * g.strips, workers, 8.0 * N * C * P)
             release(g.workspace)

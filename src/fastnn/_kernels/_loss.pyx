@@ -127,7 +127,7 @@ cdef double losses(const Rows *g, Py_ssize_t image, Py_ssize_t first, const real
     for r in range(places):
         n, least, own, loss = image * g.places + first + r, most[r], log_total[r], 0
         if g.labels == NULL:
-            loss = <real> (1 - g.smoothing) * spread(g, x + at, target + at, weight, least, own)
+            loss = spread(g, x + at, target + at, weight, least, own)
         elif g.labels[n] != g.ignored:
             label = g.labels[n]  # checked by count_labels; again here, for another thread may have changed it since
             if 0 <= label < g.K:
@@ -135,8 +135,8 @@ cdef double losses(const Rows *g, Py_ssize_t image, Py_ssize_t first, const real
                 loss *= weight[label] if weight != NULL else 1
             else:
                 loss = <real> NAN
-        if g.smoothing != 0 and (g.labels == NULL or g.labels[n] != g.ignored):
-            loss += <real> (g.smoothing / g.K) * spread(g, x + at, <const real *> NULL, weight, least, own)
+        if g.smoothing != 0 and g.labels != NULL and g.labels[n] != g.ignored:
+            loss += spread(g, x + at, <const real *> NULL, weight, least, own)
         if out != NULL:
             out[n] = loss
         total += loss
@@ -146,15 +146,20 @@ cdef double losses(const Rows *g, Py_ssize_t image, Py_ssize_t first, const real
 
 cdef real spread(const Rows *g, const real *x, const real *target, const real *weight, real most,
                  real log_total) noexcept nogil:
-    """The sum of -target*weight*log(softmax(x)) over the classes of a place; NULL stands for ones."""
+    """The sum of -wanted*weight*log(softmax(x)) over the classes of a place.
+
+    Wanted of a class is its smoothed target, which is never 0 where it is smoothed: 0*inf is NaN. A label has its own
+    term; where target is NULL, wanted is only what smoothing gives to all classes.
+    """
     cdef Py_ssize_t k
-    cdef real share, total = 0
+    cdef real share, even = <real> (g.smoothing / g.K), kept = <real> (1 - g.smoothing)
+    cdef double total = 0
     for k in range(g.K):
-        share = target[k * g.class_step] if target != NULL else 1
+        share = kept * target[k * g.class_step] + even if target != NULL else even
         if weight != NULL:
             share *= weight[k]
         total -= share * ((x[k * g.class_step] - most) - log_total)
-    return total
+    return <real> total
 
 
 cdef void backward_rows(void *job, Py_ssize_t chunk, int slot) noexcept nogil:
@@ -175,7 +180,8 @@ cdef void slopes(const Rows *g, Py_ssize_t image, Py_ssize_t first, const real *
     cdef real most[LANES]
     cdef real log_total[LANES]
     cdef real factor[LANES]
-    cdef real scale, share, mass
+    cdef real scale, share
+    cdef double mass
     cdef real even = <real> (g.smoothing / g.K), kept = <real> (1 - g.smoothing)
     cdef Py_ssize_t r, n, k, at = image * g.image_step + first * g.place_step
     cdef Py_ssize_t places = min(g.group, g.places - first)
@@ -198,7 +204,7 @@ cdef void slopes(const Rows *g, Py_ssize_t image, Py_ssize_t first, const real *
                 if g.smoothing != 0:
                     mass += <real> (g.smoothing / g.K * g.spread)
             scale = <real> g.scale * (each[n] if each != NULL else 1)
-            factor[r] = 0 if g.labels != NULL and g.labels[n] == g.ignored else mass * scale
+            factor[r] = 0 if g.labels != NULL and g.labels[n] == g.ignored else <real> mass * scale
         softmax(g, x + at, factor, dx + at, places, most, log_total)
     for r in range(places):
         n = image * g.places + first + r
@@ -286,21 +292,14 @@ cdef void run_pairs(void *job, Py_ssize_t chunk, int slot) noexcept nogil:
     cdef Py_ssize_t size = g.t.itemsize, i = chunk * CHUNK, stop = min(g.n, i + CHUNK), n = stop - i
     cdef double block[BLOCK]
     cdef char *out
-    cdef float part
-    cdef double wide_part, total = 0
+    cdef double total = 0
     while i < stop:
         n = min(stop - i, <Py_ssize_t> BLOCK) if g.out == NULL else stop - i
         out = <char *> block if g.out == NULL else g.out + i * size
         g.t.loss[g.kind][g.slope](g.x + i * size, g.target + i * size, g.q + i * size if g.q != NULL else NULL,
                                   g.factors + i * size if g.factors != NULL else NULL, g.p, g.scale, out, n)
-        if g.out == NULL and size == sizeof(float):
-            part = 0
-            g.t.sums(&part, out, n, 1, n)
-            total += part
-        elif g.out == NULL:
-            wide_part = 0
-            g.t.sums(&wide_part, out, n, 1, n)
-            total += wide_part
+        if g.out == NULL:
+            g.t.sums(&total, out, n, 1, n)
         i += n
     if g.out == NULL:
         g.sums[chunk] = total

@@ -278,7 +278,8 @@ cdef void sum_columns(void *job, Py_ssize_t chunk, int slot) noexcept nogil:
 
 def linear_backward(const real[:, ::1] dy, const real[:, ::1] x, const real[:, ::1] w, real[:, ::1] dx,
                     real[:, ::1] dw, real[::1] db):
-    """dx (N, I) = dy (N, O) w (O, I); dw (O, I) = dy^T x (N, I); db (O,) = the sum of dy over N, in order.
+    """dx (N, I) = dy (N, O) w (O, I); dw (O, I) = dy^T x (N, I); db (O,) = the sum of dy over N, of many rows
+    in double precision.
 
     dx, dw and db may be None: they are not wanted then. Writes all of each; none overlaps an input. REDUCTION(O),
     REDUCTION(N), REDUCTION(N).

@@ -6,12 +6,11 @@ from fastnn._kernels._table cimport allocate, parallel, release, threads
 from fastnn._kernels.fnn cimport FNN_ACCUMULATE, FNN_BLOCK, FNN_RELU, ceil_div, fnn_fetch, fnn_tiles, split_at
 
 cdef enum:
-    STEP = 128    # of k, at a time: the 24 KB of a block's parts stay in the first-level cache
-    DEPTH = 512   # of a piece of b, a multiple of it: c is written once for each
-    PANELS = 12   # blocks in a piece: their 1.2 MB of parts stay in the second-level cache
+    DEPTH = 128   # of a piece: the 24 KB of a block's parts stay in the first-level cache
+    PANELS = 48   # blocks of b in a piece: their 1.2 MB of parts stay in the second-level cache
     PARTS = 6     # bytes of an element's three parts
-    SPLIT = 64    # multiply-adds of an element that make up for splitting it
-    LONG = 64     # steps of k, from which rounding them up to whole blocks wastes at most a third
+    SPLIT = 56    # multiply-adds of an element that make up for splitting it
+    LONG = 32     # steps of k, to which fewer would be rounded up
     LEAST = 0x0c800000  # bits of 2^-102, and of 2^126: where no part of a float is lost or overflows
     MOST = 0x7e800000
 
@@ -46,19 +45,22 @@ cdef inline Py_ssize_t begin_of(const Operand *o, Py_ssize_t block) noexcept nog
     return split_at(o.length, o.blocks, block) if o.even else min(o.length, block * FNN_BLOCK)
 
 
+cdef inline Py_ssize_t depth_at(const Product *p, Py_ssize_t k) noexcept nogil:
+    return min(<Py_ssize_t> DEPTH, p.K - k)
+
+
 cdef inline void split(const Product *p, const Operand *o, char *parts, Py_ssize_t k, Py_ssize_t block, bint columns,
                        Range *seen) noexcept nogil:
-    """One block of an operand, STEP of k."""
+    """One block of an operand, from k on."""
     cdef Py_ssize_t first = begin_of(o, block)
     p.t.split(parts, o.x + (first * o.step + k * o.k_step) * p.t.itemsize, o.step, o.k_step,
-              begin_of(o, block + 1) - first, min(<Py_ssize_t> STEP, p.K - k), columns, &seen.least,
-              &seen.most)
+              begin_of(o, block + 1) - first, depth_at(p, k), columns, &seen.least, &seen.most)
 
 
 cdef inline void fetch(const Product *p, const Operand *o, Py_ssize_t k, Py_ssize_t block) noexcept nogil:
     """Ask for what `split` will read: its rows lie apart, and no CPU foresees them."""
     cdef Py_ssize_t first = begin_of(o, block), rows = begin_of(o, block + 1) - first
-    cdef Py_ssize_t depth = min(<Py_ssize_t> STEP, p.K - k), step = o.step, i
+    cdef Py_ssize_t depth = depth_at(p, k), step = o.step, i
     if o.k_step != 1:
         rows, depth, step = depth, rows, o.k_step
     for i in range(rows):
@@ -66,41 +68,35 @@ cdef inline void fetch(const Product *p, const Operand *o, Py_ssize_t k, Py_ssiz
 
 
 cdef void multiply(void *job, Py_ssize_t chunk, int slot) noexcept nogil:
-    """Some columns of some rows: a piece of b is split, and then all blocks of a go past it."""
+    """Some columns of some rows, DEPTH steps of k at a time: a piece of b is split, and all blocks of a go past it."""
     cdef const Product *p = <const Product *> job
     cdef Py_ssize_t size = p.t.itemsize, N = p.b.length
     cdef Py_ssize_t col_part = chunk // p.row_parts, row_part = chunk % p.row_parts
     cdef Py_ssize_t b0 = split_at(p.b.blocks, p.col_parts, col_part), b1 = split_at(p.b.blocks, p.col_parts, col_part + 1)
     cdef Py_ssize_t a0 = split_at(p.a.blocks, p.row_parts, row_part), a1 = split_at(p.a.blocks, p.row_parts, row_part + 1)
-    cdef Py_ssize_t n = b0 * FNN_BLOCK, cols = min(N, b1 * FNN_BLOCK) - n, k0, k, k1, m, block, depth
-    cdef char *a_parts = p.parts + slot * (PANELS * DEPTH + STEP) * FNN_BLOCK * PARTS
-    cdef char *b_parts = a_parts + STEP * FNN_BLOCK * PARTS
-    cdef char *at
+    cdef Py_ssize_t n = b0 * FNN_BLOCK, cols = min(N, b1 * FNN_BLOCK) - n, k, m, block, depth, bytes_of_block
+    cdef char *a_parts = p.parts + slot * (PANELS + 1) * DEPTH * FNN_BLOCK * PARTS
+    cdef char *b_parts = a_parts + DEPTH * FNN_BLOCK * PARTS
+    cdef int flags
     p.a.ranges[chunk].least = p.b.ranges[chunk].least = MOST
     p.a.ranges[chunk].most = p.b.ranges[chunk].most = 0
-    for k0 from 0 <= k0 < p.K by DEPTH:
-        k1 = min(p.K, k0 + DEPTH)
-        at = b_parts
-        for k from k0 <= k < k1 by STEP:
-            fetch(p, &p.b, k, b0)
-            for block in range(b0, b1):
-                if block + 1 < b1:
-                    fetch(p, &p.b, k, block + 1)
-                split(p, &p.b, at, k, block, True, &p.b.ranges[chunk])
-                at += ceil_div(min(<Py_ssize_t> STEP, p.K - k), FNN_BLOCK) * FNN_BLOCK * FNN_BLOCK * PARTS
+    for k from 0 <= k < p.K by DEPTH:
+        depth = depth_at(p, k)
+        bytes_of_block = ceil_div(depth, FNN_BLOCK) * FNN_BLOCK * FNN_BLOCK * PARTS
+        flags = (FNN_ACCUMULATE if k else 0) | (FNN_RELU if p.relu and k + depth == p.K else 0)
+        fetch(p, &p.b, k, b0)
+        for block in range(b0, b1):
+            if block + 1 < b1:
+                fetch(p, &p.b, k, block + 1)
+            split(p, &p.b, b_parts + (block - b0) * bytes_of_block, k, block, True, &p.b.ranges[chunk])
+        fetch(p, &p.a, k, a0)
         for block in range(a0, a1):
             m = begin_of(&p.a, block)
-            for k from k0 <= k < k1 by STEP:
-                depth = min(<Py_ssize_t> STEP, p.K - k)
-                split(p, &p.a, a_parts, k, block, False, &p.a.ranges[chunk])
-                if k + STEP < k1:
-                    fetch(p, &p.a, k + STEP, block)
-                elif block + 1 < a1:
-                    fetch(p, &p.a, k0, block + 1)
-                p.t.product(begin_of(&p.a, block + 1) - m, cols, depth, a_parts,
-                            b_parts + (k - k0) * (b1 - b0) * FNN_BLOCK * PARTS, p.c + (m * N + n) * size, N,
-                            p.bias + n * size if p.bias != NULL and k == 0 else NULL,
-                            (FNN_ACCUMULATE if k else 0) | (FNN_RELU if p.relu and k + depth == p.K else 0))
+            split(p, &p.a, a_parts, k, block, False, &p.a.ranges[chunk])
+            if block + 1 < a1:
+                fetch(p, &p.a, k, block + 1)
+            p.t.product(begin_of(&p.a, block + 1) - m, cols, depth, a_parts, b_parts, p.c + (m * N + n) * size, N,
+                        p.bias + n * size if p.bias != NULL and k == 0 else NULL, flags)
 
 
 cdef Operand describe(const void *x, Py_ssize_t length, Py_ssize_t step, Py_ssize_t k_step,
@@ -159,7 +155,7 @@ cdef bint gemm_on_tiles(fnn_tiles *t, Py_ssize_t M, Py_ssize_t N, Py_ssize_t K, 
     p.a, p.b = describe(a, M, a_row, a_col, True), describe(b, N, b_col, b_row, False)
     cut(&p, workers)
     chunks = p.col_parts * p.row_parts
-    p.parts = <char *> allocate(workers * (PANELS * DEPTH + STEP) * FNN_BLOCK * PARTS)
+    p.parts = <char *> allocate(workers * (PANELS + 1) * DEPTH * FNN_BLOCK * PARTS)
     p.a.ranges = <Range *> allocate(2 * chunks * sizeof(Range))
     if p.parts != NULL and p.a.ranges != NULL:
         p.b.ranges = p.a.ranges + chunks

@@ -16,7 +16,9 @@ cdef struct Norm:
     double *first      # blocks x (C * columns): the means of the blocks, or the sums of dy
     double *second     # ..., and their sums of squares about them, or the sums of dy * (x - mean)
     double *numbers    # 3 x C, while they are worked out
+    char *far          # C, in train mode: whether the squares of a channel leave the range of the dtype
     char *mean         # C * columns each, what the tiles take
+    char *invstd
     char *scale
     char *shift
     char *slope

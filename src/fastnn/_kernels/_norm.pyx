@@ -3,19 +3,21 @@
 A channel is cut into blocks that stay in the first-level cache, and the moments of the blocks are put together (Chan,
 Golub and LeVeque 1983), so that its first reading comes from memory once. The second reading goes backwards, from what
 was read last. Blocks depend on the shape alone: any number of threads gives the same bits.
+What is summed is added in double precision every some thousand elements. Channels whose squares leave the range of the
+dtype are found by their variance, and done again, scaled (`scaled.pxd`).
 """
 from libc.math cimport sqrt
 from libc.string cimport memcpy
 
 from fastnn._kernels._table cimport allocate, parallel, release, threads, tiles
-from fastnn._kernels.fnn cimport FNN_NORM_ROWS, FNN_RELU, begin, ceil_div, fits, fnn_tiles, split_at
+from fastnn._kernels.fnn cimport FNN_NORM_BLOCK, FNN_NORM_ROWS, FNN_RELU, begin, ceil_div, fits, fnn_tiles, split_at
+from fastnn._kernels.scaled cimport Scaled, in_range, scaled_apply, scaled_moments
 
 ctypedef fused real:
     float
     double
 
 cdef enum:
-    BLOCK = 4096   # elements of a plane
     CHUNK = 16384  # elements of a chunk, at least
     EACH = 4096    # where columns are kept apart: a chunk is read again while it is in the first-level cache
 
@@ -24,8 +26,8 @@ cdef Norm describe_norm(fnn_tiles *t, Py_ssize_t N, Py_ssize_t C, Py_ssize_t P) 
     g.t, g.N, g.C, g.P = t, N, C, P
     g.each = P < t.lanes
     g.columns = P if g.each else 1
-    g.parts = 1 if g.each else ceil_div(P, BLOCK)
-    g.images = FNN_NORM_ROWS if g.each else max(<Py_ssize_t> 1, BLOCK // P)
+    g.parts = 1 if g.each else ceil_div(P, <Py_ssize_t> FNN_NORM_BLOCK)
+    g.images = FNN_NORM_ROWS if g.each else max(<Py_ssize_t> 1, FNN_NORM_BLOCK // P)
     g.blocks = ceil_div(N, g.images) * g.parts
     g.group = max(<Py_ssize_t> 1, CHUNK // max(N * P, <Py_ssize_t> 1))
     if g.each:
@@ -62,7 +64,8 @@ cdef void collect(const Norm *g, Py_ssize_t c_from, Py_ssize_t c_to, Py_ssize_t 
                 g.t.norm_moments(g.x, at, images, step, length, g.each, g.first + to, g.second + to)
             else:
                 g.t.norm_sums(g.dy, g.x, g.relu, at, images, step, length,
-                              g.each, g.mean + c * g.columns * size, g.first + to, g.second + to)
+                              g.each, g.mean + c * g.columns * size, g.invstd + c * g.columns * size, g.first + to,
+                              g.second + to)
 
 
 cdef void write(const Norm *g, Py_ssize_t c_from, Py_ssize_t c_to, Py_ssize_t b_from, Py_ssize_t b_to) noexcept nogil:
@@ -80,7 +83,7 @@ cdef void write(const Norm *g, Py_ssize_t c_from, Py_ssize_t c_to, Py_ssize_t b_
                                g.shift + of, g.flags)
             else:
                 g.t.norm_backward(g.dy, g.x if g.training else NULL, g.relu, g.out, at, images, step, length, g.each,
-                                  g.mean + of, g.scale + of, g.shift + of, g.slope + of)
+                                  g.mean + of, g.invstd + of, g.scale + of, g.shift + of, g.slope + of)
 
 
 cdef inline double elements(const Norm *g, Py_ssize_t b) noexcept nogil:
@@ -127,7 +130,7 @@ cdef void moments(const Norm *g, Py_ssize_t c_from, Py_ssize_t c_to, double *mea
 
 
 cdef void sums(const Norm *g, Py_ssize_t c_from, Py_ssize_t c_to, double *total, double *slope) noexcept nogil:
-    """Sums of dy, and of dy*(x - mean), from those of the blocks; 0 if nobody looked."""
+    """Sums of dy, and of dy*(x - mean)*invstd, from those of the blocks; 0 if nobody looked."""
     cdef Py_ssize_t b, j, c, columns = g.columns
     cdef const double *totals
     cdef const double *slopes
@@ -162,17 +165,22 @@ cdef void forward_numbers(const Norm *g, Py_ssize_t c_from, Py_ssize_t c_to, rea
     cdef double *scale = var + g.C
     cdef Py_ssize_t c
     cdef double count = <double> g.N * g.P, step = g.momentum, eps = g.eps, unbiased = count / max(count - 1, 1.0)
-    if g.training:
+    if not g.training:
+        for c in range(c_from, c_to):
+            mean[c], var[c] = running_mean[c], running_var[c]
+    else:
         moments(g, c_from, c_to, mean, var)
+    for c in range(c_from, c_to):
+        scale[c] = 1 / sqrt(var[c] + eps)
+    if g.training:
+        for c in range(c_from, c_to):
+            g.far[c] = not in_range(var[c], eps, real is double)
+            if g.far[c]:
+                scaled_moments(<const real *> g.x + c * g.P, g.N, g.C * g.P, g.P, eps, mean + c, var + c, scale + c)
         if running_mean != NULL and count > 0:
             for c in range(c_from, c_to):
                 running_mean[c] = <real> ((1 - step) * running_mean[c] + step * mean[c])
                 running_var[c] = <real> ((1 - step) * running_var[c] + step * unbiased * var[c])
-    else:
-        for c in range(c_from, c_to):
-            mean[c], var[c] = running_mean[c], running_var[c]
-    for c in range(c_from, c_to):
-        scale[c] = 1 / sqrt(var[c] + eps)
     if saved_mean != NULL:
         for c in range(c_from, c_to):
             saved_mean[c], saved_invstd[c] = <real> mean[c], <real> scale[c]
@@ -196,7 +204,6 @@ cdef void backward_numbers(const Norm *g, Py_ssize_t c_from, Py_ssize_t c_to, co
     cdef double each = 1 / max(<double> g.N * g.P, 1.0)
     sums(g, c_from, c_to, total, slope)
     for c in range(c_from, c_to):
-        slope[c] *= invstd[c]
         scale[c] = (weight[c] if weight != NULL else 1) * <double> invstd[c]
     if dw != NULL:
         for c in range(c_from, c_to):
@@ -206,7 +213,7 @@ cdef void backward_numbers(const Norm *g, Py_ssize_t c_from, Py_ssize_t c_to, co
             db[c] = <real> total[c]
     for c in range(c_from, c_to):
         total[c] *= scale[c] * each
-        slope[c] *= scale[c] * each * invstd[c]
+        slope[c] *= scale[c] * each
     spread(g, c_from, c_to, scale, <real *> g.scale)
     spread(g, c_from, c_to, total, <real *> g.shift)
     spread(g, c_from, c_to, slope, <real *> g.slope)
@@ -250,13 +257,24 @@ cdef void write_part(void *job, Py_ssize_t chunk, int slot) noexcept nogil:
     write(g, c_from, min(g.C, c_from + g.group), split_at(g.blocks, g.cuts, cut), split_at(g.blocks, g.cuts, cut + 1))
 
 
+cdef void write_far(const Norm *g, Py_ssize_t c, const real *x, real *y, const real *weight,
+                    const real *bias) noexcept nogil:
+    """The output of a channel, where 1/sqrt(var + eps) may be below the smallest number of the dtype."""
+    cdef double mean, var, invstd
+    cdef Py_ssize_t at = c * g.P, step = g.C * g.P
+    cdef Scaled s = scaled_moments(x + at, g.N, step, g.P, g.eps, &mean, &var, &invstd)
+    if s.unit:
+        scaled_apply(s, x + at, y + at, g.N, step, g.P, weight[c] if weight != NULL else 1,
+                     bias[c] if bias != NULL else 0, g.flags & FNN_RELU)
+
+
 cdef bint normalise(Norm *g, int workers) noexcept nogil:
     """Chunks of whole channels, or, where there are too few for the threads, of parts of channels, in two goes."""
     cdef Py_ssize_t columns = g.C * g.columns, size = g.t.itemsize, groups = ceil_div(g.C, g.group), c, j
     cdef double work = 3.0 * g.N * g.C * g.P
     cdef char *workspace = NULL
-    if fits((2.0 * g.blocks * columns + 3.0 * g.C) * sizeof(double) + 4.0 * columns * size):
-        workspace = <char *> allocate((2 * g.blocks * columns + 3 * g.C) * sizeof(double) + 4 * columns * size)
+    if fits((2.0 * g.blocks * columns + 3.0 * g.C) * sizeof(double) + 5.0 * columns * size + g.C):
+        workspace = <char *> allocate((2 * g.blocks * columns + 3 * g.C) * sizeof(double) + 5 * columns * size + g.C)
     if workspace == NULL:
         return False
     g.first = <double *> workspace
@@ -266,12 +284,15 @@ cdef bint normalise(Norm *g, int workers) noexcept nogil:
     g.scale = g.mean + columns * size
     g.shift = g.scale + columns * size
     g.slope = g.shift + columns * size
+    g.invstd = g.slope + columns * size
+    g.far = g.invstd + columns * size
     if g.dy != NULL and g.columns == 1:
-        g.mean = g.saved_mean
+        g.mean, g.invstd = g.saved_mean, g.saved_invstd
     elif g.dy != NULL:
         for c in range(g.C):
             for j in range(c * g.columns, (c + 1) * g.columns):
                 memcpy(g.mean + j * size, g.saved_mean + c * size, size)
+                memcpy(g.invstd + j * size, g.saved_invstd + c * size, size)
     if groups >= 2 * workers or g.blocks == 1:
         parallel(whole_channels, g, groups, workers, work)
     else:
@@ -281,6 +302,13 @@ cdef bint normalise(Norm *g, int workers) noexcept nogil:
         parallel(all_numbers, g, 1, workers, 0)
         if g.out != NULL:
             parallel(write_part, g, groups * g.cuts, workers, work)
+    if g.dy == NULL and g.training:
+        for c in range(g.C):
+            if g.far[c] and size == sizeof(float):
+                write_far(g, c, <const float *> g.x, <float *> g.out, <const float *> g.weight, <const float *> g.bias)
+            elif g.far[c]:
+                write_far(g, c, <const double *> g.x, <double *> g.out, <const double *> g.weight,
+                          <const double *> g.bias)
     release(workspace)
     return True
 

@@ -8,6 +8,9 @@ from fastnn._kernels.fnn cimport begin, ceil_div, fits, fnn_task, fnn_tiles
 
 cdef str NO_MEMORY = "no memory for the workspace of a pool"
 
+cdef enum:
+    FEW_WINDOWS = 64  # that a pixel is in
+
 ctypedef fused real:
     float
     double
@@ -162,7 +165,8 @@ def avgpool2d_forward(const real[:, :, :, ::1] x, real[:, :, :, ::1] y, Py_ssize
     """y (N, C, OH, OW) = window averages of x (N, C, H, W).
 
     The padding is counted or not, what lies beyond it is not; a `divisor` that is not 0 takes the place of the count.
-    Writes all of y; no overlap. REDUCTION(KH*KW).
+    Writes all of y; no overlap. REDUCTION(KH*KW), and of large windows, whose blocks are added in double precision,
+    of some tens.
     """
     cdef Pool g = describe(tiles(real is double), x.shape[0] * x.shape[1], x.shape[2], x.shape[3], y.shape[2],
                            y.shape[3], KH, KW, SH, SW, PH, PW, 1, 1)
@@ -226,7 +230,7 @@ cdef inline void scatter_one(const Pool *g, real *dx, real dy, Py_ssize_t positi
 
 
 # Small windows of an average are folded, place by place of the window, whole rows at a time; of large ones, and in
-# narrow maps, each goes back alone.
+# narrow maps, each goes back alone, or pixels gather what their many windows give.
 
 cdef bint fold_by_place(const Pool *g) noexcept nogil:
     return g.KH * g.KW <= 16 and g.OW >= 4
@@ -249,6 +253,7 @@ cdef void average_backward(void *job, Py_ssize_t chunk, int slot) noexcept nogil
     cdef char *dx
     cdef char *dy
     cdef char *workspace = g.workspace + slot * g.workspace_step
+    cdef double *row = <double *> workspace + ceil_div(g.OH * g.OW * size, sizeof(double))
     for plane in range(chunk * g.planes, min(g.total, (chunk + 1) * g.planes)):
         dx = g.x + plane * g.H * g.W * size
         dy = g.y + plane * g.OH * g.OW * size
@@ -263,8 +268,12 @@ cdef void average_backward(void *job, Py_ssize_t chunk, int slot) noexcept nogil
             g.t.unpool_3x3(workspace, NULL, dx, g.OH, g.OW, g.H, g.W, g.PH, g.PW, workspace + g.OH * g.OW * size)
         elif by_place:
             fold_plane(g, dx, workspace, workspace + g.OH * g.OW * size)
+        elif size == sizeof(float) and overlap(g):
+            gather[float](g, <float *> dx, <const float *> workspace, row)
         elif size == sizeof(float):
             spread[float](g, <float *> dx, <const float *> workspace)
+        elif overlap(g):
+            gather[double](g, <double *> dx, <const double *> workspace, row)
         else:
             spread[double](g, <double *> dx, <const double *> workspace)
 
@@ -284,6 +293,11 @@ cdef void divide(const Pool *g, real *share, const real *dy) noexcept nogil:
                 share[oh * g.OW + ow] = dy[oh * g.OW + ow] * (1 / <real> area(g, oh, ow, kh, kw))
 
 
+cdef bint overlap(const Pool *g) noexcept nogil:
+    """Whether pixels are in so many windows that the sums of their shares are to be in double precision."""
+    return ceil_div(g.KH, g.SH) * ceil_div(g.KW, g.SW) > FEW_WINDOWS
+
+
 cdef void spread(const Pool *g, real *dx, const real *share) noexcept nogil:
     """dx = the sum of shares over the windows that each pixel is in."""
     cdef Py_ssize_t oh, ow, i, j, ih, iw, kh, kw, skipped
@@ -297,12 +311,28 @@ cdef void spread(const Pool *g, real *dx, const real *share) noexcept nogil:
                     dx[i * g.W + j] += share[oh * g.OW + ow]
 
 
+cdef void gather(const Pool *g, real *dx, const real *share, double *row) noexcept nogil:
+    """The same: of each row the windows above one another first, in row (OW,)."""
+    cdef Py_ssize_t ih, iw, oh, ow
+    cdef double total
+    for ih in range(g.H):
+        memset(row, 0, g.OW * sizeof(double))
+        for oh in range(ceil_div(ih + g.PH - g.KH + 1, g.SH), min(g.OH, (ih + g.PH) // g.SH + 1)):
+            for ow in range(g.OW):
+                row[ow] += share[oh * g.OW + ow]
+        for iw in range(g.W):
+            total = 0
+            for ow in range(ceil_div(iw + g.PW - g.KW + 1, g.SW), min(g.OW, (iw + g.PW) // g.SW + 1)):
+                total += row[ow]
+            dx[ih * g.W + iw] = <real> total
+
+
 cdef bint run_backward(Pool *g, fnn_task task, double workspace) noexcept nogil:
     """With so many elements of workspace for each thread. False when there is no memory."""
     cdef int workers = threads()
     if not fits(workspace * workers * g.t.itemsize):
         return False
-    g.workspace_step = <Py_ssize_t> workspace * g.t.itemsize
+    g.workspace_step = ceil_div(<Py_ssize_t> workspace * g.t.itemsize, sizeof(double)) * sizeof(double)
     g.workspace = <char *> allocate(workers * g.workspace_step)
     if g.workspace == NULL:
         return False
@@ -319,6 +349,8 @@ cdef bint run_average_backward(Pool *g) noexcept nogil:
         workspace += 2 * g.OW + 1
     elif fold_by_place(g):
         workspace += <double> g.AH * g.SW * g.AW
+    elif overlap(g):
+        workspace += 2 * g.OW + 1  # as many doubles, whatever the dtype
     return run_backward(g, average_backward, workspace)
 
 

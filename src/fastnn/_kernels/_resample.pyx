@@ -14,6 +14,10 @@ ctypedef fused real:
     double
 
 
+cdef enum:
+    GATHERED = 32  # outputs whose gradients are added to one another in their own precision
+
+
 cdef Resample describe_resample(fnn_tiles *t, int kind, Py_ssize_t planes, Py_ssize_t H, Py_ssize_t W, Py_ssize_t OH,
                                 Py_ssize_t OW) noexcept nogil:
     cdef Resample g
@@ -132,23 +136,26 @@ cdef inline Py_ssize_t window_to(Py_ssize_t o, Py_ssize_t size, Py_ssize_t outpu
 
 
 cdef void average_whole_planes(const Resample *g, const real *x, real *y, Py_ssize_t planes) noexcept nogil:
-    cdef Py_ssize_t size = g.H * g.W, i
-    memset(y, 0, planes * sizeof(real))
-    g.t.sums(y, x, size, planes, size)
-    for i in range(planes):
-        y[i] /= <real> size
+    cdef Py_ssize_t size = g.H * g.W, i, j, some
+    cdef double totals[64]
+    for i from 0 <= i < planes by 64:
+        some = min(<Py_ssize_t> 64, planes - i)
+        memset(totals, 0, sizeof(totals))
+        g.t.sums(totals, x + i * size, size, some, size)
+        for j in range(some):
+            y[i + j] = <real> totals[j] / <real> size
 
 
 cdef void average_plane(const Resample *g, const real *x, real *y, real *row) noexcept nogil:
     cdef Py_ssize_t oh, ow, ih, kh, j, from_, to
-    cdef real total
+    cdef double total
     for oh in range(g.OH):
         ih = window_from(oh, g.H, g.OH)
         kh = window_to(oh, g.H, g.OH) - ih
         if g.OW == 1:  # whole rows: one run of pixels
             total = 0
             g.t.sums(&total, x + ih * g.W, 0, 1, kh * g.W)
-            y[oh] = total / <real> (kh * g.W)
+            y[oh] = <real> total / <real> (kh * g.W)
             continue
         memset(row, 0, g.W * sizeof(real))
         g.t.sum_rows(row, x + ih * g.W, g.W, kh, g.W)
@@ -157,7 +164,7 @@ cdef void average_plane(const Resample *g, const real *x, real *y, real *row) no
             total = 0
             for j in range(from_, to):
                 total += row[j]
-            y[oh * g.OW + ow] = total / <real> (kh * (to - from_))
+            y[oh * g.OW + ow] = <real> total / <real> (kh * (to - from_))
 
 
 cdef void average_plane_backward(const Resample *g, real *dx, const real *dy, real *row) noexcept nogil:
@@ -246,8 +253,9 @@ cdef void nearest_plane(const Resample *g, const real *x, real *y) noexcept nogi
 
 cdef void nearest_plane_backward(const Resample *g, real *dx, const real *dy, real *row) noexcept nogil:
     """dx is 0. Output rows that are copies of one row of pixels follow one another."""
-    cdef Py_ssize_t oh = 0, next_, ow
+    cdef Py_ssize_t oh = 0, next_, ow, at
     cdef real *target
+    cdef double total
     while oh < g.OH:
         next_ = oh + 1
         while next_ < g.OH and g.low_h[next_] == g.low_h[oh]:
@@ -258,9 +266,17 @@ cdef void nearest_plane_backward(const Resample *g, real *dx, const real *dy, re
         if g.OW == 2 * g.W:
             for ow in range(g.W):
                 target[ow] = row[2 * ow] + row[2 * ow + 1]
-        else:
+        elif g.OW <= GATHERED * g.W:
             for ow in range(g.OW):
                 target[g.low_w[ow]] += row[ow]
+        else:
+            ow = 0
+            while ow < g.OW:  # so are those that follow one another in a row
+                at, total = g.low_w[ow], 0
+                while ow < g.OW and g.low_w[ow] == at:
+                    total += row[ow]
+                    ow += 1
+                target[at] = <real> total
         oh = next_
 
 
@@ -307,20 +323,30 @@ cdef void widen(const Resample *g, real *wide, const real *row) noexcept nogil:
 
 cdef void narrow(const Resample *g, real *row, const real *wide) noexcept nogil:
     """The transpose of `widen`: row is added to."""
-    cdef Py_ssize_t ow
+    cdef Py_ssize_t ow, low, high
+    cdef double to_low, to_high
     cdef const real *first = <const real *> g.first_w
     cdef const real *second = <const real *> g.second_w
     if g.OW == g.W:
         g.t.add(row, 0, wide, 0, 1, g.W)
         return
-    for ow in range(g.OW):
+    for ow in range(g.OW if g.OW <= GATHERED * g.W else 0):
         row[g.low_w[ow]] += wide[ow] * first[ow]
         row[g.high_w[ow]] += wide[ow] * second[ow]
+    ow = 0
+    while ow < g.OW and g.OW > GATHERED * g.W:
+        low, high, to_low, to_high = g.low_w[ow], g.high_w[ow], 0, 0
+        while ow < g.OW and g.low_w[ow] == low:
+            to_low += wide[ow] * first[ow]
+            to_high += wide[ow] * second[ow]
+            ow += 1
+        row[low] += <real> to_low
+        row[high] += <real> to_high
 
 
 cdef void bilinear_plane_backward(const Resample *g, real *dx, const real *dy, real *rows) noexcept nogil:
-    """dx is 0. What two neighbouring rows of pixels get is gathered at the width of the output."""
-    cdef Py_ssize_t oh, ow, at = g.low_h[0]  # the upper one of the two
+    """dx is 0. What two neighbouring rows of pixels get of some output rows is gathered at the width of the output."""
+    cdef Py_ssize_t oh, ow, gathered = 0, at = g.low_h[0]  # the upper one of the two
     cdef real *upper = rows
     cdef real *lower = rows + g.OW
     cdef real *target
@@ -331,12 +357,18 @@ cdef void bilinear_plane_backward(const Resample *g, real *dx, const real *dy, r
         return
     memset(rows, 0, 2 * g.OW * sizeof(real))
     for oh in range(g.OH):
-        while at < g.low_h[oh]:
+        while at < g.low_h[oh] or gathered == GATHERED:
             narrow(g, dx + at * g.W, upper)
-            target, upper = upper, lower
-            lower = target
-            memset(lower, 0, g.OW * sizeof(real))
-            at += 1
+            if at == g.low_h[oh]:
+                narrow(g, dx + g.high_h[oh] * g.W, lower)
+                memset(rows, 0, 2 * g.OW * sizeof(real))
+            else:
+                target, upper = upper, lower
+                lower = target
+                memset(lower, 0, g.OW * sizeof(real))
+                at += 1
+            gathered = 0
+        gathered += 1
         first, second = (<const real *> g.first_h)[oh], (<const real *> g.second_h)[oh]
         target = upper if g.high_h[oh] == at else lower
         for ow in range(g.OW):
@@ -357,7 +389,8 @@ def resample_forward(int kind, const real[:, :, :, ::1] x, real[:, :, :, ::1] y,
     also the places h*W + w of the maxima.
 
     Scales are those that were asked for, or 0. Writes all of y and indices; no overlap. MAXIMUM and NEAREST are EXACT;
-    AVERAGE is a REDUCTION of a window's pixels, BILINEAR of 4.
+    AVERAGE is a REDUCTION of a window's pixels, of many of some tens, as their blocks are added in double precision.
+    BILINEAR is one of 4.
     """
     cdef Resample g = describe_resample(tiles(real is double), kind, x.shape[0] * x.shape[1], x.shape[2], x.shape[3],
                                         y.shape[2], y.shape[3])

@@ -3,13 +3,15 @@
 An array is N images of G groups of S segments of P elements; a group is a row, and a segment has one weight and one
 bias. Layer normalisation has one group, of segments of one element; instance normalisation has groups of one segment.
 Short segments are no segments to the tiles: there, weights are spread to a pattern over the row. What a
-chunk does depends on the shape alone: any number of threads gives the same bits.
+chunk does depends on the shape alone: any number of threads gives the same bits. Rows whose squares leave the range of
+the dtype are found by their variance, and done again, scaled (`scaled.pxd`).
 """
 from libc.math cimport sqrt
 from libc.string cimport memset
 
 from fastnn._kernels._table cimport allocate, parallel, release, threads, tiles
-from fastnn._kernels.fnn cimport begin, ceil_div, fits, fnn_tiles, split_at
+from fastnn._kernels.fnn cimport begin, ceil_div, fits, fnn_tiles
+from fastnn._kernels.scaled cimport Scaled, in_range, scaled_apply, scaled_moments
 
 ctypedef fused real:
     float
@@ -17,9 +19,9 @@ ctypedef fused real:
 
 cdef enum:
     SHORT = 8      # vectors: shorter segments cost more by the call than by the element
-    BLOCK = 4096   # elements whose moments are taken at once
     CHUNK = 16384  # elements of a chunk, at least
     PARTS = 32     # of the images, whose gradients of weights are summed apart, at most
+    IMAGES = 32    # whose gradients of weights are added in their own precision
 
 cdef struct Rows:
     fnn_tiles *t
@@ -34,15 +36,14 @@ cdef struct Rows:
     const char *bias
     char *mean          # (N*G,)
     char *invstd
-    char *var           # or NULL
+    double *var         # or NULL
     char *dw            # (G*S,), or NULL
     char *db
     const char *pattern  # G*length, weights and biases
     const char *shift
-    double *totals      # N x G*S, the sums of dy, and of dy*(x - mean)*invstd
+    double *totals      # N x G*S, or G*length for patterns: the sums of dy, and of dy*(x - mean)*invstd
     double *slopes
-    char *first         # parts x G*length, the same for each element of the pattern
-    char *second
+    char *sums          # for each thread: 2 x length, those of patterns as they are added up
     double eps
 
 
@@ -61,24 +62,6 @@ cdef inline void put(const Rows *g, char *a, Py_ssize_t i, double value) noexcep
         (<double *> a)[i] = value
 
 
-cdef void row_moments(const Rows *g, Py_ssize_t row, double *mean, double *var) noexcept nogil:
-    """Mean and variance of a row of at least a vector, from those of its blocks."""
-    cdef double means[64]
-    cdef double squares[64]
-    cdef Py_ssize_t parts = min(<Py_ssize_t> 64, ceil_div(g.length, BLOCK)), i, start, stop
-    cdef double total = 0, apart
-    for i in range(parts):
-        start, stop = split_at(g.length, parts, i), split_at(g.length, parts, i + 1)
-        g.t.norm_moments(g.x, row * g.length + start, 1, stop - start, stop - start, 0, means + i, squares + i)
-        total += means[i] * (stop - start)
-    mean[0] = total / g.length
-    total = 0
-    for i in range(parts):
-        apart = means[i] - mean[0]
-        total += squares[i] + apart * apart * (split_at(g.length, parts, i + 1) - split_at(g.length, parts, i))
-    var[0] = 0 if total < 0 else total / g.length  # below 0 is what rounding leaves of nothing; NaN stays
-
-
 cdef void apply(const Rows *g, Py_ssize_t row, double mean, double invstd) noexcept nogil:
     """y of a row, segment by segment."""
     cdef double numbers[3]  # three numbers of either dtype
@@ -92,6 +75,17 @@ cdef void apply(const Rows *g, Py_ssize_t row, double mean, double invstd) noexc
         g.t.norm_apply(g.x, g.out, row * g.length + s * g.P, 1, 0, g.P, 0, n, n + size, n + 2 * size, 0)
 
 
+cdef void far_row(const Rows *g, Py_ssize_t row, const real *x, real *y, double *mean, double *var,
+                  double *invstd) noexcept nogil:
+    """The output and the moments of a row whose squares leave the range of the dtype."""
+    cdef Py_ssize_t at = row * g.length, c = row % g.G * g.S, s
+    cdef Scaled scaled = scaled_moments(x + at, 1, 0, g.length, g.eps, mean, var, invstd)
+    if scaled.unit:
+        for s in range(g.S):
+            scaled_apply(scaled, x + at + s * g.P, y + at + s * g.P, 1, 0, g.P, number(g, g.weight, c + s, 1),
+                         number(g, g.bias, c + s, 0), False)
+
+
 cdef void forward_rows(void *job, Py_ssize_t chunk, int slot) noexcept nogil:
     cdef const Rows *g = <const Rows *> job
     cdef Py_ssize_t row, at
@@ -102,12 +96,19 @@ cdef void forward_rows(void *job, Py_ssize_t chunk, int slot) noexcept nogil:
             g.t.norm_row(g.x, g.out, row * g.length, g.length, g.pattern + at, g.shift + at, g.eps, &mean, &var)
             invstd = 1 / sqrt(var + g.eps)
         else:
-            row_moments(g, row, &mean, &var)
+            g.t.norm_moments(g.x, row * g.length, 1, g.length, g.length, 0, &mean, &var)
+            var = 0 if var < 0 else var / g.length  # below 0 is what rounding leaves of nothing; NaN stays
             invstd = 1 / sqrt(var + g.eps)
             apply(g, row, mean, invstd)
+        if not in_range(var, g.eps, g.t.itemsize == sizeof(double)):
+            if g.t.itemsize == sizeof(float):
+                far_row(g, row, <const float *> g.x, <float *> g.out, &mean, &var, &invstd)
+            else:
+                far_row(g, row, <const double *> g.x, <double *> g.out, &mean, &var, &invstd)
         put(g, g.mean, row, mean)
         put(g, g.invstd, row, invstd)
-        put(g, g.var, row, var)
+        if g.var != NULL:
+            g.var[row] = var
 
 
 cdef void backward_segments(void *job, Py_ssize_t chunk, int slot) noexcept nogil:
@@ -124,8 +125,8 @@ cdef void backward_segments(void *job, Py_ssize_t chunk, int slot) noexcept nogi
         totals, slopes = g.totals + row * g.S, g.slopes + row * g.S
         for s in range(g.S):
             at = row * g.length + s * g.P
-            g.t.norm_sums(g.dy, g.x, NULL, at, 1, 0, g.P, 0, g.mean + row * size, totals + s, slopes + s)
-            slopes[s] *= invstd
+            g.t.norm_sums(g.dy, g.x, NULL, at, 1, 0, g.P, 0, g.mean + row * size, g.invstd + row * size, totals + s,
+                          slopes + s)
             weight = number(g, g.weight, row % g.G * g.S + s, 1)
             total += weight * totals[s]
             slope += weight * slopes[s]
@@ -133,27 +134,44 @@ cdef void backward_segments(void *job, Py_ssize_t chunk, int slot) noexcept nogi
             continue
         put(g, n, 0, number(g, g.mean, row, 0))
         put(g, n, 2, invstd * total / g.length)
-        put(g, n, 3, invstd * invstd * slope / g.length)
+        put(g, n, 3, invstd * slope / g.length)
         for s in range(g.S):
             put(g, n, 1, invstd * number(g, g.weight, row % g.G * g.S + s, 1))
-            g.t.norm_backward(g.dy, g.x, NULL, g.out, row * g.length + s * g.P, 1, 0, g.P, 0, n, n + size, n + 2 * size,
-                              n + 3 * size)
+            g.t.norm_backward(g.dy, g.x, NULL, g.out, row * g.length + s * g.P, 1, 0, g.P, 0, n,
+                              g.invstd + row * size, n + size, n + 2 * size, n + 3 * size)
 
 
 cdef void backward_patterns(void *job, Py_ssize_t chunk, int slot) noexcept nogil:
     """dx of some images, and the sums over them for each element of the pattern."""
     cdef const Rows *g = <const Rows *> job
-    cdef Py_ssize_t size = g.t.itemsize, all_of = g.G * g.length, row, at, group, image
-    cdef char *first = g.first + chunk * all_of * size
-    cdef char *second = g.second + chunk * all_of * size
-    memset(first, 0, all_of * size)
-    memset(second, 0, all_of * size)
+    cdef Py_ssize_t size = g.t.itemsize, row, at, group, image, first, last = min(g.N, (chunk + 1) * g.group)
+    cdef char *sums = g.sums + slot * 2 * g.length * size  # of few images: the error does not grow with their number
+    cdef double *totals
+    cdef double *slopes
     for group in range(g.G):  # whose pattern stays in the first-level cache
-        at = group * g.length * size
-        for image in range(chunk * g.group, min(g.N, (chunk + 1) * g.group)):
-            row = image * g.G + group
-            g.t.norm_row_backward(g.dy, g.x, g.out, row * g.length, g.length, g.pattern + at, number(g, g.mean, row, 0),
-                                  number(g, g.invstd, row, 1), first + at, second + at)
+        at = group * g.length
+        totals, slopes = g.totals + chunk * g.G * g.length + at, g.slopes + chunk * g.G * g.length + at
+        memset(totals, 0, g.length * sizeof(double))
+        memset(slopes, 0, g.length * sizeof(double))
+        for first from chunk * g.group <= first < last by IMAGES:
+            memset(sums, 0, 2 * g.length * size)
+            for image in range(first, min(last, first + IMAGES)):
+                row = image * g.G + group
+                g.t.norm_row_backward(g.dy, g.x, g.out, row * g.length, g.length, g.pattern + at * size,
+                                      number(g, g.mean, row, 0), number(g, g.invstd, row, 1), sums,
+                                      sums + g.length * size)
+            if size == sizeof(float):
+                widen(slopes, totals, <const float *> sums, g.length)
+            else:
+                widen(slopes, totals, <const double *> sums, g.length)
+
+
+cdef void widen(double *slopes, double *totals, const real *sums, Py_ssize_t n) noexcept nogil:
+    cdef Py_ssize_t i
+    for i in range(n):
+        slopes[i] += sums[i]
+    for i in range(n):
+        totals[i] += sums[n + i]
 
 
 cdef void sum_segments(const Rows *g) noexcept nogil:
@@ -170,17 +188,15 @@ cdef void sum_segments(const Rows *g) noexcept nogil:
 
 
 cdef void sum_patterns(const Rows *g, Py_ssize_t parts) noexcept nogil:
-    """dw and db from the sums over parts of the images: all to the first, and its columns together."""
-    cdef Py_ssize_t size = g.t.itemsize, all_of = g.G * g.length, j, c
+    """dw and db from the sums over parts of the images, part by part."""
+    cdef Py_ssize_t all_of = g.G * g.length, i, j, c
     cdef double total, slope
-    if parts > 1:
-        g.t.sum_rows(g.first, g.first + all_of * size, all_of, parts - 1, all_of)
-        g.t.sum_rows(g.second, g.second + all_of * size, all_of, parts - 1, all_of)
     for c in range(g.G * g.S):
         total = slope = 0
-        for j in range(c * g.P, (c + 1) * g.P if parts else 0):
-            slope += number(g, g.first, j, 0)
-            total += number(g, g.second, j, 0)
+        for i in range(parts):
+            for j in range(c * g.P, (c + 1) * g.P):
+                slope += g.slopes[i * all_of + j]
+                total += g.totals[i * all_of + j]
         put(g, g.dw, c, slope)
         put(g, g.db, c, total)
 
@@ -194,8 +210,8 @@ cdef Rows describe(fnn_tiles *t, Py_ssize_t N, Py_ssize_t G, Py_ssize_t S, Py_ss
     g.spread = g.P < (SHORT * t.lanes if weights else t.lanes)
     g.group = max(<Py_ssize_t> 1, CHUNK // g.length)
     g.dy = g.weight = g.bias = g.pattern = g.shift = NULL
-    g.out = g.mean = g.invstd = g.var = g.dw = g.db = g.first = g.second = NULL
-    g.totals = g.slopes = NULL
+    g.out = g.mean = g.invstd = g.dw = g.db = g.sums = NULL
+    g.var = g.totals = g.slopes = NULL
     g.eps = 0
     return g
 
@@ -220,19 +236,19 @@ cdef bint normalise(Rows *g, int workers) noexcept nogil:
         parts = min(min(<Py_ssize_t> PARTS, g.N // 4), g.N * all_of // CHUNK)
         g.group = max(<Py_ssize_t> 1, ceil_div(g.N, max(<Py_ssize_t> 1, parts)))
         parts = ceil_div(g.N, g.group)
+        sums = parts * all_of
     elif g.dy != NULL:
         sums = g.N * g.G * g.S
-    if fits(16.0 * (sums + 1) + (2.0 * parts + 2) * all_of * size):
-        workspace = <char *> allocate(2 * sums * sizeof(double) + (2 * parts + 2) * all_of * size)
+    if fits(16.0 * (sums + 1) + 2.0 * (all_of + <double> workers * g.length) * size):
+        workspace = <char *> allocate(2 * sums * sizeof(double) + 2 * (all_of + workers * g.length) * size)
     if workspace == NULL:
         return False
     g.totals = <double *> workspace
     g.slopes = g.totals + sums
-    g.first = <char *> (g.slopes + sums)
-    g.second = g.first + parts * all_of * size
+    g.sums = <char *> (g.slopes + sums)
     if g.spread:
-        g.pattern = spread_numbers(g, g.weight, 1, g.second + parts * all_of * size)
-        g.shift = spread_numbers(g, g.bias, 0, g.second + (parts + 1) * all_of * size)
+        g.pattern = spread_numbers(g, g.weight, 1, g.sums + 2 * workers * g.length * size)
+        g.shift = spread_numbers(g, g.bias, 0, g.sums + (2 * workers * g.length + all_of) * size)
     if g.dy == NULL:
         parallel(forward_rows, g, ceil_div(g.N * g.G, g.group), workers, work)
     elif g.spread:
@@ -256,7 +272,7 @@ cdef int run(Rows *g) except -1:
 
 
 def row_norm(const real[:, :, :, ::1] x, const real[::1] weight, const real[::1] bias, real[::1] mean,
-             real[::1] invstd, real[::1] var, real[:, :, :, ::1] y, double eps):
+             real[::1] invstd, double[::1] var, real[:, :, :, ::1] y, double eps):
     """y = (x - m)*s*weight + bias for each row of x (N, G, S, P); weight and bias (G*S,), or None: 1 and 0.
 
     m is the mean, v the variance, and s = 1/sqrt(v + eps), of the n = S*P elements of a group: written to mean, var and
@@ -269,7 +285,7 @@ def row_norm(const real[:, :, :, ::1] x, const real[::1] weight, const real[::1]
     g.bias = begin(bias)
     g.mean = begin(mean)
     g.invstd = begin(invstd)
-    g.var = begin(var)
+    g.var = <double *> begin(var)
     run(&g)
 
 

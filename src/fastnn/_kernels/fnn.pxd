@@ -1,5 +1,6 @@
 # csrc/fnn.h as Cython sees it; the contracts are in the header.
 from libc.stdint cimport int32_t, uint8_t, uint32_t, uint64_t
+from libc.string cimport memcpy
 
 cdef extern from "fnn.h" nogil:
     enum:
@@ -7,6 +8,7 @@ cdef extern from "fnn.h" nogil:
         FNN_RELU
         FNN_BIAS_OF_COLUMNS
         FNN_NORM_ROWS
+        FNN_NORM_BLOCK
         FNN_BLOCK
         FNN_DISTANCE
         FNN_BCE
@@ -64,7 +66,7 @@ cdef extern from "fnn.h" nogil:
         void (*sum_rows)(void *dst, const void *src, Py_ssize_t src_step, Py_ssize_t rows,
                          Py_ssize_t cols) noexcept nogil
         void (*zip)(void *dst, const void *even, const void *odd, Py_ssize_t n) noexcept nogil
-        void (*sums)(void *totals, const void *src, Py_ssize_t src_step, Py_ssize_t rows, Py_ssize_t n) noexcept nogil
+        void (*sums)(double *totals, const void *src, Py_ssize_t src_step, Py_ssize_t rows, Py_ssize_t n) noexcept nogil
         void (*maxpool)(const void *x, Py_ssize_t W, Py_ssize_t kh, Py_ssize_t kw, Py_ssize_t sh, Py_ssize_t sw,
                         Py_ssize_t dh, Py_ssize_t dw, Py_ssize_t rows, Py_ssize_t n, void *y, Py_ssize_t y_step,
                         void *positions, int wide, Py_ssize_t first, Py_ssize_t row_step) noexcept nogil
@@ -84,18 +86,18 @@ cdef extern from "fnn.h" nogil:
         void (*norm_apply)(const void *x, void *y, Py_ssize_t at, Py_ssize_t rows, Py_ssize_t step, Py_ssize_t n,
                            int each, const void *mean, const void *scale, const void *shift, int flags) noexcept nogil
         void (*norm_sums)(const void *dy, const void *x, const void *y, Py_ssize_t at, Py_ssize_t rows,
-                          Py_ssize_t step, Py_ssize_t n, int each, const void *mean, double *total,
-                          double *slope) noexcept nogil
+                          Py_ssize_t step, Py_ssize_t n, int each, const void *mean, const void *invstd,
+                          double *total, double *slope) noexcept nogil
         void (*norm_backward)(const void *dy, const void *x, const void *y, void *dx, Py_ssize_t at, Py_ssize_t rows,
-                              Py_ssize_t step, Py_ssize_t n, int each, const void *mean, const void *scale,
-                              const void *shift, const void *slope) noexcept nogil
+                              Py_ssize_t step, Py_ssize_t n, int each, const void *mean, const void *invstd,
+                              const void *scale, const void *shift, const void *slope) noexcept nogil
         void (*norm_row)(const void *x, void *y, Py_ssize_t at, Py_ssize_t n, const void *w, const void *b, double eps,
                          double *mean, double *var) noexcept nogil
         void (*norm_row_backward)(const void *dy, const void *x, void *dx, Py_ssize_t at, Py_ssize_t n, const void *w,
                                   double mean, double invstd, void *dw, void *db) noexcept nogil
         void (*local_squares)(const void *x, Py_ssize_t step, Py_ssize_t rows, void *sums, Py_ssize_t n) noexcept nogil
-        void (*local_scale)(const void *g, const void *x, const void *sums, void *y, void *terms, Py_ssize_t n,
-                            double alpha, double beta, double k) noexcept nogil
+        int (*local_scale)(const void *g, const void *x, const void *sums, void *y, void *terms, Py_ssize_t n,
+                           double alpha, double beta, double k) noexcept nogil
         void (*local_spread)(void *dx, const void *x, const void *sums, Py_ssize_t n, double factor) noexcept nogil
         void (*random)(uint32_t *words, uint64_t group, Py_ssize_t groups, uint64_t stream,
                        uint64_t step) noexcept nogil
@@ -135,6 +137,35 @@ cdef extern from *:
 cdef inline Py_ssize_t split_at(Py_ssize_t total, Py_ssize_t parts, Py_ssize_t i) noexcept nogil:
     """Where part i begins when `total` is cut into parts that differ by one at most, the longer ones first."""
     return i * (total // parts) + min(i, total % parts)
+
+
+cdef inline void add_to_doubles(double *totals, const void *part, Py_ssize_t n, Py_ssize_t itemsize) noexcept nogil:
+    """totals[j] += part[j], j < n."""
+    cdef Py_ssize_t j
+    if itemsize == sizeof(float):
+        for j in range(n):
+            totals[j] += (<const float *> part)[j]
+    else:
+        for j in range(n):
+            totals[j] += (<const double *> part)[j]
+
+
+cdef inline void add_doubles(double *sums, Py_ssize_t parts, Py_ssize_t n) noexcept nogil:
+    """The parts (parts, n) added to the first of them, in order."""
+    cdef Py_ssize_t part, j
+    for part in range(1, parts):
+        for j in range(n):
+            sums[j] += sums[part * n + j]
+
+
+cdef inline void put_doubles(void *target, const double *numbers, Py_ssize_t n, Py_ssize_t itemsize) noexcept nogil:
+    """target[j] = numbers[j], j < n."""
+    cdef Py_ssize_t j
+    if itemsize == sizeof(float):
+        for j in range(n):
+            (<float *> target)[j] = <float> numbers[j]
+    else:
+        memcpy(target, numbers, n * sizeof(double))
 
 
 cdef inline Py_ssize_t ceil_div(Py_ssize_t a, Py_ssize_t b) noexcept nogil:

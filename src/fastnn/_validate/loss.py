@@ -75,8 +75,13 @@ def _scores(x: Array, target: Array, weight: MaybeArray, ignore_index: int) -> N
     if weight is not None:
         same_dtype("x", x, "weight", weight)
         has_shape("weight", weight, (shape[1],), "one for each class")
-    if type(ignore_index) is not int:
-        integer("ignore_index", ignore_index)
+    _ignored(ignore_index)
+
+
+def _ignored(ignore_index: int) -> None:
+    number = ignore_index if type(ignore_index) is int else integer("ignore_index", ignore_index)
+    if not -(2**63) <= number < 2**63:
+        raise ValueError(f"ignore_index: got {ignore_index}; expected an integer of 64 bits")
 
 
 def class_losses(weight: MaybeArray, ignore_index: int, reduction_name: str) -> None:
@@ -84,7 +89,7 @@ def class_losses(weight: MaybeArray, ignore_index: int, reduction_name: str) -> 
     if weight is not None:
         float_array("weight", weight)
         has_axes("weight", weight, 1, "(K,), one number for each class")
-    integer("ignore_index", ignore_index)
+    _ignored(ignore_index)
     reduction(reduction_name)
 
 

@@ -14,6 +14,8 @@ from fastnn._runtime import empty, use_reference
 from fastnn._validate import Array, MaybeArray
 from fastnn.functional._door import contiguous, contiguous_or_none, flat, pick
 
+LARGEST = np.uint64(np.iinfo(np.int64).max)
+
 
 @overload
 def cross_entropy(
@@ -194,5 +196,7 @@ def _targets(target: Array, labels: bool) -> tuple[Array | None, Array | None]:
     if not labels:
         return None, _places(target)
     if target.dtype is not check.INT64:
+        if target.dtype.kind == "u" and target.dtype.itemsize == 8:
+            target = np.minimum(target, LARGEST)  # stays outside of the classes, where a cast would wrap around
         target = target.astype(np.int64)
     return contiguous(target if target.ndim == 1 else target.reshape(-1)), None

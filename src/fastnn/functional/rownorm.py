@@ -219,7 +219,7 @@ def instance_norm(
     updates = running_mean is not None and rows[0] > 0
     mean = empty(rows[:2], x.dtype) if return_statistics or updates else None
     invstd = empty(rows[:2], x.dtype) if return_statistics else None
-    var = empty((rows[0] * rows[1],), x.dtype) if updates else None
+    var = empty((rows[0] * rows[1],), np.dtype(np.float64)) if updates else None
     y = _forward(x, rows, w, b, mean, invstd, var, eps)
     if running_mean is not None and running_var is not None and mean is not None and var is not None:
         unbiased = rows[3] / (rows[3] - 1)

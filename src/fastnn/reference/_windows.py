@@ -1,4 +1,5 @@
-"""What the reference is built on: views of all windows of an array, and silence about inf and NaN."""
+"""What the reference is built on: views of all windows of an array, silence about inf and NaN, units that keep squares
+in range."""
 
 from __future__ import annotations
 
@@ -24,6 +25,16 @@ def quiet(function: Callable[P, R]) -> Callable[P, R]:
             return function(*args, **kwargs)
 
     return without_warnings
+
+
+def unit(x: Array, axes: int | tuple[int, ...]) -> Array:
+    """Powers of two that bring the largest elements of `x` along some axes, which stay with length 1, near 1.
+
+    The squares of ``x * unit`` do not leave the range of float64, nor does the square of a unit times an ordinary eps.
+    """
+    most = np.abs(x).max(axis=axes, keepdims=True, initial=0).astype(np.float64)
+    exponent = np.clip(-np.frexp(most)[1], -1000, 500)
+    return np.ldexp(1.0, np.where(np.isfinite(most) & (most > 0), exponent, 0))
 
 
 def pad(x: Array, PH: int, PW: int, value: float = 0.0, *, more_h: int = 0, more_w: int = 0) -> Array:

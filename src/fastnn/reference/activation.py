@@ -507,5 +507,5 @@ def prelu_backward(
     shape = check.prelu_backward(dy, x, w)
     planes, slopes = x.reshape(shape), dy.reshape(shape)
     dx = _like(x, np.where(planes > 0, slopes, w[:, None] * slopes).reshape(x.shape))
-    dw = np.where(planes > 0, 0, planes * slopes).sum(axis=(0, 2), dtype=x.dtype)
+    dw = np.where(planes > 0, 0, planes * slopes).sum(axis=(0, 2), dtype=np.float64).astype(x.dtype)
     return dx if "dx" in needs else None, dw if "dw" in needs else None

@@ -190,7 +190,7 @@ def conv2d_backward(
         patches = windows(pad(x, PH, PW, more_h=more_h, more_w=more_w), KH, KW, SH, SW, DH, DW)
         dw = (dy_rows @ _columns(patches, groups).transpose(0, 1, 3, 2)).sum(axis=0).reshape(w.shape)
     if "db" in needs:
-        db = dy.sum(axis=(0, 2, 3))
+        db = dy.sum(axis=(0, 2, 3), dtype=np.float64).astype(dy.dtype)
     return dx, dw, db
 
 

@@ -118,5 +118,5 @@ def conv_transpose2d_backward(
         rows = x.reshape(N, groups, C // groups, H * W)
         dw = (rows @ cols.transpose(0, 1, 3, 2)).sum(axis=0).reshape(w.shape)
     if "db" in needs:
-        db = dy.sum(axis=(0, 2, 3))
+        db = dy.sum(axis=(0, 2, 3), dtype=np.float64).astype(dy.dtype)
     return dx, dw, db

@@ -47,11 +47,11 @@ def embedding_backward(dy: Array, x: Array, num_embeddings: int, *, padding_idx:
         Of each row the sum of what `dy` has at the places where it was picked, added in their order.
     """
     row = check.embedding_backward(dy, x, num_embeddings, padding_idx)
-    dw = np.zeros((num_embeddings, dy.shape[-1]), dy.dtype)
+    dw = np.zeros((num_embeddings, dy.shape[-1]))
     np.add.at(dw, x.reshape(-1), dy.reshape(-1, dy.shape[-1]))
     if row >= 0:
         dw[row] = 0
-    return dw
+    return dw.astype(dy.dtype)
 
 
 def index_select(x: Array, dim: int, index: Array) -> Array:

@@ -7,7 +7,7 @@ from numpy.lib.stride_tricks import sliding_window_view
 
 from fastnn import _validate as check
 from fastnn._validate import Array
-from fastnn.reference._windows import quiet
+from fastnn.reference._windows import quiet, unit
 
 
 def _neighbours(a: Array, before: int, after: int) -> Array:
@@ -41,9 +41,10 @@ def local_response_norm(x: Array, size: int, *, alpha: float = 1e-4, beta: float
         `x` has not the axes; `size` is below 1.
     """
     shape, size, alpha, beta, k = check.local_response_norm(x, size, alpha, beta, k)
-    planes = x.reshape(shape)
-    d = k + alpha / size * _neighbours(planes * planes, size // 2, (size - 1) // 2)
-    return (planes / d**beta).reshape(x.shape)
+    one = unit(x.reshape(shape), 1)
+    planes = x.reshape(shape) * one
+    d = k * one * one + alpha / size * _neighbours(planes * planes, size // 2, (size - 1) // 2)
+    return (planes / d**beta * one ** (2 * beta - 1)).astype(x.dtype).reshape(x.shape)
 
 
 @quiet
@@ -67,9 +68,10 @@ def local_response_norm_backward(
     dx : array of the shape of `x`
     """
     shape, size, alpha, beta, k = check.local_response_norm_backward(dy, x, size, alpha, beta, k)
-    planes, g = x.reshape(shape), dy.reshape(shape)
+    one = unit(x.reshape(shape), 1)
+    planes, g = x.reshape(shape) * one, dy.reshape(shape)
     before, after = size // 2, (size - 1) // 2
-    d = k + alpha / size * _neighbours(planes * planes, before, after)
-    apart = g / d**beta
+    d = k * one * one + alpha / size * _neighbours(planes * planes, before, after)
+    apart = g / d**beta * one ** (2 * beta)
     dx = apart - 2 * alpha / size * beta * planes * _neighbours(apart * planes / d, after, before)
-    return dx.reshape(x.shape)
+    return dx.astype(x.dtype).reshape(x.shape)

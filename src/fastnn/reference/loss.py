@@ -57,11 +57,12 @@ def cross_entropy(
     log_p, w = log_softmax(_rows(x)), _weights(weight, x)
     if not labels:
         smooth = _rows(target) * x.dtype.type(1 - label_smoothing) + x.dtype.type(label_smoothing / x.shape[1])
-        return _reduced(-(w * smooth * log_p).sum(axis=1), float(len(log_p)), x, reduction)
+        losses = -(w * smooth * log_p).sum(axis=1, dtype=np.float64).astype(x.dtype)
+        return _reduced(losses, float(len(log_p)), x, reduction)
     label, kept = _labels(target, x, ignore_index)
     losses = -w[label] * log_p[np.arange(len(log_p)), label]
     if label_smoothing:
-        even = -(w * log_p).sum(axis=1) / x.shape[1]
+        even = (-(w * log_p).sum(axis=1, dtype=np.float64) / x.shape[1]).astype(x.dtype)
         losses = x.dtype.type(1 - label_smoothing) * losses + x.dtype.type(label_smoothing) * even
     return _reduced(np.where(kept, losses, x.dtype.type(0)), _mass(w, label, kept), x, reduction)
 
@@ -93,17 +94,20 @@ def cross_entropy_backward(
     labels = check.cross_entropy(x, target, weight, ignore_index, reduction, label_smoothing)
     check.gradient_of_loss(dloss, x.shape[:1] + x.shape[2:], reduction)
     w, each = _weights(weight, x), np.arange(x.size // x.shape[1])
-    kept_share, even = x.dtype.type(1 - label_smoothing), w * x.dtype.type(label_smoothing / x.shape[1])
+    kept_share, even = x.dtype.type(1 - label_smoothing), x.dtype.type(label_smoothing / x.shape[1])
     if not labels:
-        wanted = w * _rows(target) * kept_share + even
+        wanted = w * (_rows(target) * kept_share + even)
+        mass = wanted.sum(axis=1, keepdims=True, dtype=np.float64).astype(x.dtype)
         scale = _scale(dloss, float(len(each)), x, reduction)
-        return _like(softmax(_rows(x)) * (wanted.sum(axis=1, keepdims=True) * scale) - wanted * scale, x)
+        return _like(softmax(_rows(x)) * (mass * scale) - wanted * scale, x)
     label, kept = _labels(target, x, ignore_index)
-    scale = np.where(kept[:, None], _scale(dloss, _mass(w, label, kept), x, reduction), x.dtype.type(0))
+    scale = _scale(dloss, _mass(w, label, kept), x, reduction)
     own = (w[label] * kept_share)[:, None]
-    dx = softmax(_rows(x)) * ((own + even.sum() if label_smoothing else own) * scale)
-    dx[each, label] -= (own * scale)[:, 0]
-    return _like(dx - even * scale if label_smoothing else dx, x)
+    mass = own + x.dtype.type((w * even).sum(dtype=np.float64)) if label_smoothing else own
+    nothing, kept = x.dtype.type(0), kept[:, None]
+    dx = softmax(_rows(x)) * np.where(kept, mass * scale, nothing)
+    dx[each, label] -= np.where(kept, own * scale, nothing)[:, 0]
+    return _like(dx - np.where(kept, w * even * scale, nothing) if label_smoothing else dx, x)
 
 
 @quiet

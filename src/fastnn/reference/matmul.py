@@ -78,7 +78,7 @@ def linear_backward(
     dy_rows, x_rows = dy.reshape(_rows(x), w.shape[0]), x.reshape(_rows(x), w.shape[1])
     dx = (dy_rows @ w).reshape(x.shape) if "dx" in needs else None
     dw = dy_rows.T @ x_rows if "dw" in needs else None
-    db = dy_rows.sum(axis=0) if "db" in needs else None
+    db = dy_rows.sum(axis=0, dtype=np.float64).astype(dy.dtype) if "db" in needs else None
     return dx, dw, db
 
 

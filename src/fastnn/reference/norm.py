@@ -2,13 +2,34 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
+from typing import NamedTuple
 
 import numpy as np
 
 from fastnn import _validate as check
 from fastnn._validate import Array, MaybeArray
-from fastnn.reference._windows import quiet
+from fastnn.reference._windows import quiet, unit
+
+
+class Moments(NamedTuple):
+    """Of an array along some axes, which stay, with length 1; all in float64."""
+
+    apart: Array  # (x - mean) / sqrt(var + eps)
+    mean: Array
+    invstd: Array  # 1 / sqrt(var + eps)
+    var: Array  # biased, divided by the number of elements
+
+
+def moments(x: Array, axes: tuple[int, ...], eps: float) -> Moments:
+    one = unit(x, axes)
+    scaled, n = x * one, max(math.prod(x.shape[axis] for axis in axes), 1)
+    mean = scaled.sum(axis=axes, keepdims=True) / n
+    scaled -= mean
+    var = np.square(scaled).sum(axis=axes, keepdims=True) / n
+    invstd = 1 / np.sqrt(var + eps * one * one)
+    return Moments(scaled * invstd, mean / one, invstd * one, var / one / one)
 
 
 @quiet
@@ -61,21 +82,22 @@ def batch_norm(
     N, C, P, momentum, eps = check.batch_norm(x, running_mean, running_var, w, b, training, momentum, eps, activation)
     planes, n = x.reshape(N, C, P), N * P
     if training:
-        exact_mean = planes.sum(axis=(0, 2), dtype=np.float64) / max(n, 1)
-        var = np.square(planes - exact_mean[:, None]).sum(axis=(0, 2)) / max(n, 1)
+        apart, *numbers = moments(planes, (0, 2), eps)
+        mean, invstd, var = (number.reshape(C) for number in numbers)
         if running_mean is not None and running_var is not None and n:
-            running_mean[...] = (1 - momentum) * running_mean + momentum * exact_mean
+            running_mean[...] = (1 - momentum) * running_mean + momentum * mean
             running_var[...] = (1 - momentum) * running_var + momentum * var * (n / (n - 1))
     else:
-        exact_mean, var = np.asarray(running_mean, np.float64), np.asarray(running_var, np.float64)
-    mean, invstd = exact_mean.astype(x.dtype), (1 / np.sqrt(var + eps)).astype(x.dtype)
-    y = (planes - mean[:, None]) * (invstd if w is None else invstd * w)[:, None]
+        mean = np.asarray(running_mean, np.float64)
+        invstd = 1 / np.sqrt(np.asarray(running_var, np.float64) + eps)
+        apart = (planes - mean[:, None]) * invstd[:, None]
+    y = apart if w is None else apart * w[:, None]
     if b is not None:
         y += b[:, None]
     if activation is not None:
         np.maximum(y, 0, out=y)
-    y = y.reshape(x.shape)
-    return (y, mean, invstd) if return_statistics else y
+    y = y.astype(x.dtype).reshape(x.shape)
+    return (y, mean.astype(x.dtype), invstd.astype(x.dtype)) if return_statistics else y
 
 
 @quiet
@@ -118,11 +140,11 @@ def batch_norm_backward(
     needs = check.gradient_names(needs)
     N, C, P = check.batch_norm_backward(dy, x, w, mean, invstd, y)
     g = (dy if y is None else np.where(y > 0, dy, 0)).reshape(N, C, P)
-    apart = x.reshape(N, C, P) - mean[:, None]
-    db = g.sum(axis=(0, 2))
-    dw = (g * apart).sum(axis=(0, 2)) * invstd
+    h = (x.reshape(N, C, P) - mean[:, None]) * invstd[:, None]
+    db = g.sum(axis=(0, 2), dtype=np.float64).astype(x.dtype)
+    dw = (g * h).sum(axis=(0, 2), dtype=np.float64).astype(x.dtype)
     if training:
         n = max(N * P, 1)
-        g = g - (db / n)[:, None] - apart * (dw * invstd / n)[:, None]
+        g = g - (db / n)[:, None] - h * (dw / n)[:, None]
     dx = (g * (invstd if w is None else invstd * w)[:, None]).reshape(x.shape)
     return dx if "dx" in needs else None, dw if "dw" in needs else None, db if "db" in needs else None

@@ -167,7 +167,7 @@ def avgpool2d(
     count_include_pad: bool = True,
     divisor_override: int | None = None,
 ) -> Array:
-    """Average of every window, added in row-major order, then divided by the number of its pixels.
+    """Average of every window, added, then divided by the number of its pixels.
 
     What hangs over the padded input in `ceil_mode` does not count.
 
@@ -190,12 +190,12 @@ def avgpool2d(
     geometry, OH, OW = check.pool(2, x, kernel_size, stride, padding, 1, ceil_mode)
     divisor = check.average_settings(count_include_pad, divisor_override)
     view = _pool_windows(x, 0.0, geometry, ceil_mode)
-    y = np.zeros(view.shape[:4], x.dtype)
+    y = np.zeros(view.shape[:4])
     for kh, kw in np.ndindex(view.shape[4:]):
         y += view[..., kh, kw]
     H, W = x.shape[2:]
     divisors = _divisors(H, W, geometry, ceil_mode, count_include_pad, divisor)[:OH, :OW]
-    return np.divide(y, divisors.astype(x.dtype), out=y)
+    return np.divide(y, divisors, out=y).astype(x.dtype)
 
 
 @quiet
@@ -223,16 +223,16 @@ def avgpool2d_backward(
     Returns
     -------
     (N, C, H, W) array
-        A pixel under several windows receives the sum of its shares, added in row-major order of the windows.
+        A pixel under several windows receives the sum of its shares.
     """
     geometry, H, W = check.pool_backward(2, dy, input_size, kernel_size, stride, padding, 1, ceil_mode)
     divisor = check.average_settings(count_include_pad, divisor_override)
     OH, OW = dy.shape[2:]
-    share = dy / _divisors(H, W, geometry, ceil_mode, count_include_pad, divisor)[:OH, :OW].astype(dy.dtype)
-    padded, view = _zeros_to_add_to(dy, H, W, geometry, ceil_mode)
-    for kh, kw in reversed(list(np.ndindex(view.shape[4:]))):  # the last tap of a pixel belongs to its first window
+    share = dy / _divisors(H, W, geometry, ceil_mode, count_include_pad, divisor)[:OH, :OW]
+    padded, view = _zeros_to_add_to(share, H, W, geometry, ceil_mode)
+    for kh, kw in np.ndindex(view.shape[4:]):
         view[..., kh, kw] += share
-    return inside(padded, H, W, geometry.PH, geometry.PW).copy()
+    return inside(padded, H, W, geometry.PH, geometry.PW).astype(dy.dtype, order="C")
 
 
 def _of_rows(geometry: Windows) -> dict[str, Any]:

@@ -46,7 +46,7 @@ def adaptive_avgpool2d(x: Array, output_size: OutputSize) -> Array:
     y = np.empty((*x.shape[:2], OH, OW), x.dtype)
     H, W = x.shape[2:]
     for oh, ow, rows, columns in _windows(H, W, OH, OW):
-        y[..., oh, ow] = x[..., rows, columns].mean(axis=(2, 3))
+        y[..., oh, ow] = x[..., rows, columns].mean(axis=(2, 3), dtype=np.float64)
     return y
 
 
@@ -65,12 +65,12 @@ def adaptive_avgpool2d_backward(dy: Array, input_size: IntPair) -> Array:
     (N, C, H, W) array
     """
     H, W = check.adaptive_backward(dy, input_size)
-    dx = np.zeros((*dy.shape[:2], H, W), dy.dtype)
+    dx = np.zeros((*dy.shape[:2], H, W))
     OH, OW = dy.shape[2:]
     for oh, ow, rows, columns in _windows(H, W, OH, OW):
         window = dx[..., rows, columns]
-        window += dy[..., oh, ow, None, None] / dy.dtype.type(window.shape[2] * window.shape[3])
-    return dx
+        window += dy[..., oh, ow, None, None] / np.float64(window.shape[2] * window.shape[3])
+    return dx.astype(dy.dtype)
 
 
 @quiet
@@ -222,9 +222,9 @@ def interpolate_backward(
     OH, OW = dy.shape[2:]
     rows, of_rows = _taps(H, OH, how.scale_h, how)
     columns, of_columns = _taps(W, OW, how.scale_w, how)
-    dx = np.zeros((*dy.shape[:2], H, W), dy.dtype)
+    dx = np.zeros((*dy.shape[:2], H, W))
     for i, j in np.ndindex(rows.shape[1], columns.shape[1]):
         weights = np.outer(of_rows[:, i], of_columns[:, j]).astype(dy.dtype)
         places: Any = (slice(None), slice(None), rows[:, i, None], columns[:, j])
         np.add.at(dx, places, dy * weights)
-    return dx
+    return dx.astype(dy.dtype)

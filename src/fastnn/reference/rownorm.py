@@ -9,15 +9,14 @@ import numpy as np
 from fastnn import _validate as check
 from fastnn._validate import Array, MaybeArray
 from fastnn.reference._windows import quiet
+from fastnn.reference.norm import moments
 
 
 def _normalise(x: Array, eps: float) -> tuple[Array, Array, Array, Array]:
     """Of images of groups (N, G, S, P) what is normalised, and each group's mean, 1/sqrt(var + eps) and variance."""
-    rows = x.reshape(*x.shape[:2], x.shape[2] * x.shape[3])
-    exact_mean = rows.mean(axis=2, dtype=np.float64)
-    var = np.square(rows - exact_mean[..., None]).mean(axis=2)
-    mean, invstd = exact_mean.astype(x.dtype), (1 / np.sqrt(var + eps)).astype(x.dtype)
-    return (x - mean[..., None, None]) * invstd[..., None, None], mean, invstd, var
+    apart, *numbers = moments(x, (2, 3), eps)
+    mean, invstd, var = (number.reshape(x.shape[:2]) for number in numbers)
+    return apart, mean.astype(x.dtype), invstd.astype(x.dtype), var
 
 
 def _scale_and_shift(h: Array, w: Array | None, b: Array | None) -> Array:
@@ -36,8 +35,12 @@ def _gradients(
     h = (x - mean) * invstd
     g = _scale_and_shift(dy, w, None)
     n = rows[2] * rows[3]
-    dx = invstd * (g - g.sum(axis=(2, 3), keepdims=True) / n - h * (g * h).sum(axis=(2, 3), keepdims=True) / n)
-    return dx, (dy * h).sum(axis=(0, 3)), dy.sum(axis=(0, 3))
+    dx = invstd * (g - _sum(g, (2, 3), keepdims=True) / n - h * (_sum(g * h, (2, 3), keepdims=True) / n))
+    return dx, _sum(dy * h, (0, 3)), _sum(dy, (0, 3))
+
+
+def _sum(a: Array, axes: tuple[int, ...], keepdims: bool = False) -> Array:
+    return a.sum(axis=axes, keepdims=keepdims, dtype=np.float64).astype(a.dtype)
 
 
 @quiet
@@ -79,7 +82,7 @@ def layer_norm(
     """
     rows, before, eps = check.layer_norm(x, normalized_shape, w, b, eps)
     h, mean, invstd, _ = _normalise(x.reshape(rows), eps)
-    y = _scale_and_shift(h, w, b).reshape(x.shape)
+    y = _scale_and_shift(h, w, b).astype(x.dtype).reshape(x.shape)
     return (y, mean.reshape(x.shape[:before]), invstd.reshape(x.shape[:before])) if return_statistics else y
 
 
@@ -165,7 +168,7 @@ def group_norm(
     """
     rows, groups, eps = check.group_norm(x, num_groups, w, b, eps)
     h, mean, invstd, _ = _normalise(x.reshape(rows), eps)
-    y = _scale_and_shift(h, w, b).reshape(x.shape)
+    y = _scale_and_shift(h, w, b).astype(x.dtype).reshape(x.shape)
     return (y, mean.reshape(groups), invstd.reshape(groups)) if return_statistics else y
 
 
@@ -258,7 +261,7 @@ def instance_norm(
         n = rows[3]
         running_mean[...] = (1 - momentum) * running_mean + momentum * mean.mean(axis=0, dtype=np.float64)
         running_var[...] = (1 - momentum) * running_var + momentum * var.mean(axis=0) * (n / (n - 1))
-    y = _scale_and_shift(h, w, b).reshape(x.shape)
+    y = _scale_and_shift(h, w, b).astype(x.dtype).reshape(x.shape)
     return (y, mean, invstd) if return_statistics else y
 
 

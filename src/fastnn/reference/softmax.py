@@ -9,6 +9,10 @@ from fastnn._validate import Array
 from fastnn.reference._windows import quiet
 
 
+def _sum(a: Array, axis: int) -> Array:
+    return a.sum(axis=axis, keepdims=True, dtype=np.float64).astype(a.dtype)
+
+
 @quiet
 def softmax(x: Array, *, dim: int = -1) -> Array:
     """``exp(x) / sum(exp(x))`` along an axis, shifted by the maximum so that nothing overflows.
@@ -26,7 +30,7 @@ def softmax(x: Array, *, dim: int = -1) -> Array:
     """
     axis = check.softmax(x, dim)
     e = np.exp(x - x.max(axis=axis, keepdims=True, initial=-np.inf), order="C")
-    e /= e.sum(axis=axis, keepdims=True)
+    e /= _sum(e, axis)
     return e
 
 
@@ -46,7 +50,7 @@ def softmax_backward(dy: Array, y: Array, *, dim: int = -1) -> Array:
     array of the shape of `y`
     """
     axis = check.softmax_backward(dy, y, dim)
-    return np.multiply(y, dy - (dy * y).sum(axis=axis, keepdims=True), order="C")
+    return np.multiply(y, dy - _sum(dy * y, axis), order="C")
 
 
 @quiet
@@ -65,7 +69,7 @@ def log_softmax(x: Array, *, dim: int = -1) -> Array:
     """
     axis = check.softmax(x, dim)
     shifted = np.subtract(x, x.max(axis=axis, keepdims=True, initial=-np.inf), order="C")
-    shifted -= np.log(np.exp(shifted).sum(axis=axis, keepdims=True))
+    shifted -= np.log(_sum(np.exp(shifted), axis))
     return shifted
 
 
@@ -85,4 +89,4 @@ def log_softmax_backward(dy: Array, y: Array, *, dim: int = -1) -> Array:
     array of the shape of `y`
     """
     axis = check.softmax_backward(dy, y, dim)
-    return np.subtract(dy, np.exp(y) * dy.sum(axis=axis, keepdims=True), order="C")
+    return np.subtract(dy, np.exp(y) * _sum(dy, axis), order="C")

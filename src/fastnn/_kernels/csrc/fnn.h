@@ -10,7 +10,7 @@
  * "koff" tables say where row k of an operand starts: a matrix product, a convolution and its gradients are the same
  * tile over different tables. */
 enum { FNN_ACCUMULATE = 1, FNN_RELU = 2, FNN_BIAS_OF_COLUMNS = 4 };
-enum { FNN_NORM_ROWS = 128 };
+enum { FNN_NORM_ROWS = 128, FNN_NORM_BLOCK = 4096 };
 enum { FNN_BLOCK = 32 }; /* rows or columns of an operand of `product` */
 enum { FNN_SGD, FNN_ADAM, FNN_RMSPROP, FNN_SCALE, FNN_CLAMP, FNN_RULES };
 
@@ -112,12 +112,13 @@ typedef struct fnn_tiles {
     /* dst[offsets[j] + i] = src[i*src_step + j], i < rows, j < cols */
     void (*transpose)(void *dst, const ptrdiff_t *offsets, const void *src, ptrdiff_t src_step, ptrdiff_t rows,
                       ptrdiff_t cols);
-    /* dst[j] += the sum over i < rows of src[i*src_step + j], in order */
+    /* dst[j] += the sum over i < rows of src[i*src_step + j]. Of this and the next, the error does not grow with the
+     * number of terms: blocks of some tens for each accumulator are added in double precision. */
     void (*sum_rows)(void *dst, const void *src, ptrdiff_t src_step, ptrdiff_t rows, ptrdiff_t cols);
     /* dst[2*j] = even[j], dst[2*j + 1] = odd[j], j < n */
     void (*zip)(void *dst, const void *even, const void *odd, ptrdiff_t n);
     /* totals[r] += the sum over j < n of src[r*src_step + j], r < rows, in an order that depends on n only */
-    void (*sums)(void *totals, const void *src, ptrdiff_t src_step, ptrdiff_t rows, ptrdiff_t n);
+    void (*sums)(double *totals, const void *src, ptrdiff_t src_step, ptrdiff_t rows, ptrdiff_t n);
 
     /* A grid of windows of a pool, rows x n. Window (r, j) covers x[(r*sh + i*dh)*W + j*sw + c*dw], i < kh, c < kw, all
      * inside the image: the caller clips windows at the border. y and positions are at r*y_step + j. The position of an
@@ -151,20 +152,22 @@ typedef struct fnn_tiles {
     /* Batch normalisation of the elements at + r*step + j, r < rows, j < n, of arrays that best begin on a vector. With
      * `each`, every column j is a channel for itself, and the arrays of numbers hold n; without, all belong to one
      * channel, and n >= lanes. Orders of sums depend on the numbers here, not on addresses.
-     * norm_moments: mean[j], and m2[j], the sum of (x - mean)^2; of at most FNN_NORM_ROWS rows with `each`.
+     * norm_moments: mean[j], and m2[j], the sum of (x - mean)^2; of at most FNN_NORM_ROWS rows with `each`. Best in
+     * blocks of FNN_NORM_BLOCK elements; a single row is cut into such blocks here. Inf or NaN where a sum or a square
+     * leaves the range of the dtype.
      * norm_apply: y = (x - mean[j])*scale[j] + shift[j]; with FNN_RELU, its positive part.
-     * norm_sums: total[j] and slope[j] are the sums of g and of g*(x - mean[j]), where g is dy, or, if y is not NULL,
-     * dy where y > 0 and 0 elsewhere.
-     * norm_backward: dx = g*scale[j] - (x - mean[j])*slope[j] - shift[j]; g*scale[j] if x is NULL. */
+     * norm_sums: total[j] and slope[j] are the sums of g and of g*h, where h is (x - mean[j])*invstd[j], and g is dy, or,
+     * if y is not NULL, dy where y > 0 and 0 elsewhere.
+     * norm_backward: dx = g*scale[j] - h*slope[j] - shift[j]; g*scale[j] if x is NULL. */
     void (*norm_moments)(const void *x, ptrdiff_t at, ptrdiff_t rows, ptrdiff_t step, ptrdiff_t n, int each,
                          double *mean, double *m2);
     void (*norm_apply)(const void *x, void *y, ptrdiff_t at, ptrdiff_t rows, ptrdiff_t step, ptrdiff_t n, int each,
                        const void *mean, const void *scale, const void *shift, int flags);
     void (*norm_sums)(const void *dy, const void *x, const void *y, ptrdiff_t at, ptrdiff_t rows, ptrdiff_t step,
-                      ptrdiff_t n, int each, const void *mean, double *total, double *slope);
+                      ptrdiff_t n, int each, const void *mean, const void *invstd, double *total, double *slope);
     void (*norm_backward)(const void *dy, const void *x, const void *y, void *dx, ptrdiff_t at, ptrdiff_t rows,
-                          ptrdiff_t step, ptrdiff_t n, int each, const void *mean, const void *scale, const void *shift,
-                          const void *slope);
+                          ptrdiff_t step, ptrdiff_t n, int each, const void *mean, const void *invstd,
+                          const void *scale, const void *shift, const void *slope);
     /* One row of n elements from `at` on, normalised by its own moments, with a weight for each element:
      * norm_row: y[at + i] = (x[at + i] - *mean)/sqrt(*var + eps)*w[i] + b[i]; *mean and *var are its moments.
      * norm_row_backward: its gradient, unless dx is NULL; and dw and db, n elements each, are added to. */
@@ -175,10 +178,11 @@ typedef struct fnn_tiles {
 
     /* Local response normalisation of n pixels; d = k + alpha*sums[j].
      * local_squares: sums[j] is the sum over r < rows, at least one, of x[r*step + j]^2.
-     * local_scale: y[j] = g[j]/d^beta, and terms[j] = y[j]*x[j]/d unless terms is NULL; g may be x.
+     * local_scale: y[j] = g[j]/d^beta, and terms[j] = y[j]*x[j]/d unless terms is NULL; g may be x. 0 if a d is so large
+     * or so small that numbers of the dtype are not enough.
      * local_spread: dx[j] -= factor*x[j]*sums[j]. */
     void (*local_squares)(const void *x, ptrdiff_t step, ptrdiff_t rows, void *sums, ptrdiff_t n);
-    void (*local_scale)(const void *g, const void *x, const void *sums, void *y, void *terms, ptrdiff_t n,
+    int (*local_scale)(const void *g, const void *x, const void *sums, void *y, void *terms, ptrdiff_t n,
                         double alpha, double beta, double k);
     void (*local_spread)(void *dx, const void *x, const void *sums, ptrdiff_t n, double factor);
 

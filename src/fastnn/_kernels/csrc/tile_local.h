@@ -13,15 +13,20 @@ static void NAME(local_squares)(const void *x_, ptrdiff_t step, ptrdiff_t rows, 
             sums[j] += x[r * step + j] * x[r * step + j];
 }
 
-static void NAME(local_scale)(const void *g_, const void *x_, const void *sums_, void *y_, void *terms_, ptrdiff_t n,
+/* Where d is in this range, products with its powers neither overflow nor vanish. */
+#define FAR (IS_DOUBLE ? (real)1e150 : (real)1e15)
+
+static int NAME(local_scale)(const void *g_, const void *x_, const void *sums_, void *y_, void *terms_, ptrdiff_t n,
                               double alpha_, double beta, double k_) {
     const real *g = g_, *x = x_;
     const real *restrict sums = sums_;
     real *restrict y = y_, *restrict terms = terms_;
     const real alpha = (real)alpha_, k = (real)k_;
+    integer far = 0;
 #define SCALE(power)                                                                                               \
     for (ptrdiff_t j = 0; j < n; j++) {                                                                            \
         real d = k + alpha * sums[j];                                                                              \
+        far |= !(d <= FAR && d >= 1 / FAR);                                                                        \
         y[j] = g[j] / (power);                                                                                     \
     }
     if (beta == 0.75) /* that of the network it was invented for: by square roots, some five times as fast */
@@ -32,6 +37,7 @@ static void NAME(local_scale)(const void *g_, const void *x_, const void *sums_,
     if (terms)
         for (ptrdiff_t j = 0; j < n; j++)
             terms[j] = y[j] * x[j] / (k + alpha * sums[j]);
+    return !far;
 }
 
 static void NAME(local_spread)(void *dx_, const void *x_, const void *sums_, ptrdiff_t n, double factor_) {
@@ -41,5 +47,6 @@ static void NAME(local_spread)(void *dx_, const void *x_, const void *sums_, ptr
     for (ptrdiff_t j = 0; j < n; j++)
         dx[j] -= factor * x[j] * sums[j];
 }
+#undef FAR
 #undef ROOT
 #undef POWER

@@ -140,7 +140,10 @@ static void NAME(softmax_rows)(const void *x_, const void *factor_, void *y_, pt
         part[r] = largest;
     }
     NAME(store)(most, NAME(lane_maxes)(part));
-    for (ptrdiff_t r = 0; r < LANES; r++) {
+    const int is_long = n > 4 * SUM_TERMS * LANES; /* each row by itself, in blocks */
+    for (ptrdiff_t r = 0; r < LANES && is_long; r++)
+        share[r] = r < rows ? NAME(row_exp)(x + r * n, most[r], y ? y + r * n : NULL, n) : 0;
+    for (ptrdiff_t r = 0; r < LANES && !is_long; r++) {
         vec total = NAME(splat)(0);
         if (r < rows) {
             const real *row = x + r * n;
@@ -162,7 +165,7 @@ static void NAME(softmax_rows)(const void *x_, const void *factor_, void *y_, pt
         }
         part[r] = total;
     }
-    vec totals = NAME(lane_sums)(part);
+    vec totals = is_long ? NAME(load)(share) : NAME(lane_sums)(part);
     NAME(store)(log_total_, NAME(log_of)(totals));
     if (!y)
         return;
@@ -180,6 +183,7 @@ static void NAME(softmax_places)(const void *x_, const void *factor_, void *y_, 
     const ptrdiff_t whole = places == LANES;
     real *y = y_;
     vec largest = NAME(splat)(-(real)INFINITY), total = NAME(splat)(0);
+    double totals[LANES] = {0};
     for (ptrdiff_t k = 0; k < n; k++) {
         const real *scores = x + k * step;
         largest = NAME(larger)(whole ? NAME(load)(scores) : NAME(load_part)(scores, places, 0), largest);
@@ -192,7 +196,14 @@ static void NAME(softmax_places)(const void *x_, const void *factor_, void *y_, 
             NAME(store)(y + k * step, e);
         else if (y)
             NAME(store_part)(y + k * step, e, places);
+        if (n > SUM_ROWS && (k % SUM_ROWS == SUM_ROWS - 1 || k == n - 1)) {
+            for (int j = 0; j < LANES; j++)
+                totals[j] += (double)total[j];
+            total = NAME(splat)(0);
+        }
     }
+    for (int j = 0; j < LANES && n > SUM_ROWS; j++)
+        total[j] = (real)totals[j];
     NAME(store)(most, largest);
     NAME(store)(log_total, NAME(log_of)(total));
     if (!y)

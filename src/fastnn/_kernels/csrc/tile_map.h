@@ -148,14 +148,18 @@ static void NAME(prelu_backward)(const void *dy_, const void *x_, const void *w_
             NAME(store_part)(dx + i, NAME(leaky_relu_back)(g, v, slope, slope), left);
         }
         vec terms = WHERE(v > ZERO, ZERO, g * v);
-        if (!each)
+        if (!each) {
             total += terms;
-        else if (dw)
+            if (dw && i / LANES % SUM_TERMS == SUM_TERMS - 1) {
+                *dw += (double)NAME(lane_sum)(total);
+                total = ZERO;
+            }
+        } else if (dw)
             for (ptrdiff_t j = 0; j < left; j++)
                 dw[i + j] += terms[j];
     }
     if (!each && dw)
-        *dw += NAME(lane_sum)(total);
+        *dw += (double)NAME(lane_sum)(total);
 }
 
 #undef FORWARD

@@ -249,20 +249,41 @@ INLINE void NAME(row_steps)(const int steps, const real *a, ptrdiff_t a_step, co
     }
 }
 
-static void NAME(row)(const void *a_, ptrdiff_t a_step, const void *b_, ptrdiff_t b_step, ptrdiff_t depth, void *c,
-                      ptrdiff_t cols) {
-    const real *a = a_, *b = b_;
+static void NAME(short_row)(const real *a, ptrdiff_t a_step, const real *b, ptrdiff_t b_step, ptrdiff_t depth, real *c,
+                            ptrdiff_t cols) {
     ptrdiff_t k = 0;
     for (; k + STREAMS <= depth; k += STREAMS)
         NAME(row_steps)(STREAMS, a + k * a_step, a_step, b + k * b_step, b_step, c, cols);
     for (; k < depth; k++)
         NAME(row_steps)(1, a + k * a_step, a_step, b + k * b_step, b_step, c, cols);
 }
+
+#define ROW_DEPTH 1024 /* terms that are added one to another; more are cut into blocks */
+#define ROW_COLS 1024  /* of a block, whose sums are at hand */
+static void NAME(row)(const void *a_, ptrdiff_t a_step, const void *b_, ptrdiff_t b_step, ptrdiff_t depth, void *c_,
+                      ptrdiff_t cols) {
+    const real *a = a_, *b = b_;
+    real *c = c_, part[ROW_COLS];
+    if (depth <= ROW_DEPTH) {
+        NAME(short_row)(a, a_step, b, b_step, depth, c, cols);
+        return;
+    }
+    for (ptrdiff_t j = 0; j < cols; j += ROW_COLS) {
+        ptrdiff_t n = cols - j < ROW_COLS ? cols - j : ROW_COLS;
+        for (ptrdiff_t k = 0; k < depth; k += ROW_DEPTH) {
+            memset(part, 0, (size_t)n * sizeof(real));
+            NAME(short_row)(a + k * a_step, a_step, b + k * b_step + j, b_step,
+                            depth - k < ROW_DEPTH ? depth - k : ROW_DEPTH, part, n);
+            for (ptrdiff_t i = 0; i < n; i++)
+                c[j + i] += part[i];
+        }
+    }
+}
+#undef ROW_DEPTH
+#undef ROW_COLS
 #undef STREAMS
 
-static void NAME(sum_rows)(void *dst, const void *src, ptrdiff_t src_step, ptrdiff_t rows, ptrdiff_t cols) {
-    const real *s = src;
-    real *d = dst;
+INLINE void NAME(sum_few_rows)(real *d, const real *s, ptrdiff_t src_step, ptrdiff_t rows, ptrdiff_t cols) {
     ptrdiff_t j = 0;
     for (; j + 2 * LANES <= cols; j += 2 * LANES) {
         vec first = NAME(load)(d + j), second = NAME(load)(d + j + LANES);
@@ -284,6 +305,31 @@ static void NAME(sum_rows)(void *dst, const void *src, ptrdiff_t src_step, ptrdi
             d[j] += s[i * src_step + j];
 }
 
+#define SUM_COLS 256 /* whose totals are at hand */
+static void NAME(sum_rows)(void *dst, const void *src, ptrdiff_t src_step, ptrdiff_t rows, ptrdiff_t cols) {
+    const real *s = src;
+    real *d = dst, part[SUM_COLS];
+    double total[SUM_COLS];
+    if (rows <= SUM_ROWS) {
+        NAME(sum_few_rows)(d, s, src_step, rows, cols);
+        return;
+    }
+    for (ptrdiff_t j = 0; j < cols; j += SUM_COLS) {
+        ptrdiff_t n = cols - j < SUM_COLS ? cols - j : SUM_COLS;
+        for (ptrdiff_t c = 0; c < n; c++)
+            total[c] = (double)d[j + c];
+        for (ptrdiff_t i = 0; i < rows; i += SUM_ROWS) {
+            memset(part, 0, (size_t)n * sizeof(real));
+            NAME(sum_few_rows)(part, s + i * src_step + j, src_step, rows - i < SUM_ROWS ? rows - i : SUM_ROWS, n);
+            for (ptrdiff_t c = 0; c < n; c++)
+                total[c] += (double)part[c];
+        }
+        for (ptrdiff_t c = 0; c < n; c++)
+            d[j + c] = (real)total[c];
+    }
+}
+#undef SUM_COLS
+
 INLINE vec NAME(sum_of_row)(const real *s, ptrdiff_t n) {
     vec acc[4] = {{0}, {0}, {0}, {0}};
     ptrdiff_t i = 0;
@@ -297,16 +343,30 @@ INLINE vec NAME(sum_of_row)(const real *s, ptrdiff_t n) {
     return (acc[0] + acc[1]) + (acc[2] + acc[3]);
 }
 
-static void NAME(sums)(void *totals_, const void *src_, ptrdiff_t step, ptrdiff_t rows, ptrdiff_t n) {
+static double NAME(sum_of_long_row)(const real *s, ptrdiff_t n) {
+    const ptrdiff_t block = 4 * SUM_TERMS * LANES;
+    double total = 0;
+    for (ptrdiff_t i = 0; i < n; i += block)
+        total += (double)NAME(lane_sum)(NAME(sum_of_row)(s + i, n - i < block ? n - i : block));
+    return total;
+}
+
+static void NAME(sums)(double *totals, const void *src_, ptrdiff_t step, ptrdiff_t rows, ptrdiff_t n) {
     const real *src = src_;
-    real *totals = totals_;
     ptrdiff_t r = 0;
+    if (n > 4 * SUM_TERMS * LANES) {
+        for (; r < rows; r++)
+            totals[r] += NAME(sum_of_long_row)(src + r * step, n);
+        return;
+    }
     for (; r + LANES <= rows; r += LANES) {
         vec v[LANES];
         for (int k = 0; k < LANES; k++)
             v[k] = NAME(sum_of_row)(src + (r + k) * step, n);
-        NAME(store)(totals + r, NAME(load)(totals + r) + NAME(lane_sums)(v));
+        real sums[LANES];
+        NAME(store)(sums, NAME(lane_sums)(v));
+        UNROLL for (int k = 0; k < LANES; k++) totals[r + k] += (double)sums[k];
     }
     for (; r < rows; r++)
-        totals[r] += NAME(lane_sum)(NAME(sum_of_row)(src + r * step, n));
+        totals[r] += (double)NAME(lane_sum)(NAME(sum_of_row)(src + r * step, n));
 }

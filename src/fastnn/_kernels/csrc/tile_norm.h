@@ -21,7 +21,7 @@ INLINE void NAME(store_doubles)(double *p, vec v, ptrdiff_t width) {
     for (ptrdiff_t j = 0; j < width; j++)
         p[j] = (double)v[j];
 }
-INLINE vec NAME(sum_of_4)(const vec *s) { return (s[0] + s[1]) + (s[2] + s[3]); }
+INLINE double NAME(total_of_4)(const vec *s) { return (double)NAME(lane_sum)((s[0] + s[1]) + (s[2] + s[3])); }
 
 /* Elements of a row of n before the first that begins a vector of its array, where its own first one is at `at`. Short
  * rows have not enough vectors to gain by it. */
@@ -31,6 +31,7 @@ INLINE ptrdiff_t NAME(head)(ptrdiff_t at, ptrdiff_t n) { return n >= 8 * LANES ?
  * the vector at element i, or ALL. Whole vectors are aligned with the array, and what is before and after them comes
  * from vectors that overlap them. Four accumulators, for an addition takes as many cycles. */
 #define ALL (~(ivec){0})
+#define SUMMED (4 * 2 * SUM_TERMS * LANES) /* elements that the accumulators take; then they go to doubles */
 #define EACH_VECTOR(at, n, DO)                                                                                     \
     do {                                                                                                           \
         ptrdiff_t i = NAME(head)(at, n);                                                                           \
@@ -47,10 +48,40 @@ INLINE ptrdiff_t NAME(head)(ptrdiff_t at, ptrdiff_t n) { return n >= 8 * LANES ?
             DO((n)-LANES, 3, NAME(iota)() >= (integer)(LANES - (n) + i));                                          \
     } while (0)
 
+/* DO(r, some, first, m) for blocks of rows r .. r + some, elements first .. first + m, of SUMMED elements at most. */
+#define EACH_BLOCK(rows, n, DO)                                                                                    \
+    do {                                                                                                           \
+        const ptrdiff_t most = (n) < SUMMED ? SUMMED / (n) : 1;                                                    \
+        for (ptrdiff_t r = 0; r < (rows); r += most)                                                               \
+            for (ptrdiff_t first = 0; first < (n); first += SUMMED)                                                \
+                DO(r, (rows) - r < most ? (rows) - r : most, first, (n) - first < SUMMED ? (n) - first : SUMMED);  \
+    } while (0)
+
+/* The sums of x - about and of its squares are added to; `ahead` elements further on is what is read next. */
+INLINE void NAME(squares_about)(const real *x, ptrdiff_t at, ptrdiff_t rows, ptrdiff_t step, ptrdiff_t n, real about,
+                                ptrdiff_t ahead, double *rest, double *squares) {
+    vec t[4] = {0}, q[4] = {0};
+    for (ptrdiff_t r = 0; r < rows; r++) {
+        const real *row = x + at + r * step;
+#define SUM(i, k, lanes)                                                                                           \
+    {                                                                                                              \
+        vec d = NAME(keep)(lanes, NAME(load)(row + (i)) - about);                                                  \
+        t[k] += d;                                                                                                 \
+        q[k] += d * d;                                                                                             \
+        __builtin_prefetch(row + ahead + (i));                                                                     \
+    }
+        EACH_VECTOR(at + r * step, n, SUM);
+#undef SUM
+    }
+    *rest += NAME(total_of_4)(t);
+    *squares += NAME(total_of_4)(q);
+}
+
 INLINE void NAME(moments_together)(const real *x, ptrdiff_t at, ptrdiff_t rows, ptrdiff_t step, ptrdiff_t n,
                                    double *mean, double *m2) {
     const double count = (double)rows * (double)n;
-    vec s[4] = {0}, t[4] = {0}, q[4] = {0};
+    double rest = 0, squares = 0;
+    vec s[4] = {0};
     for (ptrdiff_t r = 0; r < rows; r++) {
         const real *row = x + at + r * step;
 #define SUM(i, k, lanes)                                                                                           \
@@ -60,22 +91,31 @@ INLINE void NAME(moments_together)(const real *x, ptrdiff_t at, ptrdiff_t rows, 
         EACH_VECTOR(at + r * step, n, SUM);
 #undef SUM
     }
-    const real about = (real)((double)NAME(lane_sum)(NAME(sum_of_4)(s)) / count);
-    for (ptrdiff_t r = 0; r < rows; r++) {
-        const real *row = x + at + r * step;
-#define SUM(i, k, lanes)                                                                                           \
-    {                                                                                                              \
-        vec d = NAME(keep)(lanes, NAME(load)(row + (i)) - about);                                                  \
-        t[k] += d;                                                                                                 \
-        q[k] += d * d;                                                                                             \
-        __builtin_prefetch(row + rows * step + (i));                                                               \
+    const real about = (real)(NAME(total_of_4)(s) / count);
+#define SQUARES(r, some, first, m)                                                                                 \
+    NAME(squares_about)(x, at + (r)*step + (first), some, step, m, about, rows * step, &rest, &squares)
+    EACH_BLOCK(rows, n, SQUARES);
+#undef SQUARES
+    rest /= count;
+    *mean = about - about == 0 ? (double)about + rest : (double)about; /* nothing corrects an infinite mean */
+    *m2 = squares - count * rest * rest;
+}
+
+/* Of a row of any length: its blocks, which are read again while they are in the first-level cache, one after another
+ * (Chan, Golub and LeVeque 1983). */
+static void NAME(moments_of_row)(const real *x, ptrdiff_t at, ptrdiff_t n, double *mean, double *m2) {
+    const ptrdiff_t block = FNN_NORM_BLOCK;
+    ptrdiff_t m = n < 2 * block ? n : block;
+    NAME(moments_together)(x, at, 1, m, m, mean, m2);
+    for (ptrdiff_t seen = m; seen < n; seen += m) {
+        double mean_of, m2_of, share;
+        m = n - seen < 2 * block ? n - seen : block;
+        NAME(moments_together)(x, at + seen, 1, m, m, &mean_of, &m2_of);
+        share = (double)m / (double)(seen + m);
+        mean_of -= *mean;
+        *mean += mean_of * share;
+        *m2 += m2_of + mean_of * mean_of * share * (double)seen;
     }
-        EACH_VECTOR(at + r * step, n, SUM);
-#undef SUM
-    }
-    const double left = (double)NAME(lane_sum)(NAME(sum_of_4)(t)) / count;
-    *mean = about - about == 0 ? (double)about + left : (double)about; /* nothing corrects an infinite mean */
-    *m2 = (double)NAME(lane_sum)(NAME(sum_of_4)(q)) - count * left * left;
 }
 
 /* Some vectors of columns, each for itself. Rows of a matrix may be a power of two apart, and push each other out of
@@ -121,6 +161,10 @@ INLINE void NAME(moments_apart)(const real *x, ptrdiff_t rows, ptrdiff_t step, i
 static void NAME(norm_moments)(const void *x_, ptrdiff_t at, ptrdiff_t rows, ptrdiff_t step, ptrdiff_t n, int each,
                                double *mean, double *m2) {
     const real *x = x_;
+    if (!each && rows == 1) {
+        NAME(moments_of_row)(x, at, n, mean, m2);
+        return;
+    }
     if (!each) {
         NAME(moments_together)(x, at, rows, step, n, mean, m2);
         return;
@@ -181,8 +225,8 @@ static void NAME(norm_apply)(const void *x, void *y, ptrdiff_t at, ptrdiff_t row
         NAME(apply_as)(x, y, at, rows, step, n, 0, 0, mean, scale, shift, 0);
 }
 
-INLINE void NAME(sums_together)(const real *dy, const real *x, const real *y, ptrdiff_t at, ptrdiff_t rows,
-                                ptrdiff_t step, ptrdiff_t n, real mean, double *total, double *slope) {
+INLINE void NAME(add_sums)(const real *dy, const real *x, const real *y, ptrdiff_t at, ptrdiff_t rows, ptrdiff_t step,
+                           ptrdiff_t n, real mean, real invstd, double *total, double *slope) {
     vec s[4] = {0}, q[4] = {0};
     for (ptrdiff_t r = 0; r < rows; r++, at += step) {
         const real *dy_row = dy + at, *x_row = x + at, *y_row = y ? y + at : NULL;
@@ -190,19 +234,33 @@ INLINE void NAME(sums_together)(const real *dy, const real *x, const real *y, pt
     {                                                                                                              \
         vec g = NAME(keep)(lanes, NAME(through_relu)(NAME(load)(dy_row + (i)), y_row, i));                         \
         s[k] += g;                                                                                                 \
-        q[k] += NAME(keep)(lanes, g * (NAME(load)(x_row + (i)) - mean));                                           \
+        q[k] += NAME(keep)(lanes, g * ((NAME(load)(x_row + (i)) - mean) * invstd));                                \
     }
         EACH_VECTOR(at, n, SUM);
 #undef SUM
     }
-    *total = (double)NAME(lane_sum)(NAME(sum_of_4)(s));
-    *slope = (double)NAME(lane_sum)(NAME(sum_of_4)(q));
+    *total += NAME(total_of_4)(s);
+    *slope += NAME(total_of_4)(q);
+}
+
+INLINE void NAME(sums_together)(const real *dy, const real *x, const real *y, ptrdiff_t at, ptrdiff_t rows,
+                                ptrdiff_t step, ptrdiff_t n, real mean, real invstd, double *total, double *slope) {
+    double of_g = 0, of_gh = 0;
+#define SUMS(r, some, first, m)                                                                                    \
+    NAME(add_sums)(dy, x, y, at + (r)*step + (first), some, step, m, mean, invstd, &of_g, &of_gh)
+    EACH_BLOCK(rows, n, SUMS);
+#undef SUMS
+    *total = of_g;
+    *slope = of_gh;
 }
 
 INLINE void NAME(sums_apart)(const real *dy, const real *x, const real *y, ptrdiff_t rows, ptrdiff_t step, int vectors,
-                             ptrdiff_t width, const real *mean, double *total, double *slope) {
-    vec about[4], s[4] = {0}, q[4] = {0};
-    UNROLL for (int k = 0; k < vectors; k++) about[k] = NAME(load_columns)(mean + k * LANES, width);
+                             ptrdiff_t width, const real *mean, const real *invstd, double *total, double *slope) {
+    vec about[4], times[4], s[4] = {0}, q[4] = {0};
+    UNROLL for (int k = 0; k < vectors; k++) {
+        about[k] = NAME(load_columns)(mean + k * LANES, width);
+        times[k] = NAME(load_columns)(invstd + k * LANES, width);
+    }
     for (ptrdiff_t r = 0; r < rows; r++) {
         UNROLL for (int k = 0; k < vectors; k++) {
             ptrdiff_t at = r * step + k * LANES;
@@ -210,7 +268,7 @@ INLINE void NAME(sums_apart)(const real *dy, const real *x, const real *y, ptrdi
             if (y)
                 g = NAME(keep)(NAME(load_columns)(y + at, width) > NAME(splat)(0), g);
             s[k] += g;
-            q[k] += g * (NAME(load_columns)(x + at, width) - about[k]);
+            q[k] += g * ((NAME(load_columns)(x + at, width) - about[k]) * times[k]);
         }
     }
     UNROLL for (int k = 0; k < vectors; k++) {
@@ -220,17 +278,18 @@ INLINE void NAME(sums_apart)(const real *dy, const real *x, const real *y, ptrdi
 }
 
 static void NAME(norm_sums)(const void *dy_, const void *x_, const void *y_, ptrdiff_t at, ptrdiff_t rows,
-                            ptrdiff_t step, ptrdiff_t n, int each, const void *mean_, double *total, double *slope) {
-    const real *dy = dy_, *x = x_, *y = y_, *mean = mean_;
+                            ptrdiff_t step, ptrdiff_t n, int each, const void *mean_, const void *invstd_,
+                            double *total, double *slope) {
+    const real *dy = dy_, *x = x_, *y = y_, *mean = mean_, *invstd = invstd_;
     if (!each && y)
-        NAME(sums_together)(dy, x, y, at, rows, step, n, *mean, total, slope);
+        NAME(sums_together)(dy, x, y, at, rows, step, n, *mean, *invstd, total, slope);
     else if (!each)
-        NAME(sums_together)(dy, x, NULL, at, rows, step, n, *mean, total, slope);
+        NAME(sums_together)(dy, x, NULL, at, rows, step, n, *mean, *invstd, total, slope);
     else {
 #define SUMS(j, vectors, width)                                                                                    \
     NAME(sums_apart)                                                                                               \
-    (dy + at + (j), x + at + (j), y ? y + at + (j) : NULL, rows, step, vectors, width, mean + (j), total + (j),    \
-     slope + (j))
+    (dy + at + (j), x + at + (j), y ? y + at + (j) : NULL, rows, step, vectors, width, mean + (j), invstd + (j),   \
+     total + (j), slope + (j))
         EACH_STRIP(n, SUMS);
 #undef SUMS
     }
@@ -238,9 +297,9 @@ static void NAME(norm_sums)(const void *dy_, const void *x_, const void *y_, ptr
 
 INLINE void NAME(backward_as)(const real *dy, const real *x, const real *y, real *dx, ptrdiff_t at, ptrdiff_t rows,
                               ptrdiff_t step, ptrdiff_t n, int each, int narrow, const real *means,
-                              const real *scales, const real *shifts, const real *slopes) {
+                              const real *invstds, const real *scales, const real *shifts, const real *slopes) {
     vec mean = NAME(splat)(*means), scale = NAME(splat)(*scales), shift = NAME(splat)(*shifts);
-    vec slope = NAME(splat)(*slopes);
+    vec invstd = NAME(splat)(*invstds), slope = NAME(splat)(*slopes);
     for (ptrdiff_t r = 0; r < rows; r++, at += step) {
         const real *dy_row = dy + at, *x_row = x ? x + at : NULL, *y_row = y ? y + at : NULL;
         real *to = dx + at;
@@ -248,6 +307,7 @@ INLINE void NAME(backward_as)(const real *dy, const real *x, const real *y, real
     {                                                                                                              \
         if (each) {                                                                                                \
             mean = NAME(load_columns)(means + (i), width);                                                         \
+            invstd = NAME(load_columns)(invstds + (i), width);                                                     \
             scale = NAME(load_columns)(scales + (i), width);                                                       \
             shift = NAME(load_columns)(shifts + (i), width);                                                       \
             slope = NAME(load_columns)(slopes + (i), width);                                                       \
@@ -256,8 +316,8 @@ INLINE void NAME(backward_as)(const real *dy, const real *x, const real *y, real
         if (y)                                                                                                     \
             g = NAME(keep)(NAME(load_columns)(y_row + (i), width) > NAME(splat)(0), g);                            \
         g *= scale;                                                                                                \
-        if (x)                                                                                                     \
-            g -= (NAME(load_columns)(x_row + (i), width) - mean) * slope + shift;                                  \
+        if (x) /* in this order it is two fused operations */                                                      \
+            g = (g - shift) - (NAME(load_columns)(x_row + (i), width) - mean) * invstd * slope;                    \
         NAME(store_columns)(to + (i), g, width);                                                                   \
     }
         EACH_COLUMNS(at, n, narrow, BACK);
@@ -266,18 +326,18 @@ INLINE void NAME(backward_as)(const real *dy, const real *x, const real *y, real
 }
 
 static void NAME(norm_backward)(const void *dy, const void *x, const void *y, void *dx, ptrdiff_t at, ptrdiff_t rows,
-                                ptrdiff_t step, ptrdiff_t n, int each, const void *mean, const void *scale,
-                                const void *shift, const void *slope) {
+                                ptrdiff_t step, ptrdiff_t n, int each, const void *mean, const void *invstd,
+                                const void *scale, const void *shift, const void *slope) {
     if (n < LANES)
-        NAME(backward_as)(dy, x, y, dx, at, rows, step, n, 1, 1, mean, scale, shift, slope);
+        NAME(backward_as)(dy, x, y, dx, at, rows, step, n, 1, 1, mean, invstd, scale, shift, slope);
     else if (each)
-        NAME(backward_as)(dy, x, y, dx, at, rows, step, n, 1, 0, mean, scale, shift, slope);
+        NAME(backward_as)(dy, x, y, dx, at, rows, step, n, 1, 0, mean, invstd, scale, shift, slope);
     else if (x && y)
-        NAME(backward_as)(dy, x, y, dx, at, rows, step, n, 0, 0, mean, scale, shift, slope);
+        NAME(backward_as)(dy, x, y, dx, at, rows, step, n, 0, 0, mean, invstd, scale, shift, slope);
     else if (x)
-        NAME(backward_as)(dy, x, NULL, dx, at, rows, step, n, 0, 0, mean, scale, shift, slope);
+        NAME(backward_as)(dy, x, NULL, dx, at, rows, step, n, 0, 0, mean, invstd, scale, shift, slope);
     else
-        NAME(backward_as)(dy, NULL, y, dx, at, rows, step, n, 0, 0, mean, scale, shift, slope);
+        NAME(backward_as)(dy, NULL, y, dx, at, rows, step, n, 0, 0, mean, invstd, scale, shift, slope);
 }
 
 /* Rows shorter than a vector are few elements: plain loops. */
@@ -300,7 +360,7 @@ static void NAME(norm_row)(const void *x_, void *y_, ptrdiff_t at, ptrdiff_t n, 
     if (n < LANES)
         NAME(moments_of_few)(x + at, n, mean, &m2);
     else
-        NAME(moments_together)(x, at, 1, n, n, mean, &m2);
+        NAME(moments_of_row)(x, at, n, mean, &m2);
     *var = m2 < 0 ? 0 : m2 / (double)n; /* below 0 is what rounding leaves of nothing; NaN stays */
     const real about = (real)*mean, scale = (real)(1 / sqrt(*var + eps));
     const real *from = x + at;
@@ -316,51 +376,59 @@ static void NAME(norm_row)(const void *x_, void *y_, ptrdiff_t at, ptrdiff_t n, 
 #undef APPLY
 }
 
+/* Sums over a row of at least a vector, or of a block of one, and the parts of dw and db. */
+INLINE void NAME(add_row_sums)(const real *dy, const real *x, const real *w, real *dw, real *db, ptrdiff_t at,
+                               ptrdiff_t n, real mean, real invstd, double *total, double *slope) {
+    vec s[4] = {0}, q[4] = {0};
+#define SUM(i, k, lanes)                                                                                           \
+    {                                                                                                              \
+        vec g = NAME(load)(dy + (i)), h = (NAME(load)(x + (i)) - mean) * invstd, each = g * NAME(load)(w + (i));   \
+        s[k] += NAME(keep)(lanes, each);                                                                           \
+        q[k] += NAME(keep)(lanes, each * h);                                                                       \
+        NAME(store)(dw + (i), NAME(load)(dw + (i)) + NAME(keep)(lanes, g * h));                                    \
+        NAME(store)(db + (i), NAME(load)(db + (i)) + NAME(keep)(lanes, g));                                        \
+    }
+    EACH_VECTOR(at, n, SUM);
+#undef SUM
+    *total += NAME(total_of_4)(s);
+    *slope += NAME(total_of_4)(q);
+}
+
 static void NAME(norm_row_backward)(const void *dy_, const void *x_, void *dx_, ptrdiff_t at, ptrdiff_t n,
                                     const void *w_, double mean_, double invstd_, void *dw_, void *db_) {
     const real *dy = (const real *)dy_ + at, *x = (const real *)x_ + at, *w = w_;
     const real mean = (real)mean_, invstd = (real)invstd_;
     real *dx = dx_ ? (real *)dx_ + at : NULL, *dw = dw_, *db = db_;
     double total = 0, slope = 0;
-    if (n < LANES) {
-        for (ptrdiff_t i = 0; i < n; i++) {
-            real apart = x[i] - mean;
-            total += (double)(dy[i] * w[i]);
-            slope += (double)(dy[i] * w[i] * apart);
-            dw[i] += dy[i] * apart * invstd;
-            db[i] += dy[i];
-        }
-    } else {
-        vec s[4] = {0}, q[4] = {0};
-#define SUM(i, k, lanes)                                                                                           \
-    {                                                                                                              \
-        vec g = NAME(load)(dy + (i)), apart = NAME(load)(x + (i)) - mean, each = g * NAME(load)(w + (i));          \
-        s[k] += NAME(keep)(lanes, each);                                                                           \
-        q[k] += NAME(keep)(lanes, each * apart);                                                                   \
-        NAME(store)(dw + (i), NAME(load)(dw + (i)) + NAME(keep)(lanes, g * apart * invstd));                       \
-        NAME(store)(db + (i), NAME(load)(db + (i)) + NAME(keep)(lanes, g));                                        \
+    for (ptrdiff_t i = 0; i < n && n < LANES; i++) {
+        real h = (x[i] - mean) * invstd;
+        total += (double)(dy[i] * w[i]);
+        slope += (double)(dy[i] * w[i] * h);
+        dw[i] += dy[i] * h;
+        db[i] += dy[i];
     }
-        EACH_VECTOR(at, n, SUM);
-#undef SUM
-        total = (double)NAME(lane_sum)(NAME(sum_of_4)(s));
-        slope = (double)NAME(lane_sum)(NAME(sum_of_4)(q));
-    }
+    for (ptrdiff_t i = 0; i < n && n >= LANES; i += SUMMED)
+        NAME(add_row_sums)(dy + i, x + i, w + i, dw + i, db + i, at + i, n - i < SUMMED ? n - i : SUMMED, mean, invstd,
+                           &total, &slope);
     if (!dx)
         return;
     const real shift = (real)(invstd_ * total / (double)n);
-    const real tilt = (real)(invstd_ * invstd_ * invstd_ * slope / (double)n);
+    const real tilt = (real)(invstd_ * slope / (double)n);
     if (n < LANES) {
         for (ptrdiff_t i = 0; i < n; i++)
-            dx[i] = dy[i] * w[i] * invstd - (x[i] - mean) * tilt - shift;
+            dx[i] = (dy[i] * w[i] * invstd - shift) - (x[i] - mean) * invstd * tilt;
         return;
     }
 #define BACK(i, width)                                                                                             \
     NAME(store)                                                                                                    \
-    (dx + (i), NAME(load)(dy + (i)) * NAME(load)(w + (i)) * invstd - (NAME(load)(x + (i)) - mean) * tilt - shift)
+    (dx + (i), (NAME(load)(dy + (i)) * NAME(load)(w + (i)) * invstd - shift) -                                     \
+                   (NAME(load)(x + (i)) - mean) * invstd * tilt)
     EACH_COLUMNS(at, n, 0, BACK);
 #undef BACK
 }
+#undef EACH_BLOCK
 #undef EACH_VECTOR
 #undef EACH_STRIP
 #undef EACH_COLUMNS
 #undef ALL
+#undef SUMMED

@@ -91,7 +91,11 @@ static void NAME(large_averages)(const real *x, ptrdiff_t W, ptrdiff_t kh, ptrdi
     const real share = 1 / (real)divisor;
     ptrdiff_t width = (n - 1) * sw + kw;
     for (ptrdiff_t r = 0; r < rows; r++, x += sh * W, y += y_step) {
-        for (ptrdiff_t j = 0; j < width; j += LANES) {
+        if (kh > SUM_ROWS) {
+            memset(columns, 0, (size_t)width * sizeof(real));
+            NAME(sum_rows)(columns, x, W, kh, width);
+        }
+        for (ptrdiff_t j = 0; j < width && kh <= SUM_ROWS; j += LANES) {
             vec total = NAME(splat)(0);
             if (width - j >= LANES) {
                 for (ptrdiff_t i = 0; i < kh; i++)
@@ -105,19 +109,37 @@ static void NAME(large_averages)(const real *x, ptrdiff_t W, ptrdiff_t kh, ptrdi
         }
         for (ptrdiff_t j = 0; j < n; j++) {
             real total = 0;
-            for (ptrdiff_t c = 0; c < kw; c++)
+            if (kw > SUM_ROWS)
+                total = (real)NAME(sum_of_long_row)(columns + j * sw, kw);
+            for (ptrdiff_t c = 0; c < kw && kw <= SUM_ROWS; c++)
                 total += columns[j * sw + c];
             y[j] = total * share;
         }
     }
 }
 
+/* Averages of windows that have more columns than are kept at hand: each by itself. */
+static void NAME(wide_averages)(const real *x, ptrdiff_t W, ptrdiff_t kh, ptrdiff_t kw, ptrdiff_t sh, ptrdiff_t sw,
+                                ptrdiff_t rows, ptrdiff_t n, real *y, ptrdiff_t y_step, ptrdiff_t divisor) {
+    for (ptrdiff_t r = 0; r < rows; r++)
+        for (ptrdiff_t j = 0; j < n; j++) {
+            double total = 0;
+            for (ptrdiff_t i = 0; i < kh; i++)
+                total += NAME(sum_of_long_row)(x + (r * sh + i) * W + j * sw, kw);
+            y[r * y_step + j] = (real)(total / (double)divisor);
+        }
+}
+
 static void NAME(avgpool)(const void *x, ptrdiff_t W, ptrdiff_t kh, ptrdiff_t kw, ptrdiff_t sh, ptrdiff_t sw,
                           ptrdiff_t rows, ptrdiff_t n, void *y, ptrdiff_t y_step, ptrdiff_t divisor) {
-    if (kh * kw >= LARGE_WINDOW && (n - 1) * sw + kw <= COLUMNS)
-        NAME(large_averages)(x, W, kh, kw, sh, sw, rows, n, y, y_step, divisor);
-    else
+    if (kh * kw < LARGE_WINDOW)
         POOL_WIDEST(avgpool, x, W, kh, kw, sh, sw, rows, n, y, y_step, divisor);
+    else if (kw > COLUMNS)
+        NAME(wide_averages)(x, W, kh, kw, sh, sw, rows, n, y, y_step, divisor);
+    else
+        for (ptrdiff_t j = 0, some = (COLUMNS - kw) / sw + 1; j < n; j += some)
+            NAME(large_averages)((const real *)x + j * sw, W, kh, kw, sh, sw, rows, n - j < some ? n - j : some,
+                                 (real *)y + j, y_step, divisor);
 }
 
 static void NAME(unpool_2x2)(const void *dy, const uint8_t *positions, void *dx, ptrdiff_t rows, ptrdiff_t n) {

@@ -16,8 +16,7 @@ INLINE real NAME(row_max)(const real *x, ptrdiff_t n) {
     return NAME(lane_max)(NAME(larger)(NAME(larger)(most[0], most[1]), NAME(larger)(most[2], most[3])));
 }
 
-/* y = exp(x - most), and the sum of it; y may be NULL */
-INLINE real NAME(row_exp)(const real *x, real most, real *y, ptrdiff_t n) {
+INLINE real NAME(few_exp)(const real *x, real most, real *y, ptrdiff_t n) {
     vec total = NAME(splat)(0);
     ptrdiff_t i = 0;
     for (; i + LANES <= n; i += LANES) {
@@ -35,9 +34,19 @@ INLINE real NAME(row_exp)(const real *x, real most, real *y, ptrdiff_t n) {
     return NAME(lane_sum)(total);
 }
 
+/* y = exp(x - most), and the sum of it; y may be NULL */
+INLINE real NAME(row_exp)(const real *x, real most, real *y, ptrdiff_t n) {
+    const ptrdiff_t block = 4 * SUM_TERMS * LANES;
+    double total = 0;
+    if (n <= block)
+        return NAME(few_exp)(x, most, y, n);
+    for (ptrdiff_t i = 0; i < n; i += block)
+        total += (double)NAME(few_exp)(x + i, most, y ? y + i : NULL, n - i < block ? n - i : block);
+    return (real)total;
+}
+
 #define PART(p) NAME(load_part)((p) + i, left, 0)
-/* The sum of a, or of a*b if b is not NULL; in four sums in turn, as the maximum. */
-INLINE real NAME(row_sum)(const real *a, const real *b, ptrdiff_t n) {
+INLINE real NAME(few_products)(const real *a, const real *b, ptrdiff_t n) {
     vec total[4] = {{0}, {0}, {0}, {0}};
     ptrdiff_t i = 0, left = LANES;
     while (i + 4 * LANES <= n)
@@ -49,6 +58,17 @@ INLINE real NAME(row_sum)(const real *a, const real *b, ptrdiff_t n) {
         total[0] += b ? PART(a) * PART(b) : PART(a);
     }
     return NAME(lane_sum)((total[0] + total[1]) + (total[2] + total[3]));
+}
+
+/* The sum of a, or of a*b if b is not NULL; in four sums in turn, as the maximum. */
+INLINE real NAME(row_sum)(const real *a, const real *b, ptrdiff_t n) {
+    const ptrdiff_t block = 4 * SUM_TERMS * LANES;
+    double total = 0;
+    if (n <= block)
+        return NAME(few_products)(a, b, n);
+    for (ptrdiff_t i = 0; i < n; i += block)
+        total += (double)NAME(few_products)(a + i, b ? b + i : NULL, n - i < block ? n - i : block);
+    return (real)total;
 }
 
 /* y = f, an expression of i and left, over n elements */

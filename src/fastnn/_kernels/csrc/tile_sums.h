@@ -26,6 +26,11 @@
 #define HIGH_1 1, 3
 #endif
 
+/* Terms that one accumulator takes. Longer sums are cut into blocks, which are added in double precision: the error of a
+ * sum does not grow with the number of its terms. */
+#define SUM_TERMS 16
+#define SUM_ROWS 32
+
 #define FOLD(count, h, f)                                                                                          \
     UNROLL for (int i = 0; i < (count) / 2; i++) v[i] =                                                            \
         f(__builtin_shufflevector(v[2 * i], v[2 * i + 1], LOW_##h),                                                \
