@@ -9,6 +9,7 @@ import pytest
 import fastnn as fnn
 from checks import directional_check
 from fastnn import networks
+from fastnn._bench.torch_twin import torch_twin
 
 
 def normal(*shape, seed=0, dtype=np.float64):
@@ -105,49 +106,6 @@ def import_torch():
     return torch
 
 
-def twin(module, torch):
-    """The same network in PyTorch, its values not set."""
-    nn = torch.nn
-
-    class Residual(nn.Module):
-        def __init__(self, body, shortcut):
-            super().__init__()
-            self.body = body
-            if shortcut is not None:
-                self.shortcut = shortcut
-
-        def forward(self, x):
-            return self.body(x) + (self.shortcut(x) if hasattr(self, "shortcut") else x)
-
-    class Concat(nn.ModuleList):
-        def forward(self, x):
-            return torch.cat([branch(x) for branch in self], module.dim)
-
-    match module:
-        case fnn.Sequential():
-            return nn.Sequential(*(twin(layer, torch) for layer in module))
-        case fnn.Concat():
-            return Concat(twin(branch, torch) for branch in module)
-        case fnn.Residual():
-            return Residual(twin(module.body, torch), module.shortcut and twin(module.shortcut, torch))
-        case fnn.Conv2d():
-            sizes = module.in_channels, module.out_channels, module.kernel_size, module.stride, module.padding
-            return nn.Conv2d(*sizes, bias=module.bias is not None, dtype=torch.float64)
-        case fnn.Linear():
-            return nn.Linear(module.in_features, module.out_features, dtype=torch.float64)
-        case fnn.BatchNorm2d():
-            return nn.BatchNorm2d(module.num_features, dtype=torch.float64)
-        case fnn.MaxPool2d():
-            return nn.MaxPool2d(module.kernel_size, module.stride, module.padding, ceil_mode=module.ceil_mode)
-        case fnn.AdaptiveAvgPool2d():
-            return nn.AdaptiveAvgPool2d(module.output_size)
-        case fnn.Dropout():
-            return nn.Dropout(module.p)
-        case fnn.ReLU() | fnn.Sigmoid() | fnn.Flatten():
-            return getattr(nn, type(module).__name__)()
-    raise TypeError(type(module))
-
-
 def assert_close(ours, theirs, name):
     """Within what a few thousand additions and twenty layers make of the rounding of float64."""
     assert ours.shape == theirs.shape, name
@@ -160,7 +118,7 @@ def test_pytorch_agrees(name):
     shape, *_ = NETWORKS[name]
     fnn.manual_seed(2)
     net = make(name, **without_dropout(name), dtype=np.float64)
-    other = twin(net, torch)
+    other = torch_twin(net)
     other.load_state_dict({name: torch.from_numpy(np.asarray(a)) for name, a in net.state_dict().items()}, strict=True)
     x = normal(2, *shape)
     leaf = torch.from_numpy(x.copy()).requires_grad_()

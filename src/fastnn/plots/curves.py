@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from fastnn.training import History
 
 _POINTS = 2000  # of a curve at most: more are not seen, and take long to draw
+_TICKS = 6  # at most: numbers of five digits stay apart
 _MARKS = 20  # of a curve at most
 
 
@@ -106,6 +107,7 @@ def draw_runs(
                 _name_last(axes[1], run.eval_iteration[-1] / per_unit, run.eval_measured[-1])
     for each in axes:
         each.set_xlabel("iteration" if steps_per_epoch is None else "epoch")
+        each.locator_params(axis="x", nbins=_TICKS)
         each.grid(visible=True)
 
 

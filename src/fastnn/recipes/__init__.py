@@ -1,8 +1,8 @@
 """The systems that fastnn is made for, one module each, run by `fastnn train NAME`.
 
-A recipe module has `CARD` (a `Card`), `Settings` (a dataclass whose fields are the command's options, see
-`settings`) and `run(settings)`, which returns the run folder; and `SCORE`, the result in its `settings.json` that a
-sweep compares, if there is one that stands for all.
+A recipe module, named as the recipe with `_` for `-`, has `CARD` (a `Card`), `Settings` (a dataclass whose fields are
+the command's options, see `settings`) and `run(settings)`, which returns the run folder; and `SCORE`, the result in its
+`settings.json` that a sweep compares, if there is one that stands for all.
 """
 
 from __future__ import annotations
@@ -10,14 +10,27 @@ from __future__ import annotations
 import importlib
 from types import ModuleType
 
-NAMES = ("lenet", "photographs", "text", "parabola", "solver", "masks", "mlp", "smallvgg")
+NAMES = (
+    "lenet",
+    "photographs",
+    "characters",
+    "text",
+    "autoencoder",
+    "characters-adam",
+    "cnn",
+    "parabola",
+    "solver",
+    "masks",
+    "mlp",
+    "smallvgg",
+)
 
 
 def load(name: str) -> ModuleType:
     """The recipe's module; ValueError, listing the recipes, for an unknown name."""
     if name not in NAMES:
         raise ValueError(f"unknown recipe {name!r}; recipes: {', '.join(NAMES)}")
-    return importlib.import_module(f"{__name__}.{name}")
+    return importlib.import_module(f"{__name__}.{name.replace('-', '_')}")
 
 
 def listing() -> str:

@@ -37,6 +37,7 @@ from fastnn.training.trainer import INTERRUPTED
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
+_CLASSES_PRINTED = 20  # at most, in a confusion matrix: a line of more is broken in a terminal
 _SECONDS = 2.0  # between two checkpoints, however many evaluations there are
 
 
@@ -211,14 +212,17 @@ def percent(share: float) -> str:
     return f"{100 * share:.2f} %"
 
 
-def print_report(trainer: Trainer, target: np.ndarray, predicted: np.ndarray) -> None:
-    """The time, the per-class table, the confusion matrix and the most confused pairs."""
+def print_report(
+    trainer: Trainer, target: np.ndarray, predicted: np.ndarray, class_names: Sequence[str] | None = None
+) -> None:
+    """The time, the per-class table, the confusion matrix, if it is not too wide, and the most confused pairs."""
     steps = trainer.history.iterations
-    matrix = confusion_matrix(target, predicted)
-    pairs = ", ".join(map(str, most_confused_pairs(matrix))) or "none"
+    matrix = confusion_matrix(target, predicted, None if class_names is None else len(class_names))
+    table = f"{confusion_table(matrix, class_names)}\n\n" if len(matrix) <= _CLASSES_PRINTED else ""
+    pairs = ", ".join(map(str, most_confused_pairs(matrix, class_names=class_names))) or "none"
     write(
         f"\n{steps} iterations in {trainer.seconds:.1f} s, {1e3 * trainer.seconds / steps:.2f} ms each\n\n"
-        f"{classification_report(target, predicted)}\n{confusion_table(matrix)}\n\nmost confused: {pairs}"
+        f"{classification_report(target, predicted, class_names)}\n{table}most confused: {pairs}"
     )
 
 
@@ -233,6 +237,7 @@ def write_run(
     title: str,
     published: Mapping[int, float],
     held_out: str,
+    class_names: Sequence[str] | None = None,
     more: Mapping[str, Any] | None = None,
 ) -> None:
     """Weights, history, settings, learning curves and confusion matrix of a classifier, and `more` results."""
@@ -242,7 +247,9 @@ def write_run(
     save_picture(folder, "curves", plots.learning_curves, trainer.history, **shown)
     wrong = np.count_nonzero(target != predicted)
     confusion = plots.confusion_matrix(
-        confusion_matrix(target, predicted), title=f"{title}: {wrong:,} of {len(target):,} test images wrong"
+        confusion_matrix(target, predicted, None if class_names is None else len(class_names)),
+        class_names=class_names,
+        title=f"{title}: {wrong:,} of {len(target):,} test images wrong",
     )
     plots.save(confusion, folder / "confusion.png")
     result = {

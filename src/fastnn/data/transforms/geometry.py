@@ -9,6 +9,7 @@ import numpy as np
 from fastnn.data.transforms.base import Transform, height_and_width, interval, probability
 from fastnn.functional import interpolate
 
+_IN_CACHE = 8192  # pixels whose places and values stay there while they are worked on
 _TRIES = 10  # of RandomResizedCrop, before it takes the middle of the image
 
 
@@ -190,47 +191,71 @@ class RandomAffine(Transform):
         shift = np.rint(rng.uniform(-1, 1, (2, N)) * reach)  # whole pixels, as torchvision has it
         aslant, level = (np.deg2rad(rng.uniform(*bounds, N)) for bounds in self.shear)
         # Where the pixels of the result come from: its own places about the centre, through the inverse of the turn of
-        # the shears, whose determinant is 1.
-        down = np.arange(H)[:, None] - (H - 1) / 2 - shift[0][:, None, None]
-        right = np.arange(W)[None, :] - (W - 1) / 2 - shift[1][:, None, None]
+        # the shears, whose determinant is 1. Each is the sum of a number of its row and one of its column.
+        down, right = np.arange(H) - (H - 1) / 2 - shift[0][:, None], np.arange(W) - (W - 1) / 2 - shift[1][:, None]
         a, c = np.cos(angle - level) / np.cos(level), np.sin(angle - level) / np.cos(level)
         b, d = -a * np.tan(aslant) - np.sin(angle), -c * np.tan(aslant) + np.cos(angle)
-        a, b, c, d = ((values / factor)[:, None, None] for values in (a, b, c, d))
-        rows = a * down - c * right + (H - 1) / 2
-        columns = d * right - b * down + (W - 1) / 2
-        return _sample(x, rows, columns, self.fill)
+        a, b, c, d = ((values / factor)[:, None] for values in (a, b, c, d))
+        of_rows, of_columns = (a * down + (H - 1) / 2, (W - 1) / 2 - b * down), (-c * right, d * right)
+        y = np.empty_like(x, order="C")
+        few = max(1, _IN_CACHE // (H * W))
+        for piece in (slice(first, first + few) for first in range(0, N, few)):
+            rows, columns = (_sums(i[piece], j[piece], x.dtype) for i, j in zip(of_rows, of_columns, strict=True))
+            _sample(x[piece], rows, columns, self.fill, y[piece])
+        return y
+
+
+def _sums(of_rows: np.ndarray, of_columns: np.ndarray, dtype: np.dtype) -> np.ndarray:
+    """(N, H, W) of (N, H) and (N, W)."""
+    sums: np.ndarray = of_rows.astype(dtype)[:, :, None] + of_columns.astype(dtype)[:, None, :]
+    return sums
 
 
 def _shear_bounds(shear: float | tuple[float, ...] | None) -> tuple[tuple[float, float], tuple[float, float]]:
     """The bounds of both angles, of what torchvision takes."""
     if shear is None:
         return (0.0, 0.0), (0.0, 0.0)
-    if isinstance(shear, tuple | list) and len(shear) not in (2, 4):
-        raise ValueError(f"shear: got {shear}, expected 1, 2 or 4 numbers")
-    both = (shear[:2], shear[2:] or (0.0, 0.0)) if isinstance(shear, tuple | list) else (shear, (0.0, 0.0))
-    aslant, level = (interval("shear", each, 0.0, -math.inf) for each in both)
+    if isinstance(shear, tuple | list):
+        if len(shear) not in (2, 4):
+            raise ValueError(f"shear: got {shear}, expected 1, 2 or 4 numbers")
+        bounds = [interval("shear", (shear[i], shear[i + 1]), 0.0, -math.inf) for i in range(0, len(shear), 2)]
+    else:
+        bounds = [interval("shear", shear, 0.0, -math.inf)]
+    aslant, level = (*bounds, (0.0, 0.0))[:2]
     if not -90 < min(aslant[0], level[0]) <= max(aslant[1], level[1]) < 90:
         raise ValueError(f"shear: got {shear}, expected angles between -90 and 90")
     return aslant, level
 
 
-def _sample(x: np.ndarray, rows: np.ndarray, columns: np.ndarray, fill: float) -> np.ndarray:
-    """x (N, C, H, W) at places (N, H, W) between its pixels, bilinear; beyond the border it is `fill`."""
+def _sample(x: np.ndarray, rows: np.ndarray, columns: np.ndarray, fill: float, y: np.ndarray) -> None:
+    """y: x (N, C, H, W) at places (N, H, W) between its pixels, bilinear; beyond the border it is `fill`."""
     N, C, H, W = x.shape
     framed = np.full((N, C, H + 2, W + 2), fill, x.dtype)
     framed[:, :, 1:-1, 1:-1] = x
-    flat = framed.reshape(N, C, (H + 2) * (W + 2))
-    rows, columns = np.clip(rows, -1, H) + 1, np.clip(columns, -1, W) + 1
-    top, left = np.minimum(rows.astype(int), H), np.minimum(columns.astype(int), W)
-    below, aside = (rows - top).astype(x.dtype), (columns - left).astype(x.dtype)
-    corner = top * (W + 2) + left
+    below, top = _parted(rows, H)
+    aside, left = _parted(columns, W)
+    corner = top
+    corner *= W + 2
+    corner += left
+    corner += (np.arange(N) * (C * (H + 2) * (W + 2)))[:, None, None]
+    for channel in range(C):
+        flat = framed.reshape(-1)[channel * (H + 2) * (W + 2) :]
+        upper, lower = (_between(flat.take(corner + k), flat.take(corner + k + 1), aside) for k in (0, W + 2))
+        y[:, channel] = _between(upper, lower, below)
 
-    def pixels(offset: int) -> np.ndarray:
-        places = (corner + offset).reshape(N, 1, H * W)
-        return np.take_along_axis(flat, places, axis=2).reshape(N, C, H, W)
 
-    below, aside = below[:, None], aside[:, None]
-    upper = pixels(0) * (1 - aside) + pixels(1) * aside
-    lower = pixels(W + 2) * (1 - aside) + pixels(W + 3) * aside
-    result: np.ndarray = upper * (1 - below) + lower * below
-    return result
+def _parted(places: np.ndarray, size: int) -> tuple[np.ndarray, np.ndarray]:
+    """How far places are behind the pixel before them, and its number where a frame of one pixel is about the image."""
+    places = np.clip(places, -1, size, out=places)
+    places += 1
+    before = np.floor(places)
+    places -= np.minimum(before, size, out=before)
+    return places, before.astype(np.intp)
+
+
+def _between(first: np.ndarray, second: np.ndarray, share: np.ndarray) -> np.ndarray:
+    """The mixture of two arrays, written into the second."""
+    second -= first
+    second *= share
+    second += first
+    return second
