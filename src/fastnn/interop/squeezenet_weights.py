@@ -7,11 +7,12 @@ from pathlib import Path
 import numpy as np
 
 from fastnn.data import read_arrays
+from fastnn.data.transforms import Normalize
 from fastnn.interop.torch_files import load_torch
 
-# What the weights expect to be taken from images in 0..1, and what by the rest is divided: for `Normalize`.
-CAFFE_MEAN, CAFFE_STD = (122.679 / 255, 116.669 / 255, 104.006 / 255), (1.0, 1.0, 1.0)
-IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
+# Mean and standard deviation of red, green and blue in 0..1 that the weights expect: of Caffe's, and torchvision's.
+_CAFFE = (122.679 / 255, 116.669 / 255, 104.006 / 255), (1.0, 1.0, 1.0)
+_TORCHVISION = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 
 _FIRES = range(2, 10)
 _NAMES = (
@@ -24,9 +25,8 @@ _NAMES = (
 def load_squeezenet(path: str | Path) -> dict[str, np.ndarray]:
     """Read SqueezeNet 1.1's weights from Keras' layout (.npz) or from torchvision's file (.pth).
 
-    Images are red, green, blue in 0..1 behind a `Normalize`: by CAFFE_MEAN and CAFFE_STD for the first file, by
-    IMAGENET_MEAN and IMAGENET_STD for the second; all four are in this module. The first layer's weights of the first
-    file, which are for blue, green, red in 0..255, are changed to fit.
+    The network expects images of red, green and blue in 0..1, changed by `normalisation` of the same file. The first
+    layer's weights of the first file, which are for blue, green and red in 0..255, are changed to fit.
 
     Parameters
     ----------
@@ -52,6 +52,11 @@ def load_squeezenet(path: str | Path) -> dict[str, np.ndarray]:
     if len(values) != len(names):
         raise ValueError(f"{path}: has {len(values)} arrays, expected {len(names)}: those of SqueezeNet 1.1")
     return {name: np.ascontiguousarray(a, np.float32) for name, a in zip(names, values, strict=True)}
+
+
+def normalisation(path: str | Path) -> Normalize:
+    """How images in 0..1 are normalised for the weights of this file, by its ending."""
+    return Normalize(*(_CAFFE if Path(path).suffix.lower() == ".npz" else _TORCHVISION))
 
 
 def _state_names() -> list[str]:
