@@ -77,6 +77,12 @@ def _of_tar(path: Path) -> Iterator[tuple[PurePosixPath, bytes]]:
                 file = archive.extractfile(member)
                 assert file is not None, "a file has content"
                 yield PurePosixPath(member.name), file.read()
+            # A header that is cut off ends the loop like the zeros do that stand at the end of an archive.
+            source = archive.fileobj
+            assert source is not None, "it is open"
+            source.seek(archive.offset)
+            if source.read(tarfile.BLOCKSIZE) != bytes(tarfile.BLOCKSIZE):
+                raise ValueError(f"{path}: truncated: it has no end")
     except (tarfile.TarError, EOFError, zlib.error, OSError) as error:
         if isinstance(error, FileNotFoundError | PermissionError):
             raise
