@@ -10,7 +10,7 @@ from __future__ import annotations
 import importlib
 from types import ModuleType
 
-NAMES = ("lenet", "photographs", "parabola", "solver", "masks", "mlp", "smallvgg")
+NAMES = ("lenet", "photographs", "parabola", "solver", "masks", "mlp", "smallvgg", "flowers", "dogs", "resnet")
 
 
 def load(name: str) -> ModuleType:
