@@ -71,7 +71,7 @@ if X86_64:
     V4 = [f"-march={LEVEL}4", "-mprefer-vector-width=512"]
     TIERS |= {"v3": ("tiles.c", [f"-march={LEVEL}3"]), "v4": ("tiles.c", V4)}
     if sys.platform == "linux":
-        TIERS["amx"] = ("amx.c", [*V4, "-mamx-tile", "-mamx-bf16"])
+        TIERS["amx"] = ("amx.c", [*V4, "-mavx512bf16", "-mamx-tile", "-mamx-bf16"])
 
 # FASTNN_EMULATE_TILES=1, for tools/sanitize: AMX's instructions in C, and the tier amx on every CPU with AVX-512.
 EMULATED = bool(os.environ.get("FASTNN_EMULATE_TILES"))

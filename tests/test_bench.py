@@ -16,6 +16,7 @@ from fastnn._bench import busy, chart, report
 from fastnn._bench.cases import CASES, PAIRS, QUICK, RESAMPLES, STEPS, cases_of, draw
 from fastnn._bench.contestants import PEERS, base, fastnn_kernels, installed_peers, takes_part
 from fastnn._bench.timing import Times, in_turns
+from fastnn.cli import main
 
 ONE_IMAGE = [case for case in cases_of("inference") if case.name.endswith("-b1")]
 # With dropout everybody has other random numbers.
@@ -192,9 +193,7 @@ def test_list(capsys):
     ],
 )
 def test_wrong_options(arguments, message, capsys):
-    with pytest.raises(SystemExit) as caught:
-        _bench.main(arguments)
-    assert caught.value.code == 2
+    assert main(["bench", *arguments]) == 2
     assert message in capsys.readouterr().err
 
 
@@ -204,9 +203,7 @@ posix = pytest.mark.skipif(sys.platform == "win32", reason="asks the system for 
 @pytest.mark.skipif(sys.platform != "win32", reason="other systems have what it asks for")
 @pytest.mark.parametrize("study", ["--busy", "--memory"])
 def test_studies_that_windows_refuses(study, capsys):
-    with pytest.raises(SystemExit) as caught:
-        _bench.main([study])
-    assert caught.value.code == 2
+    assert main(["bench", study]) == 2
     assert f"{study}: it asks the system for what Windows has not" in capsys.readouterr().err
 
 

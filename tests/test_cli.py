@@ -11,7 +11,7 @@ import fastnn as fnn
 from fastnn import recipes
 from fastnn.cli import main
 from fastnn.recipes import lenet
-from fastnn.recipes.run import AccuracyTable, write_record
+from fastnn.recipes.run import AccuracyTable
 
 
 def test_list_names_every_recipe(capsys):
@@ -54,6 +54,30 @@ def test_options_become_settings(monkeypatch):
         (["train", "lenet", "--lr", "fast"], "argument --lr: got 'fast'"),
         (["train", "lenet", "--seed", "-1"], "argument --seed"),
         (["config", "all"], "config: got 'all', expected no arguments"),
+        (["cofnig"], "did you mean config?"),
+        (
+            ["train", "LeNet"],
+            "unknown recipe 'LeNet'; recipes: lenet, photographs, parabola, solver, masks, mlp, smallvgg; did",
+        ),
+        (["train", "--quick", "lenet"], "the recipe comes first: fastnn train lenet [options]"),
+        (["sweep", "lent"], "sweep: unknown recipe 'lent'"),
+        (["sweep", "mlp", "--grid", "lrr=1"], "did you mean lr?"),
+        (["sweep", "mlp", "--grid", "lr="], "--grid lr: argument lr: got '', expected a number of at least 0\n"),
+        (["sweep", "mlp", "--grid", "lr=1", "--lr", "2"], "--lr: given as an option and in the grid"),
+        (["train", "lenet", "--batchsize", "3"], "--batchsize 3; did you mean --batch-size?"),
+        (["train", "photographs", "--lr", "3"], "unrecognized arguments: --lr 3\n"),
+        (["train", "lenet", "--seed", "9" * 5000], "expected a whole number of at least 0, below 2**63"),
+        (["train", "lenet", "--iterations", "1e3"], "got '1e3', expected a whole number of at least 1"),
+        (["train", "lenet", "--out", ""], "argument --out: got '', expected a folder"),
+        (["train", "lenet", "--resume="], "argument --resume: got '', expected a folder"),
+        (
+            ["train", "mlp", "--hidden", "10,10"],
+            "got '10,10', expected the width of each hidden layer, as 100 or 100x50",
+        ),
+        (["train", "mlp", "--hidden", "10x0"], "got '10x0', expected the width of each hidden layer"),
+        (["train", "masks", "--image", "5000"], "--image: got 5000, expected at most 999"),
+        (["train", "masks", "--stride", "26"], "--stride: got 26, expected at most 25"),
+        (["train", "masks", "--pool", "27"], "--pool: got 27, expected at most 26 with --stride 1"),
     ],
 )
 def test_a_wrong_command_line_says_what_there_is(capsys, arguments, message):
@@ -62,7 +86,7 @@ def test_a_wrong_command_line_says_what_there_is(capsys, arguments, message):
     assert out == ""
     assert message in err
     assert "Traceback" not in err
-    if arguments[:2] == ["train", "lenet"]:
+    if arguments[:2] == ["train", "lenet"] and "argument" in err:
         assert "options: --help, --seed, --threads, --out, --resume, --quick, --data, --iterations" in err
 
 
@@ -106,21 +130,24 @@ def test_what_cannot_be_gone_on_with(capsys, tmp_path):
     (tmp_path / "settings.json").write_text('{"recipe": "mlp", "settings": {}}')
     assert main(["train", "lenet", "--resume", str(tmp_path)]) == 1
     assert "(is of 'mlp')" in capsys.readouterr().err
-
-
-def test_options_beside_resume_are_changed_and_no_others(monkeypatch, tmp_path):
-    seen = []
-    monkeypatch.setattr(lenet, "run", seen.append)
-    write_record(tmp_path, "lenet", lenet.Settings(quick=True, lr=0.3, momentum=0.8, out="there"))
-    assert main(["train", "lenet", "--resume", str(tmp_path), "--lr", "0.2"]) == 0
-    assert seen == [lenet.Settings(quick=True, lr=0.2, momentum=0.8, resume=str(tmp_path))]
+    for settings, message in (
+        ('{"depth": 3}', "depth 3"),
+        ('{"lr": "fast"}', "lr 'fast'"),
+        ('{"quick": 1}', "quick 1"),
+    ):
+        (tmp_path / "settings.json").write_text(f'{{"recipe": "lenet", "settings": {settings}}}')
+        assert main(["train", "lenet", "--resume", str(tmp_path)]) == 1
+        assert f"has {message}, which this version does not know" in capsys.readouterr().err
 
 
 def test_a_diverging_run_says_so_and_leaves_nothing(capsys, tmp_path):
     for package in ("matplotlib", "sklearn", "safetensors"):
         pytest.importorskip(package)
     assert main(["train", "lenet", "--iterations", "60", "--lr", "1e9", "--out", str(tmp_path / "run")]) == 1
-    assert "training diverged at iteration" in capsys.readouterr().err
+    err = capsys.readouterr().err
+    assert "training diverged at iteration" in err
+    assert err.endswith("Try a smaller --lr\n")
+    assert "clip_norm" not in err
     assert list(tmp_path.iterdir()) == []
 
 
@@ -143,6 +170,63 @@ def test_config_and_version_and_help(capsys):
     assert capsys.readouterr().out == f"fastnn {fnn.__version__}\n"
     assert main(["--help"]) == 0
     assert "train RECIPE" in capsys.readouterr().out
+
+
+def test_other_helps(capsys):
+    for arguments in (["help"], ["train", "-h"], ["sweep", "--help"]):
+        assert main(arguments) == 0
+        assert "sweep RECIPE --grid" in capsys.readouterr().out
+    assert main(["config", "--help"]) == 0
+    assert "usage: fastnn config" in capsys.readouterr().out
+    with pytest.raises(SystemExit):
+        main(["sweep", "lenet", "--help"])
+    assert "as with --validate" in capsys.readouterr().out
+
+
+def test_the_module_is_the_command_and_a_bad_variable_is_one_sentence(run_python):
+    assert run_python("-m", "fastnn", "config").stdout.startswith("fastnn ")
+    for name in ("FASTNN_ISA", "FASTNN_NUM_THREADS"):
+        assert run_python("-m", "fastnn", "config", **{name: ""}).returncode == 0
+        command = "import sys, _fastnn_command; sys.argv[1:] = ['config']; sys.exit(_fastnn_command.main())"
+        process = run_python("-c", command, **{name: "many"})
+        assert (process.returncode, process.stdout) == (1, "")
+        assert process.stderr.startswith(f"fastnn: {name}: got 'many'; expected ")
+        assert process.stderr.count("\n") == 1
+        assert "Traceback" not in run_python("-m", "fastnn", "config", **{name: "many"}).stderr
+
+
+@pytest.mark.parametrize(("place", "message"), [("file", "exists already"), ("file/inside", "Not a directory")])
+def test_a_folder_that_cannot_be_one(capsys, tmp_path, place, message):
+    for package in ("matplotlib", "sklearn", "safetensors", "joblib"):
+        pytest.importorskip(package)
+    (tmp_path / "file").write_text("mine")
+    out = ["--out", str(tmp_path / place)]
+    for command in (["train", "lenet", *out], ["sweep", "masks", "--grid", "stride=1", *out]):
+        assert main(command) == 1
+        err = capsys.readouterr().err
+        assert message in err
+        assert str(tmp_path / place) in err
+    assert (tmp_path / "file").read_text() == "mine"
+    assert main(["train", "lenet", "--resume", str(tmp_path / place)]) == 1
+    assert "expected the folder of a run of lenet" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("error", "message"),
+    [
+        (PermissionError(13, "Permission denied", "/a/b"), "/a/b: Permission denied"),
+        (OSError(28, "No space left on device"), "No space left on device"),
+        (MemoryError("Unable to allocate 3 TiB"), "not enough memory: Unable to allocate 3 TiB"),
+        (MemoryError(), "not enough memory"),
+    ],
+)
+def test_errors_of_the_system_are_sentences(capsys, monkeypatch, error, message):
+    def run(_settings):
+        raise error
+
+    monkeypatch.setattr(lenet, "run", run)
+    assert main(["train", "lenet"]) == 1
+    assert capsys.readouterr().err == f"fastnn: {message}\n"
 
 
 def test_help_of_a_recipe_lists_its_options(capsys):

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 import fastnn as fnn
-from fastnn._files import atomic_file, new_folder, remove_temporaries
+from fastnn._files import atomic_file, new_folder
 from fastnn.data import _fashion_mnist, _mnist, batches, digits, download, fashion_mnist, mnist
 from fastnn.data.idx import read_idx
 
@@ -394,11 +394,3 @@ def test_new_folder_takes_an_empty_folder_and_refuses_a_full_one(tmp_path):
     with pytest.raises(FileExistsError, match="run: exists already"), new_folder(tmp_path / "run", keep=nothing):
         pass
     assert (tmp_path / "run" / "a.txt").read_text() == "a"
-
-
-def test_temporaries_of_a_file_and_no_others_are_removed(tmp_path):
-    names = [".a.npz.01234567.tmp", ".b.npz.01234567.tmp", "a.npz", ".a.npz.tmp.x"]
-    for name in names:
-        (tmp_path / name).touch()
-    remove_temporaries(tmp_path / "a.npz")
-    assert sorted(path.name for path in tmp_path.iterdir()) == sorted(names[1:])

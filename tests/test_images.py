@@ -1,6 +1,8 @@
 """Images in files: what comes out, when, and what is said of files that are broken."""
 
+import os
 import pickle
+import sys
 
 import numpy as np
 import pytest
@@ -8,6 +10,7 @@ import pytest
 from fastnn.data import ImageFiles, batches, image_folder, read_image
 
 Image = pytest.importorskip("PIL.Image")
+POSIX = pytest.mark.skipif(sys.platform == "win32", reason="links and pipes as Unix has them")
 
 
 def save(path, pixels, **options):
@@ -130,10 +133,107 @@ def test_files_that_are_no_images_for_us(tmp_path):
         read_image(tmp_path / "nowhere.png")
 
 
+LEFT_BEHIND = (".hidden", ".ipynb_checkpoints", "@eaDir", "__MACOSX", "$RECYCLE.BIN", "lost+found", "#recycle")
+
+
+@pytest.mark.parametrize("place", ["", "cat", "cat/more"])
+@pytest.mark.parametrize("name", [*LEFT_BEHIND, "__macosx", "System Volume Information", ".Trash-1000", "__pycache__"])
+def test_folders_of_systems_are_left_out(pets, place, name):
+    save(pets / place / name / "1.png", np.zeros((2, 2)))
+    save(pets / place / name / "deeper" / "2.png", np.zeros((2, 2)))
+    x, y, classes = image_folder(pets, 4)
+    assert classes == ["cat", "dog"]
+    assert y.tolist() == [0, 0, 0, 1, 1]
+    assert [path.relative_to(pets).as_posix() for path in x.paths][:3] == ["cat/1.png", "cat/2.png", "cat/more/3.png"]
+
+
+def test_files_of_systems_are_left_out(pets):
+    for folder in (pets, pets / "cat", pets / "cat" / "more"):
+        for name in ("._1.png", ".DS_Store", "Thumbs.db", "desktop.ini", ".hidden.jpg", "notes.txt"):
+            (folder / name).write_bytes(b"not an image")
+    x, y, _ = image_folder(pets, 4)
+    assert y.tolist() == [0, 0, 0, 1, 1]
+    assert np.asarray(x).shape == (5, 3, 4, 4)
+
+
+def test_folders_called_like_images_and_endings_in_capitals(pets):
+    save(pets / "dog" / "b.png" / "4.PNG", np.zeros((2, 2)))
+    save(pets / "Dog" / "5.JpEg", np.zeros((2, 2)))
+    x, y, classes = image_folder(pets, 4)
+    if os.path.samefile(pets / "dog", pets / "Dog"):
+        pytest.skip("names that differ by case alone are one name here")
+    assert classes == ["Dog", "cat", "dog"]  # in the same order on every system
+    assert y.tolist() == [0, 1, 1, 1, 2, 2, 2]
+    assert [path.name for path in x.paths][-1] == "4.PNG"
+
+
+@POSIX
+def test_links_to_folders_and_images_are_followed(pets, tmp_path_factory):
+    elsewhere = tmp_path_factory.mktemp("elsewhere")
+    save(elsewhere / "owls" / "1.png", np.full((6, 8, 3), 60))
+    save(elsewhere / "more" / "deep" / "2.png", np.full((6, 8, 3), 70))
+    save(elsewhere / "3.png", np.full((6, 8, 3), 80))
+    (pets / "owl").symlink_to(elsewhere / "owls")
+    (pets / "owl" / "more").symlink_to("../more")
+    (pets / "dog" / "linked").symlink_to(elsewhere / "more")
+    (pets / "dog" / "3.png").symlink_to(elsewhere / "3.png")
+    x, y, classes = image_folder(pets, 4)
+    assert classes == ["cat", "dog", "owl"]
+    assert y.tolist() == [0, 0, 0, 1, 1, 1, 1, 2, 2]
+    greys = np.rint(np.asarray(x)[:, 0, 0, 0] * 255).astype(int).tolist()
+    assert greys == [10, 20, 30, 40, 50, 80, 70, 60, 70]
+
+
+@POSIX
+def test_links_that_go_round_in_a_circle_end(pets):
+    (pets / "cat" / "again").symlink_to(".")
+    (pets / "cat" / "more" / "up").symlink_to("../..")
+    (pets / "dog" / "cats").symlink_to("../cat")
+    (pets / "cat" / "dogs").symlink_to("../dog")
+    x, y, _ = image_folder(pets, 4)
+    assert len(set(x.paths)) == len(x) == 3 + 2 + 2 + 3
+    assert np.bincount(y).tolist() == [5, 5]
+
+
+@POSIX
+@pytest.mark.parametrize("place", ["owl", "dog/more", "dog/9.png"])
+def test_a_link_to_nothing_is_named(pets, place):
+    (pets / place).symlink_to("nowhere")
+    with pytest.raises(FileNotFoundError, match=f"{place}: a link to 'nowhere', which is not there"):
+        image_folder(pets, 4)
+
+
+@POSIX
+def test_pipes_are_no_images(pets):
+    os.mkfifo(pets / "cat" / "9.png")
+    assert len(image_folder(pets, 4).x) == 5
+
+
+@POSIX
+@pytest.mark.skipif(getattr(os, "geteuid", lambda: 1)() == 0, reason="the superuser may read everything")
+def test_what_must_not_be_read_is_named(pets):
+    x = image_folder(pets, 4).x
+    (pets / "cat" / "2.png").chmod(0)
+    with pytest.raises(PermissionError, match=r"2\.png"):
+        x[:]
+    (pets / "cat" / "more").chmod(0)
+    with pytest.raises(PermissionError, match="more"):
+        image_folder(pets, 4)
+    (pets / "cat" / "more").chmod(0o755)
+
+
+def test_a_folder_is_no_image(pets):
+    with pytest.raises(OSError, match="cat"):
+        read_image(pets / "cat")
+
+
 def test_folders_without_what_is_expected(tmp_path):
     with pytest.raises(FileNotFoundError, match="has no folders, expected one for each class"):
         image_folder(tmp_path, 4)
     (tmp_path / "empty").mkdir()
+    with pytest.raises(FileNotFoundError, match="empty: has no images"):
+        image_folder(tmp_path, 4)
+    save(tmp_path / "empty" / "@eaDir" / "1.png", np.zeros((2, 2)))
     with pytest.raises(FileNotFoundError, match="empty: has no images"):
         image_folder(tmp_path, 4)
 

@@ -10,6 +10,7 @@ from cases import DTYPES, cases_of
 from cases._base import Draw
 from fastnn import lr_scheduler
 
+NET = fnn.Sequential(fnn.Linear(2, 3))
 SHAPES = ((3, 5), (), (33,), (0, 4), (20_000,), (1,), (17_000,))
 OPTIMISERS = [
     (fnn.SGD, {"lr": 0.1}),
@@ -229,6 +230,10 @@ def test_data_may_be_replaced_between_steps():
     ("change", "words"),
     [
         (lambda s: s.pop("state"), "got param_groups; expected state and param_groups"),
+        (lambda s: s.update(param_groups=3), "got no groups in param_groups"),
+        (lambda s: s.update(param_groups=[{}]), "got no groups in param_groups"),
+        (lambda s: s["state"].update({0: None}), "got no states in state"),
+        (lambda s: s["state"][1].update(step=1.5), "step 1: got 1.5; expected a whole number"),
         (lambda s: s["param_groups"][0]["params"].pop(), r"got groups of \[6\] parameters; expected \[7\]"),
         (lambda s: s["param_groups"][0].pop("eps"), "got no eps in group 0"),
         (lambda s: s["param_groups"][0].update(betas=(1, 1)), r"betas: got \(1, 1\)"),
@@ -249,9 +254,38 @@ def test_a_state_that_does_not_fit_changes_nothing(change, words):
     assert repr(optimizer.state_dict()) == before
 
 
+def in_turn(optimizer, count, milestones, **options):
+    schedules = [lr_scheduler.StepLR(optimizer, 1) for _ in range(count)]
+    return lr_scheduler.SequentialLR(optimizer, schedules, milestones, **options)
+
+
 @pytest.mark.parametrize(
     ("make", "error", "words"),
     [
+        (lambda p: fnn.SGD(NET), TypeError, "params: got a Sequential; expected its parameters, as in net.parameters"),
+        (lambda p: fnn.SGD(fnn.Linear), TypeError, "params: got the class Linear; expected its parameters"),
+        (lambda p: fnn.SGD(NET.parameters), TypeError, "params: got the function parameters; expected what it returns"),
+        (lambda p: fnn.SGD(p[0]), TypeError, r"params: got one Parameter; expected a list of them, as in \[p\]"),
+        (lambda p: fnn.SGD(p[0].data), TypeError, "params: got ndarray; expected a list of parameters"),
+        (lambda p: fnn.SGD(set(p)), TypeError, "params: got set; expected a list of parameters"),
+        (lambda p: fnn.SGD({"params": p}), TypeError, "params: got dict; expected a list of parameters"),
+        (lambda p: fnn.SGD(None), TypeError, "params: got NoneType; expected a list of parameters"),
+        (lambda p: fnn.SGD([NET]), TypeError, "params: got Sequential; expected parameters"),
+        (lambda p: fnn.SGD([{"params": NET}]), TypeError, "params: got a Sequential; expected its parameters"),
+        (lambda p: fnn.SGD([p[0], p[0]]), ValueError, "params: got '0' twice"),
+        (lambda p: fnn.SGD(p, rate=1), TypeError, "SGD: got 'rate'; expected options among lr, momentum"),
+        (lambda p: fnn.SGD(p, nesterov="no"), TypeError, "nesterov: got 'no'; expected True or False"),
+        (lambda p: fnn.SGD(p, maximize="no"), TypeError, "maximize: got 'no'; expected True or False"),
+        (lambda p: fnn.Adam(p, amsgrad="no"), TypeError, "amsgrad: got 'no'; expected True or False"),
+        (lambda p: fnn.NAdam(p, decoupled_weight_decay=None), TypeError, "decoupled_weight_decay: got None"),
+        (lambda p: fnn.RMSprop(p, centered="no"), TypeError, "centered: got 'no'; expected True or False"),
+        (lambda p: fnn.Adam(p, eps=0), ValueError, "eps: got 0; expected at least 1.18e-38"),
+        (lambda p: fnn.AdamW(p, eps=1e-40), ValueError, "eps: got 1e-40; expected at least"),
+        (lambda p: fnn.NAdam(p, eps=0), ValueError, "eps: got 0; expected at least"),
+        (lambda p: fnn.RMSprop(p, eps=0), ValueError, "eps: got 0; expected at least"),
+        (lambda p: fnn.Adagrad(p, eps=-1), ValueError, "eps: got -1; expected at least"),
+        (lambda p: fnn.Adam(p).add_param_group({"params": p[:1]}), ValueError, "params: got '0' twice"),
+        (lambda p: fnn.Adam(p).add_param_group(p), TypeError, "param_group: got .*; expected a dict with"),
         (lambda p: fnn.Adam([{"params": p, "rate": 1}]), ValueError, "params: group 0: got 'rate'; expected"),
         (lambda p: fnn.Adam([{"params": p}, p[0]]), TypeError, "params: group 1: got Parameter"),
         (lambda p: fnn.Adam([{"params": p}, {"params": p[0]}]), ValueError, "params: got '0' twice"),
@@ -269,6 +303,37 @@ def test_a_state_that_does_not_fit_changes_nothing(change, words):
             ValueError,
             "optimizer: got a group without 'initial_lr'",
         ),
+        (lambda p: lr_scheduler.LambdaLR(NET, abs), TypeError, "optimizer: got Sequential; expected Optimizer"),
+        (lambda p: lr_scheduler.OneCycleLR(p, 1.0, 5), TypeError, "optimizer: got list; expected Optimizer"),
+        (lambda p: lr_scheduler.LambdaLR(fnn.SGD(p), 0.5), TypeError, "lr_lambda: got 0.5; expected a function"),
+        (lambda p: lr_scheduler.LambdaLR(fnn.SGD(p), [0.5]), TypeError, "lr_lambda: got 0.5; expected a function"),
+        (lambda p: lr_scheduler.LambdaLR(fnn.SGD(p), str), TypeError, "lr_lambda: got '0'; expected a number"),
+        (lambda p: lr_scheduler.MultiStepLR(fnn.SGD(p), 5), TypeError, "milestones: got 5; expected a list"),
+        (lambda p: lr_scheduler.MultiStepLR(fnn.SGD(p), "5"), TypeError, "milestones: got '5'; expected a list"),
+        (lambda p: lr_scheduler.MultiStepLR(fnn.SGD(p), [0.5]), TypeError, "milestones: got 0.5; expected an int"),
+        (lambda p: lr_scheduler.OneCycleLR(fnn.SGD(p), "1", 5), TypeError, "max_lr: got '1'; expected a number"),
+        (lambda p: lr_scheduler.OneCycleLR(fnn.SGD(p), 1, 5, cycle_momentum=0), TypeError, "cycle_momentum: got 0"),
+        (lambda p: lr_scheduler.LinearLR(fnn.SGD(p), start_factor=0), ValueError, "start_factor: got 0; expected a n"),
+        (lambda p: lr_scheduler.ReduceLROnPlateau(fnn.SGD(p)).step(None), TypeError, "metrics: got None; expected a n"),
+        (lambda p: lr_scheduler.ReduceLROnPlateau(fnn.SGD(p)).step("1"), TypeError, "metrics: got '1'; expected a n"),
+        (lambda p: lr_scheduler.ReduceLROnPlateau(fnn.SGD(p), min_lr="1"), TypeError, "min_lr: got '1'; expected a n"),
+        (lambda p: lr_scheduler.SequentialLR(p, [], []), TypeError, "optimizer: got list; expected Optimizer"),
+        (lambda p: in_turn(fnn.SGD(p), 0, []), ValueError, "schedulers: got none"),
+        (lambda p: in_turn(fnn.SGD(p), 2, [1, 2]), ValueError, "milestones: got 2; expected 1"),
+        (lambda p: in_turn(fnn.SGD(p), 3, [2, 2]), ValueError, r"milestones: got \[2, 2\]; expected each to be larger"),
+        (lambda p: in_turn(fnn.SGD(p), 2, 5), TypeError, "milestones: got 5; expected a list"),
+        (lambda p: in_turn(fnn.SGD(p), 2, [5], last_epoch=3), ValueError, "last_epoch: got 3"),
+        (lambda p: lr_scheduler.ChainedScheduler(lr_scheduler.StepLR(fnn.SGD(p), 1)), TypeError, "schedulers: got S"),
+        (
+            lambda p: lr_scheduler.ChainedScheduler([lr_scheduler.ReduceLROnPlateau(fnn.SGD(p))]),
+            TypeError,
+            "schedulers: got ReduceLROnPlateau; expected schedules that step without a metric",
+        ),
+        (
+            lambda p: lr_scheduler.ChainedScheduler([lr_scheduler.StepLR(fnn.SGD(p), 1) for _ in range(2)]),
+            ValueError,
+            "schedulers: got a StepLR of another optimizer",
+        ),
         (lambda p: lr_scheduler.LinearLR(fnn.SGD(p), 2.0), ValueError, "start_factor: got 2.0"),
         (lambda p: lr_scheduler.LambdaLR(fnn.SGD(p), [abs, abs]), ValueError, "lr_lambda: got 2; expected 1"),
         (lambda p: lr_scheduler.OneCycleLR(fnn.SGD(p), 1.0, epochs=3), ValueError, "total_steps: got None"),
@@ -284,7 +349,146 @@ def test_refused(make, error, words):
         make(parameters())
 
 
+def test_arguments_that_choose_among_pytorchs_implementations_mean_nothing():
+    params, others = parameters(), parameters()
+    nothing = {"foreach": True, "fused": None, "capturable": True, "differentiable": False}
+    for kind, options in OPTIMISERS:
+        first, second = (
+            kind([{"params": params, "name": "all", **nothing}], **options, **nothing),
+            kind(others, **options),
+        )
+        steps(first, params, (2, 3))
+        steps(second, others, (2, 3))
+        assert bits(params) == bits(others)
+        assert first.state_dict()["param_groups"][0].keys() - {"name"} == second.state_dict()["param_groups"][0].keys()
+        first.zero_grad(set_to_none=False)
+        assert all(p.grad is None for p in params)
+
+
+@pytest.mark.parametrize(("kind", "options"), OPTIMISERS, ids=IDS)
+def test_groups_may_be_added(kind, options):
+    params, others = parameters(), parameters()
+    grown = kind(params[:3], **options)
+    grown.add_param_group({"params": iter(params[3:]), "lr": 0.5})
+    whole = kind([{"params": others[:3]}, {"params": others[3:], "lr": 0.5}], **options)
+    steps(grown, params, (2, 3))
+    steps(whole, others, (2, 3))
+    assert bits(params) == bits(others)
+    assert grown.state_dict()["param_groups"] == whole.state_dict()["param_groups"]
+    with pytest.raises(ValueError, match="lr: got -1"):
+        grown.add_param_group({"params": [fnn.Parameter(np.ones(1))], "lr": -1})
+    assert len(grown.param_groups) == 2
+
+
+def test_adagrad_has_its_sums_from_the_start():
+    params = parameters()
+    optimizer = fnn.Adagrad(params[:1], initial_accumulator_value=0.5)
+    optimizer.add_param_group({"params": params[1:2]})
+    state = optimizer.state_dict()["state"]
+    assert [list(state[i]) for i in (0, 1)] == [["step", "sum"]] * 2
+    assert state[0]["step"] == 0
+    np.testing.assert_array_equal(state[0]["sum"], np.full((3, 5), 0.5, np.float32))
+
+
+def test_a_state_of_pytorch_is_taken():
+    """As ``torch.optim`` writes them: numbers may be arrays, options have others beside them, SGD counts no steps."""
+    params = parameters()[:2]
+    optimizer = fnn.SGD(params, momentum=0.5)
+    buffers = arrays(9)[:2]
+    group = {"lr": np.array(0.25), "momentum": 0.9, "dampening": 0, "weight_decay": 0, "nesterov": False}
+    group |= {"foreach": None, "differentiable": False, "fused": None, "params": [0, 1]}
+    optimizer.load_state_dict(
+        {"state": {0: {"momentum_buffer": buffers[0]}, 1: {"momentum_buffer": None}}, "param_groups": [group]}
+    )
+    assert optimizer.param_groups[0]["lr"] == 0.25
+    assert optimizer.param_groups[0]["maximize"] is False
+    before = [p.data.copy() for p in params]
+    for p in params:
+        p.grad = np.ones_like(p.data)
+    optimizer.step()
+    np.testing.assert_allclose(params[0].data, before[0] - 0.25 * (0.9 * buffers[0] + 1), rtol=1e-6, atol=1e-6)
+    np.testing.assert_allclose(params[1].data, before[1] - 0.25, rtol=1e-6)
+
+    adam = fnn.AdamW(params)
+    state = {"step": np.float32(3), "exp_avg": buffers[0].astype(np.float64), "exp_avg_sq": buffers[0] ** 2}
+    theirs = {**adam.state_dict()["param_groups"][0], "decoupled_weight_decay": False}
+    adam.load_state_dict({"state": {0: state}, "param_groups": [theirs]})
+    assert adam.state_dict()["state"][0]["step"] == 3
+    assert adam.state_dict()["state"][0]["exp_avg"].dtype == np.float32
+    assert adam.param_groups[0]["decoupled_weight_decay"] is True
+
+
 # Clipping
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("order", [0.5, 1, 2, 2.5, 30, math.inf])
+@pytest.mark.parametrize("room", [fnn.functional, fnn.reference], ids=["functional", "reference"])
+def test_gradients_of_any_size_are_clipped(order, dtype, room):
+    """Where powers, the norm or the factor are beyond what their type can hold; the direction is as it was."""
+    rng = np.random.default_rng(1)
+    shapes = (3,), (17, 5), (0,), ()
+    directions = [rng.uniform(0.5, 1, shape) * rng.choice([-1, 1], shape) for shape in shapes]
+    expected = float(np.linalg.norm(np.concatenate([d.ravel() for d in directions]), order))
+    largest, least = (3.4e38, 1e-37) if dtype == np.float32 else (1.7e308, 1e-300)
+    for size in (largest, largest / 1e4, 1e30, 1e10, 1.0, 1e-10, 1e-30, least):
+        for plain in (True, False):
+            grads = [np.array(d * size, dtype) for d in directions]
+            if not plain:
+                grads[1] = np.asfortranarray(grads[1])
+            max_norm = min(size, 1.0) / 4
+            norm = room.clip_grad_norm_(grads, max_norm, order)
+            # Of 1e-30 added to 1e-6 nothing is left: PyTorch's divisor.
+            scale = max_norm / (1e-6 + expected * size) if size < 1 else 0.25 / (expected + 1e-6 / size) / size
+            assert norm == pytest.approx(expected * size, rel=1e-5 if dtype == np.float32 else 1e-12)
+            for g, d in zip(grads, directions, strict=True):
+                np.testing.assert_allclose(
+                    g, np.array(d * size * scale, dtype) if size <= 1e30 else d * (0.25 / expected), rtol=4e-6
+                )
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_the_largest_gradients_of_all(dtype):
+    p = fnn.Parameter(np.zeros(3, dtype))
+    p.grad = np.full(3, 3e38, dtype)
+    assert fnn.clip_grad_norm_([p], 1.0) == pytest.approx(3e38 * math.sqrt(3), rel=1e-6)
+    np.testing.assert_allclose(p.grad, 1 / math.sqrt(3), rtol=1e-6)
+    p.grad = np.full(3, np.finfo(dtype).max)
+    fnn.clip_grad_norm_(p, 1e-10)
+    np.testing.assert_allclose(p.grad, 1e-10 / math.sqrt(3), rtol=1e-6)
+    p.grad = np.full(3, 3e38, dtype)
+    fnn.clip_grad_value_(p, 2.0)
+    np.testing.assert_array_equal(p.grad, np.full(3, 2, dtype))
+
+
+def test_an_infinite_norm_to_clip_to_only_measures():
+    params = parameters()
+    give(params, 2)
+    before = [p.grad.tobytes() for p in params]
+    norm = fnn.clip_grad_norm_(params, math.inf, foreach=True)
+    assert norm == pytest.approx(fnn.clip_grad_norm_(params, 1e9), rel=1e-12)
+    fnn.clip_grad_value_(params, 1e9, foreach=None)
+    assert [p.grad.tobytes() for p in params] == before
+
+
+@pytest.mark.parametrize("clip", [fnn.clip_grad_norm_, fnn.clip_grad_value_])
+@pytest.mark.parametrize(
+    ("make", "error", "words"),
+    [
+        (lambda p: (q for q in p if q is None), ValueError, "parameters: got an iterator with nothing left in it"),
+        (lambda p: NET, TypeError, "parameters: got a Sequential; expected its parameters"),
+        (lambda p: NET.parameters, TypeError, "parameters: got the function parameters; expected what it returns"),
+        (lambda p: [p[0].data], TypeError, "parameters: got ndarray; expected parameters"),
+        (lambda p: [p[0], p[0]], ValueError, "parameters: got '0' twice; expected each parameter once"),
+        (lambda p: None, TypeError, "parameters: got NoneType; expected a list of parameters"),
+    ],
+)
+def test_what_is_no_parameters_is_not_clipped(clip, make, error, words):
+    params = parameters()
+    give(params, 2)
+    with pytest.raises(error, match=words):
+        clip(make(params), 1.0)
+    assert fnn.clip_grad_norm_([], 1.0) == 0.0  # a list may be empty
 
 
 @pytest.mark.parametrize("order", [1, 2, 2.5, math.inf])
@@ -371,7 +575,11 @@ def test_a_schedule_goes_on_from_a_loaded_optimiser():
     schedule.step()
     resumed = fnn.SGD(parameters(), lr=1.0)
     resumed.load_state_dict(optimizer.state_dict())
-    assert lr_scheduler.ExponentialLR(resumed, 0.5, last_epoch=schedule.last_epoch).get_last_lr() == [2.0]
+    schedule = lr_scheduler.ExponentialLR(resumed, 0.5, last_epoch=0)  # one step has been taken, which was number 0
+    assert schedule.last_epoch == 1
+    assert schedule.get_last_lr() == [4.0]  # as it was loaded
+    schedule.step()
+    assert schedule.get_last_lr() == [2.0]
 
 
 def test_one_cycle_ends_and_moves_the_momentum():
@@ -396,3 +604,133 @@ def test_a_plateau_reduces_the_rate():
         schedule.step(metric)
         rates += schedule.get_last_lr()
     assert rates == [8, 8, 8, 4, 4, 4, 3, 3]
+
+
+# Several schedules
+
+
+def rates_of(optimizer, schedules, count):
+    """The rate now and after each of some steps of all schedules."""
+    rates = [optimizer.param_groups[0]["lr"]]
+    for _ in range(count):
+        for schedule in schedules:
+            schedule.step()
+        rates.append(optimizer.param_groups[0]["lr"])
+    return rates
+
+
+def test_a_second_schedule_begins_with_the_present_rate():
+    optimizer = fnn.SGD(parameters(), lr=0.1)
+    lr_scheduler.StepLR(optimizer, 100)
+    optimizer.param_groups[0]["lr"] = 1e-3
+    cosine = lr_scheduler.CosineAnnealingLR(optimizer, 50)
+    rates = rates_of(optimizer, [cosine], 50)
+    np.testing.assert_allclose(rates, 5e-4 * (1 + np.cos(np.pi * np.arange(51) / 50)), rtol=1e-12, atol=1e-18)
+    assert optimizer.param_groups[0]["initial_lr"] == 0.1
+    assert lr_scheduler.LambdaLR(optimizer, lambda _: 0.5).get_last_lr() == [0.05]  # alone in going by the first rate
+
+
+@pytest.mark.parametrize(
+    ("make", "following"),
+    [
+        (lambda o: lr_scheduler.StepLR(o, 2, 0.5), [4, 4, 2, 2]),
+        (lambda o: lr_scheduler.MultiStepLR(o, [1, 1, 3], 0.5), [4, 1, 1, 0.5]),
+        (lambda o: lr_scheduler.ExponentialLR(o, 0.5), [4, 2, 1, 0.5]),
+        (lambda o: lr_scheduler.LinearLR(o, 0.5, 1.0, 2), [2, 3, 4, 4]),
+        (lambda o: lr_scheduler.CosineAnnealingLR(o, 2), [4, 2, 0, 8]),  # up again it goes to the first rate
+        (lambda o: lr_scheduler.LambdaLR(o, lambda t: 0.5**t), [16, 8, 4, 2]),
+    ],
+)
+def test_schedules_after_a_rate_set_by_hand(make, following):
+    optimizer = fnn.SGD(parameters(), lr=16.0)
+    lr_scheduler.StepLR(optimizer, 100)
+    optimizer.param_groups[0]["lr"] = 4.0
+    np.testing.assert_allclose(rates_of(optimizer, [make(optimizer)], 3), following, rtol=1e-12, atol=1e-15)
+    schedule = lr_scheduler.ExponentialLR(optimizer, 0.5)
+    optimizer.param_groups[0]["lr"] = 3.0
+    assert rates_of(optimizer, [schedule], 2) == [3, 1.5, 0.75]
+
+
+def test_two_schedules_multiply():
+    optimizer = fnn.SGD(parameters(), lr=8.0)
+    both = lr_scheduler.LinearLR(optimizer, 0.25, 1.0, 3), lr_scheduler.StepLR(optimizer, 2, 0.5)
+    np.testing.assert_allclose(rates_of(optimizer, both, 5), [2, 4, 3, 4, 2, 2])
+    assert both[0].get_last_lr() == [4.0 / 2]
+    optimizer = fnn.SGD(parameters(), lr=8.0)
+    parts = lr_scheduler.LinearLR(optimizer, 0.25, 1.0, 3), lr_scheduler.StepLR(optimizer, 2, 0.5)
+    chained = lr_scheduler.ChainedScheduler(iter(parts), optimizer)
+    assert chained.get_last_lr() == [2.0]
+    np.testing.assert_allclose(rates_of(optimizer, [chained], 5), [2, 4, 3, 4, 2, 2])
+
+
+def test_schedules_in_turn():
+    optimizer = fnn.SGD(parameters(), lr=8.0)
+    warm_up, decay = lr_scheduler.LinearLR(optimizer, 0.25, 1.0, 3), lr_scheduler.ExponentialLR(optimizer, 0.5)
+    schedule = lr_scheduler.SequentialLR(optimizer, iter((warm_up, decay)), iter([3]))
+    assert schedule.get_last_lr() == [2.0]
+    np.testing.assert_allclose(rates_of(optimizer, [schedule], 6), [2, 4, 6, 8, 4, 2, 1])
+    assert schedule.get_last_lr() == [1.0]
+
+
+def nested(optimizer):
+    """A warm-up and two that are multiplied, and then the same again, backwards."""
+    s = lr_scheduler
+    first = s.SequentialLR(optimizer, [s.LinearLR(optimizer, 0.25, 1.0, 3), s.ExponentialLR(optimizer, 0.5)], [3])
+    second = s.ChainedScheduler([s.StepLR(optimizer, 2, 0.5), s.MultiStepLR(optimizer, [1], 0.25)])
+    return s.SequentialLR(optimizer, [first, second], [5])
+
+
+def test_schedules_of_schedules_of_schedules():
+    optimizer = fnn.SGD(parameters(), lr=8.0)
+    whole = [2, 4, 6, 8, 4, 8, 2, 1, 1, 0.5]
+    schedule = nested(optimizer)
+    np.testing.assert_allclose(rates_of(optimizer, [schedule], 9), whole)
+
+    optimizer = fnn.SGD(parameters(), lr=8.0)
+    schedule = nested(optimizer)
+    np.testing.assert_allclose(rates_of(optimizer, [schedule], 4), whole[:5])
+    again = fnn.SGD(parameters(), lr=8.0)
+    resumed = nested(again)
+    resumed.load_state_dict(schedule.state_dict())
+    again.load_state_dict(optimizer.state_dict())
+    assert rates_of(again, [resumed], 5) == rates_of(optimizer, [schedule], 5)
+
+    before = repr(resumed.state_dict())
+    state = schedule.state_dict()
+    del state["_schedulers"][1]["_schedulers"][1]["gamma"]
+    with pytest.raises(ValueError, match=r"state_dict: got milestones, .*; expected milestones, gamma"):
+        resumed.load_state_dict(state)
+    with pytest.raises(ValueError, match="state_dict: got states of 1 schedulers; expected 2"):
+        resumed.load_state_dict({**schedule.state_dict(), "_schedulers": state["_schedulers"][:1]})
+    assert repr(resumed.state_dict()) == before
+
+
+@pytest.mark.parametrize(("part", "first"), [(0.0, None), (0.1, 0.1), (0.2, 0.004), (1.0, 0.004)])
+def test_a_cycle_of_any_rise(part, first):
+    """A rise of one step is over at the first: that has the highest rate, and the least momentum."""
+    optimizer = fnn.SGD(parameters(), lr=1.0, momentum=0.5)
+    schedule = lr_scheduler.OneCycleLR(optimizer, 0.1, 10, pct_start=part)
+    assert first is None or schedule.get_last_lr() == pytest.approx([first])
+    assert part != 0.1 or optimizer.param_groups[0]["momentum"] == pytest.approx(0.85)
+    rates = rates_of(optimizer, [schedule], 10)
+    assert np.all(np.isfinite(rates))
+    assert max(rates) <= 0.1 + 1e-15
+    if 0 < part < 1:
+        assert max(rates) == pytest.approx(0.1)
+        assert rates[9] == pytest.approx(4e-7)
+
+
+def test_a_group_that_came_later():
+    """Schedules that go from rate to rate go on with it; others say what to do, and leave the rates alone."""
+    for kind, options in (("StepLR", (1, 0.5)), ("ExponentialLR", (0.5,)), ("LambdaLR", (lambda t: 0.5**t,))):
+        params = parameters()
+        optimizer = fnn.SGD(params[:1], lr=8.0)
+        schedule = getattr(lr_scheduler, kind)(optimizer, *options)
+        optimizer.add_param_group({"params": params[1:], "lr": 2.0})
+        if kind == "LambdaLR":
+            with pytest.raises(ValueError, match="optimizer: got 2 groups; expected 1, as when the LambdaLR was made"):
+                schedule.step()
+            assert [group["lr"] for group in optimizer.param_groups] == [8, 2]
+        else:
+            schedule.step()
+            assert schedule.get_last_lr() == [4, 1]

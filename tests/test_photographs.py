@@ -1,6 +1,7 @@
 """S1c: sheets of digits read from end to end, and LeNet's weights from MATLAB."""
 
 import json
+import os
 
 import numpy as np
 import pytest
@@ -46,7 +47,7 @@ def test_a_quick_run_reads_most(folder):
     assert (known["name"], known["found"], known["written"]) == ("known.png", 15, 15)
     assert known["right"] == sum(a == b for a, b in zip(known["read"], "".join(LINES), strict=True))
     assert known["right"] >= 10
-    assert record[photographs.SCORE] == known["right"] / 15
+    assert record["right"] == known["right"] / 15
     assert (new["found"], len(new["read"]), "right" in new) == (2, 2, False)
     assert record["test_accuracy"] > 0.8
     for name in ("known.png", "new.jpg"):
@@ -66,6 +67,68 @@ def test_with_weights_nothing_is_trained(folder, data, tmp_path, capsys):
     printed = capsys.readouterr().out
     assert f"known.png: 15 digits found, read {first['photographs'][0]['read']}, " in printed
     assert f"all          -  {first['photographs'][0]['right']} of 15" in printed
+
+
+@pytest.mark.filterwarnings("error")
+def test_what_cannot_be_read_does_not_end_the_run(folder, tmp_path, capsys):
+    """Broken photographs and texts, and names with anything in them, beside those that can be read."""
+    place = tmp_path / "sheets"
+    place.mkdir()
+    image, _ = sheet(["42"])
+    pixels = Image.fromarray(np.rint(255 * image).astype(np.uint8))
+    names = ["price $5 a_{b $.png", "mark.png", "wide.png", "A.PNG", "\N{CJK UNIFIED IDEOGRAPH-732B} & co.png"]
+    for name in [*names, "no text.png", "cut.png"]:
+        pixels.save(place / name, "PNG")
+    (place / "mark.txt").write_bytes(b"\xef\xbb\xbf4 2\r\n")
+    (place / "wide.txt").write_bytes("42".encode("utf-16"))
+    (place / "no text.txt").write_bytes(b"\xff42")
+    (place / "cut.png").write_bytes((place / "cut.png").read_bytes()[:300])
+    (place / "empty.jpg").touch()
+    (place / "._mark.png").write_bytes(b"left behind")
+    (place / "b.png").mkdir()
+    (place / "mark2.txt").mkdir()
+    out = photographs.run(
+        photographs.Settings(
+            photographs=str(place), weights=str(folder / "weights.safetensors"), out=str(tmp_path / "run")
+        )
+    )
+    record = json.loads((out / "settings.json").read_text())["result"]
+    found = {each["name"]: each for each in record["photographs"]}
+    assert sorted(found) == sorted([*names, "no text.png", "cut.png", "empty.jpg"])
+    assert {name for name, each in found.items() if "error" in each} == {"no text.png", "cut.png", "empty.jpg"}
+    assert {name for name, each in found.items() if each.get("written") == 2} == {"mark.png", "wide.png"}
+    printed, page = capsys.readouterr().out, (out / "report.html").read_text(encoding="utf-8")
+    for name, text in (
+        ("cut.png", "truncated"),
+        ("empty.jpg", "no image"),
+        ("no text.png", "expected a text in UTF-8"),
+    ):
+        assert f"{name}: not read: " in printed
+        assert text in found[name]["error"]
+        assert name in page
+    assert page.count("data:image/png;base64,") == len(names)
+    assert all((out / f"{name}.boxes.png").read_bytes().startswith(b"\x89PNG") for name in names)
+
+
+@pytest.mark.skipif(os.name == "nt", reason="names as Unix has them")
+def test_names_as_long_as_they_can_be_and_of_other_bytes(folder, tmp_path):
+    image, _ = sheet(["7"])
+    for name in ("n" * 251 + ".png", os.fsdecode(b"caf\xe9.png")):
+        try:
+            Image.fromarray(np.rint(255 * image).astype(np.uint8)).save(tmp_path / name)
+        except OSError:
+            pytest.skip("this disk has no such names")
+    settings = {"photographs": str(tmp_path), "weights": str(folder / "weights.safetensors")}
+    out = photographs.run(photographs.Settings(**settings, out=str(tmp_path / "run")))
+    read = json.loads((out / "settings.json").read_text())["result"]["photographs"]
+    assert [each["name"] for each in read] == ["caf?.png", "n" * 251 + ".png"]
+    assert len(list(out.glob("*.boxes.png"))) == 2
+
+
+def test_a_text_beside_a_photograph_counts_more_than_a_known_name(tmp_path):
+    assert photographs._truth(tmp_path / "image3.png") == "60624"
+    (tmp_path / "image3.txt").write_text("12\n34\n")
+    assert photographs._truth(tmp_path / "image3.png") == "1234"
 
 
 def test_published_figures_stand_beside_those_of_the_same_photographs():

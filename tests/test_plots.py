@@ -33,7 +33,7 @@ def test_learning_curves_show_every_evaluation_and_the_published_figures():
     loss, accuracy = figure.axes
     assert loss.get_yscale() == "log"
     lines = {line.get_label(): line for line in accuracy.lines}
-    assert list(lines["test"].get_ydata()) == [0.1, 0.8]
+    assert list(lines["validation"].get_ydata()) == [0.1, 0.8]
     assert list(lines["published"].get_xdata()) == [0, 500]
     assert len(lines["training"].get_ydata()) == 60
     assert pixels(figure).std() > 0
@@ -62,7 +62,14 @@ def test_learning_curves_of_several_runs_have_one_legend_and_a_colour_each():
     (cross,) = [line for line in accuracy.lines if line.get_marker() == "x"]
     assert (cross.get_xdata(), cross.get_ydata(), cross.get_color()) == ([3], [0.9], colors["fast"])
     (legend,) = figure.legends
-    assert [text.get_text() for text in legend.get_texts()] == ["slow", "fast", "training", "test", "published"]
+    assert [text.get_text() for text in legend.get_texts()] == ["slow", "fast", "training", "validation", "published"]
+
+
+def test_evaluations_are_called_as_the_data_are():
+    single = plots.learning_curves(history(60), held_out="test").axes[0]
+    assert "test" in [line.get_label() for line in single.lines]
+    (legend,) = plots.learning_curves({"a": history(60)}, held_out="test").legends
+    assert [text.get_text() for text in legend.get_texts()] == ["a", "training", "test"]
 
 
 def test_learning_curves_of_a_sweep_tell_all_runs_apart():
@@ -117,7 +124,8 @@ def test_initialisations_show_curves_and_spreads():
     assert (loss.get_ylabel(), accuracy.get_ylabel()) == ("loss (log scale)", "accuracy")
     zero, zero_marks, glorot, glorot_marks = spread.lines
     assert np.isnan(zero.get_ydata()).all()
-    assert list(zero_marks.get_xdata()) == ["first", "last"]
+    assert list(zero_marks.get_xdata()) == [0, 1]
+    assert [label.get_text() for label in spread.get_xticklabels()] == ["first", "last"]
     assert list(glorot.get_ydata()) == [np.eye(3).std(), 0.5]
     assert list(glorot_marks.get_xdata()) == []
     assert len(plots.initialisations(runs).axes) == 2
@@ -274,6 +282,104 @@ def test_a_notebook_shows_a_figure_once(run_python):
     )
     ended = run_python("-c", code, MPLBACKEND="agg")
     assert ended.returncode == 0, ended.stderr
+
+
+def charts(text):
+    """Each picture with that text wherever a text goes."""
+    rng = np.random.default_rng(0)
+    run = History(loss=[1.0], accuracy=[0.5], lr=[0.1], eval_iteration=[1], eval_loss=[0.7], eval_accuracy=[0.6])
+    images, sure, names = rng.random((2, 3, 8, 8)), np.array([[0.9, 0.1], [0.2, 0.8]]), [text, f"{text}b"]
+    maps, spreads = {text: rng.random((4, 5, 5))}, {text: {text: np.eye(3), f"{text}b": np.zeros(3)}}
+    ratios = {text: {text: {text: 2.0, f"{text}b": 0.5}}}
+    named = {"class_names": names, "title": text}
+    return {
+        "learning_curves": lambda: plots.learning_curves(run, title=text, metric=text),
+        "several learning_curves": lambda: plots.learning_curves({text: run}, title=text, published={text: {1: 0.5}}),
+        "initialisations": lambda: plots.initialisations({text: run}, outputs=spreads, title=text),
+        "gradient_error": lambda: plots.gradient_error({text: {0.1: 0.1, 0.01: 0.001}}, title=text),
+        "benchmark_chart": lambda: plots.benchmark_chart(ratios, title=text, caption=text),
+        "confusion_matrix": lambda: plots.confusion_matrix(np.eye(2, dtype=int), **named),
+        "most_wrong": lambda: plots.most_wrong(images, sure, np.array([1, 0]), **named),
+        "no most_wrong": lambda: plots.most_wrong(images, sure, np.array([0, 1]), **named),
+        "most_confusing": lambda: plots.most_confusing(images, sure, np.array([1, 0]), **named),
+        "feature_maps": lambda: plots.feature_maps(images[0], maps, title=text),
+        "weight_tiles": lambda: plots.weight_tiles({text: rng.random((4, 9))}, (3, 3), title=text),
+        "kernels": lambda: plots.kernels(rng.random((4, 3, 3, 3)), title=text),
+        "reconstructions": lambda: plots.reconstructions(images, images, title=text),
+        "boxes": lambda: plots.boxes(images[0], [(1, 1, 3, 3)], labels=[text], truth=["x"], title=text),
+        "decision_regions": lambda: plots.decision_regions(
+            rng.random((3, 2)), np.array([0, 1, 0]), lambda p: p[:, 0], title=text
+        ),
+    }
+
+
+TEXTS = {
+    "prices": "$5 and $a_{b",
+    "formula": r"$\frac{",
+    "dollar": "5$",
+    "backslash": r"a\$b^c_d\e",
+    "underscore": "_x",
+    "lines": "a\nb",
+    "tab": "a\tb",
+    "long": "x" * 250,
+    "words": "word " * 60,
+    "Chinese": "\N{CJK UNIFIED IDEOGRAPH-732B}",
+    "emoji": "\N{CAT}",
+    "Hebrew": "\N{HEBREW LETTER ALEF}\N{HEBREW LETTER BET}",
+    "no text": "caf\udce9",  # a byte of a file name that is not UTF-8
+    "blank": " ",
+}
+
+
+def test_all_pictures_are_tested_with_any_text():
+    assert {name.rpartition(" ")[2] for name in charts("")} == set(plots.__all__) - {"DPI", "save"}
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        *((name, f"{TEXTS['formula']}{TEXTS['Chinese']}{TEXTS['lines']}{TEXTS['no text']}") for name in charts("")),
+        *((name, TEXTS["long"]) for name in charts("")),
+        *(("confusion_matrix", text) for text in TEXTS.values()),
+    ],
+)
+def test_any_text_can_be_in_a_picture(name, text):
+    figure = charts(text)[name]()
+    pixels(figure)  # a formula that is none, or no room for the picture, fails here or warns
+
+
+def test_texts_are_shown_as_they_are():
+    figure = plots.confusion_matrix(np.eye(2, dtype=int), class_names=["$a$", "b"], title="$x$")
+    pixels(figure)
+    (axes,) = figure.axes
+    for shown in (figure._suptitle, axes.get_xticklabels()[0], axes.get_yticklabels()[0]):
+        assert shown.get_text() in ("$x$", "$a$")
+        assert not shown.get_parse_math()
+
+
+def test_numbers_of_logarithmic_scales_are_powers():
+    figure = plots.gradient_error({"$": {0.1: 0.1, 0.01: 0.001}})
+    pixels(figure)
+    labels = [label for label in figure.axes[0].get_yticklabels() if label.get_text()]
+    assert all(label.get_text().startswith(r"$\mathdefault{10^{") and label.get_parse_math() for label in labels)
+    assert labels
+
+
+def test_names_with_an_underscore_are_in_the_legend():
+    names = ["_a", "b"]
+    figure = plots.learning_curves({name: history(3) for name in names})
+    assert [text.get_text().lstrip("\N{ZERO WIDTH SPACE}") for text in figure.legends[0].get_texts()][:2] == names
+    figure = plots.gradient_error({name: {0.1: 0.1} for name in names})
+    legend = figure.axes[0].get_legend()
+    assert [text.get_text().lstrip("\N{ZERO WIDTH SPACE}") for text in legend.get_texts()] == names
+
+
+def test_the_middle_of_a_long_name_is_left_out():
+    from fastnn.plots.figure import short
+
+    assert short("a" * 30) == "a" * 30
+    assert short("a" * 20 + "b" * 20) == "a" * 15 + "\N{HORIZONTAL ELLIPSIS}" + "b" * 14
+    assert short("abcdef\nghi", 4) == "ab\N{HORIZONTAL ELLIPSIS}f\nghi"
 
 
 def test_missing_matplotlib_names_the_extra(monkeypatch):

@@ -5,6 +5,7 @@ import pytest
 
 import fastnn as fnn
 from fastnn import plots
+from fastnn.vision import find_marks
 
 pytest.importorskip("matplotlib")
 
@@ -175,7 +176,7 @@ def test_reconstructions_refuse_another_shape():
 
 def test_boxes_with_what_was_read():
     photograph = RNG.integers(0, 256, (40, 60, 3), dtype=np.uint8)
-    places = [[5, 10, 15, 20], [6, 35, 14, 15]]
+    places = [[5, 10, 20, 30], [6, 35, 20, 50]]
     figure = plots.boxes(photograph, places, labels=["3", "7"], truth=["3", "1"], title="Sheet")
     (axes,) = figure.axes
     np.testing.assert_allclose(drawn(axes)[0], photograph / 255, rtol=1e-6)
@@ -187,6 +188,28 @@ def test_boxes_with_what_was_read():
     assert is_drawable(figure)
 
 
+def test_boxes_are_drawn_around_the_marks_that_were_found():
+    pytest.importorskip("scipy")
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+
+    sheet = np.ones((90, 160), np.float32)
+    sheet[20:60, 30:36] = 0
+    (mark,) = find_marks(sheet)
+    figure = plots.boxes(sheet, [mark.box])
+    (axes,) = figure.axes
+    (frame,) = axes.patches
+    assert frame.get_bbox().extents.tolist() == [30, 20, 36, 60]  # left, top, right, bottom
+    frame.set_linewidth(0)
+    canvas = FigureCanvasAgg(figure)
+    canvas.draw()
+    dark = np.asarray(canvas.buffer_rgba())[::-1, :, :3].max(axis=2) < 50  # from below, as the canvas counts
+    left, below, right, above = frame.get_window_extent().extents
+    for (first, last), line in (((left, right), dark.any(axis=0)), ((below, above), dark.any(axis=1))):
+        places = np.flatnonzero(line)
+        assert abs(places[0] - first) <= 1.5
+        assert abs(places[-1] + 1 - last) <= 1.5
+
+
 def test_no_boxes():
     (axes,) = plots.boxes(np.ones((9, 9)), []).axes
     assert len(axes.patches) == 0
@@ -196,7 +219,9 @@ def test_no_boxes():
     ("places", "options", "message"),
     [
         ([[1, 2, 3]], {}, r"places: got \[\[1, 2, 3\]\], expected \(N, 4\)"),
-        ([[9, 2, 0, 4]], {}, r"places: got .*, expected \(N, 4\): top, left, height, width"),
+        ([[5, 10, 5, 30]], {}, r"places: got .*, expected \(N, 4\): top, left, bottom, right .* bottom below top"),
+        ([[5, 10, 15, 9]], {}, r"places: got .*, expected \(N, 4\): top, left, bottom, right"),
+        ([[1, 2, np.nan, 4]], {}, r"places: got .*, expected \(N, 4\): top, left, bottom, right"),
         ([[1, 2, 3, 4]], {"labels": ["a", "b"]}, "labels: got 2, expected 1: one for each box"),
         ([[1, 2, 3, 4]], {"truth": ["a"]}, "truth: got no labels to compare it with"),
     ],

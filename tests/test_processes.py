@@ -39,10 +39,58 @@ if __name__ == "__main__":
 """
 
 
-@pytest.mark.parametrize("source", [SPAWN, pytest.param(LOKY, marks=pytest.mark.slow)], ids=["spawn", "loky"])
+LARGE = """
+import joblib
+from fastnn.training import BestWeights, Trainer
+
+def train(net, optimizer, trainer, weights):
+    assert not weights.flags.writeable, "joblib maps no files any more: nothing is tested"
+    x, labels = np.ones((2, 600), np.float32), np.array([0, 1])
+    criterion = fnn.CrossEntropyLoss()
+    for step in range(2):
+        criterion(net(x), labels)
+        net.backward(criterion.backward(), needs_dx=False)
+        fnn.clip_grad_norm_(net.parameters(), 1.0)
+        optimizer.step()
+    net.load_state_dict(net.state_dict())
+    optimizer.load_state_dict(optimizer.state_dict())
+    net[0].weight.data -= 1
+    trainer.fit((x, labels), (x, labels), epochs=2, progress=False)
+    return [a.tobytes() for a in net.state_dict().values()]
+
+def made():
+    fnn.manual_seed(0)
+    net = fnn.Sequential(fnn.Linear(600, 600), fnn.BatchNorm1d(600), fnn.ReLU(), fnn.Linear(600, 600))
+    net[3].weight = net[0].weight
+    optimizer = fnn.Adam(net.parameters(), lr=0.01)
+    for p in net.parameters():
+        p.grad = np.ones_like(p.data)
+    optimizer.step()
+    other = fnn.Sequential(fnn.Linear(600, 600))
+    trainer = Trainer(other, fnn.CrossEntropyLoss(), fnn.SGD(other.parameters(), lr=0.1, momentum=0.9), rng=0,
+                      callbacks=[BestWeights("eval_loss")])
+    trainer.fit((np.ones((2, 600), np.float32), np.array([0, 1])), (np.ones((2, 600), np.float32), np.array([0, 1])),
+                epochs=1, progress=False)
+    return net, optimizer, trainer
+
+if __name__ == "__main__":
+    net, optimizer, trainer = made()
+    call = joblib.delayed(train)(net, optimizer, trainer, net.state_dict()["0.weight"])
+    there = joblib.Parallel(n_jobs=2, backend="loky")([call] * 2)
+    weights = net.state_dict()["0.weight"]
+    weights.flags.writeable = False
+    here = train(net, optimizer, trainer, weights)
+    assert there == [here, here]
+    print("done")
+"""
+
+
+@pytest.mark.parametrize(
+    "source", [SPAWN, LARGE, pytest.param(LOKY, marks=pytest.mark.slow)], ids=["spawn", "large", "loky"]
+)
 def test_workers(source, run_python, tmp_path):
-    """New processes compute the same bits; those of joblib share the cores."""
-    if source is LOKY:
+    """New processes compute the same bits; those of joblib share the cores, and train what is 1 MB and more."""
+    if source is not SPAWN:
         pytest.importorskip("joblib")
     module = tmp_path / "workers.py"  # that the workers can import
     module.write_text(PREPARE.replace("fnn.set_num_threads(2)\n", "") + source)

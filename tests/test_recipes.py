@@ -51,12 +51,24 @@ def test_run_folder_is_whole(folder):
         assert (folder / name).read_bytes().startswith(b"\x89PNG")
 
 
-def test_the_page_has_the_published_figures_beside_ours_and_all_pictures(folder):
-    page = (folder / "report.html").read_text()
+def test_the_page_of_a_quick_run_has_our_figures_alone_and_all_pictures(folder):
+    page = (folder / "report.html").read_text(encoding="utf-8")
+    accuracy = json.loads((folder / "settings.json").read_text())["result"]["test_accuracy"]
+    assert f'<td class="strong">{accuracy:.4f} of 1,000</td>' in page
+    assert "A quick run, to see that everything works" in page
+    assert "of 500 images" not in page
+    assert "x4, 7 → 2 x3" not in page
+    assert page.count("data:image/png;base64,") == len(PICTURES)
+
+
+@pytest.mark.usefixtures("unpainted")
+def test_the_page_of_another_run_has_the_published_figures_beside_ours(tmp_path):
+    folder = lenet.run(lenet.Settings(iterations=2, batch_size=8, out=str(tmp_path / "run")))
+    page = (folder / "report.html").read_text(encoding="utf-8")
     accuracy = json.loads((folder / "settings.json").read_text())["result"]["test_accuracy"]
     assert f'<td>0.956 of 500 images</td><td class="strong">{accuracy:.4f} of 1,000</td>' in page
     assert "<td>4 → 9 x4, 7 → 2 x3</td>" in page
-    assert page.count("data:image/png;base64,") == len(PICTURES)
+    assert "A quick run" not in page
 
 
 def test_it_learns(folder):
@@ -90,7 +102,7 @@ def test_same_seed_same_bits_for_any_number_of_threads(folder, tmp_path):
 
 @pytest.mark.usefixtures("unpainted")
 def test_what_is_printed(tmp_path, capsys):
-    lenet.run(lenet.Settings(quick=True, iterations=3, seed=1, batch_size=8, out=str(tmp_path / "run")))
+    lenet.run(lenet.Settings(iterations=3, seed=1, batch_size=8, out=str(tmp_path / "run")))
     lines = capsys.readouterr().out.splitlines()
     header = lines.index(next(line for line in lines if "S1, published" in line))
     assert [line.split()[0] for line in lines[header + 1 : header + 3]] == ["0", "3"]

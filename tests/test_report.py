@@ -119,6 +119,17 @@ def test_pictures_are_as_wide_as_their_inches(page):
     assert int(page.all("img")[1]["width"]) == round(96 * figure.get_figwidth())
 
 
+def test_what_systems_leave_and_names_of_other_bytes(tmp_path):
+    (tmp_path / "settings.json").write_text(json.dumps(RECORD))
+    (tmp_path / "._curves.png").write_bytes(b"left behind")
+    (tmp_path / "folder.png").mkdir()
+    table = Table("Not read", ["photograph"], [["caf\udce9.png"]])
+    write_report(tmp_path, Page("A", tables=[table]))
+    page = (tmp_path / "report.html").read_text(encoding="utf-8")
+    assert "caf?.png" in page
+    assert "data:image" not in page
+
+
 def test_a_picture_that_is_not_there(folder):
     with pytest.raises(ValueError, match=r"pictures: got 'curve.png', expected one of curves-narrow.png, curves.png"):
         write_report(folder, Page("A", pictures=[Picture("curve.png", "Curves")]))

@@ -152,6 +152,33 @@ def test_grids_of_a_recipe():
 
 
 @pytest.mark.usefixtures("unpainted")
+@pytest.mark.parametrize("recipe", ["lenet", "photographs", "smallvgg", "parabola"])
+def test_settings_are_chosen_by_validation_data(tmp_path, recipe):
+    for package in ("sklearn", "safetensors", "PIL", "scipy"):
+        pytest.importorskip(package)
+    folder = tmp_path / "photographs"
+    folder.mkdir()
+    image_module = pytest.importorskip("PIL.Image")
+    image_module.new("L", (60, 60), 255).save(folder / "a.png")
+    options = {
+        "lenet": "--iterations 2",
+        "photographs": f"--iterations 2 --photographs {folder}",
+        "smallvgg": "--epochs 1 --batch-size 500",
+        "parabola": "--epochs 2",
+    }[recipe]
+    out = tmp_path / "out"
+    assert main(f"sweep {recipe} --quick {options} --out {out} --grid seed=1 --jobs 1".split()) == 0
+    record = json.loads((out / "runs" / "seed=1" / "settings.json").read_bytes())
+    assert record["settings"].get("validate", True) is True
+    assert 0 <= record["result"]["valid_accuracy"] <= 1
+    assert table(out)[0]["valid_accuracy"] == str(record["result"]["valid_accuracy"])
+    if recipe == "lenet":
+        log = (out / "runs" / "seed=1.log").read_text(encoding="utf-8")
+        assert "LeNet on 4,166 MNIST digits, 1,000 test images" in log
+        assert "validation accuracy" in log
+
+
+@pytest.mark.usefixtures("unpainted")
 def test_the_command(tmp_path, capsys):
     pytest.importorskip("sklearn")
     pytest.importorskip("safetensors")
@@ -178,7 +205,7 @@ def test_the_command(tmp_path, capsys):
     assert main(["sweep", "mlp"]) == 2
     assert "the following arguments are required: --grid" in capsys.readouterr().err
     assert main(["sweep", "vgg"]) == 2
-    assert "no recipe named; recipes: lenet" in capsys.readouterr().err
+    assert "unknown recipe 'vgg'; recipes: lenet" in capsys.readouterr().err
 
 
 # -- what comes of a run, and what a grid may have
@@ -296,7 +323,6 @@ def test_a_folder_of_a_recipe_has_a_safe_name(tmp_path, monkeypatch):
         (Path(settings["out"]) / "settings.json").write_text('{"result": {"valid_accuracy": null}}')
 
     monkeypatch.setattr(command.recipes, "load", lambda _: SimpleNamespace(run=run, Settings=dict))
-    monkeypatch.setattr(command, "replace", lambda base, **changes: {**base, **changes}, raising=False)
     results = command.run_point("mlp", {}, str(tmp_path / "out"), init="a/../b", data="→")
     assert np.isnan(results["valid_accuracy"])
     (folder,) = made

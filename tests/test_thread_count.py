@@ -27,14 +27,19 @@ def test_bad_number(bad, error):
 def test_number_from_the_environment(run_python):
     source = "import fastnn; print(fastnn.get_num_threads())"
     assert run_python("-c", source, FASTNN_NUM_THREADS="3", OMP_NUM_THREADS="1").stdout.strip() == "3"
-    for bad in ("none", "0", "-2"):
+    assert run_python("-c", source, FASTNN_NUM_THREADS="").stdout == run_python("-c", source).stdout
+    assert run_python("-c", source, FASTNN_NUM_THREADS="9" * 5000).stdout.strip() == "256"
+    for bad in ("none", "0", "-2", " ", "\N{SUPERSCRIPT TWO}", "2.0"):
         process = run_python("-c", source, FASTNN_NUM_THREADS=bad)
         assert process.returncode != 0
         assert "FASTNN_NUM_THREADS" in process.stderr
         assert bad in process.stderr
 
 
-@pytest.mark.parametrize(("share", "expected"), [("1,4", 1), ("1000", None), ("none", None)])
+@pytest.mark.parametrize(
+    ("share", "expected"),
+    [("1,4", 1), (" 1 ", 1), ("1000", None), ("none", None), ("\N{SUPERSCRIPT TWO}", None)],
+)
 def test_default_is_at_most_the_share(run_python, share, expected):
     """OMP_NUM_THREADS says how many are this process's, as in workers of joblib; not more than there are."""
     source = "import fastnn; print(fastnn.get_num_threads())"

@@ -128,6 +128,17 @@ def test_schedules_by_step_and_by_epoch_are_multiplied():
     np.testing.assert_allclose(trainer.history.lr, [0.4, 0.6, 0.8, 0.08, 0.08, 0.08])
 
 
+def test_a_plateau_goes_on_from_a_warm_up():
+    def both(optimizer):
+        warm_up = fnn.lr_scheduler.LinearLR(optimizer, start_factor=0.25, total_iters=3)
+        options = {"factor": 0.5, "patience": 0, "threshold": 1e9, "threshold_mode": "abs"}
+        return {"step": warm_up, "epoch": fnn.lr_scheduler.ReduceLROnPlateau(optimizer, **options)}
+
+    trainer = make(lr=0.8, schedule=both)
+    trainer.fit(blobs(), blobs(seed=1), iterations=8, evaluate_every=2)
+    np.testing.assert_allclose(trainer.history.lr, [0.2, 0.4, 0.6, 0.8, 0.4, 0.4, 0.2, 0.2])
+
+
 def test_a_plateau_is_told_every_evaluation():
     def plateau(optimizer):
         options = {"factor": 0.5, "patience": 0, "threshold": 1e9, "threshold_mode": "abs"}
@@ -144,10 +155,10 @@ def test_a_plateau_is_told_every_evaluation():
         (lambda optimizer: {"batch": None}, "got schedules by 'batch', expected 'step', 'epoch' or both"),
         (
             lambda optimizer: {
-                "step": fnn.lr_scheduler.StepLR(optimizer, 1),
-                "epoch": fnn.lr_scheduler.ReduceLROnPlateau(optimizer),
+                "step": fnn.lr_scheduler.LambdaLR(optimizer, lambda t: 1 / (1 + t)),
+                "epoch": fnn.lr_scheduler.StepLR(optimizer, 1),
             },
-            "got ReduceLROnPlateau beside another one",
+            "got LambdaLR beside another one",
         ),
     ],
 )

@@ -110,24 +110,26 @@ def test_crops_are_parts_of_the_image():
     crop = RandomResizedCrop(4, scale=(0.1, 0.4))
     boxes = crop.boxes(50, (30, 40), np.random.default_rng(1))
     y = crop(x, np.random.default_rng(1))
-    for (top, left, height, width), (rows, columns) in zip(boxes, y, strict=True):
+    for (top, left, bottom, right), (rows, columns) in zip(boxes, y, strict=True):
+        height, width = bottom - top, right - left
         np.testing.assert_allclose(rows[:, 0], top + (np.arange(4) + 0.5) * height / 4 - 0.5, rtol=1e-12)
         np.testing.assert_allclose(columns[0], left + (np.arange(4) + 0.5) * width / 4 - 0.5, rtol=1e-12)
 
 
 def test_crops_have_the_shares_and_ratios_asked_for():
     crop = RandomResizedCrop(4, scale=(0.2, 0.6), ratio=(0.5, 2.0))
-    top, left, height, width = crop.boxes(4000, (300, 400), np.random.default_rng(0)).T
+    top, left, bottom, right = crop.boxes(4000, (300, 400), np.random.default_rng(0)).T
     assert min(top.min(), left.min()) == 0
-    assert (top + height).max() == 300
-    assert (left + width).max() == 400
+    assert bottom.max() == 300
+    assert right.max() == 400
+    height, width = bottom - top, right - left
     share, ratio = height * width / 120_000, width / height
     assert 0.2 * 0.99 < share.min() < 0.21
     assert 0.59 < share.max() < 0.6 * 1.01
     assert 0.49 < ratio.min() < 0.52
     assert 1.9 < ratio.max() < 2.02
     narrow = RandomResizedCrop(4, scale=(1, 1), ratio=(3 / 4, 4 / 3)).boxes(5, (10, 90), np.random.default_rng(0))
-    assert narrow.tolist() == [[0, 38, 10, 13]] * 5  # never fits: the middle
+    assert narrow.tolist() == [[0, 38, 10, 51]] * 5  # never fits: the middle
 
 
 def test_affine_shifts_by_whole_pixels():

@@ -47,9 +47,10 @@ class Entry(NamedTuple):
 ENTRIES = (
     Entry("learning_curves", "Loss and metric of a run, with published figures as crosses; without a metric the loss "
           "alone. Several runs are given by name.",
-          "learning_curves(trainer.history, published={500: 0.954, 2000: 0.956})"),
+          'learning_curves(trainer.history, published={500: 0.954, 2000: 0.956}, held_out="test")'),
     Entry("initialisations", "Runs that differ in their initial weights, and the spread of the layers' outputs before "
-          "training, which shows why.", "initialisations(histories, outputs=outputs, steps_per_epoch=100)"),
+          "training, which shows why.",
+          'initialisations(histories, outputs=outputs, steps_per_epoch=100, held_out="test")'),
     Entry("confusion_matrix", "Which class is taken for which.",
           "confusion_matrix(training.confusion_matrix(y, predicted))"),
     Entry("most_wrong", "The mistakes that a network is surest of.", "most_wrong(x, probabilities, y, count=8)"),
@@ -86,7 +87,10 @@ def of_lenet(net: Any, history: History, x: np.ndarray, y: np.ndarray) -> Iterat
     """The pictures of a classifier."""
     probabilities = fnn.functional.softmax(net(x))
     predicted = probabilities.argmax(axis=1)
-    yield "learning_curves", plots.learning_curves(history, published=lenet.PUBLISHED, title="LeNet on 5,000 digits")
+    yield (
+        "learning_curves",
+        plots.learning_curves(history, published=lenet.PUBLISHED, held_out="test", title="LeNet on 5,000 digits"),
+    )
     yield "confusion_matrix", plots.confusion_matrix(confusion_matrix(y, predicted))
     yield "most_wrong", plots.most_wrong(x, probabilities, y, count=8)
     few = y < 4
@@ -108,7 +112,7 @@ def sheet(x: np.ndarray, y: np.ndarray, net: Any) -> Any:
     for i, which in enumerate(chosen):
         top, left = 10 + 3 * (i % 3), 10 + 40 * i
         paper[:, top : top + 28, left : left + 28] -= 0.75 * x[which]
-        places.append((top, left, 28, 28))
+        places.append((top, left, top + 28, left + 28))
     read = [str(k) for k in net(x[chosen]).argmax(axis=1)]
     return plots.boxes(paper, places, labels=read, truth=[str(y[i]) for i in chosen])
 
@@ -140,7 +144,7 @@ def of_perceptrons(x: np.ndarray, y: np.ndarray, x_test: np.ndarray, y_test: np.
         trainer = Trainer(net, fnn.CrossEntropyLoss(), fnn.SGD(net.parameters(), lr=0.02, momentum=0.9))
         trainer.fit((x, y), (x_test, y_test), epochs=5, batch_size=50, progress=False)
         runs[name] = trainer.history
-    yield "initialisations", plots.initialisations(runs, outputs=outputs, steps_per_epoch=100)
+    yield "initialisations", plots.initialisations(runs, outputs=outputs, steps_per_epoch=100, held_out="test")
     tiles = {"before": before, "after": net.state_dict()["1.weight"]}
     yield "weight_tiles", plots.weight_tiles(tiles, (28, 28), count=16)
 

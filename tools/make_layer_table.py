@@ -24,11 +24,13 @@ Written by `tools/make_layer_table.py` from the code: not to be changed by hand.
 comes. *methods*: a layer's own backward needs no tape; with `needs_dx=False` it saves itself the gradient of its input.
 *one call*: in eval mode a `Sequential` runs it in one call of compiled code together with the layers around it. *ReLU*:
 it applies a ReLU that follows it in a `Sequential` while it stores its output. The last column has the arguments of
-the class of that name in PyTorch that are not here, or that are other by default there; `device`, `dtype` and what
-PyTorch calls deprecated are not counted.
+the class of that name in PyTorch that are not here, or that are other by default there; `device`, `dtype`, what
+PyTorch calls deprecated, and what optimisers take as `unused` (`foreach`, `fused`, `capturable`, `differentiable`) are
+not counted.
 """
 PYTORCH = "PyTorch"
-NOT_COUNTED = {"device", "dtype", "size_average", "reduce"}
+UNUSED = {"foreach", "fused", "capturable", "differentiable"}
+NOT_COUNTED = {"device", "dtype", "size_average", "reduce", *UNUSED}
 DTYPES = ", ".join(np.dtype(dtype).name for dtype in (check.FLOAT32, check.FLOAT64))
 
 

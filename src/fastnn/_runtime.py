@@ -54,6 +54,14 @@ def implementation(name: Literal["kernels", "reference"]) -> Iterator[None]:
         _reference_in_use.reset(token)
 
 
+# Environment
+
+
+def _bad_variable(message: str) -> ImportError:
+    """An error that ``python -m fastnn``, told by its name that it is the package's own, shows without a traceback."""
+    return ImportError(message, name="fastnn")
+
+
 # ISA tiers
 
 
@@ -71,18 +79,23 @@ def _choose_isa() -> None:
     available = isa_available()
     name = os.environ.get("FASTNN_ISA") or available[-1]
     if name not in available:
-        raise ImportError(f"FASTNN_ISA: got {name!r}; expected one of {', '.join(available)}, which this CPU has")
+        raise _bad_variable(f"FASTNN_ISA: got {name!r}; expected one of {', '.join(available)}, which this CPU has")
     _table.use_isa(name)
 
 
 # Threads
 
 
+def _text(path: Path) -> str:
+    """What the system says, whatever encoding is usual: the names of groups are bytes."""
+    return path.read_text("utf-8", "surrogateescape")
+
+
 def _cgroup_quota() -> float:
     """The CPUs that the control group (a container's limit) allows, or infinity."""
     quota = math.inf
     try:
-        own = Path("/proc/self/cgroup").read_text().splitlines()
+        own = _text(Path("/proc/self/cgroup")).splitlines()
     except OSError:
         return quota
     for line in own:
@@ -96,7 +109,7 @@ def _cgroup_quota() -> float:
         group = root / path.lstrip("/")
         for folder in (group, *group.parents):
             try:
-                limit, period = " ".join((folder / f).read_text() for f in files).split()
+                limit, period = " ".join(_text(folder / f) for f in files).split()
             except (OSError, ValueError):
                 continue
             if limit not in ("max", "-1"):
@@ -106,10 +119,11 @@ def _cgroup_quota() -> float:
 
 def _default_threads() -> int:
     asked = os.environ.get("FASTNN_NUM_THREADS")
-    if asked is not None:
-        if not asked.isdigit() or int(asked) < 1:
-            raise ImportError(f"FASTNN_NUM_THREADS: got {asked!r}; expected a whole number from 1")
-        return min(int(asked), MAX_THREADS)
+    if asked:
+        count = _count(asked)
+        if count is None:
+            raise _bad_variable(f"FASTNN_NUM_THREADS: got {asked!r}; expected a whole number from 1")
+        return count
     cpus = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     return max(1, math.ceil(min(cpus, _cgroup_quota(), _share())))
 
@@ -119,8 +133,15 @@ def _share() -> float:
 
     It may have a number for each level of nesting, of which the first counts. What is no number others may refuse.
     """
-    first = os.environ.get("OMP_NUM_THREADS", "").partition(",")[0].strip()
-    return int(first) if first.isdigit() and int(first) else math.inf
+    return _count(os.environ.get("OMP_NUM_THREADS", "").partition(",")[0]) or math.inf
+
+
+def _count(text: str) -> int | None:
+    """The number of threads that a text says, at most `MAX_THREADS`; None where it says none."""
+    digits = text.strip().lstrip("0")
+    if not (digits.isascii() and digits.isdigit()):
+        return None
+    return min(int(digits[:9]), MAX_THREADS)  # Python refuses to read thousands of digits
 
 
 def set_num_threads(n: int) -> None:
@@ -183,7 +204,7 @@ def empty_cache() -> None:
 
 # Randomness
 
-_generator: np.random.Generator | None = None  # made at first use: numpy.random takes 15 ms to import
+_random: dict[str, np.random.Generator] = {}  # filled at first use: numpy.random takes 15 ms to import
 
 
 def manual_seed(seed: int) -> None:
@@ -192,16 +213,14 @@ def manual_seed(seed: int) -> None:
         raise TypeError(f"seed: got {type(seed).__name__}; expected an int")
     if seed < 0:
         raise ValueError(f"seed: got {seed}; expected at least 0")
-    global _generator
-    _generator = np.random.default_rng(seed)
+    _random["generator"] = np.random.default_rng(seed)
 
 
 def generator() -> np.random.Generator:
     """The generator that `manual_seed` sets."""
-    global _generator
-    if _generator is None:
-        _generator = np.random.default_rng()
-    return _generator
+    found = _random.get("generator")
+    # Another thread may seed one meanwhile, which is not to be replaced.
+    return _random.setdefault("generator", np.random.default_rng()) if found is None else found
 
 
 # Reporting

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 
 from fastnn import __version__, recipes, show_config
-from fastnn.recipes.run import saved_settings
-from fastnn.recipes.settings import CommonSettings, UsageError, parse
+from fastnn._console import write
+from fastnn.recipes.record import gone_on_with, is_finished
+from fastnn.recipes.report import REPORT
+from fastnn.recipes.settings import CommonSettings, UsageError, lengths, nearest, parse
 from fastnn.training import DivergenceError
 
 USAGE = """\
@@ -24,74 +28,140 @@ commands:
   config                  show version, instruction sets, threads, NumPy
 
 options:
-  -h, --help              show this text
-  --version               show the version"""
+  -h, --help              show this text; after a command, that of the command
+  --version               show the version
+
+environment:
+  FASTNN_DATA             folder with data sets already downloaded
+  FASTNN_NUM_THREADS      number of threads
+  FASTNN_ISA              instruction set"""
 COMMANDS = ("train", "sweep", "bench", "config")
+_NO_READER = 128 + 13  # as shells have it for a program that SIGPIPE ended
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run a command; returns the exit status: 0, 1 for a failed run, 2 for a wrong command line."""
+    """Run a command.
+
+    Returns
+    -------
+    int
+        The exit status: 0; 1 for a failed run; 2 for a wrong command line; 130 after Ctrl-C; 141 where nobody reads
+        what was asked for.
+    """
     try:
         return _command(list(sys.argv[1:] if arguments is None else arguments))
     except UsageError as error:
-        print(f"fastnn: {error}", file=sys.stderr)
+        write(f"fastnn: {error}", error=True)
         return 2
-    except (ValueError, OSError, ImportError, DivergenceError) as error:
-        print(f"fastnn: {error}", file=sys.stderr)
+    except BrokenPipeError:
+        return _NO_READER
+    except (ValueError, OSError, ImportError, MemoryError, DivergenceError) as error:
+        write(f"fastnn: {_sentence(error)}", error=True)
         return 1
     except KeyboardInterrupt as error:
-        print(f"fastnn: interrupted {error}" if str(error) else "fastnn: interrupted", file=sys.stderr)
+        write(f"fastnn: interrupted {error}".rstrip(), error=True)
         return 130
+    finally:
+        _drop_unread()
 
 
 def _command(arguments: list[str]) -> int:
     match arguments:
-        case ["-h" | "--help"]:
-            print(USAGE)
+        case ["-h" | "--help" | "help"]:
+            _show(USAGE)
         case ["--version"]:
-            print(f"fastnn {__version__}")
+            _show(f"fastnn {__version__}")
         case ["train", *rest]:
             _train(rest)
-        case ["sweep", name, *rest] if name in recipes.NAMES:
-            from fastnn.recipes.sweep import main as sweep
-
-            sweep(name, rest)
-        case ["sweep", *_]:
-            raise UsageError(f"sweep: no recipe named; recipes: {', '.join(recipes.NAMES)}")
+        case ["sweep", *rest]:
+            _sweep(rest)
         case ["bench", *rest]:
             from fastnn._bench import main as bench
 
             return bench(rest)
         case ["config"]:
             show_config()
+            print(end="", flush=True)
+        case ["config", "-h" | "--help"]:
+            _show("usage: fastnn config\n\nShow version, instruction sets, threads, memory, NumPy and Python.")
         case ["config", *rest]:
             raise UsageError(f"config: got {' '.join(rest)!r}, expected no arguments")
         case []:
             raise UsageError(f"no command\n{USAGE}")
         case [name, *_]:
-            raise UsageError(f"unknown command {name!r}; commands: {', '.join(COMMANDS)} (fastnn --help)")
+            like = nearest(name, COMMANDS)
+            raise UsageError(f"unknown command {name!r}; commands: {', '.join(COMMANDS)} (fastnn --help){like}")
     return 0
 
 
 def _train(arguments: list[str]) -> None:
     match arguments:
         case ["--list"]:
-            print(recipes.listing())
+            _show(recipes.listing())
         case ["-h" | "--help"]:
-            print(USAGE)
+            _show(USAGE)
         case [name, *rest] if name in recipes.NAMES:
-            recipes.load(name).run(_settings(name, rest))
-        case [name, *_] if not name.startswith("-"):
-            raise UsageError(f"train: unknown recipe {name!r}; recipes: {', '.join(recipes.NAMES)}")
+            settings = _settings(name, rest)
+            if settings.resume is not None and is_finished(name, settings):
+                longer = "".join(f"; to train longer, give {option} more" for option in lengths(settings))
+                write(f"{settings.resume}: this run is finished already; {REPORT} has its results{longer}")
+            else:
+                recipes.load(name).run(settings)
         case _:
-            raise UsageError(f"train: no recipe named; recipes: {', '.join(recipes.NAMES)}")
+            raise _no_recipe("train", arguments)
+
+
+def _sweep(arguments: list[str]) -> None:
+    match arguments:
+        case ["-h" | "--help"]:
+            _show(USAGE)
+        case [name, *rest] if name in recipes.NAMES:
+            from fastnn.recipes.sweep import main as sweep
+
+            sweep(name, rest)
+        case _:
+            raise _no_recipe("sweep", arguments)
+
+
+def _no_recipe(command: str, arguments: list[str]) -> UsageError:
+    name = next((each for each in arguments if not each.startswith("-")), "")
+    known = ", ".join(recipes.NAMES)
+    if name in recipes.NAMES:
+        return UsageError(f"{command}: the recipe comes first: fastnn {command} {name} [options]")
+    if arguments[:1] == [name]:
+        return UsageError(f"{command}: unknown recipe {name!r}; recipes: {known}{nearest(name, recipes.NAMES)}")
+    return UsageError(f"{command}: no recipe named; recipes: {known} (fastnn train --list)")
 
 
 def _settings(name: str, arguments: list[str]) -> CommonSettings:
     """A recipe's settings by the command line, and where that does not name them, by the run to go on with."""
     recipe = recipes.load(name)
-    prog, description = f"fastnn train {name}", recipe.CARD.system
-    settings: CommonSettings = parse(recipe.Settings, arguments, prog, description)
-    if settings.resume is None:
-        return settings
-    return parse(recipe.Settings, arguments, prog, description, given=saved_settings(name, settings.resume))
+    given = parse(recipe.Settings, arguments, f"fastnn train {name}", recipe.CARD.system)
+    if "resume" in given:
+        return gone_on_with(name, recipe.Settings, given)
+    settings: CommonSettings = recipe.Settings(**given)
+    return settings
+
+
+def _show(text: str) -> None:
+    """Print what was asked for. Here it matters whether anybody reads it."""
+    print(text, flush=True)
+
+
+def _sentence(error: BaseException) -> str:
+    """What went wrong, for those who know no Python."""
+    if isinstance(error, OSError) and error.strerror:
+        return f"{error.filename}: {error.strerror}" if error.filename is not None else error.strerror
+    if isinstance(error, MemoryError):
+        return f"not enough memory{': ' if str(error) else ''}{error}"
+    return str(error)
+
+
+def _drop_unread() -> None:
+    """Drop what a stream could not be rid of: the interpreter would stumble over it at its end."""
+    for stream in filter(None, (sys.stdout, sys.stderr)):
+        try:
+            stream.flush()
+        except (OSError, ValueError):
+            with suppress(OSError, ValueError):
+                os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())

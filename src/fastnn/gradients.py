@@ -10,8 +10,10 @@ from typing import Any
 import numpy as np
 
 from fastnn import _validate as check
+from fastnn._console import write
 from fastnn._validate import Array
 from fastnn.layers import Module
+from fastnn.layers.module import copied
 from fastnn.losses import Loss
 
 
@@ -222,10 +224,10 @@ def gradcheck(
         for place in _places(rng, array.shape, samples):
             analytic, numeric = float(gradient[place]), _difference(value, array, place, eps)
             error = abs(analytic - numeric) / max(abs(analytic), abs(numeric), floor, np.finfo(np.float64).tiny)
-            entries.append(Entry(name, place, analytic, numeric, error))
+            entries.append(Entry(name, place, analytic, numeric, float(error)))
     result = Gradcheck(tuple(entries), eps, tolerance)
     if show:
-        print(result)
+        write(str(result))
     return result
 
 
@@ -269,7 +271,7 @@ class _Network:
     """A layer, a network, a loss, or a loss behind a network, as `gradcheck` runs them: copies in float64."""
 
     def __init__(self, function: Module | Loss, criterion: Loss | None, x: Array, target: Array | None) -> None:
-        self.net = copy.deepcopy(function).train() if isinstance(function, Module) else None
+        self.net = copied(function).train() if isinstance(function, Module) else None
         self.criterion = copy.copy(function if isinstance(function, Loss) else criterion)
         self.x, self.target = x, _wide(target)
         self.states: list[tuple[dict[str, Any], dict[str, Any]]] = []

@@ -16,9 +16,11 @@ from fastnn._bench.chart import ratio_chart
 from fastnn._bench.contestants import PEERS, Contestant, all_on, fastnn_kernels, installed_peers, takes_part
 from fastnn._bench.table import Table
 from fastnn._bench.timing import in_turns
+from fastnn._console import write
 from fastnn._destination import prepare
 from fastnn._json import to_json
 from fastnn.plots import figure
+from fastnn.recipes.settings import Parser
 
 STUDIES: dict[str, Callable[[Sequence[Contestant], Sequence[BenchCase], int, float], list[Table]]] = {
     "busy": busy.tables,
@@ -35,7 +37,7 @@ def main(args: Sequence[str]) -> int:
     if not cases:
         parser.error(f"--cases: got {options.cases.pattern!r}, which no case matches; --list prints them all")
     if options.list:
-        print(*cases, sep="\n")
+        print(*cases, sep="\n", flush=True)
         return 0
     peers = [PEERS[name]() for name in _compared(parser, options, cases)]
     seconds = options.seconds if options.seconds is not None else 0.3 if options.quick else 1.0
@@ -47,20 +49,20 @@ def main(args: Sequence[str]) -> int:
 def _ratios(options: argparse.Namespace, cases: list[BenchCase], peers: list[Contestant], seconds: float) -> int:
     """The table of ratios."""
     about, titles = report.machine(), {peer.name: peer.title for peer in peers}
-    print(*report.header(about, list(titles.values())), sep="\n")
+    write("\n".join(report.header(about, list(titles.values()))))
     results: list[report.Result] = []
     for n in options.threads:
-        print(f"\n{report.threads_title(n)}\n{report.columns(list(titles))}")
+        write(f"\n{report.threads_title(n)}\n{report.columns(list(titles))}")
         with all_on([fastnn_kernels(), *peers], n):
             of_n = [_run(case, n, peers, seconds, list(titles)) for case in cases]
         if titles:
-            print("geometric means", *report.mean_rows(of_n, list(titles)), sep="\n")
+            write("\n".join(["geometric means", *report.mean_rows(of_n, list(titles))]))
         results += of_n
     _write(options.json, report.as_json(about, titles, results))
     _write(options.markdown, report.as_markdown(about, titles, results))
     if options.chart:
         figure.save(ratio_chart(about, titles, results), options.chart)
-        print(f"written: {options.chart}")
+        write(f"written: {options.chart}")
     return 0
 
 
@@ -68,7 +70,7 @@ def _study(options: argparse.Namespace, cases: list[BenchCase], peers: list[Cont
     """The tables of what else was asked for, on the largest number of threads."""
     about, titles = report.machine(), {peer.name: peer.title for peer in peers}
     heading = [report.versions(about), f"float32; beside {', '.join(titles.values()) or 'nobody'}"]
-    print(*heading, sep="\n")
+    write("\n".join(heading))
     tables = STUDIES[options.study]([fastnn_kernels(), *peers], cases, max(options.threads), seconds)
     for table in tables:
         table.measure()
@@ -82,7 +84,7 @@ def _run(case: BenchCase, n: int, peers: list[Contestant], seconds: float, names
     arrays = draw(case)
     works = {c.name: c.prepare(case, arrays) for c in (fastnn_kernels(), *peers) if takes_part(c.name, case)}
     result = report.Result(case, n, in_turns(works, seconds=seconds, least_rounds=5))
-    print(report.row(result, names), flush=True)
+    write(report.row(result, names))
     return result
 
 
@@ -118,11 +120,11 @@ def _write(path: Path | None, text: str) -> None:
         return
     with _files.atomic_file(path) as file:
         file.write(text.encode())
-    print(f"written: {path}")
+    write(f"written: {path}")
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog="fastnn bench",
         description="Time fastnn against the NumPy reference, PyTorch, ONNX Runtime and OpenVINO, whichever is "
         "installed: in turns, in one run, on the same number of threads. FASTNN_ISA chooses fastnn's instruction set.",

@@ -76,7 +76,7 @@ def run(name: str, case_name: str, steps: int, threads: int) -> None:
 def resident() -> int:
     """Bytes of this process in memory now; where the system has no /proc, at most until now."""
     try:
-        pages = int(Path("/proc/self/statm").read_text().split()[1])
+        pages = int(Path("/proc/self/statm").read_text("ascii").split()[1])
     except OSError:
         return peak_resident()
     return pages * mmap.PAGESIZE
@@ -85,7 +85,7 @@ def resident() -> int:
 def peak_resident() -> int:
     """Bytes of this process in memory at most until now."""
     try:
-        lines = Path("/proc/self/status").read_text().splitlines()
+        lines = Path("/proc/self/status").read_text("utf-8", "replace").splitlines()
     except OSError:
         import resource  # not on Windows
 

@@ -6,6 +6,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from fastnn._console import write
+
 Row = Mapping[str, Any]
 
 
@@ -20,11 +22,11 @@ class Table:
 
     def measure(self) -> None:
         """Print the table as it grows."""
-        print(f"\n{self.title}\n{self.note}")
+        write(f"\n{self.title}\n{self.note}")
         for row in self.rows:
             if not self.measured:
-                print(_line(row, list(row)))
-            print(_line(row, [cell(value) for value in row.values()]), flush=True)
+                write(_line(row, list(row)))
+            write(_line(row, [cell(value) for value in row.values()]))
             self.measured.append(row)
 
     def as_markdown(self) -> str:

@@ -56,8 +56,9 @@ cdef class Unchanged:
         cdef Py_ssize_t at = 0
         cdef list names, values
         self.modules = list(modules)
-        self.names = [list(vars(m)) for m in self.modules]
-        self.values = [[None if n in but else value for n, value in vars(m).items()] for m in self.modules]
+        attributes = [vars(m).copy() for m in self.modules]  # other threads may add to them meanwhile
+        self.names = [list(those) for those in attributes]
+        self.values = [[None if n in but else value for n, value in those.items()] for those in attributes]
         self.places = Memory(sum([2 * len(names) + 1 for names in self.names]) * sizeof(void *))
         self.had = <PyObject **> self.places.start
         for names, values in zip(self.names, self.values):
@@ -144,7 +145,7 @@ cdef char *packed_for(const Step *step, Weights weights, int workers) except? NU
     if memory is None:
         memory = Memory(step.packed)
         pack(step, weights.starts, memory.start, workers)
-        weights.packed[key] = memory
+        memory = weights.packed.setdefault(key, memory)  # another thread's, if it was first: one of them is kept
     return memory.start
 
 
@@ -510,15 +511,22 @@ cdef class Plan:
     cdef Packed weights_of(self, Weights weights):
         """What the steps need of these weights, packed."""
         cdef Py_ssize_t i
-        cdef Packed packed = self.packed
+        cdef Packed packed
+        with cython.critical_section(self):
+            packed = self.packed
         if packed is None or packed.weights is not weights:
-            packed = self.packed = Packed(weights, self.count)
+            packed = Packed(weights, self.count)
             for i in range(self.count):
                 packed.at[i] = packed_for(self.steps + i, weights, self.workers)
+            self.keep(packed)  # whole: other threads may take it at once
         return packed
 
+    cdef void keep(self, Packed packed):
+        with cython.critical_section(self):
+            self.packed = packed
+
     def forget_weights(self):
-        self.packed = None
+        self.keep(None)
 
     def holds(self):
         """Whether it is for the tier and the number of threads that are in use."""

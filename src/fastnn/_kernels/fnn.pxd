@@ -58,7 +58,7 @@ cdef extern from "fnn.h" nogil:
         void (*split)(void *parts, const void *x, Py_ssize_t step, Py_ssize_t k_step, Py_ssize_t rows, Py_ssize_t depth,
                       bint columns, uint32_t *least, uint32_t *most) noexcept nogil
         void (*product)(Py_ssize_t rows, Py_ssize_t cols, Py_ssize_t depth, const void *a, const void *b, void *c,
-                        Py_ssize_t ldc, int flags) noexcept nogil
+                        Py_ssize_t ldc, const void *bias, int flags) noexcept nogil
         void (*row)(const void *a, Py_ssize_t a_step, const void *b, Py_ssize_t b_step, Py_ssize_t depth, void *c,
                     Py_ssize_t cols) noexcept nogil
         void (*sum_rows)(void *dst, const void *src, Py_ssize_t src_step, Py_ssize_t rows,

@@ -23,6 +23,7 @@ from fastnn._validate._base import (
     choice,
     float_array,
     float_dtype,
+    gradient_names,
     integer,
     number,
     pair,
@@ -39,7 +40,7 @@ from fastnn._validate.activation import (
     prelu_backward,
     softplus_settings,
 )
-from fastnn._validate.clip import clip_norm, clip_value, finite_norm, gradient_arrays
+from fastnn._validate.clip import clip_norm, clip_value, clipped_parameters, finite_norm, gradient_arrays
 from fastnn._validate.conv import (
     col2im,
     conv1d,
@@ -90,8 +91,10 @@ from fastnn._validate.network import (
     layers,
     named_layers,
     no_effect,
+    not_an_array,
     only,
     parameters,
+    same_kind_of_array,
     state_dict,
     submodule,
     warn_of_bytes,
@@ -102,6 +105,7 @@ from fastnn._validate.optim import (
     MaybeArrays,
     adagrad_settings,
     adam_settings,
+    direction,
     momentum_buffer,
     nadam_settings,
     rmsprop_settings,
@@ -112,15 +116,27 @@ from fastnn._validate.optim import (
 from fastnn._validate.optimizer import (
     below_one,
     entry,
+    flags,
     for_each,
     fraction,
+    functions,
     has_momentum,
     instance,
+    metric,
+    milestones,
+    no_options,
+    numbers_for_each,
+    one_for_each_group,
     optimizer_state,
+    param_group,
     param_groups,
-    same_entries,
+    schedule_state,
+    schedule_states,
+    schedulers,
+    start_factor,
     steps_left,
     total_steps,
+    turns,
 )
 from fastnn._validate.pad import frame, pad2d, pad2d_backward
 from fastnn._validate.pointwise import (

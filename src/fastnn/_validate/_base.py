@@ -190,6 +190,8 @@ def float_dtype(dtype: Any) -> np.dtype[Any]:
 
 def true_or_false(name: str, value: bool) -> bool:
     """`value` as a bool, which it is."""
+    if type(value) is bool:
+        return value
     if not isinstance(value, bool | np.bool_):
         raise TypeError(f"{name}: got {value!r}; expected True or False")
     return bool(value)
@@ -206,12 +208,14 @@ def fused_activation(value: str | None) -> None:
     choice("activation", value, (None, "relu"))
 
 
-def gradient_names(needs: Iterable[str], names: tuple[str, ...] = GRADIENTS) -> None:
-    """`needs` is of `names`, of gradients that a backward can be asked for."""
-    if isinstance(needs, str):
-        raise TypeError(f"needs: got {needs!r}; expected a tuple of names, as in needs=({needs!r},)")
-    for name in needs:
+def gradient_names(needs: Iterable[str], names: tuple[str, ...] = GRADIENTS) -> tuple[str, ...]:
+    """`needs` as a tuple of some of `names`, of gradients that a backward can be asked for."""
+    if type(needs) is not tuple and (isinstance(needs, str) or not isinstance(needs, Iterable)):
+        raise TypeError(f"needs: got {needs!r}; expected a tuple of names, as in needs={names[:1]!r}")
+    found = tuple(needs)
+    for name in found:
         choice("needs", name, names)
+    return found
 
 
 def axis_index(name: str, value: int, ndim: int) -> int:

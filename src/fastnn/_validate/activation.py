@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
 
 import numpy as np
 
 from fastnn._validate import hints
-from fastnn._validate._base import Array, choice, float_array, gradient_names, has_shape, number, same_dtype
+from fastnn._validate._base import Array, choice, float_array, has_shape, number, same_dtype
 
 APPROXIMATIONS = ("none", "tanh")
 
@@ -65,9 +64,8 @@ def prelu(x: Array, w: Array) -> tuple[int, int, int]:
     return x.shape[0], w.size, math.prod(x.shape[2:])
 
 
-def prelu_backward(dy: Array, x: Array, w: Array, needs: Iterable[str]) -> tuple[int, int, int]:
+def prelu_backward(dy: Array, x: Array, w: Array) -> tuple[int, int, int]:
     """Return what `x` is, as `prelu`."""
     planes = prelu(x, w)
     elementwise_backward(dy, x, "x")
-    gradient_names(needs, ("dx", "dw"))
     return planes

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-
 from fastnn._validate import hints
 from fastnn._validate._base import (
     Array,
@@ -13,7 +11,6 @@ from fastnn._validate._base import (
     choice,
     float_array,
     fused_activation,
-    gradient_names,
     has_axes,
     has_shape,
     images,
@@ -164,13 +161,11 @@ def conv2d_backward(
     padding: Padding,
     dilation: IntPair,
     groups: int,
-    needs: Iterable[str],
 ) -> tuple[int, int, int, int, int, int]:
     """Return SH, SW, PH, PW, DH, DW."""
     *geometry, OH, OW = _conv_geometry(x, w, stride, padding, dilation, groups)
     same_dtype("x", x, "dy", dy)
     has_shape("dy", dy, (x.shape[0], w.shape[0], OH, OW), "the shape of the output of conv2d")
-    gradient_names(needs)
     SH, SW, PH, PW, DH, DW = geometry
     return SH, SW, PH, PW, DH, DW
 
@@ -220,13 +215,11 @@ def conv1d_backward(
     padding: IntSingle | str,
     dilation: IntSingle,
     groups: int,
-    needs: Iterable[str],
 ) -> tuple[int, int, int]:
     """Return S, P, D."""
     S, P, D, OL = _conv1d_geometry(x, w, stride, padding, dilation, groups)
     same_dtype("x", x, "dy", dy)
     has_shape("dy", dy, (x.shape[0], w.shape[0], OL), "the shape of the output of conv1d")
-    gradient_names(needs)
     return S, P, D
 
 

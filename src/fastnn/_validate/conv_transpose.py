@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-
 from fastnn._validate import hints
 from fastnn._validate._base import (
     Array,
     IntPair,
     choice,
     fused_activation,
-    gradient_names,
     has_axes,
     has_shape,
     images,
@@ -104,12 +101,10 @@ def conv_transpose2d_backward(
     output_padding: IntPair,
     groups: int,
     dilation: IntPair,
-    needs: Iterable[str],
 ) -> tuple[int, int, int, int, int, int]:
     """Return SH, SW, PH, PW, DH, DW."""
     SH, SW, PH, PW, DH, DW, OH, OW = _geometry(x, w, stride, padding, output_padding, groups, dilation)
     same_dtype("x", x, "dy", dy)
     shape = x.shape[0], w.shape[1] * groups, OH, OW
     has_shape("dy", dy, shape, "the shape of the output of conv_transpose2d")
-    gradient_names(needs)
     return SH, SW, PH, PW, DH, DW

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-
 from fastnn._validate import hints
 from fastnn._validate._base import (
     Array,
     float_array,
     fused_activation,
-    gradient_names,
     has_axes,
     has_shape,
     same_dtype,
@@ -46,8 +43,7 @@ def linear(x: Array, w: Array, b: Array | None, activation: str | None) -> None:
     fused_activation(activation)
 
 
-def linear_backward(dy: Array, x: Array, w: Array, needs: Iterable[str]) -> None:
+def linear_backward(dy: Array, x: Array, w: Array) -> None:
     _linear_arrays(x, w)
     same_dtype("x", x, "dy", dy)
     has_shape("dy", dy, (*x.shape[:-1], w.shape[0]), "the shape of the output of linear")
-    gradient_names(needs)

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from fastnn._validate import hints
-from fastnn._validate._base import Array, float_dtype, integer, true_or_false
+from fastnn._validate._base import Array, float_dtype, has_shape, integer, true_or_false
 from fastnn._validate._base import array as is_array
 
 # Arguments that PyTorch itself has others for.
@@ -51,7 +51,8 @@ def layers(values: Iterable[Any], kind: type, owner: object) -> None:
             if id(module) in seen:
                 raise ValueError(
                     f"layer {place}: got the {type(module).__name__} that is also in layer {seen[id(module)]}; "
-                    "expected another one: a layer keeps what its backward needs, so it has one place in a network"
+                    "expected another one: a layer keeps what its backward needs, so it has one place in a network; "
+                    "two layers may share parameters, as in b.weight = a.weight"
                 )
             seen[id(module)] = place
 
@@ -125,18 +126,40 @@ def hook_result(module: Any, value: Any) -> None:
     is_array("the output of a hook", value)
 
 
-def parameters(values: Iterable[Any], kind: type) -> list[Any]:
-    """All of `values` as a list: at least one, all of the class `kind` of parameters, none twice."""
+def parameters(values: Iterable[Any], kind: type, name: str = "params") -> list[Any]:
+    """All of `values` as a list: all of the class `kind` of parameters, none twice."""
     found = list(values)
-    if not found:
-        raise ValueError("params: got none; expected at least one parameter, as from net.parameters()")
     for p in found:
         if not isinstance(p, kind):
-            raise TypeError(f"params: got {type(p).__name__}; expected parameters, as from net.parameters()")
+            raise TypeError(f"{name}: got {type(p).__name__}; expected parameters, as from net.parameters()")
     if len({id(p) for p in found}) < len(found):
         twice = next(p for i, p in enumerate(found) if any(p is q for q in found[:i]))
-        raise ValueError(f"params: got {twice.name!r} twice; expected each parameter once")
+        raise ValueError(f"{name}: got {twice.name!r} twice; expected each parameter once")
     return found
+
+
+def same_kind_of_array(name: str, value: Any, held: Any) -> None:
+    """`value` is an array of the shape and dtype of `held`, a parameter or buffer."""
+    if not isinstance(value, np.ndarray):
+        came, kind = type(value).__name__, type(held).__name__
+        raise TypeError(
+            f"{name}: got {came}; expected a NumPy array of {held.dtype} and shape {held.shape}, or a {kind}"
+        )
+    if value.dtype != held.dtype:
+        raise TypeError(
+            f"{name}: got an array of {value.dtype}; expected {held.dtype}: convert it, as in "
+            f"{name}.astype(np.{held.dtype})"
+        )
+    has_shape(name, value, held.shape, "the shape of the parameter")
+
+
+def not_an_array(name: str, value: Any, owner: object) -> None:
+    """`value` is no bare array: `owner`, which has no parameter of this `name`, would not learn it."""
+    if isinstance(value, np.ndarray):
+        raise TypeError(
+            f"{name}: got an array; this {type(owner).__name__} has no {name}: expected a Parameter or Buffer, as in "
+            f"{name} = Parameter(array)"
+        )
 
 
 def input_shape(shape: Any) -> tuple[int, ...]:

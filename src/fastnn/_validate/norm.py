@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
 
 import numpy as np
 
@@ -12,7 +11,6 @@ from fastnn._validate._base import (
     Array,
     float_array,
     fused_activation,
-    gradient_names,
     has_shape,
     integer,
     number,
@@ -93,7 +91,7 @@ def batch_norm(
 
 
 def batch_norm_backward(
-    dy: Array, x: Array, w: Array | None, mean: Array, invstd: Array, y: Array | None, needs: Iterable[str]
+    dy: Array, x: Array, w: Array | None, mean: Array, invstd: Array, y: Array | None
 ) -> tuple[int, int, int]:
     """Return N, C and P."""
     sizes = channels_of(x)
@@ -106,7 +104,6 @@ def batch_norm_backward(
         _for_each_channel("mean", mean, x)
     if type(invstd) is not np.ndarray or invstd.dtype is not x.dtype or invstd.shape != shape:
         _for_each_channel("invstd", invstd, x)
-    gradient_names(needs)
     return sizes
 
 

@@ -5,11 +5,23 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from fastnn._validate._base import Array, MaybeArray, float_array, has_shape, integer, number, same_dtype
+import numpy as np
+
+from fastnn._validate._base import (
+    Array,
+    MaybeArray,
+    float_array,
+    has_shape,
+    integer,
+    number,
+    same_dtype,
+    true_or_false,
+)
 
 Arrays = Array | Sequence[Array]  # one, or those of many parameters
 MaybeArrays = MaybeArray | Sequence[Array]
 
+LEAST_EPS = float(np.finfo(np.float32).tiny)
 OPTIONAL = ("momentum_buffer", "max_exp_avg_sq", "grad_avg")
 
 
@@ -21,12 +33,25 @@ def sgd_settings(
     momentum = number("momentum", momentum, 0.0)
     dampening = number("dampening", dampening)
     weight_decay = number("weight_decay", weight_decay, 0.0)
-    if nesterov and (momentum == 0.0 or dampening != 0.0):
+    if true_or_false("nesterov", nesterov) and (momentum == 0.0 or dampening != 0.0):
         raise ValueError(
             f"nesterov: got True with momentum {momentum:g} and dampening {dampening:g}; "
             "expected a momentum above 0 and dampening 0"
         )
     return lr, momentum, dampening, weight_decay
+
+
+def direction(maximize: bool) -> int:
+    """The sign of the gradient that a rule goes by."""
+    return -1 if true_or_false("maximize", maximize) else 1
+
+
+def _eps(value: float) -> float:
+    """What is added to a divisor as a float; a smaller one is 0 to float32, and 0 / 0 a parameter that is NaN."""
+    eps = number("eps", value)
+    if eps < LEAST_EPS:
+        raise ValueError(f"eps: got {value!r}; expected at least {LEAST_EPS:.3g}: a gradient of 0 is divided by it")
+    return eps
 
 
 def adam_settings(
@@ -41,7 +66,7 @@ def adam_settings(
     beta1, beta2 = number("betas", betas[0], 0.0), number("betas", betas[1], 0.0)
     if beta1 >= 1.0 or beta2 >= 1.0:
         raise ValueError(f"betas: got {betas!r}; expected numbers below 1")
-    return lr, beta1, beta2, number("eps", eps, 0.0), number("weight_decay", weight_decay, 0.0)
+    return lr, beta1, beta2, _eps(eps), number("weight_decay", weight_decay, 0.0)
 
 
 def nadam_settings(
@@ -59,7 +84,7 @@ def rmsprop_settings(
     alpha = number("alpha", alpha, 0.0)
     if alpha > 1.0:
         raise ValueError(f"alpha: got {alpha!r}; expected at most 1")
-    eps = number("eps", eps, 0.0)
+    eps = _eps(eps)
     return lr, alpha, eps, number("weight_decay", weight_decay, 0.0), number("momentum", momentum, 0.0)
 
 
@@ -67,7 +92,7 @@ def adagrad_settings(lr: float, lr_decay: float, weight_decay: float, eps: float
     """Return lr, lr_decay, weight_decay and eps as floats."""
     lr = number("lr", lr, 0.0)
     lr_decay = number("lr_decay", lr_decay, 0.0)
-    return lr, lr_decay, number("weight_decay", weight_decay, 0.0), number("eps", eps, 0.0)
+    return lr, lr_decay, number("weight_decay", weight_decay, 0.0), _eps(eps)
 
 
 def steps_taken(step: int) -> int:

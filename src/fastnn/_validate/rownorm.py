@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
 from typing import Any
 
 from fastnn._validate import hints
-from fastnn._validate._base import Array, float_array, gradient_names, has_shape, integer, number, same_dtype
+from fastnn._validate._base import Array, float_array, has_shape, integer, number, same_dtype
 from fastnn._validate.norm import both_running_statistics, channels_of, for_channels, like_input
 
 Rows = tuple[int, int, int, int]  # images, groups, segments of a group, elements of a segment
@@ -37,14 +36,11 @@ def layer_norm(x: Array, shape: Any, w: Array | None, b: Array | None, eps: floa
     return (math.prod(x.shape[:before]), 1, math.prod(shape), 1), before, number("eps", eps, 0.0)
 
 
-def layer_norm_backward(
-    dy: Array, x: Array, shape: Any, w: Array | None, mean: Array, invstd: Array, needs: Iterable[str]
-) -> Rows:
+def layer_norm_backward(dy: Array, x: Array, shape: Any, w: Array | None, mean: Array, invstd: Array) -> Rows:
     """Return the rows."""
     rows, before, _ = layer_norm(x, shape, w, None, 0.0)
     like_input("dy", dy, x)
     _for_each_row(mean, invstd, x, x.shape[:before], "one number for each row of x")
-    gradient_names(needs)
     return rows
 
 
@@ -62,14 +58,11 @@ def group_norm(
     return (N, G, C // G, P), (N, G), number("eps", eps, 0.0)
 
 
-def group_norm_backward(
-    dy: Array, x: Array, num_groups: int, w: Array | None, mean: Array, invstd: Array, needs: Iterable[str]
-) -> Rows:
+def group_norm_backward(dy: Array, x: Array, num_groups: int, w: Array | None, mean: Array, invstd: Array) -> Rows:
     """Return the rows."""
     rows, groups, _ = group_norm(x, num_groups, w, None, 0.0)
     like_input("dy", dy, x)
     _for_each_row(mean, invstd, x, groups, f"one number for each of the {groups[1]} groups of each image of x")
-    gradient_names(needs)
     return rows
 
 

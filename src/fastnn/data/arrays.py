@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import io
 from pathlib import Path
 from typing import BinaryIO
 
 import numpy as np
 
 from fastnn._extras import require
-from fastnn.data._mat import check_mat
+from fastnn.data._mat import is_version_5, variables
+
+_HDF5 = b"\x89HDF"  # which MATLAB's version 7.3 puts a header of its own before, others do not
 
 
 def read_arrays(path: str | Path, *names: str) -> dict[str, np.ndarray]:
@@ -40,7 +43,7 @@ def read_arrays(path: str | Path, *names: str) -> dict[str, np.ndarray]:
         except (ImportError, MemoryError):
             raise
         except NotImplementedError as error:
-            raise ValueError(f"{path}: of MATLAB's version 7.3 (HDF5); save it with -v7") from error
+            raise ValueError(f"{path}: of MATLAB's version 7.3 (HDF5); save it with -v7, or read it by h5py") from error
         except Exception as error:  # a broken file shows in whatever its reader stumbles over
             reason = f"{type(error).__name__}: {error}".splitlines()[0][:200]
             raise ValueError(f"{path}: truncated or corrupt {path.suffix} file ({reason})") from error
@@ -62,9 +65,21 @@ def _read_npz(file: BinaryIO, names: tuple[str, ...]) -> tuple[list[str], dict[s
 
 def _read_mat(file: BinaryIO, names: tuple[str, ...]) -> tuple[list[str], dict[str, np.ndarray]]:
     scipy_io = require("scipy.io", "reading .mat files")
-    check_mat(file.read())
-    file.seek(0)
-    there = [name for name, _shape, _kind in scipy_io.whosmat(file)]
-    file.seek(0)
-    content = scipy_io.loadmat(file, variable_names=list(names) or None)
-    return there, {name: content[name] for name in names or there if name in content}
+    content = file.read()
+    if content.startswith(_HDF5):
+        raise NotImplementedError
+    if not is_version_5(content):
+        file.seek(0)
+        there = [name for name, _shape, _kind in scipy_io.whosmat(file)]
+        file.seek(0)
+        loaded = scipy_io.loadmat(file, variable_names=list(names) or None)
+        return there, {name: loaded[name] for name in names or there if name in loaded}
+    there, arrays, missing = [], {}, set(names)
+    for variable in variables(content):
+        there += [] if variable.hidden else [variable.name]
+        if variable.name in missing or not (names or variable.hidden):
+            *_, arrays[variable.name] = scipy_io.loadmat(io.BytesIO(variable.alone())).values()
+            missing.discard(variable.name)
+            if names and not missing:
+                break  # as for SciPy, what comes after them may be damaged
+    return there, {name: arrays[name] for name in names or arrays if name in arrays}

@@ -23,6 +23,8 @@ def data_folder() -> Path | None:
         return None
     if not Path(value).is_dir():
         raise FileNotFoundError(f"FASTNN_DATA: got {value!r}, expected an existing folder")
+    if not os.access(value, os.R_OK | os.X_OK):
+        raise PermissionError(f"FASTNN_DATA: got {value!r}, expected a folder that can be read")
     return Path(value)
 
 

@@ -11,8 +11,8 @@ import numpy as np
 
 from fastnn._extras import require
 from fastnn._runtime import get_num_threads
+from fastnn.data._folders import SUFFIXES, all_images_in, folders_in, identity
 
-SUFFIXES = (".bmp", ".gif", ".jpeg", ".jpg", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp")
 _CHANNELS = {"L": 1, "RGB": 3}
 _FITS = ("crop", "stretch")
 
@@ -148,7 +148,9 @@ def image_folder(
     """The images of a folder that has one folder for each class, as ``root/cat/1.jpg``.
 
     Classes are numbered in the order of their folders' names, and images follow one another by class and name. Folders
-    inside a class's folder belong to it. What is not called like an image (.jpg, .png and so on) is left out.
+    inside a class's folder belong to it. Links to files and folders are followed. What is not called like an image
+    (.jpg, .png and so on) is left out, and so is what systems leave behind, at any depth: hidden files and folders,
+    __MACOSX, @eaDir, Thumbs.db and the like.
 
     Parameters
     ----------
@@ -164,16 +166,16 @@ def image_folder(
     Raises
     ------
     FileNotFoundError
-        There is no such folder, or a class without images; names it.
+        There is no such folder, a class without images, or a link to what is not there; names it.
     """
     root = Path(root)
-    folders = sorted(path for path in root.iterdir() if path.is_dir() and not path.name.startswith("."))
+    folders = list(folders_in(root))
     if not folders:
         raise FileNotFoundError(f"{root}: has no folders, expected one for each class")
     paths: list[Path] = []
     labels: list[int] = []
     for label, folder in enumerate(folders):
-        images = sorted(path for path in folder.rglob("*") if path.suffix.lower() in SUFFIXES and path.is_file())
+        images = sorted(all_images_in(folder, frozenset([identity(root)])), key=lambda path: path.parts)
         if not images:
             raise FileNotFoundError(f"{folder}: has no images ({', '.join(SUFFIXES)})")
         paths += images
@@ -183,8 +185,8 @@ def image_folder(
 
 
 def decode_grey(file: BinaryIO, name: str) -> np.ndarray:
-    """A grey image, float32 (H, W) in 0..1; ValueError, with the name, where the file is none."""
-    return _as_floats(_decode(file, None, "L", "crop", name))[0]
+    """A grey image, uint8 (H, W); ValueError, with the name, where the file is none."""
+    return _decode(file, None, "L", "crop", name)
 
 
 def decode_rgb(file: BinaryIO, name: str, size: tuple[int, int]) -> np.ndarray:
@@ -209,9 +211,11 @@ def _decode(
             if image.has_transparency_data:
                 image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image.convert("RGBA"))
             image = image.convert(mode)
-    except (FileNotFoundError, MemoryError):
+    except MemoryError:
         raise
     except Exception as error:  # a broken file shows in whatever pillow stumbles over
+        if isinstance(error, OSError) and error.filename is not None:
+            raise  # the system's, which names the file
         raise ValueError(f"{name or file}: truncated, corrupt or no image ({error})") from error
     if size is not None:
         height, width = size

@@ -251,7 +251,12 @@ class Steps:
 
     def _parameter(self, p: Parameter | None) -> tuple[int, Any]:
         """Its place among all parameters, -1 for none, and its array."""
-        return (-1, None) if p is None else (self._places[id(p)], self._arrays[self._places[id(p)]])
+        if p is None:
+            return -1, None
+        place = self._places.get(id(p))
+        if place is None:
+            raise ValueError("a parameter that the network has not had until now: another thread has replaced one")
+        return place, self._arrays[place]
 
     def _becomes(self, *shape: int) -> None:
         self.y = np.empty((0, *shape), self.y.dtype)
@@ -335,13 +340,15 @@ class Planned:
             plan(steps)
         except (TypeError, ValueError):
             return None  # the layer that something does not fit will say so
+        if not self.unchanged:
+            return None  # another thread has changed a layer, before its steps were written down or after
         if not len(steps.plan):
             raise NoPlan("nothing is computed")
         if not steps.plan.is_whole():
             raise NoPlan("the last step is not the one whose output is the network's")
         steps.plan.settle()
-        while len(bound.plans) >= MOST_PLANS:
-            bound.plans.pop(next(iter(bound.plans)), None)
+        for key in list(bound.plans)[: max(0, len(bound.plans) + 1 - MOST_PLANS)]:
+            bound.plans.pop(key, None)
         made = bound.plans[x.shape, x.dtype] = _Plan(steps.plan, steps.shape)
         return made
 

@@ -190,7 +190,8 @@ def prelu(x: Array, w: Array) -> Array:
 def prelu_backward(
     dy: Array, x: Array, w: Array, *, needs: Iterable[str] = ("dx", "dw")
 ) -> tuple[MaybeArray, MaybeArray]:
-    planes = check.prelu_backward(dy, x, w, needs)
+    needs = check.gradient_names(needs, ("dx", "dw"))
+    planes = check.prelu_backward(dy, x, w)
     if use_reference():
         return reference.prelu_backward(dy, x, w, needs=needs)
     dx = empty(x.shape, x.dtype) if "dx" in needs else None

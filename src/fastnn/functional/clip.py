@@ -14,20 +14,25 @@ from fastnn._runtime import use_reference
 from fastnn._validate import Arrays
 from fastnn.functional._update import one_by_one
 
+# Sums of powers in which a double keeps all digits, and factors that a float32 holds. What is beyond them goes by the
+# reference, which scales first.
+LEAST_SUM, MOST_SUM, LEAST_FACTOR = 1e-280, 1e300, 1e-30
+
 
 def clip_grad_norm_(grads: Arrays, max_norm: float, norm_type: float = 2.0, error_if_nonfinite: bool = False) -> float:
     max_norm, norm_type = check.clip_norm(max_norm, norm_type)
-    if use_reference():
-        return reference.clip_grad_norm_(grads, max_norm, norm_type, error_if_nonfinite)
+    check.true_or_false("error_if_nonfinite", error_if_nonfinite)
+    if use_reference() or norm_type < 1:
+        return reference.clip_grad_norm_(grads, max_norm, norm_type, error_if_nonfinite=error_if_nonfinite)
     total = _optim.power_sum(norm_type, grads)
     if total is None:
         parts: list[Any] = [_optim.power_sum(norm_type, np.array(g, order="C")) for g in check.gradient_arrays(grads)]
         total = float(np.max(parts, initial=0.0) if math.isinf(norm_type) else np.sum(parts))
     norm = total if math.isinf(norm_type) else total ** (1 / norm_type)
-    if error_if_nonfinite:
-        check.finite_norm(norm, norm_type)
     factor = max_norm / (norm + 1e-6)
-    if not factor >= 1 and not _optim.update(_optim.SCALE, (factor,), (grads,)):
+    if not (LEAST_SUM < total < MOST_SUM and factor > LEAST_FACTOR):
+        return reference.clip_grad_norm_(grads, max_norm, norm_type, error_if_nonfinite=error_if_nonfinite)
+    if factor < 1 and not _optim.update(_optim.SCALE, (factor,), (grads,)):
         one_by_one(_optim.SCALE, (factor,), grads=grads)
     return norm
 

@@ -79,7 +79,8 @@ def conv2d_backward(
     groups: int = 1,
     needs: Iterable[str] = check.GRADIENTS,
 ) -> tuple[MaybeArray, MaybeArray, MaybeArray]:
-    geometry = check.conv2d_backward(dy, x, w, stride, padding, dilation, groups, needs)
+    needs = check.gradient_names(needs)
+    geometry = check.conv2d_backward(dy, x, w, stride, padding, dilation, groups)
     if use_reference():
         return reference.conv2d_backward(
             dy, x, w, stride=stride, padding=padding, dilation=dilation, groups=groups, needs=needs
@@ -125,7 +126,8 @@ def conv1d_backward(
     groups: int = 1,
     needs: Iterable[str] = check.GRADIENTS,
 ) -> tuple[MaybeArray, MaybeArray, MaybeArray]:
-    S, P, D = check.conv1d_backward(dy, x, w, stride, padding, dilation, groups, needs)
+    needs = check.gradient_names(needs)
+    S, P, D = check.conv1d_backward(dy, x, w, stride, padding, dilation, groups)
     if use_reference():
         return reference.conv1d_backward(
             dy, x, w, stride=stride, padding=padding, dilation=dilation, groups=groups, needs=needs

@@ -55,7 +55,8 @@ def conv_transpose2d_backward(
     dilation: IntPair = 1,
     needs: Iterable[str] = check.GRADIENTS,
 ) -> tuple[MaybeArray, MaybeArray, MaybeArray]:
-    geometry = check.conv_transpose2d_backward(dy, x, w, stride, padding, output_padding, groups, dilation, needs)
+    needs = check.gradient_names(needs)
+    geometry = check.conv_transpose2d_backward(dy, x, w, stride, padding, output_padding, groups, dilation)
     if use_reference():
         return reference.conv_transpose2d_backward(
             dy,

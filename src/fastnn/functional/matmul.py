@@ -34,7 +34,8 @@ def linear(x: Array, w: Array, b: Array | None = None, *, activation: str | None
 def linear_backward(
     dy: Array, x: Array, w: Array, *, needs: Iterable[str] = check.GRADIENTS
 ) -> tuple[MaybeArray, MaybeArray, MaybeArray]:
-    check.linear_backward(dy, x, w, needs)
+    needs = check.gradient_names(needs)
+    check.linear_backward(dy, x, w)
     if use_reference():
         return reference.linear_backward(dy, x, w, needs=needs)
     dx = empty(x.shape, x.dtype) if "dx" in needs else None

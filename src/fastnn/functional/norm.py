@@ -95,7 +95,8 @@ def batch_norm_backward(
     y: Array | None = None,
     needs: Iterable[str] = check.GRADIENTS,
 ) -> tuple[MaybeArray, MaybeArray, MaybeArray]:
-    shape = check.batch_norm_backward(dy, x, w, mean, invstd, y, needs)
+    needs = check.gradient_names(needs)
+    shape = check.batch_norm_backward(dy, x, w, mean, invstd, y)
     if use_reference():
         return reference.batch_norm_backward(dy, x, w, mean, invstd, training=training, y=y, needs=needs)
     dx = empty(x.shape, x.dtype) if "dx" in needs else None

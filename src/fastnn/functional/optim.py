@@ -29,7 +29,7 @@ def sgd_step(
             nesterov=nesterov, maximize=maximize,
         )  # fmt: skip
     buffers = check.momentum_buffer(momentum_buffer, momentum)
-    factors = (-1 if maximize else 1, weight_decay, momentum, 1 - dampening, bool(nesterov), lr)
+    factors = (check.direction(maximize), weight_decay, momentum, 1 - dampening, nesterov, lr)
     if not _optim.update(_optim.SGD, factors, (p, g, buffers)):
         one_by_one(_optim.SGD, factors, p=p, g=g, momentum_buffer=buffers)
 
@@ -113,8 +113,9 @@ def _decay_and_averages(
     lr: float, beta1: float, beta2: float, weight_decay: float, decoupled: bool, maximize: bool
 ) -> tuple[float, ...]:
     """The first factors of Adam's rule."""
-    coupled, shrink = (0.0, 1 - lr * weight_decay) if decoupled else (weight_decay, 1.0)
-    return -1 if maximize else 1, coupled, 1 - beta1, beta2, 1 - beta2, shrink
+    apart = check.true_or_false("decoupled_weight_decay", decoupled)
+    coupled, shrink = (0.0, 1 - lr * weight_decay) if apart else (weight_decay, 1.0)
+    return check.direction(maximize), coupled, 1 - beta1, beta2, 1 - beta2, shrink
 
 
 def rmsprop_step(
@@ -138,7 +139,7 @@ def rmsprop_step(
             momentum=momentum, maximize=maximize,
         )  # fmt: skip
     buffers = check.momentum_buffer(momentum_buffer, momentum)
-    factors = (-1 if maximize else 1, weight_decay, alpha, 1 - alpha, eps, momentum, lr)
+    factors = (check.direction(maximize), weight_decay, alpha, 1 - alpha, eps, momentum, lr)
     if not _optim.update(_optim.RMSPROP, factors, (p, g, square_avg, buffers, grad_avg)):
         one_by_one(_optim.RMSPROP, factors, p=p, g=g, square_avg=square_avg, momentum_buffer=buffers, grad_avg=grad_avg)
 
@@ -162,6 +163,6 @@ def adagrad_step(
             p, g, state_sum, step=step, lr=lr, lr_decay=lr_decay, weight_decay=weight_decay, eps=eps, maximize=maximize
         )
     # RMSprop's rule, with sums for averages.
-    factors = (-1 if maximize else 1, weight_decay, 1.0, 1.0, eps, 0.0, lr / (1 + (step - 1) * lr_decay))
+    factors = (check.direction(maximize), weight_decay, 1.0, 1.0, eps, 0.0, lr / (1 + (step - 1) * lr_decay))
     if not _optim.update(_optim.RMSPROP, factors, (p, g, state_sum)):
         one_by_one(_optim.RMSPROP, factors, p=p, g=g, state_sum=state_sum)

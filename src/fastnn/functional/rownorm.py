@@ -114,7 +114,8 @@ def layer_norm_backward(
     *,
     needs: Iterable[str] = check.GRADIENTS,
 ) -> tuple[MaybeArray, MaybeArray, MaybeArray]:
-    rows = check.layer_norm_backward(dy, x, normalized_shape, w, mean, invstd, needs)
+    needs = check.gradient_names(needs)
+    rows = check.layer_norm_backward(dy, x, normalized_shape, w, mean, invstd)
     if use_reference():
         return reference.layer_norm_backward(dy, x, normalized_shape, w, mean, invstd, needs=needs)
     return _backward(dy, x, rows, w, mean, invstd, x.shape[mean.ndim :], needs)
@@ -168,7 +169,8 @@ def group_norm_backward(
     *,
     needs: Iterable[str] = check.GRADIENTS,
 ) -> tuple[MaybeArray, MaybeArray, MaybeArray]:
-    rows = check.group_norm_backward(dy, x, num_groups, w, mean, invstd, needs)
+    needs = check.gradient_names(needs)
+    rows = check.group_norm_backward(dy, x, num_groups, w, mean, invstd)
     if use_reference():
         return reference.group_norm_backward(dy, x, num_groups, w, mean, invstd, needs=needs)
     return _backward(dy, x, rows, w, mean, invstd, x.shape[1:2], needs)

@@ -128,6 +128,8 @@ class PReLU(Module):
     weight : Parameter, (num_parameters,)
     """
 
+    _required = ("weight",)
+
     def __init__(
         self, num_parameters: int = 1, init: float = 0.25, dtype: Any = np.float32, device: Any = None
     ) -> None:

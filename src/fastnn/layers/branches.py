@@ -10,7 +10,7 @@ from fastnn import functional
 from fastnn._validate import Array
 from fastnn.functional._plan import Steps
 from fastnn.layers.containers import LayerList, fed_with_features
-from fastnn.layers.module import Module
+from fastnn.layers.module import Module, one_backward
 from fastnn.layers.naming import naming_layers
 from fastnn.layers.summary import Row
 
@@ -40,6 +40,7 @@ class Residual(Module):
         y = self.body(x)
         return functional.add(y, x if self.shortcut is None else self.shortcut(x), activation=activation)
 
+    @one_backward
     @naming_layers
     def backward(self, dy: Array, accumulate: bool = False, needs_dx: bool = True) -> Array | None:
         """As `Module.backward`; a branch that has nothing to learn is left out where `needs_dx` is False."""
@@ -65,7 +66,7 @@ class Residual(Module):
         y, rows = self.body._trace(x, f"{name}.body".lstrip("."))
         if self.shortcut is not None:
             rows += self.shortcut._trace(x, f"{name}.shortcut".lstrip("."))[1]
-        return y, [*rows, Row(name, "Residual", x.shape, None, None, self.forward(x).shape, 0)]
+        return y, [*rows, Row(name, "Residual", x.shape, None, None, self.forward(x).shape, ())]
 
 
 class Concat(LayerList):
@@ -92,6 +93,7 @@ class Concat(LayerList):
         self._keep(([output.shape[self.dim] for output in outputs], y.shape))
         return y
 
+    @one_backward
     @naming_layers
     def backward(self, dy: Array, accumulate: bool = False, needs_dx: bool = True) -> Array | None:
         """As `Module.backward`; a branch that has nothing to learn is left out where `needs_dx` is False."""
@@ -120,4 +122,4 @@ class Concat(LayerList):
         rows = []
         for place, branch in self.named_children():
             rows += branch._trace(x, f"{name}.{place}".lstrip("."))[1]
-        return (y := self.forward(x)), [*rows, Row(name, "Concat", x.shape, None, None, y.shape, 0)]
+        return (y := self.forward(x)), [*rows, Row(name, "Concat", x.shape, None, None, y.shape, ())]

@@ -10,7 +10,7 @@ from fastnn import _validate as check
 from fastnn._validate import Array
 from fastnn.functional._plan import NoPlan, Planned, Steps
 from fastnn.layers.activation import ReLU
-from fastnn.layers.module import Module
+from fastnn.layers.module import Module, one_backward
 from fastnn.layers.naming import name_layer
 from fastnn.layers.norm import BatchNorm1d, BatchNorm2d
 from fastnn.layers.pool import MaxPool2d
@@ -189,7 +189,7 @@ class Sequential(LayerList):
                 else:
                     x = layer(x)
                     if place and _goes_back_through_relu(layer, layers[place - 1]):
-                        layers[place - 1]._kept = None  # the largest array of many a network
+                        layers[place - 1]._keep(None)  # the largest array of many a network
                     place += 1
         except Exception as error:
             name_layer(error, self)
@@ -204,10 +204,12 @@ class Sequential(LayerList):
         layers, planned = self.layers, self._planned
         if planned is None or planned.layers is not layers or not planned.unchanged:
             inner = list(self.modules())[1:]
-            if any(module.training or module._hooks for module in inner):
-                return None
             arrays = (held for _, held in self.named_arrays())
-            planned = self._planned = Planned(layers, inner, arrays, but=NOT_COMPUTED_WITH)
+            planned = Planned(layers, inner, arrays, but=NOT_COMPUTED_WITH)
+            # Looked at once changes are noticed: other threads may make some meanwhile.
+            if list(self.modules())[1:] != inner or any(module.training or module._hooks for module in inner):
+                return None
+            self._planned = planned
         try:
             return planned(x, self._plan_layers)
         except NoPlan:
@@ -221,6 +223,7 @@ class Sequential(LayerList):
         for layer in self.layers:
             layer.write_plan(steps)
 
+    @one_backward
     def backward(self, dy: Array, accumulate: bool = False, needs_dx: bool = True) -> Array | None:
         """As `Module.backward`; without `needs_dx` it ends at the first layer that has anything to learn.
 
@@ -246,7 +249,7 @@ class Sequential(LayerList):
                 else:
                     gradient = layer.backward(gradient, accumulate, needs_dx or place > first)
                 for done in self.layers[behind + 1 : place + 1]:
-                    done._kept = None
+                    done._keep(None)
                 place = behind
         except Exception as error:
             name_layer(error, self)

@@ -11,7 +11,7 @@ from fastnn import _validate as check
 from fastnn import functional, init
 from fastnn._validate import Array, IntPair, IntSingle, MaybeArray, Padding
 from fastnn.functional._plan import NoPlan, Steps
-from fastnn.layers.module import Module, Parameter, needed
+from fastnn.layers.module import Module, Parameter, data_of, needed
 
 
 class _Conv(Module):
@@ -23,6 +23,7 @@ class _Conv(Module):
     padding: Any
     dilation: Any
     padding_mode = "zeros"
+    _required = ("weight",)
     _frame: tuple[int, int, int, int]
 
     def _make_parameters(
@@ -132,7 +133,7 @@ class Conv2d(_Conv):
 
     def forward(self, x: Array, activation: str | None = None) -> Array:
         """Convolve; with `activation` the caller sees to its part of the backward."""
-        x, b = self._padded(x), None if self.bias is None else self.bias.data
+        x, b = self._padded(x), data_of(self.bias)
         y = functional.conv2d(x, self.weight.data, b, activation=activation, **self._geometry)
         self._keep(x)
         return y
@@ -196,7 +197,7 @@ class Conv1d(_Conv):
 
     def forward(self, x: Array, activation: str | None = None) -> Array:
         """Convolve; with `activation` the caller sees to its part of the backward."""
-        x, b = self._padded(x), None if self.bias is None else self.bias.data
+        x, b = self._padded(x), data_of(self.bias)
         y = functional.conv1d(x, self.weight.data, b, activation=activation, **self._geometry)
         self._keep(x)
         return y
@@ -269,7 +270,7 @@ class ConvTranspose2d(_Conv):
 
     def forward(self, x: Array, activation: str | None = None) -> Array:
         """Convolve; with `activation` the caller sees to its part of the backward."""
-        b = None if self.bias is None else self.bias.data
+        b = data_of(self.bias)
         y = functional.conv_transpose2d(
             x, self.weight.data, b, output_padding=self.output_padding, activation=activation, **self._geometry
         )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -10,6 +11,8 @@ from fastnn import _validate as check
 from fastnn._validate import Array
 from fastnn.functional._plan import Steps
 from fastnn.layers.module import Module
+
+_COUNTING = threading.Lock()
 
 
 class _Dropout(Module):
@@ -27,13 +30,19 @@ class _Dropout(Module):
     def forward(self, x: Array) -> Array:
         if not self.training:
             return x
-        if self.stream is None:
-            self.stream = int(_runtime.generator().integers(2**63))
-        key = self.stream, self.step
+        key = self._next_key()
         y = self._functions()[0](x, self.p, key=key)
-        self.step += 1
         self._keep((key, x.shape))
         return y
+
+    def _next_key(self) -> tuple[int, int]:
+        """The key of this call, which no other call has, in whichever thread."""
+        with _COUNTING:
+            if self.stream is None:
+                self.stream = int(_runtime.generator().integers(2**63))
+            key = self.stream, self.step
+            self.step += 1
+        return key
 
     def backward(self, dy: Array, accumulate: bool = False, needs_dx: bool = True) -> Array:
         key, shape = check.kept(self, self._kept)

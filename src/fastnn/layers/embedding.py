@@ -34,6 +34,8 @@ class Embedding(Module):
     weight : Parameter, (num_embeddings, embedding_dim)
     """
 
+    _required = ("weight",)
+
     def __init__(
         self,
         num_embeddings: int,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 from typing import Any, TypeVar
 
 import numpy as np
@@ -11,7 +10,7 @@ from fastnn import _validate as check
 from fastnn.layers.containers import Sequential
 from fastnn.layers.conv import Conv1d, Conv2d
 from fastnn.layers.linear import Linear
-from fastnn.layers.module import Module, Parameter
+from fastnn.layers.module import Module, Parameter, copied
 from fastnn.layers.norm import BatchNorm1d, BatchNorm2d
 
 Net = TypeVar("Net", bound=Module)
@@ -45,7 +44,7 @@ def fold_batch_norm(net: Net) -> Net:
         `net` is not a Module.
     """
     check.modules(net)
-    folded = copy.deepcopy(net).eval()
+    folded = copied(net).eval()
     for module in list(folded.modules()):
         if type(module) is Sequential:
             _fold_layers(module)

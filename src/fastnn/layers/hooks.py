@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import weakref
 from collections.abc import Callable
 from typing import Any, Self
@@ -10,6 +11,8 @@ from fastnn import _validate as check
 from fastnn._validate import Array
 
 ForwardHook = Callable[[Any, tuple[Array], Array], Array | None]
+
+_CHANGING = threading.Lock()
 
 
 class RemovableHandle:
@@ -22,6 +25,8 @@ class RemovableHandle:
         check.hook(hook)
         self._module = weakref.ref(module)
         self._hook = hook
+        with _CHANGING:
+            module._hooks = (*module._hooks, self)
 
     def call(self, module: Any, x: Array, y: Array) -> Array:
         """Call the hook of `module` with its input and output; return the output that is to count."""
@@ -35,7 +40,8 @@ class RemovableHandle:
         """Call the hook no more."""
         module = self._module()
         if module is not None:
-            module._hooks = tuple(handle for handle in module._hooks if handle is not self)
+            with _CHANGING:
+                module._hooks = tuple(handle for handle in module._hooks if handle is not self)
 
     def __enter__(self) -> Self:
         return self

@@ -11,7 +11,7 @@ from fastnn import _validate as check
 from fastnn import functional, init
 from fastnn._validate import Array
 from fastnn.functional._plan import Steps
-from fastnn.layers.module import Module, Parameter, needed
+from fastnn.layers.module import Module, Parameter, data_of, needed
 
 
 class Linear(Module):
@@ -34,6 +34,7 @@ class Linear(Module):
     """
 
     fuses_activation = True
+    _required = ("weight",)
 
     def __init__(
         self, in_features: int, out_features: int, bias: bool = True, dtype: Any = np.float32, device: Any = None
@@ -55,7 +56,7 @@ class Linear(Module):
 
     def forward(self, x: Array, activation: str | None = None) -> Array:
         """Map; with `activation` the caller sees to its part of the backward."""
-        b = None if self.bias is None else self.bias.data
+        b = data_of(self.bias)
         y = functional.linear(x, self.weight.data, b, activation=activation)
         self._keep(x)
         return y

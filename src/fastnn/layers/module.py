@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import copy
+import functools
 import sys
+import threading
 import weakref
-from collections.abc import Callable, Iterator, Mapping
-from typing import Any, Self
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import Any, ClassVar, Self, TypeVar
 
 import numpy as np
 
@@ -19,10 +21,14 @@ from fastnn.layers.naming import name_layer, naming_layers
 from fastnn.layers.summary import Row, table
 
 NOT_COPIED = ("_kept", "_planned", "_unplanned", "_hooks")  # attributes of modules: of a copy or a pickle, none
+HELD_NAMES = ("weight", "bias", "running_mean", "running_var", "num_batches_tracked")  # of layers, as PyTorch's
 
 
 class Held:
-    """An array that a layer holds: a `Parameter` or a `Buffer`."""
+    """An array that a layer holds: a `Parameter` or a `Buffer`.
+
+    NumPy takes it for the array: ``np.asarray(p)``, ``np.linalg.norm(p)`` and ``np.savez(path, w=p)`` work.
+    """
 
     __slots__ = ("_keeper", "_seal")
     _keeper: list[Array]
@@ -45,8 +51,60 @@ class Held:
     @data.setter
     def data(self, array: Array) -> None:
         self._check(array)
-        self._keeper = [array]
+        self._keeper = [writable(array)]
         self._seal = None
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        return self._keeper[0].shape  # not of `data`, which would break the seal; so are those below
+
+    @property
+    def ndim(self) -> int:
+        return self._keeper[0].ndim
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        return self._keeper[0].dtype
+
+    @property
+    def size(self) -> int:
+        """Number of elements; `numel`, under PyTorch's name, returns it too."""
+        return self._keeper[0].size
+
+    def numel(self) -> int:
+        """Number of elements."""
+        return self.size
+
+    def numpy(self) -> Array:
+        """The array itself, `data`: what is written to it is written to the layer."""
+        return self.data
+
+    def item(self) -> int | float:
+        """The only element as a Python number.
+
+        Raises
+        ------
+        ValueError
+            There are more, or none.
+        """
+        number: int | float = self._keeper[0].item()
+        return number
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> Array:
+        """The array for NumPy: itself, unless another dtype or a copy is asked for."""
+        return np.asarray(self.data, dtype) if copy is None else np.array(self.data, dtype, copy=copy)
+
+    def may_be_replaced_by(self, value: Any, optional: bool) -> bool:
+        """Whether a layer may have `value` instead of this: a parameter for a parameter, a buffer for a buffer."""
+        if value is None:
+            return optional
+        return isinstance(value, Held) and isinstance(value, Parameter) == isinstance(self, Parameter)
+
+    def become(self, name: str, value: Any) -> None:
+        """Have `value` for the array, which must be one of the same shape and dtype; `name` is what errors call it."""
+        value = np.asarray(value) if isinstance(value, np.generic) else value  # what NumPy makes of arrays without axes
+        check.same_kind_of_array(name, value, self)
+        self.data = value
 
     def sealed(self) -> tuple[list[Array], object]:
         """What holds the array, and a token: `_seal` is the same object for as long as nobody else has had the array.
@@ -65,7 +123,7 @@ class Held:
         return keeper, seal
 
     def __repr__(self) -> str:
-        return f"{type(self).__name__}(shape={self.data.shape}, dtype={self.data.dtype})"
+        return f"{type(self).__name__}(shape={self.shape}, dtype={self.dtype})"
 
     def __getstate__(self) -> Any:
         return self.data
@@ -91,7 +149,7 @@ class Parameter(Held):
     Attributes
     ----------
     data : array of float32 or float64
-    grad : array like `data`, or None before the first backward
+    grad : array of the shape and dtype of `data`, or None before the first backward
     name : str
         As seen from the network that `parameters()` was last called on, such as ``"0.weight"``.
     requires_grad : bool
@@ -99,13 +157,25 @@ class Parameter(Held):
         alone.
     """
 
-    __slots__ = ("_requires_grad", "grad", "name")
+    __slots__ = ("_grad", "_requires_grad", "name")
+    _grad: Array | None
 
     def __init__(self, data: Array, name: str = "", requires_grad: bool = True) -> None:
         super().__init__(data)
-        self.grad: Array | None = None
+        self._grad = None
         self.name = name
         self.requires_grad = requires_grad
+
+    @property
+    def grad(self) -> Array | None:
+        return self._grad
+
+    @grad.setter
+    def grad(self, grad: Array | None) -> None:
+        if grad is not None:
+            check.same_kind_of_array("grad", grad, self)
+            grad = writable(grad)
+        self._grad = grad
 
     @property
     def requires_grad(self) -> bool:
@@ -128,13 +198,55 @@ class Parameter(Held):
         self.data, self.grad, self.name, self._requires_grad = state
 
     def receive(self, grad: Array, accumulate: bool) -> None:
-        """Make `grad` the gradient, or add it to the one there is; a frozen parameter takes none."""
-        if self._requires_grad:
-            self.grad = self.grad + grad if accumulate and self.grad is not None else grad
+        """Make `grad` the gradient, or add it to the one there is; a frozen parameter takes none.
+
+        What layers that share the parameter give to it in one `backward` of the network around them is always added.
+        """
+        if not self._requires_grad:
+            return
+        received = _going_back.received
+        if received is not None:
+            accumulate = accumulate or self in received
+            received.add(self)
+        self._grad = self._grad + grad if accumulate and self._grad is not None else grad
 
     def __repr__(self) -> str:
         frozen = "" if self._requires_grad else ", requires_grad=False"
-        return f"Parameter({self.name!r}, shape={self.data.shape}, dtype={self.data.dtype}{frozen})"
+        return f"Parameter({self.name!r}, shape={self.shape}, dtype={self.dtype}{frozen})"
+
+
+class _GoingBack(threading.local):
+    """The parameters that have received a gradient in the backward that this thread is in; None outside of any."""
+
+    received: set[Parameter] | None = None
+
+
+_going_back = _GoingBack()
+
+
+def one_backward(backward: Callable[..., Any]) -> Callable[..., Any]:
+    """Have the gradients that a parameter receives in one call of `backward`, from layers that share it, added up.
+
+    Calls inside the call belong to it. Each class of a module with layers inside has its `backward` made so; classes
+    outside of this package have it done by `Module`.
+    """
+
+    @functools.wraps(backward)
+    def whole(self: Module, *args: Any, **kwargs: Any) -> Any:
+        if _going_back.received is not None:
+            return backward(self, *args, **kwargs)
+        _going_back.received = set()
+        try:
+            return backward(self, *args, **kwargs)
+        finally:
+            _going_back.received = None
+
+    return whole
+
+
+def writable(array: Array) -> Array:
+    """`array`, or a copy of one that is read-only, as arrays of processes that share memory and mapped files are."""
+    return array if array.flags.writeable else np.array(array)
 
 
 def _nobody_else_has(keeper: list[Array]) -> bool:
@@ -161,24 +273,44 @@ class Module(PyTorchHabits):
 
     A subclass writes `forward` and `backward`. Parameters, buffers and layers that it has as attributes are found by
     their names. In train mode `forward` keeps in ``self._kept`` what `backward` needs (references, not copies: the
-    input of a layer must not be changed in between); in eval mode it keeps nothing.
+    input of a layer must not be changed in between); in eval mode it keeps nothing. So a layer is called once in a
+    forward. Layers may share a parameter, as after ``b.weight = a.weight``: its gradient is the sum of theirs.
     """
 
     training = True
     fuses_activation = False  # whether `forward` has the argument `activation`
     _kept: Any = None
     _hooks: tuple[RemovableHandle, ...] = ()  # another tuple at every change, which plans notice
+    _required: ClassVar[tuple[str, ...]] = ()  # parameters that cannot be None
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        """Have a backward that somebody else has written add up what parameters get, and its errors name the layer."""
+        super().__init_subclass__(**kwargs)
+        backward = vars(cls).get("backward")
+        if callable(backward) and not _of_fastnn(cls):
+            cls.backward = one_backward(naming_layers(backward))  # type: ignore[method-assign]
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        """Set an attribute; an array that is given to a parameter or a buffer becomes its data.
+
+        Raises
+        ------
+        TypeError, ValueError
+            The attribute is a parameter or a buffer, and `value` neither another one, nor None, nor an array of the
+            same shape and dtype; or a layer without a bias or weight is given an array for it.
+        """
+        held = self.__dict__.get(name)
+        if held is None:
+            if name in HELD_NAMES and name in self.__dict__:
+                check.not_an_array(name, value, self)
+        elif isinstance(held, Held) and not held.may_be_replaced_by(value, name not in self._required):
+            held.become(name, value)
+            return
+        object.__setattr__(self, name, value)
 
     def forward(self, x: Array) -> Array:
         """Compute the output of the layer."""
         raise NotImplementedError(f"{type(self).__name__} has no forward")
-
-    def __init_subclass__(cls, **kwargs: Any) -> None:
-        """Have the errors of a backward that somebody else has written name the layer."""
-        super().__init_subclass__(**kwargs)
-        backward = vars(cls).get("backward")
-        if callable(backward) and not cls.__module__.startswith("fastnn."):
-            cls.backward = naming_layers(backward)  # type: ignore[method-assign]
 
     def __call__(self, x: Array) -> Array:
         try:
@@ -202,9 +334,7 @@ class Module(PyTorchHabits):
         RemovableHandle
             Its `remove` ends it, and so does the end of a ``with`` block that it is given to.
         """
-        handle = RemovableHandle(self, hook)
-        self._hooks = (*self._hooks, handle)
-        return handle
+        return RemovableHandle(self, hook)
 
     def plan(self, steps: Steps) -> None:
         """Write down what `forward` does in eval mode, so that a `Sequential` can do it together with all the rest.
@@ -223,7 +353,7 @@ class Module(PyTorchHabits):
     def has_plan(self) -> bool:
         """Whether `plan` speaks of the forward that this layer has: a subclass may have changed anything."""
         kind = type(self)
-        known = "plan" in vars(kind) or kind.__module__.startswith(f"{__package__}.")
+        known = "plan" in vars(kind) or _of_fastnn(kind)
         return known and not vars(self).keys() & {"forward", "plan"}
 
     def backward(self, dy: Array, accumulate: bool = False, needs_dx: bool = True) -> Array | None:
@@ -241,11 +371,15 @@ class Module(PyTorchHabits):
         raise NotImplementedError(f"{type(self).__name__} has no backward")
 
     def _keep(self, value: Any) -> None:
-        self._kept = value if self.training else None
+        self.__dict__["_kept"] = value if self.training else None  # without the rules of other attributes: it is hot
+
+    def _attributes(self) -> dict[str, Any]:
+        """The attributes as they are: other threads may add to them while they are looked through."""
+        return vars(self).copy()
 
     def named_children(self) -> Iterator[tuple[str, Module]]:
         """The layers right inside this one, with their names."""
-        return ((name, value) for name, value in vars(self).items() if isinstance(value, Module))
+        return ((name, value) for name, value in self._attributes().items() if isinstance(value, Module))
 
     def modules(self) -> Iterator[Module]:
         """This layer and all layers inside it."""
@@ -279,15 +413,12 @@ class Module(PyTorchHabits):
         return self
 
     def named_parameters(self, prefix: str = "") -> Iterator[tuple[str, Parameter]]:
-        """All parameters with their qualified names, as ``("0.weight", ...)``."""
-        for name, value in vars(self).items():
-            if isinstance(value, Parameter):
-                yield prefix + name, value
-        for name, child in self.named_children():
-            yield from child.named_parameters(f"{prefix}{name}.")
+        """All parameters with their qualified names, as ``("0.weight", ...)``; one that layers share, once."""
+        held = self.named_arrays(prefix)
+        return _each_once((name, p) for name, p in held if isinstance(p, Parameter))
 
     def parameters(self) -> Iterator[Parameter]:
-        """All parameters; each is given its qualified name."""
+        """All parameters, each once; each is given its qualified name, the first of those it has."""
         for name, p in self.named_parameters():
             p.name = name
             yield p
@@ -300,16 +431,21 @@ class Module(PyTorchHabits):
 
     def learns(self) -> bool:
         """Whether any parameter wants a gradient."""
-        return any(p.requires_grad for _, p in self.named_parameters())
+        own = any(isinstance(value, Parameter) and value.requires_grad for value in self._attributes().values())
+        return own or any(child.learns() for _, child in self.named_children())
 
     def named_buffers(self) -> Iterator[tuple[str, Buffer]]:
-        """All buffers with their qualified names, as ``("1.running_mean", ...)``."""
-        return ((name, held) for name, held in self.named_arrays() if isinstance(held, Buffer))
+        """All buffers with their qualified names, as ``("1.running_mean", ...)``; one that layers share, once."""
+        return _each_once((name, held) for name, held in self.named_arrays() if isinstance(held, Buffer))
 
     def named_arrays(self, prefix: str = "") -> Iterator[tuple[str, Held]]:
-        """All parameters and buffers with their qualified names, layer by layer, parameters first, as PyTorch does."""
+        """All parameters and buffers with their qualified names, layer by layer, parameters first, as PyTorch does.
+
+        One that layers share has several names, and is there under each.
+        """
+        attributes = self._attributes()
         for kind in (Parameter, Buffer):
-            for name, value in vars(self).items():
+            for name, value in attributes.items():
                 if isinstance(value, kind):
                     yield prefix + name, value
         for name, child in self.named_children():
@@ -396,6 +532,8 @@ class Module(PyTorchHabits):
     def summary(self, input_shape: tuple[int, ...]) -> str:
         """A table of the layers: input, kernel, stride, output, number of parameters.
 
+        A parameter that layers share is counted in the first of them.
+
         Parameters
         ----------
         input_shape : tuple of int
@@ -403,8 +541,8 @@ class Module(PyTorchHabits):
         """
         N, *shape = check.input_shape(input_shape)
         first = next(self.parameters(), None)
-        nothing = np.zeros((0, *shape), np.float32 if first is None else first.data.dtype)
-        net = copy.deepcopy(self).eval()
+        nothing = np.zeros((0, *shape), np.float32 if first is None else first.dtype)
+        net = copied(self).eval()
         try:
             _, rows = net._trace(nothing, "")
         except Exception as error:
@@ -415,9 +553,8 @@ class Module(PyTorchHabits):
     def _trace(self, x: Array, name: str) -> tuple[Array, list[Row]]:
         """Run `x` through; return the output and a row for every layer."""
         y = self.forward(x)
-        size = sum(p.data.size for p in self.parameters())
         kernel, stride = getattr(self, "kernel_size", None), getattr(self, "stride", None)
-        return y, [Row(name, type(self).__name__, x.shape, kernel, stride, y.shape, size)]
+        return y, [Row(name, type(self).__name__, x.shape, kernel, stride, y.shape, tuple(self.parameters()))]
 
     def extra_repr(self) -> str:
         """What stands between the parentheses of the repr."""
@@ -430,7 +567,44 @@ class Module(PyTorchHabits):
 
     def __getstate__(self) -> dict[str, Any]:
         """A copy or a pickle holds what was learnt, not what was kept for a backward."""
-        return {name: value for name, value in vars(self).items() if name not in NOT_COPIED}
+        return {name: value for name, value in self._attributes().items() if name not in NOT_COPIED}
+
+
+def _of_fastnn(kind: type) -> bool:
+    """Whether a class of modules is one of fastnn's own layers: of others nothing is known."""
+    return kind.__module__.startswith(f"{__package__}.")
+
+
+H = TypeVar("H", bound=Held)
+M = TypeVar("M", bound=Module)
+
+
+def _each_once(named: Iterable[tuple[str, H]]) -> Iterator[tuple[str, H]]:
+    """Each array under its first name."""
+    seen: set[H] = set()
+    for name, held in named:
+        if held not in seen:
+            seen.add(held)
+            yield name, held
+
+
+def copied(module: M) -> M:
+    """A copy of a module to run or to change; what cannot be copied, as a lock or an open file, it shares."""
+    inside: dict[int, Any] = {id(each): each for each in module.modules()}
+    inside.update((id(held), held) for _, held in module.named_arrays())
+    shared: dict[int, Any] = {}
+    for each in list(inside.values()):
+        for value in Module.__getstate__(each).values() if isinstance(each, Module) else ():
+            try:
+                copy.deepcopy(value, {**inside, **shared})  # all but the modules and arrays themselves
+            except Exception:  # whatever the classes of others say of it
+                shared[id(value)] = value
+    return copy.deepcopy(module, shared)
+
+
+def data_of(held: Held | None) -> Array | None:
+    """Its array, or None of none."""
+    return None if held is None else held.data
 
 
 def needed(needs_dx: bool, weight: Parameter | None, bias: Parameter | None) -> tuple[str, ...]:

@@ -10,7 +10,7 @@ from fastnn import _validate as check
 from fastnn import functional
 from fastnn._validate import Array
 from fastnn.functional._plan import NoPlan, Steps
-from fastnn.layers.module import Buffer, Module, Parameter, needed
+from fastnn.layers.module import Buffer, Module, Parameter, data_of, needed
 
 
 class _BatchNorm(Module):
@@ -55,11 +55,11 @@ class _BatchNorm(Module):
     def forward(self, x: Array, activation: str | None = None) -> Array:
         """Normalise; with `activation` the caller sees to its part of the backward."""
         check.batch_norm_input(x, self.num_features, self.axes)
-        arrays = [None if a is None else a.data for a in (self.running_mean, self.running_var, self.weight, self.bias)]
+        arrays = [data_of(a) for a in (self.running_mean, self.running_var, self.weight, self.bias)]
         if not self.training:
             of_batch = self.running_mean is None
             return functional.batch_norm(x, *arrays, training=of_batch, eps=self.eps, activation=activation)
-        tracked = None if self.num_batches_tracked is None else self.num_batches_tracked.data
+        tracked = data_of(self.num_batches_tracked)
         momentum = 0.0 if self.momentum is None else self.momentum
         if self.momentum is None and tracked is not None:
             momentum = 1 / (int(tracked) + 1)
@@ -83,11 +83,11 @@ class _BatchNorm(Module):
         """As `Module.backward`; with `relu_output` also through a ReLU right after this layer, whose output it is."""
         x, mean, invstd = check.kept(self, self._kept)
         needs = needed(needs_dx, self.weight, self.bias)
-        w = None if self.weight is None else self.weight.data
+        w = data_of(self.weight)
         dx, dw, db = functional.batch_norm_backward(dy, x, w, mean, invstd, y=relu_output, needs=needs)
-        if self.weight is not None and self.bias is not None:
-            self.weight.receive(dw, accumulate)
-            self.bias.receive(db, accumulate)
+        for parameter, gradient in ((self.weight, dw), (self.bias, db)):
+            if parameter is not None:
+                parameter.receive(gradient, accumulate)
         return dx
 
     def plan(self, steps: Steps) -> None:

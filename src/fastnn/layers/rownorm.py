@@ -10,7 +10,7 @@ from fastnn import _validate as check
 from fastnn import functional
 from fastnn._validate import Array
 from fastnn.functional._plan import NoPlan, Steps
-from fastnn.layers.module import Buffer, Module, Parameter, needed
+from fastnn.layers.module import Buffer, Module, Parameter, data_of, needed
 
 
 class _RowNorm(Module):
@@ -28,7 +28,7 @@ class _RowNorm(Module):
                 parameter.data[...] = value
 
     def _weights(self) -> list[Array | None]:
-        return [None if p is None else p.data for p in (self.weight, self.bias)]
+        return [data_of(p) for p in (self.weight, self.bias)]
 
     def backward(self, dy: Array, accumulate: bool = False, needs_dx: bool = True) -> Array | None:
         x, mean, invstd = check.kept(self, self._kept)
@@ -216,7 +216,7 @@ class InstanceNorm2d(_RowNorm):
     def forward(self, x: Array) -> Array:
         check.batch_norm_input(x, self.num_features, self.axes)
         held = self.running_mean, self.running_var, self.weight, self.bias
-        arrays = [None if h is None else h.data for h in held]
+        arrays = [data_of(h) for h in held]
         if not self.training and self.running_mean is not None:
             return functional.batch_norm(x, *arrays, eps=self.eps)
         if not self.training:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from fastnn._validate import IntPair
 
@@ -18,11 +18,16 @@ class Row(NamedTuple):
     kernel: IntPair | None
     stride: IntPair | None
     output: tuple[int, ...]
-    parameters: int
+    parameters: tuple[Any, ...]
 
 
 def table(rows: list[Row], N: int) -> str:
-    """Lay out `rows` for a batch of `N`, with the sum of the parameters below."""
+    """Lay out `rows` for a batch of `N`, with the sum of the parameters below, each of which is counted once."""
+    counted: set[Any] = set()
+    counts = []
+    for row in rows:
+        counts.append(sum(p.size for p in row.parameters if p not in counted))
+        counted.update(row.parameters)
     cells = [
         (
             f"{row.name} {row.kind}".lstrip(),
@@ -30,11 +35,11 @@ def table(rows: list[Row], N: int) -> str:
             _times(row.kernel),
             _times(row.stride),
             _times((N, *row.output[1:])),
-            f"{row.parameters:,}",
+            f"{count:,}",
         )
-        for row in rows
+        for row, count in zip(rows, counts, strict=True)
     ]
-    cells.append(("total", "", "", "", "", f"{sum(row.parameters for row in rows):,}"))
+    cells.append(("total", "", "", "", "", f"{sum(counts):,}"))
     widths = [max(map(len, column)) for column in zip(_HEAD, *cells, strict=True)]
     rule = "-" * (sum(widths) + 2 * (len(widths) - 1))
     lines = [_line(line, widths) for line in (_HEAD, *cells)]

@@ -45,13 +45,15 @@ class Adam(Optimizer):
         *,
         maximize: bool = False,
         decoupled_weight_decay: bool = False,
+        **unused: Any,
     ) -> None:
         options = {"lr": lr, "betas": betas, "eps": eps, "weight_decay": weight_decay, "amsgrad": amsgrad}
         more = {"maximize": maximize, "decoupled_weight_decay": decoupled_weight_decay}
-        super().__init__(params, {**options, **more})
+        super().__init__(params, {**options, **more}, **unused)
 
     def _check(self, group: Mapping[str, Any]) -> None:
         check.adam_settings(group["lr"], group["betas"], group["eps"], group["weight_decay"])
+        check.flags(group, "amsgrad", "maximize", "decoupled_weight_decay")
 
     def _update(self, group: Mapping[str, Any], cohort: Cohort, p: list[Array], g: list[Array]) -> None:
         functional.adam_step(
@@ -91,8 +93,15 @@ class AdamW(Adam):
         amsgrad: bool = False,
         *,
         maximize: bool = False,
+        **unused: Any,
     ) -> None:
-        super().__init__(params, lr, betas, eps, weight_decay, amsgrad, maximize=maximize, decoupled_weight_decay=True)
+        more: dict[str, Any] = {"maximize": maximize, "decoupled_weight_decay": True, **unused}
+        super().__init__(params, lr, betas, eps, weight_decay, amsgrad, **more)
+
+    def load_state_dict(self, state_dict: Mapping[str, Any]) -> None:
+        super().load_state_dict(state_dict)
+        for group in self.param_groups:
+            group["decoupled_weight_decay"] = True  # whoever's state it was
 
 
 class NAdam(Optimizer):
@@ -122,13 +131,15 @@ class NAdam(Optimizer):
         decoupled_weight_decay: bool = False,
         *,
         maximize: bool = False,
+        **unused: Any,
     ) -> None:
         options = {"lr": lr, "betas": betas, "eps": eps, "weight_decay": weight_decay}
         more = {"decoupled_weight_decay": decoupled_weight_decay, "maximize": maximize}
-        super().__init__(params, {**options, "momentum_decay": momentum_decay, **more})
+        super().__init__(params, {**options, "momentum_decay": momentum_decay, **more}, **unused)
 
     def _check(self, group: Mapping[str, Any]) -> None:
         check.nadam_settings(group["lr"], group["betas"], group["eps"], group["weight_decay"], group["momentum_decay"])
+        check.flags(group, "decoupled_weight_decay", "maximize")
 
     def _update(self, group: Mapping[str, Any], cohort: Cohort, p: list[Array], g: list[Array]) -> None:
         cohort.numbers["mu_product"] = functional.nadam_step(
@@ -178,12 +189,14 @@ class RMSprop(Optimizer):
         centered: bool = False,
         *,
         maximize: bool = False,
+        **unused: Any,
     ) -> None:
         options = {"lr": lr, "alpha": alpha, "eps": eps, "weight_decay": weight_decay, "momentum": momentum}
-        super().__init__(params, {**options, "centered": centered, "maximize": maximize})
+        super().__init__(params, {**options, "centered": centered, "maximize": maximize}, **unused)
 
     def _check(self, group: Mapping[str, Any]) -> None:
         check.rmsprop_settings(group["lr"], group["alpha"], group["eps"], group["weight_decay"], group["momentum"])
+        check.flags(group, "centered", "maximize")
 
     def _update(self, group: Mapping[str, Any], cohort: Cohort, p: list[Array], g: list[Array]) -> None:
         functional.rmsprop_step(
@@ -216,7 +229,7 @@ class Adagrad(Optimizer):
     maximize : bool
     """
 
-    _arrays = ("state_sum",)
+    _arrays = ("sum",)
 
     def __init__(
         self,
@@ -228,19 +241,24 @@ class Adagrad(Optimizer):
         eps: float = 1e-10,
         *,
         maximize: bool = False,
+        **unused: Any,
     ) -> None:
         options = {"lr": lr, "lr_decay": lr_decay, "weight_decay": weight_decay, "eps": eps, "maximize": maximize}
-        super().__init__(params, {**options, "initial_accumulator_value": initial_accumulator_value})
+        super().__init__(params, {**options, "initial_accumulator_value": initial_accumulator_value}, **unused)
 
     def _check(self, group: Mapping[str, Any]) -> None:
         check.adagrad_settings(group["lr"], group["lr_decay"], group["weight_decay"], group["eps"])
         check.number("initial_accumulator_value", group["initial_accumulator_value"], 0.0)
+        check.flags(group, "maximize")
+
+    def _begin(self, group: Mapping[str, Any], cohort: Cohort) -> None:
+        cohort.kept("sum", group["initial_accumulator_value"])
 
     def _update(self, group: Mapping[str, Any], cohort: Cohort, p: list[Array], g: list[Array]) -> None:
         functional.adagrad_step(
             p,
             g,
-            cohort.kept("state_sum", group["initial_accumulator_value"]),
+            cohort.kept("sum"),
             step=cohort.numbers["step"] + 1,
             lr=group["lr"],
             lr_decay=group["lr_decay"],

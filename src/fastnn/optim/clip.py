@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from fastnn import _validate as check
 from fastnn import functional
 from fastnn._validate import Array
 from fastnn.layers import Parameter
@@ -14,6 +15,7 @@ def clip_grad_norm_(
     max_norm: float,
     norm_type: float = 2.0,
     error_if_nonfinite: bool = False,
+    foreach: bool | None = None,
 ) -> float:
     """Scale the gradients of all parameters, in place, so that their norm together is at most `max_norm`.
 
@@ -21,10 +23,12 @@ def clip_grad_norm_(
     ----------
     parameters : Parameter, or iterable of them
         Those without a gradient are left out.
-    max_norm : float, at least 0
+    max_norm : float, at least 0, or infinity
     norm_type : float above 0, or infinity
     error_if_nonfinite : bool
         Do not scale by a norm that is NaN or infinite.
+    foreach
+        PyTorch's choice of a kernel: ignored.
 
     Returns
     -------
@@ -35,11 +39,15 @@ def clip_grad_norm_(
     ------
     RuntimeError
         The norm is NaN or infinite, and that is an error; nothing has changed.
+    ValueError
+        `parameters` is an iterator that has been used up, or has one of them twice.
     """
     return functional.clip_grad_norm_(_gradients(parameters), max_norm, norm_type, error_if_nonfinite)
 
 
-def clip_grad_value_(parameters: Parameter | Iterable[Parameter], clip_value: float) -> None:
+def clip_grad_value_(
+    parameters: Parameter | Iterable[Parameter], clip_value: float, foreach: bool | None = None
+) -> None:
     """Clip the gradients of all parameters, in place, to -`clip_value` to `clip_value`.
 
     Parameters
@@ -47,11 +55,17 @@ def clip_grad_value_(parameters: Parameter | Iterable[Parameter], clip_value: fl
     parameters : Parameter, or iterable of them
         Those without a gradient are left out.
     clip_value : float, at least 0
+    foreach
+        PyTorch's choice of a kernel: ignored.
+
+    Raises
+    ------
+    ValueError
+        `parameters` is an iterator that has been used up, or has one of them twice.
     """
     functional.clip_grad_value_(_gradients(parameters), clip_value)
 
 
 def _gradients(parameters: Parameter | Iterable[Parameter]) -> list[Array]:
     """The gradients that there are."""
-    those = [parameters] if isinstance(parameters, Parameter) else parameters
-    return [p.grad for p in those if p.grad is not None]
+    return [p.grad for p in check.clipped_parameters(parameters, Parameter) if p.grad is not None]

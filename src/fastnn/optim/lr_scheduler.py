@@ -1,21 +1,24 @@
 """Schedules of learning rates, under the names of torch.optim.lr_scheduler.
 
 A schedule is made after the optimiser, and its `step` is called after each of the optimiser's steps, or after each
-epoch: it counts its own calls. Each works the rate out from the count and the rate at the beginning, not from the last
-rate, so an optimiser has one schedule at a time, and a rate that is set by hand lasts until the next step of it.
+epoch: it counts its own calls. Most schedules go on from the present rate, as PyTorch's do. So two on one optimiser
+multiply, and a rate that is set by hand is the one they go on from. `LambdaLR` and `OneCycleLR` know the rate of each
+step by themselves.
 """
 
 from __future__ import annotations
 
 import math
-from bisect import bisect_right
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
 
 from fastnn import _validate as check
 from fastnn.optim.optimizer import Optimizer
+from fastnn.optim.schedule import LRScheduler, Schedule
+from fastnn.optim.several import ChainedScheduler, SequentialLR
 
 __all__ = [
+    "ChainedScheduler",
     "CosineAnnealingLR",
     "ExponentialLR",
     "LRScheduler",
@@ -24,68 +27,13 @@ __all__ = [
     "MultiStepLR",
     "OneCycleLR",
     "ReduceLROnPlateau",
+    "SequentialLR",
     "StepLR",
 ]
 
 
-class Schedule:
-    """What all schedules have: an optimiser, the rates of its groups, and a state."""
-
-    _not_saved: tuple[str, ...] = ("optimizer",)
-
-    def __init__(self, optimizer: Optimizer, last_epoch: int) -> None:
-        self.optimizer: Optimizer = check.instance("optimizer", optimizer, Optimizer)
-        self.last_epoch = check.integer("last_epoch", last_epoch, -1)
-
-    def get_last_lr(self) -> list[float]:
-        """The learning rate of each group."""
-        return [group["lr"] for group in self.optimizer.param_groups]
-
-    def state_dict(self) -> dict[str, Any]:
-        """All but the optimiser and functions; the optimiser's own state has the rates."""
-        return {name: value for name, value in vars(self).items() if name not in self._not_saved}
-
-    def load_state_dict(self, state_dict: Mapping[str, Any]) -> None:
-        """Take over what `state_dict` returned; nothing changes if it is of another schedule."""
-        vars(self).update(check.same_entries("state_dict", state_dict, self.state_dict()))
-
-
-class LRScheduler(Schedule):
-    """A rate that follows from the number of steps; a subclass has a `factor`, or writes `get_lr`.
-
-    Parameters
-    ----------
-    optimizer : Optimizer
-    last_epoch : int
-        The number of steps taken before, -1 at the beginning; otherwise the groups have their ``"initial_lr"``, as
-        those of a loaded state have.
-    """
-
-    def __init__(self, optimizer: Optimizer, last_epoch: int = -1) -> None:
-        super().__init__(optimizer, last_epoch)
-        if last_epoch == -1:
-            for group in optimizer.param_groups:
-                group.setdefault("initial_lr", group["lr"])
-        self.base_lrs = [check.entry("optimizer", group, "initial_lr") for group in optimizer.param_groups]
-        self.step()
-
-    def step(self) -> None:
-        """Count one more, and set the learning rates."""
-        self.last_epoch += 1
-        for group, lr in zip(self.optimizer.param_groups, self.get_lr(), strict=True):
-            group["lr"] = lr
-
-    def get_lr(self) -> list[float]:
-        """The learning rate of each group after `last_epoch` steps."""
-        return [lr * self.factor(self.last_epoch) for lr in self.base_lrs]
-
-    def factor(self, t: int) -> float:
-        """What the first learning rates are multiplied by after `t` steps."""
-        raise NotImplementedError(f"{type(self).__name__} has no factor")
-
-
 class LambdaLR(LRScheduler):
-    """``lr_lambda(t)`` times the first rate, after t steps.
+    """``lr_lambda(t)`` times the first rate, after t steps, whatever the present rate is.
 
     Parameters
     ----------
@@ -95,7 +43,8 @@ class LambdaLR(LRScheduler):
     last_epoch : int
     """
 
-    _not_saved = ("optimizer", "lr_lambdas")
+    chains = False
+    _not_saved = (*LRScheduler._not_saved, "lr_lambdas")
 
     def __init__(
         self,
@@ -103,11 +52,12 @@ class LambdaLR(LRScheduler):
         lr_lambda: Callable[[int], float] | Sequence[Callable[[int], float]],
         last_epoch: int = -1,
     ) -> None:
-        self.lr_lambdas = check.for_each("lr_lambda", lr_lambda, optimizer.param_groups)
+        self.lr_lambdas = check.functions("lr_lambda", lr_lambda, optimizer)
         super().__init__(optimizer, last_epoch)
 
     def get_lr(self) -> list[float]:
-        return [lr * f(self.last_epoch) for lr, f in zip(self.base_lrs, self.lr_lambdas, strict=True)]
+        values = [check.number("lr_lambda", f(self.last_epoch)) for f in self.lr_lambdas]
+        return [lr * value for lr, value in zip(self.base_lrs, values, strict=True)]
 
 
 class StepLR(LRScheduler):
@@ -126,8 +76,9 @@ class StepLR(LRScheduler):
         self.gamma = check.number("gamma", gamma, 0.0)
         super().__init__(optimizer, last_epoch)
 
-    def factor(self, t: int) -> float:
-        return self.gamma ** (t // self.step_size)
+    def get_lr(self) -> list[float]:
+        ends = self.last_epoch > 0 and self.last_epoch % self.step_size == 0
+        return self._times(self.gamma) if ends else self._present()
 
 
 class MultiStepLR(LRScheduler):
@@ -145,12 +96,12 @@ class MultiStepLR(LRScheduler):
     def __init__(
         self, optimizer: Optimizer, milestones: Iterable[int], gamma: float = 0.1, last_epoch: int = -1
     ) -> None:
-        self.milestones = sorted(check.integer("milestones", milestone, 0) for milestone in milestones)
+        self.milestones = Counter(check.milestones(milestones))
         self.gamma = check.number("gamma", gamma, 0.0)
         super().__init__(optimizer, last_epoch)
 
-    def factor(self, t: int) -> float:
-        return self.gamma ** bisect_right(self.milestones, t)
+    def get_lr(self) -> list[float]:
+        return self._times(self.gamma ** self.milestones.get(self.last_epoch, 0))
 
 
 class ExponentialLR(LRScheduler):
@@ -167,8 +118,8 @@ class ExponentialLR(LRScheduler):
         self.gamma = check.number("gamma", gamma, 0.0)
         super().__init__(optimizer, last_epoch)
 
-    def factor(self, t: int) -> float:
-        return self.gamma**t
+    def get_lr(self) -> list[float]:
+        return self._present() if self._is_initial else self._times(self.gamma)
 
 
 class LinearLR(LRScheduler):
@@ -177,7 +128,8 @@ class LinearLR(LRScheduler):
     Parameters
     ----------
     optimizer : Optimizer
-    start_factor, end_factor : float, 0 to 1
+    start_factor : float, above 0 and at most 1
+    end_factor : float, 0 to 1
     total_iters : int
         Steps from one to the other.
     last_epoch : int
@@ -191,13 +143,18 @@ class LinearLR(LRScheduler):
         total_iters: int = 5,
         last_epoch: int = -1,
     ) -> None:
-        self.start_factor = check.fraction("start_factor", start_factor)
+        self.start_factor = check.start_factor(start_factor)
         self.end_factor = check.fraction("end_factor", end_factor)
         self.total_iters = check.integer("total_iters", total_iters, 1)
         super().__init__(optimizer, last_epoch)
 
-    def factor(self, t: int) -> float:
-        return _line(self.start_factor, self.end_factor, min(t / self.total_iters, 1.0))
+    def get_lr(self) -> list[float]:
+        if self.last_epoch == 0:
+            return self._times(self.start_factor)
+        if self._is_initial or self.last_epoch > self.total_iters:
+            return self._present()
+        rise = self.end_factor - self.start_factor
+        return self._times(1 + rise / (self.total_iters * self.start_factor + (self.last_epoch - 1) * rise))
 
 
 class CosineAnnealingLR(LRScheduler):
@@ -219,7 +176,14 @@ class CosineAnnealingLR(LRScheduler):
         super().__init__(optimizer, last_epoch)
 
     def get_lr(self) -> list[float]:
-        return [_half_wave(lr, self.eta_min, self.last_epoch / self.T_max) for lr in self.base_lrs]
+        if self._is_initial:
+            return self._present()
+        before, now = (1 + math.cos(math.pi * t / self.T_max) for t in (self.last_epoch - 1, self.last_epoch))
+        if (self.last_epoch - 1 - self.T_max) % (2 * self.T_max) == 0:  # at the foot, which no factor leads away from
+            return [
+                lr + (base - self.eta_min) * now / 2 for lr, base in zip(self._present(), self.base_lrs, strict=False)
+            ]
+        return [now / before * (lr - self.eta_min) + self.eta_min for lr in self._present()]
 
 
 class OneCycleLR(LRScheduler):
@@ -249,6 +213,8 @@ class OneCycleLR(LRScheduler):
     last_epoch : int
     """
 
+    chains = False
+
     def __init__(
         self,
         optimizer: Optimizer,
@@ -266,15 +232,15 @@ class OneCycleLR(LRScheduler):
         three_phase: bool = False,
         last_epoch: int = -1,
     ) -> None:
-        groups = optimizer.param_groups
+        groups = check.instance("optimizer", optimizer, Optimizer).param_groups
         self.total_steps = check.total_steps(total_steps, epochs, steps_per_epoch)
         check.choice("anneal_strategy", anneal_strategy, ("cos", "linear"))
         self.anneal_strategy, self.cycle_momentum = anneal_strategy, cycle_momentum
-        high = [check.number("max_lr", lr, 0.0) for lr in check.for_each("max_lr", max_lr, groups)]
+        high = check.numbers_for_each("max_lr", max_lr, groups)
         low = [lr / check.positive("div_factor", div_factor) for lr in high]
         last = [lr / check.positive("final_div_factor", final_div_factor) for lr in low]
-        slow = check.for_each("base_momentum", base_momentum, groups)
-        fast = check.for_each("max_momentum", max_momentum, groups)
+        slow = check.numbers_for_each("base_momentum", base_momentum, groups)
+        fast = check.numbers_for_each("max_momentum", max_momentum, groups)
         rise = check.fraction("pct_start", pct_start) * self.total_steps - 1
         # The steps at which phases end, and the rates and momenta there.
         if three_phase:
@@ -283,7 +249,7 @@ class OneCycleLR(LRScheduler):
         else:
             self.ends = [0.0, rise, self.total_steps - 1.0]
             self.rates, self.momenta = [low, high, last], [fast, slow, fast]
-        if cycle_momentum:
+        if check.true_or_false("cycle_momentum", cycle_momentum):
             check.has_momentum(groups)
         if last_epoch == -1:
             for group, lr in zip(groups, low, strict=True):
@@ -315,7 +281,8 @@ class OneCycleLR(LRScheduler):
         phase = 0
         while phase < len(self.ends) - 2 and self.last_epoch > self.ends[phase + 1]:
             phase += 1
-        part = (self.last_epoch - self.ends[phase]) / (self.ends[phase + 1] - self.ends[phase])
+        length = self.ends[phase + 1] - self.ends[phase]
+        part = (self.last_epoch - self.ends[phase]) / length if length else 1.0  # a phase of no steps is over
         between = _half_wave if self.anneal_strategy == "cos" else _line
         return [between(start, end, part) for start, end in zip(values[phase], values[phase + 1], strict=True)]
 
@@ -361,14 +328,15 @@ class ReduceLROnPlateau(Schedule):
         self.patience = check.integer("patience", patience, 0)
         self.threshold = check.number("threshold", threshold, 0.0)
         self.cooldown = check.integer("cooldown", cooldown, 0)
-        self.min_lrs = check.for_each("min_lr", min_lr, optimizer.param_groups)
+        self.min_lrs = check.numbers_for_each("min_lr", min_lr, optimizer.param_groups)
         self.eps = check.number("eps", eps, 0.0)
         self.best = math.inf if mode == "min" else -math.inf
         self.cooldown_counter = self.num_bad_epochs = 0
 
     def step(self, metrics: float) -> None:
         """Look at the metric of the last epoch, and reduce the learning rates if it is time."""
-        metrics = float(metrics)
+        metrics = check.metric(metrics)
+        rates = self._present()
         self.last_epoch += 1
         self.num_bad_epochs += 1
         if self._is_better(metrics):
@@ -377,10 +345,10 @@ class ReduceLROnPlateau(Schedule):
             self.cooldown_counter, self.num_bad_epochs = self.cooldown_counter - 1, 0
         if self.num_bad_epochs > self.patience:
             self.cooldown_counter, self.num_bad_epochs = self.cooldown, 0
-            for group, least in zip(self.optimizer.param_groups, self.min_lrs, strict=True):
-                lr = max(group["lr"] * self.factor, least)
-                if group["lr"] - lr > self.eps:
-                    group["lr"] = lr
+            check.one_for_each_group(self, self.min_lrs, self.optimizer.param_groups)
+            less = [max(lr * self.factor, least) for lr, least in zip(rates, self.min_lrs, strict=True)]
+            rates = [new if old - new > self.eps else old for old, new in zip(rates, less, strict=True)]
+        self._set(rates)
 
     def _is_better(self, metrics: float) -> bool:
         sign = 1 if self.mode == "max" else -1

@@ -9,6 +9,7 @@ from fastnn import _validate as check
 from fastnn._runtime import empty
 from fastnn._validate import Array
 from fastnn.layers import Parameter
+from fastnn.layers.module import writable
 
 Params = Iterable[Parameter] | Iterable[dict[str, Any]]
 
@@ -30,7 +31,11 @@ class Cohort:
     def __init__(self, params: list[Parameter], numbers: Mapping[str, Any], arrays: Mapping[str, list[Array]]) -> None:
         self.params = params
         self.numbers = dict(numbers)
-        self.arrays = dict(arrays)
+        self.arrays = {name: [writable(a) for a in those] for name, those in arrays.items()}
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Pickled as it is made, since large arrays may be read-only where they come out."""
+        return Cohort, (self.params, self.numbers, self.arrays)
 
     def kept(self, name: str, fill: float = 0.0) -> list[Array]:
         """The arrays of this name; where there are none yet, they begin, filled with `fill`."""
@@ -62,9 +67,12 @@ class Optimizer:
         Dicts are groups with options of their own, as ``[{"params": net[0].parameters(), "lr": 0.01}, ...]``.
     defaults : dict
         The options of groups that have none of their own.
+    **unused
+        PyTorch's `foreach`, `fused`, `capturable` and `differentiable`, which mean nothing here: ignored.
 
     Attributes
     ----------
+    defaults : dict
     param_groups : list of dicts
         ``"params"``, which stay as they are, and the options of each group. These may be changed between steps, as in
         ``optimizer.param_groups[0]["lr"] = 0.01``.
@@ -73,11 +81,30 @@ class Optimizer:
     _arrays: tuple[str, ...] = ()  # what may be kept of a parameter
     _numbers: tuple[str, ...] = ()
 
-    def __init__(self, params: Params, defaults: dict[str, Any]) -> None:
-        self.param_groups = check.param_groups(params, defaults, Parameter)
-        for group in self.param_groups:
-            self._check(group)
-        self._cohorts = [[Cohort(list(group["params"]), {"step": 0}, {})] for group in self.param_groups]
+    def __init__(self, params: Params, defaults: dict[str, Any], **unused: Any) -> None:
+        check.no_options(self, unused, defaults)
+        self.defaults = defaults
+        self.param_groups: list[dict[str, Any]] = []
+        self._cohorts: list[list[Cohort]] = []
+        for group in check.param_groups(params, defaults, Parameter):
+            self._add(group)
+
+    def add_param_group(self, param_group: dict[str, Any]) -> None:
+        """Take on another group of parameters, a dict as those that an optimiser is made with.
+
+        Raises
+        ------
+        ValueError
+            The optimiser has one of them already; nothing has changed.
+        """
+        self._add(check.param_group("param_group", param_group, self.defaults, Parameter))
+
+    def _add(self, group: dict[str, Any]) -> None:
+        groups = [*self.param_groups, group]
+        check.parameters([p for each in groups for p in each["params"]], Parameter)
+        self._check(group)
+        self._cohorts.append(self._together(group, {}))
+        self.param_groups = groups
 
     def step(self) -> None:
         """Change every parameter that has a gradient: those of a group in one call, unless some had none before."""
@@ -93,8 +120,8 @@ class Optimizer:
                 self._update(group, cohort, [p.data for p in cohort.params], grads)
                 cohort.numbers["step"] += 1
 
-    def zero_grad(self) -> None:
-        """Take the gradients away: a step changes nothing until the next backward."""
+    def zero_grad(self, set_to_none: bool = True) -> None:
+        """Take the gradients away: a step changes nothing until the next backward. `set_to_none` is ignored."""
         for group in self.param_groups:
             for p in group["params"]:
                 p.grad = None
@@ -109,14 +136,14 @@ class Optimizer:
             number[p]: cohort.numbers | {name: arrays[i].copy() for name, arrays in cohort.arrays.items()}
             for cohorts in self._cohorts
             for cohort in cohorts
-            if cohort.numbers["step"]
+            if cohort.numbers["step"] or cohort.arrays
             for i, p in enumerate(cohort.params)
         }
         groups = [{**group, "params": [number[p] for p in group["params"]]} for group in self.param_groups]
         return {"state": dict(sorted(state.items())), "param_groups": groups}
 
     def load_state_dict(self, state_dict: Mapping[str, Any]) -> None:
-        """Take over what `state_dict` returned, in the dtype of the parameters.
+        """Take over what `state_dict` returned, here or of PyTorch's optimiser, in the dtype of the parameters.
 
         Raises
         ------
@@ -127,14 +154,14 @@ class Optimizer:
         groups, states = check.optimizer_state(state_dict, self.param_groups, names, self._arrays)
         for group in groups:
             self._check(group)
+        self._cohorts = [self._together(group, states) for group in groups]
         self.param_groups = groups
-        self._cohorts = [self._together(group["params"], states) for group in groups]
 
-    def _together(self, params: Iterable[Parameter], states: Mapping[Parameter, dict[str, Any]]) -> list[Cohort]:
-        """Cohorts of the parameters that have numbers and names of arrays in common."""
+    def _together(self, group: Mapping[str, Any], states: Mapping[Parameter, dict[str, Any]]) -> list[Cohort]:
+        """Cohorts of the parameters of a group that have numbers and names of arrays in common."""
         cohorts: dict[Any, Cohort] = {}
-        for p in params:
-            state = states.get(p, {"step": 0})
+        for p in group["params"]:
+            state = {"step": 0, **states.get(p, {})}
             numbers = {name: v for name, v in state.items() if name not in self._arrays}
             arrays = {name: v for name, v in state.items() if name in self._arrays}
             key = (*numbers.items(), *arrays)
@@ -142,7 +169,12 @@ class Optimizer:
             cohort.params.append(p)
             for name, a in arrays.items():
                 cohort.arrays[name].append(a)
+        for cohort in cohorts.values():
+            self._begin(group, cohort)
         return list(cohorts.values())
+
+    def _begin(self, group: Mapping[str, Any], cohort: Cohort) -> None:
+        """What is kept before the first step."""
 
     def _check(self, group: Mapping[str, Any]) -> None:
         """The options of a group are such as the rule can go by."""

@@ -40,12 +40,14 @@ class SGD(Optimizer):
         nesterov: bool = False,
         *,
         maximize: bool = False,
+        **unused: Any,
     ) -> None:
         options = {"lr": lr, "momentum": momentum, "dampening": dampening, "weight_decay": weight_decay}
-        super().__init__(params, {**options, "nesterov": nesterov, "maximize": maximize})
+        super().__init__(params, {**options, "nesterov": nesterov, "maximize": maximize}, **unused)
 
     def _check(self, group: Mapping[str, Any]) -> None:
         check.sgd_settings(group["lr"], group["momentum"], group["dampening"], group["weight_decay"], group["nesterov"])
+        check.flags(group, "maximize")
 
     def _update(self, group: Mapping[str, Any], cohort: Cohort, p: list[Array], g: list[Array]) -> None:
         momentum, begun = group["momentum"], "momentum_buffer" in cohort.arrays

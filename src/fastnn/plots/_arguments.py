@@ -7,6 +7,8 @@ from typing import Any
 
 import numpy as np
 
+from fastnn.plots.figure import short
+
 
 def numbers(name: str, values: Any, ndim: int, expected: str) -> np.ndarray:
     """An array of numbers of `ndim` dimensions."""
@@ -37,11 +39,11 @@ def positive(name: str, value: int) -> int:
 
 
 def names_of(class_names: Sequence[str] | None, classes: int) -> list[str]:
-    """The classes' names; by default their numbers."""
+    """The classes' names as pictures show them; by default their numbers."""
     if class_names is None:
         return [str(k) for k in range(classes)]
     same_length("class_names", class_names, classes, "class")
-    return [str(name) for name in class_names]
+    return [short(name) for name in class_names]
 
 
 def images_as_shown(name: str, images: Sequence[np.ndarray] | np.ndarray) -> list[np.ndarray]:

@@ -8,11 +8,12 @@ from typing import Any
 
 import numpy as np
 
-from fastnn.plots.figure import add_title, new_figure
+from fastnn.plots.figure import add_title, new_figure, short
 
 GAP = 0.06  # between tiles, whose longer side is 1
 _FONT = 9.0  # points
 _LETTER = 0.6 * (_FONT + 1) / 72  # inches, of a row's name
+_CAPTION_LETTER = 0.064  # inches, on average
 
 
 def grid(count: int) -> tuple[int, int]:
@@ -68,11 +69,12 @@ def gallery(
     figure = new_figure(max((left + right) * tile + 0.15, 3.6), bottom * tile + 0.15 + 0.35 * bool(title))
     axes = figure.subplots()
     places = [(i % columns * (1 + GAP), tops[i // columns]) for i in range(len(tiles))]
-    shown = [(tile, place) for tile, place in zip(tiles, places, strict=True) if tile is not None]
-    _draw(axes, [tile for tile, _ in shown], [place for _, place in shown], cmap="gray", vmin=0, vmax=1)
+    there = [(image, place) for image, place in zip(tiles, places, strict=True) if image is not None]
+    _draw(axes, [image for image, _ in there], [place for _, place in there], cmap="gray", vmin=0, vmax=1)
     for (x, top), caption in zip(places, captions, strict=True):
         if caption:
-            axes.text(x + 0.5, top + 1.03, caption, ha="center", va="top", fontsize=_FONT, linespacing=1.1)
+            shown = short(caption, int(tile / _CAPTION_LETTER))
+            axes.text(x + 0.5, top + 1.03, shown, ha="center", va="top", fontsize=_FONT, linespacing=1.1)
     for top, name in zip(tops, row_names, strict=False):
         axes.text(-0.1 / tile, top + 0.5, name, ha="right", va="center", fontsize=_FONT + 1)
     _close(axes, -left, right, bottom)

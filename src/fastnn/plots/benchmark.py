@@ -7,7 +7,7 @@ import textwrap
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from fastnn.plots.figure import RIGHT, WRONG, new_figure, picture
+from fastnn.plots.figure import RIGHT, WRONG, in_legend, new_figure, picture, short
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -100,7 +100,7 @@ def _frame(axes: Any, lines: list[tuple[str, Bars]]) -> None:
     axes.set_xlim(min(low, 0.8), high * 1.35)  # room for the figures at the ends of the bars
     axes.xaxis.set_major_formatter(lambda x, _: f"{x:g}")
     axes.tick_params(axis="x", labelsize=SMALL, top=True, labeltop=True)
-    axes.set_yticks(range(len(lines)), [label for label, _ in lines], fontsize=NORMAL)
+    axes.set_yticks(range(len(lines)), [short(label) for label, _ in lines], fontsize=NORMAL)
     for (_, bars), label in zip(lines, axes.get_yticklabels(), strict=True):
         if not bars:
             label.set_weight("bold")
@@ -116,6 +116,9 @@ def _legend(axes: Any, series: list[str]) -> None:
     from matplotlib import colormaps
     from matplotlib.patches import Patch
 
-    keys = [Patch(color=colormaps[FASTER](_shade(rank, len(series))), label=name) for rank, name in enumerate(series)]
+    keys = [
+        Patch(color=colormaps[FASTER](_shade(rank, len(series))), label=in_legend(name))
+        for rank, name in enumerate(series)
+    ]
     place: dict[str, Any] = {"loc": "upper right", "ncols": len(keys), "borderaxespad": 0, "columnspacing": 1}
     axes.legend(handles=keys, fontsize=SMALL, **place)

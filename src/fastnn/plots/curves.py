@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from fastnn.plots._arguments import positive
-from fastnn.plots.figure import COLORS, MARKERS, PUBLISHED, TEST, TRAIN, add_title, new_figure, picture
+from fastnn.plots.figure import COLORS, MARKERS, PUBLISHED, TEST, TRAIN, add_title, in_legend, new_figure, picture
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -28,6 +28,7 @@ def learning_curves(
     published: Mapping[Any, Any] | None = None,
     steps_per_epoch: int | None = None,
     metric: str | None = None,
+    held_out: str = "validation",
     stacked: bool = False,
 ) -> Figure:
     """Loss and metric over the iterations: minibatches, their running mean, and the evaluations.
@@ -44,6 +45,7 @@ def learning_curves(
     steps_per_epoch : count in epochs of so many iterations instead of iterations
     metric : what the metric is called in the picture, as "PSNR, dB"; by default by its name. An accuracy has a scale of
         0..1
+    held_out : what the data of the evaluations are called, as "test"
     stacked : the metric below the loss, for narrow screens, instead of beside it
     """
     runs = dict(history) if isinstance(history, Mapping) else {"": history}
@@ -53,13 +55,13 @@ def learning_curves(
     rows, columns = (panels, 1) if stacked else (1, panels)
     figure = new_figure(4.4 * columns + (0.8 if columns == 1 else 0), 3.5 * rows + 0.3 * ("" not in runs))
     axes = figure.subplots(rows, columns, squeeze=False).ravel()
-    draw_runs(axes, runs, crosses, steps_per_epoch, metric)
+    draw_runs(axes, runs, crosses, steps_per_epoch, metric, held_out)
     if "" in runs:
         for each in axes:
             if each.get_legend_handles_labels()[0]:
                 each.legend(loc="best")
     else:
-        name_runs(figure, axes)
+        name_runs(figure, axes, held_out)
     add_title(figure, title)
     return figure
 
@@ -75,6 +77,7 @@ def draw_runs(
     published: Mapping[str, Mapping[float, float]],
     steps_per_epoch: int | None,
     metric: str | None = None,
+    held_out: str = "validation",
 ) -> None:
     """Draw the loss of all runs into the first axes and, if there are two, their metric into the second.
 
@@ -94,7 +97,7 @@ def draw_runs(
         if label.endswith("accuracy") and not max(values, default=0.0) > 1:
             axes[1].set_ylim(0, 1.03)
     for place, (name, run) in enumerate(runs.items()):
-        style = _style(name, place, len(runs))
+        style = _style(name, place, len(runs), held_out)
         _draw(axes[0], run.loss, run.eval_iteration, run.eval_loss, style, per_unit)
         if len(axes) > 1:
             _draw(axes[1], run.measured, run.eval_iteration, run.eval_measured, style, per_unit)
@@ -106,7 +109,7 @@ def draw_runs(
         each.grid(visible=True)
 
 
-def name_runs(figure: Any, axes: Any) -> None:
+def name_runs(figure: Any, axes: Any, held_out: str = "validation") -> None:
     """Below the picture, once: the runs' names, and what solid lines, dashed ones and crosses are."""
     from matplotlib.lines import Line2D
 
@@ -118,7 +121,7 @@ def name_runs(figure: Any, axes: Any) -> None:
     dashed = [line for line in lines if line.get_linestyle() == "--"]
     if dashed and len(dashed) < len(lines):
         named["training"] = Line2D([], [], color="0.4", lw=1.8)
-        named["test"] = Line2D([], [], color="0.4", lw=1.2, ls="--", marker="o", ms=5)
+        named[held_out] = Line2D([], [], color="0.4", lw=1.2, ls="--", marker="o", ms=5)
     if any(line.get_marker() == "x" for line in lines):
         named["published"] = Line2D([], [], color="0.4", ls="", marker="x", ms=8, mew=2)
     room = figure.bbox.width / figure.dpi * 11  # letters of this size in a line
@@ -139,15 +142,16 @@ class _Style:
     test_label: str
 
 
-def _style(name: str, place: int, runs: int) -> _Style:
+def _style(name: str, place: int, runs: int, held_out: str) -> _Style:
     if not name:
-        return _Style(True, TRAIN, TEST, PUBLISHED, "o", "training", "test")
+        return _Style(True, TRAIN, TEST, PUBLISHED, "o", "training", held_out)
     color: Any = COLORS[place % len(COLORS)]
     if runs > len(COLORS):  # as a sweep has: shades of one scale, so that neighbours on a grid look alike
         from matplotlib import colormaps
 
         color = colormaps["viridis"](place / (runs - 1) * 0.92)
-    return _Style(False, color, color, color, MARKERS[place % len(MARKERS)], name, name)
+    label = in_legend(name)
+    return _Style(False, color, color, color, MARKERS[place % len(MARKERS)], label, label)
 
 
 def _draw(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import textwrap
+import warnings
 from collections.abc import Callable
 from functools import cache, wraps
 from pathlib import Path
@@ -24,6 +25,8 @@ TRAIN, TEST, PUBLISHED = COLORS[0], COLORS[1], "#333333"
 RIGHT, WRONG = "Blues", "Oranges"  # colour maps
 DIVERGING = "RdBu_r"  # colour map of what has a sign: blue below zero, white at zero, red above
 DPI = 150  # of files
+_NAME = 30  # letters of a name at most: longer ones leave no room for the picture
+_TITLE_LINE = 0.23  # inches
 _STYLE = {
     "font.size": 11,
     "axes.titlesize": 11,
@@ -39,14 +42,40 @@ _STYLE = {
 
 
 def picture(make: Callable[P, Figure]) -> Callable[P, Figure]:
-    """Decorate what makes a picture, so that it has the look of all others."""
+    """Decorate what makes a picture, so that it has the look of all others, and its texts are shown as they are.
+
+    Texts are file names, classes and settings: a dollar sign in them begins no formula. The numbers of logarithmic
+    scales are formulas; they are written when the figure is drawn.
+    """
 
     @wraps(make)
     def styled(*args: P.args, **options: P.kwargs) -> Figure:
         with require("matplotlib.style", "plots").context(["default", _STYLE]):
-            return make(*args, **options)
+            figure = make(*args, **options)
+        for text in figure.findobj(require("matplotlib.text", "plots").Text):
+            if text.get_text():
+                text.set_parse_math(False)
+                text.set_text(_printable(text.get_text()))
+        return figure
 
     return styled
+
+
+def short(name: object, most: int = _NAME) -> str:
+    """A name as a picture shows it: of lines of more than `most` letters the middle is left out."""
+    half = most // 2
+    lines = _printable(str(name)).split("\n")
+    return "\n".join(s if len(s) <= most else f"{s[:half]}\N{HORIZONTAL ELLIPSIS}{s[1 + half - most :]}" for s in lines)
+
+
+def in_legend(name: object) -> str:
+    """A name for a legend; matplotlib leaves out those that begin with an underscore."""
+    return f"\N{ZERO WIDTH SPACE}{short(name)}" if str(name).startswith("_") else short(name)
+
+
+def _printable(text: str) -> str:
+    """With question marks for the bytes of file names that are no text."""
+    return text.encode(errors="replace").decode()
 
 
 @cache
@@ -55,6 +84,12 @@ def _figure_class() -> Any:
 
     class NotebookFigure(base):  # type: ignore[misc, valid-type]
         """A figure that notebooks show although pyplot, whose figures they know, has no part in it."""
+
+        def draw(self, renderer: Any) -> None:
+            with warnings.catch_warnings():
+                # The font has Latin, Greek, Cyrillic and Arabic letters; others are empty boxes, which say it too.
+                warnings.filterwarnings("ignore", "Glyph .* missing from", UserWarning)
+                super().draw(renderer)
 
         def _repr_png_(self) -> bytes:
             file = io.BytesIO()
@@ -71,10 +106,12 @@ def new_figure(width: float, height: float) -> Figure:
 
 
 def add_title(figure: Figure, title: str) -> None:
-    """A title above all, in as many lines as it needs; none for an empty one."""
+    """A title above all, in as many lines as it needs, with more room for those beyond two; none for an empty one."""
     if title:
         room = int(figure.get_figwidth() * 8.5)  # bold letters of the title's size
-        figure.suptitle("\n".join(line for part in title.split("\n") for line in textwrap.wrap(part, room)))
+        lines = [line for part in title.split("\n") for line in textwrap.wrap(part, room)]
+        figure.suptitle("\n".join(lines))
+        figure.set_figheight(figure.get_figheight() + _TITLE_LINE * max(0, len(lines) - 2))
 
 
 def check_ending(path: str | Path) -> None:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from fastnn.plots.figure import COLORS, MARKERS, PUBLISHED, add_title, new_figure, picture
+from fastnn.plots.figure import COLORS, MARKERS, PUBLISHED, add_title, in_legend, new_figure, picture
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -40,7 +40,7 @@ def gradient_error(errors: Mapping[float, float] | Mapping[str, Mapping[float, f
     for place, (name, (eps, error)) in enumerate(points.items()):
         color, marker = COLORS[place % len(COLORS)], MARKERS[place % len(MARKERS)]
         axes.plot(eps, np.where(error > 0, error, np.nan), "-", color=color, lw=1.5)
-        axes.plot(eps[error > 0], error[error > 0], marker, color=color, ms=6, label=name or "measured")
+        axes.plot(eps[error > 0], error[error > 0], marker, color=color, ms=6, label=in_legend(name) or "measured")
         axes.plot(eps[error == 0], np.full(np.count_nonzero(error == 0), floor), marker, mec=color, mfc="white", ms=7)
     eps, error = next(iter(points.values()))
     falling = (error > 0) & (eps > eps[np.where(error > 0, error, np.inf).argmin()])

@@ -10,7 +10,7 @@ import numpy as np
 
 from fastnn.plots._arguments import by_place, images_as_shown, numbers, positive, same_length
 from fastnn.plots._tiles import gallery
-from fastnn.plots.figure import COLORS, add_title, new_figure, picture
+from fastnn.plots.figure import COLORS, add_title, new_figure, picture, short
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -66,18 +66,30 @@ def boxes(
 ) -> Figure:
     """A photograph with boxes on it, each with what was read in it; what was read wrongly is orange and dashed.
 
+    The axes count pixels: row 0 is from 0 to 1, so that a box is drawn around all of its pixels.
+
     Parameters
     ----------
     image : (H, W) or (1, H, W) grey, (H, W, 3) or (3, H, W) colour
-    places : (N, 4): top, left, height, width of each box, in pixels, as `fastnn.vision.Box`
+    places : (N, 4): top, left, bottom, right of each box, in pixels, as `fastnn.vision.Box`: bottom and right are the
+        first row and the first column beyond it
     labels : what was read in each box
     truth : what stands in each box; where a label differs, it is shown as "read, not true"
     title : above the picture
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from fastnn import plots
+    >>> figure = plots.boxes(np.ones((40, 60)), [(5, 10, 20, 30)], labels=["3"])
+    >>> figure.axes[0].patches[0].get_bbox().extents.tolist()  # left, top, right, bottom
+    [10.0, 5.0, 30.0, 20.0]
     """
     (shown,) = images_as_shown("image", [image])
-    places = numbers("places", places if len(places) else np.zeros((0, 4)), 2, "(N, 4): top, left, height, width")
-    if places.shape[1] != 4 or np.any(places[:, 2:] <= 0):
-        raise ValueError(f"places: got {places.tolist()[:3]}, expected (N, 4): top, left, height, width of each box")
+    sides = "(N, 4): top, left, bottom, right of each box, bottom below top and right of left"
+    places = numbers("places", places if len(places) else np.zeros((0, 4)), 2, sides)
+    if places.shape[1] != 4 or not np.all(places[:, :2] < places[:, 2:]):
+        raise ValueError(f"places: got {places.tolist()[:3]}, expected {sides}")
     for name, texts in (("labels", labels), ("truth", truth)):
         if texts is not None:
             same_length(name, texts, len(places), "box")
@@ -89,16 +101,18 @@ def boxes(
     scale = 7.5 / max(wide, 0.8 * high)
     figure = new_figure(max(3.0, wide * scale), high * scale + 0.4 * bool(title))
     axes = figure.subplots()
-    axes.imshow(shown, cmap="gray", vmin=0, vmax=1, interpolation="antialiased")
+    axes.imshow(shown, cmap="gray", vmin=0, vmax=1, interpolation="antialiased", extent=(0, wide, high, 0))
     from matplotlib.patches import Rectangle
 
-    for i, (top, left, height, width) in enumerate(places.tolist()):
+    for i, (top, left, bottom, right) in enumerate(places.tolist()):
         wrong = labels is not None and truth is not None and str(labels[i]) != str(truth[i])
         color = COLORS[1] if wrong else COLORS[0]
-        frame = Rectangle((left, top), width, height, fill=False, lw=2, ec=color, ls="--" if wrong else "-")
+        frame = Rectangle(
+            (left, top), right - left, bottom - top, fill=False, lw=2, ec=color, ls="--" if wrong else "-"
+        )
         axes.add_patch(frame)
         if labels is not None:
-            text = f"{labels[i]}, not {truth[i]}" if wrong and truth is not None else str(labels[i])
+            text = f"{short(labels[i])}, not {short(truth[i])}" if wrong and truth is not None else short(labels[i])
             axes.text(
                 left,
                 top,
@@ -107,6 +121,7 @@ def boxes(
                 weight="bold",
                 fontsize=10,
                 va="bottom",
+                zorder=4 if wrong else 3,  # not covered by the next one, which is shorter
                 bbox={"fc": color, "ec": "none", "pad": 1.5},
             )
     axes.set_axis_off()

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from fastnn.plots.curves import draw_runs, name_runs, panels_of
-from fastnn.plots.figure import COLORS, MARKERS, add_title, new_figure, picture
+from fastnn.plots.figure import COLORS, MARKERS, add_title, new_figure, picture, short
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -24,6 +24,7 @@ def initialisations(
     published: Mapping[str, Mapping[float, float]] | None = None,
     steps_per_epoch: int | None = None,
     title: str = "",
+    held_out: str = "validation",
     stacked: bool = False,
 ) -> Figure:
     """Runs that differ in their initial weights: their curves and, below, what their layers gave before training.
@@ -38,6 +39,7 @@ def initialisations(
     published : initialisation to iteration (or epoch, with `steps_per_epoch`) to the metric, drawn as crosses
     steps_per_epoch : count in epochs of so many iterations instead of iterations
     title : above the picture
+    held_out : what the data of the evaluations are called, as "test"
     stacked : one below the other, for narrow screens
     """
     if not 1 <= len(runs) <= len(COLORS):
@@ -57,7 +59,7 @@ def initialisations(
     panels = panels_of(runs, published or {})
     axes = parts[0, 0].subplots(*(panels, 1) if stacked else (1, panels), squeeze=False).ravel()
     draw_runs(axes, runs, published or {}, steps_per_epoch)
-    name_runs(parts[0, 0], axes)
+    name_runs(parts[0, 0], axes, held_out)
     if outputs:
         spreads = {name: [float(np.std(of[layer])) for layer in layers] for name, of in outputs.items()}
         _draw_spreads(parts[1, 0].subplots(), layers, spreads, list(runs))
@@ -71,9 +73,10 @@ def _draw_spreads(axes: Any, layers: list[str], spreads: Mapping[str, list[float
     for name, values in spreads.items():
         rank = order.index(name)
         style: dict[str, Any] = {"color": COLORS[rank], "marker": MARKERS[rank], "ms": 6}
-        axes.plot(layers, [value or np.nan for value in values], lw=1.8, **style)
-        zeros = [layer for layer, value in zip(layers, values, strict=True) if value == 0]
+        axes.plot(range(len(layers)), [value or np.nan for value in values], lw=1.8, **style)
+        zeros = [place for place, value in enumerate(values) if value == 0]
         axes.plot(zeros, [floor] * len(zeros), ls="", mfc="white", clip_on=False, **style)
     axes.set(yscale="log", title="before training: standard deviation of the outputs")
+    axes.set_xticks(range(len(layers)), [short(layer) for layer in layers])
     axes.set_xlim(-0.3, len(layers) - 0.7)
     axes.grid(visible=True)

@@ -10,7 +10,7 @@ import numpy as np
 
 from fastnn.plots._arguments import images_as_shown, numbers, positive
 from fastnn.plots._tiles import add_scale, draw_tiles, grid, limit_of
-from fastnn.plots.figure import DIVERGING, add_title, new_figure, picture
+from fastnn.plots.figure import DIVERGING, add_title, new_figure, picture, short
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -67,7 +67,7 @@ def feature_maps(
         tiles = stack[:count]
         drawn = draw_tiles(axes, tiles, grid(len(tiles))[1], cmap=DIVERGING, vmin=-limit, vmax=limit)
         many = f"{len(stack)}" if len(stack) == len(tiles) else f"{len(tiles)} of {len(stack)}"
-        axes.set_title(f"{name}: {many} map{'s' * (len(stack) > 1)}, {stack.shape[1]} x {stack.shape[2]}")
+        axes.set_title(f"{short(name)}: {many} map{'s' * (len(stack) > 1)}, {stack.shape[1]} x {stack.shape[2]}")
         if last_of_shape[stack.shape] == name:
             add_scale(figure, axes, drawn)
     add_title(figure, title)

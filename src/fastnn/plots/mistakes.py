@@ -95,9 +95,10 @@ def most_wrong(
         add_title(figure, title or "Wrong and sure of it")
         figure.text(0.5, 0.3, f"all {len(target):,} images are classified rightly", ha="center")
         return figure
+    arrow = "\N{RIGHTWARDS ARROW}"
+    between = f" {arrow} " if max(map(len, names)) <= 5 else f" {arrow}\n"
     captions = [
-        f"{names[target[i]]} \N{RIGHTWARDS ARROW} {names[predicted[i]]}\n{probabilities[i, predicted[i]]:.1%}"
-        for i in surest
+        f"{names[target[i]]}{between}{names[predicted[i]]}\n{probabilities[i, predicted[i]]:.1%}" for i in surest
     ]
     columns = grid(len(surest))[1] if len(surest) > 6 else len(surest)
     shown = images_as_shown("images", [images[i] for i in surest])

@@ -9,7 +9,7 @@ import numpy as np
 
 from fastnn.plots._arguments import numbers, positive
 from fastnn.plots._tiles import add_scale, draw_tiles, grid, limit_of, size_of
-from fastnn.plots.figure import DIVERGING, add_title, new_figure, picture
+from fastnn.plots.figure import DIVERGING, add_title, new_figure, picture, short
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -57,7 +57,7 @@ def weight_tiles(
         limit = float(np.quantile(np.abs(stack), 0.995)) or limit_of(stack)
         draw_tiles(axes, stack, columns, cmap=DIVERGING, vmin=-limit, vmax=limit)
         heading = f"blue {-limit:.2g}, white 0, red {limit:.2g}".replace("-", "\N{MINUS SIGN}")
-        axes.set_title(f"{name}: {heading}" if name else heading, fontsize=10)
+        axes.set_title(f"{short(name)}: {heading}" if name else heading, fontsize=10)
     add_title(figure, title)
     return figure
 

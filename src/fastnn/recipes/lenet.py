@@ -4,17 +4,18 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 import fastnn as fnn
 from fastnn import plots
-from fastnn.data import digits, mnist
 from fastnn.recipes.card import Card
-from fastnn.recipes.report import Comparison, Page, Picture, classifier_tables, write_report
+from fastnn.recipes.report import QUICK, Comparison, Page, Picture, classifier_tables, write_report
 from fastnn.recipes.run import AccuracyTable, print_report, run_folder, save_picture, write_run
 from fastnn.recipes.settings import CommonSettings, at_least_one, number, option
-from fastnn.training import Trainer, accuracy, confusion_matrix, most_confused_pairs
+from fastnn.recipes.split import hold_out, mixed, validate_option, whole
+from fastnn.training import Trainer, accuracy, confusion_matrix, most_confused_pairs, write
 
 CARD = Card(
     "S1: LeNet on MNIST digits",
@@ -23,13 +24,25 @@ CARD = Card(
     time="15 s; 30 s",
     published="0.956 after 2000 iterations",
 )
-SCORE = "test_accuracy"
+SCORE = "valid_accuracy"
+SWEEP = {"validate": True}
 
 # Published for S1, on 500 test images: accuracy by iteration, and the summary of its report.
 PUBLISHED = {0: 0.104, 500: 0.954, 2000: 0.956}
 PUBLISHED_PAIRS = "4 -> 9 x4, 7 -> 2 x3"
 _SUBSET, _SUBSET_TEST = 2_500, 500  # a twentieth of 50,000 and of 10,000
 PUBLISHED_REPORT = f"accuracy 0.95, macro average 0.95; most confused: {PUBLISHED_PAIRS}"
+
+
+def iterations_option() -> Any:
+    """The setting, whose default depends on the data."""
+    return option(
+        lambda settings: 4000 if settings.data == "mnist" else 2000,
+        "minibatches; by default 2000, for mnist 4000",
+        at_least_one,
+        quick=100,
+        length=True,
+    )
 
 
 @dataclass(frozen=True)
@@ -41,11 +54,12 @@ class Settings(CommonSettings):
         "digits: the 6,000 bundled images; mnist: all 70,000; subset: as published, 2,500 to train and 500 to test",
         choices=("digits", "mnist", "subset"),
     )
-    iterations: int | None = option(None, "minibatches (default: 2000, for mnist 4000)", at_least_one)
+    iterations: int = iterations_option()
     batch_size: int = option(64, "images in a minibatch", at_least_one)
     lr: float = option(0.05, "learning rate, divided by 10 after 50 %% and again after 80 %% of the run", number)
     momentum: float = option(0.9, "of the optimizer", number)
     weight_decay: float = option(5e-4, "of the optimizer", number)
+    validate: bool = validate_option()
 
 
 def network() -> fnn.Sequential:
@@ -64,28 +78,40 @@ def network() -> fnn.Sequential:
     )
 
 
+def schedule(optimizer: fnn.optim.Optimizer, iterations: int) -> fnn.lr_scheduler.LambdaLR:
+    """A tenth of the learning rate after 50 % of the run, and a hundredth after 80 %.
+
+    A checkpoint does not keep it: a run that becomes longer or shorter follows its new length.
+    """
+    ends = (iterations // 2, iterations * 4 // 5)
+    return fnn.lr_scheduler.LambdaLR(optimizer, lambda t: 0.1 ** sum(t >= end for end in ends))
+
+
 def run(settings: Settings) -> Path:
     """Train, report, and write the run folder; returns its path."""
-    usual = 100 if settings.quick else 4000 if settings.data == "mnist" else 2000
-    iterations = settings.iterations or usual
+    iterations = settings.iterations
     with run_folder("lenet", settings) as run:
-        x, y, x_test, y_test = mnist() if settings.data == "mnist" else digits()
+        x, y, x_test, y_test = whole(settings.data)
         if settings.data == "subset":
             x, y, x_test, y_test = x[:_SUBSET], y[:_SUBSET], x_test[:_SUBSET_TEST], y_test[:_SUBSET_TEST]
+        train, held_out, published = (x, y), (x_test, y_test), {} if settings.quick else PUBLISHED
+        if settings.validate:
+            (train, held_out), published = hold_out(*mixed(x, y)), {}
+        held_out_name = "validation" if settings.validate else "test"
         net = network()
-        title = f"LeNet on {len(x):,} MNIST digits"
-        print(f"{title}, {len(x_test):,} test images; seed {settings.seed}\n{net.summary((1, 1, 28, 28))}\n")
+        title = f"LeNet on {len(train[0]):,} MNIST digits"
+        write(f"{title}, {len(x_test):,} test images; seed {settings.seed}\n{net.summary((1, 1, 28, 28))}\n")
 
         optimizer = fnn.SGD(
             net.parameters(), lr=settings.lr, momentum=settings.momentum, weight_decay=settings.weight_decay
         )
-        schedule = fnn.lr_scheduler.MultiStepLR(optimizer, milestones=(iterations // 2, iterations * 4 // 5))
-        criterion = fnn.CrossEntropyLoss()
-        trainer = Trainer(net, criterion, optimizer, schedule=schedule, callbacks=[AccuracyTable(PUBLISHED, "S1")])
+        table = AccuracyTable(held_out_name, published, "S1")
+        decay = schedule(optimizer, iterations)
+        trainer = Trainer(net, fnn.CrossEntropyLoss(), optimizer, schedule=decay, callbacks=[table])
         run.fit(
             trainer,
-            (x, y),
-            (x_test, y_test),
+            train,
+            held_out,
             iterations=iterations,
             batch_size=settings.batch_size,
             drop_last=True,
@@ -94,9 +120,11 @@ def run(settings: Settings) -> Path:
         scores = trainer.predict(x_test)
         predicted = scores.argmax(axis=1)
         print_report(trainer, y_test, predicted)
-        print(f"S1, published: {PUBLISHED_REPORT} (of 500)")
+        write(QUICK if settings.quick else f"S1, published: {PUBLISHED_REPORT} (of 500)")
 
-        write_run(run.folder, "lenet", settings, trainer, y_test, predicted, title=title, published=PUBLISHED)
+        shown: dict[str, Any] = {"title": title, "published": published, "held_out": held_out_name}
+        valid = {SCORE: trainer.history.eval_accuracy[-1]} if settings.validate else None
+        write_run(run.folder, "lenet", settings, trainer, y_test, predicted, **shown, more=valid)
         _pictures(run.folder, net, x_test, y_test, fnn.functional.softmax(scores), title)
         write_report(run.folder, _page(iterations, title, y_test, predicted))
     return run.folder
@@ -126,7 +154,9 @@ def _page(iterations: int, title: str, y: np.ndarray, predicted: np.ndarray) -> 
         ],
         classifier_tables(y, predicted),
         [
-            Picture("curves.png", "Loss and accuracy", "Pale: single minibatches. Crosses: published accuracy."),
+            Picture(
+                "curves.png", "Loss and accuracy", "Pale: single minibatches. Crosses, if any: published accuracy."
+            ),
             Picture("confusion.png", "Which digit is taken for which"),
             Picture(
                 "most_wrong.png", "The surest mistakes", "True digit, what it was taken for, with which probability."

@@ -12,9 +12,10 @@ from fastnn import functional as F
 from fastnn import plots
 from fastnn.data import digits
 from fastnn.recipes.card import Card
+from fastnn.recipes.record import write_record
 from fastnn.recipes.report import Comparison, Page, Picture, write_report
-from fastnn.recipes.run import print_figures, run_folder, save_picture, write_record
-from fastnn.recipes.settings import CommonSettings, at_least_one, not_negative, option
+from fastnn.recipes.run import print_figures, run_folder, save_picture
+from fastnn.recipes.settings import CommonSettings, UsageError, at_least_one, not_negative, option, option_of
 
 CARD = Card(
     "S9c: an image convolved with masks, and its gradients",
@@ -41,9 +42,10 @@ class Settings(CommonSettings):
 
 def run(settings: Settings) -> Path:
     """Convolve, pool, check the gradients, and write the run folder; returns its path."""
+    x = digits()[2].astype(np.float64)
+    _check(settings, len(x))
     with run_folder("masks", settings) as run:
-        x = digits()[2].astype(np.float64)
-        image = x[settings.image % len(x)][None]
+        image = x[settings.image][None]
         maps, rows, passed = {}, [], True
         for name, mask in MASKS.items():
             edges = convolve(image, mask, settings.stride)
@@ -64,7 +66,7 @@ def run(settings: Settings) -> Path:
             ]
         error = _pooling_error(edges, settings.pool)
         rows += [Comparison("pooling: relative error of the gradient", "-", f"{error:.1e}")]
-        print_figures(rows)
+        print_figures(rows, settings)
         save_picture(run.folder, "edges", plots.feature_maps, image[0], maps, title="edges, and their largest")
         write_record(run.folder, "masks", settings, {SCORE: passed})
         pictures = [
@@ -72,6 +74,16 @@ def run(settings: Settings) -> Path:
         ]
         write_report(run.folder, Page("A digit convolved with masks", "", rows, pictures=pictures))
     return run.folder
+
+
+def _check(settings: Settings, images: int) -> None:
+    """Refuse what one of the 28 x 28 images has no room for."""
+    smallest = (28 - len(PREWITT)) // settings.stride + 1
+    for name, largest in (("image", images - 1), ("stride", 28 - len(PREWITT)), ("pool", smallest)):
+        value = getattr(settings, name)
+        if value > largest:
+            beside = f" with {option_of('stride')} {settings.stride}" if name == "pool" else ""
+            raise UsageError(f"{option_of(name)}: got {value}, expected at most {largest}{beside}")
 
 
 def convolve(image: np.ndarray, mask: np.ndarray, stride: int) -> np.ndarray:

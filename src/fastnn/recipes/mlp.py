@@ -12,11 +12,12 @@ import numpy as np
 import fastnn as fnn
 from fastnn import plots
 from fastnn.recipes.card import Card
+from fastnn.recipes.record import write_record
 from fastnn.recipes.report import Comparison, Page, Picture, write_report
-from fastnn.recipes.run import EpochTable, percent, print_figures, run_folder, save_picture, write_record
+from fastnn.recipes.run import EpochTable, percent, print_figures, run_folder, save_picture
 from fastnn.recipes.settings import CommonSettings, at_least_one, number, option, widths
 from fastnn.recipes.split import data_option, load
-from fastnn.training import Trainer
+from fastnn.training import Trainer, write
 
 CARD = Card(
     "S10: a perceptron from three initialisations",
@@ -56,7 +57,7 @@ class Settings(CommonSettings):
     data: str = data_option()
     init: str = option("all", "what the weights begin with; all: one run for each", choices=("all", *RULES))
     hidden: str = option("666x666", "widths of the hidden layers", widths)
-    epochs: int = option(10, "passes over the training images", at_least_one)
+    epochs: int = option(10, "passes over the training images", at_least_one, quick=2, length=True)
     batch_size: int = option(200, "images in a minibatch", at_least_one)
     lr: float = option(1e-3, "learning rate", number)
 
@@ -72,30 +73,31 @@ def run(settings: Settings) -> Path:
     """Train from each initialisation, compare, check a gradient, and write the run folder; returns its path."""
     with run_folder("mlp", settings) as run:
         data = load(settings.data, quick=settings.quick)
-        print(f"{data}; seed {settings.seed}\n{network(settings.hidden).summary((1, 1, 28, 28))}")
+        write(f"{data}; seed {settings.seed}\n{network(settings.hidden).summary((1, 1, 28, 28))}")
         trainers, outputs, result = {}, {}, {}
         for name in RULES if settings.init == "all" else (settings.init,):
-            print(f"\n{name}")
+            write(f"\n{name}")
             net = fnn.init.initialise(network(settings.hidden), RULES[name])
             outputs[name] = _outputs(net, data.train[0][:500])
             optimizer = fnn.SGD(net.parameters(), lr=settings.lr)
             trainer = trainers[name] = Trainer(net, fnn.CrossEntropyLoss(), optimizer, callbacks=[EpochTable()])
-            epochs = min(settings.epochs, 2) if settings.quick else settings.epochs
-            run.fit(trainer, data.train, data.valid, epochs=epochs, batch_size=settings.batch_size, name=name)
+            length = {"epochs": settings.epochs, "batch_size": settings.batch_size}
+            run.fit(trainer, data.train, data.valid, **length, name=name)
             run.keep(trainer, name)
             result[name] = {part: trainer.evaluate(examples)[1] for part, examples in data._asdict().items()}
         comparisons = _comparisons(settings, result)
-        print_figures(comparisons)
+        print_figures(comparisons, settings)
 
         steps = -(-len(data.train[0]) // settings.batch_size)
-        published = {name: {10.0: PUBLISHED[name]} for name in trainers} if settings.init == "all" else None
+        compared = settings.init == "all" and not settings.quick
+        published = {name: {10.0: PUBLISHED[name]} for name in trainers} if compared else None
         histories = {name: trainer.history for name, trainer in trainers.items()}
         shown = {"outputs": outputs, "published": published, "steps_per_epoch": steps}
         save_picture(run.folder, "initialisations", plots.initialisations, histories, **shown)
         differences = finite_differences(trainers[name].net, *(part[:20] for part in data.train))
         plots.save(plots.gradient_error(differences), run.folder / "gradient_error.png")
-        print("\nlargest difference between 10 gradients of layer 2 and finite differences, by N = 1/eps")
-        print("  ".join(f"{round(1 / eps)}: {error:.1e}" for eps, error in differences.items()))
+        write("\nlargest difference between 10 gradients of layer 2 and finite differences, by N = 1/eps")
+        write("  ".join(f"{round(1 / eps)}: {error:.1e}" for eps, error in differences.items()))
         seconds = sum(trainer.seconds for trainer in trainers.values())
         accuracies = {f"{name}_{part}_accuracy": value for name, of in result.items() for part, value in of.items()}
         score = {SCORE: result[name]["valid"], **accuracies, "training_seconds": round(seconds, 3)}

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import codecs
+import zlib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -10,15 +12,17 @@ import numpy as np
 
 import fastnn as fnn
 from fastnn import plots
-from fastnn.data import data_folder, digits, mnist, read_image
-from fastnn.data.images import SUFFIXES
+from fastnn.data import data_folder, read_image
+from fastnn.data._folders import images_in
 from fastnn.interop import load_lenet_mat, load_safetensors
 from fastnn.recipes.card import Card
-from fastnn.recipes.lenet import network
-from fastnn.recipes.report import Comparison, Page, Picture, write_report
-from fastnn.recipes.run import Run, print_figures, run_folder, write_record
-from fastnn.recipes.settings import CommonSettings, at_least_one, option
-from fastnn.training import Trainer, accuracy
+from fastnn.recipes.lenet import iterations_option, network, schedule
+from fastnn.recipes.record import write_record
+from fastnn.recipes.report import Comparison, Page, Picture, Table, write_report
+from fastnn.recipes.run import Run, print_figures, run_folder
+from fastnn.recipes.settings import CommonSettings, option
+from fastnn.recipes.split import hold_out, mixed, validate_option, whole
+from fastnn.training import Trainer, accuracy, write
 from fastnn.vision import Mark, find_marks, like_mnist
 
 CARD = Card(
@@ -28,7 +32,8 @@ CARD = Card(
     time="15 s",
     published="5 of 5; thin strokes under 40 %",
 )
-SCORE = "right"  # share of the digits, on the photographs whose text is known
+SCORE = "valid_accuracy"
+SWEEP = {"validate": True}
 
 PUBLISHED = {"digits like MNIST's": "5 of 5", "thin strokes": "under 40 %"}
 
@@ -51,7 +56,8 @@ class Settings(CommonSettings):
     photographs: str | None = option(None, "folder of photographs (default: cmpt412/ in the folder FASTNN_DATA)")
     weights: str | None = option(None, "of LeNet, .safetensors or the course's .mat, instead of training")
     data: str = option("digits", "digits: the 6,000 bundled images; mnist: all 70,000", choices=("digits", "mnist"))
-    iterations: int | None = option(None, "minibatches (default: 2000, for mnist 4000)", at_least_one)
+    iterations: int = iterations_option()
+    validate: bool = validate_option()
 
 
 def run(settings: Settings) -> Path:
@@ -61,21 +67,24 @@ def run(settings: Settings) -> Path:
         net = network()
         result: dict[str, Any] = {}
         if settings.weights is None:
-            result["test_accuracy"] = _train(run, net, settings)
+            result |= _train(run, net, settings)
         else:
-            load = load_lenet_mat if settings.weights.endswith(".mat") else load_safetensors
+            load = load_lenet_mat if settings.weights.lower().endswith(".mat") else load_safetensors
             net.load_state_dict(load(settings.weights))
         net.eval()
         result["photographs"] = [_read(run, net, path) for path in paths]
-        figures = _figures(result["photographs"])
-        print_figures(figures)
-        known = [each for each in result["photographs"] if "right" in each]
+        read = [each for each in result["photographs"] if "error" not in each]
+        unread = [each for each in result["photographs"] if "error" in each]
+        figures = _figures(read)
+        print_figures(figures, settings)
+        known = [each for each in read if "right" in each]
         if known:
-            result[SCORE] = sum(each["right"] for each in known) / sum(each["written"] for each in known)
+            result["right"] = sum(each["right"] for each in known) / sum(each["written"] for each in known)
         write_record(run.folder, "photographs", settings, result)
-        pictures = [Picture(f"{each['name']}.boxes.png", each["name"], each["line"]) for each in result["photographs"]]
+        pictures = [Picture(_file(each["name"]), each["name"], each["line"]) for each in read]
         summary = "Marks are found on the photographs, cut out, scaled as MNIST's digits are, and read by LeNet."
-        write_report(run.folder, Page("Digits on photographs", summary, figures, pictures=pictures))
+        tables = [Table("Not read", ["photograph", "why"], [(each["name"], each["error"]) for each in unread])]
+        write_report(run.folder, Page("Digits on photographs", summary, figures, tables if unread else [], pictures))
     return run.folder
 
 
@@ -102,47 +111,78 @@ def _photographs(settings: Settings) -> list[Path]:
             f"photographs: got {'no folder' if folder is None else folder}, expected one of photographs of digits: "
             "cmpt412/ in the folder that the environment variable FASTNN_DATA names, or --photographs FOLDER"
         )
-    paths = sorted(path for path in folder.iterdir() if path.suffix.lower() in SUFFIXES)
+    paths = list(images_in(folder))
     if not paths:
         raise FileNotFoundError(f"photographs: {folder} has no images")
     return paths
 
 
-def _train(run: Run, net: fnn.Sequential, settings: Settings) -> float:
-    """Train as the recipe of S1 does; returns the share of test images that are right."""
-    x, y, x_test, y_test = mnist() if settings.data == "mnist" else digits()
-    iterations = settings.iterations or (100 if settings.quick else {"digits": 2000, "mnist": 4000}[settings.data])
+def _train(run: Run, net: fnn.Sequential, settings: Settings) -> dict[str, float]:
+    """Train as the recipe of S1 does; returns the share of test images that are right, and of validation images."""
+    x, y, x_test, y_test = whole(settings.data)
+    train, valid = hold_out(*mixed(x, y)) if settings.validate else ((x, y), None)
+    iterations = settings.iterations
     optimizer = fnn.SGD(net.parameters(), lr=0.05, momentum=0.9, weight_decay=5e-4)
-    schedule = fnn.lr_scheduler.MultiStepLR(optimizer, milestones=(iterations // 2, iterations * 4 // 5))
-    trainer = Trainer(net, fnn.CrossEntropyLoss(), optimizer, schedule=schedule)
-    run.fit(trainer, (x, y), iterations=iterations, batch_size=64, drop_last=True)
+    trainer = Trainer(net, fnn.CrossEntropyLoss(), optimizer, schedule=schedule(optimizer, iterations))
+    run.fit(trainer, train, iterations=iterations, batch_size=64, drop_last=True)
     run.keep(trainer)
     right = accuracy(trainer.predict(x_test), y_test)
-    print(
+    write(
         f"LeNet after {iterations} iterations in {trainer.seconds:.1f} s: {right:.4f} of {len(x_test):,} test images\n"
     )
-    return right
+    result = {"test_accuracy": right}
+    return result if valid is None else {**result, SCORE: accuracy(trainer.predict(valid[0]), valid[1])}
 
 
 def _read(run: Run, net: fnn.Sequential, path: Path) -> dict[str, Any]:
-    """Read one photograph: print what is on it, draw it, and return what the record keeps of it."""
-    image = read_image(path)
-    marks = find_marks(image)
-    beside = path.with_suffix(".txt")
-    truth = TRUTH.get(path.name) or ("".join(beside.read_text().split()) if beside.is_file() else None)
-    read, thickened = (_predict(net, marks, stroke) for stroke in (None, _STROKE))
-    result: dict[str, Any] = {"name": path.name, "found": len(marks), "read": read, "read_thickened": thickened}
+    """Read one photograph: print what is on it, draw it, and return what the record keeps of it.
+
+    Of one that cannot be read that is the reason: the others are to be read nevertheless.
+    """
+    name = path.name.encode(errors="replace").decode()
+    try:
+        image, truth = read_image(path), _truth(path)
+        marks = find_marks(image)
+        read, thickened = (_predict(net, marks, stroke) for stroke in (None, _STROKE))
+    except (OSError, ValueError) as error:
+        write(f"{name}: not read: {error}")
+        return {"name": name, "error": str(error)}
+    result: dict[str, Any] = {"name": name, "found": len(marks), "read": read, "read_thickened": thickened}
     line = f"{len(marks)} digits found, read {read}"
     if truth is not None:
         right, right_thickened = (_agreeing(text, truth) for text in (read, thickened))
         result |= {"written": len(truth), "right": right, "right_thickened": right_thickened}
         line += f", {right} of {len(truth)} right (with strokes thickened: {right_thickened})"
-    print(f"{path.name}: {line}")
+    write(f"{name}: {line}")
     result["line"] = line
     known = list(truth) if truth is not None and len(truth) == len(marks) else None
-    picture = plots.boxes(image, [mark.box for mark in marks], labels=list(read), truth=known, title=path.name)
-    plots.save(picture, run.folder / f"{path.name}.boxes.png")
+    picture = plots.boxes(image, [mark.box for mark in marks], labels=list(read), truth=known, title=name)
+    plots.save(picture, run.folder / _file(name))
     return result
+
+
+def _file(name: str) -> str:
+    """The picture that is drawn of a photograph; systems have names of up to 255 bytes."""
+    return f"{name}.boxes.png" if len(name.encode()) < 240 else f"{zlib.crc32(name.encode()):08x}.boxes.png"
+
+
+def _truth(path: Path) -> str | None:
+    """The digits on a photograph: in the text beside it, or as it is known of the course's; else None.
+
+    Raises
+    ------
+    ValueError
+        The text is no text; names it.
+    """
+    beside = path.with_suffix(".txt")
+    if not beside.is_file():
+        return TRUTH.get(path.name)
+    content = beside.read_bytes()
+    encoding = "utf-16" if content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)) else "utf-8-sig"
+    try:
+        return "".join(content.decode(encoding).split())
+    except UnicodeDecodeError as error:
+        raise ValueError(f"{beside}: got {error.reason} at byte {error.start}, expected a text in UTF-8") from error
 
 
 def _agreeing(read: str, truth: str) -> int:

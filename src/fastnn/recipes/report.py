@@ -17,12 +17,14 @@ import numpy as np
 
 from fastnn import plots
 from fastnn._files import atomic_file
+from fastnn.data._folders import images_in
 from fastnn.recipes._page_style import STYLE
 from fastnn.training import classification_report, confusion_matrix, most_confused_pairs
 
 REPORT = "report.html"
 _POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'"
 _SHORT = 14  # letters: shorter cells are not broken
+QUICK = "A quick run, to see that everything works: its figures are not to be compared with published ones."
 NARROW = "-narrow"  # NAME-narrow.png is shown instead of NAME.png on narrow screens
 
 
@@ -32,6 +34,11 @@ class Comparison(NamedTuple):
     what: str
     published: str
     ours: str
+
+
+def ours_alone(rows: Iterable[Comparison]) -> list[tuple[str, str]]:
+    """What is measured, and our figure, of the rows that have one."""
+    return [(row.what, row.ours) for row in rows if row.ours]
 
 
 class Table(NamedTuple):
@@ -80,7 +87,7 @@ def write_report(folder: str | Path, page: Page) -> Path:
     record = json.loads((folder / "settings.json").read_bytes())
     html = "\n".join(_html(folder, record, page)) + "\n"
     with atomic_file(folder / REPORT) as file:
-        file.write(html.encode())
+        file.write(html.encode(errors="replace"))  # of names of files that are no text
     return folder / REPORT
 
 
@@ -111,8 +118,13 @@ def _html(folder: Path, record: Mapping[str, Any], page: Page) -> Iterator[str]:
     yield f'<p class="recipe">fastnn train {escape(str(record["recipe"]))}</p>\n<h1>{escape(page.title)}</h1>'
     if page.summary:
         yield f"<p>{escape(page.summary)}</p>"
+    quick = record["settings"]["quick"]
+    if quick:
+        yield f"<p>{escape(QUICK)}</p>"
     yield "</header>\n<main>"
-    if page.comparisons:
+    if page.comparisons and quick:
+        yield from _table(Table("Figures", ["", "here"], ours_alone(page.comparisons)), strong=1)
+    elif page.comparisons:
         yield from _table(Table("Published and here", ["", "published", "here"], page.comparisons), strong=2)
     pictures = _pictures(folder, page.pictures)
     for picture in pictures[:1]:
@@ -125,12 +137,16 @@ def _html(folder: Path, record: Mapping[str, Any], page: Page) -> Iterator[str]:
         for name in ("result", "settings", "environment")
         if (values := [item for item in record.get(name, {}).items() if item[1] is not None])
     )
+    changed = [(name, *values) for each in record.get("changes", ()) for name, values in each.items()]
+    if changed:
+        rows = [(name.replace("_", " "), _setting(old), _setting(new)) for name, old, new in changed]
+        yield from _table(Table("Changed on the way", ["", "before", "after"], rows))
     yield "</main>\n</body>\n</html>"
 
 
 def _pictures(folder: Path, named: Sequence[Picture]) -> list[Picture]:
     """Those that are named, then all others of the folder."""
-    there = {file.name for file in folder.glob("*.png")}
+    there = {file.name for file in images_in(folder) if file.suffix == ".png"}
     for picture in named:
         if picture.file not in there:
             raise ValueError(f"pictures: got {picture.file!r}, expected one of {', '.join(sorted(there)) or 'none'}")

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import json
-import platform
+import itertools
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, contextmanager, nullcontext
-from dataclasses import asdict
+from contextlib import ExitStack, contextmanager, nullcontext, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,14 +14,16 @@ import numpy as np
 import fastnn as fnn
 from fastnn import plots
 from fastnn._extras import require
-from fastnn._files import atomic_file, new_folder
-from fastnn._json import to_json
+from fastnn._files import new_folder
+from fastnn._lock import locked
 from fastnn.interop import save_safetensors
-from fastnn.recipes.report import NARROW, Comparison
+from fastnn.recipes.record import CHECKPOINT, changes, read_record, write_record
+from fastnn.recipes.report import NARROW, QUICK, Comparison, ours_alone
 from fastnn.recipes.settings import CommonSettings
 from fastnn.training import (
     Callback,
     Checkpoint,
+    DivergenceError,
     Trainer,
     accuracy,
     classification_report,
@@ -37,8 +37,6 @@ from fastnn.training.trainer import INTERRUPTED
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-CHECKPOINT = "checkpoint"
-RECORD = "settings.json"
 _SECONDS = 2.0  # between two checkpoints, however many evaluations there are
 
 
@@ -96,92 +94,97 @@ def run_folder(recipe: str, settings: CommonSettings) -> Iterator[Run]:
     for module in ("matplotlib.figure", "sklearn.metrics", "safetensors.numpy"):
         require(module, "training a recipe")
     threads = fnn.num_threads(settings.threads) if settings.threads else nullcontext()
-    with threads, _folder(recipe, settings) as folder:
+    with threads, ExitStack() as stack:
+        folder = _enter_folder(stack, recipe, settings)
         run = Run(recipe, folder, resumed=settings.resume is not None)
-        if not run.resumed:
+        if run.resumed:
+            changed = changes(recipe, settings)
+            if changed:
+                write_record(folder, recipe, settings, changed=changed)
+        else:
             write_record(folder, recipe, settings)
         fnn.manual_seed(settings.seed)
         try:
             yield run
-        except Exception:
+        except Interrupted:  # says so itself
+            raise
+        except DivergenceError as error:  # it would diverge again
+            advice = "Try a smaller --lr" if hasattr(settings, "lr") else ""
+            raise DivergenceError(error.what, advice) from error
+        except BaseException:
             if _can_go_on(folder):
                 write(f"the run ends here; {run.how_to_go_on()}")
             raise
-    print(f"\nrun folder: {folder}")
+    write(f"\nrun folder: {folder}")
 
 
-def _folder(recipe: str, settings: CommonSettings) -> AbstractContextManager[Path]:
-    if settings.resume is None:
-        return new_folder(settings.out or _new_name(recipe), keep=_can_go_on)
-    saved_settings(recipe, settings.resume)  # there is a run of this recipe
-    return nullcontext(Path(settings.resume))
+def _enter_folder(stack: ExitStack, recipe: str, settings: CommonSettings) -> Path:
+    """Take the folder that a run is to write into, as long as the stack lasts."""
+    if settings.resume is not None:
+        read_record(recipe, settings.resume)  # there is a run of this recipe
+        with usable(f"resume: {settings.resume}"):
+            stack.enter_context(locked(settings.resume))
+        return Path(settings.resume)
+    if settings.out is not None:
+        with usable(f"out: {settings.out}"):
+            return stack.enter_context(new_folder(settings.out, keep=_can_go_on))
+    base = Path("runs") / f"{recipe}-{time.strftime('%Y%m%d-%H%M%S')}"
+    with usable(f"{base.absolute()}", "; --out chooses another"):
+        for count in itertools.count(1):
+            with suppress(FileExistsError):
+                path = base if count == 1 else base.with_name(f"{base.name}-{count}")
+                return stack.enter_context(new_folder(path, keep=_can_go_on))
+    raise AssertionError("there is always another number")
+
+
+@contextmanager
+def usable(place: str, advice: str = "") -> Iterator[None]:
+    """A block that takes a folder; an error of the system says so, and what is expected."""
+    try:
+        yield
+    except FileExistsError:
+        raise
+    except OSError as error:
+        message = f"{place}: {error.strerror}; expected a folder that can be written into{advice}"
+        raise type(error)(message) from error
 
 
 def _can_go_on(folder: Path) -> bool:
     return next(folder.glob(f"{CHECKPOINT}*.npz"), None) is not None
 
 
-def _new_name(recipe: str) -> Path:
-    path = base = Path("runs") / f"{recipe}-{time.strftime('%Y%m%d-%H%M%S')}"
-    count = 1
-    while path.exists():
-        count += 1
-        path = base.with_name(f"{base.name}-{count}")
-    return path
-
-
-def saved_settings(recipe: str, folder: str | Path) -> dict[str, Any]:
-    """The settings of the run in a folder.
-
-    Raises
-    ------
-    ValueError
-        There is no run of this recipe.
-    """
-    path = Path(folder) / RECORD
-    try:
-        record = json.loads(path.read_bytes())
-        if record["recipe"] != recipe:
-            raise ValueError(f"is of {record['recipe']!r}")
-        return dict(record["settings"])
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise ValueError(f"resume: got {str(folder)!r}, expected the folder of a run of {recipe} ({error})") from error
-
-
 class AccuracyTable(Callback):
-    """A line an evaluation, our test accuracy beside the published one.
-
-    Parameters
-    ----------
-    published : accuracy by iteration
-    source : the system that it was published for
-    """
-
-    def __init__(self, published: Mapping[int, float], source: str) -> None:
-        self._published, self._source = published, source
-
-    def on_fit_begin(self, trainer: Trainer) -> None:
-        write(f"{'iteration':>9}  {'test accuracy':>13}  {self._source + ', published':>13}")
-
-    def on_evaluation(self, trainer: Trainer) -> None:
-        iteration, value = trainer.history.eval_iteration[-1], trainer.history.eval_accuracy[-1]
-        published = f"{self._published[iteration]:.3f}" if iteration in self._published else "-"
-        write(f"{iteration:9}  {value:13.4f}  {published:>13}")
-
-
-class EpochTable(Callback):
-    """A line an evaluation: loss and accuracy of the minibatches since the last one, accuracy on the held-out data.
+    """A line an evaluation: our accuracy on the held-out data, beside the published one.
 
     Parameters
     ----------
     held_out : what that data is called
+    published : accuracy by iteration; of an empty one there is no column
+    source : the system that it was published for
     """
 
-    def __init__(self, held_out: str = "validation") -> None:
-        self._held_out = held_out
+    def __init__(self, held_out: str, published: Mapping[int, float], source: str) -> None:
+        self._published, self._source = published, source
+        self._title = f"{held_out} accuracy"
 
     def on_fit_begin(self, trainer: Trainer) -> None:
-        write(f"{'epoch':>5}  {'loss':>8}  {'training':>8}  {self._held_out:>10}  {'learning rate':>13}")
+        self._line("iteration", self._title, f"{self._source}, published")
+
+    def on_evaluation(self, trainer: Trainer) -> None:
+        iteration, value = trainer.history.eval_iteration[-1], trainer.history.eval_accuracy[-1]
+        published = f"{self._published[iteration]:.3f}" if iteration in self._published else "-"
+        self._line(str(iteration), f"{value:.4f}", published)
+
+    def _line(self, iteration: str, accuracy: str, published: str) -> None:
+        line = f"{iteration:>9}  {accuracy:>{len(self._title)}}"
+        write(f"{line}  {published:>13}" if self._published else line)
+
+
+class EpochTable(Callback):
+    """A line an evaluation: loss and accuracy of the minibatches since the last one, accuracy on validation data."""
+
+    def on_fit_begin(self, trainer: Trainer) -> None:
+        write(f"{'epoch':>5}  {'loss':>8}  {'training':>8}  {'validation':>10}  {'learning rate':>13}")
 
     def on_evaluation(self, trainer: Trainer) -> None:
         text = f"{'-':>8}  {'-':>8}"
@@ -191,14 +194,16 @@ class EpochTable(Callback):
         write(f"{trainer.epochs:5}  {text}  {trainer.history.eval_accuracy[-1]:10.4f}  {rate:13.3g}")
 
 
-def print_figures(rows: Sequence[Comparison]) -> None:
-    """Our figures beside the published ones."""
-    table = [("", "published", "ours"), *rows]
+def print_figures(rows: Sequence[Comparison], settings: CommonSettings) -> None:
+    """Our figures beside the published ones; of a quick run, ours alone."""
+    if settings.quick:
+        write(f"\n{QUICK}")
+    table = [("", "ours"), *ours_alone(rows)] if settings.quick else [("", "published", "ours"), *rows]
     widths = [max(map(len, column)) for column in zip(*table, strict=True)]
-    print()
+    write("")
     for what, *figures in table:
         cells = (figure.rjust(width) for figure, width in zip(figures, widths[1:], strict=True))
-        print("  ".join([what.ljust(widths[0]), *cells]))
+        write("  ".join([what.ljust(widths[0]), *cells]))
 
 
 def percent(share: float) -> str:
@@ -211,7 +216,7 @@ def print_report(trainer: Trainer, target: np.ndarray, predicted: np.ndarray) ->
     steps = trainer.history.iterations
     matrix = confusion_matrix(target, predicted)
     pairs = ", ".join(map(str, most_confused_pairs(matrix))) or "none"
-    print(
+    write(
         f"\n{steps} iterations in {trainer.seconds:.1f} s, {1e3 * trainer.seconds / steps:.2f} ms each\n\n"
         f"{classification_report(target, predicted)}\n{confusion_table(matrix)}\n\nmost confused: {pairs}"
     )
@@ -227,12 +232,14 @@ def write_run(
     *,
     title: str,
     published: Mapping[int, float],
+    held_out: str,
     more: Mapping[str, Any] | None = None,
 ) -> None:
     """Weights, history, settings, learning curves and confusion matrix of a classifier, and `more` results."""
     save_safetensors(folder / "weights.safetensors", trainer.net.state_dict())
     trainer.history.save(folder / "history.json")
-    save_picture(folder, "curves", plots.learning_curves, trainer.history, title=title, published=published)
+    shown = {"title": title, "published": published, "held_out": held_out}
+    save_picture(folder, "curves", plots.learning_curves, trainer.history, **shown)
     wrong = np.count_nonzero(target != predicted)
     confusion = plots.confusion_matrix(
         confusion_matrix(target, predicted), title=f"{title}: {wrong:,} of {len(target):,} test images wrong"
@@ -251,23 +258,3 @@ def save_picture(folder: Path, name: str, draw: Callable[..., Figure], *args: An
     """What `draw` makes of the arguments as `NAME.png`, and one part below the other for the page on narrow screens."""
     plots.save(draw(*args, **options), folder / f"{name}.png")
     plots.save(draw(*args, stacked=True, **options), folder / f"{name}{NARROW}.png")
-
-
-def write_record(folder: Path, recipe: str, settings: CommonSettings, result: Mapping[str, Any] | None = None) -> None:
-    """The settings of a run and what it ran on; `result` when there is one."""
-    record = {
-        "recipe": recipe,
-        "settings": {**asdict(settings), "out": None, "resume": None},
-        "environment": {
-            "fastnn": fnn.__version__,
-            "isa": fnn.isa(),
-            "threads": fnn.get_num_threads(),
-            "numpy": np.__version__,
-            "python": platform.python_version(),
-            "machine": platform.machine(),
-        },
-    }
-    if result is not None:
-        record["result"] = dict(result)
-    with atomic_file(folder / RECORD) as file:
-        file.write((to_json(record, indent=2) + "\n").encode())

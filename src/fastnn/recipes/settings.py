@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import MISSING, dataclass, field, fields
-from typing import Any, NoReturn, TypeVar
+import difflib
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, fields
+from typing import Any, NoReturn
 
-T = TypeVar("T")
+_LARGEST = 2**63 - 1
 
 
 class UsageError(ValueError):
@@ -19,35 +20,79 @@ class Parser(argparse.ArgumentParser):
 
     def error(self, message: str) -> NoReturn:
         options = [action.option_strings[-1] for action in self._actions if action.option_strings]
-        raise UsageError(f"{self.prog}: {message}\noptions: {', '.join(options)}")
+        unknown = message.removeprefix("unrecognized arguments: ").split()[0] if "unrecognized" in message else ""
+        like = nearest(unknown.partition("=")[0], options)
+        there_are = f"\noptions: {', '.join(options)}" if options else ""
+        raise UsageError(f"{self.prog.removeprefix('fastnn ')}: {message}{like}{there_are}")
+
+    def print_help(self, file: Any = None) -> None:
+        print(self.format_help(), end="", file=file, flush=True)
 
 
-def option(default: Any, help: str, kind: Callable[[str], Any] = str, choices: Sequence[str] | None = None) -> Any:
-    """A dataclass field that is also an option: its default, its help, how its text becomes a value.
+def nearest(name: str, names: Iterable[str]) -> str:
+    """A question that ends a message about an unknown name, if one of the known `names` is like it."""
+    known = {each.lower().lstrip("-"): each for each in names}
+    found = difflib.get_close_matches(name.lower().lstrip("-"), known, n=1)
+    return f"; did you mean {known[found[0]]}?" if found else ""
 
-    A field whose default is False becomes a switch.
+
+def option(
+    default: Any,
+    help: str,
+    kind: Callable[[str], Any] = str,
+    choices: Sequence[str] | None = None,
+    *,
+    quick: Any = None,
+    length: bool = False,
+) -> Any:
+    """A dataclass field that is also an option.
+
+    Parameters
+    ----------
+    default : the value that it has unless told otherwise, or a function that finds it from the settings before it; a
+        field whose default is False becomes a switch
+    help : for the command's help
+    kind : how a text becomes a value
+    choices : the only values there are
+    quick : the default of a quick run, where that is another one
+    length : it says how long the run is, so a run that goes on may change it
     """
-    return field(default=default, metadata={"help": help, "kind": kind, "choices": choices})
+    about = {"help": help, "kind": kind, "choices": choices, "default": default, "quick": quick, "length": length}
+    return field(default=False if default is False else None, metadata=about)
 
 
 def at_least_one(text: str) -> int:
     """A whole number of at least 1."""
-    if not (text.isascii() and text.isdigit() and int(text) >= 1):
-        raise argparse.ArgumentTypeError(f"got {text!r}, expected a whole number of at least 1")
-    return int(text)
+    return _whole(text, 1)
 
 
 def not_negative(text: str) -> int:
     """A whole number of at least 0."""
-    if not (text.isascii() and text.isdigit()):
-        raise argparse.ArgumentTypeError(f"got {text!r}, expected a whole number of at least 0")
-    return int(text)
+    return _whole(text, 0)
+
+
+def _whole(text: str, least: int) -> int:
+    digits = text.lstrip("0") or text[:1]
+    if not (digits.isascii() and digits.isdigit() and least <= int(digits[:20]) <= _LARGEST):
+        raise argparse.ArgumentTypeError(f"got {text!r}, expected a whole number of at least {least}, below 2**63")
+    return int(digits)
 
 
 def widths(text: str) -> str:
     """Widths of hidden layers, as "100x50"."""
-    for each in text.split("x"):
-        at_least_one(each)
+    try:
+        for each in text.split("x"):
+            at_least_one(each)
+    except argparse.ArgumentTypeError:
+        message = f"got {text!r}, expected the width of each hidden layer, as 100 or 100x50"
+        raise argparse.ArgumentTypeError(message) from None
+    return text
+
+
+def folder_name(text: str) -> str:
+    """A folder; an empty text is that of a variable that has no value."""
+    if not text:
+        raise argparse.ArgumentTypeError("got '', expected a folder")
     return text
 
 
@@ -64,46 +109,70 @@ def number(text: str) -> float:
 
 @dataclass(frozen=True)
 class CommonSettings:
-    """What every recipe can be told."""
+    """What every recipe can be told. A setting that is None gets its default, which a quick run may have of its own."""
 
     seed: int = option(0, "seed of all that is random; the same seed gives the same bits", not_negative)
     threads: int | None = option(None, "threads of the kernels (default: all cores allowed)", at_least_one)
-    out: str | None = option(None, "run folder, new or empty (default: runs/RECIPE-TIME)")
-    resume: str | None = option(None, "go on with the run in this folder; options not given are those of that run")
-    quick: bool = option(False, "a short run, to see that everything works")
+    out: str | None = option(None, "run folder, new or empty (default: runs/RECIPE-TIME)", folder_name)
+    resume: str | None = option(
+        None,
+        "go on with the run in this folder, with its settings; only --threads and what says how long it is can change",
+        folder_name,
+    )
+    quick: bool = option(False, "a short run on few data, to see that everything works")
 
     def __post_init__(self) -> None:
         for each in fields(self):
-            choices, value = each.metadata["choices"], getattr(self, each.name)
+            about = each.metadata
+            if getattr(self, each.name) is None:
+                value = about["quick"] if self.quick and about["quick"] is not None else about["default"]
+                object.__setattr__(self, each.name, value(self) if callable(value) else value)
+            choices, value = about["choices"], getattr(self, each.name)
             if choices and value not in choices:
                 raise ValueError(f"{each.name}: got {value!r}, expected one of {', '.join(choices)}")
 
 
-def parse(
-    settings: type[T], arguments: Sequence[str], prog: str, description: str, given: Mapping[str, Any] | None = None
-) -> T:
-    """Settings from a command line; `given` are values of options that it does not name.
+def option_of(name: str) -> str:
+    """The option of a setting."""
+    return "--" + name.replace("_", "-")
+
+
+def lengths(settings: CommonSettings) -> list[str]:
+    """The options that say how long a run is."""
+    return [option_of(each.name) for each in fields(settings) if each.metadata["length"]]
+
+
+def parse(settings: type, arguments: Sequence[str], prog: str, description: str) -> dict[str, Any]:
+    """The settings that a command line names.
 
     Raises
     ------
     UsageError
         An unknown option or an unusable value; lists the options.
     """
-    parser = Parser(prog=prog, description=description, allow_abbrev=False)
-    for each in fields(settings):  # type: ignore[arg-type]
-        name = "--" + each.name.replace("_", "-")
-        assert each.default is not MISSING, "a setting without a default cannot be an option"
-        if each.default is False:
-            parser.add_argument(name, action="store_true", help=each.metadata["help"])
+    parser = Parser(prog=prog, description=description, allow_abbrev=False, argument_default=argparse.SUPPRESS)
+    for each in fields(settings):
+        about = each.metadata
+        if about["default"] is False:
+            parser.add_argument(option_of(each.name), action="store_true", help=about["help"])
             continue
-        shown = "" if each.default is None else " (default: %(default)s)"
         parser.add_argument(
-            name,
-            type=each.metadata["kind"],
-            choices=each.metadata["choices"],
-            default=each.default,
-            metavar=None if each.metadata["choices"] else each.name.upper(),
-            help=each.metadata["help"] + shown,
+            option_of(each.name),
+            type=about["kind"],
+            choices=about["choices"],
+            metavar=None if about["choices"] else each.name.upper(),
+            help=about["help"] + _defaults(about),
         )
-    parser.set_defaults(**(given or {}))
-    return settings(**vars(parser.parse_args(arguments)))
+    return vars(parser.parse_args(arguments))
+
+
+def _defaults(about: Mapping[str, Any]) -> str:
+    """For a help: the defaults, where it does not name them itself, and whether a run that goes on may change it."""
+    facts = []
+    if not (about["default"] is None or callable(about["default"])):
+        facts.append(f"default: {about['default']}")
+    if about["quick"] is not None:
+        facts.append(f"with --quick: {about['quick']}")
+    if about["length"]:
+        facts.append("can change with --resume")
+    return f" ({'; '.join(facts)})" if facts else ""

@@ -18,7 +18,7 @@ from fastnn.recipes.report import Comparison, Page, Picture, classifier_tables, 
 from fastnn.recipes.run import EpochTable, percent, print_figures, print_report, run_folder, write_run
 from fastnn.recipes.settings import CommonSettings, at_least_one, number, option, widths
 from fastnn.recipes.split import data_option, load
-from fastnn.training import BestWeights, Trainer, accuracy
+from fastnn.training import BestWeights, Trainer, accuracy, write
 
 CARD = Card(
     "S9: a network of any depth and its solver",
@@ -51,7 +51,7 @@ class Settings(CommonSettings):
     lr: float = option(1e-4, "learning rate", number)
     lr_decay: float = option(0.95, "factor of the learning rate after each epoch", number)
     batch_size: int = option(4, "images in a minibatch", at_least_one)
-    epochs: int = option(20, "passes over the training images", at_least_one)
+    epochs: int = option(20, "passes over the training images", at_least_one, quick=2, length=True)
 
 
 def run(settings: Settings) -> Path:
@@ -59,18 +59,17 @@ def run(settings: Settings) -> Path:
     with run_folder("solver", settings) as run:
         data = load(settings.data, quick=settings.quick)
         net, criterion = mlp.network(settings.hidden), fnn.CrossEntropyLoss()
-        print(f"{data}; seed {settings.seed}\n{net.summary((1, 1, 28, 28))}\n")
+        write(f"{data}; seed {settings.seed}\n{net.summary((1, 1, 28, 28))}\n")
         x, y = (part[:5] for part in data.train)
         fnn.gradcheck(net, x, target=y, criterion=criterion, samples=3)
-        print()
+        write("")
 
         before = net.state_dict()["1.weight"]
         optimizer = RULES[settings.rule](net.parameters(), lr=settings.lr)
         decay = {"epoch": fnn.lr_scheduler.ExponentialLR(optimizer, settings.lr_decay)}
         best = BestWeights()
         trainer = Trainer(net, criterion, optimizer, schedule=decay, callbacks=[EpochTable(), best])
-        epochs = min(settings.epochs, 2) if settings.quick else settings.epochs
-        run.fit(trainer, data.train, data.valid, epochs=epochs, batch_size=settings.batch_size)
+        run.fit(trainer, data.train, data.valid, epochs=settings.epochs, batch_size=settings.batch_size)
 
         predicted = trainer.predict(data.test[0]).argmax(axis=1)
         print_report(trainer, data.test[1], predicted)
@@ -80,14 +79,13 @@ def run(settings: Settings) -> Path:
             Comparison("validation accuracy", published, percent(valid)),
             Comparison("test accuracy", "-", percent(accuracy(predicted, data.test[1]))),
         ]
-        print_figures(rows)
+        print_figures(rows, settings)
 
         title = f"{settings.hidden} hidden, {len(data.train[0]):,} MNIST digits"
         last = {} if settings.quick else {trainer.history.iterations: PUBLISHED}
         result = {SCORE: valid, "best_iteration": best.iteration}
-        write_run(
-            run.folder, "solver", settings, trainer, data.test[1], predicted, title=title, published=last, more=result
-        )
+        shown: dict[str, Any] = {"title": title, "published": last, "held_out": "validation"}
+        write_run(run.folder, "solver", settings, trainer, data.test[1], predicted, **shown, more=result)
         first = trainer.net.state_dict()["1.weight"]
         tiles = plots.weight_tiles({"before": before, "after": first}, (28, 28), title="weights of the first layer")
         plots.save(tiles, run.folder / "weights.png")

@@ -6,8 +6,8 @@ import json
 import shutil
 import threading
 from collections.abc import Mapping, Sequence
-from contextlib import redirect_stderr, redirect_stdout
-from dataclasses import asdict, fields, replace
+from contextlib import ExitStack, redirect_stderr, redirect_stdout
+from dataclasses import asdict, fields
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -15,9 +15,11 @@ from typing import Any
 from fastnn import recipes
 from fastnn._files import atomic_file
 from fastnn._json import to_json, with_numbers
-from fastnn.recipes.run import RECORD
-from fastnn.recipes.settings import CommonSettings, Parser, UsageError, at_least_one, parse
-from fastnn.training import History, sweep
+from fastnn._lock import locked
+from fastnn.recipes.record import RECORD
+from fastnn.recipes.run import usable
+from fastnn.recipes.settings import Parser, UsageError, at_least_one, folder_name, nearest, option_of, parse
+from fastnn.training import History, sweep, write
 from fastnn.training.sweep import file_name
 
 SWEEP = "sweep.json"
@@ -33,23 +35,34 @@ def main(name: str, arguments: Sequence[str]) -> None:
         "--grid", nargs="+", required=True, metavar="NAME=VALUE,VALUE", help="settings and their values"
     )
     parser.add_argument(
-        "--out", default=f"runs/sweep-{name}", help="folder (default: %(default)s); what it has is not run again"
+        "--out",
+        type=folder_name,
+        default=f"runs/sweep-{name}",
+        help="folder (default: %(default)s); what it has is not run again",
     )
     parser.add_argument("--jobs", type=at_least_one, help="runs at a time (default: as joblib is configured, else 1)")
     help_by = "the result that is compared (default: %(default)s)"
     parser.add_argument("--by", default=recipe.SCORE, metavar="RESULT", help=help_by)
-    parser.epilog = f"Other options are those of `fastnn train {name}`."
+    also = " Runs are compared on validation images, as with --validate." if hasattr(recipe, "SWEEP") else ""
+    parser.epilog = f"Other options are those of `fastnn train {name}`.{also}"
     own, rest = parser.parse_known_args(arguments)
-    base: CommonSettings = parse(recipe.Settings, rest, prog, recipe.CARD.system)
-    if base.resume is not None:
+    base = {**getattr(recipe, "SWEEP", {}), **parse(recipe.Settings, rest, prog, recipe.CARD.system)}
+    if "resume" in base:
         raise UsageError(f"{prog}: --resume is of a single run; a sweep goes on by itself, with the same --out")
     grid = parse_grid(recipe.Settings, own.grid)
+    both = [option_of(each) for each in grid if each in base]
+    if both:
+        raise UsageError(f"{prog}: {', '.join(both)}: given as an option and in the grid; leave one of the two out")
     folder = Path(own.out)
-    _same_sweep(folder, {"recipe": name, "settings": asdict(base)})
-    try:
-        print(sweep(partial(run_point, name, base, str(folder)), grid, out=folder, score=own.by, jobs=own.jobs))
-    except KeyboardInterrupt:
-        raise KeyboardInterrupt("; give the same command again to go on") from None
+    with ExitStack() as stack:
+        with usable(f"out: {folder}"):
+            stack.enter_context(locked(folder))
+        _same_sweep(folder, {"recipe": name, "settings": asdict(recipe.Settings(**base))})
+        try:
+            found = sweep(partial(run_point, name, base, str(folder)), grid, out=folder, score=own.by, jobs=own.jobs)
+        except KeyboardInterrupt:
+            raise KeyboardInterrupt("in the middle; give the same command again to go on") from None
+    write(str(found))
 
 
 def parse_grid(settings: type, texts: Sequence[str]) -> dict[str, list[Any]]:
@@ -68,7 +81,10 @@ def parse_grid(settings: type, texts: Sequence[str]) -> dict[str, list[Any]]:
         name, equals, values = text.partition("=")
         name = name.replace("-", "_")
         if not equals or name not in options or name in grid:
-            raise UsageError(f"--grid: got {text!r}, expected NAME=VALUE,VALUE, each once, of {', '.join(options)}")
+            like = "" if name in grid or not equals else nearest(name, options)
+            raise UsageError(
+                f"--grid: got {text!r}, expected NAME=VALUE,VALUE, each once, of {', '.join(options)}{like}"
+            )
         parser = Parser(prog=f"--grid {name}", add_help=False)
         metadata = options[name].metadata
         parser.add_argument(name, type=metadata["kind"], choices=metadata["choices"], nargs="+")
@@ -76,7 +92,7 @@ def parse_grid(settings: type, texts: Sequence[str]) -> dict[str, list[Any]]:
     return grid
 
 
-def run_point(name: str, base: CommonSettings, folder: str, **point: Any) -> dict[str, Any]:
+def run_point(name: str, base: Mapping[str, Any], folder: str, **point: Any) -> dict[str, Any]:
     """Run a recipe in a folder of its own, or go on with it; what it prints goes to a file there."""
     label = file_name(point)
     path = Path(folder) / "runs" / label
@@ -90,7 +106,8 @@ def run_point(name: str, base: CommonSettings, folder: str, **point: Any) -> dic
         redirect_stdout(log),
         redirect_stderr(log),
     ):
-        recipes.load(name).run(replace(base, **point, **again))
+        recipe = recipes.load(name)
+        recipe.run(recipe.Settings(**base, **point, **again))
     results: dict[str, Any] = with_numbers(json.loads((path / RECORD).read_bytes())["result"])
     histories = sorted(path.glob("history*.json"))
     return results | ({"history": History.load(histories[0])} if histories else {})

@@ -503,7 +503,8 @@ def prelu_backward(
     dx : array of the shape of `x`, or None
     dw : array of the shape of `w`, or None
     """
-    shape = check.prelu_backward(dy, x, w, needs)
+    needs = check.gradient_names(needs, ("dx", "dw"))
+    shape = check.prelu_backward(dy, x, w)
     planes, slopes = x.reshape(shape), dy.reshape(shape)
     dx = _like(x, np.where(planes > 0, slopes, w[:, None] * slopes).reshape(x.shape))
     dw = np.where(planes > 0, 0, planes * slopes).sum(axis=(0, 2), dtype=x.dtype)

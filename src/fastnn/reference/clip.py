@@ -23,7 +23,7 @@ def clip_grad_norm_(grads: Arrays, max_norm: float, norm_type: float = 2.0, erro
     ----------
     grads : array of float32 or float64, or a list of such arrays
         Updated.
-    max_norm : float, at least 0
+    max_norm : float, at least 0, or infinity
     norm_type : float above 0, or infinity
     error_if_nonfinite : bool
         Do not scale by a norm that is NaN or infinite.
@@ -39,18 +39,25 @@ def clip_grad_norm_(grads: Arrays, max_norm: float, norm_type: float = 2.0, erro
         The norm is NaN or infinite, and that is an error; nothing has changed.
     """
     max_norm, norm_type = check.clip_norm(max_norm, norm_type)
-    arrays = check.gradient_arrays(grads)
-    magnitudes = [np.abs(g.astype(np.float64)) for g in arrays if g.size]
+    check.true_or_false("error_if_nonfinite", error_if_nonfinite)
+    arrays = [g for g in check.gradient_arrays(grads) if g.size]
+    largest = float(np.max([np.abs(g).max() for g in arrays], initial=0.0))
+    # Powers are those of multiples of `unit`: neither they nor the factor overflow or vanish where the results do not.
+    unit = 2.0 ** (math.frexp(largest)[1] - 1) if 0 < largest < math.inf else 1.0
+    magnitudes = [np.abs(g.astype(np.float64)) / unit for g in arrays]
     if math.isinf(norm_type):
-        norm = float(np.max([m.max() for m in magnitudes], initial=0.0))
+        units = largest / unit
     else:
-        norm = float(np.sum([(m**norm_type).sum() for m in magnitudes]) ** (1 / norm_type))
+        units = float(np.sum([(m**norm_type).sum() for m in magnitudes]) ** (1 / norm_type))
+    norm = units * unit
     if error_if_nonfinite:
         check.finite_norm(norm, norm_type)
-    factor = max_norm / (norm + 1e-6)
-    if not factor >= 1:
+    if unit < 1:
+        unit, units = 1.0, norm
+    factor = max_norm / (units + 1e-6 / unit)
+    if not factor >= unit:
         for g in arrays:
-            g *= factor
+            g[...] = g.astype(np.float64) / unit * factor
     return norm
 
 

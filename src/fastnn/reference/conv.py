@@ -171,7 +171,8 @@ def conv2d_backward(
     dx, dw, db : (N, C, H, W), (O, C/groups, KH, KW) and (O,) arrays
         None in the place of one that is not wanted.
     """
-    SH, SW, PH, PW, DH, DW = check.conv2d_backward(dy, x, w, stride, padding, dilation, groups, needs)
+    needs = check.gradient_names(needs)
+    SH, SW, PH, PW, DH, DW = check.conv2d_backward(dy, x, w, stride, padding, dilation, groups)
     N, _, H, W = x.shape
     filters, C, KH, KW = w.shape
     more_h, more_w = _more(padding, KH, KW, DH, DW)
@@ -271,7 +272,8 @@ def conv1d_backward(
     dx, dw, db : (N, C, L), (O, C/groups, K) and (O,) arrays
         None in the place of one that is not wanted.
     """
-    S, P, D = check.conv1d_backward(dy, x, w, stride, padding, dilation, groups, needs)
+    needs = check.gradient_names(needs)
+    S, P, D = check.conv1d_backward(dy, x, w, stride, padding, dilation, groups)
     options = _as_rows(S, P, D, padding) | {"groups": groups, "needs": needs}
     dx, dw, db = conv2d_backward(dy[:, :, None], x[:, :, None], w[:, :, None], **options)
     return None if dx is None else dx[:, :, 0], None if dw is None else dw[:, :, 0], db

@@ -103,8 +103,9 @@ def conv_transpose2d_backward(
     dx, dw, db : (N, C, H, W), (C, O/groups, KH, KW) and (O,) arrays
         None in the place of one that is not wanted.
     """
+    needs = check.gradient_names(needs)
     SH, SW, PH, PW, DH, DW = check.conv_transpose2d_backward(
-        dy, x, w, stride, padding, output_padding, groups, dilation, needs
+        dy, x, w, stride, padding, output_padding, groups, dilation
     )
     N, C, H, W = x.shape
     KH, KW = w.shape[2:]

@@ -73,7 +73,8 @@ def linear_backward(
     dx, dw, db : (..., I), (O, I) and (O,) arrays
         None in the place of one that is not wanted.
     """
-    check.linear_backward(dy, x, w, needs)
+    needs = check.gradient_names(needs)
+    check.linear_backward(dy, x, w)
     dy_rows, x_rows = dy.reshape(_rows(x), w.shape[0]), x.reshape(_rows(x), w.shape[1])
     dx = (dy_rows @ w).reshape(x.shape) if "dx" in needs else None
     dw = dy_rows.T @ x_rows if "dw" in needs else None

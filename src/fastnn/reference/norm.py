@@ -115,7 +115,8 @@ def batch_norm_backward(
     dx : array of the shape of `x`, or None
     dw, db : (C,) arrays, or None
     """
-    N, C, P = check.batch_norm_backward(dy, x, w, mean, invstd, y, needs)
+    needs = check.gradient_names(needs)
+    N, C, P = check.batch_norm_backward(dy, x, w, mean, invstd, y)
     g = (dy if y is None else np.where(y > 0, dy, 0)).reshape(N, C, P)
     apart = x.reshape(N, C, P) - mean[:, None]
     db = g.sum(axis=(0, 2))

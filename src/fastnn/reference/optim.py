@@ -11,7 +11,7 @@ from fastnn.reference._windows import quiet
 
 def _direction(p: Array, g: Array, weight_decay: float, maximize: bool) -> Array:
     """The gradient that a rule goes by."""
-    g = -g if maximize else g
+    g = check.direction(maximize) * g
     return g + weight_decay * p if weight_decay else g
 
 
@@ -99,7 +99,8 @@ def adam_step(
         With it, the step is AMSGrad's: updated; zeros before the first step.
     step : int
         The number of this step, from 1.
-    lr, eps, weight_decay : float, at least 0
+    lr, weight_decay : float, at least 0
+    eps : float, above 0
     betas : two floats, at least 0 and below 1
     decoupled_weight_decay : bool
         ``p = (1 - lr*weight_decay)*p`` first, instead of ``g = g + weight_decay*p``: AdamW (Loshchilov and Hutter,
@@ -110,6 +111,7 @@ def adam_step(
     lr, beta1, beta2, eps, weight_decay = check.adam_settings(lr, betas, eps, weight_decay)
     step = check.steps_taken(step)
     columns = {"exp_avg": exp_avg, "exp_avg_sq": exp_avg_sq, "max_exp_avg_sq": max_exp_avg_sq}
+    check.true_or_false("decoupled_weight_decay", decoupled_weight_decay)
     rows = check.updated(p=p, g=g, **columns)
     for w, d, m, v, most in rows:
         d = _direction(w, d, 0.0 if decoupled_weight_decay else weight_decay, maximize)
@@ -160,7 +162,8 @@ def nadam_step(
         The number of this step, from 1.
     mu_product : float
         What the step before returned; 1 for the first.
-    lr, eps, weight_decay, momentum_decay : float, at least 0
+    lr, weight_decay, momentum_decay : float, at least 0
+    eps : float, above 0
     betas : two floats, at least 0 and below 1
     decoupled_weight_decay : bool
         ``p = (1 - lr*weight_decay)*p`` first, instead of ``g = g + weight_decay*p``.
@@ -177,6 +180,7 @@ def nadam_step(
     step, mu_product = check.steps_taken(step), check.number("mu_product", mu_product, 0.0)
     mu, mu_next = (beta1 * (1 - 0.5 * 0.96 ** (t * momentum_decay)) for t in (step, step + 1))
     mu_product *= mu
+    check.true_or_false("decoupled_weight_decay", decoupled_weight_decay)
     rows = check.updated(p=p, g=g, exp_avg=exp_avg, exp_avg_sq=exp_avg_sq)
     for w, d, m, v in rows:
         d = _direction(w, d, 0.0 if decoupled_weight_decay else weight_decay, maximize)
@@ -225,7 +229,8 @@ def rmsprop_step(
         Updated; zeros before the first step. Not used when `momentum` is 0.
     grad_avg : array like `p`, or None
         With it, the step is centered: updated; zeros before the first step.
-    lr, eps, weight_decay, momentum : float, at least 0
+    lr, weight_decay, momentum : float, at least 0
+    eps : float, above 0
     alpha : float, 0 to 1
     maximize : bool
         Go up, along -g.
@@ -279,7 +284,8 @@ def adagrad_step(
         Updated; zeros, or more, before the first step.
     step : int
         The number of this step, from 1.
-    lr, lr_decay, weight_decay, eps : float, at least 0
+    lr, lr_decay, weight_decay : float, at least 0
+    eps : float, above 0
     maximize : bool
         Go up, along -g.
     """

@@ -115,7 +115,8 @@ def layer_norm_backward(
     dx : array of the shape of `x`, or None
     dw, db : arrays of the shape `normalized_shape`, or None
     """
-    rows = check.layer_norm_backward(dy, x, normalized_shape, w, mean, invstd, needs)
+    needs = check.gradient_names(needs)
+    rows = check.layer_norm_backward(dy, x, normalized_shape, w, mean, invstd)
     dx, dw, db = _gradients(dy, x, w, mean, invstd, rows)
     shape = x.shape[mean.ndim :]
     return (
@@ -200,7 +201,8 @@ def group_norm_backward(
     dx : array of the shape of `x`, or None
     dw, db : (C,) arrays, or None
     """
-    rows = check.group_norm_backward(dy, x, num_groups, w, mean, invstd, needs)
+    needs = check.gradient_names(needs)
+    rows = check.group_norm_backward(dy, x, num_groups, w, mean, invstd)
     dx, dw, db = _gradients(dy, x, w, mean, invstd, rows)
     return (
         dx.reshape(x.shape) if "dx" in needs else None,

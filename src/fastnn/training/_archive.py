@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import math
-import os
 from pathlib import Path
 from typing import Any
 
@@ -31,10 +30,8 @@ def write_archive(path: str | Path, tree: Any) -> None:
     arrays: list[np.ndarray] = []
     text = json.dumps(_packed(tree, arrays, "state"), allow_nan=False).encode()
     entries = {str(i): array for i, array in enumerate(arrays)}
-    with atomic_file(path) as file:
+    with atomic_file(path, durable=True) as file:
         np.savez(file, **{_TREE: np.frombuffer(text, np.uint8)}, **entries)  # type: ignore[arg-type]
-        file.flush()
-        os.fsync(file.fileno())
 
 
 def read_archive(path: str | Path) -> Any:

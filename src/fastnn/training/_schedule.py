@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any, Protocol
 
-from fastnn.optim.lr_scheduler import LRScheduler, ReduceLROnPlateau
+from fastnn.optim.lr_scheduler import ReduceLROnPlateau
 from fastnn.training._arguments import described
 
 
@@ -23,7 +23,7 @@ Schedule = Scheduler | ReduceLROnPlateau | Mapping[str, Scheduler | ReduceLROnPl
 
 
 class Schedules:
-    """The schedule of a trainer: one by steps, one by epochs, or both, whose factors are multiplied.
+    """The schedule of a trainer: one by steps, one by epochs, or both, which go on from each other's rates.
 
     Parameters
     ----------
@@ -42,12 +42,11 @@ class Schedules:
         for each in self._by.values():
             if isinstance(each, type) or not callable(getattr(each, "step", None)):
                 raise TypeError(f"schedule: got {described(each)}, expected one, as StepLR(optimizer, 10)")
-            if len(self._by) > 1 and not isinstance(each, LRScheduler):
+            if len(self._by) > 1 and not getattr(each, "chains", False):
                 raise ValueError(
-                    f"schedule: got {type(each).__name__} beside another one, but it goes from rate to rate; expected "
-                    "two whose rates follow from their counts"
+                    f"schedule: got {type(each).__name__} beside another one, whose rates it would not go on from; "
+                    "expected two that go on from the present rate, as LinearLR and StepLR"
                 )
-        self._multiply()
 
     def step_ended(self) -> None:
         """One of the optimiser's steps has been taken."""
@@ -78,20 +77,8 @@ class Schedules:
 
     def _count(self, by: str) -> None:
         schedule = self._by.get(by)
-        if schedule is None or isinstance(schedule, ReduceLROnPlateau):
-            return
-        schedule.step()
-        self._multiply()
-
-    def _multiply(self) -> None:
-        """Of two, both know the rate at the beginning: the rate of each is a factor of it."""
-        both = [each for each in self._by.values() if isinstance(each, LRScheduler)]
-        if len(both) < 2:
-            return
-        for i, group in enumerate(both[0].optimizer.param_groups):
-            group["lr"] = group["initial_lr"]
-            for each in both:
-                group["lr"] *= each.get_lr()[i] / each.base_lrs[i] if each.base_lrs[i] else 1.0
+        if schedule is not None and not isinstance(schedule, ReduceLROnPlateau):
+            schedule.step()
 
     def state_dict(self) -> dict[str, Any]:
         return {by: schedule.state_dict() for by, schedule in self._by.items()}

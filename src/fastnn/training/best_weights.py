@@ -42,7 +42,7 @@ class BestWeights(Callback):
         self._best.begin(self, trainer)
         if self.weights is not None:  # they must still fit at the end
             try:
-                check.state_dict(self.weights, trainer.net.state_dict())
+                check.state_dict(self.weights, trainer.net.state_dict(), strict=True)
             except ValueError as error:
                 raise ValueError(f"callbacks: the weights that BestWeights keeps do not fit: {error}") from None
 

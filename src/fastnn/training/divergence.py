@@ -2,16 +2,26 @@
 
 from __future__ import annotations
 
-import copy
 from typing import Any
 
 import numpy as np
 
 from fastnn.layers import Module
+from fastnn.layers.module import copied
 
 
 class DivergenceError(ArithmeticError):
-    """The loss became NaN or infinite."""
+    """The loss became NaN or infinite.
+
+    Parameters
+    ----------
+    what : where, and which layer went first
+    advice : what to try
+    """
+
+    def __init__(self, what: str, advice: str = "") -> None:
+        super().__init__(f"{what}. {advice}" if advice else what)
+        self.what = what
 
 
 def first_layer_gone(net: Module, x: np.ndarray) -> tuple[str, Module] | None:
@@ -19,7 +29,7 @@ def first_layer_gone(net: Module, x: np.ndarray) -> tuple[str, Module] | None:
 
     The forward is taken by a copy: the network stays as it is.
     """
-    net = copy.deepcopy(net).train()
+    net = copied(net).train()
     found: list[tuple[str, Module]] = []
 
     def look(name: str) -> Any:
@@ -38,21 +48,27 @@ def first_layer_gone(net: Module, x: np.ndarray) -> tuple[str, Module] | None:
     return found[0] if found else None
 
 
-def explanation(net: Module, x: np.ndarray) -> str:
+def explanation(net: Module, x: np.ndarray) -> tuple[str, str]:
     """What went first for the minibatch `x`, and what to try."""
     if not np.isfinite(x).all():
-        return "The minibatch itself has NaN or infinite values: look at the data"
-    gone = first_layer_gone(net, x)
+        return "The minibatch itself has NaN or infinite values", "Look at the data"
+    try:
+        gone = first_layer_gone(net, x)
+    except Exception as error:  # layers of others may not be made to be run once more, and the divergence is the news
+        return (
+            f"Looking for the layer that went first failed ({type(error).__name__}: {error})",
+            "Try a smaller learning rate, clip_norm=1, and inputs scaled to 0-1",
+        )
     if gone is None:
         return (
-            "The outputs of all layers are finite, so it is the loss that overflowed, or took the logarithm of 0. Try "
-            "a loss that takes scores (CrossEntropyLoss, BCEWithLogitsLoss), and a smaller learning rate"
+            "The outputs of all layers are finite, so it is the loss that overflowed, or took the logarithm of 0",
+            "Try a loss that takes scores (CrossEntropyLoss, BCEWithLogitsLoss), and a smaller learning rate",
         )
     name, layer = gone
     label = f"{name} ({type(layer).__name__})" if name else type(layer).__name__
     spoilt = [held for held, array in layer.named_arrays() if not np.isfinite(array.data).all()]
     why = f", whose {' and '.join(spoilt)} an earlier step made so" if spoilt else ""
     return (
-        f"The first layer whose output has NaN or infinite values is {label}{why}. Try a smaller learning rate, "
-        "clip_norm=1, and inputs scaled to 0-1"
+        f"The first layer whose output has NaN or infinite values is {label}{why}",
+        "Try a smaller learning rate, clip_norm=1, and inputs scaled to 0-1",
     )

@@ -18,6 +18,7 @@ from fastnn._destination import prepare
 from fastnn._extras import require
 from fastnn._files import atomic_file
 from fastnn._json import to_json, with_numbers
+from fastnn._lock import locked
 from fastnn._runtime import get_num_threads, num_threads
 from fastnn.training.divergence import DivergenceError
 from fastnn.training.history import History
@@ -154,6 +155,8 @@ def sweep(
 
     Raises
     ------
+    FileExistsError
+        Another process is sweeping into the same folder.
     OSError
         Nothing can be written into `out`; before the first run.
     ValueError
@@ -179,7 +182,8 @@ def sweep(
     return_as = "generator_unordered" if backend.supports_return_generator else "list"
     bar = new_bar(len(points), len(done), unit="run")
     try:
-        with num_threads(get_num_threads()):  # jobs that are threads leave any number behind
+        # Jobs that are threads leave any number behind.
+        with locked(folder / "points"), num_threads(get_num_threads()):
             for i in joblib.Parallel(n_jobs=jobs, return_as=return_as)(calls):
                 done[i] = found = _loaded(folder, points[i])
                 _write_table(folder / TABLE, [done[k] for k in sorted(done)])

@@ -266,7 +266,7 @@ class Trainer:
         scores = self.net(batch.x)
         loss = self._mean_loss(self.criterion(scores, batch.y), len(batch.y))
         if not math.isfinite(loss):
-            raise DivergenceError(self._divergence(loss, batch.x))
+            raise self._divergence(loss, batch.x)
         self.net.backward(self.criterion.backward(), needs_dx=False)
         return loss, self._measure(scores, batch.y)
 
@@ -418,10 +418,12 @@ class Trainer:
     def _mean_loss(self, loss: float, examples: int) -> float:
         return float(loss) / max(examples, 1) if self.criterion.reduction == "sum" else float(loss)
 
-    def _divergence(self, loss: float, x: np.ndarray) -> str:
+    def _divergence(self, loss: float, x: np.ndarray) -> DivergenceError:
         before = f"; the last finite loss was {self.history.loss[-1]:.4g}" if self.history.loss else ""
         lr = self.optimizer.param_groups[0]["lr"]
-        return (
+        why, advice = explanation(self.net, x)
+        return DivergenceError(
             f"training diverged at iteration {self.history.iterations + 1}: the loss is {loss} with learning rate "
-            f"{lr:g}{before}. {explanation(self.net, x)}"
+            f"{lr:g}{before}. {why}",
+            advice,
         )

@@ -44,7 +44,7 @@ static int has_v4(void) {
 }
 
 #if defined(FNN_AMX)
-/* Matrix tiles of bfloat16, whose state is bits 17-18, and the system's leave: Linux gives it to a process that asks,
+/* Matrix tiles of bfloat16, whose state is bits 17-18, conversion to it, and the system's leave: Linux gives it to a process that asks,
  * unless a stack that it has set up for signals is too small for that state. */
 static int has_amx(void) {
 #if defined(FNN_EMULATE_TILES)
@@ -53,7 +53,7 @@ static int has_amx(void) {
     enum { ARCH_REQ_XCOMP_PERM = 0x1023, XFEATURE_XTILEDATA = 18 };
     unsigned a, b, c, d, need = 1u << 22 | 1u << 24;
     return has_v4() && (saved_state() & 0x60000) == 0x60000 && __get_cpuid_count(7, 0, &a, &b, &c, &d) &&
-           (d & need) == need && syscall(SYS_arch_prctl, ARCH_REQ_XCOMP_PERM, XFEATURE_XTILEDATA) == 0;
+           (d & need) == need && __get_cpuid_count(7, 1, &a, &b, &c, &d) && (a & 1u << 5) && syscall(SYS_arch_prctl, ARCH_REQ_XCOMP_PERM, XFEATURE_XTILEDATA) == 0;
 #endif
 }
 #endif

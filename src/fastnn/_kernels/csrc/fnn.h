@@ -87,12 +87,13 @@ typedef struct fnn_tiles {
      * as columns of b. *least and *most, bits of floats, become the least of themselves and of all |x| but 0, and the
      * most. What it makes means something if, over all of a and of b, both of most <= 2^126, least >= 2^-102,
      * most*most <= 2^120 and least*least >= 2^-102: no part overflows, none is lost.
-     * product: c[m*ldc + j] = act(sum_k a[m][k] b[k][j]), m < rows <= FNN_BLOCK, j < cols, of one block of a and as many
-     * blocks of b as there are; with FNN_ACCUMULATE c is added to. REDUCTION(depth). Within a job of fnn_parallel. */
+     * product: c[m*ldc + j] = act(bias[j] + sum_k a[m][k] b[k][j]), m < rows <= FNN_BLOCK, j < cols, of one block of a and
+     * as many blocks of b as there are; bias may be NULL; with FNN_ACCUMULATE c is added to. REDUCTION(depth + 1). Within
+     * a job of fnn_parallel. */
     void (*split)(void *parts, const void *x, ptrdiff_t step, ptrdiff_t k_step, ptrdiff_t rows, ptrdiff_t depth,
                   int columns, uint32_t *least, uint32_t *most);
     void (*product)(ptrdiff_t rows, ptrdiff_t cols, ptrdiff_t depth, const void *a, const void *b, void *c,
-                    ptrdiff_t ldc, int flags);
+                    ptrdiff_t ldc, const void *bias, int flags);
 
     /* c[j] += sum_k a[k*a_step] * b[k*b_step + j], k < depth, j < cols; the rows of b are read from end to end. */
     void (*row)(const void *a, ptrdiff_t a_step, const void *b, ptrdiff_t b_step, ptrdiff_t depth, void *c,
@@ -246,7 +247,7 @@ extern const fnn_tiles fnn_tiles_amx[2];
 void fnn_amx_split(void *parts, const void *x, ptrdiff_t step, ptrdiff_t k_step, ptrdiff_t rows, ptrdiff_t depth,
                    int columns, uint32_t *least, uint32_t *most);
 void fnn_amx_product(ptrdiff_t rows, ptrdiff_t cols, ptrdiff_t depth, const void *a, const void *b, void *c,
-                     ptrdiff_t ldc, int flags);
+                     ptrdiff_t ldc, const void *bias, int flags);
 #endif
 
 int fnn_isa_count(void);             /* tiers compiled in */

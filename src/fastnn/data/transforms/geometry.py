@@ -66,13 +66,13 @@ class RandomResizedCrop(Transform):
 
     def apply(self, x: np.ndarray, rng: np.random.Generator) -> np.ndarray:
         y = np.empty((*x.shape[:2], *self.size), x.dtype)
-        for i, (top, left, height, width) in enumerate(self.boxes(len(x), x.shape[2:], rng)):
-            part = np.ascontiguousarray(x[i : i + 1, :, top : top + height, left : left + width])
+        for i, (top, left, bottom, right) in enumerate(self.boxes(len(x), x.shape[2:], rng)):
+            part = np.ascontiguousarray(x[i : i + 1, :, top:bottom, left:right])
             y[i] = interpolate(part, size=self.size, mode="bilinear")[0]
         return y
 
     def boxes(self, count: int, image: tuple[int, ...], rng: np.random.Generator) -> np.ndarray:
-        """Draw parts of images of that size: top, left, height and width, (count, 4)."""
+        """Draw parts of images of that size: top, left, bottom and right, as of `vision.Box`, (count, 4)."""
         H, W = image
         share = rng.uniform(*self.scale, (count, _TRIES))
         ratio = np.exp(rng.uniform(math.log(self.ratio[0]), math.log(self.ratio[1]), (count, _TRIES)))
@@ -83,14 +83,15 @@ class RandomResizedCrop(Transform):
         first = fits.argmax(axis=1)
         height, width = (np.take_along_axis(sizes, first[:, None], 1)[:, 0] for sizes in (heights, widths))
         top, left = ((place * (1 + np.stack([H - height, W - width], 1))).astype(int)).T
-        boxes = np.stack([top, left, height, width], 1)
+        boxes = np.stack([top, left, top + height, left + width], 1)
         boxes[~fits.any(axis=1)] = self._middle(H, W)
         return boxes
 
     def _middle(self, H: int, W: int) -> tuple[int, int, int, int]:
         narrowest, widest = self.ratio
         height, width = min(H, max(1, round(W / narrowest))), min(W, max(1, round(H * widest)))
-        return (H - height) // 2, (W - width) // 2, height, width
+        top, left = (H - height) // 2, (W - width) // 2
+        return top, left, top + height, left + width
 
 
 class RandomAffine(Transform):
