@@ -210,7 +210,7 @@ def test_flowers_that_are_not_whole(flowers, tmp_path):
     with pytest.raises(ValueError, match=r"datasplits\.mat: has no array 'val1'"):
         flowers17(tmp_path, size=4)
     savemat(tmp_path / "datasplits.mat", splits)
-    cut(tmp_path / "datasplits.mat", 0.5)
+    cut(tmp_path / "datasplits.mat", 0.05)
     with pytest.raises(ValueError, match=r"datasplits\.mat: truncated or corrupt"):
         flowers17(tmp_path, size=4)
     (tmp_path / "17flowers").unlink()

@@ -69,7 +69,7 @@ def test_pets_are_split_once_for_all_seeds():
 
 @pytest.mark.usefixtures("unpainted")
 def test_dogs(tmp_path, capsys):
-    folder = dogs.run(dogs.Settings(quick=True, batch_size=16, threads=1, out=str(tmp_path / "run")))
+    folder = dogs.run(dogs.Settings(epochs=2, batch_size=16, threads=1, out=str(tmp_path / "run")))
     text = capsys.readouterr().out
     for line in ("valid accuracy", "84.64 %", "hidden test accuracy", "S12b, learning rate 0.005", "63.93 %"):
         assert line in text
@@ -93,7 +93,14 @@ def test_dogs(tmp_path, capsys):
 @pytest.mark.parametrize(("norm", "names"), [("both", resnet.NAMES), ("with", resnet.NAMES[:1])])
 def test_resnet(tmp_path, capsys, norm, names):
     settings = resnet.Settings(
-        quick=True, norm=norm, widths="4x8", blocks="1x1", batch_size=16, lr=0.01, out=str(tmp_path / "run")
+        epochs=2,
+        epochs_without=1,
+        norm=norm,
+        widths="4x8",
+        blocks="1x1",
+        batch_size=16,
+        lr=0.01,
+        out=str(tmp_path / "run"),
     )
     folder = resnet.run(settings)
     text = capsys.readouterr().out
@@ -118,7 +125,7 @@ def test_resnets_differ_by_batch_norm_alone():
 def test_flowers_fine_tuned(tmp_path, capsys):
     settings = flowers.Settings(quick=True, size=48, batch_size=32, lr=0.01, out=str(tmp_path / "run"))
     folder = flowers.run(settings)
-    assert "87.06 %" in capsys.readouterr().out
+    assert "87.06 %" not in capsys.readouterr().out  # a quick run is compared with nobody
     result = record(folder)["result"]
     history = History.load(folder / "history.json")
     assert history.iterations == 4
@@ -139,7 +146,7 @@ def test_fine_tuning_begins_with_the_weights_given(data):
 
 @pytest.mark.usefixtures("unpainted")
 def test_flowers_from_scratch(tmp_path, capsys):
-    folder = flowers.run(flowers.Settings(quick=True, network="cnn", size=20, out=str(tmp_path / "run")))
+    folder = flowers.run(flowers.Settings(epochs=1, network="cnn", size=20, out=str(tmp_path / "run")))
     assert "44.12 %" in capsys.readouterr().out
     assert "fire" not in page(folder)
     assert load_safetensors(folder / "weights.safetensors")["16.weight"].shape == (17, 256)

@@ -11,9 +11,10 @@ import fastnn as fnn
 from fastnn import networks, plots
 from fastnn.recipes import pets
 from fastnn.recipes.card import Card
+from fastnn.recipes.record import write_record
 from fastnn.recipes.report import Comparison, Page, Picture, classifier_tables, write_report
-from fastnn.recipes.run import percent, print_figures, print_report, run_folder, save_picture, write_record
-from fastnn.training import Trainer
+from fastnn.recipes.run import percent, print_figures, print_report, run_folder, save_picture
+from fastnn.training import Trainer, write
 
 CARD = Card(
     "S12: VGG-11 cut down, dogs and cats",
@@ -55,7 +56,7 @@ def run(settings: Settings) -> Path:
     with run_folder("dogs", settings) as run:
         data = pets.load(quick=settings.quick)
         net = network()
-        print(f"{data}; seed {settings.seed}\n{net.summary((1, 3, pets.SIZE, pets.SIZE))}\n")
+        write(f"{data}; seed {settings.seed}\n{net.summary((1, 3, pets.SIZE, pets.SIZE))}\n")
         optimizer = fnn.SGD(
             net.parameters(), lr=settings.lr, momentum=settings.momentum, weight_decay=settings.weight_decay
         )
@@ -68,11 +69,11 @@ def run(settings: Settings) -> Path:
         print_report(trainer, y, predicted)
         result = pets.results(trainer, data)
         rows = [
-            Comparison(name.replace("_", " "), percent(figure), percent(result[name]) if name in result else "-")
+            Comparison(name.replace("_", " "), percent(figure), percent(result[name]) if name in result else "")
             for name, figure in PUBLISHED.items()
         ]
         rows += [Comparison(f"S12b, {change}", percent(figure), "") for change, figure in PUBLISHED_TUNING.items()]
-        print_figures(rows)
+        print_figures(rows, settings)
 
         title = f"VGG-11 cut down, {len(data.train[0]):,} dogs and cats"
         steps = -(-len(data.train[0]) // settings.batch_size)

@@ -14,6 +14,7 @@ from fastnn.data import FLOWERS17_CLASSES, ByteImages, data_folder, flowers17
 from fastnn.data.transforms import Compose, Normalize, RandomHorizontalFlip, RandomResizedCrop
 from fastnn.interop.squeezenet_weights import load_squeezenet, normalisation
 from fastnn.recipes.card import Card
+from fastnn.recipes.record import write_record
 from fastnn.recipes.report import Comparison, Page, Picture, classifier_tables, write_report
 from fastnn.recipes.run import (
     EpochTable,
@@ -22,10 +23,9 @@ from fastnn.recipes.run import (
     print_report,
     run_folder,
     save_picture,
-    write_record,
 )
 from fastnn.recipes.settings import CommonSettings, at_least_one, number, option
-from fastnn.training import BestWeights, Trainer, accuracy, confusion_matrix
+from fastnn.training import BestWeights, Trainer, accuracy, confusion_matrix, write
 
 CARD = Card(
     "S7: SqueezeNet fine-tuned on flowers",
@@ -62,10 +62,22 @@ class Settings(CommonSettings):
     network: str = option("squeezenet", "squeezenet: fine-tuned; cnn: S6's, from scratch", choices=tuple(DEFAULTS))
     weights: str | None = option(None, f"SqueezeNet's, .npz or .pth (default: {WEIGHTS} in the folder FASTNN_DATA)")
     split: int = option(2, "which of the three published splits, 1 to 3", at_least_one)
-    epochs: int | None = option(None, "passes over the training images (default: 20, for cnn 100)", at_least_one)
+    epochs: int = option(
+        lambda settings: DEFAULTS[settings.network].epochs,
+        "passes over the training images; by default 20, for cnn 100",
+        at_least_one,
+        quick=2,
+        length=True,
+    )
     batch_size: int = option(32, "images in a minibatch", at_least_one)
-    lr: float | None = option(None, "learning rate (default: 2e-3, for cnn 1e-3)", number)
-    size: int | None = option(None, "height and width of the images (default: 227, for cnn 64)", at_least_one)
+    lr: float = option(
+        lambda settings: DEFAULTS[settings.network].lr, "learning rate; by default 2e-3, for cnn 1e-3", number
+    )
+    size: int = option(
+        lambda settings: DEFAULTS[settings.network].size,
+        "height and width of the images; by default 227, for cnn 64",
+        at_least_one,
+    )
 
 
 class Flowers(NamedTuple):
@@ -82,23 +94,22 @@ class Flowers(NamedTuple):
 
 def run(settings: Settings) -> Path:
     """Fine-tune or train, report, and write the run folder; returns its path."""
-    default = DEFAULTS[settings.network]
-    epochs, size, lr = settings.epochs or default.epochs, settings.size or default.size, settings.lr or default.lr
+    size = settings.size
     with run_folder("flowers", settings) as run:
         net, normalise = squeezenet(settings.weights) if settings.network == "squeezenet" else cnn(size)
         data = load(size, settings.split, quick=settings.quick)
-        print(f"{data}; seed {settings.seed}\n{net.summary((1, 3, size, size))}\n")
+        write(f"{data}; seed {settings.seed}\n{net.summary((1, 3, size, size))}\n")
         if settings.network == "squeezenet":
-            optimizer: fnn.Optimizer = fnn.SGD(net.parameters(), lr=lr, momentum=0.9)
+            optimizer: fnn.Optimizer = fnn.SGD(net.parameters(), lr=settings.lr, momentum=0.9)
         else:
-            optimizer = fnn.Adam(net.parameters(), lr=lr)
+            optimizer = fnn.Adam(net.parameters(), lr=settings.lr)
         best = BestWeights()
         trainer = Trainer(net, fnn.CrossEntropyLoss(), optimizer, callbacks=[EpochTable(), best])
         run.fit(
             trainer,
             data.train,
             data.valid,
-            epochs=min(epochs, 2) if settings.quick else epochs,
+            epochs=settings.epochs,
             batch_size=settings.batch_size,
             augment=Compose([RandomResizedCrop(size, scale=(0.5, 1.0)), RandomHorizontalFlip()]),
             transform=normalise,
@@ -119,7 +130,7 @@ def run(settings: Settings) -> Path:
             Comparison("test accuracy", percent(PUBLISHED[settings.network]), percent(result["test_accuracy"])),
             Comparison("validation accuracy", "-", percent(best.value or 0.0)),
         ]
-        print_figures(rows)
+        print_figures(rows, settings)
 
         how = "SqueezeNet 1.1, fine-tuned" if settings.network == "squeezenet" else "S6's network from scratch"
         title = f"{how}, on {len(data.train[0])} flowers"

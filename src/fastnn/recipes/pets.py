@@ -39,7 +39,7 @@ class Pets(NamedTuple):
 class PetSettings(CommonSettings):
     """What the recipes on dogs and cats can be told."""
 
-    epochs: int = option(35, "passes over the training images", at_least_one)
+    epochs: int = option(35, "passes over the training images", at_least_one, quick=2, length=True)
     batch_size: int = option(128, "images in a minibatch", at_least_one)
     lr: float = option(0.1, "learning rate", number)
     momentum: float = option(0.0, "of the optimizer", number)
@@ -64,13 +64,13 @@ def augmentation(crop: float) -> Compose:
 
 
 def train(run: Run, trainer: Trainer, data: Pets, settings: PetSettings, epochs: int, name: str = "") -> None:
-    """Train a network by a recipe's settings, with a line an epoch; a quick run has two epochs."""
+    """Train a network by a recipe's settings, with a line an epoch."""
     trainer.callbacks.append(EpochTable())
     run.fit(
         trainer,
         data.train,
         data.valid,
-        epochs=min(epochs, 2) if settings.quick else epochs,
+        epochs=epochs,
         batch_size=settings.batch_size,
         augment=augmentation(settings.crop),
         transform=NORMALISE,

@@ -11,10 +11,11 @@ import fastnn as fnn
 from fastnn import networks, plots
 from fastnn.recipes import pets
 from fastnn.recipes.card import Card
+from fastnn.recipes.record import write_record
 from fastnn.recipes.report import Comparison, Page, Picture, classifier_tables, write_report
-from fastnn.recipes.run import percent, print_figures, run_folder, save_picture, write_record
+from fastnn.recipes.run import percent, print_figures, run_folder, save_picture
 from fastnn.recipes.settings import at_least_one, number, option, widths
-from fastnn.training import Trainer
+from fastnn.training import Trainer, write
 
 CARD = Card(
     "S13: a residual network, dogs and cats",
@@ -35,8 +36,10 @@ NAMES = ("batch norm", "no batch norm")
 class Settings(pets.PetSettings):
     """Of S13's settings only the data and the augmentation, those of S12, are published."""
 
-    epochs: int = option(20, "passes over the training images, with batch normalisation", at_least_one)
-    epochs_without: int = option(8, "the same, without batch normalisation", at_least_one)
+    epochs: int = option(
+        20, "passes over the training images, with batch normalisation", at_least_one, quick=2, length=True
+    )
+    epochs_without: int = option(8, "the same, without batch normalisation", at_least_one, quick=2, length=True)
     momentum: float = option(0.9, "of the optimizer", number)
     weight_decay: float = option(5e-4, "of the optimizer", number)
     widths: str = option("16x32x64x128", "channels of each stage", widths)
@@ -54,13 +57,13 @@ def run(settings: Settings) -> Path:
     """Train both networks, compare them, and write the run folder; returns its path."""
     with run_folder("resnet", settings) as run:
         data = pets.load(quick=settings.quick)
-        print(f"{data}; seed {settings.seed}")
+        write(f"{data}; seed {settings.seed}")
         trainers: dict[str, Trainer] = {}
         results: dict[str, Any] = {}
         epochs = {"batch norm": settings.epochs, "no batch norm": settings.epochs_without}
         for name in {"both": NAMES, "with": NAMES[:1], "without": NAMES[1:]}[settings.norm]:
             net = network(settings, batch_norm=name == "batch norm")
-            print(f"\n{name}\n{net.summary((1, 3, pets.SIZE, pets.SIZE))}\n")
+            write(f"\n{name}\n{net.summary((1, 3, pets.SIZE, pets.SIZE))}\n")
             optimizer = fnn.SGD(
                 net.parameters(), lr=settings.lr, momentum=settings.momentum, weight_decay=settings.weight_decay
             )
@@ -68,7 +71,7 @@ def run(settings: Settings) -> Path:
             trainer = trainers[name] = Trainer(net, fnn.CrossEntropyLoss(), optimizer, schedule={"epoch": fall})
             pets.train(run, trainer, data, settings, epochs[name], name.replace(" ", "-"))
             results[name] = pets.results(trainer, data)
-        print_figures(rows := _rows(results))
+        print_figures(rows := _rows(results), settings)
 
         title = f"A residual network, {len(data.train[0]):,} dogs and cats"
         steps = -(-len(data.train[0]) // settings.batch_size)
