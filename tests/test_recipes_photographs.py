@@ -96,7 +96,7 @@ def test_resnet(tmp_path, capsys, norm, names):
         epochs=2,
         epochs_without=1,
         norm=norm,
-        widths="4x8",
+        channels="4x8",
         blocks="1x1",
         batch_size=16,
         lr=0.01,
@@ -114,12 +114,14 @@ def test_resnet(tmp_path, capsys, norm, names):
 
 
 def test_resnets_differ_by_batch_norm_alone():
-    settings = resnet.Settings(widths="4x8", blocks="1x2")
+    settings = resnet.Settings(channels="4x8", blocks="1x2")
     kinds = [
         [type(layer).__name__ for layer in resnet.network(settings, batch_norm=b).modules()] for b in (True, False)
     ]
     assert "BatchNorm2d" in kinds[0]
     assert [kind for kind in kinds[0] if kind != "BatchNorm2d"] == kinds[1]
+    with pytest.raises(ValueError, match="blocks: got 1, expected a number for each of the stages 4x8"):
+        resnet.network(resnet.Settings(channels="4x8", blocks="1"), batch_norm=True)
 
 
 def test_flowers_fine_tuned(tmp_path, capsys):

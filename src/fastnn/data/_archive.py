@@ -11,8 +11,9 @@ from pathlib import Path, PurePosixPath
 from typing import TypeVar
 
 from fastnn._runtime import get_num_threads
+from fastnn.data._folders import SUFFIXES
 from fastnn.data.download import folders
-from fastnn.data.images import SUFFIXES, is_litter
+from fastnn.data.images import is_litter
 
 T = TypeVar("T")
 

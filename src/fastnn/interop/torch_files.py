@@ -108,7 +108,7 @@ def _unpickled(file: io.BytesIO) -> tuple[Any, dict[str, _Storage]]:
     for count, (opcode, argument, _) in enumerate(pickletools.genops(file)):
         if opcode.name not in _OPCODES:
             raise _Refused(f"asks for the opcode {opcode.name}")
-        if opcode.name.endswith("PUT") and int(argument) > count:
+        if opcode.name.endswith("PUT") and int(argument or 0) > count:
             raise ValueError(f"keeps the object {argument} of {count}")
     file.seek(start)
     unpickler = _Unpickler(file)

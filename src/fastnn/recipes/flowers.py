@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -100,7 +100,7 @@ def run(settings: Settings) -> Path:
         data = load(size, settings.split, quick=settings.quick)
         write(f"{data}; seed {settings.seed}\n{net.summary((1, 3, size, size))}\n")
         if settings.network == "squeezenet":
-            optimizer: fnn.Optimizer = fnn.SGD(net.parameters(), lr=settings.lr, momentum=0.9)
+            optimizer: fnn.optim.Optimizer = fnn.SGD(net.parameters(), lr=settings.lr, momentum=0.9)
         else:
             optimizer = fnn.Adam(net.parameters(), lr=settings.lr)
         best = BestWeights()
@@ -120,14 +120,15 @@ def run(settings: Settings) -> Path:
         scores = trainer.predict(x)
         predicted = scores.argmax(axis=1)
         print_report(trainer, y, predicted)
+        right = accuracy(predicted, y)
         result = {
             SCORE: best.value,
             "best_iteration": best.iteration,
-            "test_accuracy": accuracy(predicted, y),
+            "test_accuracy": right,
             "training_seconds": round(trainer.seconds, 3),
         }
         rows = [
-            Comparison("test accuracy", percent(PUBLISHED[settings.network]), percent(result["test_accuracy"])),
+            Comparison("test accuracy", percent(PUBLISHED[settings.network]), percent(right)),
             Comparison("validation accuracy", "-", percent(best.value or 0.0)),
         ]
         print_figures(rows, settings)
@@ -180,7 +181,8 @@ PICTURES = (
 
 
 def _pictures(folder: Path, net: fnn.Sequential, data: Flowers, probabilities: np.ndarray) -> None:
-    x, y = data.test
+    x: Any = data.test[0]  # bytes, of which plots take what they show
+    y = data.test[1]
     predicted = probabilities.argmax(axis=1)
     matrix = confusion_matrix(y, predicted, len(FLOWERS17_CLASSES))
     title = f"{np.count_nonzero(predicted != y)} of {len(y)} test images wrong"

@@ -94,9 +94,10 @@ def results(trainer: Trainer, data: Pets) -> dict[str, Any]:
     }
 
 
-def save_looks(folder: Path, net: fnn.Sequential, data: Pets, probabilities: np.ndarray) -> None:
+def save_looks(folder: Path, net: fnn.Module, data: Pets, probabilities: np.ndarray) -> None:
     """Of validation images: what is taken for which, undecided ones, sure mistakes; and the first layer's kernels."""
-    x, y = data.valid
+    x: Any = data.valid[0]  # bytes, of which plots take what they show
+    y = data.valid[1]
     predicted = probabilities.argmax(axis=1)
     title = f"{np.count_nonzero(predicted != y):,} of {len(y):,} validation images wrong"
     figures = {

@@ -42,14 +42,16 @@ class Settings(pets.PetSettings):
     epochs_without: int = option(8, "the same, without batch normalisation", at_least_one, quick=2, length=True)
     momentum: float = option(0.9, "of the optimizer", number)
     weight_decay: float = option(5e-4, "of the optimizer", number)
-    widths: str = option("16x32x64x128", "channels of each stage", widths)
+    channels: str = option("16x32x64x128", "channels of each stage", widths)
     blocks: str = option("1x1x1x1", "residual blocks of each stage", widths)
     norm: str = option("both", "which networks to train", choices=("both", "with", "without"))
 
 
 def network(settings: Settings, *, batch_norm: bool) -> fnn.Sequential:
     """The residual network of these settings."""
-    channels, blocks = (tuple(map(int, text.split("x"))) for text in (settings.widths, settings.blocks))
+    channels, blocks = (tuple(map(int, text.split("x"))) for text in (settings.channels, settings.blocks))
+    if len(channels) != len(blocks):
+        raise ValueError(f"blocks: got {settings.blocks}, expected a number for each of the stages {settings.channels}")
     return networks.resnet(len(pets.NAMES), channels, blocks, batch_norm=batch_norm)
 
 
