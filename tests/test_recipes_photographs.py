@@ -71,7 +71,7 @@ def test_pets_are_split_once_for_all_seeds():
 def test_dogs(tmp_path, capsys):
     folder = dogs.run(dogs.Settings(epochs=2, batch_size=16, threads=1, out=str(tmp_path / "run")))
     text = capsys.readouterr().out
-    for line in ("valid accuracy", "84.64 %", "hidden test accuracy", "S12b, learning rate 0.005", "63.93 %"):
+    for line in ("validation accuracy", "84.64 %", "hidden test accuracy", "S12b, learning rate 0.005", "63.93 %"):
         assert line in text
     history, result = History.load(folder / "history.json"), record(folder)["result"]
     assert history.iterations == 6
@@ -83,6 +83,7 @@ def test_dogs(tmp_path, capsys):
     names = {path.stem for path in folder.glob("*.png")}
     assert names == {
         *("curves", "curves-narrow", "confusion", "most_confusing", "most_wrong", "kernels", "last_kernels"),
+        *("most_confusing-narrow", "most_wrong-narrow"),
         *("feature_maps", "feature_maps-narrow"),
     }
     assert page(folder).count("data:image/png;base64,") == len(names)
@@ -133,7 +134,7 @@ def test_flowers_fine_tuned(tmp_path, capsys):
     assert history.iterations == 4
     assert result["valid_accuracy"] == max(history.eval_accuracy)
     names = {path.stem for path in folder.glob("*.png")}
-    assert names == {"curves", "curves-narrow", "confusion", "most_wrong", "kernels"}
+    assert names == {"curves", "curves-narrow", "confusion", "most_wrong", "most_wrong-narrow", "kernels"}
     assert page(folder).count("data:image/png;base64,") == len(names)
 
 

@@ -15,7 +15,7 @@ from fastnn.data.transforms import Compose, Normalize, RandomHorizontalFlip, Ran
 from fastnn.interop.squeezenet_weights import load_squeezenet, normalisation
 from fastnn.recipes.card import Card
 from fastnn.recipes.record import write_record
-from fastnn.recipes.report import Comparison, Page, Picture, classifier_tables, write_report
+from fastnn.recipes.report import NARROW, Comparison, Page, Picture, classifier_tables, write_report
 from fastnn.recipes.run import (
     EpochTable,
     percent,
@@ -187,6 +187,8 @@ def _pictures(folder: Path, net: fnn.Sequential, data: Flowers, probabilities: n
     matrix = confusion_matrix(y, predicted, len(FLOWERS17_CLASSES))
     title = f"{np.count_nonzero(predicted != y)} of {len(y)} test images wrong"
     plots.save(plots.confusion_matrix(matrix, class_names=FLOWERS17_CLASSES, title=title), folder / "confusion.png")
-    plots.save(plots.most_wrong(x, probabilities, y, class_names=FLOWERS17_CLASSES), folder / "most_wrong.png")
+    for name, count in (("most_wrong", 18), (f"most_wrong{NARROW}", 9)):
+        wrong = plots.most_wrong(x, probabilities, y, class_names=FLOWERS17_CLASSES, count=count)
+        plots.save(wrong, folder / f"{name}.png")
     first = next(layer for layer in net.modules() if isinstance(layer, fnn.Conv2d))
     plots.save(plots.kernels(first.weight.data), folder / "kernels.png")

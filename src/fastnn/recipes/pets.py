@@ -12,7 +12,7 @@ import fastnn as fnn
 from fastnn import plots
 from fastnn.data import DOGS_VS_CATS_CLASSES, ByteImages, dogs_vs_cats
 from fastnn.data.transforms import ColorJitter, Compose, Lighting, Normalize, RandomHorizontalFlip, RandomResizedCrop
-from fastnn.recipes.report import Picture
+from fastnn.recipes.report import NARROW, Picture
 from fastnn.recipes.run import EpochTable, Run
 from fastnn.recipes.settings import CommonSettings, at_least_one, number, option
 from fastnn.training import Trainer, confusion_matrix
@@ -100,10 +100,13 @@ def save_looks(folder: Path, net: fnn.Module, data: Pets, probabilities: np.ndar
     y = data.valid[1]
     predicted = probabilities.argmax(axis=1)
     title = f"{np.count_nonzero(predicted != y):,} of {len(y):,} validation images wrong"
+    shown: dict[str, Any] = {"probabilities": probabilities, "target": y, "class_names": NAMES}
     figures = {
         "confusion": plots.confusion_matrix(confusion_matrix(y, predicted, len(NAMES)), class_names=NAMES, title=title),
-        "most_confusing": plots.most_confusing(x, probabilities, y, class_names=NAMES),
-        "most_wrong": plots.most_wrong(x, probabilities, y, class_names=NAMES),
+        "most_confusing": plots.most_confusing(x, **shown),
+        f"most_confusing{NARROW}": plots.most_confusing(x, **shown, per_class=3),
+        "most_wrong": plots.most_wrong(x, **shown),
+        f"most_wrong{NARROW}": plots.most_wrong(x, **shown, count=9),
         "kernels": plots.kernels(next(net.parameters()).data),
     }
     for name, figure in figures.items():

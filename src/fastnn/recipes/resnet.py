@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -55,6 +56,14 @@ def network(settings: Settings, *, batch_norm: bool) -> fnn.Sequential:
     return networks.resnet(len(pets.NAMES), channels, blocks, batch_norm=batch_norm)
 
 
+def schedule(optimizer: fnn.optim.Optimizer, epochs: int) -> fnn.lr_scheduler.LambdaLR:
+    """A learning rate that falls to 0 along half a wave of a cosine.
+
+    A checkpoint does not keep it: a run that becomes longer or shorter follows its new length.
+    """
+    return fnn.lr_scheduler.LambdaLR(optimizer, lambda epoch: (1 + math.cos(math.pi * epoch / epochs)) / 2)
+
+
 def run(settings: Settings) -> Path:
     """Train both networks, compare them, and write the run folder; returns its path."""
     with run_folder("resnet", settings) as run:
@@ -69,8 +78,8 @@ def run(settings: Settings) -> Path:
             optimizer = fnn.SGD(
                 net.parameters(), lr=settings.lr, momentum=settings.momentum, weight_decay=settings.weight_decay
             )
-            fall = fnn.lr_scheduler.CosineAnnealingLR(optimizer, epochs[name])
-            trainer = trainers[name] = Trainer(net, fnn.CrossEntropyLoss(), optimizer, schedule={"epoch": fall})
+            decay = {"epoch": schedule(optimizer, epochs[name])}
+            trainer = trainers[name] = Trainer(net, fnn.CrossEntropyLoss(), optimizer, schedule=decay)
             pets.train(run, trainer, data, settings, epochs[name], name.replace(" ", "-"))
             results[name] = pets.results(trainer, data)
         print_figures(rows := _rows(results), settings)
