@@ -14,6 +14,7 @@ import pytest
 
 import fastnn as fnn
 from fastnn import recipes
+from fastnn.cli import main
 from fastnn.interop import load_safetensors
 from fastnn.recipes import dogs, flowers, pets, resnet
 from fastnn.training import History
@@ -21,6 +22,9 @@ from photos import put_flowers, put_pets, squeezenet_arrays
 
 for package in ("PIL", "matplotlib", "safetensors", "scipy", "sklearn"):
     pytest.importorskip(package)
+
+
+NARROW = {"widths": (4, 6, 6, 8), "hidden": (12, 8)}
 
 
 @pytest.fixture(scope="module")
@@ -91,6 +95,18 @@ def test_dogs(tmp_path, capsys):
 
 
 @pytest.mark.usefixtures("unpainted")
+def test_the_sweep_of_s12b(tmp_path, monkeypatch, capsys):
+    pytest.importorskip("joblib")
+    monkeypatch.setattr(dogs.networks, "vgg11", partial(dogs.networks.vgg11, **NARROW))
+    command = ["sweep", "dogs", "--batch-size", "16", "--grid", "lr=0.1,0.01", "epochs=1", "--out", str(tmp_path / "s")]
+    assert main(command) == 0
+    assert "with valid_accuracy" in capsys.readouterr().out
+    header, *rows = (tmp_path / "s" / "results.csv").read_text().splitlines()
+    assert header.startswith("lr,epochs,")
+    assert [row.split(",")[0] for row in rows] == ["0.1", "0.01"]
+
+
+@pytest.mark.usefixtures("unpainted")
 @pytest.mark.parametrize(("norm", "names"), [("both", resnet.NAMES), ("with", resnet.NAMES[:1])])
 def test_resnet(tmp_path, capsys, norm, names):
     settings = resnet.Settings(
@@ -155,7 +171,6 @@ def test_flowers_from_scratch(tmp_path, capsys):
     assert load_safetensors(folder / "weights.safetensors")["16.weight"].shape == (17, 256)
 
 
-NARROW = {"widths": (4, 6, 6, 8), "hidden": (12, 8)}
 LONG = {"batch_size": 16, "epochs": 30, "momentum": 0.9, "lr": 0.01, "threads": 1}
 RUN = f"""
 import functools
