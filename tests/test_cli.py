@@ -57,7 +57,7 @@ def test_options_become_settings(monkeypatch):
         (["cofnig"], "did you mean config?"),
         (
             ["train", "LeNet"],
-            "unknown recipe 'LeNet'; recipes: lenet, photographs, characters, ",
+            f"unknown recipe 'LeNet'; recipes: {', '.join(recipes.NAMES)}; did",
         ),
         (["train", "--quick", "lenet"], "the recipe comes first: fastnn train lenet [options]"),
         (["sweep", "lent"], "sweep: unknown recipe 'lent'"),

@@ -84,7 +84,17 @@ def _of_tar(path: Path) -> Iterator[tuple[PurePosixPath, bytes]]:
 
 
 def read_to_the_end(archive: tarfile.TarFile) -> None:
-    """Read what comes behind the members: there a compressed file has its checksum, which only then is compared."""
-    assert archive.fileobj is not None, "it is open"
-    while archive.fileobj.read(2**20):
+    """Read what comes behind the members: zeros, and in a compressed file its checksum, which only then is compared.
+
+    Raises
+    ------
+    tarfile.ReadError
+        There are no zeros: a header that is cut off ends the members as they do.
+    """
+    source = archive.fileobj
+    assert source is not None, "it is open"
+    source.seek(archive.offset)
+    if source.read(tarfile.BLOCKSIZE) != bytes(tarfile.BLOCKSIZE):
+        raise tarfile.ReadError("it has no end")
+    while source.read(2**20):
         pass

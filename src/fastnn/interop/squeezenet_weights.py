@@ -7,26 +7,22 @@ from pathlib import Path
 import numpy as np
 
 from fastnn.data import read_arrays
+from fastnn.data.transforms import Normalize
 from fastnn.interop.torch_files import load_torch
+from fastnn.networks import squeezenet
 
-# What the weights expect to be taken from images in 0..1, and what by the rest is divided: for `Normalize`.
-CAFFE_MEAN, CAFFE_STD = (122.679 / 255, 116.669 / 255, 104.006 / 255), (1.0, 1.0, 1.0)
-IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
+# Mean and standard deviation of red, green and blue in 0..1 that the weights expect: of Caffe's, and torchvision's.
+_CAFFE = (122.679 / 255, 116.669 / 255, 104.006 / 255), (1.0, 1.0, 1.0)
+_TORCHVISION = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 
-_FIRES = range(2, 10)
-_NAMES = (
-    "conv1",
-    *(f"fire{number}/{part}" for number in _FIRES for part in ("squeeze1x1", "expand1x1", "expand3x3")),
-    "conv10",
-)
+_PLACES = (3, 4, 6, 7, 9, 10, 11, 12)  # of the fire modules 2 to 9, between the poolings
 
 
 def load_squeezenet(path: str | Path) -> dict[str, np.ndarray]:
     """Read SqueezeNet 1.1's weights from Keras' layout (.npz) or from torchvision's file (.pth).
 
-    Images are red, green, blue in 0..1 behind a `Normalize`: by CAFFE_MEAN and CAFFE_STD for the first file, by
-    IMAGENET_MEAN and IMAGENET_STD for the second; all four are in this module. The first layer's weights of the first
-    file, which are for blue, green, red in 0..255, are changed to fit.
+    The network expects images of red, green and blue in 0..1, changed by `normalisation` of the same file. The first
+    layer's weights of the first file, which are for blue, green and red in 0..255, are changed to fit.
 
     Parameters
     ----------
@@ -42,22 +38,50 @@ def load_squeezenet(path: str | Path) -> dict[str, np.ndarray]:
         The file is truncated, corrupt or of another network; names it.
     """
     path = Path(path)
-    if path.suffix.lower() == ".npz":
-        arrays = read_arrays(path, *(f"{name}/{part}" for name in _NAMES for part in ("weight_HWIO", "bias")))
-        values = [a.transpose(3, 2, 0, 1) if a.ndim == 4 else a for a in arrays.values()]
-        values[0] = values[0][:, ::-1] * np.float32(255)
-    else:
-        values = list(load_torch(path).values())
-    names = _state_names()
-    if len(values) != len(names):
-        raise ValueError(f"{path}: has {len(values)} arrays, expected {len(names)}: those of SqueezeNet 1.1")
-    return {name: np.ascontiguousarray(a, np.float32) for name, a in zip(names, values, strict=True)}
+    keras = path.suffix.lower() == ".npz"
+    names = _keras_names() if keras else _torchvision_names()
+    arrays = read_arrays(path, *names.values()) if keras else load_torch(path)
+    for name in arrays.keys() - names.values():
+        raise ValueError(f"{path}: has {name}, which SqueezeNet 1.1 has not")
+    state = {}
+    for name, like in squeezenet().state_dict().items():
+        if names[name] not in arrays:
+            raise ValueError(f"{path}: has no {names[name]}, which SqueezeNet 1.1 has")
+        array = arrays[names[name]]
+        if array.dtype.kind != "f":
+            raise ValueError(f"{path}: has {names[name]} of dtype {array.dtype}, expected floats")
+        if keras and array.ndim == 4:
+            array = array.transpose(3, 2, 0, 1)
+        if array.shape != like.shape:
+            raise ValueError(f"{path}: has {names[name]} of shape {array.shape}, expected {like.shape}")
+        state[name] = np.ascontiguousarray(array, np.float32)
+    if keras:
+        state["0.0.weight"] = np.ascontiguousarray(state["0.0.weight"][:, ::-1] * np.float32(255))
+    return state
 
 
-def _state_names() -> list[str]:
-    """In the order of both files: a fire module's squeeze, and its two expands."""
-    places = (3, 4, 6, 7, 9, 10, 11, 12)  # of the fire modules, between the poolings
-    layers = ["0.0"]
-    for place in places:
-        layers += [f"0.{place}.0", f"0.{place}.2.0.0", f"0.{place}.2.1.0"]
-    return [f"{layer}.{kind}" for layer in (*layers, "1.1") for kind in ("weight", "bias")]
+def normalisation(path: str | Path) -> Normalize:
+    """How images in 0..1 are normalised for the weights of this file, by its ending."""
+    return Normalize(*(_CAFFE if Path(path).suffix.lower() == ".npz" else _TORCHVISION))
+
+
+# The names of a file's arrays by those of our state dict.
+
+
+def _keras_names() -> dict[str, str]:
+    layers = {"0.0": "conv1", "1.1": "conv10"}
+    for number, place in enumerate(_PLACES, start=2):
+        layers[f"0.{place}.0"] = f"fire{number}/squeeze1x1"
+        layers[f"0.{place}.2.0.0"] = f"fire{number}/expand1x1"
+        layers[f"0.{place}.2.1.0"] = f"fire{number}/expand3x3"
+    parts = {"weight": "weight_HWIO", "bias": "bias"}
+    return {f"{ours}.{part}": f"{theirs}/{kept}" for ours, theirs in layers.items() for part, kept in parts.items()}
+
+
+def _torchvision_names() -> dict[str, str]:
+    layers = {"0.0": "features.0", "1.1": "classifier.1"}
+    for place in _PLACES:
+        layers[f"0.{place}.0"] = f"features.{place}.squeeze"
+        layers[f"0.{place}.2.0.0"] = f"features.{place}.expand1x1"
+        layers[f"0.{place}.2.1.0"] = f"features.{place}.expand3x3"
+    return {f"{ours}.{part}": f"{theirs}.{part}" for ours, theirs in layers.items() for part in ("weight", "bias")}

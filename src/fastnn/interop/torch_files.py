@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import io
 import pickle
+import pickletools
 import zipfile
 from collections import OrderedDict
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, BinaryIO, NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -24,7 +25,17 @@ _DTYPES = {
     "BoolStorage": "?",
 }
 _MAGIC = 0x1950A86A20F9469CFC6C  # of files before PyTorch 1.6
-_LARGEST = 2**31  # bytes of a storage in an archive that compresses it
+
+# What the pickles of arrays are made of; the rest could call what others have registered, or fetch any memory.
+_OPCODES = frozenset(
+    (
+        *("PROTO", "FRAME", "STOP", "MARK", "NONE", "NEWTRUE", "NEWFALSE", "INT", "BININT", "BININT1", "BININT2"),
+        *("LONG", "LONG1", "FLOAT", "BINFLOAT", "STRING", "BINSTRING", "SHORT_BINSTRING", "UNICODE", "BINUNICODE"),
+        *("SHORT_BINUNICODE", "EMPTY_TUPLE", "TUPLE", "TUPLE1", "TUPLE2", "TUPLE3", "EMPTY_LIST", "LIST", "APPEND"),
+        *("APPENDS", "EMPTY_DICT", "DICT", "SETITEM", "SETITEMS", "GLOBAL", "STACK_GLOBAL", "REDUCE", "BUILD"),
+        *("BINPERSID", "PUT", "BINPUT", "LONG_BINPUT", "MEMOIZE", "GET", "BINGET", "LONG_BINGET"),
+    )
+)
 
 
 class _Storage(NamedTuple):
@@ -46,29 +57,62 @@ class _Refused(Exception):
     """The file asks for something that is no array."""
 
 
-def _view(storage: _Storage, offset: int, shape: tuple[int, ...], strides: tuple[int, ...], *_: Any) -> _View:
-    return _View(storage, int(offset), tuple(map(int, shape)), tuple(map(int, strides)))
+# Objects without attributes, which a pickle could otherwise change.
+
+
+class _Tensor:
+    __slots__ = ()
+
+    def __call__(self, storage: _Storage, offset: int, shape: Any, strides: Any, *_: Any) -> _View:
+        return _View(storage, int(offset), tuple(map(int, shape)), tuple(map(int, strides)))
+
+
+class _Parameter:
+    __slots__ = ()
+
+    def __call__(self, tensor: _View, *_: Any) -> _View:
+        return tensor
+
+
+_KNOWN = {
+    ("collections", "OrderedDict"): OrderedDict,
+    ("torch._utils", "_rebuild_tensor"): _Tensor(),
+    ("torch._utils", "_rebuild_tensor_v2"): _Tensor(),
+    ("torch._utils", "_rebuild_parameter"): _Parameter(),
+    **{("torch", name): name for name in _DTYPES},
+}
 
 
 class _Unpickler(pickle.Unpickler):
     """Knows containers, numbers and texts by itself, and tensors by their description; refuses everything else."""
 
+    def __init__(self, file: io.BytesIO) -> None:
+        super().__init__(file)
+        self.storages: dict[str, _Storage] = {}
+
     def find_class(self, module: str, name: str) -> Any:
-        if (module, name) == ("collections", "OrderedDict"):
-            return OrderedDict
-        if module == "torch._utils" and name in ("_rebuild_tensor_v2", "_rebuild_tensor"):
-            return _view
-        if module == "torch._utils" and name == "_rebuild_parameter":
-            return lambda tensor, *_: tensor
-        if module == "torch" and name in _DTYPES:
-            return name
-        raise _Refused(f"asks for {module}.{name}")
+        if (module, name) not in _KNOWN:
+            raise _Refused(f"asks for {module}.{name}")
+        return _KNOWN[module, name]
 
     def persistent_load(self, description: Any) -> _Storage:
-        what, kind, key, _, elements, *_ = description
-        if what != "storage" or kind not in _DTYPES:
-            raise _Refused(f"asks for {description!r}")
-        return _Storage(np.dtype(_DTYPES[kind]), str(key), int(elements))
+        what, kind, key, _, elements, *part = description
+        if what != "storage" or kind not in _DTYPES or not isinstance(key, str) or any(part):
+            raise _Refused("asks for something that is no storage of its own")
+        return self.storages.setdefault(key, _Storage(np.dtype(_DTYPES[kind]), key, int(elements)))
+
+
+def _unpickled(file: io.BytesIO) -> tuple[Any, dict[str, _Storage]]:
+    """The next pickle of a file, and the storages that it names."""
+    start = file.tell()
+    for count, (opcode, argument, _) in enumerate(pickletools.genops(file)):
+        if opcode.name not in _OPCODES:
+            raise _Refused(f"asks for the opcode {opcode.name}")
+        if opcode.name.endswith("PUT") and int(argument or 0) > count:
+            raise ValueError(f"keeps the object {argument} of {count}")
+    file.seek(start)
+    unpickler = _Unpickler(file)
+    return unpickler.load(), unpickler.storages
 
 
 def load_torch(path: str | Path) -> dict[str, np.ndarray]:
@@ -88,66 +132,54 @@ def load_torch(path: str | Path) -> dict[str, np.ndarray]:
         The file is truncated, corrupt, or holds what is no array, number or text (a whole module is code); names it.
     """
     path = Path(path)
-    with path.open("rb") as file:
-        try:
-            content, storages = (_of_archive if zipfile.is_zipfile(file) else _of_stream)(file)
-            arrays: dict[str, np.ndarray] = {}
-            _collect(content, "", storages, arrays)
-        except MemoryError:
-            raise
-        except _Refused as error:
-            raise ValueError(f"{path}: {error}, expected a state dict: arrays under their names") from error
-        except Exception as error:  # a broken file shows in whatever it stumbles over
-            reason = f"{type(error).__name__}: {error}".splitlines()[0][:200]
-            raise ValueError(f"{path}: truncated, corrupt or no file of PyTorch's ({reason})") from error
+    file = io.BytesIO(path.read_bytes())
+    try:
+        content, storages = (_of_archive if zipfile.is_zipfile(file) else _of_stream)(file)
+        arrays: dict[str, np.ndarray] = {}
+        _collect(content, "", storages, arrays)
+    except MemoryError:
+        raise
+    except _Refused as error:
+        raise ValueError(f"{path}: {error}, expected a state dict: arrays under their names") from error
+    except Exception as error:  # a broken file shows in whatever it stumbles over
+        reason = f"{type(error).__name__}: {error}".splitlines()[0][:200]
+        raise ValueError(f"{path}: truncated, corrupt or no file of PyTorch's ({reason})") from error
     return arrays
 
 
-def _of_archive(file: BinaryIO) -> tuple[Any, dict[str, bytes]]:
+def _of_archive(file: io.BytesIO) -> tuple[Any, dict[str, bytes]]:
     with zipfile.ZipFile(file) as archive:
+        sizes = sum(info.file_size for info in archive.infolist())
+        if sizes > file.getbuffer().nbytes:
+            raise ValueError(f"unpacks to {sizes:,} bytes, but PyTorch compresses nothing")
         (pickled,) = (name for name in archive.namelist() if name.endswith("/data.pkl"))
-        content = _Unpickler(io.BytesIO(archive.read(pickled))).load()
-        folder = pickled.removesuffix("data.pkl") + "data/"
-        storages = {}
-        for info in archive.infolist():
-            if info.filename.startswith(folder):
-                if info.file_size > max(info.compress_size, _LARGEST):
-                    raise ValueError(f"{info.filename} unpacks to {info.file_size:,} bytes")
-                storages[info.filename.removeprefix(folder)] = archive.read(info)
-    return content, storages
+        folder = pickled.removesuffix("data.pkl")
+        if f"{folder}byteorder" in archive.namelist() and archive.read(f"{folder}byteorder") != b"little":
+            raise ValueError("written on a machine of the other byte order")
+        content, storages = _unpickled(io.BytesIO(archive.read(pickled)))
+        return content, {key: archive.read(f"{folder}data/{key}") for key in storages}
 
 
-def _of_stream(file: BinaryIO) -> tuple[Any, dict[str, bytes]]:
+def _of_stream(file: io.BytesIO) -> tuple[Any, dict[str, bytes]]:
     file.seek(0)
-    if _Unpickler(file).load() != _MAGIC:
+    if _unpickled(file)[0] != _MAGIC:
         raise ValueError("it does not begin as one")
-    _Unpickler(file).load()  # the version of the format
-    _Unpickler(file).load()  # what the machine was like
-    unpickler = _Unpickler(file)
-    content = unpickler.load()
-    sizes = {view.storage.key: view.storage for view in _views(content)}
+    _unpickled(file)  # the version of the format
+    _unpickled(file)  # what the machine was like
+    content, expected = _unpickled(file)
     storages = {}
-    for key in _Unpickler(file).load():
+    for key in _unpickled(file)[0]:
         elements = int.from_bytes(file.read(8), "little")
-        storage = sizes.get(str(key))
-        if storage is None or elements != storage.elements:
-            raise ValueError(f"the storage {key!r} has {elements} elements")
-        storages[str(key)] = file.read(elements * storage.dtype.itemsize)
+        storages[key] = file.read(elements * expected[key].dtype.itemsize)
     return content, storages
-
-
-def _views(content: Any) -> list[_View]:
-    if isinstance(content, _View):
-        return [content]
-    if isinstance(content, Mapping):
-        return [view for value in content.values() for view in _views(value)]
-    return []
 
 
 def _collect(content: Any, prefix: str, storages: Mapping[str, bytes], arrays: dict[str, np.ndarray]) -> None:
     if not isinstance(content, Mapping):
         raise _Refused(f"holds a {type(content).__name__}")
     for name, value in content.items():
+        if not isinstance(name, str | int):
+            raise _Refused(f"has a {type(name).__name__} as a name")
         if isinstance(value, _View):
             arrays[f"{prefix}{name}"] = _array(value, storages)
         elif isinstance(value, Mapping):
@@ -156,6 +188,8 @@ def _collect(content: Any, prefix: str, storages: Mapping[str, bytes], arrays: d
 
 def _array(view: _View, storages: Mapping[str, bytes]) -> np.ndarray:
     flat = np.frombuffer(storages[view.storage.key], view.storage.dtype)
+    if len(flat) != view.storage.elements:
+        raise ValueError(f"a storage of {len(flat)} elements where {view.storage.elements} are announced")
     last = view.offset + sum((size - 1) * step for size, step in zip(view.shape, view.strides, strict=True))
     if min(view.shape, default=1) < 0 or min(view.strides, default=0) < 0 or view.offset < 0:
         raise ValueError(f"a tensor of shape {view.shape} and strides {view.strides}")

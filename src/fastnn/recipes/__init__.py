@@ -18,11 +18,14 @@ NAMES = (
     "autoencoder",
     "characters-adam",
     "cnn",
+    "flowers",
     "parabola",
     "solver",
     "masks",
     "mlp",
     "smallvgg",
+    "dogs",
+    "resnet",
 )
 
 
