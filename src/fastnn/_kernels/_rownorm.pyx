@@ -10,7 +10,7 @@ from libc.math cimport sqrt
 from libc.string cimport memset
 
 from fastnn._kernels._table cimport allocate, parallel, release, threads, tiles
-from fastnn._kernels.fnn cimport begin, ceil_div, fits, fnn_tiles
+from fastnn._kernels.fnn cimport add_doubles, begin, ceil_div, fits, fnn_tiles
 from fastnn._kernels.scaled cimport Scaled, in_range, scaled_apply, scaled_moments
 
 ctypedef fused real:
@@ -188,15 +188,16 @@ cdef void sum_segments(const Rows *g) noexcept nogil:
 
 
 cdef void sum_patterns(const Rows *g, Py_ssize_t parts) noexcept nogil:
-    """dw and db from the sums over parts of the images, part by part."""
-    cdef Py_ssize_t all_of = g.G * g.length, i, j, c
+    """dw and db from the sums over parts of the images: all to the first, and its columns together."""
+    cdef Py_ssize_t j, c
     cdef double total, slope
+    add_doubles(g.totals, parts, g.G * g.length)
+    add_doubles(g.slopes, parts, g.G * g.length)
     for c in range(g.G * g.S):
         total = slope = 0
-        for i in range(parts):
-            for j in range(c * g.P, (c + 1) * g.P):
-                slope += g.slopes[i * all_of + j]
-                total += g.totals[i * all_of + j]
+        for j in range(c * g.P, (c + 1) * g.P if parts else 0):
+            slope += g.slopes[j]
+            total += g.totals[j]
         put(g, g.dw, c, slope)
         put(g, g.db, c, total)
 
