@@ -1,4 +1,4 @@
-"""Large products of float32 on matrix tiles: operands are split into parts of bfloat16 (`csrc/amx.c`), a piece at a time."""
+"""Large products of float32 on matrix tiles: operands are split into bfloat16 (`csrc/amx.c`), a piece at a time."""
 from libc.stdint cimport uint32_t
 from libc.string cimport memcpy
 
@@ -72,8 +72,10 @@ cdef void multiply(void *job, Py_ssize_t chunk, int slot) noexcept nogil:
     cdef const Product *p = <const Product *> job
     cdef Py_ssize_t size = p.t.itemsize, N = p.b.length
     cdef Py_ssize_t col_part = chunk // p.row_parts, row_part = chunk % p.row_parts
-    cdef Py_ssize_t b0 = split_at(p.b.blocks, p.col_parts, col_part), b1 = split_at(p.b.blocks, p.col_parts, col_part + 1)
-    cdef Py_ssize_t a0 = split_at(p.a.blocks, p.row_parts, row_part), a1 = split_at(p.a.blocks, p.row_parts, row_part + 1)
+    cdef Py_ssize_t b0 = split_at(p.b.blocks, p.col_parts, col_part)
+    cdef Py_ssize_t b1 = split_at(p.b.blocks, p.col_parts, col_part + 1)
+    cdef Py_ssize_t a0 = split_at(p.a.blocks, p.row_parts, row_part)
+    cdef Py_ssize_t a1 = split_at(p.a.blocks, p.row_parts, row_part + 1)
     cdef Py_ssize_t n = b0 * FNN_BLOCK, cols = min(N, b1 * FNN_BLOCK) - n, k, m, block, depth, bytes_of_block
     cdef char *a_parts = p.parts + slot * (PANELS + 1) * DEPTH * FNN_BLOCK * PARTS
     cdef char *b_parts = a_parts + DEPTH * FNN_BLOCK * PARTS
