@@ -1,5 +1,6 @@
 """Products on matrix tiles (the tier amx): what goes there, how exact it is, and what stays on the plain kernels."""
 
+import os
 import signal
 import sys
 from concurrent.futures import ThreadPoolExecutor
@@ -200,6 +201,7 @@ print(*fastnn.isa_available())
 """
 
 
+@pytest.mark.skipif("FASTNN_EMULATE_TILES" in os.environ, reason="the instructions are in C, which needs no leave")
 @pytest.mark.skipif(
     sys.platform != "linux" or "amx_bf16" not in Path("/proc/cpuinfo").read_text(), reason="a CPU without AMX"
 )
