@@ -278,3 +278,15 @@ def test_losses_of_pairs_at_the_ends_of_the_range(implementation):
             inf,
         ]
         assert np.isnan(F.kl_div(np.array([-inf], np.float32), np.array([0], np.float32)))  # 0 times infinity
+
+
+@pytest.mark.parametrize("rooms", [fnn.functional, fnn.reference], ids=["kernels", "reference"])
+@pytest.mark.parametrize("loss", ["cross_entropy_backward", "nll_loss_backward"])
+def test_gradients_of_large_class_weights(rooms, loss):
+    """A mean divides by the sum of the weights: the factor alone is below the smallest normal float."""
+    x, labels = np.log(np.array([[0.2, 0.3, 0.5], [0.6, 0.3, 0.1]], np.float32)), np.array([0, 2])
+    weights = np.array([1, 2, 1], np.float32)
+    backward = getattr(rooms, loss)
+    np.testing.assert_allclose(
+        backward(x, labels, weight=weights * np.float32(1e38)), backward(x, labels, weight=weights), rtol=1e-6
+    )

@@ -180,8 +180,8 @@ cdef void slopes(const Rows *g, Py_ssize_t image, Py_ssize_t first, const real *
     cdef real most[LANES]
     cdef real log_total[LANES]
     cdef real factor[LANES]
-    cdef real scale, share
-    cdef double mass
+    cdef real share
+    cdef double mass, scale  # in float, the one may overflow and the other be flushed, where their product is neither
     cdef real even = <real> (g.smoothing / g.K), kept = <real> (1 - g.smoothing)
     cdef Py_ssize_t r, n, k, at = image * g.image_step + first * g.place_step
     cdef Py_ssize_t places = min(g.group, g.places - first)
@@ -203,20 +203,20 @@ cdef void slopes(const Rows *g, Py_ssize_t image, Py_ssize_t first, const real *
                 mass = kept * weight[label] if weight != NULL and 0 <= label < g.K else kept
                 if g.smoothing != 0:
                     mass += <real> (g.smoothing / g.K * g.spread)
-            scale = <real> g.scale * (each[n] if each != NULL else 1)
-            factor[r] = 0 if g.labels != NULL and g.labels[n] == g.ignored else <real> mass * scale
+            scale = g.scale * (each[n] if each != NULL else 1)
+            factor[r] = 0 if g.labels != NULL and g.labels[n] == g.ignored else <real> (mass * scale)
         softmax(g, x + at, factor, dx + at, places, most, log_total)
     for r in range(places):
         n = image * g.places + first + r
         label = g.labels[n] if g.labels != NULL else 0
         if g.labels == NULL or (label != g.ignored and 0 <= label < g.K):
-            scale = <real> g.scale * (each[n] if each != NULL else 1)
+            scale = g.scale * (each[n] if each != NULL else 1)
             if g.labels != NULL:
-                dx[at + label * g.class_step] -= kept * scale * (weight[label] if weight != NULL else 1)
+                dx[at + label * g.class_step] -= <real> (kept * scale * (weight[label] if weight != NULL else 1))
             if g.labels == NULL or g.smoothing != 0:
                 for k in range(g.K):
                     share = kept * target[at + k * g.class_step] + even if g.labels == NULL else even
-                    dx[at + k * g.class_step] -= share * scale * (weight[k] if weight != NULL else 1)
+                    dx[at + k * g.class_step] -= <real> (share * scale * (weight[k] if weight != NULL else 1))
         at += g.place_step
 
 

@@ -98,10 +98,10 @@ def cross_entropy_backward(
     if not labels:
         wanted = w * (_rows(target) * kept_share + even)
         mass = wanted.sum(axis=1, keepdims=True, dtype=np.float64).astype(x.dtype)
-        scale = _scale(dloss, float(len(each)), x, reduction)
+        scale = _scale(dloss, float(len(each)), reduction)
         return _like(softmax(_rows(x)) * (mass * scale) - wanted * scale, x)
     label, kept = _labels(target, x, ignore_index)
-    scale = _scale(dloss, _mass(w, label, kept), x, reduction)
+    scale = _scale(dloss, _mass(w, label, kept), reduction)
     own = (w[label] * kept_share)[:, None]
     mass = own + x.dtype.type((w * even).sum(dtype=np.float64)) if label_smoothing else own
     nothing, kept = x.dtype.type(0), kept[:, None]
@@ -163,7 +163,7 @@ def nll_loss_backward(
     check.gradient_of_loss(dloss, x.shape[:1] + x.shape[2:], reduction)
     w = _weights(weight, x)
     label, kept = _labels(target, x, ignore_index)
-    own = (-w[label])[:, None] * _scale(dloss, _mass(w, label, kept), x, reduction)
+    own = (-w[label])[:, None] * _scale(dloss, _mass(w, label, kept), reduction)
     dx = np.zeros((len(label), x.shape[1]), x.dtype)
     dx[kept, label[kept]] = np.broadcast_to(own, (len(label), 1))[kept, 0]
     return _like(dx, x)
@@ -175,8 +175,9 @@ def _rows(a: Array) -> Array:
 
 
 def _like(rows: Array, x: Array) -> Array:
-    """The reverse of `_rows`: `rows` as an array of the shape of `x`."""
-    return np.ascontiguousarray(np.moveaxis(rows.reshape(x.shape[:1] + x.shape[2:] + x.shape[1:2]), -1, 1))
+    """The reverse of `_rows`: `rows` as an array of the shape and dtype of `x`."""
+    images = rows.astype(x.dtype, copy=False).reshape(x.shape[:1] + x.shape[2:] + x.shape[1:2])
+    return np.ascontiguousarray(np.moveaxis(images, -1, 1))
 
 
 def _weights(weight: MaybeArray, x: Array) -> Array:
@@ -201,7 +202,7 @@ def _reduced(losses: Array, mass: float, x: Array, reduction: str) -> float | Ar
     return float(total / mass if reduction == "mean" else total)
 
 
-def _scale(dloss: float | Array, mass: float, x: Array, reduction: str) -> Array:
-    """What the gradients of the rows are multiplied with, as a column."""
-    scale = np.asarray(dloss, np.float64) / (np.float64(mass) if reduction == "mean" else 1)
-    return scale.astype(x.dtype).reshape(-1, 1)
+def _scale(dloss: float | Array, mass: float, reduction: str) -> Array:
+    """What the gradients of the rows are multiplied with, as a column in float64: it may be below any float32."""
+    scale: Array = np.asarray(dloss, np.float64) / (np.float64(mass) if reduction == "mean" else 1)
+    return scale.reshape(-1, 1)
