@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -39,18 +41,7 @@ def lenet(
     those of Caffe's ``lenet_train_test.prototxt``.
     """
     first, second, hidden = widths
-    return nn.Sequential(
-        nn.Conv2d(in_channels, first, kernel_size=5, dtype=dtype),
-        nn.ReLU(),
-        nn.MaxPool2d(2),
-        nn.Conv2d(first, second, kernel_size=5, dtype=dtype),
-        nn.ReLU(),
-        nn.MaxPool2d(2),
-        nn.Flatten(),
-        nn.Linear(16 * second, hidden, dtype=dtype),
-        nn.ReLU(),
-        nn.Linear(hidden, classes, dtype=dtype),
-    )
+    return _lenet(in_channels, first, second, (hidden,), classes, dtype)
 
 
 def lenet5(
@@ -86,7 +77,14 @@ def lenet5(
     ----------
     LeCun et al., 1998 (see `lenet`), in the form of SimpleChains.jl's published benchmark (2022).
     """
-    first, second, third, fourth = widths
+    first, second, *hidden = widths
+    return _lenet(in_channels, first, second, hidden, classes, dtype)
+
+
+def _lenet(in_channels: int, first: int, second: int, hidden: Sequence[int], classes: int, dtype: Any) -> nn.Sequential:
+    layers: list[nn.Module] = []
+    for inputs, outputs in pairwise((16 * second, *hidden)):
+        layers += [nn.Linear(inputs, outputs, dtype=dtype), nn.ReLU()]
     return nn.Sequential(
         nn.Conv2d(in_channels, first, kernel_size=5, dtype=dtype),
         nn.ReLU(),
@@ -95,9 +93,6 @@ def lenet5(
         nn.ReLU(),
         nn.MaxPool2d(2),
         nn.Flatten(),
-        nn.Linear(16 * second, third, dtype=dtype),
-        nn.ReLU(),
-        nn.Linear(third, fourth, dtype=dtype),
-        nn.ReLU(),
-        nn.Linear(fourth, classes, dtype=dtype),
+        *layers,
+        nn.Linear(hidden[-1], classes, dtype=dtype),
     )
