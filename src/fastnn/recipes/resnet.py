@@ -41,6 +41,7 @@ class Settings(pets.PetSettings):
         20, "passes over the training images, with batch normalisation", at_least_one, quick=2, length=True
     )
     epochs_without: int = option(8, "the same, without batch normalisation", at_least_one, quick=2, length=True)
+    lr_without: float = option(0.02, "learning rate, without batch normalisation", number)
     momentum: float = option(0.9, "of the optimizer", number)
     weight_decay: float = option(5e-4, "of the optimizer", number)
     channels: str = option("16x32x64x128", "channels of each stage", widths)
@@ -49,11 +50,11 @@ class Settings(pets.PetSettings):
 
 
 def network(settings: Settings, *, batch_norm: bool) -> fnn.Sequential:
-    """The residual network of these settings."""
+    """The residual network of these settings, with Glorot's weights as S12's."""
     channels, blocks = (tuple(map(int, text.split("x"))) for text in (settings.channels, settings.blocks))
     if len(channels) != len(blocks):
         raise ValueError(f"blocks: got {settings.blocks}, expected a number for each of the stages {settings.channels}")
-    return networks.resnet(len(pets.NAMES), channels, blocks, batch_norm=batch_norm)
+    return pets.initialised(networks.resnet(len(pets.NAMES), channels, blocks, batch_norm=batch_norm))
 
 
 def schedule(optimizer: fnn.optim.Optimizer, epochs: int) -> fnn.lr_scheduler.LambdaLR:
@@ -75,9 +76,8 @@ def run(settings: Settings) -> Path:
         for name in {"both": NAMES, "with": NAMES[:1], "without": NAMES[1:]}[settings.norm]:
             net = network(settings, batch_norm=name == "batch norm")
             write(f"\n{name}\n{net.summary((1, 3, pets.SIZE, pets.SIZE))}\n")
-            optimizer = fnn.SGD(
-                net.parameters(), lr=settings.lr, momentum=settings.momentum, weight_decay=settings.weight_decay
-            )
+            lr = settings.lr if name == "batch norm" else settings.lr_without
+            optimizer = fnn.SGD(net.parameters(), lr=lr, momentum=settings.momentum, weight_decay=settings.weight_decay)
             decay = {"epoch": schedule(optimizer, epochs[name])}
             trainer = trainers[name] = Trainer(net, fnn.CrossEntropyLoss(), optimizer, schedule=decay)
             pets.train(run, trainer, data, settings, epochs[name], name.replace(" ", "-"))
