@@ -5,6 +5,7 @@ import os
 import sys
 import warnings
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -13,8 +14,9 @@ import pytest
 import fastnn as fnn
 from fastnn import _bench
 from fastnn._bench import busy, chart, report
-from fastnn._bench.cases import CASES, PAIRS, QUICK, RESAMPLES, STEPS, cases_of, draw
+from fastnn._bench.cases import CASES, PAIRS, QUICK, RESAMPLES, STEPS, BenchCase, cases_of, draw
 from fastnn._bench.contestants import PEERS, base, fastnn_kernels, installed_peers, takes_part
+from fastnn._bench.networks import NETWORKS
 from fastnn._bench.timing import Times, in_turns
 from fastnn.cli import main
 
@@ -55,7 +57,7 @@ def test_everybody_computes_the_same(case):
 def test_another_network_is_not_timed():
     case = ONE_IMAGE[0]
     x = draw(case)["x"]
-    expected = base.sequential(case.setting).eval()(x)
+    expected = case.setting.module().eval()(x)
     base.checked("somebody", lambda: expected * np.float32(1.0001), case.setting, x)
     for wrong in (expected * np.float32(1.1), expected * np.float32(np.nan), expected[:, :-1]):
         with pytest.raises(AssertionError, match="somebody computes another network"):
@@ -70,8 +72,8 @@ LONG = ("vgg", "resnet", "squeezenet")  # to train, for the reference; test_netw
 )
 def test_everybody_trains_the_same(case):
     # Nobody drops the same elements as another, so nobody may drop any.
-    kept = tuple(("dropout", 0.0) if layer[0] == "dropout" else layer for layer in case.setting.layers)
-    case = replace(case, setting=replace(case.setting, layers=kept))
+    if case.name.startswith("cnn"):
+        case = replace(case, setting=replace(case.setting, make=partial(case.setting.make, dropout=0.0)))
     arrays, expected = draw(case), None
     for who in contestants(case):
         with who.threads(1):
@@ -96,6 +98,15 @@ def test_everybody_takes_the_same_step(case):
         expected = expected or params
         for p, wanted in zip(params, expected, strict=True):
             np.testing.assert_allclose(p, wanted, rtol=1e-4, atol=1e-6, err_msg=who.name)
+
+
+def test_networks_are_what_their_table_says():
+    for network in NETWORKS.values():
+        net = network.module()
+        assert sum(p.size for p in net.parameters()) == network.parameters
+        assert net.eval()(draw(BenchCase("inference", "", "", network))["x"]).shape == (1, network.classes or 1024)
+        for (name, a), b in zip(net.state_dict().items(), network.module().state_dict().values(), strict=True):
+            np.testing.assert_array_equal(a, b, err_msg=name)
 
 
 def test_every_shape_of_the_plan_is_there():

@@ -3,8 +3,13 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Any
+
+import numpy as np
+
+from fastnn import _runtime
+from fastnn.layers import Sequential
 
 Shape = tuple[int, ...]
 
@@ -157,24 +162,24 @@ class Pairs:
 
 @dataclass(frozen=True)
 class Network:
-    """Layers as (kind, arguments), and the shape of a minibatch: all that the contestants build their networks from.
+    """A function that makes a network, the shape of a minibatch, and the number of parameters.
 
     The loss is softmax cross-entropy of `classes`; without classes it is the summed squared difference to the input.
     """
 
     title: str
-    layers: tuple[tuple[Any, ...], ...]
+    make: Callable[[], Sequential]
     x: Shape
+    parameters: int
     classes: int | None = 10
     lr: float = 1e-3
 
-    @property
-    def parameters(self) -> int:
-        """The number of learnt elements in convolutions and linear layers, which are nearly all."""
-        return sum(
-            i * o * kernel[0] ** 2 + o if kind == "conv" else i * o + o
-            for kind, i, o, *kernel in (layer for layer in self.layers if layer[0] in ("conv", "linear"))
-        )
+    def module(self) -> Sequential:
+        """The network, with the same weights and statistics at every call."""
+        _runtime.manual_seed(1)
+        net = self.make()
+        net(_runtime.generator().random((4, *self.x[1:]), dtype=np.float32))  # the statistics of batch normalisation
+        return net
 
     def batch(self, n: int) -> Network:
         """The same for minibatches of `n`."""

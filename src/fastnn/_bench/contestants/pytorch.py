@@ -19,9 +19,9 @@ from fastnn._bench.contestants.base import (
     checked,
     gradients,
     pairs_options,
-    weights,
 )
 from fastnn._bench.settings import Conv, ConvTranspose, Network, Pairs, Pool
+from fastnn.interop.torch import to_torch
 
 
 class Torch:
@@ -239,7 +239,7 @@ class Torch:
         return [s.kernel, s.kernel], [s.stride, s.stride]
 
     def _step(self, case: BenchCase, t: dict[str, Any]) -> Work:
-        params = list(self._sequential(case.setting).parameters())
+        params = list(to_torch(case.setting.module()).parameters())
         for p, g in zip(params, gradients(case.setting), strict=True):
             p.grad = self.torch.from_numpy(g)
         momentum = {"momentum": MOMENTUM} if case.family == "sgd" else {}
@@ -253,7 +253,7 @@ class Torch:
         return step
 
     def _training_step(self, network: Network, t: dict[str, Any]) -> Work:
-        net = self._sequential(network)
+        net = to_torch(network.module())
         nn = self.torch.nn
         criterion = nn.CrossEntropyLoss() if network.classes else nn.MSELoss(reduction="sum")
         optimizer = self.torch.optim.SGD(net.parameters(), lr=network.lr, momentum=MOMENTUM, fused=True)
@@ -268,49 +268,13 @@ class Torch:
         return step
 
     def _inference(self, network: Network, x: Array) -> Work:
-        inference_mode, net, t = self.torch.inference_mode, self._sequential(network).eval(), self.torch.from_numpy(x)
+        inference_mode, net, t = self.torch.inference_mode, to_torch(network.module()).eval(), self.torch.from_numpy(x)
 
         def infer() -> Any:
             with inference_mode():
                 return net(t)
 
         return checked(self.title, infer, network, x)
-
-    def _sequential(self, network: Network) -> Any:
-        torch, nn = self.torch, self.torch.nn
-
-        class Residual(nn.Module):  # type: ignore[name-defined]
-            def __init__(self, body: Any, shortcut: Any = None) -> None:
-                super().__init__()
-                self.body, self.shortcut = body, shortcut
-
-            def forward(self, x: Any) -> Any:
-                return self.body(x) + (x if self.shortcut is None else self.shortcut(x))
-
-        class Concat(nn.ModuleList):  # type: ignore[name-defined]
-            def forward(self, x: Any) -> Any:
-                return torch.cat([branch(x) for branch in self], 1)
-
-        def made(kind: str, *arguments: Any) -> Any:
-            return make[kind](*arguments)
-
-        make = {
-            "sequential": lambda *inner: nn.Sequential(*(made(*layer) for layer in inner)),
-            "residual": lambda *inner: Residual(*(made(*layer) for layer in inner)),
-            "concat": lambda *inner: Concat(made(*layer) for layer in inner),
-            "avgpool": nn.AvgPool2d,
-            "conv": lambda i, o, kernel, padding, stride=1: nn.Conv2d(i, o, kernel, stride, padding),
-            "linear": nn.Linear,
-            "maxpool": lambda kernel, stride=None: nn.MaxPool2d(kernel, stride, ceil_mode=stride is not None),
-            "batchnorm": nn.BatchNorm2d,
-            "dropout": nn.Dropout,
-            "relu": nn.ReLU,
-            "sigmoid": nn.Sigmoid,
-            "flatten": nn.Flatten,
-        }
-        net = made("sequential", *network.layers)
-        net.load_state_dict({name: self.torch.from_numpy(array) for name, array in weights(network).items()})
-        return net
 
 
 def _group_sizes(case: BenchCase) -> tuple[int, int, int, int]:
