@@ -13,7 +13,7 @@ import pytest
 
 import fastnn as fnn
 from fastnn import _bench
-from fastnn._bench import busy, chart, report
+from fastnn._bench import busy, chart, report, timing
 from fastnn._bench.cases import CASES, PAIRS, QUICK, RESAMPLES, STEPS, BenchCase, cases_of, draw
 from fastnn._bench.contestants import PEERS, base, fastnn_kernels, installed_peers, takes_part
 from fastnn._bench.networks import NETWORKS
@@ -150,11 +150,12 @@ def test_table(capsys, tmp_path):
     assert document["machine"]["isa"] == fnn.isa()
     assert {row["threads"] for row in document["results"]} == {1, 2}
     first = document["results"][0]
-    best = {who: times["best"] for who, times in first["seconds"].items()}
-    assert first["ratio"]["reference"] == pytest.approx(best["reference"] / best["fastnn"])
+    assert first["shape"] == "64x500"
+    seconds = {who: times["median"] for who, times in first["seconds"].items()}
+    assert first["ratio"]["reference"] == pytest.approx(seconds["reference"] / seconds["fastnn"])
     markdown = files[1].read_text()
     assert markdown.count("### ") == 2
-    assert "| relu/lenet/forward |" in markdown
+    assert "| relu/lenet/forward | 64x500 |" in markdown
     assert files[2].read_bytes().startswith(b"\x89PNG")
 
 
@@ -280,20 +281,49 @@ def test_memory_is_that_of_the_run_alone(run_python):
 def test_turns():
     order = []
     works = {name: lambda name=name: order.append(name) for name in "abc"}
-    times = in_turns(works, seconds=0, least_rounds=4)
-    assert {name: len(t.rounds) for name, t in times.items()} == {"a": 4, "b": 4, "c": 4}
+    times = in_turns(works, seconds=0, least_blocks=4, block=0)
+    assert {name: len(t.blocks) for name, t in times.items()} == {"a": 4, "b": 4, "c": 4}
     assert all(t.best <= t.median for t in times.values())
     turns = [name for i, name in enumerate(order) if i == 0 or order[i - 1] != name]
     # Once each to count calls, then to and fro: the same name meets itself where the direction changes.
     assert "".join(turns) in ("abcabcbabcba", "abc" + "abcbabcba")
 
 
-def test_ratios_are_of_the_best_and_of_pairs():
-    times = {"fastnn": Times((1.0, 2.0, 4.0)), "torch": Times((3.0, 4.0, 4.0))}
+def test_a_block(monkeypatch):
+    """A block of 0.1 s, of calls of 4 ms: 8 calls that are not timed, then samples of 2 calls until 0.1 s are over."""
+    now = 0.0
+
+    def work():
+        nonlocal now
+        calls.append(now)
+        now += 0.004
+
+    calls = []
+    monkeypatch.setattr(timing.time, "perf_counter", lambda: now)
+    samples = timing.timed(work, 0.1, 2)
+    assert samples == pytest.approx([0.004] * 13)
+    assert len(calls) == 8 + 2 * 13
+    calls.clear()
+    assert timing.timed(work, 0, 1) == pytest.approx([0.004])
+    assert len(calls) == 2
+
+
+def test_figures_of_a_case():
+    times = {"fastnn": Times((1.0, 2.0, 4.0)), "torch": Times((3.0, 4.0, 5.0))}
     result = report.Result(CASES[0], 1, times)
-    assert result.ratio("torch") == 3.0
-    assert result.paired_ratio("torch") == 2.0
+    assert times["fastnn"].best == 1.0
+    assert result.ratio("torch") == 2.0
+    assert times["torch"].spread == pytest.approx(0.25)
+    assert result.spread == pytest.approx(0.75)
     assert report.geometric_mean([2.0, 8.0]) == pytest.approx(4.0)
+
+
+def test_a_busy_machine_is_warned_of():
+    busy, idle = (report.Result(CASES[0], 1, {"fastnn": Times((1.0, 1.0, second))}) for second in (1.3, 1.1))
+    assert report.row(busy, []).endswith("spread 15%")
+    assert "spread" not in report.row(idle, [])
+    assert report.busy_warning([idle]) == ""
+    assert "in 1 of 2 cases" in report.busy_warning([idle, busy])
 
 
 def test_who_does_not_take_part_has_no_mean():
@@ -313,16 +343,47 @@ def test_the_fastest_peer_counts():
     def result(case, **seconds):
         return report.Result(case, 1, {who: Times((s,)) for who, s in {"fastnn": 1.0, **seconds}.items()})
 
-    first, second = cases_of("inference")[:2]
-    summary = report.against_fastest(
+    (training, *_), (first, second, *_) = (cases_of(family) for family in ("training", "inference"))
+    summaries = report.against_fastest(
         [
-            result(cases_of("training")[0], torch=0.1),
+            result(training, torch=0.1, reference=0.2),
             result(first, torch=4.0, openvino=0.5, reference=0.1),
-            result(second, torch=2.0, openvino=3.0),
+            result(second, torch=2.0),
         ]
     )
-    assert summary == report.AgainstFastest(2, pytest.approx(1.0), 0.5, first.name, "openvino")
-    assert report.against_fastest([result(first, reference=2.0)]) is None
+    assert summaries == {
+        "inference forward": report.AgainstFastest(2, pytest.approx(1.0), 0.5, first.name, "openvino"),
+    }
+    assert report.against_fastest([result(first, reference=2.0)]) == {}
+
+
+def test_modes_of_pytorch():
+    assert "torch-compile" not in installed_peers()
+
+    def named(family, start):
+        return next(case for case in cases_of(family) if case.name.startswith(start))
+
+    runs = {("torch-nhwc", "training", "lenet"), ("torch-nhwc", "conv", "lenet1"), ("torch-nhwc", "batch_norm", "cmu1")}
+    runs |= {("torch-compile", "training", "mlp"), ("torch-compile", "inference", "lenet")}
+    not_run = {("torch-nhwc", "linear", "mlp"), ("torch-nhwc", "training", "auto"), ("torch-nhwc", "batch_norm", "mlp")}
+    not_run |= {("torch-compile", "conv", "lenet1")}
+    assert all(takes_part(name, named(family, start)) for name, family, start in runs)
+    assert not any(takes_part(name, named(family, start)) for name, family, start in not_run)
+
+
+@pytest.mark.slow
+def test_torch_compile_trains_and_infers_the_same():
+    pytest.importorskip("torch")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        try:
+            compiled = PEERS["torch-compile"]()
+        except ImportError as error:
+            pytest.skip(str(error))
+        training = next(case for case in cases_of("training") if case.name == "mlp-b4")
+        losses = [float(who.prepare(training, draw(training))()) for who in (fastnn_kernels(), compiled)]
+        compiled.prepare(ONE_IMAGE[0], draw(ONE_IMAGE[0]))  # which compares
+    assert losses[1] == pytest.approx(losses[0], rel=1e-5)
 
 
 def test_torch_is_not_imported_unasked(run_python):

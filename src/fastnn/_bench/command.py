@@ -10,17 +10,18 @@ from pathlib import Path
 from typing import Any
 
 from fastnn import _files
-from fastnn._bench import busy, memory, report, scaling
+from fastnn._bench import busy, memory, report, scaling, timing
 from fastnn._bench.cases import CASES, QUICK, BenchCase, draw
 from fastnn._bench.chart import ratio_chart
-from fastnn._bench.contestants import PEERS, Contestant, all_on, fastnn_kernels, installed_peers, takes_part
+from fastnn._bench.contestants import ON_REQUEST, PEERS, Contestant, all_on, fastnn_kernels, installed_peers, takes_part
 from fastnn._bench.table import Table
-from fastnn._bench.timing import in_turns
 from fastnn._console import write
 from fastnn._destination import prepare
 from fastnn._json import to_json
 from fastnn.plots import figure
 from fastnn.recipes.settings import Parser
+
+LEAST_BLOCKS = 5
 
 STUDIES: dict[str, Callable[[Sequence[Contestant], Sequence[BenchCase], int, float], list[Table]]] = {
     "busy": busy.tables,
@@ -57,6 +58,8 @@ def _ratios(options: argparse.Namespace, cases: list[BenchCase], peers: list[Con
             of_n = [_run(case, n, peers, seconds, list(titles)) for case in cases]
         if titles:
             write("\n".join(["geometric means", *report.mean_rows(of_n, list(titles))]))
+        if warning := report.busy_warning(of_n):
+            write(warning)
         results += of_n
     _write(options.json, report.as_json(about, titles, results))
     _write(options.markdown, report.as_markdown(about, titles, results))
@@ -83,7 +86,8 @@ def _study(options: argparse.Namespace, cases: list[BenchCase], peers: list[Cont
 def _run(case: BenchCase, n: int, peers: list[Contestant], seconds: float, names: list[str]) -> report.Result:
     arrays = draw(case)
     works = {c.name: c.prepare(case, arrays) for c in (fastnn_kernels(), *peers) if takes_part(c.name, case)}
-    result = report.Result(case, n, in_turns(works, seconds=seconds, least_rounds=5))
+    block = min(timing.BLOCK, seconds / LEAST_BLOCKS)
+    result = report.Result(case, n, timing.in_turns(works, seconds=seconds, least_blocks=LEAST_BLOCKS, block=block))
     write(report.row(result, names))
     return result
 
@@ -133,7 +137,8 @@ def _parser() -> argparse.ArgumentParser:
         "--against",
         type=_peers,
         metavar="NAMES",
-        help=f"whom to compare with, of {','.join(PEERS)}, or none (default: those installed)",
+        help=f"whom to compare with, of {','.join(PEERS)}, or none (default: those installed, "
+        f"but {','.join(ON_REQUEST)})",
     )
     parser.add_argument(
         "--threads", type=_threads, default=[1, 2], metavar="N,N", help="numbers of threads (default: 1,2)"

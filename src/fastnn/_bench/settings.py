@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 
@@ -12,6 +13,18 @@ from fastnn import _runtime
 from fastnn.layers import Sequential
 
 Shape = tuple[int, ...]
+DEFAULTS = {"stride": 1, "padding": 0, "dilation": 1, "groups": 1}
+
+
+def _sizes(shape: Shape) -> str:
+    return "x".join(map(str, shape))
+
+
+def _windows(setting: Any) -> str:
+    """The kernel, and what is not as it is by default: "5", or "3 s2 p1"."""
+    settings = {name: getattr(setting, name, usual) for name, usual in DEFAULTS.items()}
+    more = [f"{name[0]}{value}" for name, value in settings.items() if value != DEFAULTS[name]]
+    return " ".join([str(setting.kernel), *more])
 
 
 @dataclass(frozen=True)
@@ -25,6 +38,9 @@ class Conv:
     padding: int = 0
     dilation: int = 1
     groups: int = 1
+
+    def __str__(self) -> str:
+        return f"{_sizes(self.x)}, {self.filters} of {_windows(self)}"
 
     @property
     def w(self) -> Shape:
@@ -47,6 +63,9 @@ class ConvTranspose:
     stride: int = 1
     padding: int = 0
 
+    def __str__(self) -> str:
+        return f"{_sizes(self.x)}, {self.filters} of {_windows(self)}"
+
     @property
     def w(self) -> Shape:
         return self.x[1], self.filters, self.kernel, self.kernel
@@ -67,6 +86,9 @@ class Signal:
     stride: int = 1
     padding: int = 0
 
+    def __str__(self) -> str:
+        return f"{_sizes(self.x)}, {self.filters} of {_windows(self)}"
+
     @property
     def w(self) -> Shape:
         return self.filters, self.x[1], self.kernel
@@ -84,6 +106,9 @@ class Patches:
     kernel: int
     padding: int
 
+    def __str__(self) -> str:
+        return f"{_sizes(self.x)}, {_windows(self)}"
+
     @property
     def y(self) -> Shape:
         pixels = math.prod(n + 2 * self.padding - self.kernel + 1 for n in self.x[2:])
@@ -98,6 +123,9 @@ class Frame:
     padding: int
     mode: str
 
+    def __str__(self) -> str:
+        return f"{_sizes(self.x)}, p{self.padding}"
+
     @property
     def y(self) -> Shape:
         return *self.x[:2], *(n + 2 * self.padding for n in self.x[2:])
@@ -110,6 +138,9 @@ class Pool:
     x: tuple[int, int, int, int]
     kernel: int
     stride: int
+
+    def __str__(self) -> str:
+        return f"{_sizes(self.x)}, {_windows(self)}"
 
     @property
     def y(self) -> Shape:
@@ -124,6 +155,9 @@ class Resample:
     size: tuple[int, int]
     mode: str = ""
 
+    def __str__(self) -> str:
+        return f"{_sizes(self.x)} to {_sizes(self.size)}"
+
     @property
     def y(self) -> Shape:
         return *self.x[:2], *self.size
@@ -137,12 +171,18 @@ class Table:
     rows: int
     columns: int
 
+    def __str__(self) -> str:
+        return f"{_sizes(self.x)} of {_sizes((self.rows, self.columns))}"
+
 
 @dataclass(frozen=True)
 class Linear:
     rows: int
     inputs: int
     outputs: int
+
+    def __str__(self) -> str:
+        return f"{_sizes((self.rows, self.inputs))} to {self.outputs}"
 
 
 @dataclass(frozen=True)
@@ -151,6 +191,9 @@ class Elementwise:
 
     x: Shape
 
+    def __str__(self) -> str:
+        return _sizes(self.x)
+
 
 @dataclass(frozen=True)
 class Pairs:
@@ -158,6 +201,9 @@ class Pairs:
 
     x: Shape
     outputs: str = "scores"
+
+    def __str__(self) -> str:
+        return _sizes(self.x)
 
 
 @dataclass(frozen=True)
@@ -173,6 +219,9 @@ class Network:
     parameters: int
     classes: int | None = 10
     lr: float = 1e-3
+
+    def __str__(self) -> str:
+        return _sizes(self.x)
 
     def module(self) -> Sequential:
         """The network, with the same weights and statistics at every call."""

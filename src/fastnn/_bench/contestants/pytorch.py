@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -25,13 +25,28 @@ from fastnn.interop.torch import to_torch
 
 
 class Torch:
-    """PyTorch's own kernels behind their thinnest doors, no autograd but in the training steps."""
+    """PyTorch's own kernels behind their thinnest doors, no autograd but in the training steps.
+
+    Its modes, in pytorch_modes.py, differ in how they take arrays and networks over, and in what they call.
+    """
 
     name = "torch"
 
     def __init__(self) -> None:
         self.torch = _extras.require("torch", "comparing with PyTorch", "bench")
         self.title = f"PyTorch {self.torch.__version__}"
+
+    def tensor(self, array: Array) -> Any:
+        """An array as a tensor."""
+        return self.torch.from_numpy(array)
+
+    def network(self, network: Network) -> Any:
+        """A network as a module."""
+        return to_torch(network.module())
+
+    def called(self, function: Callable[..., Any]) -> Callable[..., Any]:
+        """What is called in the place of a network, or of a network and its loss."""
+        return function
 
     @contextmanager
     def threads(self, n: int) -> Iterator[None]:
@@ -45,7 +60,7 @@ class Torch:
     def prepare(self, case: BenchCase, arrays: dict[str, Array]) -> Work:
         if case.family == "inference":
             return self._inference(case.setting, arrays["x"])
-        tensors = {name: self.torch.from_numpy(a) for name, a in arrays.items()}
+        tensors = {name: self.tensor(a) for name, a in arrays.items()}
         if case.family == "training":
             return self._training_step(case.setting, tensors)
         work = getattr(self, f"_{case.direction}")(case, tensors)
@@ -253,14 +268,14 @@ class Torch:
         return step
 
     def _training_step(self, network: Network, t: dict[str, Any]) -> Work:
-        net = to_torch(network.module())
-        nn = self.torch.nn
+        net, nn = self.network(network), self.torch.nn
         criterion = nn.CrossEntropyLoss() if network.classes else nn.MSELoss(reduction="sum")
         optimizer = self.torch.optim.SGD(net.parameters(), lr=network.lr, momentum=MOMENTUM, fused=True)
+        loss_of = self.called(lambda x, target: criterion(net(x), target))
 
         def step() -> object:
             optimizer.zero_grad(set_to_none=True)
-            loss = criterion(net(t["x"]), t["target"])
+            loss = loss_of(t["x"], t["target"])
             loss.backward()
             optimizer.step()
             return loss
@@ -268,7 +283,8 @@ class Torch:
         return step
 
     def _inference(self, network: Network, x: Array) -> Work:
-        inference_mode, net, t = self.torch.inference_mode, to_torch(network.module()).eval(), self.torch.from_numpy(x)
+        inference_mode, t = self.torch.inference_mode, self.tensor(x)
+        net = self.called(self.network(network).eval())
 
         def infer() -> Any:
             with inference_mode():
