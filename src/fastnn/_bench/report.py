@@ -105,13 +105,13 @@ def _width(peer: str) -> int:
     return max(10, len(peer) + 3)
 
 
-def busy_warning(results: Sequence[Result]) -> str:
-    """What to think of the figures where blocks of one case differ much; empty where they do not."""
-    shaky = sum(result.spread > BUSY for result in results)
+def busy_warning(spreads: Sequence[float]) -> str:
+    """What to think of the figures of cases with these spreads; empty where blocks differ little."""
+    shaky = sum(spread > BUSY for spread in spreads)
     if not shaky:
         return ""
     return (
-        f"the machine was busy: blocks differ by more than {BUSY:.0%} in {shaky} of {len(results)} cases; "
+        f"the machine was busy: blocks differ by more than {BUSY:.0%} in {shaky} of {len(spreads)} cases; "
         "take no ratio from them"
     )
 
@@ -256,7 +256,7 @@ def as_markdown(about: dict[str, Any], titles: dict[str, str], results: list[Res
             cells = (c for ratio in ratios for c in ("", _bold(times(ratio))))
             lines.append(_markdown_row(f"*geometric mean, {name} ({count})*", "", "", "", *cells))
         fastest = [f"{name} {summary}." for name, summary in against_fastest(group).items()]
-        for line in (*fastest, busy_warning(group)):
+        for line in (*fastest, busy_warning([r.spread for r in group])):
             lines += ["", line] if line else []
     return "\n".join(lines) + "\n"
 
