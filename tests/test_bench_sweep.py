@@ -128,7 +128,8 @@ def test_shapes_are_listed(capsys):
     ("arguments", "message"),
     [
         (["--sweep", "relu"], "argument --sweep: invalid choice: 'relu'"),
-        (["--sweep", "--count", "-1"], "--count: got '-1'; expected a whole number"),
+        (["--sweep", "--count", "0"], "--count: got '0'; expected a whole number of at least 1"),
+        (["--sweep", "--seed", "-1"], "--seed: got '-1'; expected a whole number of at least 0"),
         (["--sweep", "--busy"], "--sweep: it times random shapes"),
         (["--sweep", "--quick"], "--sweep: it times random shapes"),
         (["--sweep", "--cases", "conv"], "--sweep: it times random shapes"),

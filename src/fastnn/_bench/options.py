@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import re
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -34,8 +35,8 @@ def parser() -> argparse.ArgumentParser:
     made.add_argument(
         "--cases", type=_pattern, default=re.compile(""), metavar="REGEX", help="only cases whose name matches"
     )
-    made.add_argument("--quick", action="store_true", help="a minute's worth: small layers, few rounds")
-    made.add_argument("--seconds", type=_seconds, metavar="S", help="for each case (default: 1, quick 0.3)")
+    made.add_argument("--quick", action="store_true", help="a minute's worth: small layers, short blocks")
+    made.add_argument("--seconds", type=_seconds, metavar="S", help="for each case (default: 1, quick 0.3, sweep 0.5)")
     made.add_argument("--json", type=_file, metavar="FILE", help="also write everything measured as JSON")
     made.add_argument("--markdown", type=_file, metavar="FILE", help="also write the table as Markdown")
     made.add_argument("--chart", type=_picture, metavar="FILE.png", help="also draw the ratios to the fastest peer")
@@ -49,7 +50,9 @@ def parser() -> argparse.ArgumentParser:
         "--sweep", nargs="?", const="all", choices=SWEEPS, help="of which kind (default: all)", metavar="|".join(SWEEPS)
     )
     sweep.add_argument("--seed", type=_whole, default=0, metavar="N", help="where the shapes come from (default: 0)")
-    sweep.add_argument("--count", type=_whole, default=40, metavar="N", help="shapes of each kind (default: 40)")
+    sweep.add_argument(
+        "--count", type=partial(_whole, least=1), default=40, metavar="N", help="shapes of each kind (default: 40)"
+    )
     made.add_argument("--list", action="store_true", help="only list the cases")
     return made
 
@@ -76,9 +79,9 @@ def _threads(text: str) -> list[int]:
     return list(dict.fromkeys(numbers))
 
 
-def _whole(text: str) -> int:
-    if not text.isdecimal():
-        raise argparse.ArgumentTypeError(f"got {text!r}; expected a whole number of at least 0")
+def _whole(text: str, least: int = 0) -> int:
+    if not text.isdecimal() or int(text) < least:
+        raise argparse.ArgumentTypeError(f"got {text!r}; expected a whole number of at least {least}")
     return int(text)
 
 
