@@ -196,9 +196,9 @@ def check_maxpool_ties(case: Case, dtype: Any) -> None:
     args, kwargs = case.inputs(dtype, "ties")
     x, kernel_size = args
     options = {k: v for k, v in kwargs.items() if not k.startswith("return_")}
-    y, positions = fnn.functional.maxpool2d(x, kernel_size, return_positions=True, **options)
+    y, positions = fnn.functional.max_pool2d(x, kernel_size, return_positions=True, **options)
     dy = np.arange(1, y.size + 1).reshape(y.shape).astype(dtype)
-    dx = fnn.functional.maxpool2d_backward(dy, positions, x.shape[2:], kernel_size, **options)
+    dx = fnn.functional.max_pool2d_backward(dy, positions, x.shape[2:], kernel_size, **options)
     _assert_equal(f"{case} {np.dtype(dtype).name} ties", dx, _first_maximum_gradient(dy, x, kernel_size, **options))
 
 

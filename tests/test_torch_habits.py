@@ -83,8 +83,8 @@ def test_every_class_of_pytorch_has_an_answer():
 @pytest.mark.parametrize(
     ("name", "words"),
     [
-        ("max_pool2d", "it is maxpool2d"),
-        ("avg_pool2d", "it is avgpool2d"),
+        ("max_pool2d", "it is max_pool2d"),
+        ("avg_pool2d", "it is avg_pool2d"),
         ("one_hot", "np.eye"),
         ("log_soft_max", "nearest: log_softmax"),
     ],

@@ -95,17 +95,17 @@ register(
         Operation(
             name,
             terms=lambda *_, **__: (EXACT,),
-            backward=lambda F, args, kwargs, y, dy: (F.col2im(dy, args[0].shape[2:], args[1], **kwargs),),
+            backward=lambda F, args, kwargs, y, dy: (F.fold(dy, args[0].shape[2:], args[1], **kwargs),),
         )
-        for name in ("im2col", "unfold")
+        for name in ("unfold", "unfold")
     ),
     *(
         Operation(
             name,
             terms=lambda cols, size, kernel, *, stride=1, **_: (windows_over(kernel, stride),),
-            backward=lambda F, args, kwargs, y, dy: (F.im2col(dy, args[2], **kwargs),),
+            backward=lambda F, args, kwargs, y, dy: (F.unfold(dy, args[2], **kwargs),),
         )
-        for name in ("col2im", "fold")
+        for name in ("fold", "fold")
     ),
 )
 
@@ -121,7 +121,7 @@ class ConvShape:
     dilation: int | tuple[int, int] = 1
     groups: int = 1
     large: bool = False
-    columns: bool = True  # im2col and col2im as well: not where only the ways of the convolution are of interest
+    columns: bool = True  # unfold and fold as well: not where only the ways of the convolution are of interest
 
     @property
     def w(self) -> tuple[int, int, int, int]:
@@ -257,7 +257,7 @@ def conv_cases(s: ConvShape) -> Iterator[Case]:
         return
     cols = (s.x[0], math.prod(s.w[1:]), math.prod(s.out))
     yield Case(
-        "im2col",
+        "unfold",
         s.label,
         lambda draw: ((draw(s.x), s.kernel), s.geometry),
         ("normal", "special"),
@@ -266,7 +266,7 @@ def conv_cases(s: ConvShape) -> Iterator[Case]:
         gradient=not s.large,
     )
     yield Case(
-        "col2im",
+        "fold",
         s.label,
         lambda draw: ((draw(cols, "dy"), s.x[2:], s.kernel), s.geometry),
         ("normal", "special"),

@@ -61,7 +61,7 @@ OF_INPUT = ("leaky_relu", "prelu", "elu", "selu", "gelu", "silu", "softplus", "h
 
 GROUPS = {
     **dict.fromkeys(("adaptive_avgpool", "adaptive_maxpool", "interpolate"), "resampling"),
-    **dict.fromkeys(("maxpool", "avgpool", "maxpool1d", "avgpool1d"), "pooling"),
+    **dict.fromkeys(("maxpool", "avgpool", "max_pool1d", "avg_pool1d"), "pooling"),
     **dict.fromkeys(("adam", "adamw", "nadam", "rmsprop", "adagrad"), "adaptive"),
     **dict.fromkeys(("relu", "sigmoid", "tanh", "softmax", "log_softmax"), "activations"),
     **dict.fromkeys(("mse_loss", "l1_loss", "smooth_l1_loss", "huber_loss", "kl_div", "nll_loss"), "losses"),
@@ -99,12 +99,12 @@ CONV_TRANSPOSES = {"dcgan": ConvTranspose((8, 128, 28, 28), 64, 4, 2, 1)}
 # A second of sound, cut into features; convolved, and pooled.
 SIGNALS = {
     "conv1d": Signal((16, 64, 1000), 64, 5, 1, 2),
-    "maxpool1d": Signal((16, 64, 1000), 64, 2, 2),
-    "avgpool1d": Signal((16, 64, 1000), 64, 2, 2),
+    "max_pool1d": Signal((16, 64, 1000), 64, 2, 2),
+    "avg_pool1d": Signal((16, 64, 1000), 64, 2, 2),
 }
 IMAGES: dict[str, Patches | Frame] = {
     "unfold": Patches((32, 16, 32, 32), 3, 1),
-    "pad2d": Frame((32, 16, 32, 32), 1, "reflect"),
+    "pad": Frame((32, 16, 32, 32), 1, "reflect"),
 }
 
 POOLS = {

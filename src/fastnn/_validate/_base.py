@@ -12,6 +12,30 @@ from numpy.typing import NDArray
 
 from fastnn._validate import hints
 
+__all__ = [
+    "FLOAT32",
+    "FLOAT64",
+    "GRADIENTS",
+    "Array",
+    "Frame",
+    "IntPair",
+    "IntSingle",
+    "MaybeArray",
+    "Padding",
+    "array",
+    "axis_index",
+    "choice",
+    "float_array",
+    "float_dtype",
+    "gradient_names",
+    "integer",
+    "number",
+    "pair",
+    "positive",
+    "single",
+    "true_or_false",
+]
+
 Array = NDArray[Any]
 IntPair = int | tuple[int, int]
 IntSingle = int | tuple[int]
