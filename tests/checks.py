@@ -191,7 +191,7 @@ def _direction(step: Array) -> str:
     return f"element {tuple(int(i) for i in places[0])}" if len(places) == 1 else "all elements"
 
 
-def check_maxpool_ties(case: Case, dtype: Any) -> None:
+def check_max_pool_ties(case: Case, dtype: Any) -> None:
     """Forward, then backward, on whole numbers full of ties: the first maximum in row-major order gets it all."""
     args, kwargs = case.inputs(dtype, "ties")
     x, kernel_size = args

@@ -9,7 +9,7 @@ import pytest
 
 import fastnn as fnn
 from cases import DTYPES, cases_of
-from checks import check_gradient, check_maxpool_ties, check_parity
+from checks import check_gradient, check_max_pool_ties, check_parity
 
 R = {name: getattr(fnn.reference, name) for name in fnn.reference.__all__}  # the unmutated
 
@@ -36,13 +36,13 @@ def gradients_of(*ops):
 def ties():
     for case in cases_of("max_pool2d"):
         if "ties" in case.fills and not case.large:
-            check_maxpool_ties(case, np.float32)
+            check_max_pool_ties(case, np.float32)
 
 
 # Convolution
 
 
-def im2col_wrong_row_stride(x, kernel_size, *, stride=1, padding=0, dilation=1):
+def unfold_wrong_row_stride(x, kernel_size, dilation=1, padding=0, stride=1):
     """Steps from one kernel row to the next by KH elements where there are KW: right for square kernels only."""
     cols = R["unfold"](x, kernel_size, stride=stride, padding=padding, dilation=dilation)
     kh, kw = pair(kernel_size)
@@ -154,7 +154,7 @@ def pad_backward_loses_the_frame(dy, padding, mode="constant"):
     return R["pad_backward"](dy, padding, mode="constant")
 
 
-def col2im_overwrites(cols, output_size, kernel_size, **options):
+def fold_overwrites(cols, output_size, kernel_size, **options):
     """The last patch on a pixel wins, where all should be added."""
     total = R["fold"](cols, output_size, kernel_size, **options)
     count = R["fold"](np.ones_like(cols), output_size, kernel_size, **options)
@@ -555,8 +555,8 @@ every_tie = MaxpoolEveryTie()
 WITH_LOGITS = "binary_cross_entropy_with_logits"
 MUTANTS = [
     # the function replaced, the mutant, the check that must notice
-    ("unfold", im2col_wrong_row_stride, lambda: parity_of("unfold")),
-    ("unfold", im2col_wrong_row_stride, lambda: gradients_of("unfold")),
+    ("unfold", unfold_wrong_row_stride, lambda: parity_of("unfold")),
+    ("unfold", unfold_wrong_row_stride, lambda: gradients_of("unfold")),
     ("conv2d", conv2d_wrong_row_stride, lambda: parity_of("conv2d")),
     ("conv2d", conv2d_wrong_row_stride, lambda: gradients_of("conv2d")),
     ("conv2d_backward", conv2d_bias_not_summed, lambda: parity_of("conv2d_backward")),
@@ -576,8 +576,8 @@ MUTANTS = [
     ("conv_transpose2d_backward", conv_transpose2d_backward_turned, lambda: gradients_of("conv_transpose2d")),
     ("pad", pad_reflects_the_border_too, lambda: parity_of("pad")),
     ("pad_backward", pad_backward_loses_the_frame, lambda: gradients_of("pad")),
-    ("fold", col2im_overwrites, lambda: parity_of("fold")),
-    ("fold", col2im_overwrites, lambda: gradients_of("unfold")),
+    ("fold", fold_overwrites, lambda: parity_of("fold")),
+    ("fold", fold_overwrites, lambda: gradients_of("unfold")),
     ("max_pool2d", max_pool2d_last_maximum, lambda: parity_of("max_pool2d")),
     ("max_pool2d", max_pool2d_last_maximum, ties),
     ("max_pool2d", max_pool2d_padding_wins, lambda: parity_of("max_pool2d")),

@@ -75,7 +75,7 @@ def test_relu_keeps_nan(dtype):
     assert y[2] == 2
 
 
-def test_maxpool_first_nan_wins():
+def test_max_pool_first_nan_wins():
     x = np.zeros((1, 1, 3, 3), np.float32)
     x[0, 0, 1] = np.nan, np.inf, np.nan
     y, positions = fnn.functional.max_pool2d(x, 3, return_positions=True)

@@ -91,21 +91,15 @@ register(
         wrt=(0, 1, 2),
     ),
     Operation("conv1d_backward", terms=_conv1d_backward_terms),
-    *(
-        Operation(
-            name,
-            terms=lambda *_, **__: (EXACT,),
-            backward=lambda F, args, kwargs, y, dy: (F.fold(dy, args[0].shape[2:], args[1], **kwargs),),
-        )
-        for name in ("unfold", "unfold")
+    Operation(
+        "unfold",
+        terms=lambda *_, **__: (EXACT,),
+        backward=lambda F, args, kwargs, y, dy: (F.fold(dy, args[0].shape[2:], args[1], **kwargs),),
     ),
-    *(
-        Operation(
-            name,
-            terms=lambda cols, size, kernel, *, stride=1, **_: (windows_over(kernel, stride),),
-            backward=lambda F, args, kwargs, y, dy: (F.unfold(dy, args[2], **kwargs),),
-        )
-        for name in ("fold", "fold")
+    Operation(
+        "fold",
+        terms=lambda x, size, kernel, *, stride=1, **_: (windows_over(kernel, stride),),
+        backward=lambda F, args, kwargs, y, dy: (F.unfold(dy, args[2], **kwargs),),
     ),
 )
 
@@ -337,10 +331,8 @@ def _conv1d_cases() -> Iterator[Case]:
 
 def _patch_cases() -> Iterator[Case]:
     options = {"stride": (2, 1), "padding": 1, "dilation": (1, 2)}
-    yield Case("unfold", "by-pytorchs-name", lambda draw: ((draw((2, 3, 6, 7)), (3, 2)), options), gradient=True)
-    yield Case(
-        "fold", "by-pytorchs-name", lambda draw: ((draw((2, 18, 21), "dy"), (6, 7), (3, 2)), options), gradient=True
-    )
+    yield Case("unfold", "all-settings", lambda draw: ((draw((2, 3, 6, 7)), (3, 2)), options), gradient=True)
+    yield Case("fold", "all-settings", lambda draw: ((draw((2, 18, 21), "dy"), (6, 7), (3, 2)), options), gradient=True)
 
 
 CASES = (

@@ -15,11 +15,11 @@ from fastnn import reference
 MAX_RESULTS = ("return_positions", "return_indices")
 
 
-def _maxpool_terms(*_, return_positions=False, return_indices=False, **__):
+def _max_pool_terms(*_, return_positions=False, return_indices=False, **__):
     return (EXACT,) * (1 + return_positions + return_indices)
 
 
-def _maxpool_backward_terms(dy, positions, input_size, kernel_size, *, stride=None, dilation=1, **_):
+def _max_pool_backward_terms(dy, positions, input_size, kernel_size, *, stride=None, dilation=1, **_):
     overlap = windows_over(kernel_size, stride, dilation)
     return (EXACT if overlap == 1 else overlap,)
 
@@ -37,8 +37,8 @@ def _max_pool1d_gradient(F, args, kwargs, y, dy):
 
 
 register(
-    Operation("max_pool2d", terms=_maxpool_terms, backward=_max_pool2d_gradient),
-    Operation("max_pool2d_backward", terms=_maxpool_backward_terms),
+    Operation("max_pool2d", terms=_max_pool_terms, backward=_max_pool2d_gradient),
+    Operation("max_pool2d_backward", terms=_max_pool_backward_terms),
     Operation(
         "avg_pool2d",
         terms=lambda x, kernel_size, **_: (math.prod(pair(kernel_size)) + 1,),
@@ -49,8 +49,8 @@ register(
         "avg_pool2d_backward",
         terms=lambda dy, size, kernel, *, stride=None, **_: (windows_over(kernel, stride) + 1,),
     ),
-    Operation("max_pool1d", terms=_maxpool_terms, backward=_max_pool1d_gradient),
-    Operation("max_pool1d_backward", terms=_maxpool_backward_terms),
+    Operation("max_pool1d", terms=_max_pool_terms, backward=_max_pool1d_gradient),
+    Operation("max_pool1d_backward", terms=_max_pool_backward_terms),
     Operation(
         "avg_pool1d",
         terms=lambda x, kernel_size, **_: (kernel_size + 1,),
@@ -156,7 +156,7 @@ def pool_cases(s: PoolShape) -> Iterator[Case]:
 
 
 def _max_cases(s: PoolShape) -> Iterator[Case]:
-    def maxpool_backward(draw: Draw) -> tuple[tuple[Any, ...], dict[str, Any]]:
+    def max_pool_backward(draw: Draw) -> tuple[tuple[Any, ...], dict[str, Any]]:
         dy = draw((*s.x[:2], *s.out), "dy")
         x = draw(s.x)
         positions = reference.max_pool2d(x, s.kernel, return_positions=True, **s.maximum)[1]
@@ -178,7 +178,7 @@ def _max_cases(s: PoolShape) -> Iterator[Case]:
         ("x",),
         gradient=not s.large,
     )
-    yield Case("max_pool2d_backward", s.label, maxpool_backward, ("normal", "ties", "special"), ("dy",), large=s.large)
+    yield Case("max_pool2d_backward", s.label, max_pool_backward, ("normal", "ties", "special"), ("dy",), large=s.large)
 
 
 def _average_cases(s: PoolShape) -> Iterator[Case]:
@@ -210,22 +210,22 @@ def row_cases(
     maximum = {**options, "dilation": dilation}
     average = {**options, "count_include_pad": ceil_mode}
 
-    def maxpool_backward(draw: Draw) -> tuple[tuple[Any, ...], dict[str, Any]]:
+    def max_pool_backward(draw: Draw) -> tuple[tuple[Any, ...], dict[str, Any]]:
         positions = reference.max_pool1d(draw((2, 3, L)), kernel, return_positions=True, **maximum)[1]
         return (draw(positions.shape, "dy"), positions, L, kernel), maximum
 
     def of_x(settings: dict[str, Any], **more: Any) -> Any:
         return lambda draw: ((draw((2, 3, L)), kernel), {**settings, **more})
 
-    def avgpool_backward(draw: Draw) -> tuple[tuple[Any, ...], dict[str, Any]]:
+    def avg_pool_backward(draw: Draw) -> tuple[tuple[Any, ...], dict[str, Any]]:
         return (draw((2, 3, plane.outputs(1)[1]), "dy"), L, kernel), average
 
     fills = ("normal", "ties")
     yield Case("max_pool1d", label, of_x(maximum, return_positions=True, return_indices=True), fills)
     yield Case("max_pool1d", f"{label}-no-positions", of_x(maximum), gradient=True)
-    yield Case("max_pool1d_backward", label, maxpool_backward, fills)
+    yield Case("max_pool1d_backward", label, max_pool_backward, fills)
     yield Case("avg_pool1d", label, of_x(average), gradient=True)
-    yield Case("avg_pool1d_backward", label, avgpool_backward)
+    yield Case("avg_pool1d_backward", label, avg_pool_backward)
 
 
 def _pool_value_cases() -> Iterator[Case]:

@@ -72,10 +72,10 @@ def max_pool2d(
             return_positions=return_positions,
             return_indices=return_indices,
         )
-    return _maxpool(x, (*x.shape[:2], OH, OW), windows, return_positions, return_indices)
+    return _max_pool(x, (*x.shape[:2], OH, OW), windows, return_positions, return_indices)
 
 
-def _maxpool(
+def _max_pool(
     x: Array, shape: tuple[int, ...], windows: Windows, return_positions: bool, return_indices: bool
 ) -> Array | tuple[Array, ...]:
     KH, KW = windows[:2]
@@ -114,10 +114,10 @@ def max_pool2d_backward(
             dilation=dilation,
             ceil_mode=ceil_mode,
         )
-    return _maxpool_backward(dy, positions, H, W, windows)
+    return _max_pool_backward(dy, positions, H, W, windows)
 
 
-def _maxpool_backward(dy: Array, positions: Array, H: int, W: int, windows: Windows) -> Array:
+def _max_pool_backward(dy: Array, positions: Array, H: int, W: int, windows: Windows) -> Array:
     dx: Array = empty((*dy.shape[:2], H, W), dy.dtype)
     backward = _pool.max_pool2d_backward_wide if windows.KH * windows.KW > 256 else _pool.max_pool2d_backward
     pick(backward, dy.dtype)(contiguous(dy), contiguous(positions), dx, *windows)
@@ -145,10 +145,10 @@ def avg_pool2d(
             count_include_pad=count_include_pad,
             divisor_override=divisor_override,
         )
-    return _avgpool(x, (*x.shape[:2], OH, OW), windows, count_include_pad, divisor)
+    return _avg_pool(x, (*x.shape[:2], OH, OW), windows, count_include_pad, divisor)
 
 
-def _avgpool(x: Array, shape: tuple[int, ...], windows: Windows, count_padding: bool, divisor: int) -> Array:
+def _avg_pool(x: Array, shape: tuple[int, ...], windows: Windows, count_padding: bool, divisor: int) -> Array:
     y: Array = empty(shape, x.dtype)
     pick(_pool.avg_pool2d_forward, x.dtype)(contiguous(x), y, *windows[:6], count_padding, divisor)
     return y
@@ -177,10 +177,10 @@ def avg_pool2d_backward(
             count_include_pad=count_include_pad,
             divisor_override=divisor_override,
         )
-    return _avgpool_backward(dy, H, W, windows, count_include_pad, divisor)
+    return _avg_pool_backward(dy, H, W, windows, count_include_pad, divisor)
 
 
-def _avgpool_backward(dy: Array, H: int, W: int, windows: Windows, count_padding: bool, divisor: int) -> Array:
+def _avg_pool_backward(dy: Array, H: int, W: int, windows: Windows, count_padding: bool, divisor: int) -> Array:
     dx: Array = empty((*dy.shape[:2], H, W), dy.dtype)
     pick(_pool.avg_pool2d_backward, dy.dtype)(contiguous(dy), dx, *windows[:6], count_padding, divisor)
     return dx
@@ -233,7 +233,7 @@ def max_pool1d(
             return_positions=return_positions,
             return_indices=return_indices,
         )
-    results = _maxpool(x[:, :, None], (*x.shape[:2], 1, OL), windows, return_positions, return_indices)
+    results = _max_pool(x[:, :, None], (*x.shape[:2], 1, OL), windows, return_positions, return_indices)
     return tuple(r[:, :, 0] for r in results) if isinstance(results, tuple) else results[:, :, 0]
 
 
@@ -260,7 +260,7 @@ def max_pool1d_backward(
             dilation=dilation,
             ceil_mode=ceil_mode,
         )
-    return _maxpool_backward(dy[:, :, None], positions[:, :, None], 1, L, windows)[:, :, 0]
+    return _max_pool_backward(dy[:, :, None], positions[:, :, None], 1, L, windows)[:, :, 0]
 
 
 def avg_pool1d(
@@ -282,7 +282,7 @@ def avg_pool1d(
             ceil_mode=ceil_mode,
             count_include_pad=count_include_pad,
         )
-    return _avgpool(x[:, :, None], (*x.shape[:2], 1, OL), windows, count_include_pad, 0)[:, :, 0]
+    return _avg_pool(x[:, :, None], (*x.shape[:2], 1, OL), windows, count_include_pad, 0)[:, :, 0]
 
 
 def avg_pool1d_backward(
@@ -306,4 +306,4 @@ def avg_pool1d_backward(
             ceil_mode=ceil_mode,
             count_include_pad=count_include_pad,
         )
-    return _avgpool_backward(dy[:, :, None], 1, L, windows, count_include_pad, 0)[:, :, 0]
+    return _avg_pool_backward(dy[:, :, None], 1, L, windows, count_include_pad, 0)[:, :, 0]

@@ -514,7 +514,7 @@ def prelu(x: Array, weight: Array) -> Array:
 def prelu_backward(
     dy: Array, x: Array, weight: Array, *, needs: Iterable[str] = ("dx", "dw")
 ) -> tuple[MaybeArray, MaybeArray]:
-    """Gradients of `prelu`: `dy` where ``x > 0``, elsewhere ``weight*dy``; and the sums of ``x*dy`` where not ``x > 0``.
+    """Gradients of `prelu`: `dy` where ``x > 0``, elsewhere ``weight * dy``; and sums of ``x * dy`` where ``x <= 0``.
 
     Parameters
     ----------

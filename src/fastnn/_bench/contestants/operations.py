@@ -60,13 +60,13 @@ class Operations:
                 return lambda: F.unfold(a["x"], s.kernel, padding=s.padding)
             case "pad":
                 return lambda: F.pad(a["x"], s.padding, mode=s.mode)
-            case "maxpool":
+            case "max_pool2d":
                 return lambda: F.max_pool2d(a["x"], s.kernel, stride=s.stride, return_positions=True)
-            case "avgpool":
+            case "avg_pool2d":
                 return lambda: F.avg_pool2d(a["x"], s.kernel, stride=s.stride)
-            case "adaptive_avgpool":
+            case "adaptive_avg_pool2d":
                 return lambda: F.adaptive_avg_pool2d(a["x"], s.size)
-            case "adaptive_maxpool":
+            case "adaptive_max_pool2d":
                 return lambda: F.adaptive_max_pool2d(a["x"], s.size, return_indices=True)
             case "interpolate":
                 return lambda: F.interpolate(a["x"], s.size, mode=s.mode)
@@ -126,14 +126,14 @@ class Operations:
                 return lambda: F.fold(a["dy"], s.x[2:], s.kernel, padding=s.padding)
             case "pad":
                 return lambda: F.pad_backward(a["dy"], s.padding, mode=s.mode)
-            case "maxpool":
+            case "max_pool2d":
                 positions = F.max_pool2d(a["x"], s.kernel, stride=s.stride, return_positions=True)[1]
                 return lambda: F.max_pool2d_backward(a["dy"], positions, s.x[2:], s.kernel, stride=s.stride)
-            case "avgpool":
+            case "avg_pool2d":
                 return lambda: F.avg_pool2d_backward(a["dy"], s.x[2:], s.kernel, stride=s.stride)
-            case "adaptive_avgpool":
+            case "adaptive_avg_pool2d":
                 return lambda: F.adaptive_avg_pool2d_backward(a["dy"], s.x[2:])
-            case "adaptive_maxpool":
+            case "adaptive_max_pool2d":
                 indices = F.adaptive_max_pool2d(a["x"], s.size, return_indices=True)[1]
                 return lambda: F.adaptive_max_pool2d_backward(a["dy"], indices, s.x[2:])
             case "interpolate":
