@@ -478,6 +478,22 @@ def test_refused(name, args, kwargs, error, argument, came):
     assert "\n" not in messages[0]
 
 
+@pytest.mark.parametrize(
+    ("call", "of_layer"),
+    [
+        (lambda F: F.conv2d(X.astype(np.float64), W), True),
+        (lambda F: F.linear(X.astype(np.float64), f32(2, 7)), True),
+        (lambda F: F.batch_norm(X.astype(np.float64), f32(3), f32(3)), True),
+        (lambda F: F.cross_entropy(np.ones((2, 3)), np.zeros(2, int), f32(3)), False),
+        (lambda F: F.matmul(np.ones((2, 3)), f32(3, 2)), False),
+    ],
+)
+def test_another_dtype_may_be_that_of_the_layers(call, of_layer):
+    with pytest.raises(TypeError, match="expected one dtype") as caught:
+        call(fnn.functional)
+    assert ("or the layers, as in net.to(np.float64)" in str(caught.value)) is of_layer
+
+
 def test_nothing_is_updated_by_a_refused_step():
     p, v = f32(4), f32(4)
     with pytest.raises(ValueError, match=r"^g: got shape"):

@@ -63,7 +63,7 @@ def _bound(name: str, value: float) -> float:
 def prelu(x: Array, weight: Array) -> tuple[int, int, int]:
     """Return what `x` is as (A, C, P), with C slopes in `weight`: one for each channel on axis 1, or one for all."""
     float_array("x", x)
-    same_dtype("x", x, "weight", weight)
+    same_dtype("x", x, "weight", weight, of_layer=True)
     if weight.ndim != 1 or weight.size == 0:
         raise ValueError(f"weight: got shape {weight.shape}; expected (C,), one slope for each channel of x, or (1,)")
     if weight.size == 1:

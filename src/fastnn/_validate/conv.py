@@ -137,7 +137,7 @@ def _conv_geometry(
     x: Array, weight: Array, stride: IntPair, padding: Padding, dilation: IntPair, groups: int
 ) -> tuple[int, int, int, int, int, int, int, int]:
     images("x", x)
-    same_dtype("x", x, "weight", weight)
+    same_dtype("x", x, "weight", weight, of_layer=True)
     has_axes("weight", weight, 4, "(O, C/groups, KH, KW)")
     _channels(x, weight, groups)
     (H, W), (KH, KW) = x.shape[2:], weight.shape[2:]
@@ -164,7 +164,7 @@ def conv2d(
     """Return SH, SW, PH, PW, DH, DW, OH, OW."""
     geometry = _conv_geometry(x, weight, stride, padding, dilation, groups)
     if bias is not None:
-        same_dtype("x", x, "bias", bias)
+        same_dtype("x", x, "bias", bias, of_layer=True)
         has_shape("bias", bias, (weight.shape[0],), "one number for each output channel of weight")
     fused_activation(activation)
     return geometry
@@ -191,7 +191,7 @@ def _conv1d_geometry(
     x: Array, weight: Array, stride: IntSingle, padding: IntSingle | str, dilation: IntSingle, groups: int
 ) -> tuple[int, int, int, int]:
     sequences("x", x)
-    same_dtype("x", x, "weight", weight)
+    same_dtype("x", x, "weight", weight, of_layer=True)
     has_axes("weight", weight, 3, "(O, C/groups, K)")
     _channels(x, weight, groups)
     L, K = x.shape[2], weight.shape[2]
@@ -218,7 +218,7 @@ def conv1d(
     """Return S, P, D, OL."""
     geometry = _conv1d_geometry(x, weight, stride, padding, dilation, groups)
     if bias is not None:
-        same_dtype("x", x, "bias", bias)
+        same_dtype("x", x, "bias", bias, of_layer=True)
         has_shape("bias", bias, (weight.shape[0],), "one number for each output channel of weight")
     fused_activation(activation)
     return geometry

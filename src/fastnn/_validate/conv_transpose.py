@@ -53,7 +53,7 @@ def _geometry(
     dilation: IntPair,
 ) -> tuple[int, int, int, int, int, int, int, int]:
     images("x", x)
-    same_dtype("x", x, "weight", weight)
+    same_dtype("x", x, "weight", weight, of_layer=True)
     has_axes("weight", weight, 4, "(C, O/groups, KH, KW)")
     if 0 in weight.shape:
         raise ValueError(f"weight: got shape {weight.shape}; expected no empty axis")
@@ -89,7 +89,7 @@ def conv_transpose2d(
     """Return SH, SW, PH, PW, DH, DW, OH, OW."""
     geometry = _geometry(x, weight, stride, padding, output_padding, groups, dilation)
     if bias is not None:
-        same_dtype("x", x, "bias", bias)
+        same_dtype("x", x, "bias", bias, of_layer=True)
         has_shape("bias", bias, (weight.shape[1] * groups,), "one number for each output channel of weight")
     fused_activation(activation)
     return geometry

@@ -26,7 +26,7 @@ def matmul(a: Array, b: Array) -> None:
 
 def _linear_arrays(x: Array, weight: Array) -> None:
     float_array("x", x)
-    same_dtype("x", x, "weight", weight)
+    same_dtype("x", x, "weight", weight, of_layer=True)
     has_axes("weight", weight, 2, "(O, I)")
     if 0 in weight.shape:
         raise ValueError(f"weight: got shape {weight.shape}; expected no empty axis")
@@ -40,7 +40,7 @@ def _linear_arrays(x: Array, weight: Array) -> None:
 def linear(x: Array, weight: Array, bias: Array | None, activation: str | None) -> None:
     _linear_arrays(x, weight)
     if bias is not None:
-        same_dtype("x", x, "bias", bias)
+        same_dtype("x", x, "bias", bias, of_layer=True)
         has_shape("bias", bias, (weight.shape[0],), "one number for each output feature of weight")
     fused_activation(activation)
 

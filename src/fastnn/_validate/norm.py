@@ -31,7 +31,7 @@ def channels_of(x: Array) -> tuple[int, int, int]:
 
 def _for_each_channel(name: str, a: Array, x: Array) -> None:
     """`a` has one number for each channel of `x`."""
-    same_dtype("x", x, name, a)
+    same_dtype("x", x, name, a, of_layer=True)
     has_shape(name, a, x.shape[1:2], f"one number for each channel of x {x.shape}")
 
 

@@ -43,7 +43,7 @@ def layer_norm(x: Array, shape: Any, weight: Array | None, bias: Array | None, e
         raise ValueError(f"x: got shape {x.shape}; expected ({wanted}), to end in normalized_shape")
     for name, a in (("weight", weight), ("bias", bias)):
         if a is not None:
-            same_dtype("x", x, name, a)
+            same_dtype("x", x, name, a, of_layer=True)
             has_shape(name, a, shape, "normalized_shape")
     return (math.prod(x.shape[:before]), 1, math.prod(shape), 1), before, number("eps", eps, 0.0)
 
