@@ -226,10 +226,19 @@ cdef Linear describe_linear(fnn_tiles *t, Py_ssize_t N, Py_ssize_t O, Py_ssize_t
     return g
 
 
+cdef inline Py_ssize_t sums(const fnn_tiles *t, Py_ssize_t rows, Py_ssize_t cols) noexcept nogil:
+    """The sums that dot tiles make for rows x cols of them; a tile of one row is a smaller one."""
+    return (1 if rows == 1 else t.dot_m * ceil_div(rows, t.dot_m)) * t.dot_n * ceil_div(cols, t.dot_n)
+
+
+cdef inline bint is_thin(const Linear *g) noexcept nogil:
+    """The tile's rows are the outputs, its columns the rows of x: with few outputs it is fuller so."""
+    return 0 < g.K and g.O <= g.t.dot_m and sums(g.t, g.O, g.N) < sums(g.t, g.N, g.O)
+
+
 cdef inline double dot_cost(const Linear *g) noexcept nogil:
     """What dot tiles cost, in multiply-adds of one vector: each sum of a tile is one a vector, and then added up."""
-    cdef Py_ssize_t sums = (1 if g.N == 1 else g.t.dot_m * ceil_div(g.N, g.t.dot_m)) * ceil_div(g.O, g.t.dot_n) * g.t.dot_n
-    return sums * (6.5 + 1.2 * ceil_div(g.K, g.t.lanes))
+    return (sums(g.t, g.O, g.N) if is_thin(g) else sums(g.t, g.N, g.O)) * (6.5 + 1.2 * ceil_div(g.K, g.t.lanes))
 
 
 cdef inline double packed_cost(const Linear *g, bint is_ready) noexcept nogil:
@@ -286,7 +295,7 @@ cdef void thin_chunk(void *job, Py_ssize_t chunk, int slot) noexcept nogil:
 cdef bint linear(Linear *g, int workers) noexcept nogil:
     if g.packed != NULL or is_packed(g, False):
         return gemm(g.t, g.N, g.O, g.K, g.x, g.K, 1, g.w, 1, g.K, g.y, g.b, g.relu, g.packed)
-    if 0 < g.K and g.O <= g.t.dot_m and ceil_div(g.N, g.t.dot_n) < ceil_div(g.N, g.t.dot_m) * ceil_div(g.O, g.t.dot_n):
+    if is_thin(g):
         g.width = g.t.dot_n * ceil_div(g.N, g.t.dot_n * 2 * workers)
         parallel(thin_chunk, g, ceil_div(g.N, g.width), workers, <double> g.N * g.O * g.K / 16)
         return True
