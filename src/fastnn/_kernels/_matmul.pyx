@@ -238,7 +238,8 @@ cdef inline bint is_thin(const Linear *g) noexcept nogil:
 
 cdef inline double dot_cost(const Linear *g) noexcept nogil:
     """What dot tiles cost, in multiply-adds of one vector: each sum of a tile is one a vector, and then added up."""
-    return (sums(g.t, g.O, g.N) if is_thin(g) else sums(g.t, g.N, g.O)) * (6.5 + 1.2 * ceil_div(g.K, g.t.lanes))
+    cdef double each = 6.5 * max(1, ceil_div(g.K, <Py_ssize_t> DOT_LENGTH)) + 1.2 * ceil_div(g.K, g.t.lanes)
+    return each * (sums(g.t, g.O, g.N) if is_thin(g) else sums(g.t, g.N, g.O))
 
 
 cdef inline double packed_cost(const Linear *g, bint is_ready) noexcept nogil:
