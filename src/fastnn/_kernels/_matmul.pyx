@@ -17,6 +17,7 @@ cdef enum:
     PLAIN_PANELS = 4   # of b, up to which packing a costs more than it saves
     THIN_DEPTH = 64    # of a block read in place: so many rows of b are followed at a time
     THIN_ROWS = 64     # of a chunk of rows, which packs b for itself
+    NEAR = 32768       # bytes of x, beyond which dot tiles read it from the second-level cache
     THIN_SUMS = 32     # of the dot tile's sums, more than any has
     DOT_LENGTH = 1024  # of a row, at a time: the tile's rows stay in the first-level cache
 
@@ -238,7 +239,8 @@ cdef inline bint is_thin(const Linear *g) noexcept nogil:
 
 cdef inline double dot_cost(const Linear *g) noexcept nogil:
     """What dot tiles cost, in multiply-adds of one vector: each sum of a tile is one a vector, and then added up."""
-    cdef double each = 6.5 * max(1, ceil_div(g.K, <Py_ssize_t> DOT_LENGTH)) + 1.2 * ceil_div(g.K, g.t.lanes)
+    cdef double each = 6.5 * max(1, ceil_div(g.K, <Py_ssize_t> DOT_LENGTH)) + ceil_div(g.K, g.t.lanes) * (
+        1.2 if g.N * g.K * g.t.itemsize <= NEAR else 1.5)
     return each * (sums(g.t, g.O, g.N) if is_thin(g) else sums(g.t, g.N, g.O))
 
 
