@@ -11,7 +11,7 @@ import fastnn as fnn
 from fastnn import recipes
 from fastnn.cli import main
 from fastnn.recipes import lenet
-from fastnn.recipes.run import AccuracyTable
+from fastnn.recipes._frame.run import AccuracyTable
 
 
 def test_list_names_every_recipe(capsys):

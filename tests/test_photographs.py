@@ -10,7 +10,7 @@ from fastnn.data import digits
 from fastnn.interop import load_lenet_mat, load_safetensors
 from fastnn.networks import lenet
 from fastnn.recipes import photographs
-from fastnn.recipes.sheets import truth_of
+from fastnn.recipes._frame.sheets import truth_of
 from sheets import sheet
 
 for package in ("matplotlib", "sklearn", "safetensors", "PIL", "scipy", "skimage"):

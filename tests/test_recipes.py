@@ -11,7 +11,7 @@ from fastnn import networks, recipes
 from fastnn.data import digits
 from fastnn.interop import load_safetensors
 from fastnn.recipes import lenet
-from fastnn.recipes.run import AccuracyTable
+from fastnn.recipes._frame.run import AccuracyTable
 from fastnn.training import DivergenceError, History, Trainer
 
 for package in ("matplotlib", "sklearn", "safetensors"):

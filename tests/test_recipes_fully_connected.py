@@ -9,7 +9,8 @@ import fastnn as fnn
 from fastnn import networks
 from fastnn.data import digits
 from fastnn.interop import load_safetensors
-from fastnn.recipes import masks, mlp, smallvgg, solver, split
+from fastnn.recipes import masks, mlp, smallvgg, solver
+from fastnn.recipes._frame import split
 from fastnn.training import History
 
 for package in ("matplotlib", "sklearn", "safetensors"):

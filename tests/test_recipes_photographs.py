@@ -16,7 +16,8 @@ import fastnn as fnn
 from fastnn import recipes
 from fastnn.cli import main
 from fastnn.interop import load_safetensors
-from fastnn.recipes import dogs, flowers, pets, resnet
+from fastnn.recipes import dogs, flowers, resnet
+from fastnn.recipes._frame import pets
 from fastnn.training import History
 from photos import put_flowers, put_pets, squeezenet_arrays
 
@@ -174,7 +175,8 @@ def test_flowers_from_scratch(tmp_path, capsys):
 LONG = {"batch_size": 16, "epochs": 30, "momentum": 0.9, "lr": 0.01, "threads": 1}
 RUN = f"""
 import functools
-from fastnn.recipes import dogs, run
+from fastnn.recipes import dogs
+from fastnn.recipes._frame import run
 run._SECONDS = 0
 dogs.networks.vgg11 = functools.partial(dogs.networks.vgg11, **{NARROW})
 dogs.run(dogs.Settings(**{LONG}, out=OUT))

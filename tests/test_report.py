@@ -9,7 +9,7 @@ import pytest
 
 import chromium
 from fastnn import plots
-from fastnn.recipes.report import Comparison, Page, Picture, Table, classifier_tables, write_report
+from fastnn.recipes._frame.report import Comparison, Page, Picture, Table, classifier_tables, write_report
 from fastnn.training import History
 
 pytest.importorskip("matplotlib")

@@ -13,7 +13,7 @@ from fastnn import recipes
 from fastnn._lock import LOCK, locked
 from fastnn.cli import main
 from fastnn.recipes import lenet, masks, mlp, parabola, photographs, smallvgg, solver
-from fastnn.recipes.run import AccuracyTable, write_record
+from fastnn.recipes._frame.run import AccuracyTable, write_record
 from fastnn.training import History, sweep
 
 for package in ("matplotlib", "sklearn", "safetensors"):

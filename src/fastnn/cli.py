@@ -9,9 +9,9 @@ from contextlib import suppress
 
 from fastnn import __version__, recipes, show_config
 from fastnn._console import write
-from fastnn.recipes.record import gone_on_with, is_finished
-from fastnn.recipes.report import REPORT
-from fastnn.recipes.settings import CommonSettings, UsageError, lengths, nearest, parse
+from fastnn.recipes._frame.record import gone_on_with, is_finished
+from fastnn.recipes._frame.report import REPORT
+from fastnn.recipes._frame.settings import CommonSettings, UsageError, lengths, nearest, parse
 from fastnn.training import DivergenceError
 
 USAGE = """\
@@ -78,7 +78,7 @@ def _command(arguments: list[str]) -> int:
         case ["sweep", *rest]:
             _sweep(rest)
         case ["read", *rest]:
-            from fastnn.recipes.read import main as read
+            from fastnn.recipes._frame.read import main as read
 
             read(rest)
         case ["bench", *rest]:
@@ -122,7 +122,7 @@ def _sweep(arguments: list[str]) -> None:
         case ["-h" | "--help"]:
             _show(USAGE)
         case [name, *rest] if name in recipes.NAMES:
-            from fastnn.recipes.sweep import main as sweep
+            from fastnn.recipes._frame.sweep import main as sweep
 
             sweep(name, rest)
         case _:

@@ -11,13 +11,13 @@ import fastnn as fnn
 from fastnn import plots
 from fastnn.data import CHARACTERS
 from fastnn.networks import autoencoder
-from fastnn.recipes.card import Card
+from fastnn.recipes._frame.card import Card
+from fastnn.recipes._frame.handwriting import data_option, load
+from fastnn.recipes._frame.record import write_record
+from fastnn.recipes._frame.report import Comparison, Page, Picture, write_report
+from fastnn.recipes._frame.run import print_figures, run_folder, save_picture
+from fastnn.recipes._frame.settings import CommonSettings, at_least_one, number, option
 from fastnn.recipes.characters import RULES
-from fastnn.recipes.handwriting import data_option, load
-from fastnn.recipes.record import write_record
-from fastnn.recipes.report import Comparison, Page, Picture, write_report
-from fastnn.recipes.run import print_figures, run_folder, save_picture
-from fastnn.recipes.settings import CommonSettings, at_least_one, number, option
 from fastnn.training import Callback, Trainer, psnr, write
 
 CARD = Card(

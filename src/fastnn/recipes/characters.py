@@ -11,12 +11,12 @@ import fastnn as fnn
 from fastnn import plots
 from fastnn.data import CHARACTERS
 from fastnn.networks import mlp
-from fastnn.recipes.card import Card
-from fastnn.recipes.classifier import show_classifier, test_accuracy
-from fastnn.recipes.handwriting import data_option, load
-from fastnn.recipes.report import Comparison, Picture, Table
-from fastnn.recipes.run import EpochTable, percent, run_folder, save_picture
-from fastnn.recipes.settings import CommonSettings, at_least_one, number, option
+from fastnn.recipes._frame.card import Card
+from fastnn.recipes._frame.classifier import show_classifier, test_accuracy
+from fastnn.recipes._frame.handwriting import data_option, load
+from fastnn.recipes._frame.report import Comparison, Picture, Table
+from fastnn.recipes._frame.run import EpochTable, percent, run_folder, save_picture
+from fastnn.recipes._frame.settings import CommonSettings, at_least_one, number, option
 from fastnn.training import Trainer, write
 
 CARD = Card(

@@ -19,13 +19,13 @@ from fastnn.data.transforms import (
     RandomHorizontalFlip,
     RandomStrokeWidth,
 )
-from fastnn.recipes import handwriting
-from fastnn.recipes.card import Card
-from fastnn.recipes.classifier import show_classifier, test_accuracy
-from fastnn.recipes.report import Comparison, Picture
-from fastnn.recipes.run import EpochTable, percent, run_folder
-from fastnn.recipes.settings import CommonSettings, at_least_one, number, option
-from fastnn.recipes.split import Split
+from fastnn.recipes._frame import handwriting
+from fastnn.recipes._frame.card import Card
+from fastnn.recipes._frame.classifier import show_classifier, test_accuracy
+from fastnn.recipes._frame.report import Comparison, Picture
+from fastnn.recipes._frame.run import EpochTable, percent, run_folder
+from fastnn.recipes._frame.settings import CommonSettings, at_least_one, number, option
+from fastnn.recipes._frame.split import Split
 from fastnn.training import Trainer, write
 
 CARD = Card(

@@ -9,11 +9,11 @@ import numpy as np
 
 import fastnn as fnn
 from fastnn import networks, plots
-from fastnn.recipes import pets
-from fastnn.recipes.card import Card
-from fastnn.recipes.record import write_record
-from fastnn.recipes.report import Comparison, Page, Picture, classifier_tables, write_report
-from fastnn.recipes.run import percent, print_figures, print_report, run_folder, save_picture
+from fastnn.recipes._frame import pets
+from fastnn.recipes._frame.card import Card
+from fastnn.recipes._frame.record import write_record
+from fastnn.recipes._frame.report import Comparison, Page, Picture, classifier_tables, write_report
+from fastnn.recipes._frame.run import percent, print_figures, print_report, run_folder, save_picture
 from fastnn.training import Trainer, write
 
 CARD = Card(

@@ -13,10 +13,10 @@ from fastnn import networks, plots
 from fastnn.data import FLOWERS17_CLASSES, ByteImages, data_folder, flowers17
 from fastnn.data.transforms import Compose, Normalize, RandomHorizontalFlip, RandomResizedCrop
 from fastnn.interop.squeezenet_weights import load_squeezenet, normalisation
-from fastnn.recipes.card import Card
-from fastnn.recipes.record import write_record
-from fastnn.recipes.report import NARROW, Comparison, Page, Picture, classifier_tables, write_report
-from fastnn.recipes.run import (
+from fastnn.recipes._frame.card import Card
+from fastnn.recipes._frame.record import write_record
+from fastnn.recipes._frame.report import NARROW, Comparison, Page, Picture, classifier_tables, write_report
+from fastnn.recipes._frame.run import (
     EpochTable,
     percent,
     print_figures,
@@ -24,7 +24,7 @@ from fastnn.recipes.run import (
     run_folder,
     save_picture,
 )
-from fastnn.recipes.settings import CommonSettings, at_least_one, number, option
+from fastnn.recipes._frame.settings import CommonSettings, at_least_one, number, option
 from fastnn.training import BestWeights, Trainer, accuracy, confusion_matrix, write
 
 CARD = Card(

@@ -11,11 +11,11 @@ import numpy as np
 import fastnn as fnn
 from fastnn import plots
 from fastnn.networks import lenet
-from fastnn.recipes.card import Card
-from fastnn.recipes.report import QUICK, Comparison, Page, Picture, classifier_tables, write_report
-from fastnn.recipes.run import AccuracyTable, print_report, run_folder, save_picture, write_run
-from fastnn.recipes.settings import CommonSettings, at_least_one, number, option
-from fastnn.recipes.split import hold_out, mixed, validate_option, whole
+from fastnn.recipes._frame.card import Card
+from fastnn.recipes._frame.report import QUICK, Comparison, Page, Picture, classifier_tables, write_report
+from fastnn.recipes._frame.run import AccuracyTable, print_report, run_folder, save_picture, write_run
+from fastnn.recipes._frame.settings import CommonSettings, at_least_one, number, option
+from fastnn.recipes._frame.split import hold_out, mixed, validate_option, whole
 from fastnn.training import Trainer, accuracy, confusion_matrix, most_confused_pairs, write
 
 CARD = Card(

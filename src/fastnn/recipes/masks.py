@@ -11,11 +11,11 @@ import fastnn as fnn
 from fastnn import functional as F
 from fastnn import plots
 from fastnn.data import digits
-from fastnn.recipes.card import Card
-from fastnn.recipes.record import write_record
-from fastnn.recipes.report import Comparison, Page, Picture, write_report
-from fastnn.recipes.run import print_figures, run_folder, save_picture
-from fastnn.recipes.settings import CommonSettings, UsageError, at_least_one, not_negative, option, option_of
+from fastnn.recipes._frame.card import Card
+from fastnn.recipes._frame.record import write_record
+from fastnn.recipes._frame.report import Comparison, Page, Picture, write_report
+from fastnn.recipes._frame.run import print_figures, run_folder, save_picture
+from fastnn.recipes._frame.settings import CommonSettings, UsageError, at_least_one, not_negative, option, option_of
 
 CARD = Card(
     "S9c: an image convolved with masks, and its gradients",

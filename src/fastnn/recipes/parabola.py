@@ -13,11 +13,11 @@ import numpy as np
 
 import fastnn as fnn
 from fastnn import plots
-from fastnn.recipes.card import Card
-from fastnn.recipes.record import write_record
-from fastnn.recipes.report import Comparison, Page, Picture, Table, write_report
-from fastnn.recipes.run import Run, percent, print_figures, run_folder
-from fastnn.recipes.settings import CommonSettings, at_least_one, number, option
+from fastnn.recipes._frame.card import Card
+from fastnn.recipes._frame.record import write_record
+from fastnn.recipes._frame.report import Comparison, Page, Picture, Table, write_report
+from fastnn.recipes._frame.run import Run, percent, print_figures, run_folder
+from fastnn.recipes._frame.settings import CommonSettings, at_least_one, number, option
 from fastnn.training import Trainer, binary_accuracy, write
 
 CARD = Card(

@@ -13,14 +13,14 @@ from fastnn import plots
 from fastnn.data import read_image
 from fastnn.interop import load_lenet_mat, load_safetensors
 from fastnn.networks import lenet
-from fastnn.recipes.card import Card
+from fastnn.recipes._frame.card import Card
+from fastnn.recipes._frame.record import write_record
+from fastnn.recipes._frame.report import Comparison, Page, Picture, Table, write_report
+from fastnn.recipes._frame.run import Run, print_figures, run_folder
+from fastnn.recipes._frame.settings import CommonSettings, option
+from fastnn.recipes._frame.sheets import photographs_in, picture_of, printable, truth_of
+from fastnn.recipes._frame.split import hold_out, mixed, validate_option, whole
 from fastnn.recipes.lenet import iterations_option, schedule
-from fastnn.recipes.record import write_record
-from fastnn.recipes.report import Comparison, Page, Picture, Table, write_report
-from fastnn.recipes.run import Run, print_figures, run_folder
-from fastnn.recipes.settings import CommonSettings, option
-from fastnn.recipes.sheets import photographs_in, picture_of, printable, truth_of
-from fastnn.recipes.split import hold_out, mixed, validate_option, whole
 from fastnn.training import Trainer, accuracy, write
 from fastnn.vision import Mark, find_marks, like_mnist
 

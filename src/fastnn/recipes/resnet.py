@@ -10,12 +10,12 @@ from typing import Any
 
 import fastnn as fnn
 from fastnn import networks, plots
-from fastnn.recipes import pets
-from fastnn.recipes.card import Card
-from fastnn.recipes.record import write_record
-from fastnn.recipes.report import Comparison, Page, Picture, classifier_tables, write_report
-from fastnn.recipes.run import percent, print_figures, run_folder, save_picture
-from fastnn.recipes.settings import at_least_one, number, option, widths
+from fastnn.recipes._frame import pets
+from fastnn.recipes._frame.card import Card
+from fastnn.recipes._frame.record import write_record
+from fastnn.recipes._frame.report import Comparison, Page, Picture, classifier_tables, write_report
+from fastnn.recipes._frame.run import percent, print_figures, run_folder, save_picture
+from fastnn.recipes._frame.settings import at_least_one, number, option, widths
 from fastnn.training import Trainer, write
 
 CARD = Card(

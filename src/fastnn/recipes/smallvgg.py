@@ -9,12 +9,12 @@ import fastnn as fnn
 from fastnn import plots
 from fastnn.networks import small_vgg
 from fastnn.recipes import mlp
-from fastnn.recipes.card import Card
-from fastnn.recipes.record import write_record
-from fastnn.recipes.report import Comparison, Page, Picture, write_report
-from fastnn.recipes.run import EpochTable, percent, print_figures, run_folder, save_picture
-from fastnn.recipes.settings import CommonSettings, at_least_one, number, option
-from fastnn.recipes.split import data_option, load
+from fastnn.recipes._frame.card import Card
+from fastnn.recipes._frame.record import write_record
+from fastnn.recipes._frame.report import Comparison, Page, Picture, write_report
+from fastnn.recipes._frame.run import EpochTable, percent, print_figures, run_folder, save_picture
+from fastnn.recipes._frame.settings import CommonSettings, at_least_one, number, option
+from fastnn.recipes._frame.split import data_option, load
 from fastnn.training import Trainer, write
 
 CARD = Card(

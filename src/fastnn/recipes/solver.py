@@ -13,11 +13,11 @@ import fastnn as fnn
 from fastnn import plots
 from fastnn._files import atomic_file
 from fastnn.recipes import mlp
-from fastnn.recipes.card import Card
-from fastnn.recipes.report import Comparison, Page, Picture, classifier_tables, write_report
-from fastnn.recipes.run import EpochTable, percent, print_figures, print_report, run_folder, write_run
-from fastnn.recipes.settings import CommonSettings, at_least_one, number, option, widths
-from fastnn.recipes.split import data_option, load
+from fastnn.recipes._frame.card import Card
+from fastnn.recipes._frame.report import Comparison, Page, Picture, classifier_tables, write_report
+from fastnn.recipes._frame.run import EpochTable, percent, print_figures, print_report, run_folder, write_run
+from fastnn.recipes._frame.settings import CommonSettings, at_least_one, number, option, widths
+from fastnn.recipes._frame.split import data_option, load
 from fastnn.training import BestWeights, Trainer, accuracy, write
 
 CARD = Card(

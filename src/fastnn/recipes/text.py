@@ -16,12 +16,12 @@ from fastnn import networks, plots
 from fastnn.data import CHARACTERS, digits, hw36, letters26, mnist, read_image
 from fastnn.data.transforms import Compose, RandomAffine, RandomStrokeWidth
 from fastnn.interop import load_safetensors
-from fastnn.recipes.card import Card
-from fastnn.recipes.record import RECORD, write_record
-from fastnn.recipes.report import Comparison, Page, Picture, Table, write_report
-from fastnn.recipes.run import EpochTable, Run, percent, print_figures, run_folder, save_picture
-from fastnn.recipes.settings import CommonSettings, at_least_one, folder_name, number, option
-from fastnn.recipes.sheets import photographs_in, picture_of, printable, truth_of
+from fastnn.recipes._frame.card import Card
+from fastnn.recipes._frame.record import RECORD, write_record
+from fastnn.recipes._frame.report import Comparison, Page, Picture, Table, write_report
+from fastnn.recipes._frame.run import EpochTable, Run, percent, print_figures, run_folder, save_picture
+from fastnn.recipes._frame.settings import CommonSettings, at_least_one, folder_name, number, option
+from fastnn.recipes._frame.sheets import photographs_in, picture_of, printable, truth_of
 from fastnn.training import Trainer, accuracy, write
 from fastnn.vision import by_context, like_nist, read_lines
 

@@ -9,9 +9,9 @@ import numpy as np
 
 import fastnn as fnn
 from fastnn import plots
-from fastnn.recipes.report import Comparison, Page, Picture, Table, classifier_tables, write_report
-from fastnn.recipes.run import Run, print_figures, print_report, write_run
-from fastnn.recipes.settings import CommonSettings
+from fastnn.recipes._frame.report import Comparison, Page, Picture, Table, classifier_tables, write_report
+from fastnn.recipes._frame.run import Run, print_figures, print_report, write_run
+from fastnn.recipes._frame.settings import CommonSettings
 from fastnn.training import Trainer, accuracy
 
 

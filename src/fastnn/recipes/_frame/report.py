@@ -18,7 +18,7 @@ import numpy as np
 from fastnn import plots
 from fastnn._files import atomic_file
 from fastnn.data._folders import images_in
-from fastnn.recipes._page_style import STYLE
+from fastnn.recipes._frame.page_style import STYLE
 from fastnn.training import classification_report, confusion_matrix, most_confused_pairs
 
 REPORT = "report.html"

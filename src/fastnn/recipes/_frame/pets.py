@@ -12,9 +12,9 @@ import fastnn as fnn
 from fastnn import plots
 from fastnn.data import DOGS_VS_CATS_CLASSES, ByteImages, dogs_vs_cats
 from fastnn.data.transforms import ColorJitter, Compose, Lighting, Normalize, RandomHorizontalFlip, RandomResizedCrop
-from fastnn.recipes.report import NARROW, Picture
-from fastnn.recipes.run import EpochTable, Run
-from fastnn.recipes.settings import CommonSettings, at_least_one, number, option
+from fastnn.recipes._frame.report import NARROW, Picture
+from fastnn.recipes._frame.run import EpochTable, Run
+from fastnn.recipes._frame.settings import CommonSettings, at_least_one, number, option
 from fastnn.training import Trainer, confusion_matrix
 
 SIZE = 64  # height and width of the images

@@ -16,7 +16,7 @@ import numpy as np
 import fastnn as fnn
 from fastnn._files import atomic_file
 from fastnn._json import to_json
-from fastnn.recipes.settings import CommonSettings, UsageError, lengths, option_of
+from fastnn.recipes._frame.settings import CommonSettings, UsageError, lengths, option_of
 from fastnn.training._archive import read_archive
 
 CHECKPOINT = "checkpoint"

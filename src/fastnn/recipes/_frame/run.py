@@ -17,9 +17,9 @@ from fastnn._extras import require
 from fastnn._files import new_folder
 from fastnn._lock import locked
 from fastnn.interop import save_safetensors
-from fastnn.recipes.record import CHECKPOINT, changes, read_record, write_record
-from fastnn.recipes.report import NARROW, QUICK, Comparison, ours_alone
-from fastnn.recipes.settings import CommonSettings
+from fastnn.recipes._frame.record import CHECKPOINT, changes, read_record, write_record
+from fastnn.recipes._frame.report import NARROW, QUICK, Comparison, ours_alone
+from fastnn.recipes._frame.settings import CommonSettings
 from fastnn.training import (
     Callback,
     Checkpoint,

@@ -16,9 +16,9 @@ from fastnn import recipes
 from fastnn._files import atomic_file
 from fastnn._json import to_json, with_numbers
 from fastnn._lock import locked
-from fastnn.recipes.record import RECORD
-from fastnn.recipes.run import usable
-from fastnn.recipes.settings import Parser, UsageError, at_least_one, folder_name, nearest, option_of, parse
+from fastnn.recipes._frame.record import RECORD
+from fastnn.recipes._frame.run import usable
+from fastnn.recipes._frame.settings import Parser, UsageError, at_least_one, folder_name, nearest, option_of, parse
 from fastnn.training import History, sweep, write
 from fastnn.training.sweep import file_name
 
