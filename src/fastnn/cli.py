@@ -19,7 +19,7 @@ usage: fastnn COMMAND ...
 
 commands:
   train RECIPE [options]  train one of the recipes and write a run folder
-  train --list            list the recipes
+  train --list            list the recipes and the systems that they run
   train RECIPE --help     list a recipe's options
   train RECIPE --resume FOLDER  go on with a run
   sweep RECIPE --grid NAME=VALUE,VALUE ... [options]
@@ -142,7 +142,7 @@ def _no_recipe(command: str, arguments: list[str]) -> UsageError:
 def _settings(name: str, arguments: list[str]) -> CommonSettings:
     """A recipe's settings by the command line, and where that does not name them, by the run to go on with."""
     recipe = recipes.load(name)
-    given = parse(recipe.Settings, arguments, f"fastnn train {name}", recipe.CARD.system)
+    given = parse(recipe.Settings, arguments, f"fastnn train {name}", recipe.CARD.title)
     if "resume" in given:
         return gone_on_with(name, recipe.Settings, given)
     settings: CommonSettings = recipe.Settings(**given)

@@ -1,4 +1,4 @@
-"""What the recipes of classifiers with named classes show of a trained network."""
+"""Results and pictures that recipes of classifiers have in common."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ import numpy as np
 
 import fastnn as fnn
 from fastnn import plots
-from fastnn.recipes._frame.report import Comparison, Page, Picture, Table, classifier_tables, write_report
-from fastnn.recipes._frame.run import Run, print_figures, print_report, write_run
-from fastnn.recipes._frame.settings import CommonSettings
-from fastnn.training import Trainer, accuracy
+from fastnn.recipes._frame.printing import print_report
+from fastnn.recipes._frame.report import Comparison, Page, Picture, Table, classifier_tables
+from fastnn.recipes._frame.run import Run
+from fastnn.training import Trainer, accuracy, confusion_matrix
 
 
 def test_accuracy(trainer: Trainer, data: tuple[np.ndarray, np.ndarray]) -> float:
@@ -20,9 +20,34 @@ def test_accuracy(trainer: Trainer, data: tuple[np.ndarray, np.ndarray]) -> floa
     return accuracy(trainer.predict(data[0]), data[1])
 
 
+def keep_classifier(
+    run: Run,
+    trainer: Trainer,
+    target: np.ndarray,
+    predicted: np.ndarray,
+    *,
+    title: str,
+    published: Mapping[int, float] | None = None,
+    held_out: str = "validation",
+    class_names: Sequence[str] | None = None,
+) -> dict[str, Any]:
+    """Write weights, history, learning curves and confusion matrix of a classifier; returns its results."""
+    run.keep(trainer)
+    shown: dict[str, Any] = {"title": title, "published": published, "held_out": held_out}
+    run.draw("curves", plots.learning_curves, trainer.history, **shown)
+    wrong = np.count_nonzero(target != predicted)
+    matrix = confusion_matrix(target, predicted, None if class_names is None else len(class_names))
+    heading = f"{title}: {wrong:,} of {len(target):,} test images wrong"
+    run.save(plots.confusion_matrix(matrix, class_names=class_names, title=heading), "confusion")
+    return {
+        "iterations": trainer.history.iterations,
+        "test_accuracy": accuracy(predicted, target),
+        "training_seconds": round(trainer.seconds, 3),
+    }
+
+
 def show_classifier(
     run: Run,
-    settings: CommonSettings,
     trainer: Trainer,
     test: tuple[np.ndarray, np.ndarray],
     *,
@@ -34,25 +59,22 @@ def show_classifier(
     tables: Sequence[Table] = (),
     pictures: Sequence[Picture] = (),
 ) -> None:
-    """Print the report of a network, and write the run folder, pictures and page.
+    """Print the report of a network, and finish the run.
 
     Parameters
     ----------
     test : images and classes
-    summary, rows : of the page; the rows are printed too
-    results : more than write_run has
+    summary, rows : of the page
+    results : more than keep_classifier has
     tables, pictures : more than those of every classifier; of pictures first those that the recipe has drawn
     """
     images, target = test
     scores = trainer.predict(images)
     predicted = scores.argmax(axis=1)
     print_report(trainer, target, predicted, class_names)
-    print_figures(rows, settings)
-    shown: dict[str, Any] = {"title": title, "published": {}, "held_out": "validation", "class_names": class_names}
-    write_run(run.folder, run.recipe, settings, trainer, target, predicted, **shown, more=results)
+    kept = keep_classifier(run, trainer, target, predicted, title=title, class_names=class_names)
     probabilities = fnn.functional.softmax(scores)
-    wrong = plots.most_wrong(images, probabilities, target, class_names=class_names)
-    plots.save(wrong, run.folder / "most_wrong.png")
+    run.save(plots.most_wrong(images, probabilities, target, class_names=class_names), "most_wrong")
     all_pictures = [
         Picture("curves.png", "Loss and accuracy", "Pale: single minibatches."),
         *pictures,
@@ -60,4 +82,4 @@ def show_classifier(
         Picture("most_wrong.png", "The surest mistakes", "True class, what it was taken for, with which probability."),
     ]
     all_tables = [*classifier_tables(target, predicted, class_names), *tables]
-    write_report(run.folder, Page(title, summary, rows, all_tables, all_pictures))
+    run.finish({**results, **kept}, Page(title, summary, rows, all_tables, all_pictures))

@@ -6,7 +6,6 @@ It is read on a telephone, on a screen and on paper, in light and in dark.
 from __future__ import annotations
 
 import base64
-import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from html import escape
@@ -59,7 +58,7 @@ class Picture(NamedTuple):
 
 @dataclass(frozen=True)
 class Page:
-    """What a recipe says of its run; settings, environment and results are read from the folder.
+    """What a recipe says of its run; the record adds settings, environment and results.
 
     Attributes
     ----------
@@ -75,8 +74,8 @@ class Page:
     pictures: Sequence[Picture] = ()
 
 
-def write_report(folder: str | Path, page: Page) -> Path:
-    """Write `report.html` into a run folder, from its `settings.json`, its pictures and what the recipe says.
+def write_report(folder: str | Path, record: Mapping[str, Any], page: Page) -> Path:
+    """Write `report.html` into a run folder, from the run's record, its pictures and the recipe's own words.
 
     Raises
     ------
@@ -84,7 +83,6 @@ def write_report(folder: str | Path, page: Page) -> Path:
         A named picture is not in the folder, or a table's row has not a cell for each column.
     """
     folder = Path(folder)
-    record = json.loads((folder / "settings.json").read_bytes())
     html = "\n".join(_html(folder, record, page)) + "\n"
     with atomic_file(folder / REPORT) as file:
         file.write(html.encode(errors="replace"))  # of names of files that are no text

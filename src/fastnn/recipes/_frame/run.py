@@ -1,15 +1,13 @@
-"""What recipes have in common: the run folder, what is written into it, what is printed."""
+"""A run of a recipe: its folder, its training, its record and its page."""
 
 from __future__ import annotations
 
 import itertools
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager, nullcontext, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-
-import numpy as np
 
 import fastnn as fnn
 from fastnn import plots
@@ -17,27 +15,16 @@ from fastnn._extras import require
 from fastnn._files import new_folder
 from fastnn._lock import locked
 from fastnn.interop import save_safetensors
-from fastnn.recipes._frame.record import CHECKPOINT, changes, read_record, write_record
-from fastnn.recipes._frame.report import NARROW, QUICK, Comparison, ours_alone
+from fastnn.recipes._frame.printing import print_figures
+from fastnn.recipes._frame.record import CHECKPOINT, changes, make_record, read_record, write_record
+from fastnn.recipes._frame.report import NARROW, Page, write_report
 from fastnn.recipes._frame.settings import CommonSettings
-from fastnn.training import (
-    Callback,
-    Checkpoint,
-    DivergenceError,
-    Trainer,
-    accuracy,
-    classification_report,
-    confusion_matrix,
-    confusion_table,
-    most_confused_pairs,
-    write,
-)
+from fastnn.training import Checkpoint, DivergenceError, Trainer, write
 from fastnn.training.trainer import INTERRUPTED
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-_CLASSES_PRINTED = 20  # at most, in a confusion matrix: a line of more is broken in a terminal
 _SECONDS = 2.0  # between two checkpoints, however many evaluations there are
 
 
@@ -50,12 +37,17 @@ class Run:
 
     Attributes
     ----------
+    recipe, settings : which one, and what it was told
     folder : where it writes
-    resumed : whether it goes on with an earlier one
     """
 
-    def __init__(self, recipe: str, folder: Path, *, resumed: bool) -> None:
-        self.recipe, self.folder, self.resumed = recipe, folder, resumed
+    def __init__(self, recipe: str, settings: CommonSettings, folder: Path) -> None:
+        self.recipe, self.settings, self.folder = recipe, settings, folder
+
+    @property
+    def resumed(self) -> bool:
+        """Whether it goes on with an earlier one."""
+        return self.settings.resume is not None
 
     def fit(self, trainer: Trainer, *args: Any, name: str = "", **options: Any) -> None:
         """`trainer.fit`, with a checkpoint in the folder, from which a resumed run goes on.
@@ -81,6 +73,28 @@ class Run:
         save_safetensors(self.folder / f"weights{ending}.safetensors", trainer.net.state_dict())
         trainer.history.save(self.folder / f"history{ending}.json")
 
+    def save(self, figure: Figure, name: str) -> None:
+        """Write a picture, `NAME.png`."""
+        plots.save(figure, self.folder / f"{name}.png")
+
+    def draw(self, name: str, plot: Callable[..., Figure], *args: Any, **options: Any) -> None:
+        """Write the picture that `plot` makes of the arguments, and the one with its parts below each other.
+
+        The page shows the second one on narrow screens.
+        """
+        self.save(plot(*args, **options), name)
+        self.save(plot(*args, stacked=True, **options), name + NARROW)
+
+    def finish(self, result: Mapping[str, Any], page: Page) -> None:
+        """Print the page's figures, and write the page and the record of settings, environment and results.
+
+        The record comes last: a run whose record has results is finished.
+        """
+        print_figures(page.comparisons, quick=self.settings.quick)
+        record = make_record(self.folder, self.recipe, self.settings, result=result)
+        write_report(self.folder, record, page)
+        write_record(self.folder, record)
+
     def how_to_go_on(self) -> str:
         """The command."""
         return f"go on with: fastnn train {self.recipe} --resume {self.folder}"
@@ -97,13 +111,10 @@ def run_folder(recipe: str, settings: CommonSettings) -> Iterator[Run]:
     threads = fnn.num_threads(settings.threads) if settings.threads else nullcontext()
     with threads, ExitStack() as stack:
         folder = _enter_folder(stack, recipe, settings)
-        run = Run(recipe, folder, resumed=settings.resume is not None)
-        if run.resumed:
-            changed = changes(recipe, settings)
-            if changed:
-                write_record(folder, recipe, settings, changed=changed)
-        else:
-            write_record(folder, recipe, settings)
+        run = Run(recipe, settings, folder)
+        changed = changes(recipe, settings) if run.resumed else {}
+        if changed or not run.resumed:
+            write_record(folder, make_record(folder, recipe, settings, changed=changed))
         fnn.manual_seed(settings.seed)
         try:
             yield run
@@ -152,116 +163,3 @@ def usable(place: str, advice: str = "") -> Iterator[None]:
 
 def _can_go_on(folder: Path) -> bool:
     return next(folder.glob(f"{CHECKPOINT}*.npz"), None) is not None
-
-
-class AccuracyTable(Callback):
-    """A line an evaluation: our accuracy on the held-out data, beside the published one.
-
-    Parameters
-    ----------
-    held_out : what that data is called
-    published : accuracy by iteration; of an empty one there is no column
-    source : the system that it was published for
-    """
-
-    def __init__(self, held_out: str, published: Mapping[int, float], source: str) -> None:
-        self._published, self._source = published, source
-        self._title = f"{held_out} accuracy"
-
-    def on_fit_begin(self, trainer: Trainer) -> None:
-        self._line("iteration", self._title, f"{self._source}, published")
-
-    def on_evaluation(self, trainer: Trainer) -> None:
-        iteration, value = trainer.history.eval_iteration[-1], trainer.history.eval_accuracy[-1]
-        published = f"{self._published[iteration]:.3f}" if iteration in self._published else "-"
-        self._line(str(iteration), f"{value:.4f}", published)
-
-    def _line(self, iteration: str, accuracy: str, published: str) -> None:
-        line = f"{iteration:>9}  {accuracy:>{len(self._title)}}"
-        write(f"{line}  {published:>13}" if self._published else line)
-
-
-class EpochTable(Callback):
-    """A line an evaluation: loss and accuracy of the minibatches since the last one, accuracy on validation data."""
-
-    def on_fit_begin(self, trainer: Trainer) -> None:
-        write(f"{'epoch':>5}  {'loss':>8}  {'training':>8}  {'validation':>10}  {'learning rate':>13}")
-
-    def on_evaluation(self, trainer: Trainer) -> None:
-        text = f"{'-':>8}  {'-':>8}"
-        if trainer.history.loss:
-            text = f"{trainer.latest('loss'):8.4f}  {trainer.latest('accuracy'):8.4f}"
-        rate = trainer.optimizer.param_groups[0]["lr"]
-        write(f"{trainer.epochs:5}  {text}  {trainer.history.eval_accuracy[-1]:10.4f}  {rate:13.3g}")
-
-
-def print_figures(rows: Sequence[Comparison], settings: CommonSettings) -> None:
-    """Our figures beside the published ones; of a quick run, ours alone."""
-    if settings.quick:
-        write(f"\n{QUICK}")
-    table = [("", "ours"), *ours_alone(rows)] if settings.quick else [("", "published", "ours"), *rows]
-    widths = [max(map(len, column)) for column in zip(*table, strict=True)]
-    write("")
-    for what, *figures in table:
-        cells = (figure.rjust(width) for figure, width in zip(figures, widths[1:], strict=True))
-        write("  ".join([what.ljust(widths[0]), *cells]))
-
-
-def percent(share: float) -> str:
-    """A share as authors write it, as "97.86 %"."""
-    return f"{100 * share:.2f} %"
-
-
-def print_report(
-    trainer: Trainer, target: np.ndarray, predicted: np.ndarray, class_names: Sequence[str] | None = None
-) -> None:
-    """The time, the per-class table, the confusion matrix, if it is not too wide, and the most confused pairs."""
-    steps = trainer.history.iterations
-    matrix = confusion_matrix(target, predicted, None if class_names is None else len(class_names))
-    table = f"{confusion_table(matrix, class_names)}\n\n" if len(matrix) <= _CLASSES_PRINTED else ""
-    pairs = ", ".join(map(str, most_confused_pairs(matrix, class_names=class_names))) or "none"
-    write(
-        f"\n{steps} iterations in {trainer.seconds:.1f} s, {1e3 * trainer.seconds / steps:.2f} ms each\n\n"
-        f"{classification_report(target, predicted, class_names)}\n{table}most confused: {pairs}"
-    )
-
-
-def write_run(
-    folder: Path,
-    recipe: str,
-    settings: CommonSettings,
-    trainer: Trainer,
-    target: np.ndarray,
-    predicted: np.ndarray,
-    *,
-    title: str,
-    published: Mapping[int, float],
-    held_out: str,
-    class_names: Sequence[str] | None = None,
-    more: Mapping[str, Any] | None = None,
-) -> None:
-    """Weights, history, settings, learning curves and confusion matrix of a classifier, and `more` results."""
-    save_safetensors(folder / "weights.safetensors", trainer.net.state_dict())
-    trainer.history.save(folder / "history.json")
-    shown = {"title": title, "published": published, "held_out": held_out}
-    save_picture(folder, "curves", plots.learning_curves, trainer.history, **shown)
-    wrong = np.count_nonzero(target != predicted)
-    confusion = plots.confusion_matrix(
-        confusion_matrix(target, predicted, None if class_names is None else len(class_names)),
-        class_names=class_names,
-        title=f"{title}: {wrong:,} of {len(target):,} test images wrong",
-    )
-    plots.save(confusion, folder / "confusion.png")
-    result = {
-        **(more or {}),
-        "iterations": trainer.history.iterations,
-        "test_accuracy": accuracy(predicted, target),
-        "training_seconds": round(trainer.seconds, 3),
-    }
-    write_record(folder, recipe, settings, result)
-
-
-def save_picture(folder: Path, name: str, draw: Callable[..., Figure], *args: Any, **options: Any) -> None:
-    """What `draw` makes of the arguments as `NAME.png`, and one part below the other for the page on narrow screens."""
-    plots.save(draw(*args, **options), folder / f"{name}.png")
-    plots.save(draw(*args, stacked=True, **options), folder / f"{name}{NARROW}.png")
