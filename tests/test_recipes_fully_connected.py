@@ -58,9 +58,9 @@ def test_mlp_compares_initialisations(tmp_path, capsys):
     text = capsys.readouterr().out
     for line in (
         "A quick run, to see that everything works",
-        "zero, train accuracy  ",
-        "normal, train accuracy  ",
-        "glorot, train accuracy  ",
+        "S10, zero, training accuracy  ",
+        "S10, normal, training accuracy  ",
+        "S10, glorot, training accuracy  ",
     ):
         assert line in text
     assert "82.89 %" not in text
@@ -98,7 +98,9 @@ def test_mlp_of_one_initialisation_shows_s10b(tmp_path, capsys):
 def test_solver_compares_a_full_run_with_the_published_one(tmp_path, capsys):
     settings = {"data": "digits", "hidden": "5", "batch_size": 500, "epochs": 1}
     solver.run(solver.Settings(**settings, out=str(tmp_path / "run")))
-    assert "validation accuracy  96.05 %; sweeps 96.43 %, 96.10 %" in capsys.readouterr().out
+    rows = [line.split() for line in capsys.readouterr().out.splitlines() if line.startswith("S9")]
+    assert rows[0][:5] == ["S9,", "validation", "accuracy", "96.05", "%"]
+    assert {(row[0], row[-2]) for row in rows[2:]} == {("S9b,", "96.43"), ("S9b,", "96.10")}
 
 
 @pytest.mark.usefixtures("unpainted")

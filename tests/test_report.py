@@ -106,7 +106,7 @@ def test_outside_text_is_escaped(page):
 def test_the_page_needs_nothing_else(folder, page):
     images, sources = page.all("img"), page.all("source")
     assert len(images) == 2
-    assert [source["media"] for source in sources] == ["(max-width: 640px)"]
+    assert [source["media"] for source in sources] == ["screen and (max-width: 640px)"]
     assert images[0]["alt"] == "Over the iterations."
     html = (folder / "report.html").read_text()
     assert not re.search(r"(?:src|href|srcset)=\"(?!data:)|url\(|@import", html)

@@ -22,6 +22,7 @@ from fastnn.training import classification_report, confusion_matrix, most_confus
 
 REPORT = "report.html"
 _POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'"
+_SHRINKS = 720  # pixels: a wider picture would not be legible on a telephone, where it scrolls instead
 _SHORT = 14  # letters: shorter cells are not broken
 QUICK = "A quick run, to see that everything works: its figures are not to be compared with published ones."
 NARROW = "-narrow"  # NAME-narrow.png is shown instead of NAME.png on narrow screens
@@ -154,12 +155,14 @@ def _pictures(folder: Path, named: Sequence[Picture]) -> list[Picture]:
 
 def _figure(folder: Path, picture: Picture) -> Iterator[str]:
     narrow = folder / f"{Path(picture.file).stem}{NARROW}.png"
-    caption = escape(picture.caption)
-    yield f'<section>\n<h2>{escape(picture.title)}</h2>\n<figure>\n<picture class="card">'
+    image, caption = folder / picture.file, escape(picture.caption)
+    alt, width = caption or escape(picture.title), _width(image)
+    scrolls = width > _SHRINKS and not narrow.exists()
+    frame = 'class="card scroll" tabindex="0"' if scrolls else 'class="card"'
+    yield f"<section>\n<h2>{escape(picture.title)}</h2>\n<figure>\n<picture {frame}>"
     if narrow.exists():
-        yield f'<source media="(max-width: 640px)" srcset="{_data(narrow)}">'
-    image, alt = folder / picture.file, caption or escape(picture.title)
-    yield f'<img src="{_data(image)}" width="{_width(image)}" alt="{alt}">\n</picture>'
+        yield f'<source media="screen and (max-width: 640px)" srcset="{_data(narrow)}">'
+    yield f'<img src="{_data(image)}" width="{width}" alt="{alt}">\n</picture>'
     if caption:
         yield f"<figcaption>{caption}</figcaption>"
     yield "</figure>\n</section>"
