@@ -74,7 +74,10 @@ def test_mlp_compares_initialisations(tmp_path, capsys):
     assert zero["5.bias"].any()
     assert "82.89 %" not in page(folder)
     rows = mlp._comparisons(mlp.Settings(), {"glorot": {"train": 0.5, "valid": 0.4}})
-    assert rows == [("glorot, train accuracy", "82.89 %", "50.00 %"), ("glorot, valid accuracy", "-", "40.00 %")]
+    assert rows == [
+        ("S10, glorot, training accuracy", "82.89 %", "50.00 %"),
+        ("S10, glorot, valid accuracy", "-", "40.00 %"),
+    ]
 
 
 def test_finite_differences_fall_to_rounding():

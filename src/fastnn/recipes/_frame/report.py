@@ -159,7 +159,7 @@ def _figure(folder: Path, picture: Picture) -> Iterator[str]:
     alt, width = caption or escape(picture.title), _width(image)
     scrolls = width > _SHRINKS and not narrow.exists()
     frame = 'class="card scroll" tabindex="0"' if scrolls else 'class="card"'
-    yield f"<section>\n<h2>{escape(picture.title)}</h2>\n<figure>\n<picture {frame}>"
+    yield f"<section>\n<h2>{_text(picture.title)}</h2>\n<figure>\n<picture {frame}>"
     if narrow.exists():
         yield f'<source media="screen and (max-width: 640px)" srcset="{_data(narrow)}">'
     yield f'<img src="{_data(image)}" width="{width}" alt="{alt}">\n</picture>'
@@ -195,7 +195,7 @@ def _table(table: Table, strong: int | None = None) -> Iterator[str]:
     for i in range(len(table.columns)):
         numeric = all(isinstance(row[i], int | float) for row in table.rows)
         kinds.append(" ".join(filter(None, ["number" if numeric else "", "strong" if i == strong else ""])))
-    yield f'<section>\n<h2>{escape(table.title)}</h2>\n<div class="scroll" tabindex="0"><table>'
+    yield f'<section>\n<h2>{_text(table.title)}</h2>\n<div class="scroll" tabindex="0"><table>'
     if any(table.columns):
         yield f"<thead>{_row('th', table.columns, kinds)}</thead>"
     yield "<tbody>"
@@ -217,8 +217,16 @@ def _row(tag: str, cells: Iterable[Any], kinds: Sequence[str]) -> str:
 def _cell(value: Any) -> str:
     if isinstance(value, float):
         return f"{value:.3f}"
-    # An arrow of two signs may be broken in two.
-    return f"{value:,}" if isinstance(value, int) else str(value).replace("->", "\N{RIGHTWARDS ARROW}")
+    return f"{value:,}" if isinstance(value, int) else _arrows(str(value))
+
+
+def _text(text: str) -> str:
+    return escape(_arrows(text))
+
+
+def _arrows(text: str) -> str:
+    """With real arrows: one of two signs may be broken in two."""
+    return text.replace("->", "\N{RIGHTWARDS ARROW}")
 
 
 def _is_shown(value: Any) -> bool:
