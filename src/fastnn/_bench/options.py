@@ -11,7 +11,7 @@ from typing import Any
 from fastnn._bench.contestants import ON_REQUEST, PEERS
 from fastnn._destination import prepare
 from fastnn.plots import figure
-from fastnn.recipes.settings import Parser
+from fastnn.recipes._frame.settings import Parser
 
 SWEEPS = ("linear", "conv", "pool", "norm", "map", "train", "all")
 
