@@ -10,7 +10,8 @@ from fastnn import _validate as check
 from fastnn import functional, init
 from fastnn._validate import Array
 from fastnn.functional._plan import Steps
-from fastnn.layers.module import Module, Parameter, needed
+from fastnn.layers.module import Module
+from fastnn.layers.parameter import Parameter, needed
 
 
 class ReLU(Module):

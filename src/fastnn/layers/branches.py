@@ -10,8 +10,9 @@ from fastnn import functional
 from fastnn._validate import Array
 from fastnn.functional._plan import Steps
 from fastnn.layers.containers import LayerList, fed_with_features
-from fastnn.layers.module import Module, one_backward
+from fastnn.layers.module import Module
 from fastnn.layers.naming import naming_layers
+from fastnn.layers.parameter import one_backward
 from fastnn.layers.summary import Row
 
 

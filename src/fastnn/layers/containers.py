@@ -10,9 +10,10 @@ from fastnn import _validate as check
 from fastnn._validate import Array
 from fastnn.functional._plan import NoPlan, Planned, Steps
 from fastnn.layers.activation import ReLU
-from fastnn.layers.module import Module, one_backward
+from fastnn.layers.module import Module
 from fastnn.layers.naming import name_layer
 from fastnn.layers.norm import BatchNorm1d, BatchNorm2d
+from fastnn.layers.parameter import one_backward
 from fastnn.layers.pool import MaxPool2d
 from fastnn.layers.summary import Row
 

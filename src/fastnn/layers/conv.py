@@ -11,7 +11,8 @@ from fastnn import _validate as check
 from fastnn import functional, init
 from fastnn._validate import Array, IntPair, IntSingle, MaybeArray, Padding
 from fastnn.functional._plan import NoPlan, Steps
-from fastnn.layers.module import Module, Parameter, data_of, needed
+from fastnn.layers.module import Module
+from fastnn.layers.parameter import Parameter, data_of, needed
 
 
 class _Conv(Module):

@@ -9,7 +9,8 @@ import numpy as np
 from fastnn import _validate as check
 from fastnn import functional, init
 from fastnn._validate import Array
-from fastnn.layers.module import Module, Parameter
+from fastnn.layers.module import Module
+from fastnn.layers.parameter import Parameter
 from fastnn.layers.summary import Row
 
 

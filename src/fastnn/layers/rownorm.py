@@ -10,7 +10,8 @@ from fastnn import _validate as check
 from fastnn import functional
 from fastnn._validate import Array
 from fastnn.functional._plan import NoPlan, Steps
-from fastnn.layers.module import Buffer, Module, Parameter, data_of, needed
+from fastnn.layers.module import Module
+from fastnn.layers.parameter import Buffer, Parameter, data_of, needed
 
 
 class _RowNorm(Module):
