@@ -18,6 +18,7 @@ from fastnn._validate._base import (
     IntSingle,
     MaybeArray,
     Padding,
+    all_below,
     array,
     axis_index,
     choice,

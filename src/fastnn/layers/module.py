@@ -10,14 +10,15 @@ import numpy as np
 
 from fastnn import _validate as check
 from fastnn._validate import Array
-from fastnn.functional._plan import NoPlan, Steps
 from fastnn.layers.compat import PyTorchHabits
 from fastnn.layers.hooks import ForwardHook, RemovableHandle
 from fastnn.layers.naming import name_layer, naming_layers
 from fastnn.layers.parameter import Buffer, Held, Parameter, one_backward
 from fastnn.layers.summary import Row, table
+from fastnn.plan.fusion import Fusion
+from fastnn.plan.steps import NoPlan, Steps
 
-NOT_COPIED = ("_kept", "_planned", "_unplanned", "_hooks")  # attributes of modules: of a copy or a pickle, none
+NOT_COPIED = ("_kept", "_inference", "_pairs", "_hooks")  # attributes of modules: of a copy or a pickle, none
 HELD_NAMES = ("weight", "bias", "running_mean", "running_var", "num_batches_tracked")  # of layers, as PyTorch's
 
 
@@ -31,7 +32,7 @@ class Module(PyTorchHabits):
     """
 
     training = True
-    fuses_activation = False  # whether `forward` has the argument `activation`
+    fusion = Fusion()  # what the layer can do for a ReLU beside it
     _kept: Any = None
     _hooks: tuple[RemovableHandle, ...] = ()  # another tuple at every change, which plans notice
     _required: ClassVar[tuple[str, ...]] = ()  # parameters that cannot be None
@@ -79,8 +80,8 @@ class Module(PyTorchHabits):
         """From now on call ``hook(module, inputs, output)`` after every forward.
 
         `inputs` is a tuple of one array. What the hook returns, unless it is None, takes the place of the output, in
-        eval mode only: no backward goes through it. A network with a hook inside is run layer by layer. Copies and
-        pickles of a module have no hooks.
+        eval mode only: no backward goes through it. In a network the module is run by itself. Copies and pickles of a
+        module have no hooks.
 
         Returns
         -------
@@ -90,18 +91,12 @@ class Module(PyTorchHabits):
         return RemovableHandle(self, hook)
 
     def plan(self, steps: Steps) -> None:
-        """Write down what `forward` does in eval mode, so that a `Sequential` can do it together with all the rest.
+        """Write down what `forward` does in eval mode, so that a `Sequential` can do it together with its neighbours.
 
         What it writes must follow from the attributes of the layer alone, and from none that is changed in place. A
-        layer without a plan of its own is run by its `forward`.
+        layer without a plan of its own is run by its `forward`, between those that have one.
         """
         raise NoPlan(f"{type(self).__name__} has no plan")
-
-    def write_plan(self, steps: Steps) -> None:
-        """Have the layer write down its `plan`, if it speaks of the forward that the layer has."""
-        if not self.has_plan():
-            raise NoPlan(f"{type(self).__name__} is run by its forward alone")
-        self.plan(steps)
 
     def has_plan(self) -> bool:
         """Whether `plan` speaks of the forward that this layer has: a subclass may have changed anything."""

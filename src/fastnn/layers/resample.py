@@ -7,8 +7,8 @@ from typing import Any
 from fastnn import _validate as check
 from fastnn import functional
 from fastnn._validate import Array, IntPair, OutputSize, Scale
-from fastnn.functional._plan import NoPlan, Steps
 from fastnn.layers.module import Module
+from fastnn.plan.steps import NoPlan, Steps
 
 
 class AdaptiveAvgPool2d(Module):
@@ -33,7 +33,7 @@ class AdaptiveAvgPool2d(Module):
         return functional.adaptive_avgpool2d_backward(dy, check.kept(self, self._kept))
 
     def plan(self, steps: Steps) -> None:
-        steps.adaptive_avgpool2d(self.output_size)
+        steps.adaptive_avg_pool2d(self.output_size)
 
     def extra_repr(self) -> str:
         return f"output_size={self.output_size}"
@@ -69,7 +69,7 @@ class AdaptiveMaxPool2d(Module):
     def plan(self, steps: Steps) -> None:
         if self.return_indices:
             raise NoPlan("two outputs")
-        steps.adaptive_maxpool2d(self.output_size)
+        steps.adaptive_max_pool2d(self.output_size)
 
     def extra_repr(self) -> str:
         return f"output_size={self.output_size}"
