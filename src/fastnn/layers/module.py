@@ -15,8 +15,9 @@ from fastnn.layers.hooks import ForwardHook, RemovableHandle
 from fastnn.layers.naming import name_layer, naming_layers
 from fastnn.layers.parameter import Buffer, Held, Parameter, one_backward
 from fastnn.layers.summary import Row, table
+from fastnn.plan.contract import NoPlan
 from fastnn.plan.fusion import Fusion
-from fastnn.plan.steps import NoPlan, Steps
+from fastnn.plan.steps import Steps
 
 NOT_COPIED = ("_kept", "_inference", "_pairs", "_hooks")  # attributes of modules: of a copy or a pickle, none
 HELD_NAMES = ("weight", "bias", "running_mean", "running_var", "num_batches_tracked")  # of layers, as PyTorch's

@@ -8,8 +8,9 @@ from fastnn import _validate as check
 from fastnn import functional
 from fastnn._validate import Array, IntPair
 from fastnn.layers.module import Module
+from fastnn.plan.contract import NoPlan
 from fastnn.plan.fusion import Fusion
-from fastnn.plan.steps import NoPlan, Steps
+from fastnn.plan.steps import Steps
 
 
 class _MaxPool(Module):

@@ -8,7 +8,8 @@ from fastnn import _validate as check
 from fastnn import functional
 from fastnn._validate import Array, IntPair, OutputSize, Scale
 from fastnn.layers.module import Module
-from fastnn.plan.steps import NoPlan, Steps
+from fastnn.plan.contract import NoPlan
+from fastnn.plan.steps import Steps
 
 
 class AdaptiveAvgPool2d(Module):

@@ -2,8 +2,8 @@
 
 Layers run one by one, plainly. What may be done otherwise, with the same results, is decided here:
 
-- `steps`: the words in which a layer writes down its forward, in its method ``plan(steps)``. What it writes must follow
-  from its attributes alone, and from none that is changed in place. It may raise `NoPlan` where it has no steps.
+- `contract`: what layers and plans promise one another.
+- `steps`: the words in which a layer writes down its forward, in its method ``plan(steps)``.
 - `inference`: a network in eval mode. Neighbouring layers that have steps are one call of compiled code; a layer
   without any is run by itself between two of these.
 - `fusion`: a network in train mode. A ReLU is done by its neighbour, where that has declared that it can.

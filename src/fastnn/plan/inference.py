@@ -25,8 +25,9 @@ from fastnn import _validate as check
 from fastnn._runtime import empty, use_reference
 from fastnn._validate import Array
 from fastnn.functional._door import contiguous
+from fastnn.plan.contract import NoPlan
 from fastnn.plan.fusion import Pairs, fusion_of
-from fastnn.plan.steps import NoPlan, Steps
+from fastnn.plan.steps import Steps
 
 MOST_PLANS = 16  # of one run: batches of so many sizes
 INT64 = np.dtype(np.int64)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -13,36 +13,8 @@ import fastnn._kernels._resample as _resample
 from fastnn import _validate as check
 from fastnn._validate import Array, Frame, IntPair, IntSingle, OutputSize, Padding, Scale
 from fastnn.functional._map import FUNCTIONS
+from fastnn.plan.contract import Layer, NoPlan, Parameter
 from fastnn.reference.activation import SELU_ALPHA, SELU_SCALE
-
-
-class NoPlan(Exception):
-    """Layers have no steps for what they do, and are to be run by themselves.
-
-    Attributes
-    ----------
-    places : tuple of int
-        Their places in the network, once they are known.
-    """
-
-    def __init__(self, why: str, places: tuple[int, ...] = ()) -> None:
-        super().__init__(why)
-        self.places = places
-
-
-class Parameter(Protocol):
-    """What a plan needs of a parameter or a buffer."""
-
-    @property
-    def dtype(self) -> np.dtype[Any]: ...
-    def sealed(self) -> tuple[list[Array], object]: ...
-
-
-class Layer(Protocol):
-    """What a container needs of a layer inside it to write down its steps."""
-
-    def has_plan(self) -> bool: ...
-    def plan(self, steps: Steps) -> None: ...
 
 
 class Mark(NamedTuple):
