@@ -239,6 +239,14 @@ def test_hooks_and_train_mode_cut_the_network_for_as_long_as_they_last():
     net[0].eval()
     assert_same(net, x)
     assert cut(net) == [4]
+    net[1].train()
+    net[2].bias = None
+    net[3].register_forward_hook(lambda module, inputs, output: None)
+    assert_same(net, x)
+    assert cut(net) == [1, 0, 1, 0]
+    net[1].eval()
+    assert_same(net, x)
+    assert cut(net) == [3, 0]
 
 
 def test_nothing_but_shapes():

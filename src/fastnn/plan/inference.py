@@ -71,7 +71,7 @@ class Run:
         self._bound: _Bound | None = None
         self._pairs = Pairs(layers)
         # Looked at once changes are noticed: other threads may make some meanwhile.
-        self.ready = _modules(layers) == modules and not any(map(has_company, layers))
+        self.ready = _modules(layers) == modules and not any(map(is_held_apart, layers))
 
     def __call__(self, x: Array) -> Any:
         """The output for `x`.
@@ -145,12 +145,12 @@ class Inference:
     def __init__(self, layers: tuple[Any, ...]) -> None:
         self.layers = layers
         self._without_steps: frozenset[int] = frozenset()  # places
-        self._visited: tuple[Any, ...] = ()  # layers that are run by themselves for as long as they have company
+        self._held_apart: tuple[Any, ...] = ()  # layers that are run by themselves for now
         self.parts = self._cut(0)
 
     def __call__(self, x: Any) -> Any:
         parts, place = self.parts, 0
-        if self._visited and not all(map(has_company, self._visited)):
+        if self._held_apart and not all(map(is_held_apart, self._held_apart)):
             parts = self.parts = self._cut(0)
         while place < len(parts):
             part = parts[place]
@@ -180,15 +180,11 @@ class Inference:
         """
         parts: list[Any] = []
         place, begin, end = first, first, len(self.layers)
-        visited = []
         while place < end:
             layer = self.layers[place]
-            company = has_company(layer)
-            if not company and place not in self._without_steps:
+            if place not in self._without_steps and not is_held_apart(layer):
                 place += 1
                 continue
-            if company:
-                visited.append(layer)
             if begin < place:
                 parts.append(Run(begin, self.layers[begin:place]))
             begin = place + 1
@@ -198,12 +194,12 @@ class Inference:
             place = begin
         if begin < end:
             parts.append(Run(begin, self.layers[begin:end]))
-        self._visited = tuple(visited)
+        self._held_apart = tuple(layer for layer in self.layers if is_held_apart(layer))
         return tuple(parts)
 
 
-def has_company(layer: Any) -> bool:
-    """Whether somebody watches the layer or a layer inside it by a hook, or has one of them in train mode."""
+def is_held_apart(layer: Any) -> bool:
+    """Whether the layer or a layer inside it has a hook or is in train mode: it is run by itself for so long."""
     return any(module.training or module._hooks for module in layer.modules())
 
 
