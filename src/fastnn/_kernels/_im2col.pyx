@@ -69,7 +69,7 @@ def col2im(const real[:, :, ::1] cols, real[:, :, :, ::1] dx, Py_ssize_t KH, Py_
 
 # ---- Frames around images ------------------------------------------------------------------------------------------
 
-BORDERS = {"zeros": ZEROS, "reflect": REFLECT, "replicate": REPLICATE, "circular": CIRCULAR}
+BORDERS = {"constant": ZEROS, "reflect": REFLECT, "replicate": REPLICATE, "circular": CIRCULAR}
 
 
 cdef void come_from(Py_ssize_t *places, Py_ssize_t framed, Py_ssize_t size, Py_ssize_t before,
@@ -170,7 +170,7 @@ cdef int run_frames(Frames *g, Py_ssize_t planes, bint backward, str mode) excep
 
 
 def pad2d(const real[:, :, :, ::1] x, real[:, :, :, ::1] y, Py_ssize_t top, Py_ssize_t left, str mode):
-    """y (N, C, OH, OW) = x (N, C, H, W) in a frame; "zeros", or made of x by another mode, which fits.
+    """y (N, C, OH, OW) = x (N, C, H, W) in a frame; "constant" is zeros, or made of x by another mode, which fits.
 
     Writes all of y; no overlap. EXACT.
     """

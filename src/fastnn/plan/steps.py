@@ -147,7 +147,7 @@ class Steps:
         self._becomes(filters * groups, OH, OW)
 
     def unfold(self, kernel_size: IntPair, *, stride: IntPair, padding: IntPair, dilation: IntPair) -> None:
-        *windows, OH, OW = check.im2col(self.y, *map(_fixed, (kernel_size, stride, padding, dilation)))
+        *windows, OH, OW = check.unfold(self.y, *map(_fixed, (kernel_size, stride, padding, dilation)))
         C, H, W = self.y.shape[1:]
         self.plan.unfold((C, H, W, OH, OW), windows)
         self._becomes(C * windows[0] * windows[1], OH * OW)
@@ -156,14 +156,14 @@ class Steps:
         self, output_size: IntPair, kernel_size: IntPair, *, stride: IntPair, padding: IntPair, dilation: IntPair
     ) -> None:
         settings = map(_fixed, (output_size, kernel_size, stride, padding, dilation))
-        C, H, W, *windows = check.col2im(self.y, *settings)
+        C, H, W, *windows = check.fold(self.y, *settings)
         KH, KW, SH, SW, PH, PW, DH, DW = windows
         OH, OW = (H + 2 * PH - DH * (KH - 1) - 1) // SH + 1, (W + 2 * PW - DW * (KW - 1) - 1) // SW + 1
         self.plan.fold((C, H, W, OH, OW), windows)
         self._becomes(C, H, W)
 
     def pad(self, padding: Frame, *, mode: str) -> None:
-        left, right, top, bottom = check.pad2d(self.y, _fixed(padding), mode)
+        left, right, top, bottom = check.pad(self.y, _fixed(padding), mode)
         C, H, W = self.y.shape[1:]
         OH, OW = top + H + bottom, left + W + right
         self.plan.pad((C, H, W, OH, OW), top, left, _im2col.BORDERS[mode])
