@@ -42,7 +42,7 @@ def one_by_one(net, x):
 
 
 def linear_with_kept_weights(layer, x):
-    """What a plan of this layer alone gives: by other sums than the layer's where kept weights make packing pay."""
+    """What a plan of this layer alone gives: its weights are packed before, so another way may be the faster one."""
     planned, plain = fnn.Sequential(layer).eval()(x), layer.forward(x)
     finite = np.isfinite(plain)
     np.testing.assert_array_equal(planned[~finite], plain[~finite])
