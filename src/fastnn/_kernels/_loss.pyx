@@ -28,26 +28,6 @@ cdef enum:
     LANES = 16     # the most that a vector has
 
 
-cdef struct Rows:
-    fnn_tiles *t
-    Py_ssize_t images, places, K  # K scores for each place of each image; plain rows are places of one image
-    Py_ssize_t image_step, place_step, class_step
-    Py_ssize_t group, groups, chunk  # places of a group, groups of an image, groups of a chunk
-    const char *x
-    const int64_t *labels     # of all places, or NULL, and then
-    const char *target        # probabilities, as x
-    const char *weight        # of the classes (K,), or NULL
-    int64_t ignored           # a label
-    double smoothing, spread  # what of each target goes to all classes, and the sum of their weights
-    bint logged               # x are logarithms of probabilities already
-    bint known                # all labels are 0..K-1, or ignored
-    double mass               # their weights, or the number of places
-    double scale              # of all gradients
-    const char *each          # and of each place's, or NULL
-    char *out                 # losses or NULL, or dx
-    double *sums              # of the chunks' losses
-
-
 cdef void describe(Rows *g, fnn_tiles *t, const real[:, :, ::1] x, const int64_t[::1] labels,
                    const real[:, :, ::1] target, const real[::1] weight, int64_t ignored, double smoothing,
                    bint logged) noexcept:
@@ -218,6 +198,25 @@ cdef void slopes(const Rows *g, Py_ssize_t image, Py_ssize_t first, const real *
                     share = kept * target[at + k * g.class_step] + even if g.labels == NULL else even
                     dx[at + k * g.class_step] -= <real> (share * scale * (weight[k] if weight != NULL else 1))
         at += g.place_step
+
+
+cdef Rows describe_scores(fnn_tiles *t, Py_ssize_t N, Py_ssize_t K, Py_ssize_t step, int64_t ignored,
+                          double smoothing) noexcept nogil:
+    cdef Rows g
+    g.t, g.images, g.places, g.K, g.image_step = t, 1, N, K, 0
+    g.place_step, g.class_step = 1 if step else K, step if step else 1
+    g.group = t.lanes if step else min(t.lanes, max(<Py_ssize_t> 1, GROUP // K))
+    g.groups = ceil_div(N, g.group)
+    g.chunk = max(<Py_ssize_t> 1, CHUNK // (K * g.group))
+    g.x = g.target = g.weight = g.each = NULL
+    g.out, g.sums, g.labels = NULL, NULL, NULL
+    g.ignored, g.smoothing, g.spread, g.logged = ignored, smoothing, K, False
+    g.known, g.mass, g.scale = True, N, 1
+    return g
+
+
+cdef void look_at_labels(Rows *g) noexcept nogil:
+    count_labels(g, <const float *> NULL)
 
 
 cdef void run_rows(const Rows *g, fnn_task task) noexcept:

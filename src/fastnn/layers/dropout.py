@@ -10,6 +10,7 @@ from fastnn import _runtime, functional
 from fastnn import _validate as check
 from fastnn._validate import Array
 from fastnn.layers.module import Module
+from fastnn.plan.contract import NoPlan
 from fastnn.plan.steps import Steps
 
 _COUNTING = threading.Lock()
@@ -57,6 +58,8 @@ class _Dropout(Module):
 
     def plan(self, steps: Steps) -> None:
         """In eval mode there is nothing to do."""
+        if steps.training:
+            raise NoPlan("dropout has no step of training")
 
     def extra_repr(self) -> str:
         return f"p={self.p}"

@@ -8,7 +8,8 @@ from typing import Any
 from fastnn import _validate as check
 from fastnn import functional
 from fastnn._validate import Array
-from fastnn.optim.optimizer import Cohort, Optimizer, Params
+from fastnn.functional.optim import adam_rule
+from fastnn.optim.optimizer import Cohort, Columns, Factors, Optimizer, Params
 
 Betas = tuple[float, float]
 
@@ -70,6 +71,14 @@ class Adam(Optimizer):
             decoupled_weight_decay=group["decoupled_weight_decay"],
             maximize=group["maximize"],
         )
+
+    def _rule(self, group: Mapping[str, Any], cohort: Cohort) -> tuple[int, Factors, Columns]:
+        step, decoupled = cohort.numbers["step"] + 1, group["decoupled_weight_decay"]
+        rule = adam_rule(
+            step, group["lr"], group["betas"], group["eps"], group["weight_decay"], decoupled, group["maximize"]
+        )
+        largest = cohort.kept("max_exp_avg_sq") if group["amsgrad"] else None
+        return *rule, (cohort.kept("exp_avg"), cohort.kept("exp_avg_sq"), largest)
 
 
 class AdamW(Adam):

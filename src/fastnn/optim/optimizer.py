@@ -58,6 +58,11 @@ class Cohort:
         ]
 
 
+Factors = tuple[float, ...]
+Columns = tuple[list[Array] | None, ...]
+PlannedRule = tuple[Cohort, int, Factors, Columns]
+
+
 class Optimizer:
     """What every optimiser is. A subclass checks the options of a group in `_check`, and applies its rule in `_update`.
 
@@ -119,6 +124,23 @@ class Optimizer:
                     cohort = cohorts[-2]
                 self._update(group, cohort, [p.data for p in cohort.params], grads)
                 cohort.numbers["step"] += 1
+
+    def rules(self) -> list[PlannedRule] | None:
+        """The step as rules of the kernels, for a plan of training; None where only `step` can do it.
+
+        Whoever applies them counts the steps of the cohorts.
+        """
+        kind = type(self)
+        if not kind.__module__.startswith(f"{__package__}.") or vars(self).keys() & {"step", "_update"}:
+            return None
+        found = []
+        for group, cohorts in zip(self.param_groups, self._cohorts, strict=True):
+            for cohort in cohorts:
+                rule = self._rule(group, cohort)
+                if rule is None:
+                    return None
+                found.append((cohort, *rule))
+        return found
 
     def zero_grad(self, set_to_none: bool = True) -> None:
         """Take the gradients away: a step changes nothing until the next backward. `set_to_none` is ignored."""
@@ -183,6 +205,10 @@ class Optimizer:
     def _update(self, group: Mapping[str, Any], cohort: Cohort, p: list[Array], g: list[Array]) -> None:
         """Apply the rule to the values and gradients of a cohort, with the options of its group."""
         raise NotImplementedError(f"{type(self).__name__} has no _update")
+
+    def _rule(self, group: Mapping[str, Any], cohort: Cohort) -> tuple[int, Factors, Columns] | None:
+        """What `_update` does, as a rule of the kernels: its factors, and the columns of what is kept."""
+        return None
 
     def __repr__(self) -> str:
         options = (", ".join(f"{k}={v}" for k, v in g.items() if k != "params") for g in self.param_groups)

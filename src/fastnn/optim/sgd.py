@@ -8,7 +8,8 @@ from typing import Any
 from fastnn import _validate as check
 from fastnn import functional
 from fastnn._validate import Array
-from fastnn.optim.optimizer import Cohort, Optimizer, Params
+from fastnn.functional.optim import sgd_rule
+from fastnn.optim.optimizer import Cohort, Columns, Factors, Optimizer, Params
 
 
 class SGD(Optimizer):
@@ -62,3 +63,9 @@ class SGD(Optimizer):
             nesterov=group["nesterov"],
             maximize=group["maximize"],
         )
+
+    def _rule(self, group: Mapping[str, Any], cohort: Cohort) -> tuple[int, Factors, Columns]:
+        momentum, begun = group["momentum"], "momentum_buffer" in cohort.arrays
+        dampening = group["dampening"] if begun else 0.0
+        rule = sgd_rule(group["lr"], momentum, dampening, group["weight_decay"], group["nesterov"], group["maximize"])
+        return *rule, (cohort.kept("momentum_buffer") if momentum else None,)

@@ -1,18 +1,125 @@
 """A training step as one call: forward, loss, backward and update.
 
-`TrainingStep` takes the three lines of a training loop together. Where it has no plan, it runs these very lines::
+`TrainingStep` takes the three lines of a training loop together, by a plan of compiled code. Where there is none, it
+runs these very lines::
 
     loss = criterion(net(x), y)
     net.backward(criterion.backward(), needs_dx=False)
     optimizer.step()
+
+A plan must never be stale. Attributes of the layers and of the loss are compared at every step (`Unchanged`);
+parameters, the gradients that they want, and the optimiser's state are looked up at every step.
 """
 
 from __future__ import annotations
 
 import math
-from typing import Any
+import sys
+import threading
+from typing import Any, NamedTuple
 
+import numpy as np
+
+import fastnn._kernels._optim as _optim
+import fastnn._kernels._plan_train_learnt as _learnt
+import fastnn._kernels._plan_watch as _plan_watch
+from fastnn import _validate as check
+from fastnn._runtime import empty, use_reference
 from fastnn._validate import Array
+from fastnn.functional._door import contiguous
+from fastnn.plan.contract import NoPlan
+from fastnn.plan.inference import MOST_PLANS, NOT_COMPUTED_WITH
+from fastnn.plan.training_steps import TrainingSteps
+
+
+class _Plan(NamedTuple):
+    steps: Any
+    scores: tuple[int, ...]  # their shape
+
+
+class _Bound:
+    """A network and a loss as they were found, and the plans for inputs of several shapes."""
+
+    def __init__(self, net: Any, criterion: Any) -> None:
+        modules = list(net.modules())
+        for each in (*modules, criterion):
+            each.__dict__["_kept"] = None  # as a backward leaves it
+        self.net, self.criterion = net, criterion
+        self.unchanged = _plan_watch.Unchanged([*modules, criterion], NOT_COMPUTED_WITH)
+        self.plans: dict[Any, _Plan | None] = {}
+        self.parameters = list(net.parameters())
+        arrays = [p._keeper[0] for p in self.parameters]
+        plain = all(type(a) is np.ndarray and a.flags.carray and a.dtype == arrays[0].dtype for a in arrays)
+        self.learns = plain and not _share_memory(arrays) and any(p.requires_grad for p in self.parameters)
+        self.can_run = all(m.training and not m._hooks for m in modules)
+        if self.learns:
+            owns = bool(getattr(sys, "_is_gil_enabled", lambda: True)())
+            self.learnt = _learnt.Learnt(self.parameters, arrays[0].dtype == check.FLOAT64, owns)
+            self.no_update = _learnt.Update(self.learnt, [])
+
+    def plan_for(self, x: Array, y: Array) -> _Plan | None:
+        """A plan for inputs and targets like these, or None."""
+        key = x.shape, x.dtype, y.shape, y.dtype
+        planned = self.plans.get(key)
+        if planned is None and key not in self.plans or planned is not None and not planned.steps.holds():
+            for old in list(self.plans)[: max(0, len(self.plans) + 1 - MOST_PLANS)]:
+                del self.plans[old]
+            planned = self.plans[key] = self._make(x, y)
+        return planned
+
+    def _make(self, x: Array, y: Array) -> _Plan | None:
+        places = {id(p): place for place, p in enumerate(self.parameters)}
+        try:
+            steps = TrainingSteps(x, y, places, [p._keeper[0] for p in self.parameters])
+            steps.write(self.net)
+            scores = steps.shape
+            self.criterion.plan(steps)
+        except (NoPlan, TypeError, ValueError):
+            return None  # what does not fit, the layer or the loss will say
+        if len(steps.used) < len(self.parameters) or not len(steps.plan):
+            return None
+        steps.plan.settle(self.learnt)
+        return _Plan(steps.plan, scores)
+
+
+class _Rules:
+    """An optimiser's rules, and the compiled update that they were put into."""
+
+    def __init__(self, learnt: Any, rules: list[Any]) -> None:
+        self.learnt = learnt
+        self.columns = [columns for _, _, _, columns in rules]
+        self.cohorts = [cohort for cohort, _, _, _ in rules]
+        places = {p: place for place, p in enumerate(learnt.parameters)}
+        self.update: Any = None
+        if all(self._is_plain(each, places) for each in rules):
+            of = [([places[p] for p in cohort.params], columns) for cohort, _, _, columns in rules]
+            self.update = _learnt.Update(learnt, of)
+
+    def _is_plain(self, rule: Any, places: dict[Any, int]) -> bool:
+        cohort, kind, _, columns = rule
+        learns = self.learnt.learns()
+        if not all(p in places and learns[places[p]] for p in cohort.params):
+            return False
+        p = [each._keeper[0] for each in cohort.params]
+        return bool(_optim.plain(kind, (p, [np.empty_like(a) for a in p], *columns)))
+
+    def holds(self, learnt: Any, rules: list[Any]) -> bool:
+        """Whether these rules are of the same parameters and of the same arrays."""
+        if learnt is not self.learnt or len(rules) != len(self.cohorts):
+            return False
+        for (cohort, _, _, columns), cohort_then, columns_then in zip(
+            rules, self.cohorts, self.columns, strict=True
+        ):
+            if cohort is not cohort_then or len(columns) != len(columns_then):
+                return False
+            if any(a is not b for a, b in zip(columns, columns_then, strict=True)):
+                return False
+        return True
+
+
+def _share_memory(arrays: list[Array]) -> bool:
+    spans = sorted((a.ctypes.data, a.ctypes.data + a.nbytes) for a in arrays)
+    return any(first[1] > second[0] for first, second in zip(spans, spans[1:], strict=False))
 
 
 class TrainingStep:
@@ -20,7 +127,14 @@ class TrainingStep:
 
     The result is that of the three lines of a training loop, ``criterion(net(x), y)``,
     ``net.backward(criterion.backward(), needs_dx=False)`` and ``optimizer.step()``: loss, weights, gradients, state of
-    the optimiser, running statistics and masks. So are the errors.
+    the optimiser, running statistics and masks; with a plan, within the rounding of sums in another order. So are the
+    errors.
+
+    There is a plan for perceptrons: `Sequential` of `Linear`, functions element by element and `Flatten`, with
+    `CrossEntropyLoss` of labels or `MSELoss`, and `SGD`, `Adam` or `AdamW`. It is one call of compiled code, with memory
+    that is laid out once. Layers, parameters and settings may be changed at any time. What is different from the loop:
+    no layer keeps anything for another backward, nor does the loss; and ``p.grad`` is the same array at every step,
+    written anew, unless somebody else has it.
 
     Parameters
     ----------
@@ -43,6 +157,9 @@ class TrainingStep:
 
     def __init__(self, net: Any, criterion: Any, optimizer: Any) -> None:
         self.net, self.criterion, self.optimizer = net, criterion, optimizer
+        self._bound: _Bound | None = None
+        self._rules: _Rules | None = None
+        self._turn = threading.Lock()
 
     def __call__(self, x: Array, y: Array) -> Any:
         """Take one step with the examples `x` and targets `y`, and return the loss before it.
@@ -51,6 +168,9 @@ class TrainingStep:
         -------
         float, or array for the reduction "none"
         """
+        taken = self._take(x, y, wants_scores=False, changes=True)
+        if taken is not None:
+            return taken[0]
         loss = self.criterion(self.net(x), y)
         self.net.backward(self.criterion.backward(), needs_dx=False)
         self.optimizer.step()
@@ -65,6 +185,9 @@ class TrainingStep:
         -------
         loss, scores : the loss, and the output of the network
         """
+        taken = self._take(x, y, wants_scores=True, changes=False)
+        if taken is not None:
+            return taken
         scores = self.net(x)
         loss = self.criterion(scores, y)
         if math.isfinite(loss):
@@ -73,7 +196,76 @@ class TrainingStep:
 
     def update(self) -> None:
         """The second half of a step: change the parameters by their gradients."""
+        bound = self._bound
+        if bound is not None and bound.learns and not use_reference():
+            with self._turn:
+                rules = self._update_of(bound)
+                if rules is not None and rules.update.run(bound.learnt):
+                    _count(rules)
+                    return
         self.optimizer.step()
+
+    def _take(self, x: Any, y: Any, wants_scores: bool, changes: bool) -> tuple[Any, Any] | None:
+        """The loss and the scores, or None where there is no plan and nothing has been done."""
+        if type(x) is not np.ndarray or type(y) is not np.ndarray or use_reference():
+            return None
+        with self._turn:
+            for _ in range(2):  # parameters may be others than those that are bound
+                bound = self._bound
+                if bound is None or not bound.unchanged:
+                    bound = self._bind()
+                if bound is None or not bound.can_run:
+                    return None
+                planned = bound.plan_for(x, y)
+                if planned is None:
+                    return None
+                rules = self._update_of(bound) if changes else None
+                scores = empty(planned.scores, x.dtype) if wants_scores else None
+                update = bound.no_update if rules is None else rules.update
+                x, y = contiguous(x), contiguous(y)
+                loss = planned.steps.run(x, y, scores, bound.learnt, update, rules is not None)
+                if loss is not None:
+                    if rules is not None:
+                        _count(rules)
+                    break
+                self._bound = None
+            else:
+                return None
+        if changes and rules is None:
+            self.optimizer.step()
+        return self.criterion.value(loss), scores
+
+    def _bind(self) -> _Bound | None:
+        """Look at the network and the loss anew; None where parameters have to change before there can be a plan."""
+        has_plan = getattr(self.criterion, "has_plan", None)
+        if has_plan is None or not has_plan() or not hasattr(self.net, "has_plan_of_training"):
+            return None
+        bound = _Bound(self.net, self.criterion)
+        self._bound = bound if bound.learns else None
+        return self._bound
+
+    def _update_of(self, bound: _Bound) -> _Rules | None:
+        """The optimiser's step for compiled code, with the factors of this step; None where only itself can do it."""
+        find = getattr(self.optimizer, "rules", None)
+        rules = None if find is None else find()
+        if rules is None:
+            return None
+        known = self._rules
+        if known is None or not known.holds(bound.learnt, rules):
+            known = self._rules = _Rules(bound.learnt, rules)
+        if known.update is None:
+            return None
+        for number, (_, kind, factors, _) in enumerate(rules):
+            known.update.set(number, kind, factors)
+        return known
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return TrainingStep, (self.net, self.criterion, self.optimizer)
 
     def __repr__(self) -> str:
         return f"TrainingStep({type(self.net).__name__}, {self.criterion!r}, {self.optimizer!r})"
+
+
+def _count(rules: _Rules) -> None:
+    for cohort in rules.cohorts:
+        cohort.numbers["step"] += 1
