@@ -29,6 +29,5 @@ cdef Rows describe_scores(fnn_tiles *t, Py_ssize_t N, Py_ssize_t K, Py_ssize_t s
                           double smoothing) noexcept nogil
 # `known` and `mass`, which follow from the labels.
 cdef void look_at_labels(Rows *g) noexcept nogil
-# Jobs of `groups / chunk` chunks: the losses, whose sum each chunk writes to sums[chunk], and the gradients, to `out`.
-cdef void forward_rows(void *job, Py_ssize_t chunk, int slot) noexcept nogil
-cdef void backward_rows(void *job, Py_ssize_t chunk, int slot) noexcept nogil
+# A job of `groups / chunk` chunks: the losses, whose sum each chunk writes to sums[chunk], and the gradients, to `out`.
+cdef void forward_and_backward_rows(void *job, Py_ssize_t chunk, int slot) noexcept nogil

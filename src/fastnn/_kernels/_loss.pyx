@@ -215,6 +215,46 @@ cdef Rows describe_scores(fnn_tiles *t, Py_ssize_t N, Py_ssize_t K, Py_ssize_t s
     return g
 
 
+cdef double losses_and_slopes(const Rows *g, Py_ssize_t first, const real *x, real *dx) noexcept nogil:
+    """The sum of the losses of a group of places, and their gradients, of labels without smoothing."""
+    cdef real most[LANES]
+    cdef real log_total[LANES]
+    cdef real factor[LANES]
+    cdef real share = <real> g.scale
+    cdef Py_ssize_t r, at, places = min(g.group, g.places - first)
+    cdef const int64_t *labels = g.labels + first
+    cdef double total = 0
+    for r in range(places):
+        factor[r] = 0 if labels[r] == g.ignored else share
+    at = first * g.place_step
+    softmax(g, x + at, factor, dx + at, places, most, log_total)
+    for r in range(places):
+        if labels[r] != g.ignored and 0 <= labels[r] < g.K:
+            at = (first + r) * g.place_step + labels[r] * g.class_step
+            total += -((x[at] - most[r]) - log_total[r])
+            dx[at] -= share
+    return total
+
+
+cdef void forward_and_backward_rows(void *job, Py_ssize_t chunk, int slot) noexcept nogil:
+    cdef Rows *g = <Rows *> job
+    cdef Rows halves
+    cdef Py_ssize_t i
+    cdef double total = 0
+    if g.smoothing != 0:
+        halves = g[0]
+        halves.out = NULL
+        forward_rows(&halves, chunk, slot)
+        backward_rows(g, chunk, slot)
+        return
+    for i in range(chunk * g.chunk, min(g.groups, (chunk + 1) * g.chunk)):
+        if g.t.itemsize == sizeof(float):
+            total += losses_and_slopes[float](g, i * g.group, <const float *> g.x, <float *> g.out)
+        else:
+            total += losses_and_slopes[double](g, i * g.group, <const double *> g.x, <double *> g.out)
+    g.sums[chunk] = total
+
+
 cdef void look_at_labels(Rows *g) noexcept nogil:
     count_labels(g, <const float *> NULL)
 

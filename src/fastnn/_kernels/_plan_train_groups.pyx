@@ -17,14 +17,14 @@ gradients are added in order: the bits do not depend on the number of threads.
 from libc.stdint cimport int64_t
 from libc.string cimport memset
 
-from fastnn._kernels._loss cimport Rows, backward_rows, forward_rows
+from fastnn._kernels._loss cimport Rows, forward_and_backward_rows
 from fastnn._kernels._plan_train_steps cimport CROSS_ENTROPY, LINEAR, Call, Step
 from fastnn._kernels._table cimport parallel
 from fastnn._kernels.fnn cimport FNN_ACCUMULATE, FNN_DISTANCE, FNN_RELU, FNN_relu, ceil_div, fnn_tiles, split_at
 
 cdef enum:
     MOST_WEIGHTS = 32768   # elements, up to which they stay in the cache beside a group
-    CACHE_BYTES = 131072   # of a group's values and gradients
+    CACHE_BYTES = 393216   # of a group's values and gradients
     MOST_CHUNKS = 16
     CHUNK_WORK = 400000    # multiply-adds of a chunk, at least
 
@@ -119,9 +119,8 @@ cdef double loss_of(const Call *g, Py_ssize_t first, Py_ssize_t n, const char *x
         r = g.scores
         r.places, r.groups, r.x, r.labels = n, ceil_div(n, r.group), x, (<const int64_t *> g.target) + first
         r.chunk, r.class_step, r.sums, r.scale = r.groups, g.ld, &total, 1 / g.divisor
-        forward_rows(&r, 0, 0)
         r.out = dx
-        backward_rows(&r, 0, 0)
+        forward_and_backward_rows(&r, 0, 0)
         return total
     g.t.transpose(target, g.offsets, g.target + first * g.outputs * size, g.outputs, n, g.outputs)
     for k in range(g.outputs):

@@ -8,7 +8,7 @@ from libc.stdint cimport int64_t
 from libc.string cimport memcpy
 
 from fastnn._kernels._activation cimport Map, apply, describe_map
-from fastnn._kernels._loss cimport Rows, backward_rows, forward_rows
+from fastnn._kernels._loss cimport Rows, forward_and_backward_rows
 from fastnn._kernels._matmul cimport Gradient, Linear, describe_linear, linear, linear_gradients
 from fastnn._kernels._plan_train_steps cimport CROSS_ENTROPY, LINEAR, Call, Step
 from fastnn._kernels._table cimport parallel
@@ -84,9 +84,8 @@ cdef void take_loss(Call *g) noexcept nogil:
         return
     r = g.scores
     r.x, r.labels, r.sums = value(g, g.steps[g.count - 1].y), <const int64_t *> g.target, g.losses
-    parallel(forward_rows, &r, chunks, g.workers, work)
     r.out, r.scale = g.memory + g.values * g.N * g.t.itemsize, 1 / g.divisor
-    parallel(backward_rows, &r, chunks, g.workers, work)
+    parallel(forward_and_backward_rows, &r, chunks, g.workers, work)
 
 
 cdef bint backward(const Call *g) noexcept nogil:
