@@ -20,7 +20,7 @@ from fastnn._kernels._plan_train_learnt cimport Learnt, Update
 from fastnn._kernels._plan_train_steps cimport CROSS_ENTROPY, LINEAR, MAP, SQUARED_ERROR, Call, Kind, Step
 from fastnn._kernels._plan_train_whole cimport loss_chunks, memory_of_whole, run_whole
 from fastnn._kernels._table cimport threads, tiles
-from fastnn._kernels.fnn cimport ceil_div, fnn_tiles
+from fastnn._kernels.fnn cimport ceil_div
 
 cdef enum:
     MOST_STEPS = 64

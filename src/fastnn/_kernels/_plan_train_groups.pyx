@@ -20,7 +20,7 @@ from libc.string cimport memset
 from fastnn._kernels._loss cimport Rows, forward_and_backward_rows
 from fastnn._kernels._plan_train_steps cimport CROSS_ENTROPY, LINEAR, Call, Step
 from fastnn._kernels._table cimport parallel
-from fastnn._kernels.fnn cimport FNN_ACCUMULATE, FNN_DISTANCE, FNN_RELU, FNN_relu, ceil_div, fnn_tiles, split_at
+from fastnn._kernels.fnn cimport FNN_ACCUMULATE, FNN_DISTANCE, FNN_RELU, FNN_relu, ceil_div, split_at
 
 cdef enum:
     MOST_WEIGHTS = 32768   # elements, up to which they stay in the cache beside a group

@@ -37,9 +37,7 @@ def sgd_step(
         one_by_one(kind, factors, p=p, g=g, momentum_buffer=buffers)
 
 
-def sgd_rule(
-    lr: float, momentum: float, dampening: float, weight_decay: float, nesterov: bool, maximize: bool
-) -> Rule:
+def sgd_rule(lr: float, momentum: float, dampening: float, weight_decay: float, nesterov: bool, maximize: bool) -> Rule:
     """What `sgd_step` applies to its arrays."""
     lr, momentum, dampening, weight_decay = check.sgd_settings(lr, momentum, dampening, weight_decay, nesterov)
     return _optim.SGD, (check.direction(maximize), weight_decay, momentum, 1 - dampening, nesterov, lr)

@@ -77,8 +77,8 @@ class Adam(Optimizer):
         rule = adam_rule(
             step, group["lr"], group["betas"], group["eps"], group["weight_decay"], decoupled, group["maximize"]
         )
-        largest = cohort.kept("max_exp_avg_sq") if group["amsgrad"] else None
-        return *rule, (cohort.kept("exp_avg"), cohort.kept("exp_avg_sq"), largest)
+        averages = cohort.kept("exp_avg"), cohort.kept("exp_avg_sq")
+        return *rule, (*averages, cohort.kept("max_exp_avg_sq") if group["amsgrad"] else None)
 
 
 class AdamW(Adam):

@@ -16,6 +16,7 @@ from __future__ import annotations
 import math
 import sys
 import threading
+from itertools import pairwise
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -42,8 +43,8 @@ class _Bound:
 
     def __init__(self, net: Any, criterion: Any) -> None:
         modules = list(net.modules())
-        for each in (*modules, criterion):
-            each.__dict__["_kept"] = None  # as a backward leaves it
+        self.attributes = [each.__dict__ for each in (*modules, criterion)]
+        self.forget()
         self.net, self.criterion = net, criterion
         self.unchanged = _plan_watch.Unchanged([*modules, criterion], NOT_COMPUTED_WITH)
         self.plans: dict[Any, _Plan | None] = {}
@@ -57,11 +58,20 @@ class _Bound:
             self.learnt = _learnt.Learnt(self.parameters, arrays[0].dtype == check.FLOAT64, owns)
             self.no_update = _learnt.Update(self.learnt, [])
 
+    def is_of(self, net: Any, criterion: Any) -> bool:
+        """Whether these are the network and the loss, and are as they were."""
+        return net is self.net and criterion is self.criterion and bool(self.unchanged)
+
+    def forget(self) -> None:
+        """Leave nothing for another backward, as a backward does."""
+        for attributes in self.attributes:
+            attributes["_kept"] = None
+
     def plan_for(self, x: Array, y: Array) -> _Plan | None:
         """A plan for inputs and targets like these, or None."""
         key = x.shape, x.dtype, y.shape, y.dtype
         planned = self.plans.get(key)
-        if planned is None and key not in self.plans or planned is not None and not planned.steps.holds():
+        if (planned is None and key not in self.plans) or (planned is not None and not planned.steps.holds()):
             for old in list(self.plans)[: max(0, len(self.plans) + 1 - MOST_PLANS)]:
                 del self.plans[old]
             planned = self.plans[key] = self._make(x, y)
@@ -107,9 +117,7 @@ class _Rules:
         """Whether these rules are of the same parameters and of the same arrays."""
         if learnt is not self.learnt or len(rules) != len(self.cohorts):
             return False
-        for (cohort, _, _, columns), cohort_then, columns_then in zip(
-            rules, self.cohorts, self.columns, strict=True
-        ):
+        for (cohort, _, _, columns), cohort_then, columns_then in zip(rules, self.cohorts, self.columns, strict=True):
             if cohort is not cohort_then or len(columns) != len(columns_then):
                 return False
             if any(a is not b for a, b in zip(columns, columns_then, strict=True)):
@@ -119,7 +127,7 @@ class _Rules:
 
 def _share_memory(arrays: list[Array]) -> bool:
     spans = sorted((a.ctypes.data, a.ctypes.data + a.nbytes) for a in arrays)
-    return any(first[1] > second[0] for first, second in zip(spans, spans[1:], strict=False))
+    return any(first[1] > second[0] for first, second in pairwise(spans))
 
 
 class TrainingStep:
@@ -131,10 +139,11 @@ class TrainingStep:
     errors.
 
     There is a plan for perceptrons: `Sequential` of `Linear`, functions element by element and `Flatten`, with
-    `CrossEntropyLoss` of labels or `MSELoss`, and `SGD`, `Adam` or `AdamW`. It is one call of compiled code, with memory
-    that is laid out once. Layers, parameters and settings may be changed at any time. What is different from the loop:
-    no layer keeps anything for another backward, nor does the loss; and ``p.grad`` is the same array at every step,
-    written anew, unless somebody else has it.
+    `CrossEntropyLoss` of labels or `MSELoss`, and `SGD`, `Adam` or `AdamW`. It is one call of compiled code, whose
+    memory is laid out once. Layers, parameters and settings may be changed at any time.
+
+    Two things differ from the loop. The loss keeps nothing for another backward. And ``p.grad`` is the same array at
+    every step, written anew, unless somebody else has it.
 
     Parameters
     ----------
@@ -197,7 +206,7 @@ class TrainingStep:
     def update(self) -> None:
         """The second half of a step: change the parameters by their gradients."""
         bound = self._bound
-        if bound is not None and bound.learns and not use_reference():
+        if bound is not None and bound.is_of(self.net, self.criterion) and not use_reference():
             with self._turn:
                 rules = self._update_of(bound)
                 if rules is not None and rules.update.run(bound.learnt):
@@ -212,7 +221,7 @@ class TrainingStep:
         with self._turn:
             for _ in range(2):  # parameters may be others than those that are bound
                 bound = self._bound
-                if bound is None or not bound.unchanged:
+                if bound is None or not bound.is_of(self.net, self.criterion):
                     bound = self._bind()
                 if bound is None or not bound.can_run:
                     return None
@@ -225,14 +234,18 @@ class TrainingStep:
                 x, y = contiguous(x), contiguous(y)
                 loss = planned.steps.run(x, y, scores, bound.learnt, update, rules is not None)
                 if loss is not None:
-                    if rules is not None:
-                        _count(rules)
                     break
                 self._bound = None
             else:
                 return None
-        if changes and rules is None:
-            self.optimizer.step()
+            bound.forget()
+            if rules is not None:
+                _count(rules)
+            elif changes:
+                self.optimizer.step()
+        if self.net.__dict__.get("_looked_at_input") is False:
+            self.net._looked_at_input = True
+            check.warn_of_bytes(x, stacklevel=3)
         return self.criterion.value(loss), scores
 
     def _bind(self) -> _Bound | None:

@@ -48,9 +48,7 @@ class TrainingSteps(Steps):
         except NotImplementedError as error:
             raise NoPlan(str(error)) from None
 
-    def cross_entropy(
-        self, weight: MaybeArray, *, ignore_index: int, reduction: str, label_smoothing: float
-    ) -> None:
+    def cross_entropy(self, weight: MaybeArray, *, ignore_index: int, reduction: str, label_smoothing: float) -> None:
         """The loss of the last step's output; the last step."""
         scores = np.broadcast_to(self.y.dtype.type(0), self.shape)
         labels = check.cross_entropy(scores, self.target, weight, ignore_index, reduction, label_smoothing)
