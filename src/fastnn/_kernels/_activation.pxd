@@ -1,4 +1,4 @@
-# Functions element by element and row by row, for the plans of whole networks.
+# Functions element by element and row by row, for plans.
 from fastnn._kernels.fnn cimport fnn_function, fnn_tiles
 
 cdef struct Map:

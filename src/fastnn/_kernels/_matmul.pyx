@@ -11,13 +11,13 @@ ctypedef fused real:
     double
 
 cdef enum:
-    READ = 4  # rows, up to which a linear layer takes as long as its weights take to be read
-    DEPTH = 384        # of a packed block, at most: with PANELS panels it stays in the second-level cache
-    PANELS = 8
-    PLAIN_PANELS = 4   # of b, up to which packing a costs more than it saves
-    THIN_DEPTH = 64    # of a block read in place: so many rows of b are followed at a time
-    PACKED_ROWS = 24   # of a linear layer's input, from which the product is packed
-    DOT_LENGTH = 1024  # of a row, at a time: the tile's rows stay in the first-level cache
+    READ = 4           # input rows: with fewer, reading the weights takes longer than multiplying
+    DEPTH = 384        # rows of a packed panel, at most: PANELS of them stay in the second-level cache
+    PANELS = 8         # panels of a chunk, at most
+    PLAIN_PANELS = 4   # panels of b: up to here packing a costs more than it saves
+    THIN_DEPTH = 64    # rows of b that are read at a time where b is not packed
+    PACKED_ROWS = 24   # input rows of a linear layer: from here on the packed product is faster
+    DOT_LENGTH = 1024  # elements of a row at a time: the rows of a dot tile stay in the first-level cache
 
 
 # ---- The packed product --------------------------------------------------------------------------------------------
@@ -32,12 +32,12 @@ cdef struct Gemm:
     char *c
     const char *bias                 # (N), or NULL
     bint relu
-    Py_ssize_t blocks                # of rows, as even as they can be: M // blocks, and one more in the first ones
+    Py_ssize_t blocks                # blocks of rows: M // blocks rows each, and one more in the first ones
     Py_ssize_t width                 # columns of a chunk
-    Py_ssize_t parts                 # of the blocks, for threads that would have no columns
-    Py_ssize_t depth                 # of a packed block
-    bint in_place                    # b is used by one block of rows only: whole panels of it are read where they lie
-    bint a_in_place                  # a is read for a few panels only: where it lies
+    Py_ssize_t parts                 # parts of the blocks, where the columns are too few for the threads
+    Py_ssize_t depth                 # rows of a packed panel
+    bint in_place                    # whole panels of b are read where they lie, because one block of rows reads them
+    bint a_in_place                  # a is read where it lies, because few panels read it
     char *packed_a                   # (K, rows) for each block
     char *packed_b                   # (DEPTH, nr) for each panel of a chunk, for each thread
     const char *ready                # all of b as `pack_columns` packs it, or NULL
@@ -47,7 +47,7 @@ cdef struct Gemm:
 
 
 cdef inline Py_ssize_t even_depth(Py_ssize_t K) noexcept nogil:
-    """Of packed blocks that are all alike: a short one at the end would write all of c for little."""
+    """The depth of packed panels, about equal for all: a short last one would read and write all of c for few terms."""
     return ceil_div(K, ceil_div(K, <Py_ssize_t> DEPTH))
 
 
@@ -71,7 +71,7 @@ cdef void pack_rows(void *job, Py_ssize_t block, int slot) noexcept nogil:
 
 
 cdef void multiply_columns(void *job, Py_ssize_t chunk, int slot) noexcept nogil:
-    """Some columns of the product, or of some of its blocks of rows."""
+    """Some columns of the product, or of a part of its blocks of rows."""
     cdef const Gemm *g = <const Gemm *> job
     cdef fnn_tiles *t = g.t
     cdef Py_ssize_t size = t.itemsize, nr = t.nr, n0 = chunk // g.parts * g.width, n1 = min(g.N, n0 + g.width)
@@ -108,7 +108,7 @@ cdef void multiply_columns(void *job, Py_ssize_t chunk, int slot) noexcept nogil
 
 
 cdef void multiply_row(void *job, Py_ssize_t chunk, int slot) noexcept nogil:
-    """Some columns of a product that has one row: nothing is packed."""
+    """Some columns of a product with one row. Nothing is packed."""
     cdef const Gemm *g = <const Gemm *> job
     cdef Py_ssize_t size = g.t.itemsize, n0 = chunk * g.width, cols = min(g.width, g.N - n0)
     if g.bias != NULL:
@@ -125,9 +125,9 @@ cdef bint gemm(fnn_tiles *t, Py_ssize_t M, Py_ssize_t N, Py_ssize_t K, const voi
                const void *bias=NULL, bint relu=False, const char *ready=NULL) noexcept nogil:
     """c (M, N) = act(a (M, K) b (K, N) + bias (N,)), c in C order.
 
-    Element (m, k) of a is at m*a_row + k*a_col, b likewise; one of each pair of steps is 1. Without any k there is no
-    bias. `ready` is b packed before, or NULL. False when there is no memory for the packed panels; nothing is written
-    then.
+    Element (m, k) of a is at m*a_row + k*a_col, and element (k, n) of b at k*b_row + n*b_col; one of each pair of steps
+    is 1. With K = 0, c is 0, without the bias. `ready` is b as `pack_linear` packs it, or NULL. Returns False, and has
+    written nothing, when there is no memory for the packed panels.
     """
     cdef Gemm g
     cdef Py_ssize_t k, panels = ceil_div(N, t.nr), chunks
@@ -151,7 +151,7 @@ cdef bint gemm(fnn_tiles *t, Py_ssize_t M, Py_ssize_t N, Py_ssize_t K, const voi
     g.width = t.nr * max(1, min(<Py_ssize_t> PANELS, panels // (4 * workers)))
     chunks = ceil_div(N, g.width)
     g.parts = 1
-    if ready != NULL and chunks < workers:  # else each part would pack b
+    if ready != NULL and chunks < workers:  # without `ready` each part would pack b again
         g.parts = min(g.blocks, ceil_div(workers, chunks))
         g.blocks = ceil_div(g.blocks, g.parts) * g.parts
     g.in_place = g.blocks == 1 and b_col == 1
@@ -163,7 +163,7 @@ cdef bint gemm(fnn_tiles *t, Py_ssize_t M, Py_ssize_t N, Py_ssize_t K, const voi
     if enough:
         g.b_offsets = g.koff + DEPTH
         g.a_offsets = g.koff + 2 * DEPTH
-        for k in range(min(<Py_ssize_t> DEPTH, max(K, <Py_ssize_t> 2))):  # two of them tell the step
+        for k in range(min(<Py_ssize_t> DEPTH, max(K, <Py_ssize_t> 2))):  # the second entry is the step
             g.koff[k] = k * t.nr
             g.b_offsets[k] = k * b_row
             g.a_offsets[k] = k * (M // g.blocks)
@@ -200,7 +200,7 @@ cdef void linear_chunk(void *job, Py_ssize_t chunk, int slot) noexcept nogil:
     cdef Py_ssize_t size = t.itemsize, o0 = chunk * g.width, o1 = min(g.O, o0 + g.width), o, n, k0, length
     for o from o0 <= o < o1 by t.dot_n:
         k0 = 0
-        while True:  # once also for K = 0, which leaves the bias
+        while True:  # K = 0 needs one round too, which writes the bias
             length = min(DOT_LENGTH, g.K - k0)
             for n from 0 <= n < g.N by t.dot_m:
                 t.dot(min(t.dot_m, g.N - n), min(t.dot_n, o1 - o), length, g.x + (n * g.K + k0) * size, g.K,
@@ -223,7 +223,7 @@ cdef Linear describe_linear(fnn_tiles *t, Py_ssize_t N, Py_ssize_t O, Py_ssize_t
 
 
 cdef inline bint is_packed(const Linear *g, Py_ssize_t outputs) noexcept nogil:
-    """With at least so many outputs."""
+    """Whether the packed product serves the layer, if it takes at least `outputs` outputs."""
     return g.N >= PACKED_ROWS and g.O >= outputs and g.K > 0
 
 
@@ -244,9 +244,9 @@ cdef void pack_linear(const Linear *g, char *packed) noexcept nogil:
 
 
 cdef bint linear(Linear *g, int workers) noexcept nogil:
-    if g.packed != NULL or is_packed(g, g.t.nr + 1):  # of few outputs, packing would cost more than it saves
+    if g.packed != NULL or is_packed(g, g.t.nr + 1):  # for fewer outputs packing costs more than it saves
         return gemm(g.t, g.N, g.O, g.K, g.x, g.K, 1, g.w, 1, g.K, g.y, g.b, g.relu, g.packed)
-    # few chunks: where two meet, two threads write to one cache line, in every row
+    # Few chunks: where two chunks meet, two threads write to one cache line in every row.
     g.width = g.t.dot_n * ceil_div(g.O, g.t.dot_n * 2 * workers)
     parallel(linear_chunk, g, ceil_div(g.O, g.width), workers, <double> max(g.N, READ) * g.O * g.K / 16)
     return True
@@ -278,11 +278,10 @@ cdef void sum_columns(void *job, Py_ssize_t chunk, int slot) noexcept nogil:
 
 def linear_backward(const real[:, ::1] dy, const real[:, ::1] x, const real[:, ::1] w, real[:, ::1] dx,
                     real[:, ::1] dw, real[::1] db):
-    """dx (N, I) = dy (N, O) w (O, I); dw (O, I) = dy^T x (N, I); db (O,) = the sum of dy over N, of many rows
-    in double precision.
+    """dx (N, I) = dy (N, O) w (O, I); dw (O, I) = dy^T x (N, I); db (O,) = the sum of dy over N.
 
-    dx, dw and db may be None: they are not wanted then. Writes all of each; none overlaps an input. REDUCTION(O),
-    REDUCTION(N), REDUCTION(N).
+    Each is computed unless it is None. Writes all of each; none overlaps an input. Blocks of rows of db are added in
+    double precision. REDUCTION(O) for dx, REDUCTION(N) for dw and db.
     """
     cdef fnn_tiles *t = tiles(real is double)
     cdef Py_ssize_t N = dy.shape[0], O = dy.shape[1]
