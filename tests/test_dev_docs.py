@@ -17,6 +17,7 @@ ELSEWHERE = {
     "__builtin_convertvector",
 }  # fmt: skip
 
+pytestmark = pytest.mark.skipif(not (ROOT / ".ci").is_dir(), reason="needs all that git knows of")
 pages = pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 
 

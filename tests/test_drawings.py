@@ -19,6 +19,8 @@ from fastnn._kernels import _activation, _table
 ROOT = Path(__file__).parents[1]
 KERNELS = ROOT / "src" / "fastnn" / "_kernels"
 
+pytestmark = pytest.mark.skipif(not KERNELS.is_dir(), reason="needs the sources")
+
 
 def fences(page):
     """The drawings of a page, one text each."""
