@@ -21,7 +21,7 @@ INLINE ivec NAME(iota)(void) {
 INLINE vec NAME(choose)(ivec mask, vec a, vec b) { return (vec)((mask & (ivec)a) | (~mask & (ivec)b)); }
 /* A mask of the first n lanes. */
 INLINE ivec NAME(first)(ptrdiff_t n) { return NAME(iota)() < (integer)n - (ivec){0}; }
-/* Load the first n lanes and set the others to `fill`; store the first n lanes. AVX-512 has masks for this. A copy of n
+/* Load the first n lanes and set the others to `fill`; store the first n lanes. AVX has masks for this. A copy of n
  * elements is slow, and would dominate short rows. */
 #if defined(__AVX512F__)
 INLINE vec NAME(load_part)(const real *p, ptrdiff_t n, real fill) {
@@ -38,9 +38,16 @@ INLINE void NAME(store_part)(real *p, vec v, ptrdiff_t n) {
 }
 #else
 INLINE vec NAME(load_part)(const real *p, ptrdiff_t n, real fill) {
+#if defined(__AVX2__)
+    ivec mask = NAME(first)(n);
+    vec v = sizeof(real) == 4 ? (vec)_mm256_maskload_ps((const float *)p, (__m256i)mask)
+                              : (vec)_mm256_maskload_pd((const double *)p, (__m256i)mask);
+    return NAME(choose)(mask, v, NAME(splat)(fill));
+#else
     vec v = NAME(splat)(fill);
     memcpy(&v, p, (size_t)n * sizeof(real));
     return v;
+#endif
 }
 INLINE void NAME(store_part)(real *p, vec v, ptrdiff_t n) { memcpy(p, &v, (size_t)n * sizeof(real)); }
 #endif
