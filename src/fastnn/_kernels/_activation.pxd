@@ -38,8 +38,8 @@ cdef struct Sum:
 
 # y = a + b, or its positive part.
 cdef void add_up(Sum *g, int workers) noexcept nogil
-# Describes a function by its place in the table, over `total` elements, in rows of `row` elements; row 0 is for functions
-# element by element.
+# Describes a function by its place in the table, over `total` elements, in rows of `row` elements. `row` is 0 for
+# functions element by element.
 cdef Map describe_map(fnn_tiles *t, Py_ssize_t function, Py_ssize_t total, Py_ssize_t row, double a,
                       double b) noexcept nogil
 cdef void apply(Map *g, const void *dy, const void *x, void *y, int workers) noexcept nogil
