@@ -51,6 +51,7 @@ typedef struct fnn_function {
     X(with, softplus, 6, 4)                                                                                        \
     X(with, hardtanh, 1, 1)                                                                                        \
     X(with, hardswish, 1, 1)                                                                                       \
+    X(with, relu6, 1, 1)                                                                                           \
     X(with, softmax, 4, 2)                                                                                         \
     X(with, log_softmax, 4, 4)
 #define FNN_PLACE(with, name, work, backward_work) FNN_##name,

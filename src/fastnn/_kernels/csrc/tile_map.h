@@ -68,6 +68,9 @@ BACKWARD(hardswish, x) {
     return WHERE(x >= NAME(splat)(3), dy, WHERE(x <= NAME(splat)(-3), ZERO, dy * slope));
 }
 
+FORWARD(relu6) { return WHERE(x > NAME(splat)(6), NAME(splat)(6), NAME(positive)(x)); }
+BACKWARD(relu6, x) { return WHERE((x > ZERO) & (x < NAME(splat)(6)), dy, ZERO); }
+
 #define MAP(name, seen)                                                                                            \
     static void NAME(name)(const void *x_, void *y_, ptrdiff_t n, const double *settings) {                        \
         const vec a = NAME(splat)(settings ? (real)settings[0] : 0);                                                 \
@@ -105,6 +108,7 @@ MAP(silu, x)
 MAP(softplus, x)
 MAP(hardtanh, x)
 MAP(hardswish, x)
+MAP(relu6, x)
 
 static void NAME(add_two)(const void *a_, const void *b_, void *y_, ptrdiff_t n, int relu) {
     const real *a = a_, *b = b_;
