@@ -57,7 +57,7 @@ PATCH_ROW = source("_conv_planes.pyx", r"offsets\[k\] = ([^\n]*)")
 def patch_rows(geometry):
     """The table of offsets of a 3 x 3 kernel over one channel, by the kernel's own expression."""
     return [
-        [eval(PATCH_ROW, {"g": geometry, "s": geometry, "c": 0, "kh": kh, "kw": kw}) for kw in range(3)]
+        [eval(PATCH_ROW, {"s": geometry, "u": geometry, "c": 0, "kh": kh, "kw": kw}) for kw in range(3)]
         for kh in range(3)
     ]
 
@@ -130,8 +130,8 @@ def test_winograd_in_one_dimension():
 
 def test_the_36_planes():
     assert constant("_conv_winograd.pxd", "VALUES") == 36
-    tiles = source("_conv_winograd.pyx", r"s\.tiles = ([^\n#]*)")
-    room = eval(tiles, {"s": SimpleNamespace(images=1, band=2, cols=2)})
+    tiles = source("_conv_winograd.pyx", r"\.tiles = ([^\n#]*)")
+    room = eval(tiles, {"p": SimpleNamespace(images=1, band=2, cols=2)})
     assert f"values   [36][tiles = {room}][channels]" in drawing("winograd", "plane 35")
 
 
