@@ -18,6 +18,7 @@ cdef enum:
     THIN_DEPTH = 64    # rows of b that are read at a time where b is not packed
     THIN_ROWS = 64     # rows of a chunk of rows, at least: each such chunk packs all of b
     NEAR = 32768       # bytes of x: above, dot tiles read x from the second-level cache
+    LATENCY = 8        # vectors of a tile: a step of fewer takes as long as the latency of a multiply-add
     THIN_SUMS = 32     # room for the sums of a dot tile of any tier
     DOT_LENGTH = 1024  # elements of a row at a time: the rows of a dot tile stay in the first-level cache
 
@@ -247,7 +248,8 @@ cdef inline double dot_cost(const Linear *g) noexcept nogil:
 cdef inline double packed_cost(const Linear *g, bint is_ready) noexcept nogil:
     """The cost of the packed product in the same unit; `is_ready` says that the weights are packed already."""
     cdef Py_ssize_t vectors = ceil_div(g.O, g.t.lanes), tiles = ceil_div(g.N, g.t.mr) * ceil_div(g.O, g.t.nr)
-    return 1500 + (0 if is_ready else 0.9 * g.O * g.K) + 40 * tiles + 6. * g.N * vectors + <double> g.N * g.K * vectors
+    return (1500 + (0 if is_ready else 0.9 * g.O * g.K) + 40 * tiles + 6. * g.N * vectors +
+            <double> g.K * max(g.N * vectors, LATENCY * tiles))
 
 
 cdef inline bint is_packed(const Linear *g, bint is_ready) noexcept nogil:
