@@ -51,14 +51,13 @@ def constant(name, word):
 # Convolution
 
 LETTERS = np.array(list("abcdefghijklmnopqrstuvwxy")).reshape(5, 5)
-PATCH_ROW = source("_conv_planes.pyx", r"offsets\[k\] = ([^\n]*)")
 
 
 def patch_rows(geometry):
     """The table of offsets of a 3 x 3 kernel over one channel, by the kernel's own expression."""
+    offset = source("_conv_planes.pyx", r"offsets\[k\] = ([^\n]*)")
     return [
-        [eval(PATCH_ROW, {"s": geometry, "u": geometry, "c": 0, "kh": kh, "kw": kw}) for kw in range(3)]
-        for kh in range(3)
+        [eval(offset, {"s": geometry, "u": geometry, "c": 0, "kh": kh, "kw": kw}) for kw in range(3)] for kh in range(3)
     ]
 
 
@@ -344,7 +343,8 @@ def test_the_stages_of_the_drawn_plan():
     ).eval()  # fmt: skip
     with fnn.num_threads(2):
         net(np.ones((8, 1, 4, 4), np.float32))
-    (planned,) = net._planned._bound.plans.values()
+    (run,) = net._inference.parts
+    (planned,) = run._bound.plans.values()
     steps = [line for line in drawing("plans", "last used by").splitlines() if re.match(r"\d  ", line)]
     assert len(planned.steps) == len(steps)
     assert planned.steps.stages() == [(0, 6, 2), (6, 7, 8)]

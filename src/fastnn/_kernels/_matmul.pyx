@@ -239,7 +239,7 @@ cdef inline bint is_thin(const Linear *g) noexcept nogil:
 
 
 cdef inline double dot_cost(const Linear *g) noexcept nogil:
-    """The cost of dot tiles in multiply-adds of a vector: each sum takes one for every vector of a row, then a lane sum."""
+    """The cost of dot tiles in multiply-adds of a vector: one for each vector of a row and each sum; then lane sums."""
     cdef double each = 6.5 * max(1, ceil_div(g.K, <Py_ssize_t> DOT_LENGTH)) + ceil_div(g.K, g.t.lanes) * (
         1.2 if g.N * g.K * g.t.itemsize <= NEAR else 1.5)
     return each * (sums(g.t, g.O, g.N) if is_thin(g) else sums(g.t, g.N, g.O))
