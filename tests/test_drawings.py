@@ -334,7 +334,7 @@ def test_size_classes():
 # Plans
 
 
-def test_the_stages_of_the_drawn_plan():
+def test_the_lifetimes_of_a_plans_buffers():
     fnn.manual_seed(0)
     net = fnn.Sequential(
         fnn.Conv2d(1, 2, 3, padding=1), fnn.ReLU(),
@@ -348,3 +348,12 @@ def test_the_stages_of_the_drawn_plan():
     steps = [line for line in drawing("plans", "last used by").splitlines() if re.match(r"\d  ", line)]
     assert len(planned.steps) == len(steps)
     assert planned.steps.stages() == [(0, 6, 2), (6, 7, 8)]
+    assert "2 images of 2 x 4 x 4 floats are 256 bytes" in " ".join((ROOT / "docs/dev/plans.md").read_text().split())
+    rows = [line for line in drawing("plans", "buffer 0").splitlines() if "buffer" in line or "apart" in line]
+    drawn = {}
+    for row, line in enumerate(rows):
+        place = ("local", 256 * row) if "buffer" in line else ("apart", 0)
+        drawn |= {value: place for value in re.findall(r"[A-Z](?=─)", line)}
+    written = [step[28] for step in steps]
+    assert written[:-1] == list("ABCSDP")
+    assert planned.steps.places() == [drawn.get(value, ("output", 0)) for value in written]
