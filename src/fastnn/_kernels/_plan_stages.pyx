@@ -17,8 +17,8 @@ cdef enum:
 cdef Py_ssize_t group_of(const Step *step, Py_ssize_t before, Py_ssize_t N, int workers) noexcept nogil:
     """How many images take a step together. `before` is the group of the step before it, or 0.
 
-    The inputs and outputs of a group should stay in the cache; the group before is kept if it is about right. All images
-    go together in three cases: from the first linear layer on, which reads more weights than images; through a
+    The inputs and outputs of a group should stay in the cache; the group before is kept if it is about right. All
+    images go together in three cases: from the first linear layer on, which reads more weights than images; through a
     transposed convolution, whose way the whole batch decides; and where groups would be too few for the threads.
     """
     cdef Py_ssize_t fitting
