@@ -3,8 +3,8 @@
 An array is N images of G groups of S segments of P elements. A group is a row, and a segment has one weight and one
 bias (docs/dev/normalisation.md draws them). Layer normalisation has one group, whose segments have one element.
 Instance normalisation has groups of one segment. For short segments the weights are spread to a pattern over the row.
-What a chunk does depends on the shape alone, so any number of threads gives the same bits. A row whose squares leave the
-range of the dtype shows in its variance, and is done again, scaled (`scaled.pxd`).
+What a chunk does depends on the shape alone, so any number of threads gives the same bits. A row whose squares leave
+the range of the dtype shows in its variance, and is done again, scaled (`scaled.pxd`).
 """
 from libc.math cimport sqrt
 from libc.string cimport memset
