@@ -9,7 +9,7 @@ import pytest
 import fastnn as fnn
 from checks import directional_check
 from fastnn import networks
-from fastnn._bench.torch_twin import torch_twin
+from fastnn.interop.torch import to_torch
 from plans import only_run
 
 
@@ -119,8 +119,7 @@ def test_pytorch_agrees(name):
     shape, *_ = NETWORKS[name]
     fnn.manual_seed(2)
     net = make(name, **without_dropout(name), dtype=np.float64)
-    other = torch_twin(net)
-    other.load_state_dict({name: torch.from_numpy(np.asarray(a)) for name, a in net.state_dict().items()}, strict=True)
+    other = to_torch(net)
     x = normal(2, *shape)
     leaf = torch.from_numpy(x.copy()).requires_grad_()
     y, expected = net(x), other(leaf)
