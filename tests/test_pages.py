@@ -43,8 +43,8 @@ def blocks(page: Path) -> list[Block]:
     ]
 
 
-def pages_with(language: str) -> list[Path]:
-    return [page for page in PAGES if any(each.language == language and each.is_run for each in blocks(page))]
+def python_of(page: Path) -> list[Block]:
+    return [each for each in blocks(page) if each.language == "python" and each.is_run]
 
 
 def commands() -> list[tuple[str, str]]:
@@ -59,9 +59,9 @@ def commands() -> list[tuple[str, str]]:
     return sorted({(page, line) for page, line in lines if line.startswith("fastnn ")})
 
 
-@pytest.mark.parametrize("page", pages_with("python"), ids=lambda page: page.stem)
+@pytest.mark.parametrize("page", [page for page in PAGES if python_of(page)], ids=lambda page: page.stem)
 def test_blocks_of_python(page, monkeypatch, tmp_path):
-    mine = [each for each in blocks(page) if each.language == "python" and each.is_run]
+    mine = python_of(page)
     for package in (*OF_TRAIN, *re.findall(r"^(?:import|from) (torch)\b", "".join(each.code for each in mine), re.M)):
         pytest.importorskip(package)
     monkeypatch.chdir(tmp_path)
@@ -103,7 +103,7 @@ def test_a_block_has_its_language():
 
 def test_links_lead_somewhere():
     for page in PAGES:
-        text = re.sub(r"^```.*?^```$", "", page.read_text(encoding="utf-8"), flags=re.M | re.S)
+        text = re.sub(r"^```.*?^```$|<!--.*?-->", "", page.read_text(encoding="utf-8"), flags=re.M | re.S)
         for target, _, anchor in (found.partition("#") for found in re.findall(r"\]\(([^)\s]+)\)", text)):
             if "://" in target:
                 continue
