@@ -14,6 +14,7 @@ import fastnn.plots
 FLAGS = doctest.NORMALIZE_WHITESPACE | doctest.ELLIPSIS
 FINDER = doctest.DocTestFinder(exclude_empty=True)
 BASES = (fnn.Module, fnn.losses.Loss, fnn.optim.Optimizer, fnn.lr_scheduler.LRScheduler)
+NAMES = {"np": np, "fnn": fnn, "F": fnn.functional, "plots": fnn.plots}  # what examples need not import
 LEFT_OUT = ("fastnn.__main__",)  # runs the command when it is imported
 
 
@@ -27,7 +28,7 @@ def public():
     """Layers, losses, optimisers, schedules, functions and plots by their names."""
     found = {f"fastnn.{name}": getattr(fnn, name) for name in fnn.__all__}
     found = {name: each for name, each in found.items() if isinstance(each, type) and issubclass(each, BASES)}
-    for module in (fnn.plots, fnn.lr_scheduler):
+    for module in (fnn.functional, fnn.reference, fnn.plots, fnn.lr_scheduler):
         for name in module.__all__:
             if callable(getattr(module, name)):
                 found[f"{module.__name__}.{name}"] = getattr(module, name)
@@ -36,7 +37,9 @@ def public():
 
 def test_what_is_public():
     """As a guard of the list above: some of each kind."""
-    assert {"fastnn.Conv2d", "fastnn.MSELoss", "fastnn.SGD", "fastnn.plots.kernels"} <= set(public())
+    assert {"fastnn.Conv2d", "fastnn.MSELoss", "fastnn.SGD", "fastnn.reference.relu", "fastnn.plots.kernels"} <= set(
+        public()
+    )
 
 
 @pytest.mark.parametrize("name", public())
@@ -46,11 +49,14 @@ def test_has_an_example(name):
 
 @pytest.mark.parametrize("name", modules())
 def test_examples_run(name, monkeypatch, tmp_path):
+    """Those of the twins on the twins; the functions have the same ones, which run on the kernels."""
     monkeypatch.chdir(tmp_path)
     module = importlib.import_module(name)
-    for test in FINDER.find(module, globs={"np": np, "fnn": fnn, "plots": fnn.plots}):
+    implementation = "reference" if name.startswith("fastnn.reference") else "kernels"
+    for test in FINDER.find(module, globs=NAMES):
         if not test.examples:
             continue
         report = []
-        doctest.DocTestRunner(optionflags=FLAGS).run(test, out=report.append)
+        with fnn.implementation(implementation):
+            doctest.DocTestRunner(optionflags=FLAGS).run(test, out=report.append)
         assert not report, "".join(report)
