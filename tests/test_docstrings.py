@@ -15,6 +15,7 @@ FLAGS = doctest.NORMALIZE_WHITESPACE | doctest.ELLIPSIS
 FINDER = doctest.DocTestFinder(exclude_empty=True)
 BASES = (fnn.Module, fnn.losses.Loss, fnn.optim.Optimizer, fnn.lr_scheduler.LRScheduler)
 NAMES = {"np": np, "fnn": fnn, "F": fnn.functional, "plots": fnn.plots}  # what examples need not import
+NEEDS = {"plots": "matplotlib", "vision": "skimage"}  # rooms whose examples need a package
 LEFT_OUT = ("fastnn.__main__",)  # runs the command when it is imported
 
 
@@ -52,6 +53,9 @@ def test_examples_run(name, monkeypatch, tmp_path):
     """Those of the twins on the twins; the functions have the same ones, which run on the kernels."""
     monkeypatch.chdir(tmp_path)
     module = importlib.import_module(name)
+    for room, package in NEEDS.items():
+        if name.startswith(f"fastnn.{room}"):
+            pytest.importorskip(package)
     implementation = "reference" if name.startswith("fastnn.reference") else "kernels"
     for test in FINDER.find(module, globs=NAMES):
         if not test.examples:
