@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 import fastnn as fnn
+from fastnn import recipes
 
 PACKAGE = Path(fnn.__file__).parent
 
@@ -109,6 +110,21 @@ def test_arrows_point_down(file):
         where = f"{file.relative_to(PACKAGE)}:{line}"
         assert HEIGHT[other] <= HEIGHT[me], f"{where}: {me} imports {other}, which stands above it"
         assert other not in FORBIDDEN.get(me, ()), f"{where}: {me} must not know {other}"
+
+
+def test_the_frame_of_the_recipes_knows_no_system():
+    """Only `fastnn.recipes.load` names one: so a system is one file, which can be added and taken away."""
+    systems = {name.replace("-", "_") for name in recipes.NAMES}
+    assert {file.stem for file in (PACKAGE / "recipes").glob("*.py")} == systems | {"__init__"}
+    for file in (PACKAGE / "recipes" / "_frame").glob("*.py"):
+        nodes = [node for node in ast.walk(ast.parse(file.read_text())) if isinstance(node, ast.ImportFrom)]
+        named = {
+            f"{node.module}.{alias.name}".split(".")[2]
+            for node in nodes
+            for alias in node.names
+            if f"{node.module}.".startswith("fastnn.recipes.")
+        }
+        assert not named & systems, f"{file.name}: the frame imports {named & systems}"
 
 
 @pytest.mark.parametrize("file", FILES, ids=lambda f: str(f.relative_to(PACKAGE)))
