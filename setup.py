@@ -40,6 +40,10 @@ MODULES = (
     "_loss",
     "_optim",
     "_plan_steps",
+    "_plan_stages",
+    "_plan_buffers",
+    "_plan_watch",
+    "_plan_run",
     "_plan",
 )
 C_FLAGS = ["-O3", "-fno-math-errno", "-fno-trapping-math", "-fvisibility=hidden"]

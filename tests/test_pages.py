@@ -62,11 +62,13 @@ def commands() -> list[tuple[str, str]]:
 @pytest.mark.parametrize("page", [page for page in PAGES if python_of(page)], ids=lambda page: page.stem)
 def test_blocks_of_python(page, monkeypatch, tmp_path):
     mine = python_of(page)
-    for package in (*OF_TRAIN, *re.findall(r"^(?:import|from) (torch)\b", "".join(each.code for each in mine), re.M)):
+    for package in OF_TRAIN:
         pytest.importorskip(package)
     monkeypatch.chdir(tmp_path)
     names = {"__name__": page.stem}
     for each in mine:
+        for package in re.findall(r"^(?:import|from) .*\b(torch|onnx)\b", each.code, re.M):
+            pytest.importorskip(package)
         exec(compile(each.before, f"{page.name}, first", "exec"), names)
         exec(compile("\n" * each.line + each.code, str(page), "exec"), names)
 

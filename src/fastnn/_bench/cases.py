@@ -45,6 +45,11 @@ class BenchCase:
         return f"{self.family}/{self.name}/{self.direction}"
 
     @property
+    def shape(self) -> str:
+        """What it works on, in a few letters."""
+        return f"{self.setting.parameters:,} numbers" if self.family in STEPS else str(self.setting)
+
+    @property
     def group(self) -> str:
         """What its ratio is averaged with."""
         return f"{GROUPS.get(self.family, self.family)} {self.direction}"

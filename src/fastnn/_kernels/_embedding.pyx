@@ -3,7 +3,7 @@ from libc.stdint cimport int64_t
 from libc.string cimport memcpy, memset
 
 from fastnn._kernels._table cimport allocate, parallel, release, threads, tiles
-from fastnn._kernels.fnn cimport add_to_doubles, begin, ceil_div, fits, fnn_tiles, put_doubles, split_at
+from fastnn._kernels.fnn cimport add_to_doubles, begin, ceil_div, fits, put_doubles, split_at
 
 ctypedef fused real:
     float
@@ -12,24 +12,16 @@ ctypedef fused real:
 cdef enum:
     OFTEN = 32  # times that a row is picked, whose gradients are added to one another in their own precision
 
-cdef struct Lookup:
-    fnn_tiles *t
-    Py_ssize_t count, D, rows
-    Py_ssize_t parts        # forward: indices of a chunk; backward: chunks
-    Py_ssize_t padding_idx  # a row without a gradient, or -1
-    const int64_t *indices
-    const char *source
-    char *target
-    int64_t *counts         # of the indices of each row, or -1 - the place among the totals of one picked often
-    double *totals          # (rows picked often, D)
-    int64_t *added          # how many gradients of each of them so far
-
-
 cdef void pick_rows(void *job, Py_ssize_t chunk, int slot) noexcept nogil:
     cdef const Lookup *g = <const Lookup *> job
     cdef Py_ssize_t nbytes = g.D * g.t.itemsize, n
     for n in range(chunk * g.parts, min(g.count, (chunk + 1) * g.parts)):
         memcpy(g.target + n * nbytes, g.source + g.indices[n] * nbytes, nbytes)
+
+
+cdef void look_up(Lookup *g, int workers) noexcept nogil:
+    g.parts = max(<Py_ssize_t> 1, 16384 // g.D)
+    parallel(pick_rows, g, ceil_div(g.count, g.parts), workers, 2. * g.count * g.D)
 
 
 cdef struct Selection:
@@ -104,11 +96,10 @@ cdef bint table_gradient(Lookup *g, int workers) noexcept nogil:
 def embedding_forward(const int64_t[::1] indices, const real[:, ::1] w, real[:, ::1] y):
     """y (count, D) = the rows of w (rows, D) at the indices, which are all in it. Writes all of y. EXACT."""
     cdef Lookup g
-    g.t, g.count, g.D, g.rows, g.padding_idx = tiles(real is double), y.shape[0], y.shape[1], w.shape[0], -1
-    g.parts = max(<Py_ssize_t> 1, 16384 // g.D)
+    g.t, g.count, g.D = tiles(real is double), y.shape[0], y.shape[1]
     g.indices, g.source, g.target = <const int64_t *> begin(indices), begin(w), begin(y)
     with nogil:
-        parallel(pick_rows, &g, ceil_div(g.count, g.parts), threads(), 2. * g.count * g.D)
+        look_up(&g, threads())
 
 
 def embedding_backward(const real[:, ::1] dy, const int64_t[::1] indices, real[:, ::1] dw, Py_ssize_t padding_idx):

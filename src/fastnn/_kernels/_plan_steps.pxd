@@ -2,19 +2,30 @@
 from fastnn._kernels._activation cimport Map, Prelu, Sum
 from fastnn._kernels._conv cimport Conv
 from fastnn._kernels._conv_winograd cimport Winograd
+from fastnn._kernels._im2col cimport Frames, Patches
+from fastnn._kernels._localnorm cimport Local
 from fastnn._kernels._matmul cimport Linear
 from fastnn._kernels._norm cimport Norm
 from fastnn._kernels._pool cimport Pool
 from fastnn._kernels._resample cimport Resample
+from fastnn._kernels._rownorm cimport Rows
 from fastnn._kernels.fnn cimport fnn_tiles
+from fastnn._kernels.gradients cimport Gradients
 
 cdef enum Kind:
     CONV
+    TRANSPOSED
     MAX_POOL
     AVERAGE_POOL
     RESAMPLE
     LINEAR
     NORM
+    ROW_NORM
+    LOCAL_NORM
+    UNFOLD
+    FOLD
+    FRAME
+    LOOKUP
     MAP
     PRELU
     SUM
@@ -50,6 +61,11 @@ cdef struct Step:
     Resample planes
     Linear linear
     Norm norm
+    Rows rows
+    Local local
+    Patches patches
+    Frames frames
+    Gradients transposed
     Map map
     Sum sum
     Prelu prelu

@@ -23,30 +23,6 @@ cdef enum:
     PARTS = 32     # of the images, whose gradients of weights are summed apart, at most
     IMAGES = 32    # whose gradients of weights are added in their own precision
 
-cdef struct Rows:
-    fnn_tiles *t
-    Py_ssize_t N, G, S, P
-    Py_ssize_t length   # of a row
-    Py_ssize_t group    # rows of a chunk, or, where gradients are patterns, images
-    bint spread         # weights are a pattern over the row
-    const char *x
-    const char *dy
-    char *out           # y or dx, or NULL if it is not wanted
-    const char *weight  # (G*S,), or NULL
-    const char *bias
-    char *mean          # (N*G,)
-    char *invstd
-    double *var         # or NULL
-    char *dw            # (G*S,), or NULL
-    char *db
-    const char *pattern  # G*length, weights and biases
-    const char *shift
-    double *totals      # N x G*S, or G*length for patterns: the sums of dy, and of dy*(x - mean)*invstd
-    double *slopes
-    char *sums          # for each thread: 2 x length, those of patterns as they are added up
-    double eps
-
-
 cdef inline double number(const Rows *g, const char *a, Py_ssize_t i, double otherwise) noexcept nogil:
     if a == NULL:
         return otherwise
@@ -202,8 +178,8 @@ cdef void sum_patterns(const Rows *g, Py_ssize_t parts) noexcept nogil:
         put(g, g.db, c, total)
 
 
-cdef Rows describe(fnn_tiles *t, Py_ssize_t N, Py_ssize_t G, Py_ssize_t S, Py_ssize_t P, bint weights) noexcept nogil:
-    """`weights`: weights, biases or their gradients are to do with it; if not, a row is one segment."""
+cdef Rows describe_rows(fnn_tiles *t, Py_ssize_t N, Py_ssize_t G, Py_ssize_t S, Py_ssize_t P,
+                        bint weights) noexcept nogil:
     cdef Rows g
     g.t, g.N, g.G, g.S, g.P, g.length = t, N, G, S, P, S * P
     if not weights:
@@ -228,8 +204,7 @@ cdef const char *spread_numbers(const Rows *g, const char *a, double otherwise, 
     return pattern
 
 
-cdef bint normalise(Rows *g, int workers) noexcept nogil:
-    """All of a forward, or with dy of a backward. False when there is no memory."""
+cdef bint normalise_rows(Rows *g, int workers) noexcept nogil:
     cdef Py_ssize_t size = g.t.itemsize, all_of = g.G * g.length, parts = 0, sums = 0
     cdef double work = 3.0 * g.N * all_of
     cdef char *workspace = NULL
@@ -266,7 +241,7 @@ cdef bint normalise(Rows *g, int workers) noexcept nogil:
 cdef int run(Rows *g) except -1:
     cdef bint enough
     with nogil:
-        enough = normalise(g, threads())
+        enough = normalise_rows(g, threads())
     if not enough:
         raise MemoryError("no memory for the sums of rows")
     return 0
@@ -279,8 +254,8 @@ def row_norm(const real[:, :, :, ::1] x, const real[::1] weight, const real[::1]
     m is the mean, v the variance, and s = 1/sqrt(v + eps), of the n = S*P elements of a group: written to mean, var and
     invstd (N*G,), unless these are None. No overlap. REDUCTION(2*n + 10).
     """
-    cdef Rows g = describe(tiles(real is double), x.shape[0], x.shape[1], x.shape[2], x.shape[3],
-                           weight is not None or bias is not None)
+    cdef Rows g = describe_rows(tiles(real is double), x.shape[0], x.shape[1], x.shape[2], x.shape[3],
+                                weight is not None or bias is not None)
     g.x, g.out, g.eps = begin(x), begin(y), eps
     g.weight = begin(weight)
     g.bias = begin(bias)
@@ -298,8 +273,8 @@ def row_norm_backward(const real[:, :, :, ::1] dy, const real[:, :, :, ::1] x, c
     dy, x (N, G, S, P); weight, mean, invstd as given to and written by the forward; no overlap. dx is
     REDUCTION(S*P + 10), dw and db are REDUCTION(N*P + 4).
     """
-    cdef Rows g = describe(tiles(real is double), x.shape[0], x.shape[1], x.shape[2], x.shape[3],
-                           weight is not None or dw is not None or db is not None)
+    cdef Rows g = describe_rows(tiles(real is double), x.shape[0], x.shape[1], x.shape[2], x.shape[3],
+                                weight is not None or dw is not None or db is not None)
     g.dy, g.x = begin(dy), begin(x)
     g.weight = begin(weight)
     g.mean, g.invstd = begin(mean), begin(invstd)

@@ -9,8 +9,10 @@ import numpy as np
 from fastnn import _validate as check
 from fastnn import functional, init
 from fastnn._validate import Array
-from fastnn.functional._plan import Steps
-from fastnn.layers.module import Module, Parameter, needed
+from fastnn.layers.module import Module
+from fastnn.layers.parameter import Parameter, needed
+from fastnn.plan.fusion import Fusion
+from fastnn.plan.steps import Steps
 
 
 class ReLU(Module):
@@ -26,6 +28,8 @@ class ReLU(Module):
     [0.0, 3.0]
     """
 
+    fusion = Fusion(is_relu=True)
+
     def __init__(self, inplace: bool = False) -> None:
         check.no_effect(inplace)
 
@@ -34,12 +38,8 @@ class ReLU(Module):
         self._keep(y)
         return y
 
-    def remember(self, y: Array) -> None:
-        """Take `y` for the output of this layer: the layer before has applied the ReLU to what it stored."""
-        self._keep(y)
-
     def output(self) -> Array:
-        """What the last forward gave, for a layer before that takes the step back through the ReLU on itself."""
+        """The output of the last forward."""
         return check.kept(self, self._kept)
 
     def backward(self, dy: Array, accumulate: bool = False, needs_dx: bool = True) -> Array:

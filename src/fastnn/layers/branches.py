@@ -8,11 +8,13 @@ from typing import Any
 from fastnn import _validate as check
 from fastnn import functional
 from fastnn._validate import Array
-from fastnn.functional._plan import Steps
 from fastnn.layers.containers import LayerList, fed_with_features
-from fastnn.layers.module import Module, one_backward
+from fastnn.layers.module import Module
 from fastnn.layers.naming import naming_layers
+from fastnn.layers.parameter import one_backward
 from fastnn.layers.summary import Row
+from fastnn.plan.fusion import Fusion
+from fastnn.plan.steps import Steps
 
 
 class Residual(Module):
@@ -34,7 +36,7 @@ class Residual(Module):
     (2, 4, 8, 8)
     """
 
-    fuses_activation = True
+    fusion = Fusion(in_forward=True)
 
     def __init__(self, body: Module, shortcut: Module | None = None) -> None:
         check.layers((body,) if shortcut is None else (body, shortcut), Module, self)
@@ -61,11 +63,11 @@ class Residual(Module):
 
     def plan(self, steps: Steps) -> None:
         x = steps.here()
-        self.body.write_plan(steps)
+        steps.write(self.body)
         y = steps.here()
         steps.go_back(x)
         if self.shortcut is not None:
-            self.shortcut.write_plan(steps)
+            steps.write(self.shortcut)
         steps.add(y)
 
     def _trace(self, x: Array, name: str) -> tuple[Array, list[Row]]:
@@ -125,7 +127,7 @@ class Concat(LayerList):
         x, joined = steps.here(), None
         for branch in self.layers:
             steps.go_back(x)
-            branch.write_plan(steps)
+            steps.write(branch)
             if joined is not None:
                 steps.cat(joined, dim=self.dim)
             joined = steps.here()

@@ -9,8 +9,8 @@ from typing import Any
 from fastnn import _runtime, functional
 from fastnn import _validate as check
 from fastnn._validate import Array
-from fastnn.functional._plan import Steps
 from fastnn.layers.module import Module
+from fastnn.plan.steps import Steps
 
 _COUNTING = threading.Lock()
 

@@ -9,14 +9,17 @@ import numpy as np
 from fastnn import _validate as check
 from fastnn import functional
 from fastnn._validate import Array
-from fastnn.functional._plan import NoPlan, Steps
-from fastnn.layers.module import Buffer, Module, Parameter, data_of, needed
+from fastnn.layers.module import Module
+from fastnn.layers.parameter import Buffer, Parameter, data_of, needed
+from fastnn.plan.contract import NoPlan
+from fastnn.plan.fusion import Fusion
+from fastnn.plan.steps import Steps
 
 
 class _BatchNorm(Module):
     """What the layers of all numbers of axes share; `axes` says which inputs they take."""
 
-    fuses_activation = True
+    fusion = Fusion(in_forward=True, in_backward=True)
     axes: ClassVar[dict[int, str]]
 
     def __init__(

@@ -6,6 +6,7 @@ from fastnn import _validate as check
 from fastnn import functional
 from fastnn._validate import Array, Frame, IntPair
 from fastnn.layers.module import Module
+from fastnn.plan.steps import Steps
 
 
 class Unfold(Module):
@@ -36,6 +37,9 @@ class Unfold(Module):
         return functional.fold(
             dy, size, self.kernel_size, stride=self.stride, padding=self.padding, dilation=self.dilation
         )
+
+    def plan(self, steps: Steps) -> None:
+        steps.unfold(self.kernel_size, stride=self.stride, padding=self.padding, dilation=self.dilation)
 
     def extra_repr(self) -> str:
         return f"kernel_size={self.kernel_size}, dilation={self.dilation}, padding={self.padding}, stride={self.stride}"
@@ -90,6 +94,9 @@ class Fold(Module):
         check.kept(self, self._kept)
         return functional.unfold(dy, self.kernel_size, stride=self.stride, padding=self.padding, dilation=self.dilation)
 
+    def plan(self, steps: Steps) -> None:
+        steps.fold(self.output_size, self.kernel_size, stride=self.stride, padding=self.padding, dilation=self.dilation)
+
     def extra_repr(self) -> str:
         return (
             f"output_size={self.output_size}, kernel_size={self.kernel_size}, dilation={self.dilation}, "
@@ -123,6 +130,9 @@ class ZeroPad2d(Module):
     def backward(self, dy: Array, accumulate: bool = False, needs_dx: bool = True) -> Array:
         check.kept(self, self._kept)
         return functional.pad_backward(dy, self.padding)
+
+    def plan(self, steps: Steps) -> None:
+        steps.pad(self.padding, mode="constant")
 
     def extra_repr(self) -> str:
         return f"{self.padding}"

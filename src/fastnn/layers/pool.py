@@ -7,8 +7,10 @@ from typing import Any
 from fastnn import _validate as check
 from fastnn import functional
 from fastnn._validate import Array, IntPair
-from fastnn.functional._plan import NoPlan, Steps
 from fastnn.layers.module import Module
+from fastnn.plan.contract import NoPlan
+from fastnn.plan.fusion import Fusion
+from fastnn.plan.steps import Steps
 
 
 class _MaxPool(Module):
@@ -53,14 +55,8 @@ class _MaxPool(Module):
         self._keep((positions, size if self.axes == 2 else size[0], y))
         return (y, *indices) if indices else y
 
-    def backward(self, dy: Array, accumulate: bool = False, needs_dx: bool = True, through_relu: bool = False) -> Array:
-        """As `Module.backward`; with `through_relu` also through a ReLU right before this layer.
-
-        A maximum that is not positive comes from pixels that the ReLU made 0, so its part of the gradient can be taken
-        out here, where there are fewer numbers.
-        """
-        positions, size, y = check.kept(self, self._kept)
-        dy = functional.relu_backward(dy, y) if through_relu else dy
+    def backward(self, dy: Array, accumulate: bool = False, needs_dx: bool = True) -> Array:
+        positions, size, _ = check.kept(self, self._kept)
         backward = functional.max_pool2d_backward if self.axes == 2 else functional.max_pool1d_backward
         return backward(dy, positions, size, self.kernel_size, **self._windows())
 
@@ -96,6 +92,12 @@ class MaxPool2d(_MaxPool):
     """
 
     axes = 2
+    fusion = Fusion(commutes=True)  # a maximum that is not positive comes from pixels that the ReLU makes 0
+
+    def output(self) -> Array:
+        """The output of the last forward."""
+        y: Array = check.kept(self, self._kept)[2]
+        return y
 
     def plan(self, steps: Steps) -> None:
         if self.return_indices:
@@ -128,6 +130,11 @@ class MaxPool1d(_MaxPool):
     """
 
     axes = 1
+
+    def plan(self, steps: Steps) -> None:
+        if self.return_indices:
+            raise NoPlan("two outputs")
+        steps.max_pool1d(self.kernel_size, **self._windows())
 
 
 class _AvgPool(Module):
@@ -262,3 +269,6 @@ class AvgPool1d(_AvgPool):
     def backward(self, dy: Array, accumulate: bool = False, needs_dx: bool = True) -> Array:
         length = check.kept(self, self._kept)
         return functional.avg_pool1d_backward(dy, length, self.kernel_size, **self._windows())
+
+    def plan(self, steps: Steps) -> None:
+        steps.avg_pool1d(self.kernel_size, **self._windows())

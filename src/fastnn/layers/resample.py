@@ -7,8 +7,9 @@ from typing import Any
 from fastnn import _validate as check
 from fastnn import functional
 from fastnn._validate import Array, IntPair, OutputSize, Scale
-from fastnn.functional._plan import NoPlan, Steps
 from fastnn.layers.module import Module
+from fastnn.plan.contract import NoPlan
+from fastnn.plan.steps import Steps
 
 
 class AdaptiveAvgPool2d(Module):

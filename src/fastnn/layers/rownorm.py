@@ -9,8 +9,9 @@ import numpy as np
 from fastnn import _validate as check
 from fastnn import functional
 from fastnn._validate import Array
-from fastnn.functional._plan import NoPlan, Steps
-from fastnn.layers.module import Buffer, Module, Parameter, data_of, needed
+from fastnn.layers.module import Module
+from fastnn.layers.parameter import Buffer, Parameter, data_of, needed
+from fastnn.plan.steps import Steps
 
 
 class _RowNorm(Module):
@@ -97,6 +98,9 @@ class LayerNorm(_RowNorm):
         self._keep((x, mean, invstd))
         return y
 
+    def plan(self, steps: Steps) -> None:
+        steps.layer_norm(self.normalized_shape, self.weight, self.bias, eps=self.eps)
+
     def _gradients(self, dy: Array, x: Array, w: Array | None, mean: Array, invstd: Array, needs: Any) -> Any:
         return functional.layer_norm_backward(dy, x, self.normalized_shape, w, mean, invstd, needs=needs)
 
@@ -158,6 +162,10 @@ class GroupNorm(_RowNorm):
         )
         self._keep((x, mean, invstd))
         return y
+
+    def plan(self, steps: Steps) -> None:
+        check.group_norm_input(steps.y, self.num_channels)
+        steps.group_norm(self.num_groups, self.weight, self.bias, eps=self.eps)
 
     def _gradients(self, dy: Array, x: Array, w: Array | None, mean: Array, invstd: Array, needs: Any) -> Any:
         return functional.group_norm_backward(dy, x, self.num_groups, w, mean, invstd, needs=needs)
@@ -252,9 +260,10 @@ class InstanceNorm2d(_RowNorm):
         return functional.instance_norm_backward(dy, x, w, mean, invstd, needs=needs)
 
     def plan(self, steps: Steps) -> None:
-        if self.running_mean is None or self.running_var is None:
-            raise NoPlan("plans have no step for the statistics of an image")
         check.batch_norm_input(steps.y, self.num_features, self.axes)
+        if self.running_mean is None or self.running_var is None:
+            steps.instance_norm(self.weight, self.bias, eps=self.eps)
+            return
         steps.batch_norm(self.running_mean, self.running_var, self.weight, self.bias, eps=self.eps)
 
     def extra_repr(self) -> str:

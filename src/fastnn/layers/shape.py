@@ -8,8 +8,8 @@ from typing import Any
 from fastnn import _validate as check
 from fastnn import functional
 from fastnn._validate import Array
-from fastnn.functional._plan import Steps
 from fastnn.layers.module import Module
+from fastnn.plan.steps import Steps
 
 
 class Flatten(Module):

@@ -5,8 +5,8 @@ from __future__ import annotations
 from fastnn import _validate as check
 from fastnn import functional
 from fastnn._validate import Array
-from fastnn.functional._plan import Steps
 from fastnn.layers.module import Module
+from fastnn.plan.steps import Steps
 
 
 class Softmax(Module):
