@@ -66,7 +66,7 @@ cdef void forward_rows(void *job, Py_ssize_t chunk, int slot) noexcept nogil:
     cdef const Rows *g = <const Rows *> job
     cdef Py_ssize_t row, at
     cdef double mean, var, invstd
-    for row in range(chunk * g.group, min(g.N * g.G, (chunk + 1) * g.group)):
+    for row in range(g.first + chunk * g.group, g.first + min(g.N * g.G, (chunk + 1) * g.group)):
         if g.spread:
             at = row % g.G * g.length * g.t.itemsize
             g.t.norm_row(g.x, g.out, row * g.length, g.length, g.pattern + at, g.shift + at, g.eps, &mean, &var)
@@ -189,7 +189,7 @@ cdef Rows describe_rows(fnn_tiles *t, Py_ssize_t N, Py_ssize_t G, Py_ssize_t S, 
     g.dy = g.weight = g.bias = g.pattern = g.shift = NULL
     g.out = g.mean = g.invstd = g.dw = g.db = g.sums = NULL
     g.var = g.totals = g.slopes = NULL
-    g.eps = 0
+    g.eps, g.first = 0, 0
     return g
 
 
