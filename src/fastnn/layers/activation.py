@@ -405,13 +405,12 @@ class ReLU6(Module):
 
     Parameters
     ----------
-    inplace : bool
-        PyTorch's; no effect.
+    inplace : bool, which has no effect
 
     Examples
     --------
-    >>> fastnn.ReLU6()(np.array([-1.0, 2.0, 7.0]))
-    array([0., 2., 6.])
+    >>> print(fnn.ReLU6()(np.array([-1, 2, 7], np.float32)))
+    [0. 2. 6.]
     """
 
     def __init__(self, inplace: bool = False) -> None:
