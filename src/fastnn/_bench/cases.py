@@ -62,7 +62,7 @@ class BenchCase:
 
 
 # Functions element by element whose backward sees the input; that of the others sees the output.
-OF_INPUT = ("leaky_relu", "prelu", "elu", "selu", "gelu", "silu", "softplus", "hardtanh", "hardswish")
+OF_INPUT = ("leaky_relu", "prelu", "elu", "selu", "gelu", "silu", "softplus", "hardtanh", "hardswish", "relu6")
 
 GROUPS = {
     **dict.fromkeys(("adaptive_avg_pool2d", "adaptive_max_pool2d", "interpolate"), "resampling"),

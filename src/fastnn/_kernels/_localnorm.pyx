@@ -1,4 +1,7 @@
-"""Local response normalisation: an image is done in strips of pixels that stay in the cache for all channels."""
+"""Local response normalisation, in strips of pixels whose channels all stay in the cache.
+
+docs/dev/normalisation.md draws the strips.
+"""
 from libc.math cimport INFINITY, fabs, pow
 from libc.string cimport memset
 

@@ -23,8 +23,8 @@ from fastnn._kernels._plan_buffers cimport LINE, place
 from fastnn._kernels._plan_run cimport Packed, Run, packed_for, run_stages
 from fastnn._kernels._plan_stages cimport Stage, into_stages
 from fastnn._kernels._plan_steps cimport (
-    AVERAGE_POOL, CONV, FOLD, FRAME, JOIN, LINEAR, LOCAL_NORM, LOOKUP, MAP, MAX_POOL, NORM, PRELU, RESAMPLE, ROW_NORM,
-    SUM, TRANSPOSED, UNFOLD, Kind, Step, forget, settle
+    APART, AVERAGE_POOL, CONV, FOLD, FRAME, JOIN, LINEAR, LOCAL, LOCAL_NORM, LOOKUP, MAP, MAX_POOL, NORM, OUTPUT, PRELU,
+    RESAMPLE, ROW_NORM, SUM, TRANSPOSED, UNFOLD, Kind, Step, forget, settle
 )
 from fastnn._kernels._plan_watch cimport Weights
 from fastnn._kernels._pool cimport describe
@@ -71,6 +71,11 @@ cdef class Plan:
     def stages(self):
         """The stages as (first step, step after the last one, images that go through them together)."""
         return [(self.stage[i].first, self.stage[i].last, self.stage[i].group) for i in range(self.stage_count)]
+
+    def places(self):
+        """Where the output of each step lies, as (kind of place, offset in bytes)."""
+        names = {APART: "apart", LOCAL: "local", OUTPUT: "output"}
+        return [(names[self.steps[i].y.where], self.steps[i].y.offset) for i in range(self.count)]
 
     cdef Step *add(self, Kind kind, Py_ssize_t inputs, Py_ssize_t outputs, Py_ssize_t count) except NULL:
         cdef Step *steps

@@ -66,7 +66,7 @@ cdef void go_through(void *job, Py_ssize_t chunk, int slot) noexcept nogil:
             continue
         if step.other >= 0:
             put_together(step, images, x, address(r, &step.b, n, memory, size), y, r.workers)
-        elif not take(step, images, x, y, r.parameters, r.packed[i], memory + stage.between, r.workers):
+        elif not take(step, n, images, x, y, r.parameters, r.packed[i], memory + stage.between, r.workers):
             r.enough = False
             return
 

@@ -76,8 +76,8 @@ cdef struct Step:
 cdef bint settle(Step *step, Py_ssize_t N, Py_ssize_t group, int workers) noexcept nogil
 # Weights for `take`, of the arrays of the parameters.
 cdef void pack(const Step *step, void **parameters, char *packed, int workers) noexcept nogil
-# y = step(x) for some images, of a step with one input. False when there is no memory.
-cdef bint take(const Step *step, Py_ssize_t images, const char *x, char *y, void **parameters, char *packed,
-               char *workspace, int workers) noexcept nogil
+# y = step(x) for some images, from the one at n on, of a step with one input. False when there is no memory.
+cdef bint take(const Step *step, Py_ssize_t n, Py_ssize_t images, const char *x, char *y, void **parameters,
+               char *packed, char *workspace, int workers) noexcept nogil
 # Release what `settle` has allocated.
 cdef void forget(Step *step) noexcept nogil

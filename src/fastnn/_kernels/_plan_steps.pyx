@@ -117,11 +117,13 @@ cdef bint take_norm(const Step *step, Py_ssize_t images, const char *x, char *y,
     return normalise(&norm, workers)
 
 
-cdef bint take_rows(const Step *step, Py_ssize_t images, const char *x, char *y, void **parameters,
+cdef bint take_rows(const Step *step, Py_ssize_t n, Py_ssize_t images, const char *x, char *y, void **parameters,
                     int workers) noexcept nogil:
     cdef Rows rows = describe_rows(step.t, images * step.count, step.rows.G, step.rows.S, step.rows.P,
                                    step.weight >= 0 or step.bias >= 0)
-    rows.x, rows.out, rows.eps = x, y, step.rows.eps
+    cdef Py_ssize_t before = n * step.inputs * step.t.itemsize
+    rows.x, rows.out, rows.eps = x - before, y - before, step.rows.eps
+    rows.first = n * step.count * step.rows.G
     rows.weight, rows.bias = parameter(parameters, step.weight), parameter(parameters, step.bias)
     return normalise_rows(&rows, workers)
 
@@ -174,8 +176,8 @@ cdef bint take_planes(const Step *step, Py_ssize_t images, const char *x, char *
     return True
 
 
-cdef bint take(const Step *step, Py_ssize_t images, const char *x, char *y, void **parameters, char *packed,
-               char *workspace, int workers) noexcept nogil:
+cdef bint take(const Step *step, Py_ssize_t n, Py_ssize_t images, const char *x, char *y, void **parameters,
+               char *packed, char *workspace, int workers) noexcept nogil:
     cdef Map map
     cdef Local local
     if step.kind == CONV:
@@ -194,7 +196,7 @@ cdef bint take(const Step *step, Py_ssize_t images, const char *x, char *y, void
     elif step.kind == NORM:
         return take_norm(step, images, x, y, parameters, workers)
     elif step.kind == ROW_NORM:
-        return take_rows(step, images, x, y, parameters, workers)
+        return take_rows(step, n, images, x, y, parameters, workers)
     elif step.kind == LOCAL_NORM:
         local = step.local
         local.x, local.out = x, y

@@ -5,6 +5,7 @@ cdef struct Rows:
     fnn_tiles *t
     Py_ssize_t N, G, S, P
     Py_ssize_t length   # of a row
+    Py_ssize_t first    # row of a forward: x and out begin `first` rows before it, for sums depend on a row's place
     Py_ssize_t group    # rows of a chunk, or, where gradients are patterns, images
     bint spread         # weights are a pattern over the row
     const char *x

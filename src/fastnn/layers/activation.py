@@ -398,3 +398,32 @@ class Hardswish(Module):
 
     def plan(self, steps: Steps) -> None:
         steps.hardswish()
+
+
+class ReLU6(Module):
+    """``clip(x, 0, 6)``, a ReLU that stops at 6.
+
+    Parameters
+    ----------
+    inplace : bool
+        PyTorch's; no effect.
+
+    Examples
+    --------
+    >>> fastnn.ReLU6()(np.array([-1.0, 2.0, 7.0]))
+    array([0., 2., 6.])
+    """
+
+    def __init__(self, inplace: bool = False) -> None:
+        check.no_effect(inplace)
+
+    def forward(self, x: Array) -> Array:
+        y = functional.relu6(x)
+        self._keep(x)
+        return y
+
+    def backward(self, dy: Array, accumulate: bool = False, needs_dx: bool = True) -> Array:
+        return functional.relu6_backward(dy, check.kept(self, self._kept))
+
+    def plan(self, steps: Steps) -> None:
+        steps.relu6()

@@ -311,6 +311,9 @@ class Steps:
     def hardswish(self) -> None:
         self._map("hardswish")
 
+    def relu6(self) -> None:
+        self._map("relu6")
+
     def _map(self, function: str, a: float = 0.0, b: float = 0.0, *, row: int = 0) -> None:
         self.plan.map(FUNCTIONS[function], _product(self.y.shape[1:]), a, b, row)
 

@@ -31,6 +31,8 @@ __all__ = [
     "prelu",
     "prelu_backward",
     "relu",
+    "relu6",
+    "relu6_backward",
     "relu_backward",
     "selu",
     "selu_backward",
@@ -604,6 +606,46 @@ def hardswish_backward(dy: Array, x: Array) -> Array:
     """
     check.elementwise_backward(dy, x, "x")
     return _like(x, np.where(x >= 3, dy, np.where(x <= -3, x.dtype.type(0), dy * (x / 3 + x.dtype.type(0.5)))))
+
+
+@quiet
+def relu6(x: Array) -> Array:
+    """``clip(x, 0, 6)``, a `relu` that stops at 6.
+
+    After Krizhevsky, "Convolutional deep belief networks on CIFAR-10", 2010.
+
+    Parameters
+    ----------
+    x : array of float32 or float64, any shape
+
+    Returns
+    -------
+    array of the shape of `x`
+
+    Examples
+    --------
+    >>> fastnn.functional.relu6(np.array([-1.0, 2.0, 7.0]))
+    array([0., 2., 6.])
+    """
+    check.elementwise(x)
+    return _like(x, np.clip(x, 0, 6))
+
+
+@quiet
+def relu6_backward(dy: Array, x: Array) -> Array:
+    """Gradient of `relu6`: `dy` where `x` is between 0 and 6, elsewhere 0.
+
+    Parameters
+    ----------
+    dy, x : arrays of one shape
+        Gradient of the output, and the input.
+
+    Returns
+    -------
+    array of the shape of `x`
+    """
+    check.elementwise_backward(dy, x, "x")
+    return _like(x, np.where((x > 0) & (x < 6), dy, x.dtype.type(0)))
 
 
 @quiet
