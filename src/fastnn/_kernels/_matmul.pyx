@@ -247,9 +247,9 @@ cdef inline double dot_cost(const Linear *g) noexcept nogil:
 
 cdef inline double packed_cost(const Linear *g, bint is_ready) noexcept nogil:
     """The cost of the packed product in the same unit; `is_ready` says that the weights are packed already."""
-    cdef Py_ssize_t vectors = ceil_div(g.O, g.t.lanes), tiles = ceil_div(g.N, g.t.mr) * ceil_div(g.O, g.t.nr)
-    return (1500 + (0 if is_ready else 0.9 * g.O * g.K) + 40 * tiles + 6. * g.N * vectors +
-            <double> g.K * max(g.N * vectors, LATENCY * tiles))
+    cdef Py_ssize_t vectors = ceil_div(g.O, g.t.lanes), blocks = ceil_div(g.N, g.t.mr) * ceil_div(g.O, g.t.nr)
+    return (1500 + (0 if is_ready else 0.9 * g.O * g.K) + 40 * blocks + 6. * g.N * vectors +
+            <double> g.K * max(g.N * vectors, LATENCY * blocks))
 
 
 cdef inline bint is_packed(const Linear *g, bint is_ready) noexcept nogil:
