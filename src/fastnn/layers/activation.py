@@ -410,7 +410,7 @@ class ReLU6(Module):
 
     Examples
     --------
-    >>> fastnn.ReLU6()(np.array([-1.0, 2.0, 7.0]))
+    >>> fnn.ReLU6()(np.array([-1.0, 2.0, 7.0]))
     array([0., 2., 6.])
     """
 

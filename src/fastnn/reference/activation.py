@@ -624,7 +624,7 @@ def relu6(x: Array) -> Array:
 
     Examples
     --------
-    >>> fastnn.functional.relu6(np.array([-1.0, 2.0, 7.0]))
+    >>> F.relu6(np.array([-1.0, 2.0, 7.0]))
     array([0., 2., 6.])
     """
     check.elementwise(x)
@@ -643,6 +643,12 @@ def relu6_backward(dy: Array, x: Array) -> Array:
     Returns
     -------
     array of the shape of `x`
+
+    Examples
+    --------
+    >>> x = np.array([-1, 2, 7], np.float32)
+    >>> F.relu6_backward(np.ones_like(x), x).tolist()
+    [0.0, 1.0, 0.0]
     """
     check.elementwise_backward(dy, x, "x")
     return _like(x, np.where((x > 0) & (x < 6), dy, x.dtype.type(0)))
