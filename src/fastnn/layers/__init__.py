@@ -7,7 +7,6 @@ from fastnn.layers.activation import (
     Hardswish,
     Hardtanh,
     LeakyReLU,
-    PReLU,
     ReLU,
     ReLU6,
     Sigmoid,
@@ -29,6 +28,7 @@ from fastnn.layers.norm import BatchNorm1d, BatchNorm2d
 from fastnn.layers.parameter import Buffer, Parameter
 from fastnn.layers.patches import Fold, Unfold, ZeroPad2d
 from fastnn.layers.pool import AvgPool1d, AvgPool2d, MaxPool1d, MaxPool2d
+from fastnn.layers.prelu import PReLU
 from fastnn.layers.resample import AdaptiveAvgPool2d, AdaptiveMaxPool2d, Upsample
 from fastnn.layers.rownorm import GroupNorm, InstanceNorm2d, LayerNorm
 from fastnn.layers.shape import Flatten, Identity, Unflatten
