@@ -48,7 +48,7 @@ INSIDE = {
 # Rooms that are not open to everybody above: who may import them.
 OPEN_TO = {
     "_kernels": {"_runtime", "functional", "plan"},
-    "reference": {"__init__", "_bench", "functional"},
+    "reference": {"__init__", "_bench", "functional", "plan"},
 }
 
 # What fastnn may import from outside, and only inside functions (NumPy excepted).
