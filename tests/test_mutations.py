@@ -37,9 +37,9 @@ def test_mutant_of_the_reference_is_noticed(mutant, monkeypatch):
 
 def test_gradient_to_every_tied_maximum_is_noticed(monkeypatch):
     every_tie = pool.MaxpoolEveryTie()
-    monkeypatch.setattr(fnn.functional, "maxpool2d", every_tie.maxpool2d)
-    monkeypatch.setattr(fnn.functional, "maxpool2d_backward", every_tie.maxpool2d_backward)
-    for case in cases_of("maxpool2d"):
+    monkeypatch.setattr(fnn.functional, "max_pool2d", every_tie.max_pool2d)
+    monkeypatch.setattr(fnn.functional, "max_pool2d_backward", every_tie.max_pool2d_backward)
+    for case in cases_of("max_pool2d"):
         if case.label == "2x2":
             check_gradient(case)  # distinct inputs: nothing to see, which is why ties have a check of their own
     with pytest.raises(AssertionError, match=r"\["):

@@ -5,10 +5,10 @@ import numpy as np
 from mutations._base import R, mutant, pair
 
 
-@mutant("im2col", gradients_of="im2col")
-def im2col_wrong_row_stride(x, kernel_size, *, stride=1, padding=0, dilation=1):
+@mutant("unfold", gradients_of="unfold")
+def unfold_wrong_row_stride(x, kernel_size, dilation=1, padding=0, stride=1):
     """Steps from one kernel row to the next by KH elements where there are KW: right for square kernels only."""
-    cols = R["im2col"](x, kernel_size, stride=stride, padding=padding, dilation=dilation)
+    cols = R["unfold"](x, kernel_size, stride=stride, padding=padding, dilation=dilation)
     kh, kw = pair(kernel_size)
     n, rows, places = cols.shape
     taps = cols.reshape(n, rows // (kh * kw), kh * kw, places)
@@ -111,9 +111,9 @@ def conv2d_backward_first_group_only(dy, x, w, *, groups=1, **options):
     return dx, dw, db
 
 
-@mutant("col2im", gradients_of="im2col")
-def col2im_overwrites(cols, output_size, kernel_size, **options):
+@mutant("fold", gradients_of="unfold")
+def fold_overwrites(cols, output_size, kernel_size, **options):
     """The last patch on a pixel wins, where all should be added."""
-    total = R["col2im"](cols, output_size, kernel_size, **options)
-    count = R["col2im"](np.ones_like(cols), output_size, kernel_size, **options)
+    total = R["fold"](cols, output_size, kernel_size, **options)
+    count = R["fold"](np.ones_like(cols), output_size, kernel_size, **options)
     return total / np.maximum(count, 1)

@@ -58,7 +58,7 @@ class Plan:
         DW: int,
         G: int,
     ) -> None: ...
-    def maxpool2d(
+    def max_pool2d(
         self,
         C: int,
         H: int,
@@ -74,7 +74,7 @@ class Plan:
         DH: int,
         DW: int,
     ) -> None: ...
-    def avgpool2d(
+    def avg_pool2d(
         self,
         C: int,
         H: int,

@@ -337,15 +337,15 @@ cdef class Plan:
         g.t, g.C, g.H, g.W, g.O, g.KH, g.KW, g.OH, g.OW, g.G = self.t, C // G, H, W, O // G, KH, KW, OH, OW, G
         g.SH, g.SW, g.PH, g.PW, g.DH, g.DW, g.flags = SH, SW, PH, PW, DH, DW, 0
 
-    def maxpool2d(self, Py_ssize_t C, Py_ssize_t H, Py_ssize_t W, Py_ssize_t OH, Py_ssize_t OW, Py_ssize_t KH,
-                  Py_ssize_t KW, Py_ssize_t SH, Py_ssize_t SW, Py_ssize_t PH, Py_ssize_t PW, Py_ssize_t DH,
-                  Py_ssize_t DW):
+    def max_pool2d(self, Py_ssize_t C, Py_ssize_t H, Py_ssize_t W, Py_ssize_t OH, Py_ssize_t OW, Py_ssize_t KH,
+                   Py_ssize_t KW, Py_ssize_t SH, Py_ssize_t SW, Py_ssize_t PH, Py_ssize_t PW, Py_ssize_t DH,
+                   Py_ssize_t DW):
         cdef Step *step = self.add(MAX_POOL, C * H * W, C * OH * OW, C)
         step.pool = describe(self.t, C, H, W, OH, OW, KH, KW, SH, SW, PH, PW, DH, DW)
 
-    def avgpool2d(self, Py_ssize_t C, Py_ssize_t H, Py_ssize_t W, Py_ssize_t OH, Py_ssize_t OW, Py_ssize_t KH,
-                  Py_ssize_t KW, Py_ssize_t SH, Py_ssize_t SW, Py_ssize_t PH, Py_ssize_t PW, Py_ssize_t DH,
-                  Py_ssize_t DW, bint count_padding, Py_ssize_t divisor):
+    def avg_pool2d(self, Py_ssize_t C, Py_ssize_t H, Py_ssize_t W, Py_ssize_t OH, Py_ssize_t OW, Py_ssize_t KH,
+                   Py_ssize_t KW, Py_ssize_t SH, Py_ssize_t SW, Py_ssize_t PH, Py_ssize_t PW, Py_ssize_t DH,
+                   Py_ssize_t DW, bint count_padding, Py_ssize_t divisor):
         cdef Step *step = self.add(AVERAGE_POOL, C * H * W, C * OH * OW, C)
         step.pool = describe(self.t, C, H, W, OH, OW, KH, KW, SH, SW, PH, PW, DH, DW)
         step.pool.count_padding, step.pool.divisor = count_padding, divisor

@@ -5,7 +5,7 @@ from numpy.typing import NDArray
 
 _Array = NDArray[Any]
 
-def maxpool2d_forward(
+def max_pool2d_forward(
     x: _Array,
     y: _Array,
     positions: NDArray[np.uint8],
@@ -18,7 +18,7 @@ def maxpool2d_forward(
     DH: int,
     DW: int,
 ) -> None: ...
-def maxpool2d_forward_wide(
+def max_pool2d_forward_wide(
     x: _Array,
     y: _Array,
     positions: NDArray[np.int32],
@@ -31,7 +31,7 @@ def maxpool2d_forward_wide(
     DH: int,
     DW: int,
 ) -> None: ...
-def maxpool2d_indices(
+def max_pool2d_indices(
     positions: NDArray[np.uint8 | np.int32],
     indices: NDArray[np.int64],
     W: int,
@@ -43,10 +43,10 @@ def maxpool2d_indices(
     DH: int,
     DW: int,
 ) -> None: ...
-def avgpool2d_forward(
+def avg_pool2d_forward(
     x: _Array, y: _Array, KH: int, KW: int, SH: int, SW: int, PH: int, PW: int, count_padding: bool, divisor: int
 ) -> None: ...
-def maxpool2d_backward(
+def max_pool2d_backward(
     dy: _Array,
     positions: NDArray[np.uint8],
     dx: _Array,
@@ -59,7 +59,7 @@ def maxpool2d_backward(
     DH: int,
     DW: int,
 ) -> None: ...
-def maxpool2d_backward_wide(
+def max_pool2d_backward_wide(
     dy: _Array,
     positions: NDArray[np.int32],
     dx: _Array,
@@ -72,6 +72,6 @@ def maxpool2d_backward_wide(
     DH: int,
     DW: int,
 ) -> None: ...
-def avgpool2d_backward(
+def avg_pool2d_backward(
     dy: _Array, dx: _Array, KH: int, KW: int, SH: int, SW: int, PH: int, PW: int, count_padding: bool, divisor: int
 ) -> None: ...

@@ -125,9 +125,9 @@ cdef void run_max_forward(const real[:, :, :, ::1] x, real[:, :, :, ::1] y, void
     maxpool(&g, threads())
 
 
-def maxpool2d_forward(const real[:, :, :, ::1] x, real[:, :, :, ::1] y, uint8_t[:, :, :, ::1] positions,
-                      Py_ssize_t KH, Py_ssize_t KW, Py_ssize_t SH, Py_ssize_t SW, Py_ssize_t PH, Py_ssize_t PW,
-                      Py_ssize_t DH, Py_ssize_t DW):
+def max_pool2d_forward(const real[:, :, :, ::1] x, real[:, :, :, ::1] y, uint8_t[:, :, :, ::1] positions,
+                       Py_ssize_t KH, Py_ssize_t KW, Py_ssize_t SH, Py_ssize_t SW, Py_ssize_t PH, Py_ssize_t PW,
+                       Py_ssize_t DH, Py_ssize_t DW):
     """y (N, C, OH, OW) = window maxima of x (N, C, H, W); positions, if not None, their places kh*KW + kw.
 
     Padding is never the maximum; every window has a pixel inside. Writes all of y and positions; no overlap. EXACT.
@@ -137,17 +137,17 @@ def maxpool2d_forward(const real[:, :, :, ::1] x, real[:, :, :, ::1] y, uint8_t[
         run_max_forward(x, y, places, False, KH, KW, SH, SW, PH, PW, DH, DW)
 
 
-def maxpool2d_forward_wide(const real[:, :, :, ::1] x, real[:, :, :, ::1] y, int32_t[:, :, :, ::1] positions,
-                           Py_ssize_t KH, Py_ssize_t KW, Py_ssize_t SH, Py_ssize_t SW, Py_ssize_t PH, Py_ssize_t PW,
-                           Py_ssize_t DH, Py_ssize_t DW):
-    """maxpool2d_forward for windows of more than 256 pixels."""
+def max_pool2d_forward_wide(const real[:, :, :, ::1] x, real[:, :, :, ::1] y, int32_t[:, :, :, ::1] positions,
+                            Py_ssize_t KH, Py_ssize_t KW, Py_ssize_t SH, Py_ssize_t SW, Py_ssize_t PH, Py_ssize_t PW,
+                            Py_ssize_t DH, Py_ssize_t DW):
+    """max_pool2d_forward for windows of more than 256 pixels."""
     cdef void *places = begin(positions)
     with nogil:
         run_max_forward(x, y, places, True, KH, KW, SH, SW, PH, PW, DH, DW)
 
 
-def maxpool2d_indices(const place[:, :, :, ::1] positions, int64_t[:, :, :, ::1] indices, Py_ssize_t W, Py_ssize_t KW,
-                      Py_ssize_t SH, Py_ssize_t SW, Py_ssize_t PH, Py_ssize_t PW, Py_ssize_t DH, Py_ssize_t DW):
+def max_pool2d_indices(const place[:, :, :, ::1] positions, int64_t[:, :, :, ::1] indices, Py_ssize_t W, Py_ssize_t KW,
+                       Py_ssize_t SH, Py_ssize_t SW, Py_ssize_t PH, Py_ssize_t PW, Py_ssize_t DH, Py_ssize_t DW):
     """indices (N, C, OH, OW) = places h*W + w in the plane, of places kh*KW + kw in windows. EXACT."""
     cdef Py_ssize_t n, c, oh, ow, kh, at
     with nogil:
@@ -160,8 +160,8 @@ def maxpool2d_indices(const place[:, :, :, ::1] positions, int64_t[:, :, :, ::1]
                         indices[n, c, oh, ow] = at + (positions[n, c, oh, ow] - kh * KW) * DW
 
 
-def avgpool2d_forward(const real[:, :, :, ::1] x, real[:, :, :, ::1] y, Py_ssize_t KH, Py_ssize_t KW, Py_ssize_t SH,
-                      Py_ssize_t SW, Py_ssize_t PH, Py_ssize_t PW, bint count_padding, Py_ssize_t divisor):
+def avg_pool2d_forward(const real[:, :, :, ::1] x, real[:, :, :, ::1] y, Py_ssize_t KH, Py_ssize_t KW, Py_ssize_t SH,
+                       Py_ssize_t SW, Py_ssize_t PH, Py_ssize_t PW, bint count_padding, Py_ssize_t divisor):
     """y (N, C, OH, OW) = window averages of x (N, C, H, W).
 
     The padding is counted or not, what lies beyond it is not; a `divisor` that is not 0 takes the place of the count.
@@ -368,9 +368,9 @@ cdef bint run_max_backward(const real[:, :, :, ::1] dy, const void *positions, b
     return run_backward(&g, max_backward, 2 * g.OW + 1 if g.by_twos else 1)
 
 
-def maxpool2d_backward(const real[:, :, :, ::1] dy, const uint8_t[:, :, :, ::1] positions, real[:, :, :, ::1] dx,
-                       Py_ssize_t KH, Py_ssize_t KW, Py_ssize_t SH, Py_ssize_t SW, Py_ssize_t PH, Py_ssize_t PW,
-                       Py_ssize_t DH, Py_ssize_t DW):
+def max_pool2d_backward(const real[:, :, :, ::1] dy, const uint8_t[:, :, :, ::1] positions, real[:, :, :, ::1] dx,
+                        Py_ssize_t KH, Py_ssize_t KW, Py_ssize_t SH, Py_ssize_t SW, Py_ssize_t PH, Py_ssize_t PW,
+                        Py_ssize_t DH, Py_ssize_t DW):
     """dx (N, C, H, W) = dy (N, C, OH, OW) summed where positions say the maxima were.
 
     Sums are in row-major order of the windows. Writes all of dx; no overlap. EXACT: an ordered sum.
@@ -382,10 +382,10 @@ def maxpool2d_backward(const real[:, :, :, ::1] dy, const uint8_t[:, :, :, ::1] 
         raise MemoryError(NO_MEMORY)
 
 
-def maxpool2d_backward_wide(const real[:, :, :, ::1] dy, const int32_t[:, :, :, ::1] positions,
-                            real[:, :, :, ::1] dx, Py_ssize_t KH, Py_ssize_t KW, Py_ssize_t SH, Py_ssize_t SW,
-                            Py_ssize_t PH, Py_ssize_t PW, Py_ssize_t DH, Py_ssize_t DW):
-    """maxpool2d_backward for windows of more than 256 pixels."""
+def max_pool2d_backward_wide(const real[:, :, :, ::1] dy, const int32_t[:, :, :, ::1] positions,
+                             real[:, :, :, ::1] dx, Py_ssize_t KH, Py_ssize_t KW, Py_ssize_t SH, Py_ssize_t SW,
+                             Py_ssize_t PH, Py_ssize_t PW, Py_ssize_t DH, Py_ssize_t DW):
+    """max_pool2d_backward for windows of more than 256 pixels."""
     cdef bint enough
     with nogil:
         enough = run_max_backward(dy, begin(positions), True, dx, KH, KW, SH, SW, PH, PW, DH, DW)
@@ -393,8 +393,8 @@ def maxpool2d_backward_wide(const real[:, :, :, ::1] dy, const int32_t[:, :, :, 
         raise MemoryError(NO_MEMORY)
 
 
-def avgpool2d_backward(const real[:, :, :, ::1] dy, real[:, :, :, ::1] dx, Py_ssize_t KH, Py_ssize_t KW, Py_ssize_t SH,
-                       Py_ssize_t SW, Py_ssize_t PH, Py_ssize_t PW, bint count_padding, Py_ssize_t divisor):
+def avg_pool2d_backward(const real[:, :, :, ::1] dy, real[:, :, :, ::1] dx, Py_ssize_t KH, Py_ssize_t KW, Py_ssize_t SH,
+                        Py_ssize_t SW, Py_ssize_t PH, Py_ssize_t PW, bint count_padding, Py_ssize_t divisor):
     """dx (N, C, H, W) = each window's share of dy (N, C, OH, OW), summed in row-major order of the windows.
 
     Writes all of dx; no overlap. REDUCTION(KH*KW).
