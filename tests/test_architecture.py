@@ -246,6 +246,7 @@ def test_an_operation_is_in_one_family_everywhere():
 
     of_reference = families(PACKAGE / "reference")
     assert families(PACKAGE / "functional") == families(Path(__file__).parent / "cases") == of_reference
+    assert families(Path(__file__).parent / "mutations") <= of_reference
     assert families(PACKAGE / "_validate") >= of_reference  # and some that are no operations
     for name in fnn.functional.__all__:
         theirs, ours = (getattr(module, name).__module__ for module in (fnn.reference, fnn.functional))
