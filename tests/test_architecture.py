@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 import fastnn as fnn
+from fastnn import recipes
 
 PACKAGE = Path(fnn.__file__).parent
 
@@ -166,6 +167,16 @@ def test_rooms_close_no_circle():
 def test_modules_close_no_circle():
     """All imports count that run, those in functions too; within a room, types may be of any module."""
     assert_no_circle({module: {e.module for e in of_fastnn(module) if not e.for_types} - {module} for module in FILES})
+
+
+def test_the_frame_of_the_recipes_knows_no_system():
+    """Only `fastnn.recipes.load` names one: so a system is one file, which can be added and taken away."""
+    systems = {name.replace("-", "_") for name in recipes.NAMES}
+    assert {file.stem for file in (PACKAGE / "recipes").glob("*.py")} == systems | {"__init__"}
+    for module in FILES:
+        if module.startswith("fastnn.recipes._frame"):
+            named = {part for each in of_fastnn(module) for part in each.module.split(".")[2:3]} & systems
+            assert not named, f"{module}: the frame imports {named}"
 
 
 def test_a_circle_is_found():

@@ -11,16 +11,17 @@ import fastnn as fnn
 from fastnn import recipes
 from fastnn.cli import main
 from fastnn.recipes import lenet
-from fastnn.recipes.run import AccuracyTable
+from fastnn.recipes._frame.printing import AccuracyTable
 
 
-def test_list_names_every_recipe(capsys):
+def test_list_names_every_system_and_the_recipe_that_runs_it(capsys):
     assert main(["train", "--list"]) == 0
     head, *lines = capsys.readouterr().out.splitlines()
-    assert head.split() == ["recipe", "system", "data", "size", "time", "published"]
-    assert [line.split()[0] for line in lines] == list(recipes.NAMES)
-    assert "S1: LeNet on MNIST digits" in lines[0]
-    assert "0.956" in lines[0]
+    assert head.split() == ["system", "course", "published", "time", "command"]
+    assert {line.split("fastnn train ")[1].split()[0] for line in lines} == set(recipes.NAMES)
+    first = ("S1 ", "LeNet on MNIST digits", "CMPT 412", "95.60 %", "15 s", "fastnn train lenet --data subset")
+    assert all(part in lines[0] for part in first)
+    assert lines[-1].startswith("S14 ")
 
 
 def test_options_become_settings(monkeypatch):

@@ -9,7 +9,7 @@ import pytest
 import fastnn as fnn
 from fastnn._bench import command
 from fastnn._destination import prepare
-from fastnn.recipes.settings import UsageError
+from fastnn.recipes._frame.settings import UsageError
 from fastnn.training import Callback, Checkpoint, sweep
 from test_training import blobs, make
 

@@ -10,7 +10,7 @@ from fastnn.data import digits
 from fastnn.interop import load_lenet_mat, load_safetensors
 from fastnn.networks import lenet
 from fastnn.recipes import photographs
-from fastnn.recipes.sheets import truth_of
+from fastnn.recipes._frame.sheets import truth_of
 from sheets import sheet
 
 for package in ("matplotlib", "sklearn", "safetensors", "PIL", "scipy", "skimage"):
@@ -138,9 +138,9 @@ def test_published_figures_stand_beside_those_of_the_same_photographs():
         for name, text in photographs.TRUTH.items()
     ]
     assert photographs._figures(photographs_read) == [
-        ("digits like MNIST's", "5 of 5", "55 of 55"),
-        ("thin strokes", "under 40 %", "19 of 20"),
-        ("all", "-", "74 of 75"),
+        ("S1c, digits like MNIST's", "5 of 5", "55 of 55"),
+        ("S1c, thin strokes", "under 40 %", "19 of 20"),
+        ("S1c, all", "-", "74 of 75"),
     ]
 
 

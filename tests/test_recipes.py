@@ -11,7 +11,7 @@ from fastnn import networks, recipes
 from fastnn.data import digits
 from fastnn.interop import load_safetensors
 from fastnn.recipes import lenet
-from fastnn.recipes.run import AccuracyTable
+from fastnn.recipes._frame.printing import AccuracyTable
 from fastnn.training import DivergenceError, History, Trainer
 
 for package in ("matplotlib", "sklearn", "safetensors"):
@@ -54,9 +54,9 @@ def test_run_folder_is_whole(folder):
 def test_the_page_of_a_quick_run_has_our_figures_alone_and_all_pictures(folder):
     page = (folder / "report.html").read_text(encoding="utf-8")
     accuracy = json.loads((folder / "settings.json").read_text())["result"]["test_accuracy"]
-    assert f'<td class="strong">{accuracy:.4f} of 1,000</td>' in page
+    assert f'<td class="strong short">{100 * accuracy:.2f} %</td>' in page
     assert "A quick run, to see that everything works" in page
-    assert "of 500 images" not in page
+    assert "95.60 %" not in page
     assert "x4, 7 → 2 x3" not in page
     assert page.count("data:image/png;base64,") == len(PICTURES)
 
@@ -66,7 +66,7 @@ def test_the_page_of_another_run_has_the_published_figures_beside_ours(tmp_path)
     folder = lenet.run(lenet.Settings(iterations=2, batch_size=8, out=str(tmp_path / "run")))
     page = (folder / "report.html").read_text(encoding="utf-8")
     accuracy = json.loads((folder / "settings.json").read_text())["result"]["test_accuracy"]
-    assert f'<td>0.956 of 500 images</td><td class="strong">{accuracy:.4f} of 1,000</td>' in page
+    assert f'<td class="short">95.60 %</td><td class="strong short">{100 * accuracy:.2f} %</td>' in page
     assert "<td>4 → 9 x4, 7 → 2 x3</td>" in page
     assert "A quick run" not in page
 

@@ -10,7 +10,8 @@ import pytest
 import fastnn as fnn
 from fastnn import recipes
 from fastnn.data import CHARACTERS, _cifar10, digits
-from fastnn.recipes import autoencoder, characters, characters_adam, cnn, handwriting
+from fastnn.recipes import autoencoder, characters, characters_adam, cnn
+from fastnn.recipes._frame import handwriting
 from fastnn.training import History
 
 for package in ("matplotlib", "sklearn", "safetensors", "PIL", "scipy"):

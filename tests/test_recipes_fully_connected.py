@@ -9,7 +9,8 @@ import fastnn as fnn
 from fastnn import networks
 from fastnn.data import digits
 from fastnn.interop import load_safetensors
-from fastnn.recipes import masks, mlp, smallvgg, solver, split
+from fastnn.recipes import masks, mlp, smallvgg, solver
+from fastnn.recipes._frame import split
 from fastnn.training import History
 
 for package in ("matplotlib", "sklearn", "safetensors"):
@@ -57,9 +58,9 @@ def test_mlp_compares_initialisations(tmp_path, capsys):
     text = capsys.readouterr().out
     for line in (
         "A quick run, to see that everything works",
-        "zero, train accuracy  ",
-        "normal, train accuracy  ",
-        "glorot, train accuracy  ",
+        "S10, zero, training accuracy  ",
+        "S10, normal, training accuracy  ",
+        "S10, glorot, training accuracy  ",
     ):
         assert line in text
     assert "82.89 %" not in text
@@ -73,7 +74,10 @@ def test_mlp_compares_initialisations(tmp_path, capsys):
     assert zero["5.bias"].any()
     assert "82.89 %" not in page(folder)
     rows = mlp._comparisons(mlp.Settings(), {"glorot": {"train": 0.5, "valid": 0.4}})
-    assert rows == [("glorot, train accuracy", "82.89 %", "50.00 %"), ("glorot, valid accuracy", "-", "40.00 %")]
+    assert rows == [
+        ("S10, glorot, training accuracy", "82.89 %", "50.00 %"),
+        ("S10, glorot, valid accuracy", "-", "40.00 %"),
+    ]
 
 
 def test_finite_differences_fall_to_rounding():
@@ -97,7 +101,9 @@ def test_mlp_of_one_initialisation_shows_s10b(tmp_path, capsys):
 def test_solver_compares_a_full_run_with_the_published_one(tmp_path, capsys):
     settings = {"data": "digits", "hidden": "5", "batch_size": 500, "epochs": 1}
     solver.run(solver.Settings(**settings, out=str(tmp_path / "run")))
-    assert "validation accuracy  96.05 %; sweeps 96.43 %, 96.10 %" in capsys.readouterr().out
+    rows = [line.split() for line in capsys.readouterr().out.splitlines() if line.startswith("S9")]
+    assert rows[0][:5] == ["S9,", "validation", "accuracy", "96.05", "%"]
+    assert {(row[0], row[-2]) for row in rows[2:]} == {("S9b,", "96.43"), ("S9b,", "96.10")}
 
 
 @pytest.mark.usefixtures("unpainted")

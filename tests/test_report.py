@@ -1,6 +1,5 @@
 """A run's page: what it says, that it needs nothing else, and how Chromium shows it."""
 
-import json
 import re
 from html.parser import HTMLParser
 
@@ -9,7 +8,7 @@ import pytest
 
 import chromium
 from fastnn import plots
-from fastnn.recipes.report import Comparison, Page, Picture, Table, classifier_tables, write_report
+from fastnn.recipes._frame.report import Comparison, Page, Picture, Table, classifier_tables, write_report
 from fastnn.training import History
 
 pytest.importorskip("matplotlib")
@@ -27,7 +26,6 @@ RECORD = {
 def folder(tmp_path_factory):
     """A run folder with a page of all that a page can have, wide tables and hostile names among it."""
     folder = tmp_path_factory.mktemp("run")
-    (folder / "settings.json").write_text(json.dumps(RECORD))
     history = History(loss=[1.0, 0.5], accuracy=[0.5, 0.7], lr=[0.1, 0.1])
     plots.save(plots.learning_curves(history), folder / "curves.png")
     plots.save(plots.learning_curves(history, stacked=True), folder / "curves-narrow.png")
@@ -41,7 +39,7 @@ def folder(tmp_path_factory):
         [*classifier_tables(target, predicted, ["cat", HOSTILE, "eel"]), wide],
         [Picture("curves.png", "Curves", "Over the iterations.")],
     )
-    assert write_report(folder, page) == folder / "report.html"
+    assert write_report(folder, RECORD, page) == folder / "report.html"
     return folder
 
 
@@ -108,7 +106,7 @@ def test_outside_text_is_escaped(page):
 def test_the_page_needs_nothing_else(folder, page):
     images, sources = page.all("img"), page.all("source")
     assert len(images) == 2
-    assert [source["media"] for source in sources] == ["(max-width: 640px)"]
+    assert [source["media"] for source in sources] == ["screen and (max-width: 640px)"]
     assert images[0]["alt"] == "Over the iterations."
     html = (folder / "report.html").read_text()
     assert not re.search(r"(?:src|href|srcset)=\"(?!data:)|url\(|@import", html)
@@ -120,11 +118,10 @@ def test_pictures_are_as_wide_as_their_inches(page):
 
 
 def test_what_systems_leave_and_names_of_other_bytes(tmp_path):
-    (tmp_path / "settings.json").write_text(json.dumps(RECORD))
     (tmp_path / "._curves.png").write_bytes(b"left behind")
     (tmp_path / "folder.png").mkdir()
     table = Table("Not read", ["photograph"], [["caf\udce9.png"]])
-    write_report(tmp_path, Page("A", tables=[table]))
+    write_report(tmp_path, RECORD, Page("A", tables=[table]))
     page = (tmp_path / "report.html").read_text(encoding="utf-8")
     assert "caf?.png" in page
     assert "data:image" not in page
@@ -132,13 +129,13 @@ def test_what_systems_leave_and_names_of_other_bytes(tmp_path):
 
 def test_a_picture_that_is_not_there(folder):
     with pytest.raises(ValueError, match=r"pictures: got 'curve.png', expected one of curves-narrow.png, curves.png"):
-        write_report(folder, Page("A", pictures=[Picture("curve.png", "Curves")]))
+        write_report(folder, RECORD, Page("A", pictures=[Picture("curve.png", "Curves")]))
 
 
 def test_a_row_of_another_length(folder):
     before = (folder / "report.html").read_bytes()
     with pytest.raises(ValueError, match="tables: got a row of 1 cells in 'T', expected 2"):
-        write_report(folder, Page("A", tables=[Table("T", ["a", "b"], [["x"]])]))
+        write_report(folder, RECORD, Page("A", tables=[Table("T", ["a", "b"], [["x"]])]))
     assert (folder / "report.html").read_bytes() == before
 
 

@@ -13,7 +13,8 @@ from fastnn import recipes
 from fastnn._lock import LOCK, locked
 from fastnn.cli import main
 from fastnn.recipes import lenet, masks, mlp, parabola, photographs, smallvgg, solver
-from fastnn.recipes.run import AccuracyTable, write_record
+from fastnn.recipes._frame.printing import AccuracyTable
+from fastnn.recipes._frame.record import make_record, write_record
 from fastnn.training import History, sweep
 
 for package in ("matplotlib", "sklearn", "safetensors"):
@@ -130,7 +131,7 @@ OTHERS = {
 def test_every_recipe_refuses_another_setting_and_takes_another_length(recipe_name, tmp_path, capsys):
     recipe = recipes.load(recipe_name)
     (name,), (value,) = zip(*OTHERS[recipe_name].items(), strict=True)
-    write_record(tmp_path, recipe_name, recipe.Settings(), {"done": 1})
+    write_record(tmp_path, make_record(tmp_path, recipe_name, recipe.Settings(), result={"done": 1}))
     train = ["train", recipe_name, "--resume", str(tmp_path)]
     assert main([*train, "--" + name.replace("_", "-"), str(value)]) == 2
     assert "cannot change in a run that goes on" in capsys.readouterr().err

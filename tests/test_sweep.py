@@ -12,8 +12,8 @@ import pytest
 import fastnn as fnn
 from fastnn.cli import main
 from fastnn.recipes import mlp
-from fastnn.recipes.settings import UsageError
-from fastnn.recipes.sweep import parse_grid
+from fastnn.recipes._frame.settings import UsageError
+from fastnn.recipes._frame.sweep import parse_grid
 from fastnn.training import sweep
 from test_training import blobs, make
 
@@ -313,7 +313,7 @@ def test_a_folder_of_a_recipe_has_a_safe_name(tmp_path, monkeypatch):
     """Whatever a setting of a recipe may be some day."""
     from types import SimpleNamespace
 
-    from fastnn.recipes import sweep as command
+    from fastnn.recipes._frame import sweep as command
 
     made = []
 

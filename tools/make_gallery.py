@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 import fastnn as fnn
-from fastnn import plots
+from fastnn import networks, plots
 from fastnn.data import digits
 from fastnn.interop import load_safetensors
 from fastnn.recipes import lenet
@@ -228,7 +228,7 @@ def main() -> None:
     x, y, x_test, y_test = digits()
     with tempfile.TemporaryDirectory() as scratch:
         folder = lenet.run(lenet.Settings(out=f"{scratch}/run"))
-        net = lenet.network()
+        net = networks.lenet()
         net.load_state_dict(load_safetensors(folder / "weights.safetensors"))
         history = History.load(folder / "history.json")
         readme_picture(folder)

@@ -9,9 +9,9 @@ from contextlib import suppress
 
 from fastnn import __version__, recipes, show_config
 from fastnn._console import write
-from fastnn.recipes.record import gone_on_with, is_finished
-from fastnn.recipes.report import REPORT
-from fastnn.recipes.settings import CommonSettings, UsageError, lengths, nearest, parse
+from fastnn.recipes._frame.record import gone_on_with, is_finished
+from fastnn.recipes._frame.report import REPORT
+from fastnn.recipes._frame.settings import CommonSettings, UsageError, lengths, nearest, parse
 from fastnn.training import DivergenceError
 
 USAGE = """\
@@ -19,7 +19,7 @@ usage: fastnn COMMAND ...
 
 commands:
   train RECIPE [options]  train one of the recipes and write a run folder
-  train --list            list the recipes
+  train --list            list the recipes and the systems that they run
   train RECIPE --help     list a recipe's options
   train RECIPE --resume FOLDER  go on with a run
   sweep RECIPE --grid NAME=VALUE,VALUE ... [options]
@@ -78,7 +78,7 @@ def _command(arguments: list[str]) -> int:
         case ["sweep", *rest]:
             _sweep(rest)
         case ["read", *rest]:
-            from fastnn.recipes.read import main as read
+            from fastnn.recipes._frame.read import main as read
 
             read(rest)
         case ["bench", *rest]:
@@ -122,7 +122,7 @@ def _sweep(arguments: list[str]) -> None:
         case ["-h" | "--help"]:
             _show(USAGE)
         case [name, *rest] if name in recipes.NAMES:
-            from fastnn.recipes.sweep import main as sweep
+            from fastnn.recipes._frame.sweep import main as sweep
 
             sweep(name, rest)
         case _:
@@ -142,7 +142,7 @@ def _no_recipe(command: str, arguments: list[str]) -> UsageError:
 def _settings(name: str, arguments: list[str]) -> CommonSettings:
     """A recipe's settings by the command line, and where that does not name them, by the run to go on with."""
     recipe = recipes.load(name)
-    given = parse(recipe.Settings, arguments, f"fastnn train {name}", recipe.CARD.system)
+    given = parse(recipe.Settings, arguments, f"fastnn train {name}", recipe.CARD.title)
     if "resume" in given:
         return gone_on_with(name, recipe.Settings, given)
     settings: CommonSettings = recipe.Settings(**given)

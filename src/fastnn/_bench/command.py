@@ -20,7 +20,7 @@ from fastnn._console import write
 from fastnn._destination import prepare
 from fastnn._json import to_json
 from fastnn.plots import figure
-from fastnn.recipes.settings import Parser
+from fastnn.recipes._frame.settings import Parser
 
 STUDIES: dict[str, Callable[[Sequence[Contestant], Sequence[BenchCase], int, float], list[Table]]] = {
     "busy": busy.tables,

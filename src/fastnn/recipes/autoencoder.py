@@ -11,25 +11,22 @@ import fastnn as fnn
 from fastnn import plots
 from fastnn.data import CHARACTERS
 from fastnn.networks import autoencoder
-from fastnn.recipes.card import Card
+from fastnn.recipes._frame.card import Card, System
+from fastnn.recipes._frame.handwriting import data_option, load
+from fastnn.recipes._frame.report import Page, Picture
+from fastnn.recipes._frame.run import run_folder
+from fastnn.recipes._frame.settings import CommonSettings, at_least_one, number, option
 from fastnn.recipes.characters import RULES
-from fastnn.recipes.handwriting import data_option, load
-from fastnn.recipes.record import write_record
-from fastnn.recipes.report import Comparison, Page, Picture, write_report
-from fastnn.recipes.run import print_figures, run_folder, save_picture
-from fastnn.recipes.settings import CommonSettings, at_least_one, number, option
 from fastnn.training import Callback, Trainer, psnr, write
 
 CARD = Card(
-    "S4: an autoencoder of characters",
-    data="hw36, 2,801 + 311; NIST36",
+    source="16-720, Carnegie Mellon University",
+    systems=(System("S4", "an autoencoder of characters", "10 s", {"PSNR of validation images": "15.24 dB"}),),
+    data="hw36, 2,801 + 311 (published: NIST36)",
     size="68,704 parameters",
-    time="10 s",
-    published="PSNR 15.24 dB (NIST36)",
 )
 SCORE = "valid_psnr"
 
-PUBLISHED = 15.24  # dB, the mean over NIST36's validation images
 SHOWN = 5, 2  # classes, and images of each, that are drawn beside their reconstructions
 
 
@@ -73,22 +70,20 @@ def run(settings: Settings) -> Path:
 
         ratios = {part: psnr(trainer.predict(x), x) for part, x in (("valid", valid), ("test", test))}
         rows = [
-            Comparison("S4, PSNR of validation images", f"{PUBLISHED:.2f} dB", f"{ratios['valid']:.2f} dB"),
-            Comparison("PSNR of test images", "-", f"{ratios['test']:.2f} dB"),
+            CARD.beside("S4", "PSNR of validation images", f"{ratios['valid']:.2f} dB"),
+            CARD.beside("S4", "PSNR of test images", f"{ratios['test']:.2f} dB"),
         ]
-        print_figures(rows, settings)
         title = f"An autoencoder of {len(train):,} characters"
         steps = -(-len(train) // settings.batch_size)
         shown = {"title": title, "steps_per_epoch": steps, "metric": "PSNR, dB"}
-        save_picture(run.folder, "curves", plots.learning_curves, {"32 x 32 x 32": trainer.history}, **shown)
+        run.draw("curves", plots.learning_curves, {"32 x 32 x 32": trainer.history}, **shown)
         chosen = of_some_classes(data.test[1])
         pictures = plots.reconstructions(
             *(images.reshape(-1, 32, 32) for images in (test[chosen], trainer.predict(test[chosen]))),
             title="test images, and what the autoencoder makes of them",
         )
-        plots.save(pictures, run.folder / "reconstructions.png")
+        run.save(pictures, "reconstructions")
         result = {f"{part}_psnr": ratio for part, ratio in ratios.items()}
-        write_record(run.folder, "autoencoder", settings, {**result, "training_seconds": round(trainer.seconds, 3)})
         names = ", ".join(dict.fromkeys(CHARACTERS[place] for place in data.test[1][chosen]))
         page = Page(
             title,
@@ -99,7 +94,7 @@ def run(settings: Settings) -> Path:
                 Picture("curves.png", "Loss and PSNR"),
             ],
         )
-        write_report(run.folder, page)
+        run.finish({**result, "training_seconds": round(trainer.seconds, 3)}, page)
     return run.folder
 
 

@@ -11,27 +11,39 @@ import fastnn as fnn
 from fastnn import plots
 from fastnn.data import CHARACTERS
 from fastnn.networks import mlp
-from fastnn.recipes.card import Card
-from fastnn.recipes.classifier import show_classifier, test_accuracy
-from fastnn.recipes.handwriting import data_option, load
-from fastnn.recipes.report import Comparison, Picture, Table
-from fastnn.recipes.run import EpochTable, percent, run_folder, save_picture
-from fastnn.recipes.settings import CommonSettings, at_least_one, number, option
+from fastnn.recipes._frame.card import Card, System, percent
+from fastnn.recipes._frame.classifier import show_classifier, test_accuracy
+from fastnn.recipes._frame.handwriting import data_option, load
+from fastnn.recipes._frame.printing import EpochTable
+from fastnn.recipes._frame.report import Picture, Table
+from fastnn.recipes._frame.run import run_folder
+from fastnn.recipes._frame.settings import CommonSettings, at_least_one, number, option
 from fastnn.training import Trainer, write
 
 CARD = Card(
-    "S2: handwritten characters, one hidden layer",
-    data="hw36, 2,801 + 311; NIST36",
+    source="16-720, Carnegie Mellon University",
+    systems=(
+        System(
+            "S2",
+            "handwritten characters, one hidden layer",
+            "20 s",
+            {"validation accuracy": 0.77, "test accuracy": 0.7783},
+        ),
+        System(
+            "S2b",
+            "its learning rates",
+            "",
+            {"test accuracy, lr 0.02": 0.7222, "test accuracy, lr 0.002": 0.7783, "test accuracy, lr 0.0002": 0.69},
+        ),
+        System("S2c", "its weights and mistakes", "", {"most confused": "O and 0, 5 and S, 2 and Z, I and 1"}),
+        System("S2d", "finite differences of all its gradients", "", {"largest difference": "agrees"}),
+    ),
+    data="hw36, 2,801 + 311 (published: NIST36)",
     size="67,940 parameters",
-    time="20 s",
-    published="test accuracy 77.83 % (NIST36)",
 )
 SCORE = "valid_accuracy"
 
-# Published for NIST36: accuracy of S2, and its test accuracy by what the learning rate is multiplied with (S2b).
-PUBLISHED_VALID, PUBLISHED_TEST = 0.77, 0.7783
-PUBLISHED_RATES = {10.0: 0.7222, 1.0: 0.7783, 0.1: 0.69}
-PUBLISHED_PAIRS = "O and 0, 5 and S, 2 and Z, I and 1"
+FACTORS = (10.0, 1.0, 0.1)  # of S2's learning rate, in S2b
 RULES = {"Linear": "xavier_uniform", "Linear.bias": "zeros"}
 _CHECKED = 4  # images that finite differences are taken of
 
@@ -61,24 +73,29 @@ def run(settings: Settings) -> Path:
         before = network(settings.hidden).state_dict()["1.weight"]
         trainers: dict[float, Trainer] = {}
         rows = []
-        for factor, published in PUBLISHED_RATES.items():
-            name = _name(settings.lr * factor)
+        for factor in FACTORS:
+            rate = settings.lr * factor
+            name = _name(rate)
             write(f"\n{name}")
             fnn.manual_seed(settings.seed)  # all begin with the same weights
             net = network(settings.hidden)
             before = net.state_dict()["1.weight"]
-            optimizer = fnn.SGD(net.parameters(), lr=settings.lr * factor)
+            optimizer = fnn.SGD(net.parameters(), lr=rate)
             criterion = fnn.CrossEntropyLoss(reduction="sum")
             trainer = trainers[factor] = Trainer(net, criterion, optimizer, callbacks=[EpochTable()])
             run.fit(trainer, data.train, data.valid, epochs=settings.epochs, batch_size=settings.batch_size, name=name)
             run.keep(trainer, name)
-            rows.append(_row(f"S2b, {name}, test accuracy", published, test_accuracy(trainer, data.test)))
+            rows.append(CARD.beside("S2b", f"test accuracy, lr {rate:g}", percent(test_accuracy(trainer, data.test))))
         base = trainers[1.0]
         valid = base.history.eval_accuracy[-1]
-        rows.insert(0, _row("S2, test accuracy", PUBLISHED_TEST, test_accuracy(base, data.test)))
-        rows.insert(0, _row("S2, validation accuracy", PUBLISHED_VALID, valid))
+        rows = [
+            CARD.beside("S2", "validation accuracy", percent(valid)),
+            CARD.beside("S2", "test accuracy", percent(test_accuracy(base, data.test))),
+            *rows,
+        ]
 
         found = finite_differences(base.net, *(part[:_CHECKED] for part in data.train), quick=settings.quick)
+        rows.append(CARD.beside("S2d", "largest difference", f"{found.largest_difference:.1e}"))
         table = _by_array(found)
         write(f"\n{table.title}, eps {found.eps:g}")
         write("\n".join(f"{name}: {count:,}, {apart} apart at most" for name, count, apart, _ in table.rows))
@@ -86,18 +103,17 @@ def run(settings: Settings) -> Path:
         title = f"One hidden layer on {len(data.train[0]):,} characters"
         histories = {_name(settings.lr * factor): trainer.history for factor, trainer in trainers.items()}
         steps = -(-len(data.train[0]) // settings.batch_size)
-        save_picture(run.folder, "rates", plots.learning_curves, histories, title=title, steps_per_epoch=steps)
+        run.draw("rates", plots.learning_curves, histories, title=title, steps_per_epoch=steps)
         tiles = {"before": before, "after": base.net.state_dict()["1.weight"]}
-        plots.save(plots.weight_tiles(tiles, (32, 32), title="weights of the first layer"), run.folder / "weights.png")
+        run.save(plots.weight_tiles(tiles, (32, 32), title="weights of the first layer"), "weights")
         show_classifier(
             run,
-            settings,
             base,
             data.test,
             class_names=CHARACTERS,
             title=title,
             summary=f"1024, {settings.hidden}, 36 classes; {data}. Published figures are those of NIST36, where "
-            f"{PUBLISHED_PAIRS} were confused most.",
+            f"{CARD.systems[2].published['most confused']} were confused most.",
             rows=rows,
             results={SCORE: valid, "largest_gradient_difference": found.largest_difference},
             tables=[table],
@@ -129,7 +145,3 @@ def _by_array(found: fnn.gradients.Gradcheck) -> Table:
 
 def _name(rate: float) -> str:
     return f"lr-{rate:g}"
-
-
-def _row(what: str, published: float, ours: float) -> Comparison:
-    return Comparison(what, percent(published), percent(ours))

@@ -19,25 +19,27 @@ from fastnn.data.transforms import (
     RandomHorizontalFlip,
     RandomStrokeWidth,
 )
-from fastnn.recipes import handwriting
-from fastnn.recipes.card import Card
-from fastnn.recipes.classifier import show_classifier, test_accuracy
-from fastnn.recipes.report import Comparison, Picture
-from fastnn.recipes.run import EpochTable, percent, run_folder
-from fastnn.recipes.settings import CommonSettings, at_least_one, number, option
-from fastnn.recipes.split import Split
+from fastnn.recipes._frame import handwriting
+from fastnn.recipes._frame.card import Card, System, percent
+from fastnn.recipes._frame.classifier import show_classifier, test_accuracy
+from fastnn.recipes._frame.printing import EpochTable
+from fastnn.recipes._frame.report import Picture
+from fastnn.recipes._frame.run import run_folder
+from fastnn.recipes._frame.settings import CommonSettings, at_least_one, number, option
+from fastnn.recipes._frame.split import Split
 from fastnn.training import Trainer, write
 
 CARD = Card(
-    "S6: a CNN on characters and on CIFAR-10",
-    data="hw36, 2,801 + 311; CIFAR-10, 45,000 + 5,000",
+    source="16-720, Carnegie Mellon University",
+    systems=(
+        System("S6", "a CNN on handwritten characters", "1 min", {"test accuracy, characters": 0.9356}),
+        System("S6", "the same on CIFAR-10", "12 min", {"test accuracy, cifar10": 0.7928}, "--data cifar10"),
+    ),
+    data="hw36, 2,801 + 311 (published: NIST36); CIFAR-10, 45,000 + 5,000",
     size="397,540; 391,434 parameters",
-    time="1 min; 12 min",
-    published="test accuracy 93.56 % (NIST36); 79.28 % (CIFAR-10)",
 )
 SCORE = "valid_accuracy"
 
-PUBLISHED = {"characters": 0.9356, "cifar10": 0.7928}  # test accuracy; of characters, on NIST36
 _CIFAR10_MEAN, _CIFAR10_STD = (0.4914, 0.4822, 0.4465), (0.2470, 0.2435, 0.2616)  # of the training images
 _TO_VALIDATE = 5_000  # of CIFAR-10's training images, the last ones: they lie in no order
 
@@ -84,25 +86,25 @@ class Settings(CommonSettings):
 
 
 class Data(NamedTuple):
-    """Images in parts, what their classes are called, and what is done to all of them."""
+    """Images in parts, their classes' names, transforms of all images and of those to train, and a name for figures."""
 
     split: Split
     class_names: Sequence[str]
     transform: Normalize | None
     augment: Augmentation
-    published: float
+    name: str
 
 
 def load(data: str, *, quick: bool) -> Data:
     """What a run learns; for a quick run some of it."""
     if data != "cifar10":
         split = handwriting.load("hw36" if data == "characters" else data, quick=quick)
-        return Data(split, CHARACTERS, None, AUGMENT["characters"], PUBLISHED["characters"])
+        return Data(split, CHARACTERS, None, AUGMENT["characters"], "characters")
     x, y, x_test, y_test = cifar10()
     end, few = len(x) - _TO_VALIDATE, 200 if quick else None
     parts = (x[:end][:few], y[:end][:few]), (x[end:][:few], y[end:][:few]), (x_test[:few], y_test[:few])
     normalise = Normalize(_CIFAR10_MEAN, _CIFAR10_STD)
-    return Data(_Cifar10(*parts), CIFAR10_CLASSES, normalise, AUGMENT["cifar10"], PUBLISHED["cifar10"])
+    return Data(_Cifar10(*parts), CIFAR10_CLASSES, normalise, AUGMENT["cifar10"], "cifar10")
 
 
 class _Cifar10(Split):
@@ -114,7 +116,7 @@ class _Cifar10(Split):
 def run(settings: Settings) -> Path:
     """Train, report, and write the run folder; returns its path."""
     with run_folder("cnn", settings) as run:
-        split, class_names, transform, augment, published = load(settings.data, quick=settings.quick)
+        split, class_names, transform, augment, name = load(settings.data, quick=settings.quick)
         channels = split.train[0].shape[1]
         net = networks.cnn(len(class_names), in_channels=channels, dropout=settings.dropout)
         write(f"{split}; seed {settings.seed}\n{net.summary((1, channels, 32, 32))}\n")
@@ -132,18 +134,17 @@ def run(settings: Settings) -> Path:
         )
         title = f"A CNN on {len(split.train[0]):,} {'images' if channels == 3 else 'characters'}"
         valid = trainer.history.eval_accuracy[-1]
-        plots.save(plots.kernels(net.state_dict()["0.weight"], title=title), run.folder / "kernels.png")
+        run.save(plots.kernels(net.state_dict()["0.weight"], title=title), "kernels")
         show_classifier(
             run,
-            settings,
             trainer,
             split.test,
             class_names=class_names,
             title=title,
             summary=f"Three convolutions with batch norm, ReLU and max pool, 256, {len(class_names)} classes; {split}.",
             rows=[
-                Comparison("S6, validation accuracy", "-", percent(valid)),
-                Comparison("S6, test accuracy", percent(published), percent(test_accuracy(trainer, split.test))),
+                CARD.beside("S6", "validation accuracy", percent(valid)),
+                CARD.beside("S6", f"test accuracy, {name}", percent(test_accuracy(trainer, split.test))),
             ],
             results={SCORE: valid},
             pictures=[Picture("kernels.png", "What the first layer has learned")],

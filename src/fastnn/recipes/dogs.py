@@ -9,20 +9,13 @@ import numpy as np
 
 import fastnn as fnn
 from fastnn import networks, plots
-from fastnn.recipes import pets
-from fastnn.recipes.card import Card
-from fastnn.recipes.record import write_record
-from fastnn.recipes.report import Comparison, Page, Picture, classifier_tables, write_report
-from fastnn.recipes.run import percent, print_figures, print_report, run_folder, save_picture
+from fastnn.recipes._frame import pets
+from fastnn.recipes._frame.card import Card, System, percent
+from fastnn.recipes._frame.printing import print_report
+from fastnn.recipes._frame.report import Page, Picture, classifier_tables
+from fastnn.recipes._frame.run import Run, run_folder
 from fastnn.training import Trainer, write
 
-CARD = Card(
-    "S12: VGG-11 cut down, dogs and cats",
-    data="dogs vs. cats, 64 x 64, 19,998",
-    size="5,884,162 parameters",
-    time="60 min",
-    published="validation accuracy 0.8464",
-)
 SCORE = "valid_accuracy"
 
 # Published: the figures of S12, whose hidden test images have no labels here, and validation accuracy by what was
@@ -39,6 +32,16 @@ PUBLISHED_TUNING = {
     "25 epochs": 0.7849,
     "35 epochs": 0.8464,
 }
+CARD = Card(
+    source="IFT 6135, Université de Montréal",
+    systems=(
+        System("S12", "VGG-11 cut down, dogs and cats", "60 min", PUBLISHED),
+        System("S12b", "its tuning", "", PUBLISHED_TUNING),
+        System("S14", "S12 looked at: images, kernels, feature maps", "", {}),
+    ),
+    data="dogs vs. cats, 64 x 64, 19,998",
+    size="5,884,162 parameters",
+)
 
 
 @dataclass(frozen=True)
@@ -69,22 +72,19 @@ def run(settings: Settings) -> Path:
         print_report(trainer, y, predicted)
         result = pets.results(trainer, data)
         rows = [
-            Comparison(name, percent(figure), percent(result[key]) if (key := RESULTS.get(name)) else "")
-            for name, figure in PUBLISHED.items()
+            CARD.beside("S12", name, percent(result[key]) if (key := RESULTS.get(name)) else "") for name in PUBLISHED
         ]
-        rows += [Comparison(f"S12b, {change}", percent(figure), "") for change, figure in PUBLISHED_TUNING.items()]
-        print_figures(rows, settings)
+        rows += CARD.unmeasured("S12b")
 
         title = f"VGG-11 cut down, {len(data.train[0]):,} dogs and cats"
         steps = -(-len(data.train[0]) // settings.batch_size)
         published = None if settings.quick else {settings.epochs: PUBLISHED["validation accuracy"]}
         curves = {"title": title, "published": published, "steps_per_epoch": steps}
-        save_picture(run.folder, "curves", plots.learning_curves, trainer.history, **curves)
-        pets.save_looks(run.folder, net, data, fnn.functional.softmax(scores))
-        _pictures(run.folder, net, data)
-        write_record(run.folder, "dogs", settings, result)
+        run.draw("curves", plots.learning_curves, trainer.history, **curves)
+        pets.save_looks(run, net, data, fnn.functional.softmax(scores))
+        _pictures(run, net, data)
         tables = classifier_tables(y, predicted, pets.NAMES)
-        write_report(run.folder, Page(title, f"{data}.", rows, tables, PICTURES))
+        run.finish(result, Page(title, f"{data}.", rows, tables, PICTURES))
     return run.folder
 
 
@@ -96,12 +96,12 @@ PICTURES = (
 )
 
 
-def _pictures(folder: Path, net: fnn.Sequential, data: pets.Pets) -> None:
+def _pictures(run: Run, net: fnn.Sequential, data: pets.Pets) -> None:
     """S14's last kernels, and feature maps of the first dog."""
     x, y = data.valid
     first, *_, last = (layer for layer in net if isinstance(layer, fnn.Conv2d))
-    plots.save(plots.kernels(last.weight.data, count=8, channels=8), folder / "last_kernels.png")
+    run.save(plots.kernels(last.weight.data, count=8, channels=8), "last_kernels")
     dog = int(np.flatnonzero(y == pets.NAMES.index("dog"))[0])
     maps = first(pets.NORMALISE(x[dog : dog + 1]))
     shown = {"first convolution": maps, "after ReLU": fnn.functional.relu(maps)}
-    save_picture(folder, "feature_maps", plots.feature_maps, x[dog], shown)
+    run.draw("feature_maps", plots.feature_maps, x[dog], shown)

@@ -13,31 +13,23 @@ from fastnn import networks, plots
 from fastnn.data import FLOWERS17_CLASSES, ByteImages, data_folder, flowers17
 from fastnn.data.transforms import Compose, Normalize, RandomHorizontalFlip, RandomResizedCrop
 from fastnn.interop.squeezenet_weights import load_squeezenet, normalisation
-from fastnn.recipes.card import Card
-from fastnn.recipes.record import write_record
-from fastnn.recipes.report import NARROW, Comparison, Page, Picture, classifier_tables, write_report
-from fastnn.recipes.run import (
-    EpochTable,
-    percent,
-    print_figures,
-    print_report,
-    run_folder,
-    save_picture,
-)
-from fastnn.recipes.settings import CommonSettings, at_least_one, number, option
+from fastnn.recipes._frame.card import Card, System, percent
+from fastnn.recipes._frame.printing import EpochTable, print_report
+from fastnn.recipes._frame.report import NARROW, Page, Picture, classifier_tables
+from fastnn.recipes._frame.run import Run, run_folder
+from fastnn.recipes._frame.settings import CommonSettings, at_least_one, number, option
 from fastnn.training import BestWeights, Trainer, accuracy, confusion_matrix, write
 
 CARD = Card(
-    "S7: SqueezeNet fine-tuned on flowers",
-    data="Oxford flowers-17, 680 + 340",
+    source="16-720, Carnegie Mellon University",
+    systems=(
+        System("S7", "SqueezeNet fine-tuned on flowers", "10 min", {"test accuracy, squeezenet": 0.8706}),
+        System("S7", "S6's network on flowers, from scratch", "7 min", {"test accuracy, cnn": 0.4412}, "--network cnn"),
+    ),
+    data="Oxford flowers-17, split 2, 680 + 340",
     size="731,217 parameters",
-    time="10 min",
-    published="test accuracy 87.06 %, from scratch 44.12 %",
 )
 SCORE = "valid_accuracy"
-
-# Published: accuracy on the test images of split 2, of SqueezeNet fine-tuned and of S6's network from scratch.
-PUBLISHED = {"squeezenet": 0.8706, "cnn": 0.4412}
 
 WEIGHTS = "squeezenet/squeezenet_v1.1_keras_HWIO.npz"
 _LAST = "1.1."  # the classifier in SqueezeNet's state dict
@@ -128,19 +120,17 @@ def run(settings: Settings) -> Path:
             "training_seconds": round(trainer.seconds, 3),
         }
         rows = [
-            Comparison("test accuracy", percent(PUBLISHED[settings.network]), percent(right)),
-            Comparison("validation accuracy", "-", percent(best.value or 0.0)),
+            CARD.beside("S7", f"test accuracy, {settings.network}", percent(right)),
+            CARD.beside("S7", "validation accuracy", percent(best.value or 0.0)),
         ]
-        print_figures(rows, settings)
 
         how = "SqueezeNet 1.1, fine-tuned" if settings.network == "squeezenet" else "S6's network from scratch"
         title = f"{how}, on {len(data.train[0])} flowers"
         steps = -(-len(data.train[0]) // settings.batch_size)
-        save_picture(run.folder, "curves", plots.learning_curves, trainer.history, title=title, steps_per_epoch=steps)
-        _pictures(run.folder, net, data, fnn.functional.softmax(scores))
-        write_record(run.folder, "flowers", settings, result)
+        run.draw("curves", plots.learning_curves, trainer.history, title=title, steps_per_epoch=steps)
+        _pictures(run, net, data, fnn.functional.softmax(scores))
         tables = classifier_tables(y, predicted, FLOWERS17_CLASSES)
-        write_report(run.folder, Page(title, f"Split {settings.split}: {data}.", rows, tables, PICTURES))
+        run.finish(result, Page(title, f"Split {settings.split}: {data}.", rows, tables, PICTURES))
     return run.folder
 
 
@@ -180,15 +170,15 @@ PICTURES = (
 )
 
 
-def _pictures(folder: Path, net: fnn.Sequential, data: Flowers, probabilities: np.ndarray) -> None:
+def _pictures(run: Run, net: fnn.Sequential, data: Flowers, probabilities: np.ndarray) -> None:
     x: Any = data.test[0]  # bytes, of which plots take what they show
     y = data.test[1]
     predicted = probabilities.argmax(axis=1)
     matrix = confusion_matrix(y, predicted, len(FLOWERS17_CLASSES))
     title = f"{np.count_nonzero(predicted != y)} of {len(y)} test images wrong"
-    plots.save(plots.confusion_matrix(matrix, class_names=FLOWERS17_CLASSES, title=title), folder / "confusion.png")
+    run.save(plots.confusion_matrix(matrix, class_names=FLOWERS17_CLASSES, title=title), "confusion")
     for name, count in (("most_wrong", 18), (f"most_wrong{NARROW}", 9)):
         wrong = plots.most_wrong(x, probabilities, y, class_names=FLOWERS17_CLASSES, count=count)
-        plots.save(wrong, folder / f"{name}.png")
+        run.save(wrong, name)
     first = next(layer for layer in net.modules() if isinstance(layer, fnn.Conv2d))
-    plots.save(plots.kernels(first.weight.data), folder / "kernels.png")
+    run.save(plots.kernels(first.weight.data), "kernels")

@@ -11,28 +11,49 @@ import numpy as np
 import fastnn as fnn
 from fastnn import plots
 from fastnn.networks import lenet
-from fastnn.recipes.card import Card
-from fastnn.recipes.report import QUICK, Comparison, Page, Picture, classifier_tables, write_report
-from fastnn.recipes.run import AccuracyTable, print_report, run_folder, save_picture, write_run
-from fastnn.recipes.settings import CommonSettings, at_least_one, number, option
-from fastnn.recipes.split import hold_out, mixed, validate_option, whole
-from fastnn.training import Trainer, accuracy, confusion_matrix, most_confused_pairs, write
+from fastnn.recipes._frame.card import Card, System, percent
+from fastnn.recipes._frame.classifier import keep_classifier
+from fastnn.recipes._frame.printing import AccuracyTable, print_report
+from fastnn.recipes._frame.report import Page, Picture, classifier_tables
+from fastnn.recipes._frame.run import Run, run_folder
+from fastnn.recipes._frame.settings import CommonSettings, at_least_one, number, option
+from fastnn.recipes._frame.split import hold_out, mixed, validate_option, whole
+from fastnn.training import Trainer, accuracy, classification_report, confusion_matrix, most_confused_pairs, write
+
+PUBLISHED = {0: 0.104, 500: 0.954, 2000: 0.956}  # test accuracy by iteration
 
 CARD = Card(
-    "S1: LeNet on MNIST digits",
+    source="CMPT 412, Simon Fraser University",
+    systems=(
+        System(
+            "S1",
+            "LeNet on MNIST digits",
+            "15 s",
+            {
+                "test accuracy": PUBLISHED[2000],
+                "test accuracy after 500 iterations": PUBLISHED[500],
+                "test accuracy before training": PUBLISHED[0],
+                "iterations": "2,000",
+                "test images": "500",
+            },
+            "--data subset",
+        ),
+        System(
+            "S1b",
+            "its test report",
+            "",
+            {"accuracy": 0.95, "macro average": 0.95, "most confused": "4 -> 9 x4, 7 -> 2 x3"},
+            "--data subset",
+        ),
+        System("S1d", "its feature maps", "", {}),
+    ),
     data="6,000 bundled digits; MNIST",
     size="431,080 parameters",
-    time="15 s; 30 s",
-    published="0.956 after 2000 iterations",
 )
 SCORE = "valid_accuracy"
 SWEEP = {"validate": True}
 
-# Published for S1, on 500 test images: accuracy by iteration, and the summary of its report.
-PUBLISHED = {0: 0.104, 500: 0.954, 2000: 0.956}
-PUBLISHED_PAIRS = "4 -> 9 x4, 7 -> 2 x3"
 _SUBSET, _SUBSET_TEST = 2_500, 500  # a twentieth of 50,000 and of 10,000
-PUBLISHED_REPORT = f"accuracy 0.95, macro average 0.95; most confused: {PUBLISHED_PAIRS}"
 
 
 def iterations_option() -> Any:
@@ -105,37 +126,39 @@ def run(settings: Settings) -> Path:
         scores = trainer.predict(x_test)
         predicted = scores.argmax(axis=1)
         print_report(trainer, y_test, predicted)
-        write(QUICK if settings.quick else f"S1, published: {PUBLISHED_REPORT} (of 500)")
 
         shown: dict[str, Any] = {"title": title, "published": published, "held_out": held_out_name}
-        valid = {SCORE: trainer.history.eval_accuracy[-1]} if settings.validate else None
-        write_run(run.folder, "lenet", settings, trainer, y_test, predicted, **shown, more=valid)
-        _pictures(run.folder, net, x_test, y_test, fnn.functional.softmax(scores), title)
-        write_report(run.folder, _page(iterations, title, y_test, predicted))
+        valid = {SCORE: trainer.history.eval_accuracy[-1]} if settings.validate else {}
+        kept = keep_classifier(run, trainer, y_test, predicted, **shown)
+        _pictures(run, net, x_test, y_test, fnn.functional.softmax(scores), title)
+        run.finish({**valid, **kept}, _page(iterations, title, y_test, predicted))
     return run.folder
 
 
 def _pictures(
-    folder: Path, net: fnn.Sequential, x: np.ndarray, y: np.ndarray, probabilities: np.ndarray, title: str
+    run: Run, net: fnn.Sequential, x: np.ndarray, y: np.ndarray, probabilities: np.ndarray, title: str
 ) -> None:
     """S1d: what the first layers make of an image; and where the network is wrong."""
     conv1 = net[0](x[:1])
     maps = {"conv1": conv1, "after ReLU": fnn.functional.relu(conv1)}
-    save_picture(folder, "feature_maps", plots.feature_maps, x[0], maps, title=title)
-    plots.save(plots.kernels(net.state_dict()["0.weight"], title=title), folder / "kernels.png")
-    plots.save(plots.most_wrong(x, probabilities, y), folder / "most_wrong.png")
+    run.draw("feature_maps", plots.feature_maps, x[0], maps, title=title)
+    run.save(plots.kernels(net.state_dict()["0.weight"], title=title), "kernels")
+    run.save(plots.most_wrong(x, probabilities, y), "most_wrong")
 
 
 def _page(iterations: int, title: str, y: np.ndarray, predicted: np.ndarray) -> Page:
-    right = accuracy(predicted, y)
+    report = classification_report(y, predicted, as_dict=True)
     pairs = most_confused_pairs(confusion_matrix(y, predicted), 2)
     return Page(
         title,
         "1 x 28 x 28, conv 20, max pool, conv 50, max pool, 500, 10 classes.",
         [
-            Comparison("test accuracy", "0.956 of 500 images", f"{right:.4f} of {len(y):,}"),
-            Comparison("iterations", "2,000", f"{iterations:,}"),
-            Comparison("most confused", PUBLISHED_PAIRS, ", ".join(map(str, pairs)) or "none"),
+            CARD.beside("S1", "test accuracy", percent(accuracy(predicted, y))),
+            CARD.beside("S1", "iterations", f"{iterations:,}"),
+            CARD.beside("S1", "test images", f"{len(y):,}"),
+            CARD.beside("S1b", "accuracy", percent(report["accuracy"])),
+            CARD.beside("S1b", "macro average", percent(report["macro avg"]["f1-score"])),
+            CARD.beside("S1b", "most confused", ", ".join(map(str, pairs)) or "none"),
         ],
         classifier_tables(y, predicted),
         [

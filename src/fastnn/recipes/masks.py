@@ -11,18 +11,23 @@ import fastnn as fnn
 from fastnn import functional as F
 from fastnn import plots
 from fastnn.data import digits
-from fastnn.recipes.card import Card
-from fastnn.recipes.record import write_record
-from fastnn.recipes.report import Comparison, Page, Picture, write_report
-from fastnn.recipes.run import print_figures, run_folder, save_picture
-from fastnn.recipes.settings import CommonSettings, UsageError, at_least_one, not_negative, option, option_of
+from fastnn.recipes._frame.card import UNKNOWN, Card, System
+from fastnn.recipes._frame.report import Comparison, Page, Picture
+from fastnn.recipes._frame.run import run_folder
+from fastnn.recipes._frame.settings import CommonSettings, UsageError, at_least_one, not_negative, option, option_of
 
 CARD = Card(
-    "S9c: an image convolved with masks, and its gradients",
+    source=UNKNOWN,
+    systems=(
+        System(
+            "S9c",
+            "an image convolved with masks, and its gradients",
+            "2 s",
+            {"gradients of image and mask": "a derivation"},
+        ),
+    ),
     data="one bundled digit",
     size="4 masks",
-    time="2 s",
-    published="a derivation",
 )
 SCORE = "passed"
 
@@ -46,7 +51,7 @@ def run(settings: Settings) -> Path:
     _check(settings, len(x))
     with run_folder("masks", settings) as run:
         image = x[settings.image][None]
-        maps, rows, passed = {}, [], True
+        maps, rows, errors, passed = {}, [], [], True
         for name, mask in MASKS.items():
             edges = convolve(image, mask, settings.stride)
             pooled = F.max_pool2d(np.abs(edges), settings.pool)
@@ -61,18 +66,16 @@ def run(settings: Settings) -> Path:
             apart = float(np.abs(edges - by_hand(image, mask, settings.stride)).max())
             size = f"{edges.shape[2]} x {edges.shape[3]}"
             rows += [Comparison(f"{name}: {size}, apart from the definition by", "-", f"{apart:.1e}")]
-            rows += [
-                Comparison(f"{name}: relative error of both gradients", "a derivation", f"{check.largest_error:.1e}")
-            ]
+            rows += [Comparison(f"{name}: relative error of both gradients", "-", f"{check.largest_error:.1e}")]
+            errors.append(check.largest_error)
         error = _pooling_error(edges, settings.pool)
+        rows.insert(0, CARD.beside("S9c", "gradients of image and mask", f"relative error {max(errors):.1e} at most"))
         rows += [Comparison("pooling: relative error of the gradient", "-", f"{error:.1e}")]
-        print_figures(rows, settings)
-        save_picture(run.folder, "edges", plots.feature_maps, image[0], maps, title="edges, and their largest")
-        write_record(run.folder, "masks", settings, {SCORE: passed})
+        run.draw("edges", plots.feature_maps, image[0], maps, title="edges, and their largest")
         pictures = [
             Picture("edges.png", "Edges", "Right of each: the largest in each pooling window, whatever its sign.")
         ]
-        write_report(run.folder, Page("A digit convolved with masks", "", rows, pictures=pictures))
+        run.finish({SCORE: passed}, Page("A digit convolved with masks", "", rows, pictures=pictures))
     return run.folder
 
 

@@ -13,21 +13,11 @@ import numpy as np
 
 import fastnn as fnn
 from fastnn import plots
-from fastnn.recipes.card import Card
-from fastnn.recipes.record import write_record
-from fastnn.recipes.report import Comparison, Page, Picture, Table, write_report
-from fastnn.recipes.run import Run, percent, print_figures, run_folder
-from fastnn.recipes.settings import CommonSettings, at_least_one, number, option
+from fastnn.recipes._frame.card import UNKNOWN, Card, System, percent
+from fastnn.recipes._frame.report import Comparison, Page, Picture, Table
+from fastnn.recipes._frame.run import Run, run_folder
+from fastnn.recipes._frame.settings import CommonSettings, at_least_one, number, option
 from fastnn.training import Trainer, binary_accuracy, write
-
-CARD = Card(
-    "S8: points under a parabola",
-    data="1,000 + 100 points, drawn",
-    size="3, 5 and 13 parameters",
-    time="5 s",
-    published="training 78.8, 81.0, 99.8 %",
-)
-SCORE = "valid_accuracy"
 
 
 class Layer(NamedTuple):
@@ -47,6 +37,15 @@ class Figures(NamedTuple):
     microseconds: float
     valid: float | None = None
 
+    def shown(self) -> dict[str, float | str]:
+        """By the names of the report's rows."""
+        return {
+            "training accuracy": self.train,
+            "test accuracy": self.test,
+            "training time": f"{self.seconds:.3f} s",
+            "prediction time": f"{self.microseconds:.0f} µs",
+        }
+
 
 POINT = (2, 1, 1)  # height, width and depth of what goes in
 NETWORKS: dict[str, tuple[Layer, ...]] = {
@@ -59,6 +58,22 @@ PUBLISHED = {
     "2 -> 1 -> 1": Figures(0.810, 0.76, 0.217, 69),
     "2 -> 3 -> 1": Figures(0.998, 1.0, 0.458, 102),
 }
+
+CARD = Card(
+    source=UNKNOWN,
+    systems=(
+        System(
+            "S8",
+            "points under a parabola",
+            "5 s",
+            {f"{name}, {what}": figure for name, of in PUBLISHED.items() for what, figure in of.shown().items()},
+        ),
+    ),
+    data="1,000 + 100 points, drawn",
+    size="3, 5 and 13 parameters",
+)
+SCORE = "valid_accuracy"
+
 _TRAIN, _TEST, _VALID = 1000, 100, 1000
 
 
@@ -114,15 +129,16 @@ def run(settings: Settings) -> Path:
             seeds = np.random.SeedSequence(settings.seed).spawn(draws)
             networks[name] = [_train(run, name, seed, epochs, settings, keep=seed is seeds[0]) for seed in seeds]
             comparisons += _compare(name, networks[name])
-        print_figures(comparisons, settings)
         result: dict[str, Any] = {name: [each._asdict() for each in figures] for name, figures in networks.items()}
         every = [each for figures in networks.values() for each in figures]
         valid, test = (statistics.fmean(getattr(each, part) for each in every) for part in ("valid", "test"))
-        write_record(run.folder, "parabola", settings, {SCORE: valid, "test_accuracy": test, "networks": result})
         title, counts = "Points under a parabola", f"{_TRAIN:,} points to train with and {_TEST} to test"
         summary = f"{counts}, {draws} times; {epochs:,} epochs of gradient descent over all points."
         pictures = [Picture(f"{_file(name)}.png", name) for name in NETWORKS]
-        write_report(run.folder, Page(title, summary, comparisons, tables, pictures))
+        run.finish(
+            {SCORE: valid, "test_accuracy": test, "networks": result},
+            Page(title, summary, comparisons, tables, pictures),
+        )
     return run.folder
 
 
@@ -144,7 +160,7 @@ def _train(
         run.keep(trainer, _file(name))
         title = f"{name}: {percent(right[0])} in training"
         shown = plots.decision_regions(train[0].reshape(-1, 2), train[1], net, title=title)
-        plots.save(shown, run.folder / f"{_file(name)}.png")
+        run.save(shown, _file(name))
     return Figures(right[0], right[1], trainer.seconds, _prediction_time(net, test[0]), right[2])
 
 
@@ -159,17 +175,16 @@ def _prediction_time(net: fnn.Sequential, x: np.ndarray) -> float:
 
 
 def _compare(name: str, figures: list[Figures]) -> list[Comparison]:
-    published = PUBLISHED[name]
     train, test, seconds, microseconds, _ = (np.array(values) for values in zip(*figures, strict=True))
 
     def spread(values: np.ndarray) -> str:
         return f"{percent(values.mean())} ({percent(values.min())} to {percent(values.max())})"
 
     return [
-        Comparison(f"{name}, training accuracy", percent(published.train), spread(train)),
-        Comparison(f"{name}, test accuracy", percent(published.test), spread(test)),
-        Comparison(f"{name}, training time", f"{published.seconds:.3f} s", f"{np.median(seconds):.3f} s"),
-        Comparison(f"{name}, prediction time", f"{published.microseconds:.0f} µs", f"{np.median(microseconds):.1f} µs"),
+        CARD.beside("S8", f"{name}, training accuracy", spread(train)),
+        CARD.beside("S8", f"{name}, test accuracy", spread(test)),
+        CARD.beside("S8", f"{name}, training time", f"{np.median(seconds):.3f} s"),
+        CARD.beside("S8", f"{name}, prediction time", f"{np.median(microseconds):.1f} µs"),
     ]
 
 

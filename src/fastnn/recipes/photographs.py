@@ -13,28 +13,26 @@ from fastnn import plots
 from fastnn.data import read_image
 from fastnn.interop import load_lenet_mat, load_safetensors
 from fastnn.networks import lenet
-from fastnn.recipes.card import Card
+from fastnn.recipes._frame.card import Card, System
+from fastnn.recipes._frame.report import Comparison, Page, Picture, Table
+from fastnn.recipes._frame.run import Run, run_folder
+from fastnn.recipes._frame.settings import CommonSettings, option
+from fastnn.recipes._frame.sheets import photographs_in, picture_of, printable, truth_of
+from fastnn.recipes._frame.split import hold_out, mixed, validate_option, whole
 from fastnn.recipes.lenet import iterations_option, schedule
-from fastnn.recipes.record import write_record
-from fastnn.recipes.report import Comparison, Page, Picture, Table, write_report
-from fastnn.recipes.run import Run, print_figures, run_folder
-from fastnn.recipes.settings import CommonSettings, option
-from fastnn.recipes.sheets import photographs_in, picture_of, printable, truth_of
-from fastnn.recipes.split import hold_out, mixed, validate_option, whole
 from fastnn.training import Trainer, accuracy, write
 from fastnn.vision import Mark, find_marks, like_mnist
 
+PUBLISHED = {"digits like MNIST's": "5 of 5", "thin strokes": "under 40 %"}
+
 CARD = Card(
-    "S1c: LeNet on photographs of digits",
+    source="CMPT 412, Simon Fraser University",
+    systems=(System("S1c", "LeNet on photographs of digits", "15 s", PUBLISHED),),
     data="bundled digits, four photographs",
     size="431,080 parameters",
-    time="15 s",
-    published="5 of 5; thin strokes under 40 %",
 )
 SCORE = "valid_accuracy"
 SWEEP = {"validate": True}
-
-PUBLISHED = {"digits like MNIST's": "5 of 5", "thin strokes": "under 40 %"}
 
 # What is written on the course's photographs, and what is published of which. The last one is a sheet of MNIST's own
 # test images.
@@ -75,30 +73,25 @@ def run(settings: Settings) -> Path:
         read = [each for each in result["photographs"] if "error" not in each]
         unread = [each for each in result["photographs"] if "error" in each]
         figures = _figures(read)
-        print_figures(figures, settings)
         known = [each for each in read if "right" in each]
         if known:
             result["right"] = sum(each["right"] for each in known) / sum(each["written"] for each in known)
-        write_record(run.folder, "photographs", settings, result)
         pictures = [Picture(picture_of(each["name"]), each["name"], each["line"]) for each in read]
         summary = "Marks are found on the photographs, cut out, scaled as MNIST's digits are, and read by LeNet."
         tables = [Table("Not read", ["photograph", "why"], [(each["name"], each["error"]) for each in unread])]
-        write_report(run.folder, Page("Digits on photographs", summary, figures, tables if unread else [], pictures))
+        run.finish(result, Page("Digits on photographs", summary, figures, tables if unread else [], pictures))
     return run.folder
 
 
 def _figures(photographs: list[dict[str, Any]]) -> list[Comparison]:
     """What was read right, of the photographs that something is published of, and of all whose text is known."""
-    groups = {
-        what: (figure, [each for each in photographs if each["name"] in GROUPS[what]])
-        for what, figure in PUBLISHED.items()
-    }
-    groups["all"] = "-", [each for each in photographs if "right" in each]
+    groups = {what: [each for each in photographs if each["name"] in GROUPS[what]] for what in PUBLISHED}
+    groups["all"] = [each for each in photographs if "right" in each]
     rows = []
-    for what, (figure, members) in groups.items():
+    for what, members in groups.items():
         if members:
             right, written = (sum(each[name] for each in members) for name in ("right", "written"))
-            rows.append(Comparison(what, figure, f"{right} of {written}"))
+            rows.append(CARD.beside("S1c", what, f"{right} of {written}"))
     return rows
 
 
@@ -143,7 +136,7 @@ def _read(run: Run, net: fnn.Sequential, path: Path) -> dict[str, Any]:
     result["line"] = line
     known = list(truth) if truth is not None and len(truth) == len(marks) else None
     picture = plots.boxes(image, [mark.box for mark in marks], labels=list(read), truth=known, title=name)
-    plots.save(picture, run.folder / picture_of(name))
+    run.save(picture, Path(picture_of(name)).stem)
     return result
 
 

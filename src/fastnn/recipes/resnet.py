@@ -10,25 +10,27 @@ from typing import Any
 
 import fastnn as fnn
 from fastnn import networks, plots
-from fastnn.recipes import pets
-from fastnn.recipes.card import Card
-from fastnn.recipes.record import write_record
-from fastnn.recipes.report import Comparison, Page, Picture, classifier_tables, write_report
-from fastnn.recipes.run import percent, print_figures, run_folder, save_picture
-from fastnn.recipes.settings import at_least_one, number, option, widths
+from fastnn.recipes._frame import pets
+from fastnn.recipes._frame.card import Card, System, percent
+from fastnn.recipes._frame.report import Comparison, Page, Picture, classifier_tables
+from fastnn.recipes._frame.run import run_folder
+from fastnn.recipes._frame.settings import at_least_one, number, option, widths
 from fastnn.training import Trainer, write
 
 CARD = Card(
-    "S13: a residual network, dogs and cats",
+    source="IFT 6135, Université de Montréal",
+    systems=(
+        System(
+            "S13",
+            "a residual network, dogs and cats",
+            "60 min; 30 min",
+            {"batch norm, validation accuracy": 0.91, "no batch norm, validation accuracy": "lower"},
+        ),
+    ),
     data="dogs vs. cats, 64 x 64, 19,998",
     size="307,794 parameters",
-    time="60 min; 30 min",
-    published="validation accuracy 0.91 with batch norm",
 )
 SCORE = "valid_accuracy"
-
-# Published: validation accuracy with batch normalisation; without it only that the loss is worse.
-PUBLISHED = 0.91
 
 NAMES = ("batch norm", "no batch norm")
 
@@ -82,30 +84,28 @@ def run(settings: Settings) -> Path:
             trainer = trainers[name] = Trainer(net, fnn.CrossEntropyLoss(), optimizer, schedule=decay)
             pets.train(run, trainer, data, settings, epochs[name], name.replace(" ", "-"))
             results[name] = pets.results(trainer, data)
-        print_figures(rows := _rows(results), settings)
 
         title = f"A residual network, {len(data.train[0]):,} dogs and cats"
         steps = -(-len(data.train[0]) // settings.batch_size)
         histories = {name: trainer.history for name, trainer in trainers.items()}
-        save_picture(run.folder, "curves", plots.learning_curves, histories, title=title, steps_per_epoch=steps)
+        run.draw("curves", plots.learning_curves, histories, title=title, steps_per_epoch=steps)
         best = next(iter(trainers))
         x, y = data.valid
         probabilities = fnn.functional.softmax(trainers[best].predict(x))
-        pets.save_looks(run.folder, trainers[best].net, data, probabilities)
+        pets.save_looks(run, trainers[best].net, data, probabilities)
         flat = {f"{name.replace(' ', '_')}_{what}": value for name, of in results.items() for what, value in of.items()}
-        write_record(run.folder, "resnet", settings, {SCORE: results[best][SCORE], **flat})
         tables = classifier_tables(y, probabilities.argmax(axis=1), pets.NAMES)
-        write_report(run.folder, Page(title, f"{data}. Tables and pictures: {best}.", rows, tables, PICTURES))
+        page = Page(title, f"{data}. Tables and pictures: {best}.", _rows(results), tables, PICTURES)
+        run.finish({SCORE: results[best][SCORE], **flat}, page)
     return run.folder
 
 
 def _rows(results: Mapping[str, Mapping[str, Any]]) -> list[Comparison]:
     rows = []
     for name, result in results.items():
-        published = percent(PUBLISHED) if name == "batch norm" else "lower"
-        rows.append(Comparison(f"{name}, validation accuracy", published, percent(result["valid_accuracy"])))
-        rows.append(Comparison(f"{name}, validation loss", "-", f"{result['valid_loss']:.4f}"))
-        rows.append(Comparison(f"{name}, training accuracy", "-", percent(result["train_accuracy"])))
+        rows.append(CARD.beside("S13", f"{name}, validation accuracy", percent(result["valid_accuracy"])))
+        rows.append(CARD.beside("S13", f"{name}, validation loss", f"{result['valid_loss']:.4f}"))
+        rows.append(CARD.beside("S13", f"{name}, training accuracy", percent(result["train_accuracy"])))
     return rows
 
 

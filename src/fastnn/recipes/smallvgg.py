@@ -9,25 +9,32 @@ import fastnn as fnn
 from fastnn import plots
 from fastnn.networks import small_vgg
 from fastnn.recipes import mlp
-from fastnn.recipes.card import Card
-from fastnn.recipes.record import write_record
-from fastnn.recipes.report import Comparison, Page, Picture, write_report
-from fastnn.recipes.run import EpochTable, percent, print_figures, run_folder, save_picture
-from fastnn.recipes.settings import CommonSettings, at_least_one, number, option
-from fastnn.recipes.split import data_option, load
+from fastnn.recipes._frame.card import Card, System, percent
+from fastnn.recipes._frame.printing import EpochTable
+from fastnn.recipes._frame.report import Page, Picture
+from fastnn.recipes._frame.run import run_folder
+from fastnn.recipes._frame.settings import CommonSettings, at_least_one, number, option
+from fastnn.recipes._frame.split import data_option, load
 from fastnn.training import Trainer, write
 
 CARD = Card(
-    "S11: SmallVGG beside a perceptron",
+    source="IFT 6135, Université de Montréal",
+    systems=(
+        System(
+            "S11",
+            "SmallVGG beside a perceptron",
+            "4 min",
+            {
+                "SmallVGG, test accuracy": "about 99 %",
+                "SmallVGG, test loss": "about 0.05",
+                "perceptron, test accuracy": "about 98 %",
+            },
+        ),
+    ),
     data="MNIST, 50,000",
     size="839,802 parameters",
-    time="4 min",
-    published="test accuracy about 99 %, against about 98 %",
 )
 SCORE = "valid_accuracy"
-
-PUBLISHED = {"SmallVGG": "about 99 %", "perceptron": "about 98 %"}
-PUBLISHED_LOSS = "about 0.05"
 
 
 @dataclass(frozen=True)
@@ -68,16 +75,14 @@ def run(settings: Settings) -> Path:
             run.fit(trainer, data.train, data.valid, **length, name=name)
             run.keep(trainer, name)
             losses[name], right[name] = trainer.evaluate(data.test)
-            published_loss = PUBLISHED_LOSS if name == "SmallVGG" else "-"
-            rows.append(Comparison(f"{name}, test accuracy", PUBLISHED[name], percent(right[name] or 0.0)))
-            rows.append(Comparison(f"{name}, test loss", published_loss, f"{losses[name]:.4f}"))
-        print_figures(rows, settings)
+            rows.append(CARD.beside("S11", f"{name}, test accuracy", percent(right[name] or 0.0)))
+            rows.append(CARD.beside("S11", f"{name}, test loss", f"{losses[name]:.4f}"))
 
         histories = {name: trainer.history for name, trainer in trainers.items()}
         steps = -(-len(data.train[0]) // settings.batch_size)
         title = f"SmallVGG and a perceptron, {len(data.train[0]):,} MNIST digits"
-        save_picture(run.folder, "curves", plots.learning_curves, histories, title=title, steps_per_epoch=steps)
-        plots.save(plots.kernels(trainers["SmallVGG"].net.state_dict()["0.weight"]), run.folder / "kernels.png")
+        run.draw("curves", plots.learning_curves, histories, title=title, steps_per_epoch=steps)
+        run.save(plots.kernels(trainers["SmallVGG"].net.state_dict()["0.weight"]), "kernels")
         result = {
             SCORE: histories["SmallVGG"].eval_accuracy[-1],
             "test_accuracy": right["SmallVGG"],
@@ -85,10 +90,9 @@ def run(settings: Settings) -> Path:
             "perceptron_test_accuracy": right["perceptron"],
             "training_seconds": round(trainers["SmallVGG"].seconds, 3),
         }
-        write_record(run.folder, "smallvgg", settings, result)
         pictures = [
             Picture("curves.png", "Loss and accuracy"),
             Picture("kernels.png", "What the first layer has learned"),
         ]
-        write_report(run.folder, Page(title, f"{data}.", rows, pictures=pictures))
+        run.finish(result, Page(title, f"{data}.", rows, pictures=pictures))
     return run.folder

@@ -13,25 +13,32 @@ import fastnn as fnn
 from fastnn import plots
 from fastnn._files import atomic_file
 from fastnn.recipes import mlp
-from fastnn.recipes.card import Card
-from fastnn.recipes.report import Comparison, Page, Picture, classifier_tables, write_report
-from fastnn.recipes.run import EpochTable, percent, print_figures, print_report, run_folder, write_run
-from fastnn.recipes.settings import CommonSettings, at_least_one, number, option, widths
-from fastnn.recipes.split import data_option, load
+from fastnn.recipes._frame.card import UNKNOWN, Card, System, percent
+from fastnn.recipes._frame.classifier import keep_classifier
+from fastnn.recipes._frame.printing import EpochTable, print_report
+from fastnn.recipes._frame.report import Comparison, Page, Picture, classifier_tables
+from fastnn.recipes._frame.run import run_folder
+from fastnn.recipes._frame.settings import CommonSettings, at_least_one, number, option, widths
+from fastnn.recipes._frame.split import data_option, load
 from fastnn.training import BestWeights, Trainer, accuracy, write
 
+PUBLISHED = 0.9605  # validation accuracy
+
 CARD = Card(
-    "S9: a network of any depth and its solver",
+    source=UNKNOWN,
+    systems=(
+        System("S9", "a network of any depth and its solver", "2 min", {"validation accuracy": PUBLISHED}),
+        System(
+            "S9b",
+            "sweeps of its settings",
+            "",
+            {"validation accuracy, 100 to 200 units": 0.9643, "validation accuracy, 1 to 4 layers": 0.961},
+        ),
+    ),
     data="MNIST, 50,000 + 10,000",
     size="198,760 parameters",
-    time="2 min",
-    published="validation accuracy 0.9605; 0.9643 in a sweep",
 )
 SCORE = "valid_accuracy"
-
-# Published: the best validation accuracy of these settings (S9), of a sweep over 100 to 200 hidden units, 30 to 80
-# epochs and batches of 2 to 8, and of one over 1 to 4 layers (S9b). The update rule is not published.
-PUBLISHED, PUBLISHED_SWEEP, PUBLISHED_DEPTHS = 0.9605, 0.9643, 0.961
 
 RULES: dict[str, Callable[..., Any]] = {
     "sgd": fnn.SGD,
@@ -74,23 +81,21 @@ def run(settings: Settings) -> Path:
         predicted = trainer.predict(data.test[0]).argmax(axis=1)
         print_report(trainer, data.test[1], predicted)
         valid = best.value or 0.0
-        published = f"{percent(PUBLISHED)}; sweeps {percent(PUBLISHED_SWEEP)}, {percent(PUBLISHED_DEPTHS)}"
         rows = [
-            Comparison("validation accuracy", published, percent(valid)),
-            Comparison("test accuracy", "-", percent(accuracy(predicted, data.test[1]))),
+            CARD.beside("S9", "validation accuracy", percent(valid)),
+            CARD.beside("S9", "test accuracy", percent(accuracy(predicted, data.test[1]))),
+            *CARD.unmeasured("S9b"),
         ]
-        print_figures(rows, settings)
 
         title = f"{settings.hidden} hidden, {len(data.train[0]):,} MNIST digits"
         last = {} if settings.quick else {trainer.history.iterations: PUBLISHED}
         result = {SCORE: valid, "best_iteration": best.iteration}
-        shown: dict[str, Any] = {"title": title, "published": last, "held_out": "validation"}
-        write_run(run.folder, "solver", settings, trainer, data.test[1], predicted, **shown, more=result)
+        kept = keep_classifier(run, trainer, data.test[1], predicted, title=title, published=last)
         first = trainer.net.state_dict()["1.weight"]
         tiles = plots.weight_tiles({"before": before, "after": first}, (28, 28), title="weights of the first layer")
-        plots.save(tiles, run.folder / "weights.png")
-        write_report(run.folder, _page(title, str(data), rows, data.test[1], predicted))
+        run.save(tiles, "weights")
         write_submission(run.folder / "submission.csv", predicted)
+        run.finish({**result, **kept}, _page(title, str(data), rows, data.test[1], predicted))
     return run.folder
 
 

@@ -16,23 +16,15 @@ from fastnn import networks, plots
 from fastnn.data import CHARACTERS, digits, hw36, letters26, mnist, read_image
 from fastnn.data.transforms import Compose, RandomAffine, RandomStrokeWidth
 from fastnn.interop import load_safetensors
-from fastnn.recipes.card import Card
-from fastnn.recipes.record import RECORD, write_record
-from fastnn.recipes.report import Comparison, Page, Picture, Table, write_report
-from fastnn.recipes.run import EpochTable, Run, percent, print_figures, run_folder, save_picture
-from fastnn.recipes.settings import CommonSettings, at_least_one, folder_name, number, option
-from fastnn.recipes.sheets import photographs_in, picture_of, printable, truth_of
+from fastnn.recipes._frame.card import Card, System, percent
+from fastnn.recipes._frame.printing import EpochTable
+from fastnn.recipes._frame.record import RECORD
+from fastnn.recipes._frame.report import Comparison, Page, Picture, Table
+from fastnn.recipes._frame.run import Run, run_folder
+from fastnn.recipes._frame.settings import CommonSettings, at_least_one, folder_name, number, option
+from fastnn.recipes._frame.sheets import photographs_in, picture_of, printable, truth_of
 from fastnn.training import Trainer, accuracy, write
 from fastnn.vision import by_context, like_nist, read_lines
-
-CARD = Card(
-    "S3: text of photographs of handwriting",
-    data="hw36, letters26, digits; four photographs",
-    size="397,540 parameters",
-    time="4 min",
-    published="80.87, 83.33, 88.89, 85.37 %",
-)
-SCORE = "valid_accuracy"
 
 # What is written on the course's photographs, but for full stops, and the share of the characters that was read right.
 TRUTH = {
@@ -45,6 +37,15 @@ TRUTH = {
     "04_deep.jpg": "DEEP LEARNING\nDEEPER LEARNING\nDEEPEST LEARNING",
 }
 PUBLISHED = {"01_list.jpg": 0.8087, "02_letters.jpg": 0.8333, "03_haiku.jpg": 0.8889, "04_deep.jpg": 0.8537}
+
+CARD = Card(
+    source="16-720, Carnegie Mellon University",
+    systems=(System("S3", "text of photographs of handwriting", "4 min", PUBLISHED),),
+    data="hw36, letters26, digits; four photographs",
+    size="397,540 parameters",
+)
+SCORE = "valid_accuracy"
+
 _WEIGHTS = "weights.safetensors"
 _BATCH = 250  # characters that are read at a time
 
@@ -162,15 +163,11 @@ def run(settings: Settings) -> Path:
             "seconds": round(trainer.seconds, 1),
         }
         classify = reader(net)
-        photographs = [_read(run.folder, classify, path) for path in paths]
+        photographs = [_read(run, classify, path) for path in paths]
         result["photographs"] = photographs
         figures = _figures(photographs)
-        print_figures(figures, settings)
-        write_record(run.folder, "text", settings, result)
-        save_picture(
-            run.folder, "curves", plots.learning_curves, trainer.history, title="Characters", held_out="validation"
-        )
-        write_report(run.folder, _page(photographs, figures))
+        run.draw("curves", plots.learning_curves, trainer.history, title="Characters", held_out="validation")
+        run.finish(result, _page(photographs, figures))
     return run.folder
 
 
@@ -189,7 +186,7 @@ def _train(
     return trainer
 
 
-def _read(folder: Path, classify: Callable[[np.ndarray], Sequence[str]], path: Path) -> dict[str, Any]:
+def _read(run: Run, classify: Callable[[np.ndarray], Sequence[str]], path: Path) -> dict[str, Any]:
     """Read one photograph: print it beside its truth, draw it, and return what the record keeps of it.
 
     Of one that cannot be read that is the reason: the others are to be read nevertheless.
@@ -211,7 +208,7 @@ def _read(folder: Path, classify: Callable[[np.ndarray], Sequence[str]], path: P
     write("\n".join(_beside(name, text, truth)))
     known = list(written) if len(written) == len(marks) else None
     picture = plots.boxes(image, [mark.box for mark in marks], labels=list(characters), truth=known)
-    plots.save(picture, folder / picture_of(name))
+    run.save(picture, Path(picture_of(name)).stem)
     return result
 
 
@@ -227,9 +224,8 @@ def _beside(name: str, text: str, truth: str | None) -> list[str]:
 def _figures(photographs: list[dict[str, Any]]) -> list[Comparison]:
     """The share of characters that were read right: of each photograph whose text is known, and of all of them."""
     known = [each for each in photographs if "truth" in each]
-    published = {name: percent(share) for name, share in PUBLISHED.items()}
-    rows = [Comparison(each["name"], published.get(each["name"], "-"), _shares([each])) for each in known]
-    return [*rows, Comparison("all", "-", _shares(known))] if known else []
+    rows = [CARD.beside("S3", each["name"], _shares([each])) for each in known]
+    return [*rows, CARD.beside("S3", "all", _shares(known))] if known else []
 
 
 def _shares(photographs: list[dict[str, Any]]) -> str:

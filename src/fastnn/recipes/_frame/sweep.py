@@ -16,9 +16,9 @@ from fastnn import recipes
 from fastnn._files import atomic_file
 from fastnn._json import to_json, with_numbers
 from fastnn._lock import locked
-from fastnn.recipes.record import RECORD
-from fastnn.recipes.run import usable
-from fastnn.recipes.settings import Parser, UsageError, at_least_one, folder_name, nearest, option_of, parse
+from fastnn.recipes._frame.record import RECORD
+from fastnn.recipes._frame.run import usable
+from fastnn.recipes._frame.settings import Parser, UsageError, at_least_one, folder_name, nearest, option_of, parse
 from fastnn.training import History, sweep, write
 from fastnn.training.sweep import file_name
 
@@ -30,7 +30,7 @@ _ONE_AT_A_TIME = threading.Lock()
 def main(name: str, arguments: Sequence[str]) -> None:
     """Run the command, `name` and `arguments` being what comes after `fastnn sweep`."""
     recipe, prog = recipes.load(name), f"fastnn sweep {name}"
-    parser = Parser(prog=prog, description=f"{recipe.CARD.system}, with other settings", allow_abbrev=False)
+    parser = Parser(prog=prog, description=f"{recipe.CARD.title}, with other settings", allow_abbrev=False)
     parser.add_argument(
         "--grid", nargs="+", required=True, metavar="NAME=VALUE,VALUE", help="settings and their values"
     )
@@ -46,7 +46,7 @@ def main(name: str, arguments: Sequence[str]) -> None:
     also = " Runs are compared on validation images, as with --validate." if hasattr(recipe, "SWEEP") else ""
     parser.epilog = f"Other options are those of `fastnn train {name}`.{also}"
     own, rest = parser.parse_known_args(arguments)
-    base = {**getattr(recipe, "SWEEP", {}), **parse(recipe.Settings, rest, prog, recipe.CARD.system)}
+    base = {**getattr(recipe, "SWEEP", {}), **parse(recipe.Settings, rest, prog, recipe.CARD.title)}
     if "resume" in base:
         raise UsageError(f"{prog}: --resume is of a single run; a sweep goes on by itself, with the same --out")
     grid = parse_grid(recipe.Settings, own.grid)

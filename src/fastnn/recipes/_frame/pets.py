@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -12,9 +11,10 @@ import fastnn as fnn
 from fastnn import plots
 from fastnn.data import DOGS_VS_CATS_CLASSES, ByteImages, dogs_vs_cats
 from fastnn.data.transforms import ColorJitter, Compose, Lighting, Normalize, RandomHorizontalFlip, RandomResizedCrop
-from fastnn.recipes.report import NARROW, Picture
-from fastnn.recipes.run import EpochTable, Run
-from fastnn.recipes.settings import CommonSettings, at_least_one, number, option
+from fastnn.recipes._frame.printing import EpochTable
+from fastnn.recipes._frame.report import NARROW, Picture
+from fastnn.recipes._frame.run import Run
+from fastnn.recipes._frame.settings import CommonSettings, at_least_one, number, option
 from fastnn.training import Trainer, confusion_matrix
 
 SIZE = 64  # height and width of the images
@@ -102,7 +102,7 @@ def results(trainer: Trainer, data: Pets) -> dict[str, Any]:
     }
 
 
-def save_looks(folder: Path, net: fnn.Module, data: Pets, probabilities: np.ndarray) -> None:
+def save_looks(run: Run, net: fnn.Module, data: Pets, probabilities: np.ndarray) -> None:
     """Of validation images: what is taken for which, undecided ones, sure mistakes; and the first layer's kernels."""
     x: Any = data.valid[0]  # bytes, of which plots take what they show
     y = data.valid[1]
@@ -118,7 +118,7 @@ def save_looks(folder: Path, net: fnn.Module, data: Pets, probabilities: np.ndar
         "kernels": plots.kernels(next(net.parameters()).data),
     }
     for name, figure in figures.items():
-        plots.save(figure, folder / f"{name}.png")
+        run.save(figure, name)
 
 
 LOOKS = (

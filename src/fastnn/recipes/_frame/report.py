@@ -6,7 +6,6 @@ It is read on a telephone, on a screen and on paper, in light and in dark.
 from __future__ import annotations
 
 import base64
-import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from html import escape
@@ -18,11 +17,12 @@ import numpy as np
 from fastnn import plots
 from fastnn._files import atomic_file
 from fastnn.data._folders import images_in
-from fastnn.recipes._page_style import STYLE
+from fastnn.recipes._frame.page_style import STYLE
 from fastnn.training import classification_report, confusion_matrix, most_confused_pairs
 
 REPORT = "report.html"
 _POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'"
+_SHRINKS = 720  # pixels: a wider picture would not be legible on a telephone, where it scrolls instead
 _SHORT = 14  # letters: shorter cells are not broken
 QUICK = "A quick run, to see that everything works: its figures are not to be compared with published ones."
 NARROW = "-narrow"  # NAME-narrow.png is shown instead of NAME.png on narrow screens
@@ -59,7 +59,7 @@ class Picture(NamedTuple):
 
 @dataclass(frozen=True)
 class Page:
-    """What a recipe says of its run; settings, environment and results are read from the folder.
+    """What a recipe says of its run; the record adds settings, environment and results.
 
     Attributes
     ----------
@@ -75,8 +75,8 @@ class Page:
     pictures: Sequence[Picture] = ()
 
 
-def write_report(folder: str | Path, page: Page) -> Path:
-    """Write `report.html` into a run folder, from its `settings.json`, its pictures and what the recipe says.
+def write_report(folder: str | Path, record: Mapping[str, Any], page: Page) -> Path:
+    """Write `report.html` into a run folder, from the run's record, its pictures and the recipe's own words.
 
     Raises
     ------
@@ -84,7 +84,6 @@ def write_report(folder: str | Path, page: Page) -> Path:
         A named picture is not in the folder, or a table's row has not a cell for each column.
     """
     folder = Path(folder)
-    record = json.loads((folder / "settings.json").read_bytes())
     html = "\n".join(_html(folder, record, page)) + "\n"
     with atomic_file(folder / REPORT) as file:
         file.write(html.encode(errors="replace"))  # of names of files that are no text
@@ -156,12 +155,14 @@ def _pictures(folder: Path, named: Sequence[Picture]) -> list[Picture]:
 
 def _figure(folder: Path, picture: Picture) -> Iterator[str]:
     narrow = folder / f"{Path(picture.file).stem}{NARROW}.png"
-    caption = escape(picture.caption)
-    yield f'<section>\n<h2>{escape(picture.title)}</h2>\n<figure>\n<picture class="card">'
+    image, caption = folder / picture.file, escape(picture.caption)
+    alt, width = caption or escape(picture.title), _width(image)
+    scrolls = width > _SHRINKS and not narrow.exists()
+    frame = 'class="card scroll" tabindex="0"' if scrolls else 'class="card"'
+    yield f"<section>\n<h2>{_text(picture.title)}</h2>\n<figure>\n<picture {frame}>"
     if narrow.exists():
-        yield f'<source media="(max-width: 640px)" srcset="{_data(narrow)}">'
-    image, alt = folder / picture.file, caption or escape(picture.title)
-    yield f'<img src="{_data(image)}" width="{_width(image)}" alt="{alt}">\n</picture>'
+        yield f'<source media="screen and (max-width: 640px)" srcset="{_data(narrow)}">'
+    yield f'<img src="{_data(image)}" width="{width}" alt="{alt}">\n</picture>'
     if caption:
         yield f"<figcaption>{caption}</figcaption>"
     yield "</figure>\n</section>"
@@ -194,7 +195,7 @@ def _table(table: Table, strong: int | None = None) -> Iterator[str]:
     for i in range(len(table.columns)):
         numeric = all(isinstance(row[i], int | float) for row in table.rows)
         kinds.append(" ".join(filter(None, ["number" if numeric else "", "strong" if i == strong else ""])))
-    yield f'<section>\n<h2>{escape(table.title)}</h2>\n<div class="scroll" tabindex="0"><table>'
+    yield f'<section>\n<h2>{_text(table.title)}</h2>\n<div class="scroll" tabindex="0"><table>'
     if any(table.columns):
         yield f"<thead>{_row('th', table.columns, kinds)}</thead>"
     yield "<tbody>"
@@ -216,8 +217,16 @@ def _row(tag: str, cells: Iterable[Any], kinds: Sequence[str]) -> str:
 def _cell(value: Any) -> str:
     if isinstance(value, float):
         return f"{value:.3f}"
-    # An arrow of two signs may be broken in two.
-    return f"{value:,}" if isinstance(value, int) else str(value).replace("->", "\N{RIGHTWARDS ARROW}")
+    return f"{value:,}" if isinstance(value, int) else _arrows(str(value))
+
+
+def _text(text: str) -> str:
+    return escape(_arrows(text))
+
+
+def _arrows(text: str) -> str:
+    """With real arrows: one of two signs may be broken in two."""
+    return text.replace("->", "\N{RIGHTWARDS ARROW}")
 
 
 def _is_shown(value: Any) -> bool:

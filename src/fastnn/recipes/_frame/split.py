@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from fastnn.data import digits, mnist
-from fastnn.recipes.settings import option
+from fastnn.recipes._frame.settings import option
 
 
 class Split(NamedTuple):

@@ -16,7 +16,7 @@ import numpy as np
 import fastnn as fnn
 from fastnn._files import atomic_file
 from fastnn._json import to_json
-from fastnn.recipes.settings import CommonSettings, UsageError, lengths, option_of
+from fastnn.recipes._frame.settings import CommonSettings, UsageError, lengths, option_of
 from fastnn.training._archive import read_archive
 
 CHECKPOINT = "checkpoint"
@@ -24,17 +24,17 @@ RECORD = "settings.json"
 S = TypeVar("S", bound=CommonSettings)
 
 
-def write_record(
+def make_record(
     folder: Path,
     recipe: str,
     settings: CommonSettings,
-    result: Mapping[str, Any] | None = None,
     *,
     changed: Mapping[str, Any] | None = None,
-) -> None:
-    """The settings of a run and what it ran on; `result` when there is one.
+    result: Mapping[str, Any] | None = None,
+) -> dict[str, Any]:
+    """The settings of a run and the machine that it runs on; `result` when there is one.
 
-    What was `changed` each time that the run went on (see `changes`) is kept.
+    The record in the folder has what was `changed` each time that the run went on (see `changes`); that is kept.
     """
     path = folder / RECORD
     before = json.loads(path.read_bytes()).get("changes", []) if path.exists() else []
@@ -51,9 +51,12 @@ def write_record(
             "machine": platform.machine(),
         },
     }
-    if result is not None:
-        record["result"] = dict(result)
-    with atomic_file(path) as file:
+    return record if result is None else {**record, "result": dict(result)}
+
+
+def write_record(folder: Path, record: Mapping[str, Any]) -> None:
+    """Write a record into a run folder."""
+    with atomic_file(folder / RECORD) as file:
         file.write((to_json(record, indent=2) + "\n").encode())
 
 

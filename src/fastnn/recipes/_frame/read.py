@@ -7,11 +7,10 @@ from pathlib import Path
 
 import numpy as np
 
-from fastnn import plots
+from fastnn import plots, recipes
 from fastnn.data import read_image
-from fastnn.recipes.settings import Parser, folder_name
-from fastnn.recipes.sheets import picture_of
-from fastnn.recipes.text import load_reader
+from fastnn.recipes._frame.settings import Parser, folder_name
+from fastnn.recipes._frame.sheets import picture_of
 from fastnn.training import write
 from fastnn.vision import read_lines
 
@@ -36,7 +35,7 @@ def main(arguments: Sequence[str]) -> None:
         help="leave O and 0, I and 1, Z and 2, S and 5 as they were read, whatever the rest of the word is",
     )
     given = parser.parse_args(arguments)
-    classify = load_reader(given.model)
+    classify = recipes.load("text").load_reader(given.model)
     out = None if given.out is None else Path(given.out)
     if out is not None:
         try:

@@ -41,8 +41,10 @@ td:first-child { color: var(--quiet); }
   body { padding: 1rem 0.8rem 2rem; }
   h1 { font-size: 1.35rem; }
   .card { padding: 0.25rem; }
-  th, td { padding-right: 0.4rem; }
-  th:not(:first-child), td:not(:first-child) { padding-left: 0.4rem; }
+  .card.scroll img { max-width: 56rem; }
+  table { font-size: 0.85rem; }
+  th, td { padding-right: 0.3rem; }
+  th:not(:first-child), td:not(:first-child) { padding-left: 0.3rem; }
 }
 @page { margin: 15mm; }
 @media print {

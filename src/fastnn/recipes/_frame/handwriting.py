@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 
 from fastnn.data import CHARACTERS, digits, hw36, nist36
-from fastnn.recipes.settings import option
-from fastnn.recipes.split import Split, hold_out, mixed
+from fastnn.recipes._frame.settings import option
+from fastnn.recipes._frame.split import Split, hold_out, mixed
 
 _TO_VALIDATE = 10  # one of so many images of hw36's training sheets, drawn at random
 _QUICK = 900, 200, 200  # images of each part at most, in a quick run
