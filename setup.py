@@ -40,6 +40,10 @@ MODULES = (
     "_loss",
     "_optim",
     "_plan_steps",
+    "_plan_stages",
+    "_plan_buffers",
+    "_plan_watch",
+    "_plan_run",
     "_plan",
 )
 C_FLAGS = ["-O3", "-fno-math-errno", "-fno-trapping-math", "-fvisibility=hidden"]
@@ -79,7 +83,7 @@ if EMULATED and "amx" in TIERS:
     TIERS["amx"] = ("amx.c", [*V4, "-DFNN_EMULATE_TILES"])
 
 # FASTNN_ABI3=1 makes extensions for this and all later versions of CPython, but not for those without a GIL. Calls cost
-# somewhat more: see HACKING.md.
+# somewhat more: see docs/dev/measurements.md.
 ABI3 = {}
 if os.environ.get("FASTNN_ABI3"):
     ABI3 = {"py_limited_api": True, "define_macros": [("Py_LIMITED_API", "0x030B0000")]}

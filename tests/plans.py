@@ -4,7 +4,26 @@ import numpy as np
 
 import fastnn as fnn
 from fastnn import functional
+from fastnn.plan.inference import Run
 from networks import normal
+
+
+def runs(net):
+    """The runs of layers that are one call each; and None for a layer, or more, run by itself."""
+    return [part if type(part) is Run else None for part in net._inference.parts]
+
+
+def only_run(net):
+    """The one run of a network that is one call."""
+    (run,) = runs(net)
+    assert run is not None, "it is one call"
+    return run
+
+
+def kernel_plan(net):
+    """The plan of a network that is one call and has seen inputs of one shape."""
+    (plan,) = only_run(net)._bound.plans.values()
+    return plan.steps
 
 
 def one_by_one(net, x):

@@ -5,6 +5,7 @@ import os
 import sys
 import warnings
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -12,9 +13,10 @@ import pytest
 
 import fastnn as fnn
 from fastnn import _bench
-from fastnn._bench import busy, chart, report
-from fastnn._bench.cases import CASES, PAIRS, QUICK, RESAMPLES, STEPS, cases_of, draw
+from fastnn._bench import busy, chart, report, timing
+from fastnn._bench.cases import CASES, PAIRS, QUICK, RESAMPLES, STEPS, BenchCase, cases_of, draw
 from fastnn._bench.contestants import PEERS, base, fastnn_kernels, installed_peers, takes_part
+from fastnn._bench.networks import NETWORKS
 from fastnn._bench.timing import Times, in_turns
 from fastnn.cli import main
 
@@ -55,7 +57,7 @@ def test_everybody_computes_the_same(case):
 def test_another_network_is_not_timed():
     case = ONE_IMAGE[0]
     x = draw(case)["x"]
-    expected = base.sequential(case.setting).eval()(x)
+    expected = case.setting.module().eval()(x)
     base.checked("somebody", lambda: expected * np.float32(1.0001), case.setting, x)
     for wrong in (expected * np.float32(1.1), expected * np.float32(np.nan), expected[:, :-1]):
         with pytest.raises(AssertionError, match="somebody computes another network"):
@@ -70,8 +72,8 @@ LONG = ("vgg", "resnet", "squeezenet")  # to train, for the reference; test_netw
 )
 def test_everybody_trains_the_same(case):
     # Nobody drops the same elements as another, so nobody may drop any.
-    kept = tuple(("dropout", 0.0) if layer[0] == "dropout" else layer for layer in case.setting.layers)
-    case = replace(case, setting=replace(case.setting, layers=kept))
+    if case.name.startswith("cnn"):
+        case = replace(case, setting=replace(case.setting, make=partial(case.setting.make, dropout=0.0)))
     arrays, expected = draw(case), None
     for who in contestants(case):
         with who.threads(1):
@@ -96,6 +98,15 @@ def test_everybody_takes_the_same_step(case):
         expected = expected or params
         for p, wanted in zip(params, expected, strict=True):
             np.testing.assert_allclose(p, wanted, rtol=1e-4, atol=1e-6, err_msg=who.name)
+
+
+def test_networks_are_what_their_table_says():
+    for network in NETWORKS.values():
+        net = network.module()
+        assert sum(p.size for p in net.parameters()) == network.parameters
+        assert net.eval()(draw(BenchCase("inference", "", "", network))["x"]).shape == (1, network.classes or 1024)
+        for (name, a), b in zip(net.state_dict().items(), network.module().state_dict().values(), strict=True):
+            np.testing.assert_array_equal(a, b, err_msg=name)
 
 
 def test_every_shape_of_the_plan_is_there():
@@ -139,11 +150,12 @@ def test_table(capsys, tmp_path):
     assert document["machine"]["isa"] == fnn.isa()
     assert {row["threads"] for row in document["results"]} == {1, 2}
     first = document["results"][0]
-    best = {who: times["best"] for who, times in first["seconds"].items()}
-    assert first["ratio"]["reference"] == pytest.approx(best["reference"] / best["fastnn"])
+    assert first["shape"] == "64x500"
+    seconds = {who: times["median"] for who, times in first["seconds"].items()}
+    assert first["ratio"]["reference"] == pytest.approx(seconds["reference"] / seconds["fastnn"])
     markdown = files[1].read_text()
     assert markdown.count("### ") == 2
-    assert "| relu/lenet/forward |" in markdown
+    assert "| relu/lenet/forward | 64x500 |" in markdown
     assert files[2].read_bytes().startswith(b"\x89PNG")
 
 
@@ -269,20 +281,49 @@ def test_memory_is_that_of_the_run_alone(run_python):
 def test_turns():
     order = []
     works = {name: lambda name=name: order.append(name) for name in "abc"}
-    times = in_turns(works, seconds=0, least_rounds=4)
-    assert {name: len(t.rounds) for name, t in times.items()} == {"a": 4, "b": 4, "c": 4}
+    times = in_turns(works, seconds=0, least_blocks=4, block=0)
+    assert {name: len(t.blocks) for name, t in times.items()} == {"a": 4, "b": 4, "c": 4}
     assert all(t.best <= t.median for t in times.values())
     turns = [name for i, name in enumerate(order) if i == 0 or order[i - 1] != name]
     # Once each to count calls, then to and fro: the same name meets itself where the direction changes.
     assert "".join(turns) in ("abcabcbabcba", "abc" + "abcbabcba")
 
 
-def test_ratios_are_of_the_best_and_of_pairs():
-    times = {"fastnn": Times((1.0, 2.0, 4.0)), "torch": Times((3.0, 4.0, 4.0))}
+def test_a_block(monkeypatch):
+    """A block of 0.1 s, of calls of 4 ms: 8 calls that are not timed, then samples of 2 calls until 0.1 s are over."""
+    now = 0.0
+
+    def work():
+        nonlocal now
+        calls.append(now)
+        now += 0.004
+
+    calls = []
+    monkeypatch.setattr(timing.time, "perf_counter", lambda: now)
+    samples = timing.timed(work, 0.1, 2)
+    assert samples == pytest.approx([0.004] * 13)
+    assert len(calls) == 8 + 2 * 13
+    calls.clear()
+    assert timing.timed(work, 0, 1) == pytest.approx([0.004])
+    assert len(calls) == 2
+
+
+def test_figures_of_a_case():
+    times = {"fastnn": Times((1.0, 2.0, 4.0)), "torch": Times((3.0, 4.0, 5.0))}
     result = report.Result(CASES[0], 1, times)
-    assert result.ratio("torch") == 3.0
-    assert result.paired_ratio("torch") == 2.0
+    assert times["fastnn"].best == 1.0
+    assert result.ratio("torch") == 2.0
+    assert times["torch"].spread == pytest.approx(0.25)
+    assert result.spread == pytest.approx(0.75)
     assert report.geometric_mean([2.0, 8.0]) == pytest.approx(4.0)
+
+
+def test_a_busy_machine_is_warned_of():
+    busy, idle = (report.Result(CASES[0], 1, {"fastnn": Times((1.0, 1.0, second))}) for second in (1.3, 1.1))
+    assert report.row(busy, []).endswith("spread 15%")
+    assert "spread" not in report.row(idle, [])
+    assert report.busy_warning([idle.spread]) == ""
+    assert "in 1 of 2 cases" in report.busy_warning([idle.spread, busy.spread])
 
 
 def test_who_does_not_take_part_has_no_mean():
@@ -302,16 +343,47 @@ def test_the_fastest_peer_counts():
     def result(case, **seconds):
         return report.Result(case, 1, {who: Times((s,)) for who, s in {"fastnn": 1.0, **seconds}.items()})
 
-    first, second = cases_of("inference")[:2]
-    summary = report.against_fastest(
+    (training, *_), (first, second, *_) = (cases_of(family) for family in ("training", "inference"))
+    summaries = report.against_fastest(
         [
-            result(cases_of("training")[0], torch=0.1),
+            result(training, torch=0.1, reference=0.2),
             result(first, torch=4.0, openvino=0.5, reference=0.1),
-            result(second, torch=2.0, openvino=3.0),
+            result(second, torch=2.0),
         ]
     )
-    assert summary == report.AgainstFastest(2, pytest.approx(1.0), 0.5, first.name, "openvino")
-    assert report.against_fastest([result(first, reference=2.0)]) is None
+    assert summaries == {
+        "inference forward": report.AgainstFastest(2, pytest.approx(1.0), 0.5, first.name, "openvino"),
+    }
+    assert report.against_fastest([result(first, reference=2.0)]) == {}
+
+
+def test_modes_of_pytorch():
+    assert "torch-compile" not in installed_peers()
+
+    def named(family, start):
+        return next(case for case in cases_of(family) if case.name.startswith(start))
+
+    runs = {("torch-nhwc", "training", "lenet"), ("torch-nhwc", "conv", "lenet1"), ("torch-nhwc", "batch_norm", "cmu1")}
+    runs |= {("torch-compile", "training", "mlp"), ("torch-compile", "inference", "lenet")}
+    not_run = {("torch-nhwc", "linear", "mlp"), ("torch-nhwc", "training", "auto"), ("torch-nhwc", "batch_norm", "mlp")}
+    not_run |= {("torch-compile", "conv", "lenet1")}
+    assert all(takes_part(name, named(family, start)) for name, family, start in runs)
+    assert not any(takes_part(name, named(family, start)) for name, family, start in not_run)
+
+
+@pytest.mark.slow
+def test_torch_compile_trains_and_infers_the_same():
+    pytest.importorskip("torch")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        try:
+            compiled = PEERS["torch-compile"]()
+        except ImportError as error:
+            pytest.skip(str(error))
+        training = next(case for case in cases_of("training") if case.name == "mlp-b4")
+        losses = [float(who.prepare(training, draw(training))()) for who in (fastnn_kernels(), compiled)]
+        compiled.prepare(ONE_IMAGE[0], draw(ONE_IMAGE[0]))  # which compares
+    assert losses[1] == pytest.approx(losses[0], rel=1e-5)
 
 
 def test_torch_is_not_imported_unasked(run_python):

@@ -22,6 +22,7 @@ VALUE_TESTS = (
     "test_fuzz.py",
     "test_plan.py",
     "test_plan_changes.py",
+    "test_plan_layers.py",
 )
 
 

@@ -110,6 +110,7 @@ LAYERS = [
     (fnn.Hardtanh, (3, 40), lambda x, m: F.hardtanh(x)),
     (lambda: fnn.Hardtanh(-0.5, 2), (3, 40), lambda x, m: F.hardtanh(x, -0.5, 2)),
     (fnn.Hardswish, (3, 40), lambda x, m: F.hardswish(x)),
+    (fnn.ReLU6, (3, 40), lambda x, m: F.relu6(x)),
     (fnn.Flatten, (2, 3, 4), lambda x, m: F.flatten(x)),
     (lambda: fnn.Flatten(0, 1), (2, 3, 4), lambda x, m: x.reshape(6, 4)),
     (lambda: fnn.Unflatten(1, (2, -1)), (3, 6), lambda x, m: x.reshape(3, 2, 3)),

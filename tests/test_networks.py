@@ -9,7 +9,8 @@ import pytest
 import fastnn as fnn
 from checks import directional_check
 from fastnn import networks
-from fastnn._bench.torch_twin import torch_twin
+from fastnn.interop.torch import to_torch
+from plans import only_run
 
 
 def normal(*shape, seed=0, dtype=np.float64):
@@ -65,7 +66,7 @@ def test_its_size_and_its_table(name):
         for _, (output,), _ in rows:
             assert f"1 x {output} " in summary
     assert net.eval()(normal(1, *shape, dtype=np.float32)).ndim == 2
-    assert net._planned is not None, "it is one call"
+    only_run(net)
 
 
 def test_published_sizes():
@@ -118,8 +119,7 @@ def test_pytorch_agrees(name):
     shape, *_ = NETWORKS[name]
     fnn.manual_seed(2)
     net = make(name, **without_dropout(name), dtype=np.float64)
-    other = torch_twin(net)
-    other.load_state_dict({name: torch.from_numpy(np.asarray(a)) for name, a in net.state_dict().items()}, strict=True)
+    other = to_torch(net)
     x = normal(2, *shape)
     leaf = torch.from_numpy(x.copy()).requires_grad_()
     y, expected = net(x), other(leaf)
@@ -155,7 +155,7 @@ def test_fine_tuning(training):
         criterion(net(x), labels)
         net.backward(criterion.backward(), needs_dx=False)
         optimizer.step()
-    planned = features._planned
+    planned = features._inference
     assert criterion(net.eval()(x), labels) < first
     changed = {name for name, a in net.state_dict().items() if a.tobytes() != before[name].tobytes()}
     assert changed == {"1.1.weight", "1.1.bias"}

@@ -8,7 +8,7 @@ from contextlib import suppress
 import numpy as np
 import pytest
 
-from fastnn.interop.torch_files import load_torch
+from fastnn.interop.torch import load_torch
 from torch_pickles import KINDS, archive, call, integer, known, mapping, pickled, storage, stream, tensor, tensors, text
 
 NONE = b"N"

@@ -20,7 +20,7 @@ import torch
 
 import fastnn as fnn
 from fastnn import networks
-from fastnn._bench.torch_twin import torch_twin
+from fastnn.interop.torch import to_torch
 from fastnn.training import Trainer
 
 Optimiser = Callable[[Any, Any], Any]
@@ -66,8 +66,7 @@ def epochs_of(system: System, images: int) -> dict[str, Callable[[], object]]:
     y = x if system.classes is None else rng.integers(0, system.classes, images)
     fnn.manual_seed(0)
     net = system.network()
-    other = torch_twin(net)
-    other.load_state_dict({name: torch.from_numpy(np.array(a)) for name, a in net.state_dict().items()})
+    other = to_torch(net)
     ours = fnn.MSELoss(reduction="sum") if system.classes is None else fnn.CrossEntropyLoss()
     theirs = torch.nn.MSELoss(reduction="sum") if system.classes is None else torch.nn.CrossEntropyLoss()
     trainer = Trainer(net, ours, system.optimiser(fnn, net.parameters()), metric=None)

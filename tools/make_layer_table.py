@@ -74,7 +74,7 @@ def row(kind):
     if is_layer(kind):
         cells.append(", ".join(method for method in ("forward", "backward") if has(kind, method)))
         cells.append("yes" if has(kind, "plan") else "")
-        cells.append("yes" if getattr(kind, "fuses_activation", False) else "")
+        cells.append("yes" if kind.fusion.in_forward else "")
     return cells
 
 

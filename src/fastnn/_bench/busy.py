@@ -14,7 +14,7 @@ from typing import Any
 from fastnn._bench.cases import BenchCase, draw
 from fastnn._bench.contestants import Contestant, all_on
 from fastnn._bench.table import Table
-from fastnn._bench.timing import silence, stretch
+from fastnn._bench.timing import timed
 
 ROUNDS = 3  # idle and busy by turns
 # It ends with the process that has started it.
@@ -51,10 +51,9 @@ def _rows(
                 idle: list[float] = []
                 busy: list[float] = []
                 for _ in range(ROUNDS):
-                    silence()
-                    idle += stretch(work, seconds / ROUNDS)
+                    idle += timed(work, seconds / ROUNDS)
                     with neighbours.awake():
-                        busy += stretch(work, seconds / ROUNDS)
+                        busy += timed(work, seconds / ROUNDS)
                 row |= {
                     f"{who.name} idle": median(idle) * 1e3,
                     f"{who.name} busy": median(busy) * 1e3,

@@ -45,6 +45,11 @@ class BenchCase:
         return f"{self.family}/{self.name}/{self.direction}"
 
     @property
+    def shape(self) -> str:
+        """What it works on, in a few letters."""
+        return f"{self.setting.parameters:,} numbers" if self.family in STEPS else str(self.setting)
+
+    @property
     def group(self) -> str:
         """What its ratio is averaged with."""
         return f"{GROUPS.get(self.family, self.family)} {self.direction}"
@@ -57,7 +62,7 @@ class BenchCase:
 
 
 # Functions element by element whose backward sees the input; that of the others sees the output.
-OF_INPUT = ("leaky_relu", "prelu", "elu", "selu", "gelu", "silu", "softplus", "hardtanh", "hardswish")
+OF_INPUT = ("leaky_relu", "prelu", "elu", "selu", "gelu", "silu", "softplus", "hardtanh", "hardswish", "relu6")
 
 GROUPS = {
     **dict.fromkeys(("adaptive_avg_pool2d", "adaptive_max_pool2d", "interpolate"), "resampling"),

@@ -3,24 +3,23 @@
 from __future__ import annotations
 
 import argparse
-import re
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
 
 from fastnn import _files
-from fastnn._bench import busy, memory, report, scaling
+from fastnn._bench import busy, memory, report, scaling, sweep, timing
 from fastnn._bench.cases import CASES, QUICK, BenchCase, draw
 from fastnn._bench.chart import ratio_chart
 from fastnn._bench.contestants import PEERS, Contestant, all_on, fastnn_kernels, installed_peers, takes_part
+from fastnn._bench.options import parser as options_of_bench
+from fastnn._bench.sweep import summary
 from fastnn._bench.table import Table
-from fastnn._bench.timing import in_turns
 from fastnn._console import write
-from fastnn._destination import prepare
 from fastnn._json import to_json
 from fastnn.plots import figure
-from fastnn.recipes._frame.settings import Parser
+
+LEAST_BLOCKS = 5
 
 STUDIES: dict[str, Callable[[Sequence[Contestant], Sequence[BenchCase], int, float], list[Table]]] = {
     "busy": busy.tables,
@@ -31,8 +30,10 @@ STUDIES: dict[str, Callable[[Sequence[Contestant], Sequence[BenchCase], int, flo
 
 def main(args: Sequence[str]) -> int:
     """Run ``fastnn bench`` with these arguments; returns the exit status."""
-    parser = _parser()
+    parser = options_of_bench()
     options = parser.parse_args(args)
+    if options.sweep:
+        return _sweep(parser, options)
     cases = _chosen(options)
     if not cases:
         parser.error(f"--cases: got {options.cases.pattern!r}, which no case matches; --list prints them all")
@@ -57,6 +58,8 @@ def _ratios(options: argparse.Namespace, cases: list[BenchCase], peers: list[Con
             of_n = [_run(case, n, peers, seconds, list(titles)) for case in cases]
         if titles:
             write("\n".join(["geometric means", *report.mean_rows(of_n, list(titles))]))
+        if warning := report.busy_warning([result.spread for result in of_n]):
+            write(warning)
         results += of_n
     _write(options.json, report.as_json(about, titles, results))
     _write(options.markdown, report.as_markdown(about, titles, results))
@@ -80,10 +83,38 @@ def _study(options: argparse.Namespace, cases: list[BenchCase], peers: list[Cont
     return 0
 
 
+def _sweep(parser: argparse.ArgumentParser, options: argparse.Namespace) -> int:
+    """Random shapes against PyTorch."""
+    if options.study or options.quick or options.cases.pattern or options.against not in (None, ["torch"]):
+        parser.error("--sweep: it times random shapes against PyTorch, and nothing else")
+    kinds = list(sweep.KINDS) if options.sweep == "all" else [options.sweep]
+    drawn = [each for kind in kinds for each in sweep.draw(kind, options.seed, options.count)]
+    if options.list:
+        write("\n".join(f"{each.kind:7} {each.text}" for each in drawn))
+        return 0
+    about = report.machine() | {"torch": sweep.pytorch_version()}
+    heading = [f"{report.versions(about)}, PyTorch {about['torch']}", f"seed {options.seed}; {summary.ABOUT}"]
+    write("\n".join([*heading, summary.COLUMNS]))
+    measured = []
+    for n in options.threads:
+        for m in sweep.measure(drawn, n, 0.5 if options.seconds is None else options.seconds):
+            write(summary.line(m))
+            measured.append(m)
+    write("\n" + summary.summary(measured))
+    _write(options.json, summary.as_json(about, options.seed, measured))
+    _write(options.markdown, summary.as_markdown(heading, measured))
+    if options.chart:
+        title = "PyTorch's time divided by fastnn's"
+        figure.save(sweep.heat_map(measured, title=title, caption=heading[0]), options.chart)
+        write(f"written: {options.chart}")
+    return 0
+
+
 def _run(case: BenchCase, n: int, peers: list[Contestant], seconds: float, names: list[str]) -> report.Result:
     arrays = draw(case)
     works = {c.name: c.prepare(case, arrays) for c in (fastnn_kernels(), *peers) if takes_part(c.name, case)}
-    result = report.Result(case, n, in_turns(works, seconds=seconds, least_rounds=5))
+    block = min(timing.BLOCK, seconds / LEAST_BLOCKS)
+    result = report.Result(case, n, timing.in_turns(works, seconds=seconds, least_blocks=LEAST_BLOCKS, block=block))
     write(report.row(result, names))
     return result
 
@@ -121,93 +152,3 @@ def _write(path: Path | None, text: str) -> None:
     with _files.atomic_file(path) as file:
         file.write(text.encode())
     write(f"written: {path}")
-
-
-def _parser() -> argparse.ArgumentParser:
-    parser = Parser(
-        prog="fastnn bench",
-        description="Time fastnn against the NumPy reference, PyTorch, ONNX Runtime and OpenVINO, whichever is "
-        "installed: in turns, in one run, on the same number of threads. FASTNN_ISA chooses fastnn's instruction set.",
-    )
-    parser.add_argument(
-        "--against",
-        type=_peers,
-        metavar="NAMES",
-        help=f"whom to compare with, of {','.join(PEERS)}, or none (default: those installed)",
-    )
-    parser.add_argument(
-        "--threads", type=_threads, default=[1, 2], metavar="N,N", help="numbers of threads (default: 1,2)"
-    )
-    parser.add_argument(
-        "--cases", type=_pattern, default=re.compile(""), metavar="REGEX", help="only cases whose name matches"
-    )
-    parser.add_argument("--quick", action="store_true", help="a minute's worth: small layers, few rounds")
-    parser.add_argument("--seconds", type=_seconds, metavar="S", help="for each case (default: 1, quick 0.3)")
-    parser.add_argument("--json", type=_file, metavar="FILE", help="also write everything measured as JSON")
-    parser.add_argument("--markdown", type=_file, metavar="FILE", help="also write the table as Markdown")
-    parser.add_argument("--chart", type=_picture, metavar="FILE.png", help="also draw the ratios to the fastest peer")
-    instead = parser.add_argument_group("other tables, of training steps on the largest number of threads")
-    one = instead.add_mutually_exclusive_group()
-    one.add_argument("--busy", **_study_flag("busy"), help="with one core too few, against an idle machine")
-    one.add_argument("--memory", **_study_flag("memory"), help="resident memory: the peak, and what steps add")
-    one.add_argument("--scaling", **_study_flag("scaling"), help="one thread and all; an image of batches of 1 to 512")
-    parser.add_argument("--list", action="store_true", help="only list the cases")
-    return parser
-
-
-def _study_flag(name: str) -> dict[str, Any]:
-    return {"dest": "study", "action": "store_const", "const": name}
-
-
-def _peers(text: str) -> list[str]:
-    names = [] if text == "none" else text.split(",")
-    for name in names:
-        if name not in PEERS:
-            raise argparse.ArgumentTypeError(f"got {name!r}; expected some of {', '.join(PEERS)}, or none")
-    return list(dict.fromkeys(names))
-
-
-def _threads(text: str) -> list[int]:
-    try:
-        numbers = [int(part) for part in text.split(",")]
-    except ValueError:
-        numbers = [0]
-    if min(numbers) < 1:
-        raise argparse.ArgumentTypeError(f"got {text!r}; expected numbers of at least 1, as in 1,2")
-    return list(dict.fromkeys(numbers))
-
-
-def _pattern(text: str) -> re.Pattern[str]:
-    try:
-        return re.compile(text)
-    except re.error as error:
-        raise argparse.ArgumentTypeError(f"got {text!r}; expected a regular expression ({error})") from None
-
-
-def _seconds(text: str) -> float:
-    try:
-        value = float(text)
-    except ValueError:
-        value = -1.0
-    if not 0 <= value < float("inf"):
-        raise argparse.ArgumentTypeError(f"got {text!r}; expected a number of seconds")
-    return value
-
-
-def _picture(text: str) -> Path:
-    try:
-        figure.check_ending(text)
-    except (ValueError, ImportError) as error:
-        raise argparse.ArgumentTypeError(str(error)) from None
-    return _file(text)
-
-
-def _file(text: str) -> Path:
-    path = Path(text)
-    if not path.parent.is_dir():
-        raise argparse.ArgumentTypeError(f"got {text!r}; there is no folder {str(path.parent)!r}")
-    try:
-        prepare(path)
-    except OSError as error:
-        raise argparse.ArgumentTypeError(f"got {text!r}: {error.strerror}") from None
-    return path

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import os
 import platform
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -19,6 +19,7 @@ from fastnn._json import to_json
 from fastnn._version import __version__
 
 OURS = "fastnn"
+BUSY = 0.1  # a larger spread than this says more about the machine than about the contestants
 
 
 @dataclass(frozen=True)
@@ -28,13 +29,13 @@ class Result:
     times: dict[str, Times]
 
     def ratio(self, peer: str) -> float:
-        """How many times as long the peer takes: the best of each."""
-        return self.times[peer].best / self.times[OURS].best
+        """How many times as long the peer takes: the median of each."""
+        return self.times[peer].median / self.times[OURS].median
 
-    def paired_ratio(self, peer: str) -> float:
-        """The same, as the median over the rounds, in which both ran one after the other."""
-        pairs = zip(self.times[peer].rounds, self.times[OURS].rounds, strict=True)
-        return float(np.median([theirs / ours for theirs, ours in pairs]))
+    @property
+    def spread(self) -> float:
+        """The largest spread of a contestant's blocks."""
+        return max(times.spread for times in self.times.values())
 
     def peers(self) -> list[str]:
         """Those who took part."""
@@ -82,24 +83,43 @@ def header(about: dict[str, Any], titles: list[str]) -> list[str]:
     return [
         versions(about),
         f"float32; against {', '.join(titles) or 'nobody'}, taking turns in one run, all on the same number of threads",
-        "ms: the best of all rounds; ratio: the peer's time divided by fastnn's (above 1 fastnn is faster)",
+        "ms: the median of all blocks; ratio: the peer's time divided by fastnn's (above 1 fastnn is faster)",
     ]
 
 
 def columns(peers: list[str]) -> str:
-    return f"{'case':34} {'fastnn ms':>10} {'':>13}" + "".join(f" {peer + ' ms':>14} {'ratio':>7}" for peer in peers)
+    return f"{'case':34} {'shape':26} {'fastnn ms':>10} {'':>13}" + "".join(
+        f" {peer + ' ms':>{_width(peer)}} {'ratio':>7}" for peer in peers
+    )
 
 
 def row(result: Result, peers: list[str]) -> str:
-    ours = result.times[OURS].best
-    cells = f"{result.case!s:34} {milliseconds(ours):>10} {result.case.rate(ours):>13}"
-    return (cells + "".join(f" {time:>14} {ratio:>7}" for time, ratio in _theirs(result, peers))).rstrip()
+    case, ours = result.case, result.times[OURS].median
+    cells = f"{case!s:34} {case.shape:26} {milliseconds(ours):>10} {case.rate(ours):>13}"
+    theirs = zip(peers, _theirs(result, peers), strict=True)
+    cells += "".join(f" {time:>{_width(peer)}} {ratio:>7}" for peer, (time, ratio) in theirs)
+    return (cells + (f"  spread {result.spread:.0%}" if result.spread > BUSY else "")).rstrip()
+
+
+def _width(peer: str) -> int:
+    return max(10, len(peer) + 3)
+
+
+def busy_warning(spreads: Sequence[float]) -> str:
+    """What to think of the figures of cases with these spreads; empty where blocks differ little."""
+    shaky = sum(spread > BUSY for spread in spreads)
+    if not shaky:
+        return ""
+    return (
+        f"the machine was busy: blocks differ by more than {BUSY:.0%} in {shaky} of {len(spreads)} cases; "
+        "take no ratio from them"
+    )
 
 
 def _theirs(result: Result, peers: list[str]) -> list[tuple[str, str]]:
     """The time and the ratio of each peer, empty for one who did not take part."""
     ran = result.peers()
-    return [(milliseconds(result.times[p].best), times(result.ratio(p))) if p in ran else ("", "") for p in peers]
+    return [(milliseconds(result.times[p].median), times(result.ratio(p))) if p in ran else ("", "") for p in peers]
 
 
 def milliseconds(seconds: float) -> str:
@@ -135,7 +155,7 @@ def geometric_mean(values: list[float]) -> float:
 
 @dataclass(frozen=True)
 class AgainstFastest:
-    """Inference against the fastest peer of each case: the mean ratio, and the least with its case and peer."""
+    """A group of cases, each against its fastest peer: the mean ratio, and the least with its case and peer."""
 
     count: int
     geometric_mean: float
@@ -145,30 +165,34 @@ class AgainstFastest:
 
     def __str__(self) -> str:
         return (
-            f"inference against the fastest peer ({self.count}): {times(self.geometric_mean)}, "
+            f"against the fastest peer ({self.count}): {times(self.geometric_mean)}, "
             f"least {times(self.least)} ({self.case}, {self.peer})"
         )
 
 
-def against_fastest(results: Iterable[Result]) -> AgainstFastest | None:
-    """None without peers, or without cases of inference."""
-    ratios = [
-        (r.ratio(peer), r.case.name, peer)
-        for r in results
-        if r.case.family == "inference" and (peer := r.fastest_peer()) is not None
-    ]
-    if not ratios:
-        return None
-    return AgainstFastest(len(ratios), geometric_mean([ratio for ratio, _, _ in ratios]), *min(ratios))
+def against_fastest(results: Iterable[Result]) -> dict[str, AgainstFastest]:
+    """By the groups in which a case has several peers, the reference not counted."""
+    groups: dict[str, list[tuple[float, str, str]]] = {}
+    several = set()
+    for r in results:
+        if (peer := r.fastest_peer()) is not None:
+            groups.setdefault(r.case.group, []).append((r.ratio(peer), r.case.name, peer))
+            several |= {r.case.group} if len(set(r.peers()) - {"reference"}) > 1 else set()
+    return {
+        group: AgainstFastest(len(ratios), geometric_mean([ratio for ratio, _, _ in ratios]), *min(ratios))
+        for group, ratios in groups.items()
+        if group in several
+    }
 
 
 def mean_rows(results: list[Result], peers: list[str]) -> list[str]:
     rows = [
-        f"{f'{name} ({count})':34} {'':>24}" + "".join(f" {'':>14} {times(mean):>7}" for mean in ratios)
+        f"{f'{name} ({count})':34} {'':>51}"
+        + "".join(f" {'':>{_width(p)}} {times(mean):>7}" for p, mean in zip(peers, ratios, strict=True))
         for name, count, ratios in means(results, peers)
     ]
-    fastest = against_fastest(results)
-    return [line.rstrip() for line in rows] + ([str(fastest)] if fastest else [])
+    fastest = [f"{group} {summary}" for group, summary in against_fastest(results).items()]
+    return [line.rstrip() for line in rows] + fastest
 
 
 def by_threads(results: list[Result]) -> dict[int, list[Result]]:
@@ -185,14 +209,15 @@ def as_json(about: dict[str, Any], titles: dict[str, str], results: list[Result]
             "family": r.case.family,
             "name": r.case.name,
             "direction": r.case.direction,
+            "shape": r.case.shape,
             "threads": r.threads,
             "flop": r.case.flop,
             "bytes": r.case.moved,
             "seconds": {
-                who: {"best": t.best, "median": t.median, "rounds": len(t.rounds)} for who, t in r.times.items()
+                who: {"best": t.best, "median": t.median, "spread": t.spread, "blocks": len(t.blocks)}
+                for who, t in r.times.items()
             },
             "ratio": {peer: r.ratio(peer) for peer in r.peers()},
-            "paired_ratio": {peer: r.paired_ratio(peer) for peer in r.peers()},
         }
         for r in results
     ]
@@ -201,14 +226,15 @@ def as_json(about: dict[str, Any], titles: dict[str, str], results: list[Result]
         for n, group in by_threads(results).items()
     }
     fastest = {
-        str(n): asdict(summary) for n, group in by_threads(results).items() if (summary := against_fastest(group))
+        str(n): {name: asdict(summary) for name, summary in against_fastest(group).items()}
+        for n, group in by_threads(results).items()
     }
     document = {
         "machine": about,
         "peers": titles,
         "results": rows,
         "geometric_means": geometric,
-        "inference_against_fastest": fastest,
+        "against_fastest": fastest,
     }
     return to_json(document, indent=1) + "\n"
 
@@ -218,17 +244,20 @@ def as_markdown(about: dict[str, Any], titles: dict[str, str], results: list[Res
     lines = [line + "  " for line in header(about, list(titles.values()))]
     for n, group in by_threads(results).items():
         lines += ["", f"### {threads_title(n)}", ""]
-        lines += [_markdown_row("case", "fastnn ms", "", *(c for peer in peers for c in (f"{peer} ms", "ratio")))]
-        lines += ["|---|--:|--:|" + "--:|--:|" * len(peers)]
+        lines += [
+            _markdown_row("case", "shape", "fastnn ms", "", *(c for peer in peers for c in (f"{peer} ms", "ratio")))
+        ]
+        lines += ["|---|---|--:|--:|" + "--:|--:|" * len(peers)]
         for r in group:
-            ours = r.times[OURS].best
-            theirs = (c for time, ratio in _theirs(r, peers) for c in (time, _bold(ratio)))
-            lines.append(_markdown_row(str(r.case), milliseconds(ours), r.case.rate(ours), *theirs))
+            ours = r.times[OURS].median
+            theirs = (cell for time, ratio in _theirs(r, peers) for cell in (time, _bold(ratio)))
+            lines.append(_markdown_row(str(r.case), r.case.shape, milliseconds(ours), r.case.rate(ours), *theirs))
         for name, count, ratios in means(group, peers):
             cells = (c for ratio in ratios for c in ("", _bold(times(ratio))))
-            lines.append(_markdown_row(f"*geometric mean, {name} ({count})*", "", "", *cells))
-        if fastest := against_fastest(group):
-            lines += ["", f"{fastest}."]
+            lines.append(_markdown_row(f"*geometric mean, {name} ({count})*", "", "", "", *cells))
+        fastest = [f"{name} {summary}." for name, summary in against_fastest(group).items()]
+        for line in (*fastest, busy_warning([r.spread for r in group])):
+            lines += ["", line] if line else []
     return "\n".join(lines) + "\n"
 
 

@@ -8,7 +8,7 @@ from typing import Any
 from fastnn._bench.cases import BenchCase, draw
 from fastnn._bench.contestants import Contestant, all_on
 from fastnn._bench.table import Table
-from fastnn._bench.timing import silence, stretch
+from fastnn._bench.timing import timed
 
 ROUNDS = 3  # one thread and all by turns
 BATCHES = tuple(2**i for i in range(10))
@@ -42,8 +42,7 @@ def _by_threads(
             for _ in range(ROUNDS):
                 for n in best:
                     with all_on([who], n):
-                        silence()
-                        best[n] = min(best[n], *stretch(work, seconds / ROUNDS / len(best)))
+                        best[n] = min(best[n], *timed(work, seconds / ROUNDS / len(best)))
             row |= {f"{who.name} {n}T": s * 1e3 for n, s in best.items()}
             row[f"{who.name} ratio"] = best[1] / best[threads]
         yield row
@@ -58,5 +57,5 @@ def _by_batch(who: Contestant, cases: Sequence[BenchCase], threads: int, seconds
                 for n in BATCHES:
                     case = BenchCase(family, f"{name}-b{n}", direction, network.batch(n))
                     work = who.prepare(case, draw(case))
-                    row[f"{n}"] = min(stretch(work, seconds / 2)) / n * 1e6
+                    row[f"{n}"] = min(timed(work, seconds / 2)) / n * 1e6
                 yield row

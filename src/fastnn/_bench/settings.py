@@ -3,10 +3,28 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
+import numpy as np
+
+from fastnn import _runtime
+from fastnn.layers import Sequential
+
 Shape = tuple[int, ...]
+DEFAULTS = {"stride": 1, "padding": 0, "dilation": 1, "groups": 1}
+
+
+def _sizes(shape: Shape) -> str:
+    return "x".join(map(str, shape))
+
+
+def _windows(setting: Any) -> str:
+    """The kernel, and what is not as it is by default: "5", or "3 s2 p1"."""
+    settings = {name: getattr(setting, name, usual) for name, usual in DEFAULTS.items()}
+    more = [f"{name[0]}{value}" for name, value in settings.items() if value != DEFAULTS[name]]
+    return " ".join([str(setting.kernel), *more])
 
 
 @dataclass(frozen=True)
@@ -20,6 +38,9 @@ class Conv:
     padding: int = 0
     dilation: int = 1
     groups: int = 1
+
+    def __str__(self) -> str:
+        return f"{_sizes(self.x)}, {self.filters} of {_windows(self)}"
 
     @property
     def w(self) -> Shape:
@@ -42,6 +63,9 @@ class ConvTranspose:
     stride: int = 1
     padding: int = 0
 
+    def __str__(self) -> str:
+        return f"{_sizes(self.x)}, {self.filters} of {_windows(self)}"
+
     @property
     def w(self) -> Shape:
         return self.x[1], self.filters, self.kernel, self.kernel
@@ -62,6 +86,9 @@ class Signal:
     stride: int = 1
     padding: int = 0
 
+    def __str__(self) -> str:
+        return f"{_sizes(self.x)}, {self.filters} of {_windows(self)}"
+
     @property
     def w(self) -> Shape:
         return self.filters, self.x[1], self.kernel
@@ -79,6 +106,9 @@ class Patches:
     kernel: int
     padding: int
 
+    def __str__(self) -> str:
+        return f"{_sizes(self.x)}, {_windows(self)}"
+
     @property
     def y(self) -> Shape:
         pixels = math.prod(n + 2 * self.padding - self.kernel + 1 for n in self.x[2:])
@@ -93,6 +123,9 @@ class Frame:
     padding: int
     mode: str
 
+    def __str__(self) -> str:
+        return f"{_sizes(self.x)}, p{self.padding}"
+
     @property
     def y(self) -> Shape:
         return *self.x[:2], *(n + 2 * self.padding for n in self.x[2:])
@@ -105,6 +138,9 @@ class Pool:
     x: tuple[int, int, int, int]
     kernel: int
     stride: int
+
+    def __str__(self) -> str:
+        return f"{_sizes(self.x)}, {_windows(self)}"
 
     @property
     def y(self) -> Shape:
@@ -119,6 +155,9 @@ class Resample:
     size: tuple[int, int]
     mode: str = ""
 
+    def __str__(self) -> str:
+        return f"{_sizes(self.x)} to {_sizes(self.size)}"
+
     @property
     def y(self) -> Shape:
         return *self.x[:2], *self.size
@@ -132,6 +171,9 @@ class Table:
     rows: int
     columns: int
 
+    def __str__(self) -> str:
+        return f"{_sizes(self.x)} of {_sizes((self.rows, self.columns))}"
+
 
 @dataclass(frozen=True)
 class Linear:
@@ -139,12 +181,18 @@ class Linear:
     inputs: int
     outputs: int
 
+    def __str__(self) -> str:
+        return f"{_sizes((self.rows, self.inputs))} to {self.outputs}"
+
 
 @dataclass(frozen=True)
 class Elementwise:
     """An operation on an array of one shape; softmax and the loss work on its rows."""
 
     x: Shape
+
+    def __str__(self) -> str:
+        return _sizes(self.x)
 
 
 @dataclass(frozen=True)
@@ -154,27 +202,33 @@ class Pairs:
     x: Shape
     outputs: str = "scores"
 
+    def __str__(self) -> str:
+        return _sizes(self.x)
+
 
 @dataclass(frozen=True)
 class Network:
-    """Layers as (kind, arguments), and the shape of a minibatch: all that the contestants build their networks from.
+    """A function that makes a network, the shape of a minibatch, and the number of parameters.
 
     The loss is softmax cross-entropy of `classes`; without classes it is the summed squared difference to the input.
     """
 
     title: str
-    layers: tuple[tuple[Any, ...], ...]
+    make: Callable[[], Sequential]
     x: Shape
+    parameters: int
     classes: int | None = 10
     lr: float = 1e-3
 
-    @property
-    def parameters(self) -> int:
-        """The number of learnt elements in convolutions and linear layers, which are nearly all."""
-        return sum(
-            i * o * kernel[0] ** 2 + o if kind == "conv" else i * o + o
-            for kind, i, o, *kernel in (layer for layer in self.layers if layer[0] in ("conv", "linear"))
-        )
+    def __str__(self) -> str:
+        return _sizes(self.x)
+
+    def module(self) -> Sequential:
+        """The network, with the same weights and statistics at every call."""
+        _runtime.manual_seed(1)
+        net = self.make()
+        net(_runtime.generator().random((4, *self.x[1:]), dtype=np.float32))  # the statistics of batch normalisation
+        return net
 
     def batch(self, n: int) -> Network:
         """The same for minibatches of `n`."""

@@ -1,4 +1,9 @@
-"""Times that can be divided by each other: taken in turns, a contestant at a time, in one run."""
+"""Times that can be divided by each other: contestants take turns in blocks, in one run.
+
+The worker threads of a peer spin for milliseconds after its call (OpenMP's and OpenBLAS's do). If contestants took
+turns call by call, the next one would pay for that, as no user's program does. So each has a block of many calls to
+itself, which begins with calls that are not timed.
+"""
 
 from __future__ import annotations
 
@@ -8,76 +13,78 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-SAMPLE = 2e-3  # seconds; shorter works are repeated within a sample
-WARM = 1e-2  # seconds of calls before it; after a silence, cores and caches take some 8 ms to reach their usual speed
-PATIENCE = 10.0  # seconds; after them a few rounds of slow works must do
+BLOCK = 0.1  # seconds of timed calls
+UNTIMED = 0.3  # of the block before them: the others' threads go to sleep; cores and caches reach their usual speed
+SAMPLE = 1e-3  # seconds; shorter works are repeated within a sample
+PATIENCE = 10.0  # seconds; after them a few blocks of slow works must do
 FEW = 3
-SLICE = 5e-3  # seconds; how often `silence` looks
-NOISE = 0.5  # seconds; the longest that it waits
 
 
 @dataclass(frozen=True)
 class Times:
-    """Seconds of one call, one value for each round."""
+    """Seconds of one call: the median of each block."""
 
-    rounds: tuple[float, ...]
+    blocks: tuple[float, ...]
 
     @property
     def best(self) -> float:
-        return min(self.rounds)
+        return min(self.blocks)
 
     @property
     def median(self) -> float:
-        return statistics.median(self.rounds)
+        return statistics.median(self.blocks)
+
+    @property
+    def spread(self) -> float:
+        """How far the blocks in the middle half are apart, as a part of the median."""
+        if len(self.blocks) < 2:
+            return 0.0
+        lower, _, upper = statistics.quantiles(self.blocks, n=4, method="inclusive")
+        return (upper - lower) / self.median
 
 
-def in_turns(works: Mapping[str, Callable[[], object]], *, seconds: float, least_rounds: int) -> dict[str, Times]:
-    """Time every work once a round, round after round, for about `seconds` and at least `least_rounds` rounds.
+def in_turns(
+    works: Mapping[str, Callable[[], object]], *, seconds: float, least_blocks: int, block: float = BLOCK
+) -> dict[str, Times]:
+    """Give every work a block by turns, for about `seconds` and at least `least_blocks` blocks each.
 
-    Works so slow that `PATIENCE` ends before have `FEW` rounds. A sample begins with calls that are not timed: they
-    bring the cores, the caches and the threads back. Every second round goes backwards, so that nobody always follows
-    the same neighbour.
+    Works so slow that `PATIENCE` ends before have `FEW` blocks. Every second round goes backwards, so that nobody
+    always follows the same neighbour.
     """
     calls = {name: _calls_in_a_sample(work) for name, work in works.items()}
-    rounds: dict[str, list[float]] = {name: [] for name in works}
+    blocks: dict[str, list[float]] = {name: [] for name in works}
     collecting = gc.isenabled()
     gc.disable()
     try:
         start, elapsed, done = time.perf_counter(), 0.0, 0
-        while elapsed < seconds or done < (least_rounds if elapsed < PATIENCE else FEW):
+        while elapsed < seconds or done < (least_blocks if elapsed < PATIENCE else min(FEW, least_blocks)):
             for name in list(works) if done % 2 == 0 else reversed(list(works)):
-                rounds[name].append(_sample(works[name], calls[name]))
+                blocks[name].append(statistics.median(timed(works[name], block, calls[name])))
             done += 1
             elapsed = time.perf_counter() - start
     finally:
         if collecting:
             gc.enable()
-    return {name: Times(tuple(values)) for name, values in rounds.items()}
+    return {name: Times(tuple(values)) for name, values in blocks.items()}
 
 
-def stretch(work: Callable[[], object], seconds: float) -> list[float]:
-    """Seconds of each of the calls that `seconds` hold, at least of one; a call before them is not timed."""
-    work()
-    calls: list[float] = []
-    end = time.perf_counter() + seconds
-    while not calls or time.perf_counter() < end:
-        start = time.perf_counter()
-        work()
-        calls.append(time.perf_counter() - start)
-    return calls
+def timed(work: Callable[[], object], seconds: float = BLOCK, calls: int = 1) -> list[float]:
+    """One block: seconds of a call, for each of the samples that `seconds` hold, at least one.
 
-
-def silence() -> None:
-    """Wait until no thread of this process works.
-
-    Those of OpenBLAS and ONNX Runtime spin for some 30 ms after their last work, at the cost of whoever comes next.
+    A sample has so many `calls`. Before them are calls that are not timed, at least one.
     """
-    end = time.perf_counter() + NOISE
+    end = time.perf_counter() + UNTIMED * seconds
+    work()
     while time.perf_counter() < end:
-        before = time.process_time()
-        time.sleep(SLICE)
-        if time.process_time() - before < SLICE / 10:
-            return
+        work()
+    samples: list[float] = []
+    end = time.perf_counter() + seconds
+    while not samples or time.perf_counter() < end:
+        start = time.perf_counter()
+        for _ in range(calls):
+            work()
+        samples.append((time.perf_counter() - start) / calls)
+    return samples
 
 
 def _calls_in_a_sample(work: Callable[[], object]) -> int:
@@ -85,15 +92,3 @@ def _calls_in_a_sample(work: Callable[[], object]) -> int:
     start = time.perf_counter()
     work()
     return max(1, round(SAMPLE / max(time.perf_counter() - start, 1e-7)))
-
-
-def _sample(work: Callable[[], object], calls: int) -> float:
-    silence()
-    end = time.perf_counter() + WARM
-    work()
-    while time.perf_counter() < end:
-        work()
-    start = time.perf_counter()
-    for _ in range(calls):
-        work()
-    return (time.perf_counter() - start) / calls

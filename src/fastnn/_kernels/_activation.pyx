@@ -1,4 +1,4 @@
-"""Functions element by element and row by row, from the table of the tiles; sums of two arrays; and PReLU."""
+"""Functions element by element and row by row, from the table of the tier; sums of two arrays; and PReLU."""
 from cpython.buffer cimport PyBUF_ND, PyBUF_WRITABLE, PyBuffer_Release, PyObject_GetBuffer
 from libc.string cimport memcpy
 
@@ -45,8 +45,10 @@ cdef void apply(Map *g, const void *dy, const void *x, void *y, int workers) noe
 
 
 cdef int borrow(Py_buffer *buffers, y, x, other) except -1:
-    """The buffers of arrays, y's to be written to; of None, nothing. Without memoryviews: to make them of small
-    arrays takes as long as all the rest."""
+    """Take the buffers of y (writable), x and other; `other` may be None.
+
+    Memoryviews would cost as much as all the rest of a call on a small array.
+    """
     cdef int taken = 0
     try:
         PyObject_GetBuffer(y, &buffers[0], PyBUF_ND | PyBUF_WRITABLE)
@@ -80,16 +82,16 @@ cdef int run(Py_ssize_t function, dy, x, y, double a, double b, Py_ssize_t row) 
 
 
 def forward(Py_ssize_t function, x, y, double a=0, double b=0, Py_ssize_t row=0):
-    """y = the function at that place, element by element or, if it is one of rows, by rows of `row` elements.
+    """y = the function at a place of the table: element by element, or if it is one of rows, by rows of `row` elements.
 
-    x, y contiguous arrays of one shape and dtype; y may be x. a and b are its settings. EXACT, if it is made of
-    comparisons; otherwise REDUCTION of its few operations, an exponential counting as 4, and of `row`.
+    x, y contiguous arrays of one shape and dtype; y may be x. a and b are the settings. EXACT for functions made of
+    comparisons. Otherwise REDUCTION of the number of operations, where an exponential counts as 4, plus `row`.
     """
     run(function, None, x, y, a, b, row)
 
 
 def backward(Py_ssize_t function, dy, seen, dx, double a=0, double b=0, Py_ssize_t row=0):
-    """dx of dy and of what the function's backward has seen, x or y (fnn.h says which); the rest as `forward`."""
+    """dx from dy and from `seen`, which is x or y (fnn.h says which). The rest is as in `forward`."""
     run(function, dy, seen, dx, a, b, row)
 
 
@@ -119,7 +121,7 @@ def add(a, b, y, bint relu):
 # ---- PReLU -----------------------------------------------------------------------------------------------------------
 
 cdef Prelu describe_prelu(fnn_tiles *t, Py_ssize_t A, Py_ssize_t C, Py_ssize_t P) noexcept nogil:
-    """Planes of less than a vector are taken together, as one row with a slope for each column."""
+    """Planes shorter than a vector are joined into one row, with a slope for each column."""
     cdef Prelu g
     g.t, g.C, g.P = t, C, P
     g.each = C > 1 and P < t.lanes
@@ -137,8 +139,10 @@ cdef inline Py_ssize_t calls(const Prelu *g) noexcept nogil:
 
 
 cdef Py_ssize_t sums_of(const Prelu *g) noexcept nogil:
-    """How many sums the gradients of the slopes are made of: one for each call, or for each chunk one for each column.
-    After them is room for one for each channel."""
+    """The number of partial sums of the slopes' gradients: one a call, or with `each` one for each column of a chunk.
+
+    The totals of the channels stand behind them.
+    """
     return ceil_div(calls(g), g.group) * g.row if g.each else calls(g)
 
 

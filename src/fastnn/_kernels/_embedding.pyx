@@ -1,35 +1,27 @@
-"""Rows of a table picked by index, and the gradient of the table; parts of any array picked along an axis."""
+"""Rows of a table picked by index, the gradient of the table, and parts of any array picked along an axis."""
 from libc.stdint cimport int64_t
 from libc.string cimport memcpy, memset
 
 from fastnn._kernels._table cimport allocate, parallel, release, threads, tiles
-from fastnn._kernels.fnn cimport add_to_doubles, begin, ceil_div, fits, fnn_tiles, put_doubles, split_at
+from fastnn._kernels.fnn cimport add_to_doubles, begin, ceil_div, fits, put_doubles, split_at
 
 ctypedef fused real:
     float
     double
 
 cdef enum:
-    OFTEN = 32  # times that a row is picked, whose gradients are added to one another in their own precision
-
-cdef struct Lookup:
-    fnn_tiles *t
-    Py_ssize_t count, D, rows
-    Py_ssize_t parts        # forward: indices of a chunk; backward: chunks
-    Py_ssize_t padding_idx  # a row without a gradient, or -1
-    const int64_t *indices
-    const char *source
-    char *target
-    int64_t *counts         # of the indices of each row, or -1 - the place among the totals of one picked often
-    double *totals          # (rows picked often, D)
-    int64_t *added          # how many gradients of each of them so far
-
+    OFTEN = 32  # picks of a row: so many gradients are added before double precision takes over
 
 cdef void pick_rows(void *job, Py_ssize_t chunk, int slot) noexcept nogil:
     cdef const Lookup *g = <const Lookup *> job
     cdef Py_ssize_t nbytes = g.D * g.t.itemsize, n
     for n in range(chunk * g.parts, min(g.count, (chunk + 1) * g.parts)):
         memcpy(g.target + n * nbytes, g.source + g.indices[n] * nbytes, nbytes)
+
+
+cdef void look_up(Lookup *g, int workers) noexcept nogil:
+    g.parts = max(<Py_ssize_t> 1, 16384 // g.D)
+    parallel(pick_rows, g, ceil_div(g.count, g.parts), workers, 2. * g.count * g.D)
 
 
 cdef struct Selection:
@@ -53,7 +45,7 @@ cdef void select_parts(void *job, Py_ssize_t chunk, int slot) noexcept nogil:
 
 
 cdef void add_rows(void *job, Py_ssize_t chunk, int slot) noexcept nogil:
-    """A chunk has some rows of the table, and looks through all indices for them: no sum is cut."""
+    """A chunk owns some rows of the table, and looks through all indices for them. So no sum is cut."""
     cdef const Lookup *g = <const Lookup *> job
     cdef Py_ssize_t nbytes = g.D * g.t.itemsize, n, row, often
     cdef Py_ssize_t from_ = split_at(g.rows, g.parts, chunk), to = split_at(g.rows, g.parts, chunk + 1)
@@ -104,17 +96,17 @@ cdef bint table_gradient(Lookup *g, int workers) noexcept nogil:
 def embedding_forward(const int64_t[::1] indices, const real[:, ::1] w, real[:, ::1] y):
     """y (count, D) = the rows of w (rows, D) at the indices, which are all in it. Writes all of y. EXACT."""
     cdef Lookup g
-    g.t, g.count, g.D, g.rows, g.padding_idx = tiles(real is double), y.shape[0], y.shape[1], w.shape[0], -1
-    g.parts = max(<Py_ssize_t> 1, 16384 // g.D)
+    g.t, g.count, g.D = tiles(real is double), y.shape[0], y.shape[1]
     g.indices, g.source, g.target = <const int64_t *> begin(indices), begin(w), begin(y)
     with nogil:
-        parallel(pick_rows, &g, ceil_div(g.count, g.parts), threads(), 2. * g.count * g.D)
+        look_up(&g, threads())
 
 
 def embedding_backward(const real[:, ::1] dy, const int64_t[::1] indices, real[:, ::1] dw, Py_ssize_t padding_idx):
-    """dw (rows, D) = of each row the sum of the dy (count, D) that it was picked for; 0 at padding_idx.
+    """dw (rows, D) = for each row the sum of dy (count, D) over the indices that picked the row; 0 at padding_idx.
 
-    Writes all of dw; no overlap. An ordered sum, of many terms in double precision: REDUCTION(32) at most.
+    Writes all of dw; no overlap. The sum is in the order of the indices; blocks of 32 are added in double precision.
+    REDUCTION(32) at most.
     """
     cdef Lookup g
     cdef int workers = threads()
@@ -132,9 +124,9 @@ def embedding_backward(const real[:, ::1] dy, const int64_t[::1] indices, real[:
 
 def index_select(const unsigned char[::1] x, const int64_t[::1] indices, unsigned char[::1] y,
                  Py_ssize_t outer, Py_ssize_t rows, Py_ssize_t nbytes):
-    """y (outer, count, nbytes) = the parts of x (outer, rows, nbytes) at the indices, which are 0 to rows - 1.
+    """y (outer, count, nbytes) = the parts of x (outer, rows, nbytes) at the indices, which are in 0..rows-1.
 
-    Bytes of any type. None of the sizes is 0. Writes all of y; no overlap. EXACT.
+    The parts are bytes of any type. No size is 0. Writes all of y; no overlap. EXACT.
     """
     cdef Selection g
     g.count, g.rows, g.nbytes, g.total = indices.shape[0], rows, nbytes, outer * indices.shape[0]

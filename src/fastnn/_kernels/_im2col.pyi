@@ -4,6 +4,8 @@ from numpy.typing import NDArray
 
 _Array = NDArray[Any]
 
+BORDERS: dict[str, int]
+
 def im2col(x: _Array, cols: _Array, KH: int, KW: int, SH: int, SW: int, PH: int, PW: int, DH: int, DW: int) -> None: ...
 def col2im(
     cols: _Array, dx: _Array, KH: int, KW: int, SH: int, SW: int, PH: int, PW: int, DH: int, DW: int

@@ -8,13 +8,6 @@ ctypedef fused real:
     float
     double
 
-cdef struct Patches:
-    fnn_tiles *t
-    Py_ssize_t H, W, KH, KW, OH, OW, SH, SW, PH, PW, DH, DW
-    char *image   # one plane for each chunk: N*C of them
-    char *cols    # KH*KW rows of OH*OW for each plane
-
-
 cdef void im2col_plane(void *job, Py_ssize_t plane, int slot) noexcept nogil:
     cdef const Patches *g = <const Patches *> job
     cdef Py_ssize_t kh, kw, size = g.t.itemsize
@@ -36,8 +29,8 @@ cdef void col2im_plane(void *job, Py_ssize_t plane, int slot) noexcept nogil:
                            kh * g.DH - g.PH, g.SH, kw * g.DW - g.PW, g.SW)
 
 
-cdef Patches describe(fnn_tiles *t, Py_ssize_t H, Py_ssize_t W, Py_ssize_t KH, Py_ssize_t KW, Py_ssize_t SH,
-                      Py_ssize_t SW, Py_ssize_t PH, Py_ssize_t PW, Py_ssize_t DH, Py_ssize_t DW) noexcept nogil:
+cdef Patches describe_patches(fnn_tiles *t, Py_ssize_t H, Py_ssize_t W, Py_ssize_t KH, Py_ssize_t KW, Py_ssize_t SH,
+                              Py_ssize_t SW, Py_ssize_t PH, Py_ssize_t PW, Py_ssize_t DH, Py_ssize_t DW) noexcept nogil:
     cdef Patches g
     g.t, g.H, g.W, g.KH, g.KW, g.SH, g.SW, g.PH, g.PW, g.DH, g.DW = t, H, W, KH, KW, SH, SW, PH, PW, DH, DW
     g.OH = (H + 2 * PH - DH * (KH - 1) - 1) // SH + 1
@@ -45,14 +38,21 @@ cdef Patches describe(fnn_tiles *t, Py_ssize_t H, Py_ssize_t W, Py_ssize_t KH, P
     return g
 
 
+cdef void unfold_planes(Patches *g, Py_ssize_t planes, int workers) noexcept nogil:
+    parallel(im2col_plane, g, planes, workers, <double> planes * g.KH * g.KW * g.OH * g.OW)
+
+
+cdef void fold_planes(Patches *g, Py_ssize_t planes, int workers) noexcept nogil:
+    parallel(col2im_plane, g, planes, workers, <double> planes * g.KH * g.KW * g.OH * g.OW)
+
+
 def im2col(const real[:, :, :, ::1] x, real[:, :, ::1] cols, Py_ssize_t KH, Py_ssize_t KW, Py_ssize_t SH,
            Py_ssize_t SW, Py_ssize_t PH, Py_ssize_t PW, Py_ssize_t DH, Py_ssize_t DW):
     """cols (N, C*KH*KW, OH*OW) = the patches of x (N, C, H, W). Writes all of cols; no overlap. EXACT."""
-    cdef Patches g = describe(tiles(real is double), x.shape[2], x.shape[3], KH, KW, SH, SW, PH, PW, DH, DW)
+    cdef Patches g = describe_patches(tiles(real is double), x.shape[2], x.shape[3], KH, KW, SH, SW, PH, PW, DH, DW)
     g.image, g.cols = begin(x), begin(cols)
     with nogil:
-        parallel(im2col_plane, &g, x.shape[0] * x.shape[1], threads(),
-                 <double> cols.shape[0] * cols.shape[1] * cols.shape[2])
+        unfold_planes(&g, x.shape[0] * x.shape[1], threads())
 
 
 def col2im(const real[:, :, ::1] cols, real[:, :, :, ::1] dx, Py_ssize_t KH, Py_ssize_t KW, Py_ssize_t SH,
@@ -61,35 +61,29 @@ def col2im(const real[:, :, ::1] cols, real[:, :, :, ::1] dx, Py_ssize_t KH, Py_
 
     Writes all of dx; no overlap. EXACT: an ordered sum.
     """
-    cdef Patches g = describe(tiles(real is double), dx.shape[2], dx.shape[3], KH, KW, SH, SW, PH, PW, DH, DW)
+    cdef Patches g = describe_patches(tiles(real is double), dx.shape[2], dx.shape[3], KH, KW, SH, SW, PH, PW, DH, DW)
     g.image, g.cols = begin(dx), begin(cols)
     with nogil:
-        parallel(col2im_plane, &g, dx.shape[0] * dx.shape[1], threads(),
-                 <double> cols.shape[0] * cols.shape[1] * cols.shape[2])
+        fold_planes(&g, dx.shape[0] * dx.shape[1], threads())
 
 
 # ---- Frames around images ------------------------------------------------------------------------------------------
 
-cdef struct Frames:
-    fnn_tiles *t
-    Py_ssize_t H, W, OH, OW, top, left
-    const char *source
-    char *target
-    Py_ssize_t *rows     # of each row of the framed image, where it comes from; -1: zeros
-    Py_ssize_t *columns
+BORDERS = {"constant": ZEROS, "reflect": REFLECT, "replicate": REPLICATE, "circular": CIRCULAR}
 
 
-cdef void come_from(Py_ssize_t *places, Py_ssize_t framed, Py_ssize_t size, Py_ssize_t before, str mode):
+cdef void come_from(Py_ssize_t *places, Py_ssize_t framed, Py_ssize_t size, Py_ssize_t before,
+                    Border border) noexcept nogil:
     """The pixel that each of `framed` is, of `size` ones with `before` of the frame in front."""
     cdef Py_ssize_t i, at
     for i in range(framed):
         at = i - before
-        if mode == "reflect":
+        if border == REFLECT:
             at = -at if at < 0 else at
             at = 2 * (size - 1) - at if at >= size else at
-        elif mode == "replicate":
+        elif border == REPLICATE:
             at = min(max(at, <Py_ssize_t> 0), size - 1)
-        elif mode == "circular":
+        elif border == CIRCULAR:
             at = at + size if at < 0 else at - size if at >= size else at
         places[i] = at if 0 <= at < size else -1
 
@@ -149,17 +143,29 @@ cdef void unframe_row(const Frames *g, real *dx, const real *dy) noexcept nogil:
             dx[g.columns[ow]] += dy[ow]
 
 
-cdef int run_frames(Frames *g, Py_ssize_t planes, bint backward, str mode) except -1:
-    cdef fnn_task task = unpad_plane if backward else pad_plane
+cdef bint in_frames(Frames *g, Py_ssize_t planes, fnn_task task, int workers) noexcept nogil:
     g.rows = <Py_ssize_t *> allocate((g.OH + g.OW) * sizeof(Py_ssize_t))
     if g.rows == NULL:
-        raise MemoryError("no memory for the places of a frame")
+        return False
     g.columns = g.rows + g.OH
-    come_from(g.rows, g.OH, g.H, g.top, mode)
-    come_from(g.columns, g.OW, g.W, g.left, mode)
-    with nogil:
-        parallel(task, g, planes, threads(), <double> planes * g.OH * g.OW)
+    come_from(g.rows, g.OH, g.H, g.top, g.border)
+    come_from(g.columns, g.OW, g.W, g.left, g.border)
+    parallel(task, g, planes, workers, <double> planes * g.OH * g.OW)
     release(g.rows)
+    return True
+
+
+cdef bint frame_planes(Frames *g, Py_ssize_t planes, int workers) noexcept nogil:
+    return in_frames(g, planes, pad_plane, workers)
+
+
+cdef int run_frames(Frames *g, Py_ssize_t planes, bint backward, str mode) except -1:
+    cdef bint enough
+    g.border = BORDERS[mode]
+    with nogil:
+        enough = in_frames(g, planes, unpad_plane if backward else pad_plane, threads())
+    if not enough:
+        raise MemoryError("no memory for the places of a frame")
     return 0
 
 

@@ -1,4 +1,7 @@
-"""Local response normalisation: an image is done in strips of pixels that stay in the cache for all channels."""
+"""Local response normalisation, in strips of pixels whose channels all stay in the cache.
+
+docs/dev/normalisation.md draws the strips.
+"""
 from libc.math cimport INFINITY, fabs, pow
 from libc.string cimport memset
 
@@ -13,19 +16,6 @@ ctypedef fused real:
 cdef enum:
     STRIP = 32768  # elements, of all channels together
     PIXELS = 64    # of a strip, at least
-
-cdef struct Local:
-    fnn_tiles *t
-    Py_ssize_t N, C, P
-    Py_ssize_t before, after  # channels of a window on either side
-    Py_ssize_t width, strips  # pixels of a strip, strips of an image
-    const char *x
-    const char *dy
-    char *out
-    char *workspace           # for each thread: terms of one pixel (C,), sums of a strip, its terms (C, width)
-    Py_ssize_t workspace_step  # bytes
-    double alpha, beta, k
-
 
 cdef void strip(void *job, Py_ssize_t chunk, int slot) noexcept nogil:
     """y, or with dy the gradient, of one strip of one image."""
@@ -91,24 +81,36 @@ cdef void far_strip(const Local *g, const real *x, const real *dy, real *out, Py
             out[c * g.P + j] -= <real> (2 * g.alpha * g.beta * (x[c * g.P + j] * unit) * total)
 
 
-cdef int run(Local *g, Py_ssize_t N, Py_ssize_t C, Py_ssize_t P, Py_ssize_t size, double alpha, double beta,
-             double k) except -1:
-    cdef int workers
-    g.N, g.C, g.P, g.before, g.after = N, C, P, size // 2, (size - 1) // 2
+cdef Local describe_local(fnn_tiles *t, Py_ssize_t C, Py_ssize_t P, Py_ssize_t size, double alpha, double beta,
+                          double k) noexcept nogil:
+    cdef Local g
+    g.t, g.C, g.P, g.before, g.after = t, C, P, size // 2, (size - 1) // 2
     g.alpha, g.beta, g.k = alpha / size, beta, k
+    g.x, g.dy, g.out, g.workspace, g.workspace_step = NULL, NULL, NULL, NULL, 0
     g.width = min(P, max(<Py_ssize_t> PIXELS, STRIP // C // PIXELS * PIXELS))
     g.strips = ceil_div(P, g.width)
-    g.workspace = NULL
-    with nogil:
-        workers = threads()
-        if fits(<double> workers * (C + 1) * (g.width * g.t.itemsize + sizeof(double))):
-            g.workspace_step = ceil_div((C + 1) * g.width * g.t.itemsize, sizeof(double)) * sizeof(double)
-            g.workspace_step += C * sizeof(double)
-            g.workspace = <char *> allocate(workers * g.workspace_step)
-        if g.workspace != NULL:
-            parallel(strip, g, N * g.strips, workers, 8.0 * N * C * P)
-            release(g.workspace)
+    return g
+
+
+cdef bint normalise_locally(Local *g, Py_ssize_t N, int workers) noexcept nogil:
+    cdef Py_ssize_t C = g.C
+    if not fits(<double> workers * (C + 1) * (g.width * g.t.itemsize + sizeof(double))):
+        return False
+    g.workspace_step = ceil_div((C + 1) * g.width * g.t.itemsize, sizeof(double)) * sizeof(double)
+    g.workspace_step += C * sizeof(double)
+    g.workspace = <char *> allocate(workers * g.workspace_step)
     if g.workspace == NULL:
+        return False
+    parallel(strip, g, N * g.strips, workers, 8.0 * N * C * g.P)
+    release(g.workspace)
+    return True
+
+
+cdef int run(Local *g, Py_ssize_t N) except -1:
+    cdef bint enough
+    with nogil:
+        enough = normalise_locally(g, N, threads())
+    if not enough:
         raise MemoryError("no memory for the sums over channels")
     return 0
 
@@ -119,15 +121,15 @@ def local_response_norm(const real[:, :, ::1] x, real[:, :, ::1] y, Py_ssize_t s
 
     x, y (N, C, P); no overlap. A relative error of beta*(size + 3) + 8 roundings.
     """
-    cdef Local g
-    g.t, g.x, g.dy, g.out = tiles(real is double), begin(x), NULL, begin(y)
-    run(&g, x.shape[0], x.shape[1], x.shape[2], size, alpha, beta, k)
+    cdef Local g = describe_local(tiles(real is double), x.shape[1], x.shape[2], size, alpha, beta, k)
+    g.x, g.out = begin(x), begin(y)
+    run(&g, x.shape[0])
 
 
 def local_response_norm_backward(const real[:, :, ::1] dy, const real[:, :, ::1] x, real[:, :, ::1] dx,
                                  Py_ssize_t size, double alpha, double beta, double k):
     """dx of local_response_norm; all (N, C, P), no overlap."""
-    cdef Local g
-    g.t, g.x, g.dy = tiles(real is double), begin(x), begin(dy)
+    cdef Local g = describe_local(tiles(real is double), x.shape[1], x.shape[2], size, alpha, beta, k)
+    g.x, g.dy = begin(x), begin(dy)
     g.out = begin(dx)
-    run(&g, x.shape[0], x.shape[1], x.shape[2], size, alpha, beta, k)
+    run(&g, x.shape[0])

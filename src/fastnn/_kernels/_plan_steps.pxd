@@ -2,19 +2,30 @@
 from fastnn._kernels._activation cimport Map, Prelu, Sum
 from fastnn._kernels._conv cimport Conv
 from fastnn._kernels._conv_winograd cimport Winograd
+from fastnn._kernels._im2col cimport Frames, Patches
+from fastnn._kernels._localnorm cimport Local
 from fastnn._kernels._matmul cimport Linear
 from fastnn._kernels._norm cimport Norm
 from fastnn._kernels._pool cimport Pool
 from fastnn._kernels._resample cimport Resample
+from fastnn._kernels._rownorm cimport Rows
 from fastnn._kernels.fnn cimport fnn_tiles
+from fastnn._kernels.gradients cimport Gradients
 
 cdef enum Kind:
     CONV
+    TRANSPOSED
     MAX_POOL
     AVERAGE_POOL
     RESAMPLE
     LINEAR
     NORM
+    ROW_NORM
+    LOCAL_NORM
+    UNFOLD
+    FOLD
+    FRAME
+    LOOKUP
     MAP
     PRELU
     SUM
@@ -50,6 +61,11 @@ cdef struct Step:
     Resample planes
     Linear linear
     Norm norm
+    Rows rows
+    Local local
+    Patches patches
+    Frames frames
+    Gradients transposed
     Map map
     Sum sum
     Prelu prelu
@@ -60,8 +76,8 @@ cdef struct Step:
 cdef bint settle(Step *step, Py_ssize_t N, Py_ssize_t group, int workers) noexcept nogil
 # Weights for `take`, of the arrays of the parameters.
 cdef void pack(const Step *step, void **parameters, char *packed, int workers) noexcept nogil
-# y = step(x) for some images, of a step with one input. False when there is no memory.
-cdef bint take(const Step *step, Py_ssize_t images, const char *x, char *y, void **parameters, char *packed,
-               char *workspace, int workers) noexcept nogil
+# y = step(x) for some images, from the one at n on, of a step with one input. False when there is no memory.
+cdef bint take(const Step *step, Py_ssize_t n, Py_ssize_t images, const char *x, char *y, void **parameters,
+               char *packed, char *workspace, int workers) noexcept nogil
 # Release what `settle` has allocated.
 cdef void forget(Step *step) noexcept nogil

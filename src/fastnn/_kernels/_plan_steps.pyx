@@ -1,12 +1,20 @@
 """One step of a plan: what it leaves to the kernels, and how it shares out parameters, packed weights and workspace."""
+from libc.stdint cimport int64_t
+
+
 from fastnn._kernels._activation cimport apply, apply_prelu, describe_prelu
 from fastnn._kernels._conv cimport convolve_spoilt, forget_conv, pack_conv, plan_conv, run_conv
+from fastnn._kernels._conv_input cimport input_gradient
 from fastnn._kernels._conv_ways cimport forward_way
 from fastnn._kernels._conv_winograd cimport forget_winograd, pack_winograd, plan_winograd, run_winograd
+from fastnn._kernels._embedding cimport Lookup, look_up
+from fastnn._kernels._im2col cimport fold_planes, frame_planes, unfold_planes
+from fastnn._kernels._localnorm cimport normalise_locally
 from fastnn._kernels._matmul cimport linear, pack_linear, packed_linear
 from fastnn._kernels._norm cimport describe_norm, normalise
 from fastnn._kernels._pool cimport avgpool, maxpool
 from fastnn._kernels._resample cimport Resample, resample
+from fastnn._kernels._rownorm cimport describe_rows, normalise_rows
 from fastnn._kernels.way cimport WINOGRAD, Way
 
 
@@ -83,45 +91,117 @@ cdef bint take_conv(const Step *step, Py_ssize_t images, const char *x, char *y,
     return True
 
 
-cdef bint take(const Step *step, Py_ssize_t images, const char *x, char *y, void **parameters, char *packed,
-               char *workspace, int workers) noexcept nogil:
-    cdef Linear rows
-    cdef Map map
-    cdef Norm norm
+cdef bint take_linear(const Step *step, Py_ssize_t images, const char *x, char *y, void **parameters, char *packed,
+                      int workers) noexcept nogil:
+    cdef Linear rows = step.linear
+    rows.N, rows.x, rows.y, rows.packed = images * step.count, x, y, packed
+    rows.w, rows.b = parameter(parameters, step.weight), parameter(parameters, step.bias)
+    return linear(&rows, workers)
+
+
+cdef bint take_transposed(const Step *step, Py_ssize_t images, const char *x, char *y,
+                          void **parameters) noexcept nogil:
+    cdef Gradients g = step.transposed
+    g.N, g.dy, g.dx = images, x, y
+    g.w, g.bias = parameter(parameters, step.weight), parameter(parameters, step.bias)
+    return input_gradient(&g)
+
+
+cdef bint take_norm(const Step *step, Py_ssize_t images, const char *x, char *y, void **parameters,
+                    int workers) noexcept nogil:
+    cdef Norm norm = describe_norm(step.t, images, step.norm.C, step.norm.P)
+    norm.x, norm.out, norm.flags, norm.eps = x, y, step.norm.flags, step.norm.eps
+    norm.training = norm.looks = False
+    norm.weight, norm.bias = parameter(parameters, step.weight), parameter(parameters, step.bias)
+    norm.running_mean, norm.running_var = <char *> parameters[step.mean], <char *> parameters[step.var]
+    return normalise(&norm, workers)
+
+
+cdef bint take_rows(const Step *step, Py_ssize_t n, Py_ssize_t images, const char *x, char *y, void **parameters,
+                    int workers) noexcept nogil:
+    cdef Rows rows = describe_rows(step.t, images * step.count, step.rows.G, step.rows.S, step.rows.P,
+                                   step.weight >= 0 or step.bias >= 0)
+    cdef Py_ssize_t before = n * step.inputs * step.t.itemsize
+    rows.x, rows.out, rows.eps = x - before, y - before, step.rows.eps
+    rows.first = n * step.count * step.rows.G
+    rows.weight, rows.bias = parameter(parameters, step.weight), parameter(parameters, step.bias)
+    return normalise_rows(&rows, workers)
+
+
+cdef bint take_prelu(const Step *step, Py_ssize_t images, const char *x, char *y, void **parameters,
+                     int workers) noexcept nogil:
+    cdef Prelu prelu = describe_prelu(step.t, images, step.prelu.C, step.prelu.P)
+    prelu.x, prelu.w, prelu.y = x, parameter(parameters, step.weight), y
+    return apply_prelu(&prelu, workers)
+
+
+cdef void take_lookup(const Step *step, Py_ssize_t images, const char *x, char *y, void **parameters,
+                      int workers) noexcept nogil:
+    cdef Lookup g
+    g.t, g.count, g.D = step.t, images * step.count, step.outputs // step.count
+    g.indices, g.source, g.target = <const int64_t *> x, parameter(parameters, step.weight), y
+    look_up(&g, workers)
+
+
+cdef bint take_planes(const Step *step, Py_ssize_t images, const char *x, char *y, int workers) noexcept nogil:
+    """Of steps whose planes do not meet, and which have no parameters."""
+    cdef Py_ssize_t planes = images * step.count
     cdef Pool pool
-    cdef Resample planes
-    cdef Prelu prelu
-    if step.kind == CONV:
-        return take_conv(step, images, x, y, parameters, packed, workspace, workers)
-    if step.kind == LINEAR:
-        rows = step.linear
-        rows.N, rows.x, rows.y, rows.packed = images * step.count, x, y, packed
-        rows.w, rows.b = parameter(parameters, step.weight), parameter(parameters, step.bias)
-        return linear(&rows, workers)
-    if step.kind == MAP:
-        map = step.map
-        map.total = images * step.count
-        apply(&map, NULL, x, y, workers)
-    elif step.kind == PRELU:
-        prelu = describe_prelu(step.t, images, step.prelu.C, step.prelu.P)
-        prelu.x, prelu.w, prelu.y = x, parameter(parameters, step.weight), y
-        return apply_prelu(&prelu, workers)
-    elif step.kind == NORM:
-        norm = describe_norm(step.t, images, step.norm.C, step.norm.P)
-        norm.x, norm.out, norm.flags, norm.eps = x, y, step.norm.flags, step.norm.eps
-        norm.training = norm.looks = False
-        norm.weight, norm.bias = parameter(parameters, step.weight), parameter(parameters, step.bias)
-        norm.running_mean, norm.running_var = <char *> parameters[step.mean], <char *> parameters[step.var]
-        return normalise(&norm, workers)
-    elif step.kind == RESAMPLE:
-        planes = step.planes
-        planes.total, planes.x, planes.y = images * step.count, <char *> x, y
-        return resample(&planes, workers)
-    else:
+    cdef Resample resampled
+    cdef Patches patches
+    cdef Frames frames
+    if step.kind == MAX_POOL or step.kind == AVERAGE_POOL:
         pool = step.pool
-        pool.total, pool.x, pool.y = images * step.count, <char *> x, y
+        pool.total, pool.x, pool.y = planes, <char *> x, y
         if step.kind == MAX_POOL:
             maxpool(&pool, workers)
         else:
             avgpool(&pool, workers)
+    elif step.kind == RESAMPLE:
+        resampled = step.planes
+        resampled.total, resampled.x, resampled.y = planes, <char *> x, y
+        return resample(&resampled, workers)
+    elif step.kind == FRAME:
+        frames = step.frames
+        frames.source, frames.target = x, y
+        return frame_planes(&frames, planes, workers)
+    elif step.kind == UNFOLD:
+        patches = step.patches
+        patches.image, patches.cols = <char *> x, y
+        unfold_planes(&patches, planes, workers)
+    else:
+        patches = step.patches
+        patches.image, patches.cols = y, <char *> x
+        fold_planes(&patches, planes, workers)
     return True
+
+
+cdef bint take(const Step *step, Py_ssize_t n, Py_ssize_t images, const char *x, char *y, void **parameters,
+               char *packed, char *workspace, int workers) noexcept nogil:
+    cdef Map map
+    cdef Local local
+    if step.kind == CONV:
+        return take_conv(step, images, x, y, parameters, packed, workspace, workers)
+    elif step.kind == LINEAR:
+        return take_linear(step, images, x, y, parameters, packed, workers)
+    elif step.kind == MAP:
+        map = step.map
+        map.total = images * step.count
+        apply(&map, NULL, x, y, workers)
+        return True
+    elif step.kind == TRANSPOSED:
+        return take_transposed(step, images, x, y, parameters)
+    elif step.kind == PRELU:
+        return take_prelu(step, images, x, y, parameters, workers)
+    elif step.kind == NORM:
+        return take_norm(step, images, x, y, parameters, workers)
+    elif step.kind == ROW_NORM:
+        return take_rows(step, n, images, x, y, parameters, workers)
+    elif step.kind == LOCAL_NORM:
+        local = step.local
+        local.x, local.out = x, y
+        return normalise_locally(&local, images, workers)
+    elif step.kind == LOOKUP:
+        take_lookup(step, images, x, y, parameters, workers)
+        return True
+    return take_planes(step, images, x, y, workers)

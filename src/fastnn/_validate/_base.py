@@ -22,6 +22,7 @@ __all__ = [
     "IntSingle",
     "MaybeArray",
     "Padding",
+    "all_below",
     "array",
     "axis_index",
     "choice",

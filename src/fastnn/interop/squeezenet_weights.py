@@ -8,7 +8,7 @@ import numpy as np
 
 from fastnn.data import read_arrays
 from fastnn.data.transforms import Normalize
-from fastnn.interop.torch_files import load_torch
+from fastnn.interop.torch import load_torch
 from fastnn.networks import squeezenet
 
 # Mean and standard deviation of red, green and blue in 0..1 that the weights expect: of Caffe's, and torchvision's.

@@ -9,6 +9,7 @@ from fastnn.layers.activation import (
     LeakyReLU,
     PReLU,
     ReLU,
+    ReLU6,
     Sigmoid,
     SiLU,
     Softplus,
@@ -23,8 +24,9 @@ from fastnn.layers.fold import fold_batch_norm
 from fastnn.layers.hooks import RemovableHandle
 from fastnn.layers.linear import Linear
 from fastnn.layers.localnorm import LocalResponseNorm
-from fastnn.layers.module import Buffer, Module, Parameter
+from fastnn.layers.module import Module
 from fastnn.layers.norm import BatchNorm1d, BatchNorm2d
+from fastnn.layers.parameter import Buffer, Parameter
 from fastnn.layers.patches import Fold, Unfold, ZeroPad2d
 from fastnn.layers.pool import AvgPool1d, AvgPool2d, MaxPool1d, MaxPool2d
 from fastnn.layers.resample import AdaptiveAvgPool2d, AdaptiveMaxPool2d, Upsample
@@ -68,6 +70,7 @@ __all__ = [
     "PReLU",
     "Parameter",
     "ReLU",
+    "ReLU6",
     "RemovableHandle",
     "Residual",
     "Sequential",

@@ -9,8 +9,10 @@ import numpy as np
 from fastnn import _validate as check
 from fastnn import functional, init
 from fastnn._validate import Array
-from fastnn.functional._plan import Steps
-from fastnn.layers.module import Module, Parameter, needed
+from fastnn.layers.module import Module
+from fastnn.layers.parameter import Parameter, needed
+from fastnn.plan.fusion import Fusion
+from fastnn.plan.steps import Steps
 
 
 class ReLU(Module):
@@ -18,9 +20,15 @@ class ReLU(Module):
 
     Parameters
     ----------
-    inplace : bool
-        PyTorch's; no effect.
+    inplace : bool, which has no effect
+
+    Examples
+    --------
+    >>> fnn.ReLU()(np.array([-2, 3], np.float32)).tolist()
+    [0.0, 3.0]
     """
+
+    fusion = Fusion(is_relu=True)
 
     def __init__(self, inplace: bool = False) -> None:
         check.no_effect(inplace)
@@ -30,12 +38,8 @@ class ReLU(Module):
         self._keep(y)
         return y
 
-    def remember(self, y: Array) -> None:
-        """Take `y` for the output of this layer: the layer before has applied the ReLU to what it stored."""
-        self._keep(y)
-
     def output(self) -> Array:
-        """What the last forward gave, for a layer before that takes the step back through the ReLU on itself."""
+        """The output of the last forward."""
         return check.kept(self, self._kept)
 
     def backward(self, dy: Array, accumulate: bool = False, needs_dx: bool = True) -> Array:
@@ -46,7 +50,13 @@ class ReLU(Module):
 
 
 class Sigmoid(Module):
-    """``1 / (1 + exp(-x))`` of every element."""
+    """``1 / (1 + exp(-x))`` of every element.
+
+    Examples
+    --------
+    >>> print(fnn.Sigmoid()(np.array([-2, 1, 2], np.float32)).round(3))
+    [0.119 0.731 0.881]
+    """
 
     def __init__(self) -> None:
         """Nothing is set."""
@@ -64,7 +74,13 @@ class Sigmoid(Module):
 
 
 class Tanh(Module):
-    """Hyperbolic tangent of every element."""
+    """Hyperbolic tangent of every element.
+
+    Examples
+    --------
+    >>> print(fnn.Tanh()(np.array([-2, 1, 2], np.float32)).round(3))
+    [-0.964  0.762  0.964]
+    """
 
     def __init__(self) -> None:
         """Nothing is set."""
@@ -87,8 +103,12 @@ class LeakyReLU(Module):
     Parameters
     ----------
     negative_slope : float
-    inplace : bool
-        PyTorch's; no effect.
+    inplace : bool, which has no effect
+
+    Examples
+    --------
+    >>> print(fnn.LeakyReLU(0.1)(np.array([-2, 3], np.float32)))
+    [-0.2  3. ]
     """
 
     def __init__(self, negative_slope: float = 0.01, inplace: bool = False) -> None:
@@ -126,6 +146,11 @@ class PReLU(Module):
     Attributes
     ----------
     weight : Parameter, (num_parameters,)
+
+    Examples
+    --------
+    >>> fnn.PReLU()(np.array([[-2, 3]], np.float32)).tolist()
+    [[-0.5, 3.0]]
     """
 
     _required = ("weight",)
@@ -166,8 +191,12 @@ class ELU(Module):
     Parameters
     ----------
     alpha : float
-    inplace : bool
-        PyTorch's; no effect.
+    inplace : bool, which has no effect
+
+    Examples
+    --------
+    >>> print(fnn.ELU()(np.array([-1, 1, 2], np.float32)).round(3))
+    [-0.632  1.     2.   ]
     """
 
     def __init__(self, alpha: float = 1.0, inplace: bool = False) -> None:
@@ -194,8 +223,12 @@ class SELU(Module):
 
     Parameters
     ----------
-    inplace : bool
-        PyTorch's; no effect.
+    inplace : bool, which has no effect
+
+    Examples
+    --------
+    >>> print(fnn.SELU()(np.array([-1, 1, 2], np.float32)).round(3))
+    [-1.111  1.051  2.101]
     """
 
     def __init__(self, inplace: bool = False) -> None:
@@ -219,6 +252,11 @@ class GELU(Module):
     Parameters
     ----------
     approximate : {"none", "tanh"}
+
+    Examples
+    --------
+    >>> print(fnn.GELU()(np.array([-1, 1, 2], np.float32)).round(3))
+    [-0.159  0.841  1.954]
     """
 
     def __init__(self, approximate: str = "none") -> None:
@@ -245,8 +283,12 @@ class SiLU(Module):
 
     Parameters
     ----------
-    inplace : bool
-        PyTorch's; no effect.
+    inplace : bool, which has no effect
+
+    Examples
+    --------
+    >>> print(fnn.SiLU()(np.array([-1, 1, 2], np.float32)).round(3))
+    [-0.269  0.731  1.762]
     """
 
     def __init__(self, inplace: bool = False) -> None:
@@ -272,6 +314,11 @@ class Softplus(Module):
     beta : float other than 0
     threshold : float
         `x` itself where ``beta * x`` is above it.
+
+    Examples
+    --------
+    >>> print(fnn.Softplus()(np.array([-2, 1, 2], np.float32)).round(3))
+    [0.127 1.313 2.127]
     """
 
     def __init__(self, beta: float = 1.0, threshold: float = 20.0) -> None:
@@ -298,8 +345,12 @@ class Hardtanh(Module):
     Parameters
     ----------
     min_val, max_val : float
-    inplace : bool
-        PyTorch's; no effect.
+    inplace : bool, which has no effect
+
+    Examples
+    --------
+    >>> fnn.Hardtanh()(np.array([-2, 0.5, 3], np.float32)).tolist()
+    [-1.0, 0.5, 1.0]
     """
 
     def __init__(self, min_val: float = -1.0, max_val: float = 1.0, inplace: bool = False) -> None:
@@ -326,8 +377,12 @@ class Hardswish(Module):
 
     Parameters
     ----------
-    inplace : bool
-        PyTorch's; no effect.
+    inplace : bool, which has no effect
+
+    Examples
+    --------
+    >>> print(fnn.Hardswish()(np.array([-1, 1, 4], np.float32)).round(3))
+    [-0.333  0.667  4.   ]
     """
 
     def __init__(self, inplace: bool = False) -> None:
@@ -343,3 +398,31 @@ class Hardswish(Module):
 
     def plan(self, steps: Steps) -> None:
         steps.hardswish()
+
+
+class ReLU6(Module):
+    """``clip(x, 0, 6)``, a ReLU that stops at 6.
+
+    Parameters
+    ----------
+    inplace : bool, which has no effect
+
+    Examples
+    --------
+    >>> print(fnn.ReLU6()(np.array([-1, 2, 7], np.float32)))
+    [0. 2. 6.]
+    """
+
+    def __init__(self, inplace: bool = False) -> None:
+        check.no_effect(inplace)
+
+    def forward(self, x: Array) -> Array:
+        y = functional.relu6(x)
+        self._keep(x)
+        return y
+
+    def backward(self, dy: Array, accumulate: bool = False, needs_dx: bool = True) -> Array:
+        return functional.relu6_backward(dy, check.kept(self, self._kept))
+
+    def plan(self, steps: Steps) -> None:
+        steps.relu6()

@@ -8,11 +8,13 @@ from typing import Any
 from fastnn import _validate as check
 from fastnn import functional
 from fastnn._validate import Array
-from fastnn.functional._plan import Steps
 from fastnn.layers.containers import LayerList, fed_with_features
-from fastnn.layers.module import Module, one_backward
+from fastnn.layers.module import Module
 from fastnn.layers.naming import naming_layers
+from fastnn.layers.parameter import one_backward
 from fastnn.layers.summary import Row
+from fastnn.plan.fusion import Fusion
+from fastnn.plan.steps import Steps
 
 
 class Residual(Module):
@@ -26,9 +28,15 @@ class Residual(Module):
     body : Module
     shortcut : Module, optional
         As a `Conv2d` of kernel 1, where the body changes the shape.
+
+    Examples
+    --------
+    >>> body = fnn.Sequential(fnn.Conv2d(4, 4, 3, padding=1), fnn.BatchNorm2d(4))
+    >>> fnn.Residual(body)(np.ones((2, 4, 8, 8), np.float32)).shape
+    (2, 4, 8, 8)
     """
 
-    fuses_activation = True
+    fusion = Fusion(in_forward=True)
 
     def __init__(self, body: Module, shortcut: Module | None = None) -> None:
         check.layers((body,) if shortcut is None else (body, shortcut), Module, self)
@@ -55,11 +63,11 @@ class Residual(Module):
 
     def plan(self, steps: Steps) -> None:
         x = steps.here()
-        self.body.write_plan(steps)
+        steps.write(self.body)
         y = steps.here()
         steps.go_back(x)
         if self.shortcut is not None:
-            self.shortcut.write_plan(steps)
+            steps.write(self.shortcut)
         steps.add(y)
 
     def _trace(self, x: Array, name: str) -> tuple[Array, list[Row]]:
@@ -78,6 +86,12 @@ class Concat(LayerList):
     ----------
     branches : iterable of Module
     dim : int
+
+    Examples
+    --------
+    >>> net = fnn.Concat([fnn.Conv2d(3, 4, 1), fnn.Conv2d(3, 6, 3, padding=1)])
+    >>> net(np.ones((2, 3, 8, 8), np.float32)).shape
+    (2, 10, 8, 8)
     """
 
     def __init__(self, branches: Iterable[Module], dim: int = 1) -> None:
@@ -113,7 +127,7 @@ class Concat(LayerList):
         x, joined = steps.here(), None
         for branch in self.layers:
             steps.go_back(x)
-            branch.write_plan(steps)
+            steps.write(branch)
             if joined is not None:
                 steps.cat(joined, dim=self.dim)
             joined = steps.here()

@@ -4,19 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from types import MappingProxyType
-from typing import Any, Self, TypeGuard, overload
+from typing import Any, Self, overload
 
 from fastnn import _validate as check
 from fastnn._validate import Array
-from fastnn.functional._plan import NoPlan, Planned, Steps
-from fastnn.layers.activation import ReLU
-from fastnn.layers.module import Module, one_backward
+from fastnn.layers.module import Module
 from fastnn.layers.naming import name_layer
-from fastnn.layers.norm import BatchNorm1d, BatchNorm2d
-from fastnn.layers.pool import MaxPool2d
+from fastnn.layers.parameter import one_backward
 from fastnn.layers.summary import Row
-
-NOT_COMPUTED_WITH = ("_kept", "_looked_at_input", "_planned", "_unplanned")  # attributes of layers that may change
+from fastnn.plan.fusion import Pairs
+from fastnn.plan.inference import Inference
+from fastnn.plan.steps import Steps
 
 
 class LayerList(Module):
@@ -134,13 +132,13 @@ class Sequential(LayerList):
     It is a list of layers, too: ``net[0]``, ``net[-1]``, ``net[:3]`` (a network of the same layers), ``len(net)``,
     ``net[2] = layer``, ``del net[2]``, `append`, `insert`, `extend` and `pop`.
 
-    A layer that can apply a ReLU while it stores its output (``fuses_activation``: Conv2d, Linear, BatchNorm) does so
-    when a ReLU follows it, and `backward` goes through a ReLU and the max pooling after it, or the batch normalisation
-    before it, in one step. The results are the same, to the bit.
+    A ReLU costs no pass of its own where a neighbour can do it: a convolution, a linear layer or a normalisation before
+    it, in `backward` also a `MaxPool2d` after it. The results are the same, to the bit.
 
-    In eval mode all layers are run in one call of compiled code, if every one of them has a `plan`; changes of layers
-    and parameters are noticed. The results are the same, but for the last bits of 3 x 3 convolutions of few pixels and
-    of linear layers of few outputs, for which weights that are kept make another algorithm worth while.
+    In eval mode neighbouring layers that have a `plan` are run in one call of compiled code, and the others by
+    themselves in between; changes of layers and parameters are noticed. The results are the same, but for the last bits
+    of 3 x 3 convolutions of few pixels and of linear layers of few outputs: for these, weights that are kept make
+    another algorithm worth while.
 
     `backward` lets go of what the layers kept for it: another one needs another forward.
 
@@ -157,10 +155,19 @@ class Sequential(LayerList):
     TypeError, ValueError
         The message of an error that a layer raises begins with the layer, as ``layer 2 (Linear): x: got ...``; inside
         another network with its qualified name, as ``layer 1.body.0 (Conv2d)``. So do those of `backward`.
+
+    Examples
+    --------
+    >>> net = fnn.Sequential(fnn.Conv2d(1, 8, 5), fnn.ReLU(), fnn.MaxPool2d(2), fnn.Flatten(), fnn.Linear(1152, 10))
+    >>> net(np.ones((4, 1, 28, 28), np.float32)).shape
+    (4, 10)
+    >>> dx = net.backward(np.ones((4, 10), np.float32))  # and every parameter has its gradient
+    >>> net[0].weight.grad.shape
+    (8, 1, 5, 5)
     """
 
-    _planned: Planned | None = None
-    _unplanned: tuple[Module, ...] | None = None  # layers that are to be run one by one
+    _inference: Inference | None = None
+    _pairs: Pairs | None = None
 
     def __init__(self, *layers: Module | Mapping[str, Module]) -> None:
         self._take(*check.named_layers(layers, self))
@@ -173,55 +180,29 @@ class Sequential(LayerList):
 
     def forward(self, x: Array) -> Array:
         try:
-            if not self.training and self._unplanned is not self.layers:
-                y = self._forward_as_planned(x)
-                if y is not None:
-                    return y
-            pixels = None if self._looked_at_input or not self.training else x
-            place, layers = 0, self.layers
-            while place < len(layers):
-                layer = layers[place]
-                following = layers[place + 1] if place + 1 < len(layers) else None
-                if type(following) is ReLU and _fuses_activation(layer) and not following._hooks:
-                    x = layer.forward(x, activation="relu")  # type: ignore[call-arg]
-                    following.remember(x)
-                    place += 2
-                else:
-                    x = layer(x)
-                    if place and _goes_back_through_relu(layer, layers[place - 1]):
-                        layers[place - 1]._keep(None)  # the largest array of many a network
-                    place += 1
+            if not self.training:
+                inference = self._inference
+                if inference is None or inference.layers is not self.layers:
+                    inference = self._inference = Inference(self.layers)
+                return inference(x)
+            y = self._in_pairs().forward(x)
         except Exception as error:
             name_layer(error, self)
             raise
-        if pixels is not None:
+        if not self._looked_at_input:
             self._looked_at_input = True
-            check.warn_of_bytes(pixels, stacklevel=3)
-        return x
+            check.warn_of_bytes(x, stacklevel=3)
+        return y
 
-    def _forward_as_planned(self, x: Array) -> Array | None:
-        """All layers in one call, or None."""
-        layers, planned = self.layers, self._planned
-        if planned is None or planned.layers is not layers or not planned.unchanged:
-            inner = list(self.modules())[1:]
-            arrays = (held for _, held in self.named_arrays())
-            planned = Planned(layers, inner, arrays, but=NOT_COMPUTED_WITH)
-            # Looked at once changes are noticed: other threads may make some meanwhile.
-            if list(self.modules())[1:] != inner or any(module.training or module._hooks for module in inner):
-                return None
-            self._planned = planned
-        try:
-            return planned(x, self._plan_layers)
-        except NoPlan:
-            self._unplanned, self._planned = layers, None
-            return None
+    def _in_pairs(self) -> Pairs:
+        pairs = self._pairs
+        if pairs is None or pairs.layers is not self.layers:
+            pairs = self._pairs = Pairs(self.layers)
+        return pairs
 
     def plan(self, steps: Steps) -> None:
-        self._plan_layers(steps)
-
-    def _plan_layers(self, steps: Steps) -> None:
         for layer in self.layers:
-            layer.write_plan(steps)
+            steps.write(layer)
 
     @one_backward
     def backward(self, dy: Array, accumulate: bool = False, needs_dx: bool = True) -> Array | None:
@@ -233,28 +214,11 @@ class Sequential(LayerList):
         first = 0 if needs_dx else self._first_that_learns()
         if first == len(self.layers):
             return dy if needs_dx else None
-        gradient: Any = dy
-        place = len(self.layers) - 1
         try:
-            while place >= first:
-                layer, before = self.layers[place], self.layers[place - 1] if place > first else None
-                behind = place - 1
-                if _goes_back_through_relu(layer, before):
-                    gradient = layer.backward(gradient, accumulate, through_relu=True)
-                    behind -= 1
-                elif type(layer) is ReLU and isinstance(before, BatchNorm1d | BatchNorm2d):
-                    wanted = needs_dx or place - 1 > first
-                    gradient = before.backward(gradient, accumulate, wanted, relu_output=layer.output())
-                    behind -= 1
-                else:
-                    gradient = layer.backward(gradient, accumulate, needs_dx or place > first)
-                for done in self.layers[behind + 1 : place + 1]:
-                    done._keep(None)
-                place = behind
+            return self._in_pairs().backward(dy, accumulate, needs_dx, first)
         except Exception as error:
             name_layer(error, self)
             raise
-        return gradient
 
     def _first_that_learns(self) -> int:
         return next((place for place, layer in enumerate(self.layers) if layer.learns()), len(self.layers))
@@ -265,13 +229,3 @@ class Sequential(LayerList):
             x, more = layer._trace(x, f"{name}.{place}".lstrip("."))
             rows += more
         return x, rows
-
-
-def _goes_back_through_relu(layer: Module, before: Module | None) -> TypeGuard[MaxPool2d]:
-    """Whether a backward goes through the layer and the one before it in one step, for which the layer keeps enough."""
-    return type(layer) is MaxPool2d and type(before) is ReLU
-
-
-def _fuses_activation(layer: Module) -> bool:
-    """Whether the layer applies a ReLU itself; one with hooks does not, for they are to see its own output."""
-    return layer.fuses_activation and not layer._hooks

@@ -10,14 +10,15 @@ import numpy as np
 from fastnn import _validate as check
 from fastnn import functional, init
 from fastnn._validate import Array, IntPair, IntSingle, MaybeArray, Padding
-from fastnn.functional._plan import NoPlan, Steps
-from fastnn.layers.module import Module, Parameter, data_of, needed
+from fastnn.layers.module import Module
+from fastnn.layers.parameter import Parameter, data_of, needed
+from fastnn.plan.fusion import Fusion
+from fastnn.plan.steps import Steps
 
 
 class _Conv(Module):
     """What convolutions share: weights, and how they begin; settings as PyTorch names them."""
 
-    fuses_activation = True
     kernel_size: Any
     stride: Any
     padding: Any
@@ -66,9 +67,10 @@ class _Conv(Module):
             return dx
         return functional.pad_backward(dx, self._frame, mode=self.padding_mode)
 
-    def _zeros_alone(self) -> None:
+    def _plan_frame(self, steps: Steps) -> None:
         if self.padding_mode != "zeros":
-            raise NoPlan(f"padding_mode={self.padding_mode!r}")
+            check.input_channels(steps.y, 4, self.in_channels)
+            steps.pad(self._frame, mode=self.padding_mode)
 
     def _more_repr(self) -> str:
         return ""
@@ -108,7 +110,15 @@ class Conv2d(_Conv):
     ----------
     weight : Parameter, (out_channels, in_channels/groups, KH, KW)
     bias : Parameter, (out_channels,), or None
+
+    Examples
+    --------
+    >>> layer = fnn.Conv2d(3, 16, kernel_size=3, stride=2, padding=1)
+    >>> layer(np.ones((8, 3, 32, 32), np.float32)).shape
+    (8, 16, 16, 16)
     """
+
+    fusion = Fusion(in_forward=True)
 
     def __init__(
         self,
@@ -144,7 +154,7 @@ class Conv2d(_Conv):
         return self._unpadded(self._receive(*gradients, accumulate))
 
     def plan(self, steps: Steps) -> None:
-        self._zeros_alone()
+        self._plan_frame(steps)
         steps.conv2d(self.weight, self.bias, **self._geometry)
 
 
@@ -172,7 +182,15 @@ class Conv1d(_Conv):
     ----------
     weight : Parameter, (out_channels, in_channels/groups, K)
     bias : Parameter, (out_channels,), or None
+
+    Examples
+    --------
+    >>> layer = fnn.Conv1d(2, 16, kernel_size=5, padding=2)
+    >>> layer(np.ones((8, 2, 100), np.float32)).shape
+    (8, 16, 100)
     """
+
+    fusion = Fusion(in_forward=True)
 
     def __init__(
         self,
@@ -208,8 +226,15 @@ class Conv1d(_Conv):
         return self._unpadded(self._receive(*gradients, accumulate))
 
     def plan(self, steps: Steps) -> None:
-        self._zeros_alone()
+        self._plan_frame(steps)
         steps.conv1d(self.weight, self.bias, **self._geometry)
+
+    def _plan_frame(self, steps: Steps) -> None:
+        if self.padding_mode != "zeros":
+            check.input_channels(steps.y, 3, self.in_channels)
+            steps.unflatten(2, (1, -1))
+            steps.pad(self._frame, mode=self.padding_mode)
+            steps.flatten(2, 3)
 
     def _padded(self, x: Array) -> Array:
         if self.padding_mode == "zeros":
@@ -245,7 +270,15 @@ class ConvTranspose2d(_Conv):
     ----------
     weight : Parameter, (in_channels, out_channels/groups, KH, KW)
     bias : Parameter, (out_channels,), or None
+
+    Examples
+    --------
+    >>> layer = fnn.ConvTranspose2d(16, 3, kernel_size=4, stride=2, padding=1)
+    >>> layer(np.ones((8, 16, 16, 16), np.float32)).shape
+    (8, 3, 32, 32)
     """
+
+    fusion = Fusion(in_forward=True)
 
     def __init__(
         self,
@@ -283,6 +316,9 @@ class ConvTranspose2d(_Conv):
             dy, x, self.weight.data, output_padding=self.output_padding, needs=needs, **self._geometry
         )
         return self._receive(*gradients, accumulate)
+
+    def plan(self, steps: Steps) -> None:
+        steps.conv_transpose2d(self.weight, self.bias, output_padding=self.output_padding, **self._geometry)
 
     def _more_repr(self) -> str:
         return f", output_padding={self.output_padding}" if self.output_padding != (0, 0) else ""

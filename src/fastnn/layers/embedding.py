@@ -9,8 +9,10 @@ import numpy as np
 from fastnn import _validate as check
 from fastnn import functional, init
 from fastnn._validate import Array
-from fastnn.layers.module import Module, Parameter
+from fastnn.layers.module import Module
+from fastnn.layers.parameter import Parameter
 from fastnn.layers.summary import Row
+from fastnn.plan.steps import Steps
 
 
 class Embedding(Module):
@@ -32,6 +34,12 @@ class Embedding(Module):
     Attributes
     ----------
     weight : Parameter, (num_embeddings, embedding_dim)
+
+    Examples
+    --------
+    >>> layer = fnn.Embedding(1000, 16)
+    >>> layer(np.array([[3, 7, 7], [0, 1, 2]])).shape
+    (2, 3, 16)
     """
 
     _required = ("weight",)
@@ -77,6 +85,9 @@ class Embedding(Module):
         if self.weight.requires_grad:
             dw = functional.embedding_backward(dy, x, self.num_embeddings, padding_idx=self.padding_idx)
             self.weight.receive(dw, accumulate)
+
+    def plan(self, steps: Steps) -> None:
+        steps.embedding(self.weight)
 
     def _trace(self, x: Array, name: str) -> tuple[Array, list[Row]]:
         """A summary goes through with no images, which are no indices yet."""

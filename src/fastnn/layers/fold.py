@@ -10,8 +10,9 @@ from fastnn import _validate as check
 from fastnn.layers.containers import Sequential
 from fastnn.layers.conv import Conv1d, Conv2d
 from fastnn.layers.linear import Linear
-from fastnn.layers.module import Module, Parameter, copied
+from fastnn.layers.module import Module, copied
 from fastnn.layers.norm import BatchNorm1d, BatchNorm2d
+from fastnn.layers.parameter import Parameter
 
 Net = TypeVar("Net", bound=Module)
 # These classes themselves: another may do anything.

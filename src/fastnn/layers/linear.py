@@ -10,8 +10,10 @@ import numpy as np
 from fastnn import _validate as check
 from fastnn import functional, init
 from fastnn._validate import Array
-from fastnn.functional._plan import Steps
-from fastnn.layers.module import Module, Parameter, data_of, needed
+from fastnn.layers.module import Module
+from fastnn.layers.parameter import Parameter, data_of, needed
+from fastnn.plan.fusion import Fusion
+from fastnn.plan.steps import Steps
 
 
 class Linear(Module):
@@ -31,9 +33,15 @@ class Linear(Module):
     ----------
     weight : Parameter, (out_features, in_features)
     bias : Parameter, (out_features,), or None
+
+    Examples
+    --------
+    >>> layer = fnn.Linear(784, 10)
+    >>> layer(np.ones((64, 784), np.float32)).shape
+    (64, 10)
     """
 
-    fuses_activation = True
+    fusion = Fusion(in_forward=True)
     _required = ("weight",)
 
     def __init__(

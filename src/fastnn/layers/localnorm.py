@@ -6,6 +6,7 @@ from fastnn import _validate as check
 from fastnn import functional
 from fastnn._validate import Array
 from fastnn.layers.module import Module
+from fastnn.plan.steps import Steps
 
 
 class LocalResponseNorm(Module):
@@ -18,6 +19,12 @@ class LocalResponseNorm(Module):
     size : int
         Channels of a window: size//2 before the pixel's own, and (size - 1)//2 after it.
     alpha, beta, k : float
+
+    Examples
+    --------
+    >>> layer = fnn.LocalResponseNorm(size=5)
+    >>> layer(np.ones((1, 8, 4, 4), np.float32)).shape
+    (1, 8, 4, 4)
     """
 
     def __init__(self, size: int, alpha: float = 1e-4, beta: float = 0.75, k: float = 1.0) -> None:
@@ -31,6 +38,9 @@ class LocalResponseNorm(Module):
     def backward(self, dy: Array, accumulate: bool = False, needs_dx: bool = True) -> Array:
         x = check.kept(self, self._kept)
         return functional.local_response_norm_backward(dy, x, self.size, alpha=self.alpha, beta=self.beta, k=self.k)
+
+    def plan(self, steps: Steps) -> None:
+        steps.local_response_norm(self.size, alpha=self.alpha, beta=self.beta, k=self.k)
 
     def extra_repr(self) -> str:
         return f"{self.size}, alpha={self.alpha}, beta={self.beta}, k={self.k}"

@@ -1,12 +1,8 @@
-"""Module, what every layer is, and what layers hold: Parameters, which are learnt, and Buffers, which are not."""
+"""Module, what every layer and every container of layers is."""
 
 from __future__ import annotations
 
 import copy
-import functools
-import sys
-import threading
-import weakref
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, ClassVar, Self, TypeVar
 
@@ -14,258 +10,17 @@ import numpy as np
 
 from fastnn import _validate as check
 from fastnn._validate import Array
-from fastnn.functional._plan import NoPlan, Steps
 from fastnn.layers.compat import PyTorchHabits
 from fastnn.layers.hooks import ForwardHook, RemovableHandle
 from fastnn.layers.naming import name_layer, naming_layers
+from fastnn.layers.parameter import Buffer, Held, Parameter, one_backward
 from fastnn.layers.summary import Row, table
+from fastnn.plan.contract import NoPlan
+from fastnn.plan.fusion import Fusion
+from fastnn.plan.steps import Steps
 
-NOT_COPIED = ("_kept", "_planned", "_unplanned", "_hooks")  # attributes of modules: of a copy or a pickle, none
+NOT_COPIED = ("_kept", "_inference", "_pairs", "_hooks")  # attributes of modules: of a copy or a pickle, none
 HELD_NAMES = ("weight", "bias", "running_mean", "running_var", "num_batches_tracked")  # of layers, as PyTorch's
-
-
-class Held:
-    """An array that a layer holds: a `Parameter` or a `Buffer`.
-
-    NumPy takes it for the array: ``np.asarray(p)``, ``np.linalg.norm(p)`` and ``np.savez(path, w=p)`` work.
-    """
-
-    __slots__ = ("_keeper", "_seal")
-    _keeper: list[Array]
-    _seal: object
-
-    def __init__(self, data: Array) -> None:
-        self.data = data
-
-    @staticmethod
-    def _check(array: Array) -> None:
-        check.array("data", array)
-
-    @property
-    def data(self) -> Array:
-        # First the array, then the seal: `sealed` does it the other way round, so that one of the two sees the other.
-        array = self._keeper[0]
-        self._seal = None
-        return array
-
-    @data.setter
-    def data(self, array: Array) -> None:
-        self._check(array)
-        self._keeper = [writable(array)]
-        self._seal = None
-
-    @property
-    def shape(self) -> tuple[int, ...]:
-        return self._keeper[0].shape  # not of `data`, which would break the seal; so are those below
-
-    @property
-    def ndim(self) -> int:
-        return self._keeper[0].ndim
-
-    @property
-    def dtype(self) -> np.dtype[Any]:
-        return self._keeper[0].dtype
-
-    @property
-    def size(self) -> int:
-        """Number of elements; `numel`, under PyTorch's name, returns it too."""
-        return self._keeper[0].size
-
-    def numel(self) -> int:
-        """Number of elements."""
-        return self.size
-
-    def numpy(self) -> Array:
-        """The array itself, `data`: what is written to it is written to the layer."""
-        return self.data
-
-    def item(self) -> int | float:
-        """The only element as a Python number.
-
-        Raises
-        ------
-        ValueError
-            There are more, or none.
-        """
-        number: int | float = self._keeper[0].item()
-        return number
-
-    def __array__(self, dtype: Any = None, copy: bool | None = None) -> Array:
-        """The array for NumPy: itself, unless another dtype or a copy is asked for."""
-        return np.asarray(self.data, dtype) if copy is None else np.array(self.data, dtype, copy=copy)
-
-    def may_be_replaced_by(self, value: Any, optional: bool) -> bool:
-        """Whether a layer may have `value` instead of this: a parameter for a parameter, a buffer for a buffer."""
-        if value is None:
-            return optional
-        return isinstance(value, Held) and isinstance(value, Parameter) == isinstance(self, Parameter)
-
-    def become(self, name: str, value: Any) -> None:
-        """Have `value` for the array, which must be one of the same shape and dtype; `name` is what errors call it."""
-        value = np.asarray(value) if isinstance(value, np.generic) else value  # what NumPy makes of arrays without axes
-        check.same_kind_of_array(name, value, self)
-        self.data = value
-
-    def sealed(self) -> tuple[list[Array], object]:
-        """What holds the array, and a token: `_seal` is the same object for as long as nobody else has had the array.
-
-        Whoever has the array can write to it, now or later, and nothing tells. So there is no token (None) while
-        somebody has it, or memory that it shares; and `data` takes the token away from all who have it. The array that
-        is returned is for reading, and for no longer than a call: keep what holds it.
-        """
-        seal = self._seal
-        if seal is not None:
-            return self._keeper, seal
-        seal = self._seal = object()
-        keeper = self._keeper
-        if not _nobody_else_has(keeper):
-            seal = self._seal = None
-        return keeper, seal
-
-    def __repr__(self) -> str:
-        return f"{type(self).__name__}(shape={self.shape}, dtype={self.dtype})"
-
-    def __getstate__(self) -> Any:
-        return self.data
-
-    def __setstate__(self, state: Any) -> None:
-        self.data = state
-
-
-class Buffer(Held):
-    """An array of a layer's state that is not learnt, such as running statistics.
-
-    Attributes
-    ----------
-    data : array
-    """
-
-    __slots__ = ()
-
-
-class Parameter(Held):
-    """An array that is learnt, and its gradient.
-
-    Attributes
-    ----------
-    data : array of float32 or float64
-    grad : array of the shape and dtype of `data`, or None before the first backward
-    name : str
-        As seen from the network that `parameters()` was last called on, such as ``"0.weight"``.
-    requires_grad : bool
-        False: frozen. It has no gradient, the one it had is forgotten, and none is computed; so optimisers leave it
-        alone.
-    """
-
-    __slots__ = ("_grad", "_requires_grad", "name")
-    _grad: Array | None
-
-    def __init__(self, data: Array, name: str = "", requires_grad: bool = True) -> None:
-        super().__init__(data)
-        self._grad = None
-        self.name = name
-        self.requires_grad = requires_grad
-
-    @property
-    def grad(self) -> Array | None:
-        return self._grad
-
-    @grad.setter
-    def grad(self, grad: Array | None) -> None:
-        if grad is not None:
-            check.same_kind_of_array("grad", grad, self)
-            grad = writable(grad)
-        self._grad = grad
-
-    @property
-    def requires_grad(self) -> bool:
-        return self._requires_grad
-
-    @requires_grad.setter
-    def requires_grad(self, value: bool) -> None:
-        self._requires_grad = check.true_or_false("requires_grad", value)
-        if not value:
-            self.grad = None
-
-    @staticmethod
-    def _check(array: Array) -> None:
-        check.float_array("data", array)
-
-    def __getstate__(self) -> tuple[Array, Array | None, str, bool]:
-        return self.data, self.grad, self.name, self.requires_grad
-
-    def __setstate__(self, state: tuple[Array, Array | None, str, bool]) -> None:
-        self.data, self.grad, self.name, self._requires_grad = state
-
-    def receive(self, grad: Array, accumulate: bool) -> None:
-        """Make `grad` the gradient, or add it to the one there is; a frozen parameter takes none.
-
-        What layers that share the parameter give to it in one `backward` of the network around them is always added.
-        """
-        if not self._requires_grad:
-            return
-        received = _going_back.received
-        if received is not None:
-            accumulate = accumulate or self in received
-            received.add(self)
-        self._grad = self._grad + grad if accumulate and self._grad is not None else grad
-
-    def __repr__(self) -> str:
-        frozen = "" if self._requires_grad else ", requires_grad=False"
-        return f"Parameter({self.name!r}, shape={self.shape}, dtype={self.dtype}{frozen})"
-
-
-class _GoingBack(threading.local):
-    """The parameters that have received a gradient in the backward that this thread is in; None outside of any."""
-
-    received: set[Parameter] | None = None
-
-
-_going_back = _GoingBack()
-
-
-def one_backward(backward: Callable[..., Any]) -> Callable[..., Any]:
-    """Have the gradients that a parameter receives in one call of `backward`, from layers that share it, added up.
-
-    Calls inside the call belong to it. Each class of a module with layers inside has its `backward` made so; classes
-    outside of this package have it done by `Module`.
-    """
-
-    @functools.wraps(backward)
-    def whole(self: Module, *args: Any, **kwargs: Any) -> Any:
-        if _going_back.received is not None:
-            return backward(self, *args, **kwargs)
-        _going_back.received = set()
-        try:
-            return backward(self, *args, **kwargs)
-        finally:
-            _going_back.received = None
-
-    return whole
-
-
-def writable(array: Array) -> Array:
-    """`array`, or a copy of one that is read-only, as arrays of processes that share memory and mapped files are."""
-    return array if array.flags.writeable else np.array(array)
-
-
-def _nobody_else_has(keeper: list[Array]) -> bool:
-    """Whether the array in `keeper` is referred to from nowhere else, and owns its memory.
-
-    Views, exported buffers and arrays of other libraries all refer to the array whose memory they use. Counts of
-    references mean this only where one thread runs Python at a time.
-    """
-    return (
-        _one_thread_at_a_time()
-        and sys.getrefcount(keeper[0]) <= 2  # the list's, and the argument
-        and type(keeper[0]) is np.ndarray
-        and keeper[0].flags.owndata
-        and weakref.getweakrefcount(keeper[0]) == 0
-    )
-
-
-def _one_thread_at_a_time() -> bool:
-    return bool(getattr(sys, "_is_gil_enabled", lambda: True)())
 
 
 class Module(PyTorchHabits):
@@ -275,10 +30,22 @@ class Module(PyTorchHabits):
     their names. In train mode `forward` keeps in ``self._kept`` what `backward` needs (references, not copies: the
     input of a layer must not be changed in between); in eval mode it keeps nothing. So a layer is called once in a
     forward. Layers may share a parameter, as after ``b.weight = a.weight``: its gradient is the sum of theirs.
+
+    Examples
+    --------
+    >>> class Square(fnn.Module):
+    ...     def forward(self, x):
+    ...         self._keep(x)
+    ...         return x**2
+    ...
+    ...     def backward(self, dy, accumulate=False, needs_dx=True):
+    ...         return 2 * self._kept * dy
+    >>> fnn.gradcheck(Square(), np.ones((2, 3)), show=False).passed
+    True
     """
 
     training = True
-    fuses_activation = False  # whether `forward` has the argument `activation`
+    fusion = Fusion()  # what the layer can do for a ReLU beside it
     _kept: Any = None
     _hooks: tuple[RemovableHandle, ...] = ()  # another tuple at every change, which plans notice
     _required: ClassVar[tuple[str, ...]] = ()  # parameters that cannot be None
@@ -326,8 +93,8 @@ class Module(PyTorchHabits):
         """From now on call ``hook(module, inputs, output)`` after every forward.
 
         `inputs` is a tuple of one array. What the hook returns, unless it is None, takes the place of the output, in
-        eval mode only: no backward goes through it. A network with a hook inside is run layer by layer. Copies and
-        pickles of a module have no hooks.
+        eval mode only: no backward goes through it. In a network the module is run by itself. Copies and pickles of a
+        module have no hooks.
 
         Returns
         -------
@@ -337,18 +104,12 @@ class Module(PyTorchHabits):
         return RemovableHandle(self, hook)
 
     def plan(self, steps: Steps) -> None:
-        """Write down what `forward` does in eval mode, so that a `Sequential` can do it together with all the rest.
+        """Write down what `forward` does in eval mode, so that a `Sequential` can do it together with its neighbours.
 
         What it writes must follow from the attributes of the layer alone, and from none that is changed in place. A
-        layer without a plan of its own is run by its `forward`.
+        layer without a plan of its own is run by its `forward`, between those that have one.
         """
         raise NoPlan(f"{type(self).__name__} has no plan")
-
-    def write_plan(self, steps: Steps) -> None:
-        """Have the layer write down its `plan`, if it speaks of the forward that the layer has."""
-        if not self.has_plan():
-            raise NoPlan(f"{type(self).__name__} is run by its forward alone")
-        self.plan(steps)
 
     def has_plan(self) -> bool:
         """Whether `plan` speaks of the forward that this layer has: a subclass may have changed anything."""
@@ -600,14 +361,3 @@ def copied(module: M) -> M:
             except Exception:  # whatever the classes of others say of it
                 shared[id(value)] = value
     return copy.deepcopy(module, shared)
-
-
-def data_of(held: Held | None) -> Array | None:
-    """Its array, or None of none."""
-    return None if held is None else held.data
-
-
-def needed(needs_dx: bool, weight: Parameter | None, bias: Parameter | None) -> tuple[str, ...]:
-    """The gradients that a layer asks its backward for: none of a parameter that is None or frozen."""
-    of_parameters = (name for name, p in (("dw", weight), ("db", bias)) if p is not None and p.requires_grad)
-    return ("dx", *of_parameters) if needs_dx else (*of_parameters,)

@@ -6,6 +6,7 @@ from fastnn import _validate as check
 from fastnn import functional
 from fastnn._validate import Array, Frame, IntPair
 from fastnn.layers.module import Module
+from fastnn.plan.steps import Steps
 
 
 class Unfold(Module):
@@ -15,6 +16,11 @@ class Unfold(Module):
     ----------
     kernel_size, dilation, padding, stride : int or (int, int)
         In PyTorch's order.
+
+    Examples
+    --------
+    >>> fnn.Unfold(kernel_size=2)(np.ones((1, 3, 4, 4), np.float32)).shape  # 9 patches of 3 x 2 x 2
+    (1, 12, 9)
     """
 
     def __init__(self, kernel_size: IntPair, dilation: IntPair = 1, padding: IntPair = 0, stride: IntPair = 1) -> None:
@@ -32,6 +38,9 @@ class Unfold(Module):
             dy, size, self.kernel_size, stride=self.stride, padding=self.padding, dilation=self.dilation
         )
 
+    def plan(self, steps: Steps) -> None:
+        steps.unfold(self.kernel_size, stride=self.stride, padding=self.padding, dilation=self.dilation)
+
     def extra_repr(self) -> str:
         return f"kernel_size={self.kernel_size}, dilation={self.dilation}, padding={self.padding}, stride={self.stride}"
 
@@ -45,6 +54,15 @@ class Fold(Module):
         H and W.
     kernel_size, dilation, padding, stride : int or (int, int)
         In PyTorch's order.
+
+    Examples
+    --------
+    >>> x = np.ones((1, 4, 9), np.float32)  # 9 patches of 2 x 2
+    >>> print(fnn.Fold(output_size=4, kernel_size=2)(x)[0, 0])
+    [[1. 2. 2. 1.]
+     [2. 4. 4. 2.]
+     [2. 4. 4. 2.]
+     [1. 2. 2. 1.]]
     """
 
     def __init__(
@@ -76,6 +94,9 @@ class Fold(Module):
         check.kept(self, self._kept)
         return functional.unfold(dy, self.kernel_size, stride=self.stride, padding=self.padding, dilation=self.dilation)
 
+    def plan(self, steps: Steps) -> None:
+        steps.fold(self.output_size, self.kernel_size, stride=self.stride, padding=self.padding, dilation=self.dilation)
+
     def extra_repr(self) -> str:
         return (
             f"output_size={self.output_size}, kernel_size={self.kernel_size}, dilation={self.dilation}, "
@@ -89,6 +110,13 @@ class ZeroPad2d(Module):
     Parameters
     ----------
     padding : int or (left, right, top, bottom)
+
+    Examples
+    --------
+    >>> print(fnn.ZeroPad2d(1)(np.ones((1, 1, 1, 2), np.float32))[0, 0])
+    [[0. 0. 0. 0.]
+     [0. 1. 1. 0.]
+     [0. 0. 0. 0.]]
     """
 
     def __init__(self, padding: Frame) -> None:
@@ -102,6 +130,9 @@ class ZeroPad2d(Module):
     def backward(self, dy: Array, accumulate: bool = False, needs_dx: bool = True) -> Array:
         check.kept(self, self._kept)
         return functional.pad_backward(dy, self.padding)
+
+    def plan(self, steps: Steps) -> None:
+        steps.pad(self.padding, mode="constant")
 
     def extra_repr(self) -> str:
         return f"{self.padding}"

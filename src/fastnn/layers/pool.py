@@ -7,8 +7,10 @@ from typing import Any
 from fastnn import _validate as check
 from fastnn import functional
 from fastnn._validate import Array, IntPair
-from fastnn.functional._plan import NoPlan, Steps
 from fastnn.layers.module import Module
+from fastnn.plan.contract import NoPlan
+from fastnn.plan.fusion import Fusion
+from fastnn.plan.steps import Steps
 
 
 class _MaxPool(Module):
@@ -53,14 +55,8 @@ class _MaxPool(Module):
         self._keep((positions, size if self.axes == 2 else size[0], y))
         return (y, *indices) if indices else y
 
-    def backward(self, dy: Array, accumulate: bool = False, needs_dx: bool = True, through_relu: bool = False) -> Array:
-        """As `Module.backward`; with `through_relu` also through a ReLU right before this layer.
-
-        A maximum that is not positive comes from pixels that the ReLU made 0, so its part of the gradient can be taken
-        out here, where there are fewer numbers.
-        """
-        positions, size, y = check.kept(self, self._kept)
-        dy = functional.relu_backward(dy, y) if through_relu else dy
+    def backward(self, dy: Array, accumulate: bool = False, needs_dx: bool = True) -> Array:
+        positions, size, _ = check.kept(self, self._kept)
         backward = functional.max_pool2d_backward if self.axes == 2 else functional.max_pool1d_backward
         return backward(dy, positions, size, self.kernel_size, **self._windows())
 
@@ -87,9 +83,21 @@ class MaxPool2d(_MaxPool):
         The output is (y, indices), where ``h*W + w`` of each maximum is in the plane, as int64.
     ceil_mode : bool
         Also use windows that hang over the lower and right edge.
+
+    Examples
+    --------
+    >>> x = np.arange(16, dtype=np.float32).reshape(1, 1, 4, 4)
+    >>> fnn.MaxPool2d(2)(x)[0, 0].tolist()
+    [[5.0, 7.0], [13.0, 15.0]]
     """
 
     axes = 2
+    fusion = Fusion(commutes=True)  # a maximum that is not positive comes from pixels that the ReLU makes 0
+
+    def output(self) -> Array:
+        """The output of the last forward."""
+        y: Array = check.kept(self, self._kept)[2]
+        return y
 
     def plan(self, steps: Steps) -> None:
         if self.return_indices:
@@ -113,9 +121,20 @@ class MaxPool1d(_MaxPool):
         The output is (y, indices), where each maximum is in its row, as int64.
     ceil_mode : bool
         Also use windows that hang over the end.
+
+    Examples
+    --------
+    >>> x = np.array([[[1, 3, 7, 5]]], np.float32)
+    >>> fnn.MaxPool1d(2)(x).tolist()
+    [[[3.0, 7.0]]]
     """
 
     axes = 1
+
+    def plan(self, steps: Steps) -> None:
+        if self.return_indices:
+            raise NoPlan("two outputs")
+        steps.max_pool1d(self.kernel_size, **self._windows())
 
 
 class _AvgPool(Module):
@@ -169,6 +188,12 @@ class AvgPool2d(_AvgPool):
         Count the pixels of the padding too.
     divisor_override : int, optional
         Divide by this instead of the number of pixels.
+
+    Examples
+    --------
+    >>> x = np.arange(16, dtype=np.float32).reshape(1, 1, 4, 4)
+    >>> fnn.AvgPool2d(2)(x)[0, 0].tolist()
+    [[2.5, 4.5], [10.5, 12.5]]
     """
 
     def __init__(
@@ -218,6 +243,12 @@ class AvgPool1d(_AvgPool):
         Also use windows that hang over the end.
     count_include_pad : bool
         Count the padding too.
+
+    Examples
+    --------
+    >>> x = np.array([[[1, 3, 5, 7]]], np.float32)
+    >>> fnn.AvgPool1d(2)(x).tolist()
+    [[[2.0, 6.0]]]
     """
 
     def __init__(
@@ -238,3 +269,6 @@ class AvgPool1d(_AvgPool):
     def backward(self, dy: Array, accumulate: bool = False, needs_dx: bool = True) -> Array:
         length = check.kept(self, self._kept)
         return functional.avg_pool1d_backward(dy, length, self.kernel_size, **self._windows())
+
+    def plan(self, steps: Steps) -> None:
+        steps.avg_pool1d(self.kernel_size, **self._windows())

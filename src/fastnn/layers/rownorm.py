@@ -9,8 +9,9 @@ import numpy as np
 from fastnn import _validate as check
 from fastnn import functional
 from fastnn._validate import Array
-from fastnn.functional._plan import NoPlan, Steps
-from fastnn.layers.module import Buffer, Module, Parameter, data_of, needed
+from fastnn.layers.module import Module
+from fastnn.layers.parameter import Buffer, Parameter, data_of, needed
+from fastnn.plan.steps import Steps
 
 
 class _RowNorm(Module):
@@ -65,6 +66,13 @@ class LayerNorm(_RowNorm):
     Attributes
     ----------
     weight, bias : Parameter of the shape `normalized_shape`, or None
+
+    Examples
+    --------
+    >>> x = np.array([[1, 2, 3, 4], [10, 20, 30, 40]], np.float32)
+    >>> print(fnn.LayerNorm(4)(x).round(2))
+    [[-1.34 -0.45  0.45  1.34]
+     [-1.34 -0.45  0.45  1.34]]
     """
 
     def __init__(
@@ -89,6 +97,9 @@ class LayerNorm(_RowNorm):
         )
         self._keep((x, mean, invstd))
         return y
+
+    def plan(self, steps: Steps) -> None:
+        steps.layer_norm(self.normalized_shape, self.weight, self.bias, eps=self.eps)
 
     def _gradients(self, dy: Array, x: Array, w: Array | None, mean: Array, invstd: Array, needs: Any) -> Any:
         return functional.layer_norm_backward(dy, x, self.normalized_shape, w, mean, invstd, needs=needs)
@@ -119,6 +130,13 @@ class GroupNorm(_RowNorm):
     Attributes
     ----------
     weight, bias : Parameter, (num_channels,), or None
+
+    Examples
+    --------
+    >>> layer = fnn.GroupNorm(num_groups=2, num_channels=4)
+    >>> y = layer(np.random.default_rng(0).normal(3, 2, (1, 4, 8, 8)).astype(np.float32))
+    >>> print(y.reshape(2, -1).std(axis=1).round(3))
+    [1. 1.]
     """
 
     def __init__(
@@ -144,6 +162,10 @@ class GroupNorm(_RowNorm):
         )
         self._keep((x, mean, invstd))
         return y
+
+    def plan(self, steps: Steps) -> None:
+        check.group_norm_input(steps.y, self.num_channels)
+        steps.group_norm(self.num_groups, self.weight, self.bias, eps=self.eps)
 
     def _gradients(self, dy: Array, x: Array, w: Array | None, mean: Array, invstd: Array, needs: Any) -> Any:
         return functional.group_norm_backward(dy, x, self.num_groups, w, mean, invstd, needs=needs)
@@ -179,6 +201,13 @@ class InstanceNorm2d(_RowNorm):
     running_mean, running_var : Buffer, (num_features,), or None
     num_batches_tracked : Buffer, int64 of shape (), or None
         In PyTorch's state dict, so here too; it stays 0, as it does there.
+
+    Examples
+    --------
+    >>> x = np.random.default_rng(0).normal(3, 2, (2, 3, 8, 8)).astype(np.float32)
+    >>> print(fnn.InstanceNorm2d(3)(x).std(axis=(2, 3)).round(3))
+    [[1. 1. 1.]
+     [1. 1. 1.]]
     """
 
     axes: ClassVar = {4: "(N, C, H, W)"}
@@ -231,9 +260,10 @@ class InstanceNorm2d(_RowNorm):
         return functional.instance_norm_backward(dy, x, w, mean, invstd, needs=needs)
 
     def plan(self, steps: Steps) -> None:
-        if self.running_mean is None or self.running_var is None:
-            raise NoPlan("plans have no step for the statistics of an image")
         check.batch_norm_input(steps.y, self.num_features, self.axes)
+        if self.running_mean is None or self.running_var is None:
+            steps.instance_norm(self.weight, self.bias, eps=self.eps)
+            return
         steps.batch_norm(self.running_mean, self.running_var, self.weight, self.bias, eps=self.eps)
 
     def extra_repr(self) -> str:

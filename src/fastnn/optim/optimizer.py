@@ -9,7 +9,7 @@ from fastnn import _validate as check
 from fastnn._runtime import empty
 from fastnn._validate import Array
 from fastnn.layers import Parameter
-from fastnn.layers.module import writable
+from fastnn.layers.parameter import writable
 
 Params = Iterable[Parameter] | Iterable[dict[str, Any]]
 

@@ -61,6 +61,13 @@ def learning_curves(
         0..1
     held_out : what the data of the evaluations are called, as "test"
     stacked : the metric below the loss, for narrow screens, instead of beside it
+
+    Examples
+    --------
+    >>> from fastnn.training import History
+    >>> history = History(loss=[0.7, 0.6, 0.4], lr=[0.1] * 3, accuracy=[0.5, 0.6, 0.8])
+    >>> figure = plots.learning_curves(history)
+    >>> plots.save(figure, "curves.png")
     """
     runs = dict(history) if isinstance(history, Mapping) else {"": history}
     given = dict(published or {}) if isinstance(history, Mapping) else {"": published or {}}

@@ -39,6 +39,12 @@ def initialisations(
     title : above the picture
     held_out : what the data of the evaluations are called, as "test"
     stacked : one below the other, for narrow screens
+
+    Examples
+    --------
+    >>> from fastnn.training import History
+    >>> runs = {"normal": History(loss=[0.7, 0.6], lr=[0.1] * 2), "zero": History(loss=[0.7, 0.7], lr=[0.1] * 2)}
+    >>> figure = plots.initialisations(runs)
     """
     if not 1 <= len(runs) <= len(COLORS):
         raise ValueError(f"runs: got {len(runs)}, expected 1 to {len(COLORS)} initialisations")

@@ -58,6 +58,12 @@ def conv_transpose2d(
         An array that is not float32 or float64, or not of the dtype of `x`.
     ValueError
         Shapes that do not fit together, an output without pixels, more output padding than there can be.
+
+    Examples
+    --------
+    >>> x, weight = np.ones((8, 16, 8, 8), np.float32), np.ones((16, 3, 4, 4), np.float32)
+    >>> F.conv_transpose2d(x, weight, stride=2, padding=1).shape
+    (8, 3, 16, 16)
     """
     SH, SW, PH, PW, DH, DW, OH, OW = check.conv_transpose2d(
         x, weight, bias, stride, padding, output_padding, groups, dilation, activation
@@ -104,6 +110,14 @@ def conv_transpose2d_backward(
     -------
     dx, dw, db : (N, C, H, W), (C, O/groups, KH, KW) and (O,) arrays
         None in the place of one that is not wanted.
+
+    Examples
+    --------
+    >>> x, weight = np.ones((8, 16, 8, 8), np.float32), np.ones((16, 3, 4, 4), np.float32)
+    >>> y = F.conv_transpose2d(x, weight, stride=2)
+    >>> dx, dw, db = F.conv_transpose2d_backward(np.ones_like(y), x, weight, stride=2)
+    >>> dx.shape, dw.shape, db.shape
+    ((8, 16, 8, 8), (16, 3, 4, 4), (3,))
     """
     needs = check.gradient_names(needs)
     SH, SW, PH, PW, DH, DW = check.conv_transpose2d_backward(

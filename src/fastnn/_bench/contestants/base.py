@@ -1,4 +1,4 @@
-"""What every contestant is, and the network that all of them have in common."""
+"""What every contestant is, and what all of them have in common."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from fastnn import _runtime, layers
 from fastnn._bench.cases import Array, BenchCase
 from fastnn._bench.settings import Network
 
@@ -45,61 +44,10 @@ def pairs_options(case: BenchCase) -> dict[str, str]:
     return {"reduction": "batchmean"} if case.family == "kl_div" else {}
 
 
-def sequential(network: Network) -> layers.Sequential:
-    """The network in fastnn, with the weights that everybody's has."""
-    net = layers.Sequential(*(_layer(*layer) for layer in network.layers))
-    net.load_state_dict(weights(network))
-    return net
-
-
-def weights(network: Network) -> dict[str, Array]:
-    """A state dict, under the names that PyTorch has for a Sequential; the same at every call."""
-    _runtime.manual_seed(1)
-    net = layers.Sequential(*(_layer(*layer) for layer in network.layers))
-    images = _runtime.generator().random(network.batch(4).x, dtype=np.float32)
-    net(images)  # a batch normalisation has statistics then that can be told from none
-    return net.state_dict()
-
-
 def gradients(network: Network) -> list[Array]:
     """Gradients of all parameters of the network, in its order; the same at every call."""
     rng = np.random.default_rng(1)
-    return [rng.standard_normal(p.data.shape, dtype=np.float32) for p in sequential(network).parameters()]
-
-
-def _layer(kind: str, *arguments: Any) -> layers.Module:
-    match kind:
-        case "sequential":
-            return layers.Sequential(*(_layer(*layer) for layer in arguments))
-        case "residual":
-            return layers.Residual(*(_layer(*layer) for layer in arguments))
-        case "concat":
-            return layers.Concat(_layer(*layer) for layer in arguments)
-        case "conv":
-            i, o, kernel, padding, *stride = arguments
-            return layers.Conv2d(i, o, kernel, stride[0] if stride else 1, padding)
-        case "linear":
-            i, o = arguments
-            return layers.Linear(i, o)
-        case "maxpool":
-            kernel, *stride = arguments
-            return layers.MaxPool2d(kernel, stride[0] if stride else None, ceil_mode=bool(stride))
-        case "avgpool":
-            (kernel,) = arguments
-            return layers.AvgPool2d(kernel)
-        case "batchnorm":
-            (channels,) = arguments
-            return layers.BatchNorm2d(channels)
-        case "dropout":
-            (p,) = arguments
-            return layers.Dropout(p)
-        case "relu":
-            return layers.ReLU()
-        case "sigmoid":
-            return layers.Sigmoid()
-        case "flatten":
-            return layers.Flatten()
-    raise AssertionError(f"no layer {kind!r}")
+    return [rng.standard_normal(p.shape, dtype=np.float32) for p in network.module().parameters()]
 
 
 def checked(title: str, work: Callable[[], Any], network: Network, x: Array) -> Work:
@@ -110,7 +58,7 @@ def checked(title: str, work: Callable[[], Any], network: Network, x: Array) -> 
     AssertionError
         It is another, so that its time would mean nothing.
     """
-    expected = sequential(network).eval()(x)
+    expected = network.module().eval()(x)
     got = np.asarray(work())
     difference = float(np.abs(got - expected).max()) if got.shape == expected.shape else np.inf
     if not difference <= AGREEMENT * float(np.abs(expected).max()):

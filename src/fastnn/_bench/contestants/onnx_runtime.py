@@ -9,8 +9,8 @@ import numpy as np
 
 from fastnn import _extras
 from fastnn._bench.cases import Array, BenchCase
-from fastnn._bench.contestants.base import Work, checked, sequential, weights
-from fastnn._bench.contestants.onnx_model import INPUT, OUTPUT, onnx_model, require_onnx
+from fastnn._bench.contestants.base import Work, checked
+from fastnn._bench.contestants.onnx_model import BATCH, INPUT, OUTPUT, onnx_model, require_onnx
 
 
 class OnnxRuntime:
@@ -39,9 +39,9 @@ class OnnxRuntime:
         options.execution_mode = ort.ExecutionMode.ORT_SEQUENTIAL
         options.intra_op_num_threads = self._threads
         options.inter_op_num_threads = 1
-        model = onnx_model(network, weights(network))
-        session = ort.InferenceSession(model, options, providers=["CPUExecutionProvider"])
-        y = np.empty_like(sequential(network).eval()(x))
+        options.add_free_dimension_override_by_name(BATCH, len(x))
+        session = ort.InferenceSession(onnx_model(network), options, providers=["CPUExecutionProvider"])
+        y = np.empty_like(network.module().eval()(x))
         binding = session.io_binding()
         binding.bind_cpu_input(INPUT, x)
         binding.bind_output(OUTPUT, "cpu", 0, np.float32, y.shape, y.ctypes.data)

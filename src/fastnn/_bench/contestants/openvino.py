@@ -8,7 +8,7 @@ from typing import Any
 
 from fastnn import _extras
 from fastnn._bench.cases import Array, BenchCase
-from fastnn._bench.contestants.base import Work, checked, weights
+from fastnn._bench.contestants.base import Work, checked
 from fastnn._bench.contestants.onnx_model import onnx_model, require_onnx
 
 
@@ -39,7 +39,9 @@ class OpenVino:
             "INFERENCE_PRECISION_HINT": "f32",
         }
         core = self.openvino.Core()
-        compiled = core.compile_model(core.read_model(onnx_model(network, weights(network))), "CPU", settings)
+        model = core.read_model(onnx_model(network))
+        model.reshape(list(x.shape))
+        compiled = core.compile_model(model, "CPU", settings)
         request = compiled.create_infer_request()
         request.set_input_tensor(self.openvino.Tensor(x, shared_memory=True))
         y = request.get_output_tensor().data

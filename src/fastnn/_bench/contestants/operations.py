@@ -21,7 +21,6 @@ from fastnn._bench.contestants.base import (
     checked,
     gradients,
     pairs_options,
-    sequential,
 )
 from fastnn._bench.settings import Conv, Network, Pairs
 
@@ -171,7 +170,7 @@ class Operations:
         return lambda: function(a["dy"], seen)
 
     def _step(self, case: BenchCase, a: dict[str, Array]) -> Work:
-        params = list(sequential(case.setting).parameters())
+        params = list(case.setting.module().parameters())
         for p, g in zip(params, gradients(case.setting), strict=True):
             p.grad = g
         momentum = {"momentum": MOMENTUM} if case.family == "sgd" else {}
@@ -192,7 +191,7 @@ class Operations:
         return "kernels" if self.module is functional else "reference"
 
     def _training_step(self, network: Network, a: dict[str, Array]) -> Work:
-        how, net = self._implementation, sequential(network)
+        how, net = self._implementation, network.module()
         criterion = losses.CrossEntropyLoss() if network.classes else losses.MSELoss("sum")
         optimizer = optim.SGD(net.parameters(), lr=network.lr, momentum=MOMENTUM)
 
@@ -206,7 +205,7 @@ class Operations:
         return step
 
     def _inference(self, network: Network, x: Array) -> Work:
-        net = sequential(network).eval()
+        net = network.module().eval()
         if self._implementation == "kernels":
             return lambda: net(x)
 

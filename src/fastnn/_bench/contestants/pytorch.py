@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -19,19 +19,34 @@ from fastnn._bench.contestants.base import (
     checked,
     gradients,
     pairs_options,
-    weights,
 )
 from fastnn._bench.settings import Conv, ConvTranspose, Network, Pairs, Pool
+from fastnn.interop.torch import to_torch
 
 
 class Torch:
-    """PyTorch's own kernels behind their thinnest doors, no autograd but in the training steps."""
+    """PyTorch's own kernels behind their thinnest doors, no autograd but in the training steps.
+
+    Its modes, in pytorch_modes.py, differ in how they take arrays and networks over, and in what they call.
+    """
 
     name = "torch"
 
     def __init__(self) -> None:
         self.torch = _extras.require("torch", "comparing with PyTorch", "bench")
         self.title = f"PyTorch {self.torch.__version__}"
+
+    def tensor(self, array: Array) -> Any:
+        """An array as a tensor."""
+        return self.torch.from_numpy(array)
+
+    def network(self, network: Network) -> Any:
+        """A network as a module."""
+        return to_torch(network.module())
+
+    def called(self, function: Callable[..., Any]) -> Callable[..., Any]:
+        """What is called in the place of a network, or of a network and its loss."""
+        return function
 
     @contextmanager
     def threads(self, n: int) -> Iterator[None]:
@@ -45,7 +60,7 @@ class Torch:
     def prepare(self, case: BenchCase, arrays: dict[str, Array]) -> Work:
         if case.family == "inference":
             return self._inference(case.setting, arrays["x"])
-        tensors = {name: self.torch.from_numpy(a) for name, a in arrays.items()}
+        tensors = {name: self.tensor(a) for name, a in arrays.items()}
         if case.family == "training":
             return self._training_step(case.setting, tensors)
         work = getattr(self, f"_{case.direction}")(case, tensors)
@@ -239,7 +254,7 @@ class Torch:
         return [s.kernel, s.kernel], [s.stride, s.stride]
 
     def _step(self, case: BenchCase, t: dict[str, Any]) -> Work:
-        params = list(self._sequential(case.setting).parameters())
+        params = list(to_torch(case.setting.module()).parameters())
         for p, g in zip(params, gradients(case.setting), strict=True):
             p.grad = self.torch.from_numpy(g)
         momentum = {"momentum": MOMENTUM} if case.family == "sgd" else {}
@@ -253,14 +268,14 @@ class Torch:
         return step
 
     def _training_step(self, network: Network, t: dict[str, Any]) -> Work:
-        net = self._sequential(network)
-        nn = self.torch.nn
+        net, nn = self.network(network), self.torch.nn
         criterion = nn.CrossEntropyLoss() if network.classes else nn.MSELoss(reduction="sum")
         optimizer = self.torch.optim.SGD(net.parameters(), lr=network.lr, momentum=MOMENTUM, fused=True)
+        loss_of = self.called(lambda x, target: criterion(net(x), target))
 
         def step() -> object:
             optimizer.zero_grad(set_to_none=True)
-            loss = criterion(net(t["x"]), t["target"])
+            loss = loss_of(t["x"], t["target"])
             loss.backward()
             optimizer.step()
             return loss
@@ -268,49 +283,14 @@ class Torch:
         return step
 
     def _inference(self, network: Network, x: Array) -> Work:
-        inference_mode, net, t = self.torch.inference_mode, self._sequential(network).eval(), self.torch.from_numpy(x)
+        inference_mode, t = self.torch.inference_mode, self.tensor(x)
+        net = self.called(self.network(network).eval())
 
         def infer() -> Any:
             with inference_mode():
                 return net(t)
 
         return checked(self.title, infer, network, x)
-
-    def _sequential(self, network: Network) -> Any:
-        torch, nn = self.torch, self.torch.nn
-
-        class Residual(nn.Module):  # type: ignore[name-defined]
-            def __init__(self, body: Any, shortcut: Any = None) -> None:
-                super().__init__()
-                self.body, self.shortcut = body, shortcut
-
-            def forward(self, x: Any) -> Any:
-                return self.body(x) + (x if self.shortcut is None else self.shortcut(x))
-
-        class Concat(nn.ModuleList):  # type: ignore[name-defined]
-            def forward(self, x: Any) -> Any:
-                return torch.cat([branch(x) for branch in self], 1)
-
-        def made(kind: str, *arguments: Any) -> Any:
-            return make[kind](*arguments)
-
-        make = {
-            "sequential": lambda *inner: nn.Sequential(*(made(*layer) for layer in inner)),
-            "residual": lambda *inner: Residual(*(made(*layer) for layer in inner)),
-            "concat": lambda *inner: Concat(made(*layer) for layer in inner),
-            "avgpool": nn.AvgPool2d,
-            "conv": lambda i, o, kernel, padding, stride=1: nn.Conv2d(i, o, kernel, stride, padding),
-            "linear": nn.Linear,
-            "maxpool": lambda kernel, stride=None: nn.MaxPool2d(kernel, stride, ceil_mode=stride is not None),
-            "batchnorm": nn.BatchNorm2d,
-            "dropout": nn.Dropout,
-            "relu": nn.ReLU,
-            "sigmoid": nn.Sigmoid,
-            "flatten": nn.Flatten,
-        }
-        net = made("sequential", *network.layers)
-        net.load_state_dict({name: self.torch.from_numpy(array) for name, array in weights(network).items()})
-        return net
 
 
 def _group_sizes(case: BenchCase) -> tuple[int, int, int, int]:

@@ -1,40 +1,20 @@
-"""A network in eval mode as one call of compiled code.
-
-The steps of the network are planned when an input of a new shape comes, and kept. Both a change of the network and a
-change of its parameters must be noticed:
-
-- The modules must have the attributes that they had, the same objects; they are compared at every call (`Unchanged`).
-- An array can be written to by whoever has it, without a trace. So `Parameter.sealed` gives a token for it that is
-  good for as long as nobody has had the array since; without one, everything is looked up anew at every call.
-"""
+"""The steps of a network: the words in which a layer writes down what its forward does."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from typing import Any, NamedTuple, Protocol
+from collections.abc import Callable
+from typing import Any, NamedTuple
 
 import numpy as np
 
+import fastnn._kernels._im2col as _im2col
 import fastnn._kernels._plan as _plan
 import fastnn._kernels._resample as _resample
 from fastnn import _validate as check
-from fastnn._runtime import empty, use_reference
-from fastnn._validate import Array, IntPair, IntSingle, OutputSize, Padding, Scale
-from fastnn.functional._door import contiguous
+from fastnn._validate import Array, Frame, IntPair, IntSingle, OutputSize, Padding, Scale
 from fastnn.functional._map import FUNCTIONS
+from fastnn.plan.contract import Layer, NoPlan, Parameter
 from fastnn.reference.activation import SELU_ALPHA, SELU_SCALE
-
-MOST_PLANS = 16  # of one network: batches of so many sizes
-
-
-class NoPlan(Exception):
-    """What a network does cannot be told beforehand: it is to be run layer by layer."""
-
-
-class Parameter(Protocol):
-    """What a plan needs of a parameter or a buffer."""
-
-    def sealed(self) -> tuple[list[Array], object]: ...
 
 
 class Mark(NamedTuple):
@@ -48,18 +28,48 @@ class Steps:
     """The steps of a network for inputs of one shape, written down by its layers one after the other.
 
     The methods are named like the functions and take what those take, but for the input, which is the output of the
-    step before; and a parameter instead of its array. They check what those check.
+    step before; and a parameter instead of its array. They check what those check, and raise what those raise.
+
+    Parameters
+    ----------
+    x : array
+        An input, of which only shape and dtype count. Of integers only `embedding` makes anything.
+    places : dict from the ``id`` of each parameter to its place
+    arrays : list of the arrays of the parameters
     """
 
     def __init__(self, x: Array, places: dict[int, int], arrays: list[Array]) -> None:
-        self.plan = _plan.Plan(len(x), x.dtype == check.FLOAT64)
+        self._plan = _plan.Plan(len(x), x.dtype == check.FLOAT64) if x.dtype.kind == "f" else None
         self.y = x[:0]  # stands for the output of the last step
+        self.rows = 0  # of the table that an input of integers picks from
         self._N, self._places, self._arrays = len(x), places, arrays
+
+    @property
+    def plan(self) -> Any:
+        """The list of the kernels' steps."""
+        if self._plan is None:
+            raise TypeError("integers: no step but `embedding` takes them")
+        return self._plan
+
+    def write(self, layer: Layer) -> None:
+        """Have `layer` write down its steps, if they speak of the forward that it has."""
+        if not layer.has_plan():
+            raise NoPlan(f"{type(layer).__name__} is run by its forward alone")
+        layer.plan(self)
 
     @property
     def shape(self) -> tuple[int, ...]:
         """Of the output of the last step."""
         return self._N, *self.y.shape[1:]
+
+    def can_run(self) -> bool:
+        """Whether something is computed, and the last step's output is the network's."""
+        return self._plan is not None and len(self._plan) > 0 and self._plan.is_whole()
+
+    def finished(self) -> Any:
+        """The plan, ready to run."""
+        self.plan.settle()
+        return self.plan
 
     def here(self) -> Mark:
         """A mark of the output of the last step, for a branch to begin with or to be joined to."""
@@ -98,7 +108,7 @@ class Steps:
         settings = _fixed(stride), _fixed(padding), _fixed(dilation), _fixed(groups)
         SH, SW, PH, PW, DH, DW, OH, OW = check.conv2d(self.y, *arrays, *settings, None)
         (C, H, W), (filters, _, KH, KW) = self.y.shape[1:], arrays[0].shape
-        self.plan.conv2d(*places, C, H, W, filters, KH, KW, SH, SW, PH, PW, OH, OW, DH, DW, groups)
+        self.plan.conv2d(*places, (C, H, W, filters, KH, KW, SH, SW, PH, PW, DH, DW, OH, OW, groups))
         self._becomes(filters, OH, OW)
 
     def conv1d(
@@ -115,13 +125,63 @@ class Steps:
         settings = _fixed(stride), _fixed(padding), _fixed(dilation), _fixed(groups)
         S, P, D, OL = check.conv1d(self.y, *arrays, *settings, None)
         (C, L), (filters, _, K) = self.y.shape[1:], arrays[0].shape
-        self.plan.conv2d(*places, C, 1, L, filters, 1, K, 1, S, 0, P, 1, OL, 1, D, groups)
+        self.plan.conv2d(*places, (C, 1, L, filters, 1, K, 1, S, 0, P, 1, D, 1, OL, groups))
         self._becomes(filters, OL)
+
+    def conv_transpose2d(
+        self,
+        w: Parameter,
+        b: Parameter | None,
+        *,
+        stride: IntPair,
+        padding: IntPair,
+        output_padding: IntPair,
+        dilation: IntPair,
+        groups: int,
+    ) -> None:
+        places, arrays = self._parameters(w, b)
+        settings = _fixed(stride), _fixed(padding), _fixed(output_padding), _fixed(groups), _fixed(dilation)
+        *windows, OH, OW = check.conv_transpose2d(self.y, *arrays, *settings, None)
+        (C, H, W), (_, filters, KH, KW) = self.y.shape[1:], arrays[0].shape
+        self.plan.conv_transpose2d(*places, (C, H, W, filters * groups, KH, KW, *windows, OH, OW, groups))
+        self._becomes(filters * groups, OH, OW)
+
+    def unfold(self, kernel_size: IntPair, *, stride: IntPair, padding: IntPair, dilation: IntPair) -> None:
+        *windows, OH, OW = check.unfold(self.y, *map(_fixed, (kernel_size, stride, padding, dilation)))
+        C, H, W = self.y.shape[1:]
+        self.plan.unfold((C, H, W, OH, OW), windows)
+        self._becomes(C * windows[0] * windows[1], OH * OW)
+
+    def fold(
+        self, output_size: IntPair, kernel_size: IntPair, *, stride: IntPair, padding: IntPair, dilation: IntPair
+    ) -> None:
+        settings = map(_fixed, (output_size, kernel_size, stride, padding, dilation))
+        C, H, W, *windows = check.fold(self.y, *settings)
+        KH, KW, SH, SW, PH, PW, DH, DW = windows
+        OH, OW = (H + 2 * PH - DH * (KH - 1) - 1) // SH + 1, (W + 2 * PW - DW * (KW - 1) - 1) // SW + 1
+        self.plan.fold((C, H, W, OH, OW), windows)
+        self._becomes(C, H, W)
+
+    def pad(self, padding: Frame, *, mode: str) -> None:
+        left, right, top, bottom = check.pad(self.y, _fixed(padding), mode)
+        C, H, W = self.y.shape[1:]
+        OH, OW = top + H + bottom, left + W + right
+        self.plan.pad((C, H, W, OH, OW), top, left, _im2col.BORDERS[mode])
+        self._becomes(C, OH, OW)
+
+    def max_pool1d(self, kernel_size: int, *, stride: int, padding: int, dilation: int, ceil_mode: bool) -> None:
+        self._pool(1, self.plan.max_pool2d, (kernel_size, stride, padding, dilation, ceil_mode))
 
     def max_pool2d(
         self, kernel_size: IntPair, *, stride: IntPair, padding: IntPair, dilation: IntPair, ceil_mode: bool
     ) -> None:
-        self._pool(self.plan.max_pool2d, (kernel_size, stride, padding, dilation, ceil_mode))
+        self._pool(2, self.plan.max_pool2d, (kernel_size, stride, padding, dilation, ceil_mode))
+
+    def avg_pool1d(
+        self, kernel_size: int, *, stride: int, padding: int, ceil_mode: bool, count_include_pad: bool
+    ) -> None:
+        divisor = check.average_settings(count_include_pad, None)
+        self._pool(1, self.plan.avg_pool2d, (kernel_size, stride, padding, 1, ceil_mode), count_include_pad, divisor)
 
     def avg_pool2d(
         self,
@@ -135,13 +195,13 @@ class Steps:
     ) -> None:
         override = None if divisor_override is None else _fixed(divisor_override)
         divisor = check.average_settings(count_include_pad, override)
-        self._pool(self.plan.avg_pool2d, (kernel_size, stride, padding, 1, ceil_mode), count_include_pad, divisor)
+        self._pool(2, self.plan.avg_pool2d, (kernel_size, stride, padding, 1, ceil_mode), count_include_pad, divisor)
 
-    def _pool(self, step: Callable[..., None], settings: tuple[Any, ...], *more: Any) -> None:
-        windows, OH, OW = check.pool(2, self.y, *map(_fixed, settings))
-        C, H, W = self.y.shape[1:]
-        step(C, H, W, OH, OW, *windows, *more)
-        self._becomes(C, OH, OW)
+    def _pool(self, axes: int, step: Callable[..., None], settings: tuple[Any, ...], *more: Any) -> None:
+        windows, OH, OW = check.pool(axes, self.y, *map(_fixed, settings))
+        C, H, W = self.y.shape[1:] if axes == 2 else (self.y.shape[1], 1, self.y.shape[2])
+        step((C, H, W, OH, OW), windows, *more)
+        self._becomes(*((C, OH, OW) if axes == 2 else (C, OW)))
 
     def adaptive_avg_pool2d(self, output_size: OutputSize) -> None:
         self._resample(_resample.AVERAGE, *check.adaptive_pool(self.y, _fixed(output_size)))
@@ -179,6 +239,44 @@ class Steps:
         _, C, P, _, eps = check.batch_norm(self.y, m, v, *arrays, False, 0.0, eps, None)
         self.plan.batch_norm(mean, var, *places, C, P, eps)
 
+    def layer_norm(
+        self, normalized_shape: tuple[int, ...], w: Parameter | None, b: Parameter | None, *, eps: float
+    ) -> None:
+        places, arrays = self._parameters(w, b)
+        if len(normalized_shape) >= self.y.ndim:
+            raise NoPlan("images are normalised together")
+        (_, *row), _, eps = check.layer_norm(self.y, _fixed(normalized_shape), *arrays, eps)
+        count = _product(self.y.shape[1 : self.y.ndim - len(normalized_shape)])
+        self.plan.row_norm(*places, (count, *row), eps)
+
+    def group_norm(self, num_groups: int, w: Parameter | None, b: Parameter | None, *, eps: float) -> None:
+        places, arrays = self._parameters(w, b)
+        (_, G, S, P), _, eps = check.group_norm(self.y, num_groups, *arrays, eps)
+        if self._N * S * P == 1:
+            raise ValueError("one value for each group")
+        self.plan.row_norm(*places, (1, G, S, P), eps)
+
+    def instance_norm(self, w: Parameter | None, b: Parameter | None, *, eps: float) -> None:
+        """By the statistics of each image."""
+        places, arrays = self._parameters(w, b)
+        (_, *row), _, eps = check.instance_norm(self.y, None, None, *arrays, 0.0, eps)
+        self.plan.row_norm(*places, (1, *row), eps)
+
+    def local_response_norm(self, size: int, *, alpha: float, beta: float, k: float) -> None:
+        (_, C, P), *settings = check.local_response_norm(self.y, *map(_fixed, (size, alpha, beta, k)))
+        self.plan.local_response_norm(C, P, *settings)
+
+    def embedding(self, w: Parameter) -> None:
+        """Of an input of integers, before any other step. Whoever calls the plan sees to it that they are rows."""
+        place, table = self._parameter(w)
+        if self._plan is not None:
+            raise TypeError("x: got floats; expected integers")
+        check.embedding(self.y, table, None)
+        count, (self.rows, D) = _product(self.y.shape[1:]), table.shape
+        self._plan = _plan.Plan(self._N, table.dtype == check.FLOAT64)
+        self.plan.embedding(place, count, D)
+        self.y = np.empty((0, *self.y.shape[1:], D), table.dtype)
+
     def relu(self) -> None:
         if not self.plan.fuse_relu():
             self._map("relu")
@@ -212,6 +310,9 @@ class Steps:
 
     def hardswish(self) -> None:
         self._map("hardswish")
+
+    def relu6(self) -> None:
+        self._map("relu6")
 
     def _map(self, function: str, a: float = 0.0, b: float = 0.0, *, row: int = 0) -> None:
         self.plan.map(FUNCTIONS[function], _product(self.y.shape[1:]), a, b, row)
@@ -260,97 +361,6 @@ class Steps:
 
     def _becomes(self, *shape: int) -> None:
         self.y = np.empty((0, *shape), self.y.dtype)
-
-
-class _Plan(NamedTuple):
-    steps: Any
-    shape: tuple[int, ...]  # of the output
-
-
-class _Bound(NamedTuple):
-    """Parameters as they were found, and the plans for their shapes."""
-
-    weights: Any
-    keepers: list[list[Array]]
-    shapes: list[Any]
-    plans: dict[Any, _Plan]
-
-
-class Planned:
-    """The plans of a network; they are to be used only while `unchanged` is true.
-
-    Parameters
-    ----------
-    layers : what stands for the network's own attributes
-    modules : the modules inside the network
-    parameters : all their parameters and buffers
-    but : names of attributes of modules that may change
-    """
-
-    def __init__(
-        self, layers: Any, modules: Iterable[Any], parameters: Iterable[Parameter], but: Iterable[str]
-    ) -> None:
-        self.layers, self.unchanged = layers, _plan.Unchanged(modules, but)
-        self._parameters = list(parameters)
-        self._bound: _Bound | None = None
-
-    def __call__(self, x: Array, plan: Callable[[Steps], None]) -> Array | None:
-        """The output of the network for `x`, or None if it is to be run layer by layer.
-
-        Parameters
-        ----------
-        x : array
-        plan : called to write down the steps of the network
-
-        Raises
-        ------
-        NoPlan
-            It is to be run layer by layer whatever the input.
-        """
-        if type(x) is not np.ndarray or use_reference():
-            return None
-        bound = self._bound
-        if bound is None or not bound.weights:
-            bound = self._bound = self._bind(bound)
-        planned = bound.plans.get((x.shape, x.dtype))
-        if planned is None or not planned.steps.holds():
-            planned = self._make(x, plan, bound)
-            if planned is None:
-                return None
-        y = empty(planned.shape, x.dtype)
-        planned.steps.run(contiguous(x), y, bound.weights)
-        return y
-
-    def _bind(self, before: _Bound | None) -> _Bound:
-        sealed = [p.sealed() for p in self._parameters]
-        keepers = [keeper for keeper, _ in sealed]
-        shapes = [(keeper[0].shape, keeper[0].dtype) for keeper in keepers]
-        weights = _plan.Weights(self._parameters, sealed, [contiguous(keeper[0]) for keeper in keepers])
-        plans = before.plans if before and before.shapes == shapes else {}
-        for plan in list(plans.values()):
-            plan.steps.forget_weights()
-        return _Bound(weights, keepers, shapes, plans)
-
-    def _make(self, x: Array, plan: Callable[[Steps], None], bound: _Bound) -> _Plan | None:
-        if x.dtype not in (check.FLOAT32, check.FLOAT64) or x.ndim < 2 or x.size == 0:
-            return None
-        places = {id(p): place for place, p in enumerate(self._parameters)}
-        steps = Steps(x, places, [keeper[0] for keeper in bound.keepers])
-        try:
-            plan(steps)
-        except (TypeError, ValueError):
-            return None  # the layer that something does not fit will say so
-        if not self.unchanged:
-            return None  # another thread has changed a layer, before its steps were written down or after
-        if not len(steps.plan):
-            raise NoPlan("nothing is computed")
-        if not steps.plan.is_whole():
-            raise NoPlan("the last step is not the one whose output is the network's")
-        steps.plan.settle()
-        for key in list(bound.plans)[: max(0, len(bound.plans) + 1 - MOST_PLANS)]:
-            bound.plans.pop(key, None)
-        made = bound.plans[x.shape, x.dtype] = _Plan(steps.plan, steps.shape)
-        return made
 
 
 def _fixed(setting: Any) -> Any:

@@ -1,0 +1,21 @@
+# Local response normalisation, for the plans of whole networks.
+from fastnn._kernels.fnn cimport fnn_tiles
+
+cdef struct Local:
+    fnn_tiles *t
+    Py_ssize_t C, P
+    Py_ssize_t before, after  # channels of a window on either side
+    Py_ssize_t width, strips  # pixels of a strip, strips of an image
+    const char *x
+    const char *dy
+    char *out
+    char *workspace           # for each thread: terms of one pixel (C,), sums of a strip, its terms (C, width)
+    Py_ssize_t workspace_step  # bytes
+    double alpha, beta, k
+
+
+# Images of C channels of P pixels, a window of `size` channels; x, out and, for a backward, dy are missing yet.
+cdef Local describe_local(fnn_tiles *t, Py_ssize_t C, Py_ssize_t P, Py_ssize_t size, double alpha, double beta,
+                          double k) noexcept nogil
+# Of N images. False when there is no memory.
+cdef bint normalise_locally(Local *g, Py_ssize_t N, int workers) noexcept nogil

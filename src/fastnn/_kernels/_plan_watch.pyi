@@ -1,0 +1,13 @@
+from typing import Any, Self
+
+from typing_extensions import disjoint_base
+
+@disjoint_base
+class Unchanged:
+    def __new__(cls, modules: Any, but: Any) -> Self: ...
+    def __bool__(self) -> bool: ...
+
+@disjoint_base
+class Weights:
+    def __new__(cls, parameters: list[Any], sealed: list[Any], readable: list[Any]) -> Self: ...
+    def __bool__(self) -> bool: ...

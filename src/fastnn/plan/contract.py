@@ -1,0 +1,47 @@
+"""What layers and plans promise one another."""
+
+from __future__ import annotations
+
+from typing import Any, Protocol
+
+import numpy as np
+
+from fastnn._validate import Array
+
+
+class NoPlan(Exception):
+    """Layers have no steps for what they do, and are to be run by themselves.
+
+    Attributes
+    ----------
+    places : tuple of int
+        Their places in the network, once they are known.
+    """
+
+    def __init__(self, why: str, places: tuple[int, ...] = ()) -> None:
+        super().__init__(why)
+        self.places = places
+
+
+class Parameter(Protocol):
+    """A parameter or a buffer.
+
+    `sealed` returns what holds the array, and a token that is good for as long as nobody else has had the array.
+    """
+
+    @property
+    def dtype(self) -> np.dtype[Any]: ...
+    def sealed(self) -> tuple[list[Array], object]: ...
+
+
+class Layer(Protocol):
+    """A layer that may have steps.
+
+    `plan` writes them down. They say what the forward of the layer does in eval mode, and follow from attributes of the
+    layer that are not changed in place. It raises `NoPlan` where there are none for these attributes, and TypeError or
+    ValueError where an input does not fit, as the forward does. `has_plan` is false where `plan` may speak of another
+    forward than the layer has: where a subclass or somebody else has put one in its place.
+    """
+
+    def has_plan(self) -> bool: ...
+    def plan(self, steps: Any) -> None: ...
