@@ -62,6 +62,20 @@ def test_inf_and_nan_stay_where_they_belong(arrays, dtype, value):
     assert np.array_equal(np.isfinite(db), np.isfinite(truth[2]))
 
 
+@pytest.mark.parametrize("place", [(0, 0), (0, 6), (5, 0), (9, 5), (4, 13), (9, 13)], ids=str)
+def test_nan_at_the_rim_of_the_map_stays_there(place):
+    """Of whole tiles without padding, pixels at the rim are in few tiles, and in the outermost values of these."""
+    rng = np.random.default_rng(6)
+    x, w = rng.standard_normal((8, 32, 10, 14)), rng.standard_normal((32, 32, 3, 3))
+    assert ways(*x.shape, len(w), 3, 3)["y"] == "winograd"
+    row, column = place
+    x[3, 7, row, column] = np.nan
+    y = fnn.functional.conv2d(x, w)
+    touched = np.zeros(y.shape, bool)
+    touched[3, :, max(row - 2, 0) : row + 1, max(column - 2, 0) : column + 1] = True
+    assert np.array_equal(np.isnan(y), touched)
+
+
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("outputs", [64, 100])
 @pytest.mark.parametrize("size", [(8, 8), (7, 11), (30, 31)])
