@@ -117,7 +117,7 @@ class BuildExt(build_ext):
 def extension(name):
     sources = [KERNELS / f"{name}.pyx"]
     if name == "_table":
-        sources += [CSRC / "cpu.c", CSRC / "pool.c", CSRC / "memory.c"]
+        sources += [CSRC / "cpu.c", CSRC / "threads.c", CSRC / "memory.c"]
     return Extension(
         f"fastnn._kernels.{name}",
         [str(s) for s in sources],

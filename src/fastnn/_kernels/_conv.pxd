@@ -1,6 +1,6 @@
 # Forward convolution, for the kernels that stand on it.
 from fastnn._kernels.fnn cimport fnn_tiles
-from fastnn._kernels.way cimport Way
+from fastnn._kernels.conv_way cimport Way
 
 cdef struct Conv:
     fnn_tiles *t

@@ -13,7 +13,7 @@ from fastnn._kernels._conv_ways cimport forward_way, is_pointwise
 from fastnn._kernels._conv_winograd cimport winograd
 from fastnn._kernels._table cimport allocate, parallel, release, threads, tiles
 from fastnn._kernels.fnn cimport FNN_ACCUMULATE, FNN_RELU, begin, ceil_div, fits, fnn_fetch, fnn_tiles, reach, split_at
-from fastnn._kernels.way cimport PLANES, POINTWISE, TAPS, WINOGRAD, Way
+from fastnn._kernels.conv_way cimport PLANES, POINTWISE, TAPS, WINOGRAD, Way
 
 ctypedef fused real:
     float

@@ -13,8 +13,8 @@ from fastnn._kernels._conv_winograd cimport DONE, NOT_FINITE, Outcome
 from fastnn._kernels._conv_winograd_weight cimport winograd_weight
 from fastnn._kernels._table cimport parallel, threads, tiles
 from fastnn._kernels.fnn cimport FNN_RELU, begin, put_doubles
-from fastnn._kernels.gradients cimport Gradients
-from fastnn._kernels.way cimport ONE_PASS, WINOGRAD, Way
+from fastnn._kernels.conv_gradients cimport Gradients
+from fastnn._kernels.conv_way cimport ONE_PASS, WINOGRAD, Way
 
 ctypedef fused real:
     float

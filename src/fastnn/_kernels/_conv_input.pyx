@@ -10,9 +10,9 @@ from fastnn._kernels._conv cimport Conv, convolve
 from fastnn._kernels._conv_ways cimport input_way, turned
 from fastnn._kernels._table cimport allocate, parallel, release, threads
 from fastnn._kernels.fnn cimport FNN_RELU, FNN_relu, ceil_div, fits, fnn_tiles, reach, split_at
-from fastnn._kernels.folded cimport folded_at, unfold_phases
-from fastnn._kernels.gradients cimport Gradients
-from fastnn._kernels.way cimport PLANES, TAPS, WINOGRAD, Way
+from fastnn._kernels.conv_folded cimport folded_at, unfold_phases
+from fastnn._kernels.conv_gradients cimport Gradients
+from fastnn._kernels.conv_way cimport PLANES, TAPS, WINOGRAD, Way
 
 ctypedef fused real:
     float

@@ -15,8 +15,8 @@ from libc.string cimport memset
 from fastnn._kernels._conv cimport Conv, patch_rows, unfold
 from fastnn._kernels._table cimport allocate, parallel, release, threads
 from fastnn._kernels.fnn cimport FNN_ACCUMULATE, add_doubles, ceil_div, fits, fnn_tiles, put_doubles, reach, split_at
-from fastnn._kernels.folded cimport folded_at, unfold_phases
-from fastnn._kernels.gradients cimport Gradients
+from fastnn._kernels.conv_folded cimport folded_at, unfold_phases
+from fastnn._kernels.conv_gradients cimport Gradients
 
 cdef enum:
     BAND_BYTES = 196608  # of dy at a time: with its panels it stays in the second-level cache

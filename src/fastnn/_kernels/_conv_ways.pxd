@@ -1,6 +1,6 @@
 from fastnn._kernels._conv cimport Conv
-from fastnn._kernels.gradients cimport Gradients
-from fastnn._kernels.way cimport Way
+from fastnn._kernels.conv_gradients cimport Gradients
+from fastnn._kernels.conv_way cimport Way
 
 cdef bint is_pointwise(Py_ssize_t KH, Py_ssize_t KW, Py_ssize_t SH, Py_ssize_t SW, Py_ssize_t PH, Py_ssize_t PW,
                        bint same_size) noexcept nogil

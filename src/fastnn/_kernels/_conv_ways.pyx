@@ -3,8 +3,8 @@ from fastnn._kernels._conv cimport Conv
 from fastnn._kernels._conv_winograd cimport TILE
 from fastnn._kernels._table cimport tiles
 from fastnn._kernels.fnn cimport ceil_div, reach
-from fastnn._kernels.gradients cimport Gradients
-from fastnn._kernels.way cimport FOLD, ONE_PASS, PIXELS, PLANES, POINTWISE, TAPS, WINOGRAD, Way
+from fastnn._kernels.conv_gradients cimport Gradients
+from fastnn._kernels.conv_way cimport FOLD, ONE_PASS, PIXELS, PLANES, POINTWISE, TAPS, WINOGRAD, Way
 
 cdef enum:
     FEW = 32           # elements of a patch, up to which both gradients are made in one pass over dy

@@ -18,7 +18,7 @@ from fastnn._kernels.fnn cimport (
     reach,
     split_at,
 )
-from fastnn._kernels.gradients cimport Gradients
+from fastnn._kernels.conv_gradients cimport Gradients
 
 cdef enum:
     PANEL_BYTES = 393216  # of an image laid out, at a time: it stays in the second-level cache

@@ -20,7 +20,7 @@ from fastnn._kernels._conv_winograd cimport (
 )
 from fastnn._kernels._table cimport allocate, parallel, release, threads
 from fastnn._kernels.fnn cimport FNN_ACCUMULATE, ceil_div, fits, fnn_tiles, split_at
-from fastnn._kernels.gradients cimport Gradients
+from fastnn._kernels.conv_gradients cimport Gradients
 
 cdef enum:
     GROUP_BYTES = 1 << 22  # of the values of the images of a group

@@ -7,7 +7,7 @@ from fastnn._kernels._matmul cimport linear, pack_linear, packed_linear
 from fastnn._kernels._norm cimport describe_norm, normalise
 from fastnn._kernels._pool cimport avgpool, maxpool
 from fastnn._kernels._resample cimport Resample, resample
-from fastnn._kernels.way cimport WINOGRAD, Way
+from fastnn._kernels.conv_way cimport WINOGRAD, Way
 
 
 cdef bint settle(Step *step, Py_ssize_t N, Py_ssize_t group, int workers) noexcept nogil:

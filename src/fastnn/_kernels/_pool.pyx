@@ -3,7 +3,7 @@ from libc.stdint cimport int32_t, int64_t, uint8_t
 from libc.string cimport memset
 
 from fastnn._kernels._table cimport allocate, parallel, release, threads, tiles
-from fastnn._kernels.folded cimport folded_at, unfold_phases
+from fastnn._kernels.conv_folded cimport folded_at, unfold_phases
 from fastnn._kernels.fnn cimport begin, ceil_div, fits, fnn_task, fnn_tiles
 
 cdef str NO_MEMORY = "no memory for the workspace of a pool"

@@ -139,12 +139,12 @@ from fastnn._validate.optimizer import (
     turns,
 )
 from fastnn._validate.pad import frame, pad2d, pad2d_backward
-from fastnn._validate.pointwise import (
+from fastnn._validate.pair_loss import (
     element_losses,
     huber,
     kl_div,
     kl_reduction,
-    pointwise,
+    pair_loss,
     smooth_l1,
     unit_interval,
     weighted,

@@ -58,7 +58,7 @@ from fastnn.functional.matmul import linear, linear_backward, matmul
 from fastnn.functional.norm import batch_norm, batch_norm_backward
 from fastnn.functional.optim import adagrad_step, adam_step, nadam_step, rmsprop_step, sgd_step
 from fastnn.functional.pad import pad2d, pad2d_backward
-from fastnn.functional.pointwise import (
+from fastnn.functional.pair_loss import (
     binary_cross_entropy,
     binary_cross_entropy_backward,
     binary_cross_entropy_with_logits,

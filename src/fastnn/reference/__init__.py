@@ -51,7 +51,7 @@ from fastnn.reference.matmul import linear, linear_backward, matmul
 from fastnn.reference.norm import batch_norm, batch_norm_backward
 from fastnn.reference.optim import adagrad_step, adam_step, nadam_step, rmsprop_step, sgd_step
 from fastnn.reference.pad import pad2d, pad2d_backward
-from fastnn.reference.pointwise import (
+from fastnn.reference.pair_loss import (
     binary_cross_entropy,
     binary_cross_entropy_backward,
     binary_cross_entropy_with_logits,

@@ -21,7 +21,7 @@ from fastnn._validate.loss import outputs, reduction
 KL_REDUCTIONS = ("mean", "batchmean", "sum", "none")
 
 
-def pointwise(x: Array, target: Array, reduction_name: str) -> None:
+def pair_loss(x: Array, target: Array, reduction_name: str) -> None:
     _pair(x, target)
     reduction(reduction_name)
 
@@ -35,13 +35,13 @@ def _pair(x: Array, target: Array) -> None:
 
 def smooth_l1(x: Array, target: Array, reduction_name: str, beta: float) -> float:
     """Return `beta` as a float."""
-    pointwise(x, target, reduction_name)
+    pair_loss(x, target, reduction_name)
     return number("beta", beta, 0.0)
 
 
 def huber(x: Array, target: Array, reduction_name: str, delta: float) -> float:
     """Return `delta` as a float."""
-    pointwise(x, target, reduction_name)
+    pair_loss(x, target, reduction_name)
     return positive("delta", delta)
 
 
@@ -66,8 +66,8 @@ def element_losses(reduction_name: str, **weights: MaybeArray) -> None:
 
 
 def weighted(x: Array, target: Array, reduction_name: str, **weights: MaybeArray) -> None:
-    """x and target as in `pointwise`; each of `weights` is None or can be broadcast to their shape."""
-    pointwise(x, target, reduction_name)
+    """x and target as in `pair_loss`; each of `weights` is None or can be broadcast to their shape."""
+    pair_loss(x, target, reduction_name)
     for name, weight in weights.items():
         if weight is None:
             continue
