@@ -39,24 +39,7 @@ class Plan:
     def add_up(self, other: int, size: int) -> None: ...
     def cat(self, before: int, rows: int, n: int, m: int) -> None: ...
     def conv2d(
-        self,
-        w: int,
-        b: int,
-        C: int,
-        H: int,
-        W: int,
-        O: int,
-        KH: int,
-        KW: int,
-        SH: int,
-        SW: int,
-        PH: int,
-        PW: int,
-        OH: int,
-        OW: int,
-        DH: int,
-        DW: int,
-        G: int,
+        self, w: int, b: int, C: int, H: int, W: int, O: int, OH: int, OW: int, geometry: tuple[int, ...]
     ) -> None: ...
     def maxpool2d(
         self,

@@ -9,7 +9,6 @@ from cpython.ref cimport PyObject
 from libc.string cimport memcpy
 
 from fastnn._kernels._activation cimport Sum, add_up, describe_map
-from fastnn._kernels._conv cimport Conv
 from fastnn._kernels._matmul cimport describe_linear
 from fastnn._kernels._plan_steps cimport (
     APART, AVERAGE_POOL, CONV, INPUT, JOIN, LINEAR, LOCAL, MAP, MAX_POOL, NORM, OUTPUT, PRELU, RESAMPLE, SUM, Kind,
@@ -18,6 +17,7 @@ from fastnn._kernels._plan_steps cimport (
 from fastnn._kernels._pool cimport describe
 from fastnn._kernels._resample cimport describe_resample
 from fastnn._kernels._table cimport allocate, parallel, release, threads, tiles
+from fastnn._kernels.conv_shape cimport Geometry, conv_shape
 from fastnn._kernels.fnn cimport FNN_RELU, ceil_div, fnn_tiles
 
 cdef enum:
@@ -140,7 +140,7 @@ cdef char *packed_for(const Step *step, Weights weights, int workers) except? NU
     cdef Memory memory
     if step.packed == 0:
         return NULL
-    key = step.weight, step.bias, step.by_winograd, step.conv.G
+    key = step.weight, step.bias, step.by_winograd, step.conv.shape.G
     memory = weights.packed.get(key)
     if memory is None:
         memory = Memory(step.packed)
@@ -294,7 +294,7 @@ cdef class Plan:
         steps = self.steps + self.count
         steps.kind, steps.t, steps.inputs, steps.outputs, steps.count = kind, self.t, inputs, outputs, count
         steps.weight = steps.bias = steps.mean = steps.var = steps.other = -1
-        steps.source, steps.others, steps.conv.G, steps.joined = self.current, 0, 0, False
+        steps.source, steps.others, steps.conv.shape.G, steps.joined = self.current, 0, 0, False
         self.count += 1
         self.current = self.count
         return steps
@@ -327,15 +327,12 @@ cdef class Plan:
         cdef Step *step = self.add(JOIN, rows * n, rows * (n + m), rows)
         step.source, step.other, step.others = before, after, rows * m
 
-    def conv2d(self, Py_ssize_t w, Py_ssize_t b, Py_ssize_t C, Py_ssize_t H, Py_ssize_t W, Py_ssize_t O, Py_ssize_t KH,
-               Py_ssize_t KW, Py_ssize_t SH, Py_ssize_t SW, Py_ssize_t PH, Py_ssize_t PW, Py_ssize_t OH, Py_ssize_t OW,
-               Py_ssize_t DH, Py_ssize_t DW, Py_ssize_t G):
+    def conv2d(self, Py_ssize_t w, Py_ssize_t b, Py_ssize_t C, Py_ssize_t H, Py_ssize_t W, Py_ssize_t O, Py_ssize_t OH,
+               Py_ssize_t OW, Geometry geometry):
         """C and O are the channels of all groups."""
         cdef Step *step = self.add(CONV, C * H * W, O * OH * OW, 1)
-        cdef Conv *g = &step.conv
         step.weight, step.bias = w, b
-        g.t, g.C, g.H, g.W, g.O, g.KH, g.KW, g.OH, g.OW, g.G = self.t, C // G, H, W, O // G, KH, KW, OH, OW, G
-        g.SH, g.SW, g.PH, g.PW, g.DH, g.DW, g.flags = SH, SW, PH, PW, DH, DW, 0
+        step.conv.t, step.conv.shape, step.conv.flags = self.t, conv_shape(self.N, C, H, W, O, OH, OW, geometry), 0
 
     def maxpool2d(self, Py_ssize_t C, Py_ssize_t H, Py_ssize_t W, Py_ssize_t OH, Py_ssize_t OW, Py_ssize_t KH,
                   Py_ssize_t KW, Py_ssize_t SH, Py_ssize_t SW, Py_ssize_t PH, Py_ssize_t PW, Py_ssize_t DH,

@@ -1,11 +1,12 @@
 # One step of a plan, of any kind: in parts, as a convolution is. Sizes are those of one image.
 from fastnn._kernels._activation cimport Map, Prelu, Sum
-from fastnn._kernels._conv cimport Conv
+from fastnn._kernels._conv_planes cimport Planes
 from fastnn._kernels._conv_winograd cimport Winograd
 from fastnn._kernels._matmul cimport Linear
 from fastnn._kernels._norm cimport Norm
 from fastnn._kernels._pool cimport Pool
 from fastnn._kernels._resample cimport Resample
+from fastnn._kernels.conv_output cimport Output
 from fastnn._kernels.fnn cimport fnn_tiles
 
 cdef enum Kind:
@@ -44,7 +45,8 @@ cdef struct Step:
     bint by_winograd
     Py_ssize_t workspace                # bytes that `take` needs
     Py_ssize_t packed                   # bytes of packed weights; 0: parameters are used as they are
-    Conv conv                           # one of these, by its kind, or two
+    Output conv                         # one of these, by its kind, or two
+    Planes unfolded
     Winograd winograd
     Pool pool
     Resample planes

@@ -42,6 +42,7 @@ from fastnn._validate.activation import (
 )
 from fastnn._validate.clip import clip_norm, clip_value, clipped_parameters, finite_norm, gradient_arrays
 from fastnn._validate.conv import (
+    ConvGeometry,
     col2im,
     conv1d,
     conv1d_backward,

@@ -15,6 +15,7 @@ from fastnn._validate._base import (
     pair,
     same_dtype,
 )
+from fastnn._validate.conv import ConvGeometry
 
 
 def _output_padding(output_padding: IntPair, stride: tuple[int, int], dilation: tuple[int, int]) -> tuple[int, int]:
@@ -49,7 +50,7 @@ def _geometry(
     output_padding: IntPair,
     groups: int,
     dilation: IntPair,
-) -> tuple[int, int, int, int, int, int, int, int]:
+) -> tuple[ConvGeometry, int, int]:
     images("x", x)
     same_dtype("x", x, "w", w)
     has_axes("w", w, 4, "(C, O/groups, KH, KW)")
@@ -69,7 +70,7 @@ def _geometry(
     OW = (W - 1) * SW - 2 * PW + DW * (KW - 1) + more_w + 1
     if OH < 1 or OW < 1:
         raise ValueError(f"padding: got {padding!r}, which leaves {(OH, OW)} pixels; expected less")
-    return SH, SW, PH, PW, DH, DW, OH, OW
+    return ConvGeometry(KH, KW, SH, SW, PH, PW, DH, DW, groups), OH, OW
 
 
 def conv_transpose2d(
@@ -82,8 +83,8 @@ def conv_transpose2d(
     groups: int,
     dilation: IntPair,
     activation: str | None,
-) -> tuple[int, int, int, int, int, int, int, int]:
-    """Return SH, SW, PH, PW, DH, DW, OH, OW."""
+) -> tuple[ConvGeometry, int, int]:
+    """Return the geometry, OH and OW."""
     geometry = _geometry(x, w, stride, padding, output_padding, groups, dilation)
     if b is not None:
         same_dtype("x", x, "b", b)
@@ -101,10 +102,9 @@ def conv_transpose2d_backward(
     output_padding: IntPair,
     groups: int,
     dilation: IntPair,
-) -> tuple[int, int, int, int, int, int]:
-    """Return SH, SW, PH, PW, DH, DW."""
-    SH, SW, PH, PW, DH, DW, OH, OW = _geometry(x, w, stride, padding, output_padding, groups, dilation)
+) -> ConvGeometry:
+    geometry, OH, OW = _geometry(x, w, stride, padding, output_padding, groups, dilation)
     same_dtype("x", x, "dy", dy)
     shape = x.shape[0], w.shape[1] * groups, OH, OW
     has_shape("dy", dy, shape, "the shape of the output of conv_transpose2d")
-    return SH, SW, PH, PW, DH, DW
+    return geometry

@@ -96,9 +96,9 @@ class Steps:
     ) -> None:
         places, arrays = self._parameters(w, b)
         settings = _fixed(stride), _fixed(padding), _fixed(dilation), _fixed(groups)
-        SH, SW, PH, PW, DH, DW, OH, OW = check.conv2d(self.y, *arrays, *settings, None)
-        (C, H, W), (filters, _, KH, KW) = self.y.shape[1:], arrays[0].shape
-        self.plan.conv2d(*places, C, H, W, filters, KH, KW, SH, SW, PH, PW, OH, OW, DH, DW, groups)
+        geometry, OH, OW = check.conv2d(self.y, *arrays, *settings, None)
+        (C, H, W), filters = self.y.shape[1:], len(arrays[0])
+        self.plan.conv2d(*places, C, H, W, filters, OH, OW, geometry)
         self._becomes(filters, OH, OW)
 
     def conv1d(
@@ -113,9 +113,9 @@ class Steps:
     ) -> None:
         places, arrays = self._parameters(w, b)
         settings = _fixed(stride), _fixed(padding), _fixed(dilation), _fixed(groups)
-        S, P, D, OL = check.conv1d(self.y, *arrays, *settings, None)
-        (C, L), (filters, _, K) = self.y.shape[1:], arrays[0].shape
-        self.plan.conv2d(*places, C, 1, L, filters, 1, K, 1, S, 0, P, 1, OL, 1, D, groups)
+        geometry, OL = check.conv1d(self.y, *arrays, *settings, None)
+        (C, L), filters = self.y.shape[1:], len(arrays[0])
+        self.plan.conv2d(*places, C, 1, L, filters, 1, OL, geometry)
         self._becomes(filters, OL)
 
     def maxpool2d(

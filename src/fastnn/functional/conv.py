@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-import fastnn._kernels._conv as _conv
 import fastnn._kernels._conv_backward as _conv_backward
+import fastnn._kernels._conv_forward as _conv_forward
 import fastnn._kernels._im2col as _im2col
 from fastnn import _validate as check
 from fastnn import reference
@@ -17,12 +17,12 @@ from fastnn.functional._door import contiguous, contiguous_or_none, pick
 def im2col(
     x: Array, kernel_size: IntPair, *, stride: IntPair = 1, padding: IntPair = 0, dilation: IntPair = 1
 ) -> Array:
-    KH, KW, SH, SW, PH, PW, DH, DW, OH, OW = check.im2col(x, kernel_size, stride, padding, dilation)
+    geometry, OH, OW = check.im2col(x, kernel_size, stride, padding, dilation)
     if use_reference():
         return reference.im2col(x, kernel_size, stride=stride, padding=padding, dilation=dilation)
     N, C = x.shape[:2]
-    cols = empty((N, C * KH * KW, OH * OW), x.dtype)
-    pick(_im2col.im2col, x.dtype)(contiguous(x), cols, KH, KW, SH, SW, PH, PW, DH, DW)
+    cols = empty((N, C * geometry.KH * geometry.KW, OH * OW), x.dtype)
+    pick(_im2col.im2col, x.dtype)(contiguous(x), cols, geometry)
     return cols
 
 
@@ -35,11 +35,11 @@ def col2im(
     padding: IntPair = 0,
     dilation: IntPair = 1,
 ) -> Array:
-    C, H, W, KH, KW, SH, SW, PH, PW, DH, DW = check.col2im(cols, output_size, kernel_size, stride, padding, dilation)
+    C, H, W, geometry = check.col2im(cols, output_size, kernel_size, stride, padding, dilation)
     if use_reference():
         return reference.col2im(cols, output_size, kernel_size, stride=stride, padding=padding, dilation=dilation)
     x = empty((cols.shape[0], C, H, W), cols.dtype)
-    pick(_im2col.col2im, x.dtype)(contiguous(cols), x, KH, KW, SH, SW, PH, PW, DH, DW)
+    pick(_im2col.col2im, x.dtype)(contiguous(cols), x, geometry)
     return x
 
 
@@ -57,14 +57,14 @@ def conv2d(
     groups: int = 1,
     activation: str | None = None,
 ) -> Array:
-    *geometry, OH, OW = check.conv2d(x, w, b, stride, padding, dilation, groups, activation)
+    geometry, OH, OW = check.conv2d(x, w, b, stride, padding, dilation, groups, activation)
     if use_reference():
         return reference.conv2d(
             x, w, b, stride=stride, padding=padding, dilation=dilation, groups=groups, activation=activation
         )
     y = empty((x.shape[0], w.shape[0], OH, OW), x.dtype)
-    forward = pick(_conv.conv2d_forward, x.dtype)
-    forward(contiguous(x), contiguous(w), contiguous_or_none(b), y, *geometry, groups, activation is not None)
+    forward = pick(_conv_forward.conv2d_forward, x.dtype)
+    forward(contiguous(x), contiguous(w), contiguous_or_none(b), y, geometry, activation is not None)
     return y
 
 
@@ -89,7 +89,7 @@ def conv2d_backward(
     dw = empty(w.shape, x.dtype) if "dw" in needs else None
     db = empty(w.shape[:1], x.dtype) if "db" in needs else None
     backward = pick(_conv_backward.conv2d_backward, x.dtype)
-    backward(contiguous(dy), contiguous(x), contiguous(w), dx, dw, db, *geometry, groups)
+    backward(contiguous(dy), contiguous(x), contiguous(w), dx, dw, db, geometry)
     return dx, dw, db
 
 
@@ -104,14 +104,14 @@ def conv1d(
     groups: int = 1,
     activation: str | None = None,
 ) -> Array:
-    S, P, D, OL = check.conv1d(x, w, b, stride, padding, dilation, groups, activation)
+    geometry, OL = check.conv1d(x, w, b, stride, padding, dilation, groups, activation)
     if use_reference():
         return reference.conv1d(
             x, w, b, stride=stride, padding=padding, dilation=dilation, groups=groups, activation=activation
         )
     y = empty((x.shape[0], w.shape[0], OL), x.dtype)
-    forward, rows = pick(_conv.conv2d_forward, x.dtype), (1, S, 0, P, 1, D, groups)
-    forward(_row(x), _row(w), contiguous_or_none(b), _row(y), *rows, activation is not None)
+    forward = pick(_conv_forward.conv2d_forward, x.dtype)
+    forward(_row(x), _row(w), contiguous_or_none(b), _row(y), geometry, activation is not None)
     return y
 
 
@@ -127,7 +127,7 @@ def conv1d_backward(
     needs: Iterable[str] = check.GRADIENTS,
 ) -> tuple[MaybeArray, MaybeArray, MaybeArray]:
     needs = check.gradient_names(needs)
-    S, P, D = check.conv1d_backward(dy, x, w, stride, padding, dilation, groups)
+    geometry = check.conv1d_backward(dy, x, w, stride, padding, dilation, groups)
     if use_reference():
         return reference.conv1d_backward(
             dy, x, w, stride=stride, padding=padding, dilation=dilation, groups=groups, needs=needs
@@ -135,8 +135,8 @@ def conv1d_backward(
     dx = empty(x.shape, x.dtype) if "dx" in needs else None
     dw = empty(w.shape, x.dtype) if "dw" in needs else None
     db = empty(w.shape[:1], x.dtype) if "db" in needs else None
-    backward, rows = pick(_conv_backward.conv2d_backward, x.dtype), (1, S, 0, P, 1, D, groups)
-    backward(_row(dy), _row(x), _row(w), _row_or_none(dx), _row_or_none(dw), db, *rows)
+    backward = pick(_conv_backward.conv2d_backward, x.dtype)
+    backward(_row(dy), _row(x), _row(w), _row_or_none(dx), _row_or_none(dw), db, geometry)
     return dx, dw, db
 
 

@@ -24,7 +24,7 @@ def conv_transpose2d(
     dilation: IntPair = 1,
     activation: str | None = None,
 ) -> Array:
-    *geometry, OH, OW = check.conv_transpose2d(x, w, b, stride, padding, output_padding, groups, dilation, activation)
+    geometry, OH, OW = check.conv_transpose2d(x, w, b, stride, padding, output_padding, groups, dilation, activation)
     if use_reference():
         return reference.conv_transpose2d(
             x,
@@ -39,7 +39,7 @@ def conv_transpose2d(
         )
     y = empty((x.shape[0], w.shape[1] * groups, OH, OW), x.dtype)
     forward = pick(_conv_backward.conv_transpose2d_forward, x.dtype)
-    forward(contiguous(x), contiguous(w), contiguous_or_none(b), y, *geometry, groups, activation is not None)
+    forward(contiguous(x), contiguous(w), contiguous_or_none(b), y, geometry, activation is not None)
     return y
 
 
@@ -73,5 +73,5 @@ def conv_transpose2d_backward(
     dw = empty(w.shape, x.dtype) if "dw" in needs else None
     db = empty((dy.shape[1],), x.dtype) if "db" in needs else None
     backward = pick(_conv_backward.conv_transpose2d_backward, x.dtype)
-    backward(contiguous(dy), contiguous(x), contiguous(w), dx, dw, db, *geometry, groups)
+    backward(contiguous(dy), contiguous(x), contiguous(w), dx, dw, db, geometry)
     return dx, dw, db

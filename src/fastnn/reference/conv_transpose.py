@@ -57,11 +57,10 @@ def conv_transpose2d(
     ValueError
         Shapes that do not fit together, an output without pixels, more output padding than there can be.
     """
-    SH, SW, PH, PW, DH, DW, OH, OW = check.conv_transpose2d(
-        x, w, b, stride, padding, output_padding, groups, dilation, activation
-    )
+    geometry, OH, OW = check.conv_transpose2d(x, w, b, stride, padding, output_padding, groups, dilation, activation)
+    KH, KW, SH, SW, PH, PW, DH, DW, _ = geometry
     N, C, H, W = x.shape
-    filters, KH, KW = w.shape[1] * groups, *w.shape[2:]
+    filters = w.shape[1] * groups
     padded = np.zeros((N, filters, OH + 2 * PH, OW + 2 * PW), x.dtype)
     patches = windows(padded, KH, KW, SH, SW, DH, DW, writeable=True)[:, :, :H, :W]
     matrix = w.reshape(groups, C // groups, w[0].size).transpose(0, 2, 1)
@@ -104,11 +103,9 @@ def conv_transpose2d_backward(
         None in the place of one that is not wanted.
     """
     needs = check.gradient_names(needs)
-    SH, SW, PH, PW, DH, DW = check.conv_transpose2d_backward(
-        dy, x, w, stride, padding, output_padding, groups, dilation
-    )
+    geometry = check.conv_transpose2d_backward(dy, x, w, stride, padding, output_padding, groups, dilation)
+    KH, KW, SH, SW, PH, PW, DH, DW, _ = geometry
     N, C, H, W = x.shape
-    KH, KW = w.shape[2:]
     patches = windows(pad(dy, PH, PW), KH, KW, SH, SW, DH, DW)[:, :, :H, :W]
     cols = patches.transpose(0, 1, 4, 5, 2, 3).reshape(N, groups, w[0].size, H * W)
     dx = dw = db = None
