@@ -3,6 +3,7 @@ from libc.math cimport INFINITY, fabs, pow
 from libc.string cimport memset
 
 from fastnn._kernels._table cimport allocate, parallel, release, threads, tiles
+from fastnn._kernels.direction cimport BACKWARD, FORWARD, Direction
 from fastnn._kernels.fnn cimport begin, ceil_div, fits, fnn_tiles
 from fastnn._kernels.scaled cimport unit_of
 
@@ -16,6 +17,7 @@ cdef enum:
 
 cdef struct Local:
     fnn_tiles *t
+    Direction direction
     Py_ssize_t N, C, P
     Py_ssize_t before, after  # channels of a window on either side
     Py_ssize_t width, strips  # pixels of a strip, strips of an image
@@ -28,7 +30,7 @@ cdef struct Local:
 
 
 cdef void strip(void *job, Py_ssize_t chunk, int slot) noexcept nogil:
-    """y, or with dy the gradient, of one strip of one image."""
+    """y, or the gradient, of one strip of one image."""
     cdef const Local *g = <const Local *> job
     cdef Py_ssize_t size = g.t.itemsize, pixel = chunk % g.strips * g.width, n = min(g.width, g.P - pixel)
     cdef Py_ssize_t c, first, last
@@ -36,22 +38,22 @@ cdef void strip(void *job, Py_ssize_t chunk, int slot) noexcept nogil:
     cdef double *far_terms = <double *> (g.workspace + slot * g.workspace_step)
     cdef char *sums = <char *> (far_terms + g.C)
     cdef char *terms = sums + g.width * size
-    cdef bint near = True
+    cdef bint near = True, backward = g.direction == BACKWARD
     for c in range(g.C):
         first, last = max(c - g.before, <Py_ssize_t> 0), min(c + g.after, g.C - 1)
         g.t.local_squares(g.x + at + first * plane, g.P, last - first + 1, sums, n)
-        near &= g.t.local_scale((g.x if g.dy == NULL else g.dy) + at + c * plane, g.x + at + c * plane, sums,
-                                g.out + at + c * plane, NULL if g.dy == NULL else terms + c * g.width * size, n,
+        near &= g.t.local_scale((g.dy if backward else g.x) + at + c * plane, g.x + at + c * plane, sums,
+                                g.out + at + c * plane, terms + c * g.width * size if backward else NULL, n,
                                 g.alpha, g.beta, g.k)
     if not near:
         if size == sizeof(float):
-            far_strip(g, <const float *> (g.x + at), <const float *> (g.dy + at if g.dy != NULL else NULL),
+            far_strip(g, <const float *> (g.x + at), <const float *> (g.dy + at if backward else NULL),
                       <float *> (g.out + at), n, far_terms)
         else:
-            far_strip(g, <const double *> (g.x + at), <const double *> (g.dy + at if g.dy != NULL else NULL),
+            far_strip(g, <const double *> (g.x + at), <const double *> (g.dy + at if backward else NULL),
                       <double *> (g.out + at), n, far_terms)
         return
-    for c in range(g.C if g.dy != NULL else 0):
+    for c in range(g.C if backward else 0):
         first, last = max(c - g.after, <Py_ssize_t> 0), min(c + g.before, g.C - 1)
         memset(sums, 0, n * size)
         g.t.sum_rows(sums, terms + first * g.width * size, g.width, last - first + 1, n)
@@ -78,13 +80,13 @@ cdef void far_strip(const Local *g, const real *x, const real *dy, real *out, Py
                 total += each * each
             d = g.k * unit * unit + g.alpha * total
             each = x[c * g.P + j] * unit
-            if dy == NULL:
+            if g.direction == FORWARD:
                 out[c * g.P + j] = <real> (each / pow(d, g.beta) * pow(unit, 2 * g.beta - 1))
             else:
                 terms[c] = dy[c * g.P + j] / pow(d, g.beta) * pow(unit, 2 * g.beta)
                 out[c * g.P + j] = <real> terms[c]
                 terms[c] *= each / d
-        for c in range(g.C if dy != NULL else 0):
+        for c in range(g.C if g.direction == BACKWARD else 0):
             total = 0
             for i in range(max(c - g.after, <Py_ssize_t> 0), min(c + g.before, g.C - 1) + 1):
                 total += terms[i]
@@ -120,7 +122,7 @@ def local_response_norm(const real[:, :, ::1] x, real[:, :, ::1] y, Py_ssize_t s
     x, y (N, C, P); no overlap. A relative error of beta*(size + 3) + 8 roundings.
     """
     cdef Local g
-    g.t, g.x, g.dy, g.out = tiles(real is double), begin(x), NULL, begin(y)
+    g.t, g.direction, g.x, g.dy, g.out = tiles(real is double), FORWARD, begin(x), NULL, begin(y)
     run(&g, x.shape[0], x.shape[1], x.shape[2], size, alpha, beta, k)
 
 
@@ -128,6 +130,6 @@ def local_response_norm_backward(const real[:, :, ::1] dy, const real[:, :, ::1]
                                  Py_ssize_t size, double alpha, double beta, double k):
     """dx of local_response_norm; all (N, C, P), no overlap."""
     cdef Local g
-    g.t, g.x, g.dy = tiles(real is double), begin(x), begin(dy)
+    g.t, g.direction, g.x, g.dy = tiles(real is double), BACKWARD, begin(x), begin(dy)
     g.out = begin(dx)
     run(&g, x.shape[0], x.shape[1], x.shape[2], size, alpha, beta, k)

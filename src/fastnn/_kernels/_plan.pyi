@@ -41,39 +41,9 @@ class Plan:
     def conv2d(
         self, w: int, b: int, C: int, H: int, W: int, O: int, OH: int, OW: int, geometry: tuple[int, ...]
     ) -> None: ...
-    def maxpool2d(
-        self,
-        C: int,
-        H: int,
-        W: int,
-        OH: int,
-        OW: int,
-        KH: int,
-        KW: int,
-        SH: int,
-        SW: int,
-        PH: int,
-        PW: int,
-        DH: int,
-        DW: int,
-    ) -> None: ...
+    def maxpool2d(self, C: int, H: int, W: int, OH: int, OW: int, windows: tuple[int, ...]) -> None: ...
     def avgpool2d(
-        self,
-        C: int,
-        H: int,
-        W: int,
-        OH: int,
-        OW: int,
-        KH: int,
-        KW: int,
-        SH: int,
-        SW: int,
-        PH: int,
-        PW: int,
-        DH: int,
-        DW: int,
-        count_padding: bool,
-        divisor: int,
+        self, C: int, H: int, W: int, OH: int, OW: int, windows: tuple[int, ...], count_padding: bool, divisor: int
     ) -> None: ...
     def resample(
         self, kind: int, C: int, H: int, W: int, OH: int, OW: int, align_corners: bool, scale_h: float, scale_w: float

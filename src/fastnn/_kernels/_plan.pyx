@@ -14,7 +14,7 @@ from fastnn._kernels._plan_steps cimport (
     APART, AVERAGE_POOL, CONV, INPUT, JOIN, LINEAR, LOCAL, MAP, MAX_POOL, NORM, OUTPUT, PRELU, RESAMPLE, SUM, Kind,
     Place, Step, forget, pack, settle, take
 )
-from fastnn._kernels._pool cimport describe
+from fastnn._kernels._pool cimport Windows, describe
 from fastnn._kernels._resample cimport describe_resample
 from fastnn._kernels._table cimport allocate, parallel, release, threads, tiles
 from fastnn._kernels.conv_shape cimport Geometry, conv_shape
@@ -334,17 +334,14 @@ cdef class Plan:
         step.weight, step.bias = w, b
         step.conv.t, step.conv.shape, step.conv.flags = self.t, conv_shape(self.N, C, H, W, O, OH, OW, geometry), 0
 
-    def maxpool2d(self, Py_ssize_t C, Py_ssize_t H, Py_ssize_t W, Py_ssize_t OH, Py_ssize_t OW, Py_ssize_t KH,
-                  Py_ssize_t KW, Py_ssize_t SH, Py_ssize_t SW, Py_ssize_t PH, Py_ssize_t PW, Py_ssize_t DH,
-                  Py_ssize_t DW):
+    def maxpool2d(self, Py_ssize_t C, Py_ssize_t H, Py_ssize_t W, Py_ssize_t OH, Py_ssize_t OW, Windows windows):
         cdef Step *step = self.add(MAX_POOL, C * H * W, C * OH * OW, C)
-        step.pool = describe(self.t, C, H, W, OH, OW, KH, KW, SH, SW, PH, PW, DH, DW)
+        step.pool = describe(self.t, C, H, W, OH, OW, windows)
 
-    def avgpool2d(self, Py_ssize_t C, Py_ssize_t H, Py_ssize_t W, Py_ssize_t OH, Py_ssize_t OW, Py_ssize_t KH,
-                  Py_ssize_t KW, Py_ssize_t SH, Py_ssize_t SW, Py_ssize_t PH, Py_ssize_t PW, Py_ssize_t DH,
-                  Py_ssize_t DW, bint count_padding, Py_ssize_t divisor):
+    def avgpool2d(self, Py_ssize_t C, Py_ssize_t H, Py_ssize_t W, Py_ssize_t OH, Py_ssize_t OW, Windows windows,
+                  bint count_padding, Py_ssize_t divisor):
         cdef Step *step = self.add(AVERAGE_POOL, C * H * W, C * OH * OW, C)
-        step.pool = describe(self.t, C, H, W, OH, OW, KH, KW, SH, SW, PH, PW, DH, DW)
+        step.pool = describe(self.t, C, H, W, OH, OW, windows)
         step.pool.count_padding, step.pool.divisor = count_padding, divisor
 
     def resample(self, int kind, Py_ssize_t C, Py_ssize_t H, Py_ssize_t W, Py_ssize_t OH, Py_ssize_t OW,

@@ -5,9 +5,9 @@ from fastnn._kernels._conv_winograd cimport Winograd
 from fastnn._kernels._matmul cimport Linear
 from fastnn._kernels._norm cimport Norm
 from fastnn._kernels._pool cimport Pool
-from fastnn._kernels._resample cimport Resample
 from fastnn._kernels.conv_output cimport Output
 from fastnn._kernels.fnn cimport fnn_tiles
+from fastnn._kernels.resample_planes cimport Resample
 
 cdef enum Kind:
     CONV

@@ -7,9 +7,10 @@ from fastnn._kernels._conv_winograd cimport forget_winograd, pack_winograd, prep
 from fastnn._kernels._matmul cimport linear, pack_linear, packed_linear
 from fastnn._kernels._norm cimport describe_norm, normalise
 from fastnn._kernels._pool cimport avgpool, maxpool
-from fastnn._kernels._resample cimport Resample, resample
+from fastnn._kernels._resample cimport resample
 from fastnn._kernels.conv_output cimport Output
 from fastnn._kernels.conv_way cimport WINOGRAD, Way
+from fastnn._kernels.resample_planes cimport Resample
 
 
 cdef bint settle(Step *step, Py_ssize_t N, Py_ssize_t group, int workers) noexcept nogil:

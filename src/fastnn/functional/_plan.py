@@ -140,7 +140,7 @@ class Steps:
     def _pool(self, step: Callable[..., None], settings: tuple[Any, ...], *more: Any) -> None:
         windows, OH, OW = check.pool(2, self.y, *map(_fixed, settings))
         C, H, W = self.y.shape[1:]
-        step(C, H, W, OH, OW, *windows, *more)
+        step(C, H, W, OH, OW, windows, *more)
         self._becomes(C, OH, OW)
 
     def adaptive_avgpool2d(self, output_size: OutputSize) -> None:

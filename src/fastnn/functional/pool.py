@@ -7,6 +7,7 @@ from typing import Any, Literal, overload
 import numpy as np
 
 import fastnn._kernels._pool as _pool
+import fastnn._kernels._pool_backward as _pool_backward
 from fastnn import _validate as check
 from fastnn import reference
 from fastnn._runtime import empty, use_reference
@@ -71,12 +72,12 @@ def _maxpool(
     y: Array = empty(shape, x.dtype)
     positions: Any = empty(shape, check.positions_dtype(KH, KW)) if return_positions or return_indices else None
     forward = _pool.maxpool2d_forward_wide if KH * KW > 256 else _pool.maxpool2d_forward
-    pick(forward, x.dtype)(contiguous(x), y, positions, *windows)
+    pick(forward, x.dtype)(contiguous(x), y, positions, windows)
     if not return_indices:
         return y if positions is None else (y, positions)
     indices: Array = empty(shape, np.dtype(np.int64))
     kernel: Any = _pool.maxpool2d_indices
-    kernel["int32_t" if KH * KW > 256 else "uint8_t"](positions, indices, x.shape[-1], *windows[1:])
+    kernel["int32_t" if KH * KW > 256 else "uint8_t"](positions, indices, x.shape[-1], windows)
     return (y, positions, indices) if return_positions else (y, indices)
 
 
@@ -109,8 +110,10 @@ def maxpool2d_backward(
 
 def _maxpool_backward(dy: Array, positions: Array, H: int, W: int, windows: Windows) -> Array:
     dx: Array = empty((*dy.shape[:2], H, W), dy.dtype)
-    backward = _pool.maxpool2d_backward_wide if windows.KH * windows.KW > 256 else _pool.maxpool2d_backward
-    pick(backward, dy.dtype)(contiguous(dy), contiguous(positions), dx, *windows)
+    backward = (
+        _pool_backward.maxpool2d_backward_wide if windows.KH * windows.KW > 256 else _pool_backward.maxpool2d_backward
+    )
+    pick(backward, dy.dtype)(contiguous(dy), contiguous(positions), dx, windows)
     return dx
 
 
@@ -141,7 +144,7 @@ def avgpool2d(
 
 def _avgpool(x: Array, shape: tuple[int, ...], windows: Windows, count_padding: bool, divisor: int) -> Array:
     y: Array = empty(shape, x.dtype)
-    pick(_pool.avgpool2d_forward, x.dtype)(contiguous(x), y, *windows[:6], count_padding, divisor)
+    pick(_pool.avgpool2d_forward, x.dtype)(contiguous(x), y, windows, count_padding, divisor)
     return y
 
 
@@ -174,7 +177,7 @@ def avgpool2d_backward(
 
 def _avgpool_backward(dy: Array, H: int, W: int, windows: Windows, count_padding: bool, divisor: int) -> Array:
     dx: Array = empty((*dy.shape[:2], H, W), dy.dtype)
-    pick(_pool.avgpool2d_backward, dy.dtype)(contiguous(dy), dx, *windows[:6], count_padding, divisor)
+    pick(_pool_backward.avgpool2d_backward, dy.dtype)(contiguous(dy), dx, windows, count_padding, divisor)
     return dx
 
 

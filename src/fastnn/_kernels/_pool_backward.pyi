@@ -1,0 +1,10 @@
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+_Array = NDArray[Any]
+
+def maxpool2d_backward(dy: _Array, positions: NDArray[np.uint8], dx: _Array, windows: tuple[int, ...]) -> None: ...
+def maxpool2d_backward_wide(dy: _Array, positions: NDArray[np.int32], dx: _Array, windows: tuple[int, ...]) -> None: ...
+def avgpool2d_backward(dy: _Array, dx: _Array, windows: tuple[int, ...], count_padding: bool, divisor: int) -> None: ...
