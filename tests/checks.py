@@ -191,14 +191,14 @@ def _direction(step: Array) -> str:
     return f"element {tuple(int(i) for i in places[0])}" if len(places) == 1 else "all elements"
 
 
-def check_maxpool_ties(case: Case, dtype: Any) -> None:
+def check_max_pool_ties(case: Case, dtype: Any) -> None:
     """Forward, then backward, on whole numbers full of ties: the first maximum in row-major order gets it all."""
     args, kwargs = case.inputs(dtype, "ties")
     x, kernel_size = args
     options = {k: v for k, v in kwargs.items() if not k.startswith("return_")}
-    y, positions = fnn.functional.maxpool2d(x, kernel_size, return_positions=True, **options)
+    y, positions = fnn.functional.max_pool2d(x, kernel_size, return_positions=True, **options)
     dy = np.arange(1, y.size + 1).reshape(y.shape).astype(dtype)
-    dx = fnn.functional.maxpool2d_backward(dy, positions, x.shape[2:], kernel_size, **options)
+    dx = fnn.functional.max_pool2d_backward(dy, positions, x.shape[2:], kernel_size, **options)
     _assert_equal(f"{case} {np.dtype(dtype).name} ties", dx, _first_maximum_gradient(dy, x, kernel_size, **options))
 
 

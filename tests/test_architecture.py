@@ -208,6 +208,18 @@ def test_an_operation_is_in_one_family_everywhere():
         assert ours.removeprefix("fastnn.functional.") == theirs.removeprefix("fastnn.reference."), name
 
 
+@pytest.mark.parametrize("package", [fnn.functional, fnn.reference], ids=lambda p: p.__name__)
+def test_a_package_has_the_names_of_its_families(package):
+    import importlib
+
+    folder = Path(package.__file__).parent
+    families = [file.stem for file in folder.glob("*.py") if not file.stem.startswith("_")]
+    modules = [importlib.import_module(f"{package.__name__}.{family}") for family in families]
+    assert sorted(name for module in modules for name in module.__all__) == package.__all__
+    for module in modules:
+        assert all(getattr(package, name) is getattr(module, name) for name in module.__all__)
+
+
 def test_functional_and_reference_have_one_signature():
     import inspect
 

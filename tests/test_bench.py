@@ -44,7 +44,7 @@ def test_everybody_computes_the_same(case):
         results[who.name] = [np.asarray(r) for r in (result if isinstance(result, tuple) else (result,))]
     for name, values in results.items():
         # PyTorch's positions are places in the image.
-        count = 1 if str(case).startswith("maxpool") else len(values)
+        count = 1 if str(case).startswith("max_pool2d") else len(values)
         for got, expected in zip(values[:count], results["fastnn"][:count], strict=True):
             if case.family == "layer_norm":  # PyTorch's statistics have axes of length 1 where it normalised
                 got = got.reshape(expected.shape)
@@ -101,7 +101,7 @@ def test_everybody_takes_the_same_step(case):
 def test_every_shape_of_the_plan_is_there():
     assert len(cases_of("conv")) == 2 * 21
     assert len(cases_of("conv_transpose")) == 2
-    assert len(cases_of("maxpool", "avgpool")) == 3 * 2 * 2
+    assert len(cases_of("max_pool2d", "avg_pool2d")) == 3 * 2 * 2
     assert len(cases_of("linear")) == 2 * 4
     trained_on = {
         "resnet-b32",

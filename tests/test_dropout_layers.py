@@ -93,6 +93,10 @@ def test_ends(implementation):
         np.testing.assert_array_equal(F.dropout(x, 0, key=(1, 1)), x)
         np.testing.assert_array_equal(F.dropout(x, 1, key=(1, 1)), np.zeros(4))
         np.testing.assert_array_equal(F.dropout_backward(x, 1.0, key=(1, 1)), np.zeros(4))
+        for function in (F.dropout, F.dropout_backward):
+            y = function(x, 0.5, False, key=(1, 1))
+            np.testing.assert_array_equal(y, x)
+            assert not np.shares_memory(y, x)
 
 
 # The layers

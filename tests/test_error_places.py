@@ -40,7 +40,7 @@ class Mine(fnn.Module):
 @pytest.mark.parametrize(
     ("make", "x", "error", "words"),
     [
-        (deep, f32(2, 3, 4, 4), ValueError, "layer 0 (Conv2d): x and w: got shapes"),
+        (deep, f32(2, 3, 4, 4), ValueError, "layer 0 (Conv2d): x and weight: got shapes"),
         (deep, f32(2, 1, 6, 6), ValueError, "layer 6 (Linear): x: got shape (2, 27); expected (..., 12)"),
         (Mine, f32(2, 5), ValueError, "layer features.0 (Linear): x: got shape (2, 5)"),
         (lambda: fnn.Sequential(fnn.Identity(), Mine()), f32(2, 5), ValueError, "layer 1.features.0 (Linear): x: got"),

@@ -61,7 +61,7 @@ def test_nothing_is_computed_for_frozen_parameters(monkeypatch):
 
         monkeypatch.setattr(functional, name, recorded)
 
-    for name in ("conv2d_backward", "batch_norm_backward", "linear_backward", "maxpool2d_backward", "relu_backward"):
+    for name in ("conv2d_backward", "batch_norm_backward", "linear_backward", "max_pool2d_backward", "relu_backward"):
         record(name, getattr(functional, name))
     net = network()
     net(X)

@@ -49,9 +49,9 @@ def test_matrix_products():
 
 def test_pooling():
     x = zeros(1, 1, 46_400, 46_400)
-    y, indices = F.maxpool2d(x, 100, return_indices=True)
+    y, indices = F.max_pool2d(x, 100, return_indices=True)
     assert (y[0, 0, -1, -1], np.count_nonzero(y), indices[0, 0, -1, -1]) == (5, 1, x.size - 1)
-    assert F.avgpool2d(x, 100)[0, 0, -1, -1] == np.float32(8 / 100**2)
+    assert F.avg_pool2d(x, 100)[0, 0, -1, -1] == np.float32(8 / 100**2)
 
 
 def test_convolution():

@@ -33,17 +33,17 @@ def two_values(n):
 
 IMAGE = (1, 1, 1024, 1024)
 AVERAGES = {
-    "adaptive, one": lambda: F.adaptive_avgpool2d(tenths(*IMAGE), 1),
-    "adaptive, rows": lambda: F.adaptive_avgpool2d(tenths(*IMAGE), (3, 1)),
-    "adaptive, columns": lambda: F.adaptive_avgpool2d(tenths(*IMAGE), (1, 3)),
-    "adaptive, both": lambda: F.adaptive_avgpool2d(tenths(*IMAGE), 3),
-    "windows": lambda: F.avgpool2d(tenths(*IMAGE), 512, stride=100),
-    "wide windows": lambda: F.avgpool2d(tenths(1, 1, 300, 5000), (300, 2000)),
-    "many windows": lambda: F.avgpool2d(tenths(1, 1, 300, 2600), (300, 800), stride=(1, 50)),
-    "a column": lambda: F.avgpool2d(tenths(1, 1, MILLION, 1), (MILLION, 1)),
-    "a row": lambda: F.avgpool1d(tenths(1, 1, MILLION), MILLION),
-    "rows": lambda: F.avgpool1d(tenths(1, 1, MILLION), MILLION // 2, stride=1 << 17),
-    "windows, backward": lambda: F.avgpool2d_backward(tenths(1, 1, 401, 401), 800, 400, stride=1)[..., 400, 400],
+    "adaptive, one": lambda: F.adaptive_avg_pool2d(tenths(*IMAGE), 1),
+    "adaptive, rows": lambda: F.adaptive_avg_pool2d(tenths(*IMAGE), (3, 1)),
+    "adaptive, columns": lambda: F.adaptive_avg_pool2d(tenths(*IMAGE), (1, 3)),
+    "adaptive, both": lambda: F.adaptive_avg_pool2d(tenths(*IMAGE), 3),
+    "windows": lambda: F.avg_pool2d(tenths(*IMAGE), 512, stride=100),
+    "wide windows": lambda: F.avg_pool2d(tenths(1, 1, 300, 5000), (300, 2000)),
+    "many windows": lambda: F.avg_pool2d(tenths(1, 1, 300, 2600), (300, 800), stride=(1, 50)),
+    "a column": lambda: F.avg_pool2d(tenths(1, 1, MILLION, 1), (MILLION, 1)),
+    "a row": lambda: F.avg_pool1d(tenths(1, 1, MILLION), MILLION),
+    "rows": lambda: F.avg_pool1d(tenths(1, 1, MILLION), MILLION // 2, stride=1 << 17),
+    "windows, backward": lambda: F.avg_pool2d_backward(tenths(1, 1, 401, 401), 800, 400, stride=1)[..., 400, 400],
     "l1_loss": lambda: F.l1_loss(tenths(MILLION), zeros(MILLION)),
     "nll_loss": lambda: F.nll_loss(-tenths(MILLION, 1), np.zeros(MILLION, np.int64)),
 }
@@ -64,8 +64,8 @@ def test_so_it_is_by_the_reference(name):
 @pytest.mark.parametrize("implementation", ["kernels", "reference"])
 def test_an_average_of_some_thousand(implementation):
     with fnn.implementation(implementation):
-        np.testing.assert_allclose(F.avgpool2d(tenths(1, 1, 70, 70), 64, stride=3), VALUE, rtol=SUMS)
-        dx = F.avgpool2d_backward(tenths(1, 1, 31, 31), 61, 31, stride=1)
+        np.testing.assert_allclose(F.avg_pool2d(tenths(1, 1, 70, 70), 64, stride=3), VALUE, rtol=SUMS)
+        dx = F.avg_pool2d_backward(tenths(1, 1, 31, 31), 61, 31, stride=1)
         np.testing.assert_allclose(dx[..., 30, 30], VALUE, rtol=SUMS)
 
 
@@ -246,7 +246,7 @@ def test_the_same_bits_on_any_number_of_threads(threads):
         rows = F.layer_norm_backward(y, x, 64, None, mean, invstd)
         return (
             *rows,
-            F.adaptive_avgpool2d(x.reshape(4, 4, 128, 128), 1),
+            F.adaptive_avg_pool2d(x.reshape(4, 4, 128, 128), 1),
             F.linear_backward(x, x, zeros(64, 64), needs=("db",))[2],
             F.embedding_backward(x, indices, 7),
             F.conv2d_backward(x.reshape(4, 16, 64, 64), x.reshape(4, 16, 64, 64), zeros(16, 16, 3, 3), padding=1)[2],

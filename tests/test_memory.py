@@ -156,8 +156,8 @@ def test_sizes_beyond_reach(padding):
     one = np.ones((1, 1, 1, 1), np.float32)
     for call in (
         lambda: fnn.functional.conv2d(one, one, padding=padding),
-        lambda: fnn.functional.im2col(one, 1, padding=padding),
-        lambda: fnn.functional.col2im(one[0], padding * padding, 1, stride=padding * padding),
+        lambda: fnn.functional.unfold(one, 1, padding=padding),
+        lambda: fnn.functional.fold(one[0], padding * padding, 1, stride=padding * padding),
     ):
         with pytest.raises((MemoryError, ValueError), match=r"no memory|expected at most"):
             call()

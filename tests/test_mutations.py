@@ -9,7 +9,7 @@ import pytest
 
 import fastnn as fnn
 from cases import DTYPES, cases_of
-from checks import check_gradient, check_maxpool_ties, check_parity
+from checks import check_gradient, check_max_pool_ties, check_parity
 
 R = {name: getattr(fnn.reference, name) for name in fnn.reference.__all__}  # the unmutated
 
@@ -34,17 +34,17 @@ def gradients_of(*ops):
 
 
 def ties():
-    for case in cases_of("maxpool2d"):
+    for case in cases_of("max_pool2d"):
         if "ties" in case.fills and not case.large:
-            check_maxpool_ties(case, np.float32)
+            check_max_pool_ties(case, np.float32)
 
 
 # Convolution
 
 
-def im2col_wrong_row_stride(x, kernel_size, *, stride=1, padding=0, dilation=1):
+def unfold_wrong_row_stride(x, kernel_size, dilation=1, padding=0, stride=1):
     """Steps from one kernel row to the next by KH elements where there are KW: right for square kernels only."""
-    cols = R["im2col"](x, kernel_size, stride=stride, padding=padding, dilation=dilation)
+    cols = R["unfold"](x, kernel_size, stride=stride, padding=padding, dilation=dilation)
     kh, kw = pair(kernel_size)
     n, rows, places = cols.shape
     taps = cols.reshape(n, rows // (kh * kw), kh * kw, places)
@@ -144,20 +144,20 @@ def conv_transpose2d_backward_turned(dy, x, w, **options):
     return dx, None if dw is None else dw[..., ::-1, ::-1].copy(), db
 
 
-def pad2d_reflects_the_border_too(x, padding, *, mode="zeros"):
+def pad_reflects_the_border_too(x, padding, mode="constant"):
     left, right, top, bottom = padding if isinstance(padding, tuple) else (padding,) * 4
     sides = ((0, 0), (0, 0), (top, bottom), (left, right))
-    return np.pad(x, sides, "symmetric") if mode == "reflect" else R["pad2d"](x, padding, mode=mode)
+    return np.pad(x, sides, "symmetric") if mode == "reflect" else R["pad"](x, padding, mode=mode)
 
 
-def pad2d_backward_loses_the_frame(dy, padding, *, mode="zeros"):
-    return R["pad2d_backward"](dy, padding, mode="zeros")
+def pad_backward_loses_the_frame(dy, padding, mode="constant"):
+    return R["pad_backward"](dy, padding, mode="constant")
 
 
-def col2im_overwrites(cols, output_size, kernel_size, **options):
+def fold_overwrites(cols, output_size, kernel_size, **options):
     """The last patch on a pixel wins, where all should be added."""
-    total = R["col2im"](cols, output_size, kernel_size, **options)
-    count = R["col2im"](np.ones_like(cols), output_size, kernel_size, **options)
+    total = R["fold"](cols, output_size, kernel_size, **options)
+    count = R["fold"](np.ones_like(cols), output_size, kernel_size, **options)
     return total / np.maximum(count, 1)
 
 
@@ -167,74 +167,74 @@ def col2im_overwrites(cols, output_size, kernel_size, **options):
 class MaxpoolEveryTie:
     """Backward to every element that equals the maximum, which it finds by looking at the input again."""
 
-    def maxpool2d(self, x, kernel_size, **options):
+    def max_pool2d(self, x, kernel_size, **options):
         self.x = x
-        return R["maxpool2d"](x, kernel_size, **options)
+        return R["max_pool2d"](x, kernel_size, **options)
 
-    def maxpool2d_backward(self, dy, positions, input_size, kernel_size, **options):
+    def max_pool2d_backward(self, dy, positions, input_size, kernel_size, **options):
         dx = np.zeros_like(self.x)
-        y = R["maxpool2d"](self.x, kernel_size, **options)
+        y = R["max_pool2d"](self.x, kernel_size, **options)
         kh, kw = pair(kernel_size)
         for place in range(kh * kw):
             here = np.full_like(positions, place)
-            ones = R["maxpool2d_backward"](np.ones_like(dy), here, input_size, kernel_size, **options)
-            value = R["maxpool2d_backward"](y, here, input_size, kernel_size, **options)
-            share = R["maxpool2d_backward"](dy, here, input_size, kernel_size, **options)
+            ones = R["max_pool2d_backward"](np.ones_like(dy), here, input_size, kernel_size, **options)
+            value = R["max_pool2d_backward"](y, here, input_size, kernel_size, **options)
+            share = R["max_pool2d_backward"](dy, here, input_size, kernel_size, **options)
             dx += np.where((ones == 1) & (value == self.x), share, 0)
         return dx
 
 
-def maxpool2d_last_maximum(x, kernel_size, *, return_positions=False, return_indices=False, **options):
-    y, positions = R["maxpool2d"](x, kernel_size, return_positions=True, **options)
+def max_pool2d_last_maximum(x, kernel_size, *, return_positions=False, return_indices=False, **options):
+    y, positions = R["max_pool2d"](x, kernel_size, return_positions=True, **options)
     kh, kw = pair(kernel_size)
-    flipped = R["maxpool2d"](np.ascontiguousarray(x[..., ::-1, ::-1]), kernel_size, return_positions=True, **options)
+    flipped = R["max_pool2d"](np.ascontiguousarray(x[..., ::-1, ::-1]), kernel_size, return_positions=True, **options)
     last = (kh * kw - 1 - flipped[1][..., ::-1, ::-1].astype(int)).astype(positions.dtype)
     results = y, np.ascontiguousarray(last), positions.astype(np.int64)
     return results[: 1 + return_positions + return_indices] if return_positions else y
 
 
-def maxpool2d_padding_wins(x, kernel_size, *, padding=0, **options):
+def max_pool2d_padding_wins(x, kernel_size, *, padding=0, **options):
     """Padding of zeros, not of minus infinity."""
-    result = R["maxpool2d"](x, kernel_size, padding=padding, **options)
+    result = R["max_pool2d"](x, kernel_size, padding=padding, **options)
     y, *more = result if isinstance(result, tuple) else (result,)
     if padding:
         y = np.maximum(y, 0)
     return (y, *more) if more else y
 
 
-def maxpool2d_nan_lost(x, kernel_size, **options):
-    return R["maxpool2d"](np.where(np.isnan(x), -np.inf, x).astype(x.dtype), kernel_size, **options)
+def max_pool2d_nan_lost(x, kernel_size, **options):
+    return R["max_pool2d"](np.where(np.isnan(x), -np.inf, x).astype(x.dtype), kernel_size, **options)
 
 
-def maxpool2d_starts_at_lowest(x, kernel_size, **options):
+def max_pool2d_starts_at_lowest(x, kernel_size, **options):
     """The most negative finite number as the start of a maximum, where minus infinity is lower."""
-    result = R["maxpool2d"](x, kernel_size, **options)
+    result = R["max_pool2d"](x, kernel_size, **options)
     lowest = np.finfo(x.dtype).min
     if isinstance(result, tuple):
         return np.maximum(result[0], lowest), *result[1:]
     return np.maximum(result, lowest)
 
 
-def maxpool2d_backward_overwrites(dy, positions, input_size, kernel_size, **options):
-    total = R["maxpool2d_backward"](dy, positions, input_size, kernel_size, **options)
-    count = R["maxpool2d_backward"](np.ones_like(dy), positions, input_size, kernel_size, **options)
+def max_pool2d_backward_overwrites(dy, positions, input_size, kernel_size, **options):
+    total = R["max_pool2d_backward"](dy, positions, input_size, kernel_size, **options)
+    count = R["max_pool2d_backward"](np.ones_like(dy), positions, input_size, kernel_size, **options)
     return total / np.maximum(count, 1)
 
 
-def avgpool2d_padding_not_counted(x, kernel_size, **options):
-    y = R["avgpool2d"](x, kernel_size, **options)
-    return y / np.maximum(R["avgpool2d"](np.ones_like(x), kernel_size, **options), 1e-3)
+def avg_pool2d_padding_not_counted(x, kernel_size, **options):
+    y = R["avg_pool2d"](x, kernel_size, **options)
+    return y / np.maximum(R["avg_pool2d"](np.ones_like(x), kernel_size, **options), 1e-3)
 
 
-def avgpool2d_always_counts_padding(x, kernel_size, *, count_include_pad=True, **options):
-    return R["avgpool2d"](x, kernel_size, **options)
+def avg_pool2d_always_counts_padding(x, kernel_size, *, count_include_pad=True, **options):
+    return R["avg_pool2d"](x, kernel_size, **options)
 
 
-def maxpool2d_indices_not_dilated(x, kernel_size, *, return_indices=False, **options):
+def max_pool2d_indices_not_dilated(x, kernel_size, *, return_indices=False, **options):
     """As if the pixels of a window were neighbours."""
     if not return_indices:
-        return R["maxpool2d"](x, kernel_size, **options)
-    y, positions = R["maxpool2d"](x, kernel_size, **{**options, "return_positions": True})
+        return R["max_pool2d"](x, kernel_size, **options)
+    y, positions = R["max_pool2d"](x, kernel_size, **{**options, "return_positions": True})
     dense = {k: v for k, v in options.items() if k not in ("dilation", "return_positions")}
     plain = {"stride": None, "padding": 0, **dense}
     (sh, sw), (ph, pw) = pair(plain["stride"] or kernel_size), pair(plain["padding"])
@@ -244,8 +244,8 @@ def maxpool2d_indices_not_dilated(x, kernel_size, *, return_indices=False, **opt
     return (y, positions, indices) if options.get("return_positions") else (y, indices)
 
 
-def avgpool2d_ceil_counts_all(x, kernel_size, *, padding=0, ceil_mode=False, **options):
-    y = R["avgpool2d"](x, kernel_size, padding=padding, ceil_mode=ceil_mode, **options)
+def avg_pool2d_ceil_counts_all(x, kernel_size, *, padding=0, ceil_mode=False, **options):
+    y = R["avg_pool2d"](x, kernel_size, padding=padding, ceil_mode=ceil_mode, **options)
     if ceil_mode:  # the last window hangs over the edge, and is divided as if it did not
         y[..., -1, :] *= 0.5
     return y
@@ -555,8 +555,8 @@ every_tie = MaxpoolEveryTie()
 WITH_LOGITS = "binary_cross_entropy_with_logits"
 MUTANTS = [
     # the function replaced, the mutant, the check that must notice
-    ("im2col", im2col_wrong_row_stride, lambda: parity_of("im2col")),
-    ("im2col", im2col_wrong_row_stride, lambda: gradients_of("im2col")),
+    ("unfold", unfold_wrong_row_stride, lambda: parity_of("unfold")),
+    ("unfold", unfold_wrong_row_stride, lambda: gradients_of("unfold")),
     ("conv2d", conv2d_wrong_row_stride, lambda: parity_of("conv2d")),
     ("conv2d", conv2d_wrong_row_stride, lambda: gradients_of("conv2d")),
     ("conv2d_backward", conv2d_bias_not_summed, lambda: parity_of("conv2d_backward")),
@@ -574,21 +574,21 @@ MUTANTS = [
     ("conv2d_backward", conv2d_backward_first_group_only, lambda: gradients_of("conv2d")),
     ("conv_transpose2d", conv_transpose2d_output_padding_above, lambda: parity_of("conv_transpose2d")),
     ("conv_transpose2d_backward", conv_transpose2d_backward_turned, lambda: gradients_of("conv_transpose2d")),
-    ("pad2d", pad2d_reflects_the_border_too, lambda: parity_of("pad2d")),
-    ("pad2d_backward", pad2d_backward_loses_the_frame, lambda: gradients_of("pad2d")),
-    ("col2im", col2im_overwrites, lambda: parity_of("col2im")),
-    ("col2im", col2im_overwrites, lambda: gradients_of("im2col")),
-    ("maxpool2d", maxpool2d_last_maximum, lambda: parity_of("maxpool2d")),
-    ("maxpool2d", maxpool2d_last_maximum, ties),
-    ("maxpool2d", maxpool2d_padding_wins, lambda: parity_of("maxpool2d")),
-    ("maxpool2d", maxpool2d_nan_lost, lambda: parity_of("maxpool2d")),
-    ("maxpool2d", maxpool2d_starts_at_lowest, lambda: parity_of("maxpool2d")),
-    ("maxpool2d_backward", maxpool2d_backward_overwrites, lambda: parity_of("maxpool2d_backward")),
-    ("maxpool2d_backward", maxpool2d_backward_overwrites, lambda: gradients_of("maxpool2d")),
-    ("avgpool2d", avgpool2d_padding_not_counted, lambda: parity_of("avgpool2d")),
-    ("avgpool2d", avgpool2d_ceil_counts_all, lambda: parity_of("avgpool2d")),
-    ("avgpool2d", avgpool2d_always_counts_padding, lambda: parity_of("avgpool2d")),
-    ("maxpool2d", maxpool2d_indices_not_dilated, lambda: parity_of("maxpool2d")),
+    ("pad", pad_reflects_the_border_too, lambda: parity_of("pad")),
+    ("pad_backward", pad_backward_loses_the_frame, lambda: gradients_of("pad")),
+    ("fold", fold_overwrites, lambda: parity_of("fold")),
+    ("fold", fold_overwrites, lambda: gradients_of("unfold")),
+    ("max_pool2d", max_pool2d_last_maximum, lambda: parity_of("max_pool2d")),
+    ("max_pool2d", max_pool2d_last_maximum, ties),
+    ("max_pool2d", max_pool2d_padding_wins, lambda: parity_of("max_pool2d")),
+    ("max_pool2d", max_pool2d_nan_lost, lambda: parity_of("max_pool2d")),
+    ("max_pool2d", max_pool2d_starts_at_lowest, lambda: parity_of("max_pool2d")),
+    ("max_pool2d_backward", max_pool2d_backward_overwrites, lambda: parity_of("max_pool2d_backward")),
+    ("max_pool2d_backward", max_pool2d_backward_overwrites, lambda: gradients_of("max_pool2d")),
+    ("avg_pool2d", avg_pool2d_padding_not_counted, lambda: parity_of("avg_pool2d")),
+    ("avg_pool2d", avg_pool2d_ceil_counts_all, lambda: parity_of("avg_pool2d")),
+    ("avg_pool2d", avg_pool2d_always_counts_padding, lambda: parity_of("avg_pool2d")),
+    ("max_pool2d", max_pool2d_indices_not_dilated, lambda: parity_of("max_pool2d")),
     ("linear_backward", linear_bias_not_summed, lambda: parity_of("linear_backward")),
     ("linear_backward", linear_bias_not_summed, lambda: gradients_of("linear")),
     ("matmul", matmul_single_precision, lambda: parity_of("matmul")),
@@ -677,9 +677,9 @@ def test_mutant_of_the_reference_is_noticed(name, mutant, monkeypatch):
 
 
 def test_gradient_to_every_tied_maximum_is_noticed(monkeypatch):
-    monkeypatch.setattr(fnn.functional, "maxpool2d", every_tie.maxpool2d)
-    monkeypatch.setattr(fnn.functional, "maxpool2d_backward", every_tie.maxpool2d_backward)
-    for case in cases_of("maxpool2d"):
+    monkeypatch.setattr(fnn.functional, "max_pool2d", every_tie.max_pool2d)
+    monkeypatch.setattr(fnn.functional, "max_pool2d_backward", every_tie.max_pool2d_backward)
+    for case in cases_of("max_pool2d"):
         if case.label == "2x2":
             check_gradient(case)  # distinct inputs: nothing to see, which is why ties have a check of their own
     with pytest.raises(AssertionError, match=r"\["):

@@ -75,15 +75,15 @@ def test_relu_keeps_nan(dtype):
     assert y[2] == 2
 
 
-def test_maxpool_first_nan_wins():
+def test_max_pool_first_nan_wins():
     x = np.zeros((1, 1, 3, 3), np.float32)
     x[0, 0, 1] = np.nan, np.inf, np.nan
-    y, positions = fnn.functional.maxpool2d(x, 3, return_positions=True)
+    y, positions = fnn.functional.max_pool2d(x, 3, return_positions=True)
     assert np.isnan(y[0, 0, 0, 0])
     assert positions[0, 0, 0, 0] == 3
 
 
 @pytest.mark.parametrize(("kernel", "dtype"), [((16, 16), np.uint8), ((16, 17), np.int32)])
 def test_position_dtype_follows_the_window(kernel, dtype):
-    positions = fnn.functional.maxpool2d(np.zeros((1, 1, 17, 17), np.float32), kernel, return_positions=True)[1]
+    positions = fnn.functional.max_pool2d(np.zeros((1, 1, 17, 17), np.float32), kernel, return_positions=True)[1]
     assert positions.dtype == dtype

@@ -371,7 +371,7 @@ def test_errors_are_those_of_the_layers():
     net = lenet()
     for x, error, message in (
         (x_of(2)[:, :, :3, :3], ValueError, "kernel_size: got"),
-        (x_of(2).astype(np.float64), TypeError, "x and w: got float64 and float32"),
+        (x_of(2).astype(np.float64), TypeError, "x and weight: got float64 and float32"),
         (x_of(2).astype(np.int32), TypeError, "x: got an array of int32"),
         ([1.0], TypeError, "x: got list"),
         (np.zeros((2, 3, 12, 12), np.float32), ValueError, "for 1 input channels; expected 3"),

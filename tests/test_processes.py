@@ -183,9 +183,9 @@ CALLS = {
     "its gradients": lambda: F.conv2d_backward(dy, big, w3),
     "gradients": lambda: F.conv2d_backward(dy5, big, w5),
     "matmul": lambda: F.matmul(rows, matrix),
-    "pool": lambda: F.maxpool2d(big, 2, return_positions=True),
+    "pool": lambda: F.max_pool2d(big, 2, return_positions=True),
     "norm": lambda: F.batch_norm(big, training=True),
-    "im2col": lambda: F.im2col(big, 3),
+    "unfold": lambda: F.unfold(big, 3),
     "plan": lambda: net(big),
 }
 

@@ -1,13 +1,22 @@
 """What those who know PyTorch try: names, methods and arguments of its classes."""
 
 import copy
+import inspect
 import pickle
+import re
 from collections import OrderedDict
 
 import numpy as np
 import pytest
 
 import fastnn as fnn
+
+# Functions that torch.nn.functional lacks, and arguments that none of its functions has.
+ONLY_HERE = {
+    *("add", "cat", "flatten", "index_select", "matmul", "unflatten", "clip_grad_norm_", "clip_grad_value_"),
+    *("adagrad_step", "adam_step", "nadam_step", "rmsprop_step", "sgd_step"),
+}
+FASTNNS = {"activation", "key", "return_positions", "return_statistics"}
 
 
 def normal(*shape, seed=0, dtype=np.float32):
@@ -83,8 +92,8 @@ def test_every_class_of_pytorch_has_an_answer():
 @pytest.mark.parametrize(
     ("name", "words"),
     [
-        ("max_pool2d", "it is maxpool2d"),
-        ("avg_pool2d", "it is avgpool2d"),
+        ("upsample", "it is interpolate"),
+        ("maxpool2d", "nearest: max_pool2d"),
         ("one_hot", "np.eye"),
         ("log_soft_max", "nearest: log_softmax"),
     ],
@@ -92,6 +101,36 @@ def test_every_class_of_pytorch_has_an_answer():
 def test_names_of_functions(name, words):
     with pytest.raises(AttributeError, match=f"^fastnn.functional has no {name}.*{words}"):
         getattr(fnn.functional, name)
+
+
+def arguments_of_pytorch(name):
+    """The arguments of a function of torch.nn.functional after the first; None if PyTorch has no such function."""
+    functional = pytest.importorskip("torch.nn.functional")
+    theirs = getattr(functional, name, None)
+    theirs = getattr(functional, f"{name}_with_indices", theirs)  # max_pool2d itself takes *args
+    if theirs is None:
+        return None
+    try:
+        return list(inspect.signature(theirs).parameters)[1:]
+    except ValueError:  # compiled: the first line of its docstring has the arguments
+        listed = re.search(rf"{name}\((.*?)\) -> ", theirs.__doc__)[1]
+        return [argument.split("=")[0].strip() for argument in listed.split(",")][1:]
+
+
+@pytest.mark.parametrize("name", [n for n in fnn.functional.__all__ if not n.endswith("_backward")])
+def test_arguments_are_pytorchs_in_its_order(name):
+    theirs = arguments_of_pytorch(name)
+    if theirs is None:
+        assert name in ONLY_HERE
+        return
+    parameters = list(inspect.signature(getattr(fnn.functional, name)).parameters.values())[1:]
+    by_position = [p.name for p in parameters if p.kind is p.POSITIONAL_OR_KEYWORD]
+    assert by_position == theirs[: len(by_position)]
+    without_place = {p.name for p in parameters} - set(by_position) - FASTNNS
+    assert without_place <= set(theirs)
+    for argument in without_place:  # by name alone only where PyTorch has an argument before it that fastnn lacks
+        before = theirs[: theirs.index(argument)]
+        assert not set(before) <= {p.name for p in parameters} or (name, argument) == ("gelu", "approximate")
 
 
 def test_modules_that_are_imported_by_themselves(run_python):

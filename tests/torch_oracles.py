@@ -94,28 +94,26 @@ class Oracle:
         return torch.cat([torch.from_numpy(a) for a in arrays], dim)
 
     @staticmethod
-    def pad2d(x, padding, *, mode="zeros"):
+    def pad(x, padding, mode="constant"):
         sides = padding if isinstance(padding, tuple) else (padding,) * 4
-        return torch.nn.functional.pad(x, sides, mode="constant" if mode == "zeros" else mode)
+        return torch.nn.functional.pad(x, sides, mode=mode)
 
     @staticmethod
-    def pad2d_backward(dy, padding, *, mode="zeros"):
+    def pad_backward(dy, padding, mode="constant"):
         left, right, top, bottom = padding if isinstance(padding, tuple) else (padding,) * 4
         x = torch.zeros((*dy.shape[:2], dy.shape[2] - top - bottom, dy.shape[3] - left - right), dtype=dy.dtype)
-        return autograd(lambda x: Oracle.pad2d(x, padding, mode=mode), dy, x)
+        return autograd(lambda x: Oracle.pad(x, padding, mode=mode), dy, x)
 
     @staticmethod
-    def im2col(x, kernel_size, **options):
+    def unfold(x, kernel_size, **options):
         return torch.nn.functional.unfold(x, kernel_size, **options)
 
     @staticmethod
-    def col2im(cols, output_size, kernel_size, **options):
+    def fold(cols, output_size, kernel_size, **options):
         return torch.nn.functional.fold(cols, output_size, kernel_size, **options)
 
-    unfold, fold = im2col, col2im
-
     @staticmethod
-    def maxpool2d(x, kernel_size, *, return_positions=False, return_indices=False, **options):
+    def max_pool2d(x, kernel_size, *, return_positions=False, return_indices=False, **options):
         arguments = pool_arguments(kernel_size, **options)
         y, places = torch.nn.functional.max_pool2d(x, *arguments, True)
         if not return_positions:
@@ -124,23 +122,23 @@ class Oracle:
         return (y, positions, places) if return_indices else (y, positions)
 
     @staticmethod
-    def maxpool2d_backward(dy, positions, input_size, kernel_size, **options):
+    def max_pool2d_backward(dy, positions, input_size, kernel_size, **options):
         k, s, p, d, ceil_mode = pool_arguments(kernel_size, **options)
         places = torch.from_numpy(flat_positions(positions.numpy(), input_size, kernel_size, **options))
         x = torch.zeros((*dy.shape[:2], *input_size), dtype=dy.dtype)
         return torch.ops.aten.max_pool2d_with_indices_backward(dy, x, k, s, p, d, ceil_mode, places)
 
     @staticmethod
-    def avgpool2d(x, kernel_size, **options):
+    def avg_pool2d(x, kernel_size, **options):
         return torch.nn.functional.avg_pool2d(x, kernel_size, **options)
 
     @staticmethod
-    def avgpool2d_backward(dy, input_size, kernel_size, **options):
+    def avg_pool2d_backward(dy, input_size, kernel_size, **options):
         x = torch.zeros((*dy.shape[:2], *input_size), dtype=dy.dtype)
-        return autograd(lambda x: Oracle.avgpool2d(x, kernel_size, **options), dy, x)
+        return autograd(lambda x: Oracle.avg_pool2d(x, kernel_size, **options), dy, x)
 
     @staticmethod
-    def maxpool1d(x, kernel_size, *, return_positions=False, return_indices=False, **options):
+    def max_pool1d(x, kernel_size, *, return_positions=False, return_indices=False, **options):
         y, places = torch.nn.functional.max_pool1d(x, kernel_size, **options, return_indices=True)
         stride, padding = options["stride"] or kernel_size, options["padding"]
         first = torch.arange(y.shape[2]) * stride - padding
@@ -148,34 +146,34 @@ class Oracle:
         return (y, positions, places) if return_indices else y
 
     @staticmethod
-    def maxpool1d_backward(dy, positions, input_size, kernel_size, **options):
+    def max_pool1d_backward(dy, positions, input_size, kernel_size, **options):
         rows = dy[:, :, None], positions[:, :, None], (1, input_size), (1, kernel_size)
-        return Oracle.maxpool2d_backward(*rows, **rows_of_planes(options))[:, :, 0]
+        return Oracle.max_pool2d_backward(*rows, **rows_of_planes(options))[:, :, 0]
 
     @staticmethod
-    def avgpool1d(x, kernel_size, **options):
+    def avg_pool1d(x, kernel_size, **options):
         return torch.nn.functional.avg_pool1d(x, kernel_size, **options)
 
     @staticmethod
-    def avgpool1d_backward(dy, input_size, kernel_size, **options):
+    def avg_pool1d_backward(dy, input_size, kernel_size, **options):
         x = torch.zeros((*dy.shape[:2], input_size), dtype=dy.dtype)
-        return autograd(lambda x: Oracle.avgpool1d(x, kernel_size, **options), dy, x)
+        return autograd(lambda x: Oracle.avg_pool1d(x, kernel_size, **options), dy, x)
 
     @staticmethod
-    def adaptive_avgpool2d(x, output_size):
+    def adaptive_avg_pool2d(x, output_size):
         return torch.nn.functional.adaptive_avg_pool2d(x, output_size or (None, None))
 
     @staticmethod
-    def adaptive_avgpool2d_backward(dy, input_size):
+    def adaptive_avg_pool2d_backward(dy, input_size):
         x = torch.zeros((*dy.shape[:2], *input_size), dtype=dy.dtype)
-        return autograd(lambda x: Oracle.adaptive_avgpool2d(x, dy.shape[2:]), dy, x)
+        return autograd(lambda x: Oracle.adaptive_avg_pool2d(x, dy.shape[2:]), dy, x)
 
     @staticmethod
-    def adaptive_maxpool2d(x, output_size, *, return_indices=False):
+    def adaptive_max_pool2d(x, output_size, *, return_indices=False):
         return torch.nn.functional.adaptive_max_pool2d(x, output_size or (None, None), return_indices)
 
     @staticmethod
-    def adaptive_maxpool2d_backward(dy, indices, input_size):
+    def adaptive_max_pool2d_backward(dy, indices, input_size):
         x = torch.zeros((*dy.shape[:2], *input_size), dtype=dy.dtype)
         return torch.ops.aten.adaptive_max_pool2d_backward(dy, x, indices)
 

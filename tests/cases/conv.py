@@ -92,21 +92,15 @@ register(
         wrt=(0, 1, 2),
     ),
     Operation("conv1d_backward", terms=_conv1d_backward_terms),
-    *(
-        Operation(
-            name,
-            terms=lambda *_, **__: (EXACT,),
-            backward=lambda F, args, kwargs, y, dy: (F.col2im(dy, args[0].shape[2:], args[1], **kwargs),),
-        )
-        for name in ("im2col", "unfold")
+    Operation(
+        "unfold",
+        terms=lambda *_, **__: (EXACT,),
+        backward=lambda F, args, kwargs, y, dy: (F.fold(dy, args[0].shape[2:], args[1], **kwargs),),
     ),
-    *(
-        Operation(
-            name,
-            terms=lambda cols, size, kernel, *, stride=1, **_: (windows_over(kernel, stride),),
-            backward=lambda F, args, kwargs, y, dy: (F.im2col(dy, args[2], **kwargs),),
-        )
-        for name in ("col2im", "fold")
+    Operation(
+        "fold",
+        terms=lambda x, size, kernel, *, stride=1, **_: (windows_over(kernel, stride),),
+        backward=lambda F, args, kwargs, y, dy: (F.unfold(dy, args[2], **kwargs),),
     ),
 )
 
@@ -122,7 +116,7 @@ class ConvShape:
     dilation: int | tuple[int, int] = 1
     groups: int = 1
     large: bool = False
-    columns: bool = True  # im2col and col2im as well: not where only the ways of the convolution are of interest
+    columns: bool = True  # unfold and fold as well: not where only the ways of the convolution are of interest
 
     @property
     def w(self) -> tuple[int, int, int, int]:
@@ -258,7 +252,7 @@ def conv_cases(s: ConvShape) -> Iterator[Case]:
         return
     cols = (s.x[0], math.prod(s.w[1:]), math.prod(s.out))
     yield Case(
-        "im2col",
+        "unfold",
         s.label,
         lambda draw: ((draw(s.x), s.kernel), s.geometry),
         ("normal", "special"),
@@ -267,7 +261,7 @@ def conv_cases(s: ConvShape) -> Iterator[Case]:
         gradient=not s.large,
     )
     yield Case(
-        "col2im",
+        "fold",
         s.label,
         lambda draw: ((draw(cols, "dy"), s.x[2:], s.kernel), s.geometry),
         ("normal", "special"),
@@ -338,10 +332,8 @@ def _conv1d_cases() -> Iterator[Case]:
 
 def _patch_cases() -> Iterator[Case]:
     options = {"stride": (2, 1), "padding": 1, "dilation": (1, 2)}
-    yield Case("unfold", "by-pytorchs-name", lambda draw: ((draw((2, 3, 6, 7)), (3, 2)), options), gradient=True)
-    yield Case(
-        "fold", "by-pytorchs-name", lambda draw: ((draw((2, 18, 21), "dy"), (6, 7), (3, 2)), options), gradient=True
-    )
+    yield Case("unfold", "all-settings", lambda draw: ((draw((2, 3, 6, 7)), (3, 2)), options), gradient=True)
+    yield Case("fold", "all-settings", lambda draw: ((draw((2, 18, 21), "dy"), (6, 7), (3, 2)), options), gradient=True)
 
 
 CASES = (

@@ -46,6 +46,14 @@ def _cases() -> Iterator[Case]:
                     ("normal", "special"),
                     ("x",),
                 )
+        yield Case(
+            name,
+            "not-training",
+            lambda draw: ((draw((3, 41, 1, 2)), 0.3), {"training": False, "key": KEY}),
+            ("normal", "special"),
+            ("x",),
+            gradient=True,
+        )
 
 
 CASES = tuple(_cases())

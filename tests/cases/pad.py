@@ -11,19 +11,19 @@ from cases._base import EXACT, Case, Operation, register
 from fastnn import reference
 
 
-def _backward_terms(dy, padding, *, mode="zeros"):
+def _backward_terms(dy, padding, mode="constant"):
     """As many as outputs come from one pixel."""
-    most = int(reference.pad2d_backward(np.ones_like(dy[:1, :1]), padding, mode=mode).max(initial=1))
+    most = int(reference.pad_backward(np.ones_like(dy[:1, :1]), padding, mode=mode).max(initial=1))
     return (EXACT if most == 1 else most,)
 
 
 register(
     Operation(
-        "pad2d",
+        "pad",
         terms=lambda *_, **__: (EXACT,),
-        backward=lambda F, args, kwargs, y, dy: (F.pad2d_backward(dy, args[1], **kwargs),),
+        backward=lambda F, args, kwargs, y, dy: (F.pad_backward(dy, args[1], **kwargs),),
     ),
-    Operation("pad2d_backward", terms=_backward_terms),
+    Operation("pad_backward", terms=_backward_terms),
 )
 
 
@@ -32,7 +32,7 @@ def pad_cases(mode: str, label: str, x: Any, padding: Any, *, large: bool = Fals
     y = (*x[:2], x[2] + top + bottom, x[3] + left + right)
     fills = ("normal", "special")
     yield Case(
-        "pad2d",
+        "pad",
         f"{mode}-{label}",
         lambda draw: ((draw(x), padding), {"mode": mode}),
         fills,
@@ -41,7 +41,7 @@ def pad_cases(mode: str, label: str, x: Any, padding: Any, *, large: bool = Fals
         gradient=not large,
     )
     yield Case(
-        "pad2d_backward",
+        "pad_backward",
         f"{mode}-{label}",
         lambda draw: ((draw(y, "dy"), padding), {"mode": mode}),
         fills,
@@ -51,7 +51,7 @@ def pad_cases(mode: str, label: str, x: Any, padding: Any, *, large: bool = Fals
 
 
 def _cases() -> Iterator[Case]:
-    for mode in ("zeros", "reflect", "replicate", "circular"):
+    for mode in ("constant", "reflect", "replicate", "circular"):
         for label, x, padding, large in (
             ("all-sides", (2, 3, 5, 6), 2, False),
             ("each-its-own", (2, 2, 4, 7), (3, 0, 1, 2), False),

@@ -15,49 +15,49 @@ from fastnn import reference
 MAX_RESULTS = ("return_positions", "return_indices")
 
 
-def _maxpool_terms(*_, return_positions=False, return_indices=False, **__):
+def _max_pool_terms(*_, return_positions=False, return_indices=False, **__):
     return (EXACT,) * (1 + return_positions + return_indices)
 
 
-def _maxpool_backward_terms(dy, positions, input_size, kernel_size, *, stride=None, dilation=1, **_):
+def _max_pool_backward_terms(dy, positions, input_size, kernel_size, *, stride=None, dilation=1, **_):
     overlap = windows_over(kernel_size, stride, dilation)
     return (EXACT if overlap == 1 else overlap,)
 
 
-def _maxpool2d_gradient(F, args, kwargs, y, dy):
+def _max_pool2d_gradient(F, args, kwargs, y, dy):
     options = {k: v for k, v in kwargs.items() if k not in MAX_RESULTS}
-    _, positions = F.maxpool2d(*args, **options, return_positions=True)
-    return (F.maxpool2d_backward(dy, positions, args[0].shape[2:], args[1], **options),)
+    _, positions = F.max_pool2d(*args, **options, return_positions=True)
+    return (F.max_pool2d_backward(dy, positions, args[0].shape[2:], args[1], **options),)
 
 
-def _maxpool1d_gradient(F, args, kwargs, y, dy):
+def _max_pool1d_gradient(F, args, kwargs, y, dy):
     options = {k: v for k, v in kwargs.items() if k not in MAX_RESULTS}
-    _, positions = F.maxpool1d(*args, **options, return_positions=True)
-    return (F.maxpool1d_backward(dy, positions, args[0].shape[2], args[1], **options),)
+    _, positions = F.max_pool1d(*args, **options, return_positions=True)
+    return (F.max_pool1d_backward(dy, positions, args[0].shape[2], args[1], **options),)
 
 
 register(
-    Operation("maxpool2d", terms=_maxpool_terms, backward=_maxpool2d_gradient),
-    Operation("maxpool2d_backward", terms=_maxpool_backward_terms),
+    Operation("max_pool2d", terms=_max_pool_terms, backward=_max_pool2d_gradient),
+    Operation("max_pool2d_backward", terms=_max_pool_backward_terms),
     Operation(
-        "avgpool2d",
+        "avg_pool2d",
         terms=lambda x, kernel_size, **_: (math.prod(pair(kernel_size)) + 1,),
-        backward=lambda F, args, kwargs, y, dy: (F.avgpool2d_backward(dy, args[0].shape[2:], args[1], **kwargs),),
+        backward=lambda F, args, kwargs, y, dy: (F.avg_pool2d_backward(dy, args[0].shape[2:], args[1], **kwargs),),
     ),
     # Every term is divided before it is added: one more rounding.
     Operation(
-        "avgpool2d_backward",
+        "avg_pool2d_backward",
         terms=lambda dy, size, kernel, *, stride=None, **_: (windows_over(kernel, stride) + 1,),
     ),
-    Operation("maxpool1d", terms=_maxpool_terms, backward=_maxpool1d_gradient),
-    Operation("maxpool1d_backward", terms=_maxpool_backward_terms),
+    Operation("max_pool1d", terms=_max_pool_terms, backward=_max_pool1d_gradient),
+    Operation("max_pool1d_backward", terms=_max_pool_backward_terms),
     Operation(
-        "avgpool1d",
+        "avg_pool1d",
         terms=lambda x, kernel_size, **_: (kernel_size + 1,),
-        backward=lambda F, args, kwargs, y, dy: (F.avgpool1d_backward(dy, args[0].shape[2], args[1], **kwargs),),
+        backward=lambda F, args, kwargs, y, dy: (F.avg_pool1d_backward(dy, args[0].shape[2], args[1], **kwargs),),
     ),
     Operation(
-        "avgpool1d_backward",
+        "avg_pool1d_backward",
         terms=lambda dy, size, kernel, *, stride=None, **_: (windows_over(kernel, stride) + 1,),
     ),
 )
@@ -156,14 +156,14 @@ def pool_cases(s: PoolShape) -> Iterator[Case]:
 
 
 def _max_cases(s: PoolShape) -> Iterator[Case]:
-    def maxpool_backward(draw: Draw) -> tuple[tuple[Any, ...], dict[str, Any]]:
+    def max_pool_backward(draw: Draw) -> tuple[tuple[Any, ...], dict[str, Any]]:
         dy = draw((*s.x[:2], *s.out), "dy")
         x = draw(s.x)
-        positions = reference.maxpool2d(x, s.kernel, return_positions=True, **s.maximum)[1]
+        positions = reference.max_pool2d(x, s.kernel, return_positions=True, **s.maximum)[1]
         return (dy, positions, s.x[2:], s.kernel), s.maximum
 
     yield Case(
-        "maxpool2d",
+        "max_pool2d",
         s.label,
         lambda draw: ((draw(s.x), s.kernel), {**s.maximum, "return_positions": True, "return_indices": True}),
         ("normal", "ties", "special"),
@@ -171,19 +171,19 @@ def _max_cases(s: PoolShape) -> Iterator[Case]:
         large=s.large,
     )
     yield Case(
-        "maxpool2d",
+        "max_pool2d",
         f"{s.label}-no-positions",
         lambda draw: ((draw(s.x), s.kernel), s.maximum),
         ("normal", "special"),
         ("x",),
         gradient=not s.large,
     )
-    yield Case("maxpool2d_backward", s.label, maxpool_backward, ("normal", "ties", "special"), ("dy",), large=s.large)
+    yield Case("max_pool2d_backward", s.label, max_pool_backward, ("normal", "ties", "special"), ("dy",), large=s.large)
 
 
 def _average_cases(s: PoolShape) -> Iterator[Case]:
     yield Case(
-        "avgpool2d",
+        "avg_pool2d",
         s.label,
         lambda draw: ((draw(s.x), s.kernel), s.average),
         ("normal", "special"),
@@ -192,7 +192,7 @@ def _average_cases(s: PoolShape) -> Iterator[Case]:
         gradient=not s.large,
     )
     yield Case(
-        "avgpool2d_backward",
+        "avg_pool2d_backward",
         s.label,
         lambda draw: ((draw((*s.x[:2], *s.out), "dy"), s.x[2:], s.kernel), s.average),
         ("normal", "special"),
@@ -210,29 +210,29 @@ def row_cases(
     maximum = {**options, "dilation": dilation}
     average = {**options, "count_include_pad": ceil_mode}
 
-    def maxpool_backward(draw: Draw) -> tuple[tuple[Any, ...], dict[str, Any]]:
-        positions = reference.maxpool1d(draw((2, 3, L)), kernel, return_positions=True, **maximum)[1]
+    def max_pool_backward(draw: Draw) -> tuple[tuple[Any, ...], dict[str, Any]]:
+        positions = reference.max_pool1d(draw((2, 3, L)), kernel, return_positions=True, **maximum)[1]
         return (draw(positions.shape, "dy"), positions, L, kernel), maximum
 
     def of_x(settings: dict[str, Any], **more: Any) -> Any:
         return lambda draw: ((draw((2, 3, L)), kernel), {**settings, **more})
 
-    def avgpool_backward(draw: Draw) -> tuple[tuple[Any, ...], dict[str, Any]]:
+    def avg_pool_backward(draw: Draw) -> tuple[tuple[Any, ...], dict[str, Any]]:
         return (draw((2, 3, plane.outputs(1)[1]), "dy"), L, kernel), average
 
     fills = ("normal", "ties")
-    yield Case("maxpool1d", label, of_x(maximum, return_positions=True, return_indices=True), fills)
-    yield Case("maxpool1d", f"{label}-no-positions", of_x(maximum), gradient=True)
-    yield Case("maxpool1d_backward", label, maxpool_backward, fills)
-    yield Case("avgpool1d", label, of_x(average), gradient=True)
-    yield Case("avgpool1d_backward", label, avgpool_backward)
+    yield Case("max_pool1d", label, of_x(maximum, return_positions=True, return_indices=True), fills)
+    yield Case("max_pool1d", f"{label}-no-positions", of_x(maximum), gradient=True)
+    yield Case("max_pool1d_backward", label, max_pool_backward, fills)
+    yield Case("avg_pool1d", label, of_x(average), gradient=True)
+    yield Case("avg_pool1d_backward", label, avg_pool_backward)
 
 
 def _pool_value_cases() -> Iterator[Case]:
     """Values where a wrong identity element of the maximum shows: padding must never win."""
     for label, value in (("all-minus-infinity", -np.inf), ("all-negative", -3.0), ("all-nan", np.nan)):
         yield Case(
-            "maxpool2d",
+            "max_pool2d",
             label,
             lambda draw, value=value: (
                 (np.full((1, 2, 5, 5), value, draw.dtype), 3),

@@ -28,8 +28,8 @@ def _windows_over_pixel(dy, size):
 
 
 def _adaptive_max_gradient(F, args, kwargs, y, dy):
-    indices = F.adaptive_maxpool2d(*args, return_indices=True)[1]
-    return (F.adaptive_maxpool2d_backward(dy, indices, args[0].shape[2:]),)
+    indices = F.adaptive_max_pool2d(*args, return_indices=True)[1]
+    return (F.adaptive_max_pool2d_backward(dy, indices, args[0].shape[2:]),)
 
 
 def _interpolate_terms(*_, mode="nearest", **__):
@@ -46,18 +46,18 @@ def _interpolate_backward_terms(dy, input_size, *_, mode="nearest", **__):
 
 register(
     Operation(
-        "adaptive_avgpool2d",
+        "adaptive_avg_pool2d",
         terms=_average_terms,
-        backward=lambda F, args, kwargs, y, dy: (F.adaptive_avgpool2d_backward(dy, args[0].shape[2:]),),
+        backward=lambda F, args, kwargs, y, dy: (F.adaptive_avg_pool2d_backward(dy, args[0].shape[2:]),),
     ),
     # Every term is divided before it is added: one more rounding.
-    Operation("adaptive_avgpool2d_backward", terms=lambda dy, size: (_windows_over_pixel(dy, size) + 1,)),
+    Operation("adaptive_avg_pool2d_backward", terms=lambda dy, size: (_windows_over_pixel(dy, size) + 1,)),
     Operation(
-        "adaptive_maxpool2d",
+        "adaptive_max_pool2d",
         terms=lambda *_, return_indices=False: (EXACT,) * (1 + return_indices),
         backward=_adaptive_max_gradient,
     ),
-    Operation("adaptive_maxpool2d_backward", terms=lambda dy, indices, size: (_windows_over_pixel(dy, size),)),
+    Operation("adaptive_max_pool2d_backward", terms=lambda dy, indices, size: (_windows_over_pixel(dy, size),)),
     Operation(
         "interpolate",
         terms=_interpolate_terms,
@@ -88,14 +88,14 @@ def adaptive_cases(label: str, shape: tuple[int, ...], size: Any, *, large: bool
         return lambda draw: ((draw(shape), size), more)
 
     def max_backward(draw: Draw) -> tuple[tuple[Any, ...], dict[str, Any]]:
-        indices = reference.adaptive_maxpool2d(draw(shape), size, return_indices=True)[1]
+        indices = reference.adaptive_max_pool2d(draw(shape), size, return_indices=True)[1]
         return (draw((*shape[:2], *out), "dy"), indices, shape[2:]), {}
 
     special = ("normal", "special")
     gradient = not large and shape[0] > 0
-    yield Case("adaptive_avgpool2d", label, of_x(), special, ("x",), large=large, gradient=gradient)
+    yield Case("adaptive_avg_pool2d", label, of_x(), special, ("x",), large=large, gradient=gradient)
     yield Case(
-        "adaptive_avgpool2d_backward",
+        "adaptive_avg_pool2d_backward",
         label,
         lambda draw: ((draw((*shape[:2], *out), "dy"), shape[2:]), {}),
         special,
@@ -103,9 +103,9 @@ def adaptive_cases(label: str, shape: tuple[int, ...], size: Any, *, large: bool
         large=large,
     )
     fills = ("normal", "ties", "special")
-    yield Case("adaptive_maxpool2d", label, of_x(return_indices=True), fills, ("x",), large=large)
-    yield Case("adaptive_maxpool2d", f"{label}-no-indices", of_x(), gradient=gradient)
-    yield Case("adaptive_maxpool2d_backward", label, max_backward, ("normal", "special"), ("dy",), large=large)
+    yield Case("adaptive_max_pool2d", label, of_x(return_indices=True), fills, ("x",), large=large)
+    yield Case("adaptive_max_pool2d", f"{label}-no-indices", of_x(), gradient=gradient)
+    yield Case("adaptive_max_pool2d_backward", label, max_backward, ("normal", "special"), ("dy",), large=large)
 
 
 # Label, x, size, scale factor, for all ways of interpolation.

@@ -60,8 +60,8 @@ class BenchCase:
 OF_INPUT = ("leaky_relu", "prelu", "elu", "selu", "gelu", "silu", "softplus", "hardtanh", "hardswish")
 
 GROUPS = {
-    **dict.fromkeys(("adaptive_avgpool", "adaptive_maxpool", "interpolate"), "resampling"),
-    **dict.fromkeys(("maxpool", "avgpool", "maxpool1d", "avgpool1d"), "pooling"),
+    **dict.fromkeys(("adaptive_avg_pool2d", "adaptive_max_pool2d", "interpolate"), "resampling"),
+    **dict.fromkeys(("max_pool2d", "avg_pool2d", "max_pool1d", "avg_pool1d"), "pooling"),
     **dict.fromkeys(("adam", "adamw", "nadam", "rmsprop", "adagrad"), "adaptive"),
     **dict.fromkeys(("relu", "sigmoid", "tanh", "softmax", "log_softmax"), "activations"),
     **dict.fromkeys(("mse_loss", "l1_loss", "smooth_l1_loss", "huber_loss", "kl_div", "nll_loss"), "losses"),
@@ -99,12 +99,12 @@ CONV_TRANSPOSES = {"dcgan": ConvTranspose((8, 128, 28, 28), 64, 4, 2, 1)}
 # A second of sound, cut into features; convolved, and pooled.
 SIGNALS = {
     "conv1d": Signal((16, 64, 1000), 64, 5, 1, 2),
-    "maxpool1d": Signal((16, 64, 1000), 64, 2, 2),
-    "avgpool1d": Signal((16, 64, 1000), 64, 2, 2),
+    "max_pool1d": Signal((16, 64, 1000), 64, 2, 2),
+    "avg_pool1d": Signal((16, 64, 1000), 64, 2, 2),
 }
 IMAGES: dict[str, Patches | Frame] = {
     "unfold": Patches((32, 16, 32, 32), 3, 1),
-    "pad2d": Frame((32, 16, 32, 32), 1, "reflect"),
+    "pad": Frame((32, 16, 32, 32), 1, "reflect"),
 }
 
 POOLS = {
@@ -114,8 +114,8 @@ POOLS = {
 }
 
 RESAMPLES = {
-    "adaptive_avgpool": {"squeeze": Resample((8, 512, 13, 13), (1, 1)), "alex": Resample((32, 256, 13, 13), (6, 6))},
-    "adaptive_maxpool": {"alex": Resample((32, 256, 13, 13), (6, 6))},
+    "adaptive_avg_pool2d": {"squeeze": Resample((8, 512, 13, 13), (1, 1)), "alex": Resample((32, 256, 13, 13), (6, 6))},
+    "adaptive_max_pool2d": {"alex": Resample((32, 256, 13, 13), (6, 6))},
     "interpolate": {
         "nearest": Resample((8, 64, 28, 28), (56, 56), "nearest"),
         "bilinear": Resample((8, 64, 28, 28), (56, 56), "bilinear"),
@@ -227,10 +227,10 @@ def _cases() -> Iterator[BenchCase]:
     for name, pool in POOLS.items():
         x, y = FLOAT * math.prod(pool.x), FLOAT * math.prod(pool.y)
         places = y / FLOAT  # a byte each
-        yield BenchCase("maxpool", name, "forward", pool, 0, x + y + places)
-        yield BenchCase("maxpool", name, "backward", pool, 0, x + y + places)
-        yield BenchCase("avgpool", name, "forward", pool, 0, x + y)
-        yield BenchCase("avgpool", name, "backward", pool, 0, x + y)
+        yield BenchCase("max_pool2d", name, "forward", pool, 0, x + y + places)
+        yield BenchCase("max_pool2d", name, "backward", pool, 0, x + y + places)
+        yield BenchCase("avg_pool2d", name, "forward", pool, 0, x + y)
+        yield BenchCase("avg_pool2d", name, "backward", pool, 0, x + y)
     for family, resamples in RESAMPLES.items():
         for name, resample in resamples.items():
             size = FLOAT * (math.prod(resample.x) + math.prod(resample.y))

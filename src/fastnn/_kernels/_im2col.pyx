@@ -166,7 +166,7 @@ cdef int run_frames(Frames *g, Py_ssize_t planes, bint backward, str mode) excep
 
 
 def pad2d(const real[:, :, :, ::1] x, real[:, :, :, ::1] y, Py_ssize_t top, Py_ssize_t left, str mode):
-    """y (N, C, OH, OW) = x (N, C, H, W) in a frame; "zeros", or made of x by another mode, which fits.
+    """y (N, C, OH, OW) = x (N, C, H, W) in a frame; "constant" is zeros, or made of x by another mode, which fits.
 
     Writes all of y; no overlap. EXACT.
     """

@@ -12,12 +12,14 @@ ctypedef fused real:
     double
 
 cdef enum:
-    READ = 4  # rows, up to which a linear layer takes as long as its weights take to be read
+    READ = 4           # rows, up to which a linear layer takes as long as its weights take to be read
     DEPTH = 384        # of a packed block, at most: with PANELS panels it stays in the second-level cache
     PANELS = 8
     PLAIN_PANELS = 4   # of b, up to which packing a costs more than it saves
     THIN_DEPTH = 64    # of a block read in place: so many rows of b are followed at a time
-    PACKED_ROWS = 24   # of a linear layer's input, from which the product is packed
+    THIN_ROWS = 64     # of a chunk of rows, which packs b for itself
+    NEAR = 32768       # bytes of x, beyond which dot tiles read it from the second-level cache
+    THIN_SUMS = 32     # of the dot tile's sums, more than any has
     DOT_LENGTH = 1024  # of a row, at a time: the tile's rows stay in the first-level cache
 
 
@@ -76,7 +78,7 @@ cdef void multiply_columns(void *job, Py_ssize_t chunk, int slot) noexcept nogil
     cdef Py_ssize_t first = split_at(g.blocks, g.parts, chunk % g.parts)
     cdef Py_ssize_t last = split_at(g.blocks, g.parts, chunk % g.parts + 1)
     cdef Py_ssize_t k0, depth, n, block, m0, rows, whole = n0 + (n1 - n0) // nr * nr if g.in_place else n0
-    cdef char *panels = g.packed_b + slot * g.width * DEPTH * size
+    cdef char *panels = g.packed_b + slot * g.width * g.depth * size
     cdef const char *a
     cdef const char *b
     cdef Py_ssize_t b_step
@@ -84,12 +86,12 @@ cdef void multiply_columns(void *job, Py_ssize_t chunk, int slot) noexcept nogil
     for k0 from 0 <= k0 < g.K by g.depth:
         depth = min(g.depth, g.K - k0)
         flags = (FNN_ACCUMULATE if k0 else FNN_BIAS_OF_COLUMNS) | (FNN_RELU if g.relu and k0 + depth == g.K else 0)
-        b, b_step = panels - n0 * DEPTH * size, DEPTH
+        b, b_step = panels - n0 * g.depth * size, g.depth
         if g.ready != NULL:
             b, b_step = g.ready + k0 * ceil_div(g.N, nr) * nr * size, depth
         else:
             for n from whole <= n < n1 by nr:
-                pack(t, panels + (n - n0) * DEPTH * size, g.koff, g.b.start + (k0 * g.b.row + n * g.b.col) * size,
+                pack(t, panels + (n - n0) * g.depth * size, g.koff, g.b.start + (k0 * g.b.row + n * g.b.col) * size,
                      g.b.row, g.b.col, depth, min(nr, n1 - n))
         for block in range(first, last):
             m0 = split_at(g.M, g.blocks, block)
@@ -143,15 +145,18 @@ cdef bint gemm(fnn_tiles *t, Py_ssize_t M, Py_ssize_t N, Py_ssize_t K, Matrix a,
     g.blocks = ceil_div(M, t.mr)
     g.a_in_place = panels <= PLAIN_PANELS
     g.width = t.nr * max(1, min(<Py_ssize_t> PANELS, panels // (4 * workers)))
-    chunks = ceil_div(N, g.width)
     g.parts = 1
+    if panels * min(K, <Py_ssize_t> DEPTH) <= PANELS * DEPTH and M >= THIN_ROWS * workers:  # share rows, not columns
+        g.width = t.nr * panels
+        g.parts = min(g.blocks, 2 * workers if M >= 2 * THIN_ROWS * workers else workers)
+    chunks = ceil_div(N, g.width)
     if ready != NULL and chunks < workers:  # else each part would pack b
         g.parts = min(g.blocks, ceil_div(workers, chunks))
-        g.blocks = ceil_div(g.blocks, g.parts) * g.parts
+    g.blocks = ceil_div(g.blocks, g.parts) * g.parts
     g.in_place = g.blocks == 1 and b.col == 1
     g.depth = THIN_DEPTH if g.in_place else even_depth(K)
     g.packed_a = <char *> allocate(0 if g.a_in_place else M * K * t.itemsize)
-    g.packed_b = <char *> allocate(0 if ready != NULL else workers * g.width * DEPTH * t.itemsize)
+    g.packed_b = <char *> allocate(0 if ready != NULL else workers * g.width * g.depth * t.itemsize)
     g.koff = <Py_ssize_t *> allocate(4 * DEPTH * sizeof(Py_ssize_t))
     enough = g.packed_a != NULL and g.packed_b != NULL and g.koff != NULL
     if enough:
@@ -216,13 +221,35 @@ cdef Linear describe_linear(fnn_tiles *t, Py_ssize_t N, Py_ssize_t O, Py_ssize_t
     return g
 
 
-cdef inline bint is_packed(const Linear *g, Py_ssize_t outputs) noexcept nogil:
-    """With at least so many outputs."""
-    return g.N >= PACKED_ROWS and g.O >= outputs and g.K > 0
+cdef inline Py_ssize_t sums(const fnn_tiles *t, Py_ssize_t rows, Py_ssize_t cols) noexcept nogil:
+    """The sums that dot tiles make for rows x cols of them; a tile of one row is a smaller one."""
+    return (1 if rows == 1 else t.dot_m * ceil_div(rows, t.dot_m)) * t.dot_n * ceil_div(cols, t.dot_n)
+
+
+cdef inline bint is_thin(const Linear *g) noexcept nogil:
+    """The tile's rows are the outputs, its columns the rows of x: with few outputs it is fuller so."""
+    return 0 < g.K and g.O <= g.t.dot_m and sums(g.t, g.O, g.N) < sums(g.t, g.N, g.O)
+
+
+cdef inline double dot_cost(const Linear *g) noexcept nogil:
+    """What dot tiles cost, in multiply-adds of one vector: each sum of a tile is one a vector, and then added up."""
+    cdef double each = 6.5 * max(1, ceil_div(g.K, <Py_ssize_t> DOT_LENGTH)) + ceil_div(g.K, g.t.lanes) * (
+        1.2 if g.N * g.K * g.t.itemsize <= NEAR else 1.5)
+    return each * (sums(g.t, g.O, g.N) if is_thin(g) else sums(g.t, g.N, g.O))
+
+
+cdef inline double packed_cost(const Linear *g, bint is_ready) noexcept nogil:
+    """What the packed product costs, in the same unit; `is_ready` where the weights are packed before."""
+    cdef Py_ssize_t vectors = ceil_div(g.O, g.t.lanes), full = ceil_div(g.N, g.t.mr) * ceil_div(g.O, g.t.nr)
+    return 1500 + (0 if is_ready else 0.9 * g.O * g.K) + 40 * full + 6. * g.N * vectors + <double> g.N * g.K * vectors
+
+
+cdef inline bint is_packed(const Linear *g, bint is_ready) noexcept nogil:
+    return g.K > 0 and packed_cost(g, is_ready) < dot_cost(g)
 
 
 cdef Py_ssize_t packed_linear(const Linear *g) noexcept nogil:
-    return ceil_div(g.O, g.t.nr) * g.t.nr * g.K * g.t.itemsize if is_packed(g, g.t.lanes) else 0
+    return ceil_div(g.O, g.t.nr) * g.t.nr * g.K * g.t.itemsize if is_packed(g, True) else 0
 
 
 cdef void pack_linear(const Linear *g, char *packed) noexcept nogil:
@@ -237,9 +264,38 @@ cdef void pack_linear(const Linear *g, char *packed) noexcept nogil:
             packed += depth * nr * size
 
 
+cdef void thin_chunk(void *job, Py_ssize_t chunk, int slot) noexcept nogil:
+    """Some rows of a layer of few outputs: the tile's rows are the outputs, its columns the rows of x."""
+    cdef const Linear *g = <const Linear *> job
+    cdef fnn_tiles *t = g.t
+    cdef double sums_memory[THIN_SUMS]              # (O, dot_n), of either precision
+    cdef double biases_memory[THIN_SUMS]
+    cdef char *sums = <char *> sums_memory
+    cdef char *biases = <char *> biases_memory
+    cdef Py_ssize_t offsets[16]
+    cdef Py_ssize_t size = t.itemsize, dn = t.dot_n, n, m, k0, last = min(g.N, (chunk + 1) * g.width)
+    memset(biases, 0, sizeof(biases_memory))
+    for n in range(dn):
+        offsets[n] = n * g.O
+        if g.b != NULL:
+            for m in range(g.O):
+                memcpy(biases + (m * dn + n) * size, g.b + m * size, size)
+    for n from chunk * g.width <= n < last by dn:
+        memcpy(sums, biases, g.O * dn * size)
+        for k0 from 0 <= k0 < g.K by DOT_LENGTH:
+            t.dot(g.O, min(dn, last - n), min(<Py_ssize_t> DOT_LENGTH, g.K - k0), g.w + k0 * size, g.K,
+                  g.x + (n * g.K + k0) * size, g.koff, sums, dn, NULL,
+                  FNN_ACCUMULATE | (FNN_RELU if g.relu and k0 + DOT_LENGTH >= g.K else 0), NULL)
+        t.transpose(g.y + n * g.O * size, offsets, sums, dn, g.O, min(dn, last - n))
+
+
 cdef bint linear(Linear *g, int workers) noexcept nogil:
-    if g.packed != NULL or is_packed(g, g.t.nr + 1):  # of few outputs, packing would cost more than it saves
+    if g.packed != NULL or is_packed(g, False):
         return gemm(g.t, g.N, g.O, g.K, matrix(g.x, g.K, 1), matrix(g.w, 1, g.K), g.y, g.b, g.relu, g.packed)
+    if is_thin(g):
+        g.width = g.t.dot_n * ceil_div(g.N, g.t.dot_n * 2 * workers)
+        parallel(thin_chunk, g, ceil_div(g.N, g.width), workers, <double> g.N * g.O * g.K / 16)
+        return True
     # few chunks: where two meet, two threads write to one cache line, in every row
     g.width = g.t.dot_n * ceil_div(g.O, g.t.dot_n * 2 * workers)
     parallel(linear_chunk, g, ceil_div(g.O, g.width), workers, <double> max(g.N, READ) * g.O * g.K / 16)

@@ -334,12 +334,12 @@ cdef class Plan:
         step.weight, step.bias = w, b
         step.conv.t, step.conv.shape, step.conv.flags = self.t, conv_shape(self.N, C, H, W, O, OH, OW, geometry), 0
 
-    def maxpool2d(self, Py_ssize_t C, Py_ssize_t H, Py_ssize_t W, Py_ssize_t OH, Py_ssize_t OW, Windows windows):
+    def max_pool2d(self, Py_ssize_t C, Py_ssize_t H, Py_ssize_t W, Py_ssize_t OH, Py_ssize_t OW, Windows windows):
         cdef Step *step = self.add(MAX_POOL, C * H * W, C * OH * OW, C)
         step.pool = describe(self.t, C, H, W, OH, OW, windows)
 
-    def avgpool2d(self, Py_ssize_t C, Py_ssize_t H, Py_ssize_t W, Py_ssize_t OH, Py_ssize_t OW, Windows windows,
-                  bint count_padding, Py_ssize_t divisor):
+    def avg_pool2d(self, Py_ssize_t C, Py_ssize_t H, Py_ssize_t W, Py_ssize_t OH, Py_ssize_t OW, Windows windows,
+                   bint count_padding, Py_ssize_t divisor):
         cdef Step *step = self.add(AVERAGE_POOL, C * H * W, C * OH * OW, C)
         step.pool = describe(self.t, C, H, W, OH, OW, windows)
         step.pool.count_padding, step.pool.divisor = count_padding, divisor

@@ -94,8 +94,8 @@ cdef void run_max_forward(const real[:, :, :, ::1] x, real[:, :, :, ::1] y, void
     maxpool(&g, threads())
 
 
-def maxpool2d_forward(const real[:, :, :, ::1] x, real[:, :, :, ::1] y, uint8_t[:, :, :, ::1] positions,
-                      Windows windows):
+def max_pool2d_forward(const real[:, :, :, ::1] x, real[:, :, :, ::1] y, uint8_t[:, :, :, ::1] positions,
+                       Windows windows):
     """y (N, C, OH, OW) = window maxima of x (N, C, H, W); positions, if not None, their places kh*KW + kw.
 
     Padding is never the maximum; every window has a pixel inside. Writes all of y and positions; no overlap. EXACT.
@@ -105,16 +105,16 @@ def maxpool2d_forward(const real[:, :, :, ::1] x, real[:, :, :, ::1] y, uint8_t[
         run_max_forward(x, y, places, False, windows)
 
 
-def maxpool2d_forward_wide(const real[:, :, :, ::1] x, real[:, :, :, ::1] y, int32_t[:, :, :, ::1] positions,
-                           Windows windows):
-    """maxpool2d_forward for windows of more than 256 pixels."""
+def max_pool2d_forward_wide(const real[:, :, :, ::1] x, real[:, :, :, ::1] y, int32_t[:, :, :, ::1] positions,
+                            Windows windows):
+    """max_pool2d_forward for windows of more than 256 pixels."""
     cdef void *places = begin(positions)
     with nogil:
         run_max_forward(x, y, places, True, windows)
 
 
-def maxpool2d_indices(const place[:, :, :, ::1] positions, int64_t[:, :, :, ::1] indices, Py_ssize_t W,
-                      Windows windows):
+def max_pool2d_indices(const place[:, :, :, ::1] positions, int64_t[:, :, :, ::1] indices, Py_ssize_t W,
+                       Windows windows):
     """indices (N, C, OH, OW) = places h*W + w in the plane, of places kh*KW + kw in windows. EXACT."""
     cdef Py_ssize_t n, c, oh, ow, kh, at, KW, SH, SW, PH, PW, DH, DW
     _, KW, SH, SW, PH, PW, DH, DW = windows
@@ -128,8 +128,8 @@ def maxpool2d_indices(const place[:, :, :, ::1] positions, int64_t[:, :, :, ::1]
                         indices[n, c, oh, ow] = at + (positions[n, c, oh, ow] - kh * KW) * DW
 
 
-def avgpool2d_forward(const real[:, :, :, ::1] x, real[:, :, :, ::1] y, Windows windows, bint count_padding,
-                      Py_ssize_t divisor):
+def avg_pool2d_forward(const real[:, :, :, ::1] x, real[:, :, :, ::1] y, Windows windows, bint count_padding,
+                       Py_ssize_t divisor):
     """y (N, C, OH, OW) = window averages of x (N, C, H, W).
 
     The padding is counted or not, what lies beyond it is not; a `divisor` that is not 0 takes the place of the count.

@@ -212,8 +212,8 @@ cdef bint run_max_backward(const real[:, :, :, ::1] dy, const void *positions, b
     return run_backward(&g, max_backward, 2 * g.OW + 1 if g.by_twos else 1)
 
 
-def maxpool2d_backward(const real[:, :, :, ::1] dy, const uint8_t[:, :, :, ::1] positions, real[:, :, :, ::1] dx,
-                       Windows windows):
+def max_pool2d_backward(const real[:, :, :, ::1] dy, const uint8_t[:, :, :, ::1] positions, real[:, :, :, ::1] dx,
+                        Windows windows):
     """dx (N, C, H, W) = dy (N, C, OH, OW) summed where positions say the maxima were.
 
     Sums are in row-major order of the windows. Writes all of dx; no overlap. EXACT: an ordered sum.
@@ -225,9 +225,9 @@ def maxpool2d_backward(const real[:, :, :, ::1] dy, const uint8_t[:, :, :, ::1] 
         raise MemoryError(NO_MEMORY)
 
 
-def maxpool2d_backward_wide(const real[:, :, :, ::1] dy, const int32_t[:, :, :, ::1] positions,
-                            real[:, :, :, ::1] dx, Windows windows):
-    """maxpool2d_backward for windows of more than 256 pixels."""
+def max_pool2d_backward_wide(const real[:, :, :, ::1] dy, const int32_t[:, :, :, ::1] positions,
+                             real[:, :, :, ::1] dx, Windows windows):
+    """max_pool2d_backward for windows of more than 256 pixels."""
     cdef bint enough
     with nogil:
         enough = run_max_backward(dy, begin(positions), True, dx, windows)
@@ -235,8 +235,8 @@ def maxpool2d_backward_wide(const real[:, :, :, ::1] dy, const int32_t[:, :, :, 
         raise MemoryError(NO_MEMORY)
 
 
-def avgpool2d_backward(const real[:, :, :, ::1] dy, real[:, :, :, ::1] dx, Windows windows, bint count_padding,
-                       Py_ssize_t divisor):
+def avg_pool2d_backward(const real[:, :, :, ::1] dy, real[:, :, :, ::1] dx, Windows windows, bint count_padding,
+                        Py_ssize_t divisor):
     """dx (N, C, H, W) = each window's share of dy (N, C, OH, OW), summed in row-major order of the windows.
 
     Writes all of dx; no overlap. REDUCTION(KH*KW).

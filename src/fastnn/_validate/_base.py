@@ -12,6 +12,30 @@ from numpy.typing import NDArray
 
 from fastnn._validate import hints
 
+__all__ = [
+    "FLOAT32",
+    "FLOAT64",
+    "GRADIENTS",
+    "Array",
+    "Frame",
+    "IntPair",
+    "IntSingle",
+    "MaybeArray",
+    "Padding",
+    "array",
+    "axis_index",
+    "choice",
+    "float_array",
+    "float_dtype",
+    "gradient_names",
+    "integer",
+    "number",
+    "pair",
+    "positive",
+    "single",
+    "true_or_false",
+]
+
 Array = NDArray[Any]
 IntPair = int | tuple[int, int]
 IntSingle = int | tuple[int]
@@ -44,13 +68,13 @@ def float_array(name: str, a: Array) -> None:
         raise TypeError(f"{name}: got an array of {dtype}; expected float32 or float64: {hints.to_float(name, a)}")
 
 
-def same_dtype(first: str, a: Array, second: str, b: Array) -> None:
-    """`b` is a float array of the dtype of `a`, which has been checked."""
+def same_dtype(first: str, a: Array, second: str, b: Array, of_layer: bool = False) -> None:
+    """`b`, perhaps a parameter of a layer, is a float array of the dtype of `a`, which has been checked."""
     float_array(second, b)
     if a.dtype != b.dtype:
         raise TypeError(
             f"{first} and {second}: got {a.dtype} and {b.dtype}; expected one dtype: "
-            f"{hints.to_one_dtype(first, a, second)}"
+            f"{hints.to_one_dtype(first, a, second, of_layer)}"
         )
 
 

@@ -9,6 +9,16 @@ import numpy as np
 from fastnn._validate import hints
 from fastnn._validate._base import Array, choice, float_array, has_shape, number, same_dtype
 
+__all__ = [
+    "approximation",
+    "elementwise",
+    "elementwise_backward",
+    "hardtanh_bounds",
+    "prelu",
+    "prelu_backward",
+    "softplus_settings",
+]
+
 APPROXIMATIONS = ("none", "tanh")
 
 
@@ -50,22 +60,24 @@ def _bound(name: str, value: float) -> float:
     return value if type(value) is float and math.isinf(value) else number(name, value)
 
 
-def prelu(x: Array, w: Array) -> tuple[int, int, int]:
-    """Return what `x` is as (A, C, P), with C slopes in `w`: one for each channel on axis 1, or one for all."""
+def prelu(x: Array, weight: Array) -> tuple[int, int, int]:
+    """Return what `x` is as (A, C, P), with C slopes in `weight`: one for each channel on axis 1, or one for all."""
     float_array("x", x)
-    same_dtype("x", x, "w", w)
-    if w.ndim != 1 or w.size == 0:
-        raise ValueError(f"w: got shape {w.shape}; expected (C,), one slope for each channel of x, or (1,)")
-    if w.size == 1:
+    same_dtype("x", x, "weight", weight, of_layer=True)
+    if weight.ndim != 1 or weight.size == 0:
+        raise ValueError(f"weight: got shape {weight.shape}; expected (C,), one slope for each channel of x, or (1,)")
+    if weight.size == 1:
         return 1, 1, x.size
-    if x.ndim < 2 or x.shape[1] != w.size:
-        hints.channels_last(x, w.size)
-        raise ValueError(f"w: got shape {w.shape}; expected (C,), one slope for each channel of x {x.shape}, or (1,)")
-    return x.shape[0], w.size, math.prod(x.shape[2:])
+    if x.ndim < 2 or x.shape[1] != weight.size:
+        hints.channels_last(x, weight.size)
+        raise ValueError(
+            f"weight: got shape {weight.shape}; expected (C,), one slope for each channel of x {x.shape}, or (1,)"
+        )
+    return x.shape[0], weight.size, math.prod(x.shape[2:])
 
 
-def prelu_backward(dy: Array, x: Array, w: Array) -> tuple[int, int, int]:
+def prelu_backward(dy: Array, x: Array, weight: Array) -> tuple[int, int, int]:
     """Return what `x` is, as `prelu`."""
-    planes = prelu(x, w)
+    planes = prelu(x, weight)
     elementwise_backward(dy, x, "x")
     return planes

@@ -11,6 +11,8 @@ from fastnn._validate.network import parameters
 from fastnn._validate.optim import Arrays, updated
 from fastnn._validate.optimizer import listed
 
+__all__ = ["clip_norm", "clip_value", "clipped_parameters", "finite_norm", "gradient_arrays"]
+
 
 def clip_norm(max_norm: float, norm_type: float) -> tuple[float, float]:
     """Return max_norm and norm_type, which may be infinite, as floats."""

@@ -23,7 +23,23 @@ from fastnn._validate._base import (
     single,
     windows_fit,
 )
-from fastnn._validate.pad import MODES
+
+__all__ = [
+    "ConvGeometry",
+    "conv1d",
+    "conv1d_backward",
+    "conv1d_settings",
+    "conv2d",
+    "conv2d_backward",
+    "conv2d_settings",
+    "conv_channels",
+    "fold",
+    "input_channels",
+    "patch_settings",
+    "unfold",
+]
+
+PADDING_MODES = ("zeros", "reflect", "replicate", "circular")
 
 
 class ConvGeometry(NamedTuple):
@@ -48,7 +64,7 @@ def conv2d_settings(
     padding_mode: str,
 ) -> tuple[tuple[int, int], tuple[int, int], tuple[int, int] | str, tuple[int, int], tuple[int, int, int, int]]:
     """Return kernel_size, stride, padding ("same" and "valid" as they are) and dilation; left, right, top, bottom."""
-    choice("padding_mode", padding_mode, MODES)
+    choice("padding_mode", padding_mode, PADDING_MODES)
     KH, KW = pair("kernel_size", kernel_size, 1)
     SH, SW = pair("stride", stride, 1)
     DH, DW = pair("dilation", dilation, 1)
@@ -65,7 +81,7 @@ def conv1d_settings(
     padding_mode: str,
 ) -> tuple[tuple[int], tuple[int], tuple[int] | str, tuple[int], tuple[int, int, int, int]]:
     """As `conv2d_settings`, of one axis but for the frame."""
-    choice("padding_mode", padding_mode, MODES)
+    choice("padding_mode", padding_mode, PADDING_MODES)
     K, S = single("kernel_size", kernel_size, 1), single("stride", stride, 1)
     D = single("dilation", dilation, 1)
     P, more = _padding_1d(padding, K, S, D)
@@ -105,23 +121,25 @@ def _named_padding(padding: str, stride: tuple[int, ...]) -> None:
         raise ValueError(f"padding: got 'same' with stride {stride}; expected stride 1, or padding in pixels")
 
 
-def _channels(x: Array, w: Array, groups: int) -> None:
-    """x (N, C, ...) and w (O, C/groups, ...) fit together."""
-    C, WC = x.shape[1], w.shape[1]
+def _channels(x: Array, weight: Array, groups: int) -> None:
+    """x (N, C, ...) and weight (O, C/groups, ...) fit together."""
+    C, WC = x.shape[1], weight.shape[1]
     if groups != 1:
         if WC * integer("groups", groups, 1) != C:
             hints.channels_last(x, WC * groups)
-        if C % groups or w.shape[0] % groups:
+        if C % groups or weight.shape[0] % groups:
             raise ValueError(
                 f"groups: got {groups}; expected a divisor of the channels, those of x {x.shape} "
-                f"and the outputs of w {w.shape}"
+                f"and the outputs of weight {weight.shape}"
             )
     if WC * groups != C:
         hints.channels_last(x, WC * groups)
         of = f"{C // groups}, the channels of x" + (f" in each of {groups} groups" if groups > 1 else "")
-        raise ValueError(f"x and w: got shapes {x.shape} and {w.shape}, for {WC} input channels; expected {of}")
-    if 0 in w.shape:
-        raise ValueError(f"w: got shape {w.shape}; expected no empty axis")
+        raise ValueError(
+            f"x and weight: got shapes {x.shape} and {weight.shape}, for {WC} input channels; expected {of}"
+        )
+    if 0 in weight.shape:
+        raise ValueError(f"weight: got shape {weight.shape}; expected no empty axis")
 
 
 def input_channels(x: Array, ndim: int, channels: int) -> None:
@@ -133,13 +151,13 @@ def input_channels(x: Array, ndim: int, channels: int) -> None:
 
 
 def _conv_geometry(
-    x: Array, w: Array, stride: IntPair, padding: Padding, dilation: IntPair, groups: int
+    x: Array, weight: Array, stride: IntPair, padding: Padding, dilation: IntPair, groups: int
 ) -> tuple[ConvGeometry, int, int]:
     images("x", x)
-    same_dtype("x", x, "w", w)
-    has_axes("w", w, 4, "(O, C/groups, KH, KW)")
-    _channels(x, w, groups)
-    (H, W), (KH, KW) = x.shape[2:], w.shape[2:]
+    same_dtype("x", x, "weight", weight, of_layer=True)
+    has_axes("weight", weight, 4, "(O, C/groups, KH, KW)")
+    _channels(x, weight, groups)
+    (H, W), (KH, KW) = x.shape[2:], weight.shape[2:]
     SH, SW = pair("stride", stride, 1)
     DH, DW = pair("dilation", dilation, 1)
     PH, PW, more_h, more_w = _padding(padding, KH, KW, SH, SW, DH, DW)
@@ -152,8 +170,8 @@ def _conv_geometry(
 
 def conv2d(
     x: Array,
-    w: Array,
-    b: Array | None,
+    weight: Array,
+    bias: Array | None,
     stride: IntPair,
     padding: Padding,
     dilation: IntPair,
@@ -161,10 +179,10 @@ def conv2d(
     activation: str | None,
 ) -> tuple[ConvGeometry, int, int]:
     """Return the geometry, OH and OW."""
-    geometry = _conv_geometry(x, w, stride, padding, dilation, groups)
-    if b is not None:
-        same_dtype("x", x, "b", b)
-        has_shape("b", b, (w.shape[0],), "one number for each output channel of w")
+    geometry = _conv_geometry(x, weight, stride, padding, dilation, groups)
+    if bias is not None:
+        same_dtype("x", x, "bias", bias, of_layer=True)
+        has_shape("bias", bias, (weight.shape[0],), "one number for each output channel of weight")
     fused_activation(activation)
     return geometry
 
@@ -172,26 +190,26 @@ def conv2d(
 def conv2d_backward(
     dy: Array,
     x: Array,
-    w: Array,
+    weight: Array,
     stride: IntPair,
     padding: Padding,
     dilation: IntPair,
     groups: int,
 ) -> ConvGeometry:
-    geometry, OH, OW = _conv_geometry(x, w, stride, padding, dilation, groups)
+    geometry, OH, OW = _conv_geometry(x, weight, stride, padding, dilation, groups)
     same_dtype("x", x, "dy", dy)
-    has_shape("dy", dy, (x.shape[0], w.shape[0], OH, OW), "the shape of the output of conv2d")
+    has_shape("dy", dy, (x.shape[0], weight.shape[0], OH, OW), "the shape of the output of conv2d")
     return geometry
 
 
 def _conv1d_geometry(
-    x: Array, w: Array, stride: IntSingle, padding: IntSingle | str, dilation: IntSingle, groups: int
+    x: Array, weight: Array, stride: IntSingle, padding: IntSingle | str, dilation: IntSingle, groups: int
 ) -> tuple[ConvGeometry, int]:
     sequences("x", x)
-    same_dtype("x", x, "w", w)
-    has_axes("w", w, 3, "(O, C/groups, K)")
-    _channels(x, w, groups)
-    L, K = x.shape[2], w.shape[2]
+    same_dtype("x", x, "weight", weight, of_layer=True)
+    has_axes("weight", weight, 3, "(O, C/groups, K)")
+    _channels(x, weight, groups)
+    L, K = x.shape[2], weight.shape[2]
     S, D = single("stride", stride, 1), single("dilation", dilation, 1)
     P, more = _padding_1d(padding, K, S, D)
     if L + 2 * P + more < D * (K - 1) + 1:
@@ -204,8 +222,8 @@ def _conv1d_geometry(
 
 def conv1d(
     x: Array,
-    w: Array,
-    b: Array | None,
+    weight: Array,
+    bias: Array | None,
     stride: IntSingle,
     padding: IntSingle | str,
     dilation: IntSingle,
@@ -213,10 +231,10 @@ def conv1d(
     activation: str | None,
 ) -> tuple[ConvGeometry, int]:
     """Return the geometry, of maps of one row, and OL."""
-    geometry = _conv1d_geometry(x, w, stride, padding, dilation, groups)
-    if b is not None:
-        same_dtype("x", x, "b", b)
-        has_shape("b", b, (w.shape[0],), "one number for each output channel of w")
+    geometry = _conv1d_geometry(x, weight, stride, padding, dilation, groups)
+    if bias is not None:
+        same_dtype("x", x, "bias", bias, of_layer=True)
+        has_shape("bias", bias, (weight.shape[0],), "one number for each output channel of weight")
     fused_activation(activation)
     return geometry
 
@@ -224,16 +242,16 @@ def conv1d(
 def conv1d_backward(
     dy: Array,
     x: Array,
-    w: Array,
+    weight: Array,
     stride: IntSingle,
     padding: IntSingle | str,
     dilation: IntSingle,
     groups: int,
 ) -> ConvGeometry:
     """Return the geometry, of maps of one row."""
-    geometry, OL = _conv1d_geometry(x, w, stride, padding, dilation, groups)
+    geometry, OL = _conv1d_geometry(x, weight, stride, padding, dilation, groups)
     same_dtype("x", x, "dy", dy)
-    has_shape("dy", dy, (x.shape[0], w.shape[0], OL), "the shape of the output of conv1d")
+    has_shape("dy", dy, (x.shape[0], weight.shape[0], OL), "the shape of the output of conv1d")
     return geometry
 
 
@@ -245,15 +263,15 @@ def patch_settings(kernel_size: IntPair, dilation: IntPair, padding: IntPair, st
     pair("stride", stride, 1)
 
 
-def im2col(
+def unfold(
     x: Array, kernel_size: IntPair, stride: IntPair, padding: IntPair, dilation: IntPair
 ) -> tuple[ConvGeometry, int, int]:
     """Return the geometry, OH and OW."""
     images("x", x)
-    return _im2col_geometry(x.shape[2], x.shape[3], kernel_size, stride, padding, dilation)
+    return _unfold_geometry(x.shape[2], x.shape[3], kernel_size, stride, padding, dilation)
 
 
-def _im2col_geometry(
+def _unfold_geometry(
     H: int, W: int, kernel_size: IntPair, stride: IntPair, padding: IntPair, dilation: IntPair
 ) -> tuple[ConvGeometry, int, int]:
     KH, KW = pair("kernel_size", kernel_size, 1)
@@ -266,8 +284,8 @@ def _im2col_geometry(
     return ConvGeometry(KH, KW, SH, SW, PH, PW, DH, DW), OH, OW
 
 
-def col2im(
-    cols: Array,
+def fold(
+    x: Array,
     output_size: IntPair,
     kernel_size: IntPair,
     stride: IntPair,
@@ -275,19 +293,16 @@ def col2im(
     dilation: IntPair,
 ) -> tuple[int, int, int, ConvGeometry]:
     """Return C, H, W and the geometry."""
-    float_array("cols", cols)
-    has_axes("cols", cols, 3, "(N, C*KH*KW, OH*OW)")
+    float_array("x", x)
+    has_axes("x", x, 3, "(N, C*KH*KW, OH*OW)")
     H, W = pair("output_size", output_size, 1)
-    geometry, OH, OW = _im2col_geometry(H, W, kernel_size, stride, padding, dilation)
+    geometry, OH, OW = _unfold_geometry(H, W, kernel_size, stride, padding, dilation)
     KH, KW = geometry[:2]
-    _, rows, places = cols.shape
+    _, rows, places = x.shape
     if rows == 0 or rows % (KH * KW):
-        raise ValueError(
-            f"cols: got shape {cols.shape}, {rows} rows; expected a multiple of KH*KW = {KH * KW}, C*KH*KW"
-        )
+        raise ValueError(f"x: got shape {x.shape}, {rows} rows; expected a multiple of KH*KW = {KH * KW}, C*KH*KW")
     if places != OH * OW:
         raise ValueError(
-            f"cols: got shape {cols.shape}, {places} windows; expected OH*OW = {OH}*{OW} = {OH * OW} "
-            f"for output_size {(H, W)}"
+            f"x: got shape {x.shape}, {places} windows; expected OH*OW = {OH}*{OW} = {OH * OW} for output_size {(H, W)}"
         )
     return rows // (KH * KW), H, W, geometry

@@ -17,6 +17,8 @@ from fastnn._validate._base import (
 )
 from fastnn._validate.conv import ConvGeometry
 
+__all__ = ["conv_transpose2d", "conv_transpose2d_backward", "conv_transpose2d_settings"]
+
 
 def _output_padding(output_padding: IntPair, stride: tuple[int, int], dilation: tuple[int, int]) -> tuple[int, int]:
     more = pair("output_padding", output_padding, 0)
@@ -44,7 +46,7 @@ def conv_transpose2d_settings(
 
 def _geometry(
     x: Array,
-    w: Array,
+    weight: Array,
     stride: IntPair,
     padding: IntPair,
     output_padding: IntPair,
@@ -52,15 +54,16 @@ def _geometry(
     dilation: IntPair,
 ) -> tuple[ConvGeometry, int, int]:
     images("x", x)
-    same_dtype("x", x, "w", w)
-    has_axes("w", w, 4, "(C, O/groups, KH, KW)")
-    if 0 in w.shape:
-        raise ValueError(f"w: got shape {w.shape}; expected no empty axis")
-    C, (H, W), (KH, KW) = x.shape[1], x.shape[2:], w.shape[2:]
-    if w.shape[0] != C:
-        hints.channels_last(x, len(w))
+    same_dtype("x", x, "weight", weight, of_layer=True)
+    has_axes("weight", weight, 4, "(C, O/groups, KH, KW)")
+    if 0 in weight.shape:
+        raise ValueError(f"weight: got shape {weight.shape}; expected no empty axis")
+    C, (H, W), (KH, KW) = x.shape[1], x.shape[2:], weight.shape[2:]
+    if weight.shape[0] != C:
+        hints.channels_last(x, len(weight))
         raise ValueError(
-            f"x and w: got shapes {x.shape} and {w.shape}, for {len(w)} input channels; expected {C}, the channels of x"
+            f"x and weight: got shapes {x.shape} and {weight.shape}, for {len(weight)} input channels; "
+            f"expected {C}, the channels of x"
         )
     if C % integer("groups", groups, 1):
         raise ValueError(f"groups: got {groups}; expected a divisor of the channels of x {x.shape}")
@@ -75,8 +78,8 @@ def _geometry(
 
 def conv_transpose2d(
     x: Array,
-    w: Array,
-    b: Array | None,
+    weight: Array,
+    bias: Array | None,
     stride: IntPair,
     padding: IntPair,
     output_padding: IntPair,
@@ -85,10 +88,10 @@ def conv_transpose2d(
     activation: str | None,
 ) -> tuple[ConvGeometry, int, int]:
     """Return the geometry, OH and OW."""
-    geometry = _geometry(x, w, stride, padding, output_padding, groups, dilation)
-    if b is not None:
-        same_dtype("x", x, "b", b)
-        has_shape("b", b, (w.shape[1] * groups,), "one number for each output channel of w")
+    geometry = _geometry(x, weight, stride, padding, output_padding, groups, dilation)
+    if bias is not None:
+        same_dtype("x", x, "bias", bias, of_layer=True)
+        has_shape("bias", bias, (weight.shape[1] * groups,), "one number for each output channel of weight")
     fused_activation(activation)
     return geometry
 
@@ -96,15 +99,15 @@ def conv_transpose2d(
 def conv_transpose2d_backward(
     dy: Array,
     x: Array,
-    w: Array,
+    weight: Array,
     stride: IntPair,
     padding: IntPair,
     output_padding: IntPair,
     groups: int,
     dilation: IntPair,
 ) -> ConvGeometry:
-    geometry, OH, OW = _geometry(x, w, stride, padding, output_padding, groups, dilation)
+    geometry, OH, OW = _geometry(x, weight, stride, padding, output_padding, groups, dilation)
     same_dtype("x", x, "dy", dy)
-    shape = x.shape[0], w.shape[1] * groups, OH, OW
+    shape = x.shape[0], weight.shape[1] * groups, OH, OW
     has_shape("dy", dy, shape, "the shape of the output of conv_transpose2d")
     return geometry

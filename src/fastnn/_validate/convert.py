@@ -10,6 +10,8 @@ import numpy as np
 
 from fastnn._validate._base import Array
 
+__all__ = ["as_array", "source"]
+
 # An object with one of these has all its numbers in memory: tables, series, tensors. Series and tables are indexed by
 # label, not by place.
 _IN_MEMORY = ("to_numpy", "numpy", "iloc", "__array_interface__", "__dlpack__")

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from fastnn._validate._base import Array, float_array, has_shape, images, integer, number
+from fastnn._validate._base import Array, float_array, has_shape, images, integer, number, true_or_false
+
+__all__ = ["dropout", "dropout_backward", "probability"]
 
 Key = tuple[int, int]
 
@@ -24,7 +26,7 @@ def _word(name: str, value: Any) -> int:
     return word
 
 
-def dropout(x: Array, p: float, key: Key, planes: bool, name: str = "x") -> tuple[int, float, int, int]:
+def dropout(x: Array, p: float, training: bool, key: Key, planes: bool, name: str = "x") -> tuple[int, float, int, int]:
     """Return what a random word of 32 bits has to reach to keep, the scale of what is kept, and both numbers of `key`.
 
     With `planes`, `x` is (N, C, H, W).
@@ -34,9 +36,12 @@ def dropout(x: Array, p: float, key: Key, planes: bool, name: str = "x") -> tupl
     else:
         float_array(name, x)
     p = probability("p", p)
+    true_or_false("training", training)
     if not isinstance(key, tuple | list) or len(key) != 2:
         raise TypeError(f"key: got {key!r}; expected a pair of ints, (stream, step)")
     stream, step = _word("key", key[0]), _word("key", key[1])
+    if not training:
+        return 0, 1.0, stream, step
     if p == 1.0:
         return 2**32, 0.0, stream, step
     return min(round(p * 2**32), 2**32 - 1), 1 / (1 - p), stream, step

@@ -7,6 +7,8 @@ import numpy as np
 from fastnn._validate import hints
 from fastnn._validate._base import Array, all_below, axis_index, float_array, has_axes, integer
 
+__all__ = ["embedding", "embedding_backward", "index_select", "padding_row"]
+
 
 def padding_row(padding_idx: int | None, rows: int) -> int:
     """The row without a gradient, or -1; negative ones are counted from the end, as PyTorch does."""
@@ -18,13 +20,13 @@ def padding_row(padding_idx: int | None, rows: int) -> int:
     return row % rows
 
 
-def embedding(x: Array, w: Array, padding_idx: int | None) -> None:
-    float_array("w", w)
-    has_axes("w", w, 2, "(num_embeddings, embedding_dim)")
-    if 0 in w.shape:
-        raise ValueError(f"w: got shape {w.shape}; expected at least one row and one column")
-    _indices(x, w.shape[0])
-    padding_row(padding_idx, w.shape[0])
+def embedding(x: Array, weight: Array, padding_idx: int | None) -> None:
+    float_array("weight", weight)
+    has_axes("weight", weight, 2, "(num_embeddings, embedding_dim)")
+    if 0 in weight.shape:
+        raise ValueError(f"weight: got shape {weight.shape}; expected at least one row and one column")
+    _indices(x, weight.shape[0])
+    padding_row(padding_idx, weight.shape[0])
 
 
 def embedding_backward(dy: Array, x: Array, num_embeddings: int, padding_idx: int | None) -> int:

@@ -9,6 +9,8 @@ import numpy as np
 
 from fastnn._validate._base import Array, float_array
 
+__all__ = ["array_names", "function_inputs", "gradient_count", "gradients_of", "one_input"]
+
 
 def one_input(inputs: list[Any], has_loss: bool, target: Any) -> None:
     """A layer, network or loss has one input, an array, and a loss has a target."""

@@ -50,10 +50,10 @@ def to_float(name: str, a: Any) -> str:
     return f"convert it, as in {as_float}"
 
 
-def to_one_dtype(first: str, a: Any, second: str) -> str:
+def to_one_dtype(first: str, a: Any, second: str, of_layer: bool) -> str:
     """How the arrays, `a` and one of the other float dtype, get the same."""
     wide = first if a.dtype == np.float64 else second
-    layers = f", or the layers, as in net.to(np.{a.dtype})" if second in ("w", "b") else ""
+    layers = f", or the layers, as in net.to(np.{a.dtype})" if of_layer else ""
     return f"convert one of them, as in {wide}.astype(np.float32){layers}"
 
 

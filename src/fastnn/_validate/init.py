@@ -10,6 +10,8 @@ import numpy as np
 
 from fastnn._validate._base import Array, float_array
 
+__all__ = ["fans", "initialised", "modules", "rule_applies", "rules"]
+
 
 def fans(shape: tuple[int, ...]) -> tuple[int, int]:
     """Return fan_in and fan_out: how many inputs an output of a weight has, and how many outputs an input has."""

@@ -6,6 +6,8 @@ from collections.abc import Sequence
 
 from fastnn._validate._base import Array, axis_index, float_array, fused_activation, has_shape, same_dtype
 
+__all__ = ["add", "cat", "concat_backward"]
+
 
 def add(a: Array, b: Array, activation: str | None) -> None:
     float_array("a", a)

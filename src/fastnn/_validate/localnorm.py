@@ -5,6 +5,8 @@ from __future__ import annotations
 from fastnn._validate._base import Array, integer, number
 from fastnn._validate.norm import channels_of, like_input
 
+__all__ = ["local_response_norm", "local_response_norm_backward", "local_response_norm_settings"]
+
 
 def local_response_norm_settings(size: int, alpha: float, beta: float, k: float) -> tuple[int, float, float, float]:
     """Return the settings as numbers."""

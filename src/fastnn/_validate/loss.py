@@ -20,6 +20,17 @@ from fastnn._validate._base import (
     same_dtype,
 )
 
+__all__ = [
+    "INT64",
+    "class_losses",
+    "cross_entropy",
+    "gradient_of_loss",
+    "label_values",
+    "nll_loss",
+    "reduction",
+    "smoothing",
+]
+
 REDUCTIONS = ("mean", "sum", "none")
 INT64 = np.dtype(np.int64)
 AXES = "(N, K) or (N, K, d1, ...)"

@@ -12,6 +12,8 @@ from fastnn._validate._base import (
     same_dtype,
 )
 
+__all__ = ["linear", "linear_backward", "matmul"]
+
 
 def matmul(a: Array, b: Array) -> None:
     float_array("a", a)
@@ -22,28 +24,28 @@ def matmul(a: Array, b: Array) -> None:
         raise ValueError(f"b: got shape {b.shape}; expected {a.shape[1]} rows, as many as a {a.shape} has columns")
 
 
-def _linear_arrays(x: Array, w: Array) -> None:
+def _linear_arrays(x: Array, weight: Array) -> None:
     float_array("x", x)
-    same_dtype("x", x, "w", w)
-    has_axes("w", w, 2, "(O, I)")
-    if 0 in w.shape:
-        raise ValueError(f"w: got shape {w.shape}; expected no empty axis")
-    if x.ndim == 0 or x.shape[-1] != w.shape[1]:
+    same_dtype("x", x, "weight", weight, of_layer=True)
+    has_axes("weight", weight, 2, "(O, I)")
+    if 0 in weight.shape:
+        raise ValueError(f"weight: got shape {weight.shape}; expected no empty axis")
+    if x.ndim == 0 or x.shape[-1] != weight.shape[1]:
         raise ValueError(
-            f"x: got shape {x.shape}; expected (..., {w.shape[1]}), as many features as w {w.shape} takes"
-            + hints.to_features(x, w.shape[1])
+            f"x: got shape {x.shape}; expected (..., {weight.shape[1]}), "
+            f"as many features as weight {weight.shape} takes" + hints.to_features(x, weight.shape[1])
         )
 
 
-def linear(x: Array, w: Array, b: Array | None, activation: str | None) -> None:
-    _linear_arrays(x, w)
-    if b is not None:
-        same_dtype("x", x, "b", b)
-        has_shape("b", b, (w.shape[0],), "one number for each output feature of w")
+def linear(x: Array, weight: Array, bias: Array | None, activation: str | None) -> None:
+    _linear_arrays(x, weight)
+    if bias is not None:
+        same_dtype("x", x, "bias", bias, of_layer=True)
+        has_shape("bias", bias, (weight.shape[0],), "one number for each output feature of weight")
     fused_activation(activation)
 
 
-def linear_backward(dy: Array, x: Array, w: Array) -> None:
-    _linear_arrays(x, w)
+def linear_backward(dy: Array, x: Array, weight: Array) -> None:
+    _linear_arrays(x, weight)
     same_dtype("x", x, "dy", dy)
-    has_shape("dy", dy, (*x.shape[:-1], w.shape[0]), "the shape of the output of linear")
+    has_shape("dy", dy, (*x.shape[:-1], weight.shape[0]), "the shape of the output of linear")

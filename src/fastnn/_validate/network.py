@@ -12,6 +12,29 @@ from fastnn._validate import hints
 from fastnn._validate._base import Array, float_dtype, has_shape, integer, true_or_false
 from fastnn._validate._base import array as is_array
 
+__all__ = [
+    "IncompatibleKeys",
+    "attached",
+    "branches",
+    "destination",
+    "hook",
+    "hook_result",
+    "input_shape",
+    "kept",
+    "known_arguments",
+    "layer_place",
+    "layers",
+    "named_layers",
+    "no_effect",
+    "not_an_array",
+    "only",
+    "parameters",
+    "same_kind_of_array",
+    "state_dict",
+    "submodule",
+    "warn_of_bytes",
+]
+
 # Arguments that PyTorch itself has others for.
 OLD_ARGUMENTS = {
     "size_average": "reduction='mean' or 'sum'",

@@ -17,6 +17,8 @@ from fastnn._validate._base import (
     same_dtype,
 )
 
+__all__ = ["batch_norm", "batch_norm_backward", "batch_norm_input", "batch_norm_settings"]
+
 
 def channels_of(x: Array) -> tuple[int, int, int]:
     """Return N, C and P, the number of elements of a plane: `x` is (N, C, ...), and only the batch may be empty."""
@@ -29,7 +31,7 @@ def channels_of(x: Array) -> tuple[int, int, int]:
 
 def _for_each_channel(name: str, a: Array, x: Array) -> None:
     """`a` has one number for each channel of `x`."""
-    same_dtype("x", x, name, a)
+    same_dtype("x", x, name, a, of_layer=True)
     has_shape(name, a, x.shape[1:2], f"one number for each channel of x {x.shape}")
 
 
@@ -66,8 +68,8 @@ def batch_norm(
     x: Array,
     running_mean: Array | None,
     running_var: Array | None,
-    w: Array | None,
-    b: Array | None,
+    weight: Array | None,
+    bias: Array | None,
     training: bool,
     momentum: float,
     eps: float,
@@ -76,7 +78,7 @@ def batch_norm(
     """Return N, C, P, momentum and eps."""
     N, C, P = channels_of(x)
     momentum, eps = number("momentum", momentum, 0.0), number("eps", eps, 0.0)
-    for_channels(x, running_mean=running_mean, running_var=running_var, w=w, b=b)
+    for_channels(x, running_mean=running_mean, running_var=running_var, weight=weight, bias=bias)
     both_running_statistics(running_mean, running_var, updated=training)
     if running_mean is None and not training:
         raise ValueError("running_mean: got None; expected running statistics, or training=True to use those of x")
@@ -91,14 +93,14 @@ def batch_norm(
 
 
 def batch_norm_backward(
-    dy: Array, x: Array, w: Array | None, mean: Array, invstd: Array, y: Array | None
+    dy: Array, x: Array, weight: Array | None, mean: Array, invstd: Array, y: Array | None
 ) -> tuple[int, int, int]:
     """Return N, C and P."""
     sizes = channels_of(x)
     like_input("dy", dy, x)
     if y is not None:
         like_input("y", y, x)
-    for_channels(x, w=w)
+    for_channels(x, weight=weight)
     shape = x.shape[1:2]
     if type(mean) is not np.ndarray or mean.dtype is not x.dtype or mean.shape != shape:
         _for_each_channel("mean", mean, x)

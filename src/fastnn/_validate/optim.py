@@ -18,6 +18,20 @@ from fastnn._validate._base import (
     true_or_false,
 )
 
+__all__ = [
+    "Arrays",
+    "MaybeArrays",
+    "adagrad_settings",
+    "adam_settings",
+    "direction",
+    "momentum_buffer",
+    "nadam_settings",
+    "rmsprop_settings",
+    "sgd_settings",
+    "steps_taken",
+    "updated",
+]
+
 Arrays = Array | Sequence[Array]  # one, or those of many parameters
 MaybeArrays = MaybeArray | Sequence[Array]
 

@@ -10,6 +10,32 @@ import numpy as np
 from fastnn._validate._base import Array, has_shape, integer, number, true_or_false
 from fastnn._validate.network import parameters
 
+__all__ = [
+    "below_one",
+    "entry",
+    "flags",
+    "for_each",
+    "fraction",
+    "functions",
+    "has_momentum",
+    "instance",
+    "metric",
+    "milestones",
+    "no_options",
+    "numbers_for_each",
+    "one_for_each_group",
+    "optimizer_state",
+    "param_group",
+    "param_groups",
+    "schedule_state",
+    "schedule_states",
+    "schedulers",
+    "start_factor",
+    "steps_left",
+    "total_steps",
+    "turns",
+]
+
 # Options of PyTorch's optimisers that choose among its implementations, or serve its graphs: taken, and no option here.
 NO_OPTIONS = {"foreach", "fused", "capturable", "differentiable"}
 NOTES = {

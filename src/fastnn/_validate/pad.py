@@ -4,19 +4,21 @@ from __future__ import annotations
 
 from fastnn._validate._base import LARGEST, Array, Frame, choice, images, integer
 
-MODES = ("zeros", "reflect", "replicate", "circular")
+__all__ = ["frame", "pad", "pad_backward"]
+
+MODES = ("constant", "reflect", "replicate", "circular")
 
 
-def frame(padding: Frame) -> tuple[int, int, int, int]:
-    """`padding` as left, right, top, bottom."""
-    if not isinstance(padding, tuple | list):
-        sides = (integer("padding", padding, 0),) * 4
-    elif len(padding) == 4:
-        sides = tuple(integer("padding", width, 0) for width in padding)  # type: ignore[assignment]
+def frame(name: str, widths: Frame) -> tuple[int, int, int, int]:
+    """`widths` as left, right, top, bottom."""
+    if not isinstance(widths, tuple | list):
+        sides = (integer(name, widths, 0),) * 4
+    elif len(widths) == 4:
+        sides = tuple(integer(name, width, 0) for width in widths)  # type: ignore[assignment]
     else:
-        raise ValueError(f"padding: got {padding!r}; expected an int or (left, right, top, bottom)")
+        raise ValueError(f"{name}: got {widths!r}; expected an int or (left, right, top, bottom)")
     if max(sides) > LARGEST:
-        raise ValueError(f"padding: got {padding!r}; expected at most {LARGEST}")
+        raise ValueError(f"{name}: got {widths!r}; expected at most {LARGEST}")
     return sides
 
 
@@ -26,29 +28,29 @@ def _fits(H: int, W: int, sides: tuple[int, int, int, int], mode: str) -> None:
         most_h, most_w = (H - 1, W - 1) if mode == "reflect" else (H, W)
         if max(top, bottom) > most_h or max(left, right) > most_w:
             raise ValueError(
-                f"padding: got (left, right, top, bottom) = {sides} for images {(H, W)};"
+                f"pad: got (left, right, top, bottom) = {sides} for images {(H, W)};"
                 f" with {mode!r}, expected at most {most_w} on the left and right and {most_h} above and below"
             )
 
 
-def pad2d(x: Array, padding: Frame, mode: str) -> tuple[int, int, int, int]:
+def pad(x: Array, pad: Frame, mode: str) -> tuple[int, int, int, int]:
     """Return left, right, top, bottom."""
     images("x", x)
     choice("mode", mode, MODES)
-    sides = frame(padding)
+    sides = frame("pad", pad)
     _fits(x.shape[2], x.shape[3], sides, mode)
     return sides
 
 
-def pad2d_backward(dy: Array, padding: Frame, mode: str) -> tuple[int, int, int, int]:
+def pad_backward(dy: Array, pad: Frame, mode: str) -> tuple[int, int, int, int]:
     """Return left, right, top, bottom."""
     images("dy", dy)
     choice("mode", mode, MODES)
-    left, right, top, bottom = frame(padding)
+    left, right, top, bottom = frame("pad", pad)
     H, W = dy.shape[2] - top - bottom, dy.shape[3] - left - right
     if H < 1 or W < 1:
         raise ValueError(
-            f"dy: got shape {dy.shape}; expected the shape of the output of pad2d, more than its padding "
+            f"dy: got shape {dy.shape}; expected the shape of the output of pad, more than its padding "
             f"(left, right, top, bottom) = {(left, right, top, bottom)}"
         )
     _fits(H, W, (left, right, top, bottom), mode)

@@ -18,6 +18,8 @@ from fastnn._validate._base import (
 )
 from fastnn._validate.loss import outputs, reduction
 
+__all__ = ["element_losses", "huber", "kl_div", "kl_reduction", "pair_loss", "smooth_l1", "unit_interval", "weighted"]
+
 KL_REDUCTIONS = ("mean", "batchmean", "sum", "none")
 
 

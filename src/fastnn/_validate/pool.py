@@ -22,6 +22,8 @@ from fastnn._validate._base import (
     windows_fit,
 )
 
+__all__ = ["Windows", "average_settings", "pool", "pool_backward", "pool_settings", "positions", "positions_dtype"]
+
 
 class Windows(NamedTuple):
     """Size, stride, padding and dilation of windows."""

@@ -19,6 +19,19 @@ from fastnn._validate._base import (
     true_or_false,
 )
 
+__all__ = [
+    "Interpolation",
+    "OutputSize",
+    "Scale",
+    "adaptive_backward",
+    "adaptive_pool",
+    "adaptive_settings",
+    "interpolate",
+    "interpolate_backward",
+    "interpolation_settings",
+    "plane_indices",
+]
+
 OutputSize = int | None | tuple[int | None, int | None]
 Scale = float | tuple[float, float]
 
@@ -49,7 +62,7 @@ def plane_indices(indices: Array, dy: Array, H: int, W: int) -> None:
     """`indices` are places of maxima in planes of H x W, one for each element of `dy`."""
     if not isinstance(indices, np.ndarray) or isinstance(indices, np.ma.MaskedArray) or indices.dtype != np.int64:
         came = getattr(indices, "dtype", type(indices).__name__)
-        raise TypeError(f"indices: got {came}; expected an array of int64, as adaptive_maxpool2d returns")
+        raise TypeError(f"indices: got {came}; expected an array of int64, as adaptive_max_pool2d returns")
     has_shape("indices", indices, dy.shape, "the shape of dy")
     if not all_below(indices, H * W):
         raise ValueError(

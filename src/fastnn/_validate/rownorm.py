@@ -9,6 +9,18 @@ from fastnn._validate import hints
 from fastnn._validate._base import Array, float_array, has_shape, integer, number, same_dtype
 from fastnn._validate.norm import both_running_statistics, channels_of, for_channels, like_input
 
+__all__ = [
+    "channels",
+    "group_norm",
+    "group_norm_backward",
+    "group_norm_input",
+    "group_norm_settings",
+    "instance_norm",
+    "layer_norm",
+    "layer_norm_backward",
+    "normalized_shape",
+]
+
 Rows = tuple[int, int, int, int]  # images, groups, segments of a group, elements of a segment
 
 
@@ -21,7 +33,7 @@ def normalized_shape(value: Any) -> tuple[int, ...]:
     return tuple(integer("normalized_shape", length, 1) for length in value)
 
 
-def layer_norm(x: Array, shape: Any, w: Array | None, b: Array | None, eps: float) -> tuple[Rows, int, float]:
+def layer_norm(x: Array, shape: Any, weight: Array | None, bias: Array | None, eps: float) -> tuple[Rows, int, float]:
     """Return the rows, how many axes of x stand before the normalised ones, and eps."""
     shape = normalized_shape(shape)
     float_array("x", x)
@@ -29,23 +41,23 @@ def layer_norm(x: Array, shape: Any, w: Array | None, b: Array | None, eps: floa
     if before < 0 or x.shape[before:] != shape:
         wanted = ", ".join(("...", *map(str, shape)))
         raise ValueError(f"x: got shape {x.shape}; expected ({wanted}), to end in normalized_shape")
-    for name, a in (("w", w), ("b", b)):
+    for name, a in (("weight", weight), ("bias", bias)):
         if a is not None:
-            same_dtype("x", x, name, a)
+            same_dtype("x", x, name, a, of_layer=True)
             has_shape(name, a, shape, "normalized_shape")
     return (math.prod(x.shape[:before]), 1, math.prod(shape), 1), before, number("eps", eps, 0.0)
 
 
-def layer_norm_backward(dy: Array, x: Array, shape: Any, w: Array | None, mean: Array, invstd: Array) -> Rows:
+def layer_norm_backward(dy: Array, x: Array, shape: Any, weight: Array | None, mean: Array, invstd: Array) -> Rows:
     """Return the rows."""
-    rows, before, _ = layer_norm(x, shape, w, None, 0.0)
+    rows, before, _ = layer_norm(x, shape, weight, None, 0.0)
     like_input("dy", dy, x)
     _for_each_row(mean, invstd, x, x.shape[:before], "one number for each row of x")
     return rows
 
 
 def group_norm(
-    x: Array, num_groups: int, w: Array | None, b: Array | None, eps: float
+    x: Array, num_groups: int, weight: Array | None, bias: Array | None, eps: float
 ) -> tuple[Rows, tuple[int, int], float]:
     """Return the rows, N and the number of groups, and eps."""
     N, C, P = channels_of(x)
@@ -54,13 +66,13 @@ def group_norm(
         raise ValueError(f"num_groups: got {G}; expected a divisor of the {C} channels of x {x.shape}")
     if N * (C // G) * P == 1:
         raise ValueError(f"x: got shape {x.shape}, one value for each group; expected more: one has no variance")
-    for_channels(x, w=w, b=b)
+    for_channels(x, weight=weight, bias=bias)
     return (N, G, C // G, P), (N, G), number("eps", eps, 0.0)
 
 
-def group_norm_backward(dy: Array, x: Array, num_groups: int, w: Array | None, mean: Array, invstd: Array) -> Rows:
+def group_norm_backward(dy: Array, x: Array, num_groups: int, weight: Array | None, mean: Array, invstd: Array) -> Rows:
     """Return the rows."""
-    rows, groups, _ = group_norm(x, num_groups, w, None, 0.0)
+    rows, groups, _ = group_norm(x, num_groups, weight, None, 0.0)
     like_input("dy", dy, x)
     _for_each_row(mean, invstd, x, groups, f"one number for each of the {groups[1]} groups of each image of x")
     return rows
@@ -75,8 +87,8 @@ def instance_norm(
     x: Array,
     running_mean: Array | None,
     running_var: Array | None,
-    w: Array | None,
-    b: Array | None,
+    weight: Array | None,
+    bias: Array | None,
     momentum: float,
     eps: float,
 ) -> tuple[Rows, float, float]:
@@ -84,7 +96,7 @@ def instance_norm(
     N, C, P = channels_of(x)
     if P == 1:
         raise ValueError(f"x: got shape {x.shape}, one value for each channel; expected more: one has no variance")
-    for_channels(x, running_mean=running_mean, running_var=running_var, w=w, b=b)
+    for_channels(x, running_mean=running_mean, running_var=running_var, weight=weight, bias=bias)
     both_running_statistics(running_mean, running_var, updated=True)
     return (N, C, 1, P), number("momentum", momentum, 0.0), number("eps", eps, 0.0)
 

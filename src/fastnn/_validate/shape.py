@@ -7,6 +7,8 @@ from typing import Any
 
 from fastnn._validate._base import Array, axis_index, float_array, has_shape, integer
 
+__all__ = ["flatten", "reshape_backward", "unflatten", "unflattened_size"]
+
 
 def flatten(x: Array, start_dim: int, end_dim: int) -> tuple[int, ...]:
     """Return the shape with all axes from `start_dim` to `end_dim` joined."""

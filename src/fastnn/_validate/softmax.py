@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from fastnn._validate._base import Array, axis_index, float_array, has_shape, same_dtype
 
+__all__ = ["softmax", "softmax_backward"]
+
 
 def softmax(x: Array, dim: int, name: str = "x") -> int:
     """Return `dim` counted from the front."""

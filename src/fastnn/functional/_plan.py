@@ -118,12 +118,12 @@ class Steps:
         self.plan.conv2d(*places, C, 1, L, filters, 1, OL, geometry)
         self._becomes(filters, OL)
 
-    def maxpool2d(
+    def max_pool2d(
         self, kernel_size: IntPair, *, stride: IntPair, padding: IntPair, dilation: IntPair, ceil_mode: bool
     ) -> None:
-        self._pool(self.plan.maxpool2d, (kernel_size, stride, padding, dilation, ceil_mode))
+        self._pool(self.plan.max_pool2d, (kernel_size, stride, padding, dilation, ceil_mode))
 
-    def avgpool2d(
+    def avg_pool2d(
         self,
         kernel_size: IntPair,
         *,
@@ -135,7 +135,7 @@ class Steps:
     ) -> None:
         override = None if divisor_override is None else _fixed(divisor_override)
         divisor = check.average_settings(count_include_pad, override)
-        self._pool(self.plan.avgpool2d, (kernel_size, stride, padding, 1, ceil_mode), count_include_pad, divisor)
+        self._pool(self.plan.avg_pool2d, (kernel_size, stride, padding, 1, ceil_mode), count_include_pad, divisor)
 
     def _pool(self, step: Callable[..., None], settings: tuple[Any, ...], *more: Any) -> None:
         windows, OH, OW = check.pool(2, self.y, *map(_fixed, settings))
@@ -143,10 +143,10 @@ class Steps:
         step(C, H, W, OH, OW, windows, *more)
         self._becomes(C, OH, OW)
 
-    def adaptive_avgpool2d(self, output_size: OutputSize) -> None:
+    def adaptive_avg_pool2d(self, output_size: OutputSize) -> None:
         self._resample(_resample.AVERAGE, *check.adaptive_pool(self.y, _fixed(output_size)))
 
-    def adaptive_maxpool2d(self, output_size: OutputSize) -> None:
+    def adaptive_max_pool2d(self, output_size: OutputSize) -> None:
         self._resample(_resample.MAXIMUM, *check.adaptive_pool(self.y, _fixed(output_size)))
 
     def interpolate(

@@ -13,6 +13,33 @@ from fastnn.functional import _map
 from fastnn.functional._door import contiguous, pick
 from fastnn.reference.activation import SELU_ALPHA, SELU_SCALE
 
+__all__ = [
+    "elu",
+    "elu_backward",
+    "gelu",
+    "gelu_backward",
+    "hardswish",
+    "hardswish_backward",
+    "hardtanh",
+    "hardtanh_backward",
+    "leaky_relu",
+    "leaky_relu_backward",
+    "prelu",
+    "prelu_backward",
+    "relu",
+    "relu_backward",
+    "selu",
+    "selu_backward",
+    "sigmoid",
+    "sigmoid_backward",
+    "silu",
+    "silu_backward",
+    "softplus",
+    "softplus_backward",
+    "tanh",
+    "tanh_backward",
+]
+
 
 def relu(x: Array) -> Array:
     check.elementwise(x)
@@ -178,28 +205,28 @@ def hardswish_backward(dy: Array, x: Array) -> Array:
     return _map.backward("hardswish", dy, x)
 
 
-def prelu(x: Array, w: Array) -> Array:
-    planes = check.prelu(x, w)
+def prelu(x: Array, weight: Array) -> Array:
+    planes = check.prelu(x, weight)
     if use_reference():
-        return reference.prelu(x, w)
+        return reference.prelu(x, weight)
     y = empty(x.shape, x.dtype)
-    pick(_activation.prelu_forward, x.dtype)(contiguous(x).reshape(planes), contiguous(w), y.reshape(planes))
+    pick(_activation.prelu_forward, x.dtype)(contiguous(x).reshape(planes), contiguous(weight), y.reshape(planes))
     return y
 
 
 def prelu_backward(
-    dy: Array, x: Array, w: Array, *, needs: Iterable[str] = ("dx", "dw")
+    dy: Array, x: Array, weight: Array, *, needs: Iterable[str] = ("dx", "dw")
 ) -> tuple[MaybeArray, MaybeArray]:
     needs = check.gradient_names(needs, ("dx", "dw"))
-    planes = check.prelu_backward(dy, x, w)
+    planes = check.prelu_backward(dy, x, weight)
     if use_reference():
-        return reference.prelu_backward(dy, x, w, needs=needs)
+        return reference.prelu_backward(dy, x, weight, needs=needs)
     dx = empty(x.shape, x.dtype) if "dx" in needs else None
-    dw = empty(w.shape, w.dtype) if "dw" in needs else None
+    dw = empty(weight.shape, weight.dtype) if "dw" in needs else None
     pick(_activation.prelu_backward, x.dtype)(
         contiguous(dy).reshape(planes),
         contiguous(x).reshape(planes),
-        contiguous(w),
+        contiguous(weight),
         None if dx is None else dx.reshape(planes),
         dw,
     )

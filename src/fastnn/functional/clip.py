@@ -14,6 +14,8 @@ from fastnn._runtime import use_reference
 from fastnn._validate import Arrays
 from fastnn.functional._update import one_by_one
 
+__all__ = ["clip_grad_norm_", "clip_grad_value_"]
+
 # Sums of powers in which a double keeps all digits, and factors that a float32 holds. What is beyond them goes by the
 # reference, which scales first.
 LEAST_SUM, MOST_SUM, LEAST_FACTOR = 1e-280, 1e300, 1e-30

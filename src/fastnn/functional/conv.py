@@ -13,130 +13,126 @@ from fastnn._runtime import empty, use_reference
 from fastnn._validate import Array, IntPair, IntSingle, MaybeArray, Padding
 from fastnn.functional._door import contiguous, contiguous_or_none, pick
 
+__all__ = ["conv1d", "conv1d_backward", "conv2d", "conv2d_backward", "fold", "unfold"]
 
-def im2col(
-    x: Array, kernel_size: IntPair, *, stride: IntPair = 1, padding: IntPair = 0, dilation: IntPair = 1
-) -> Array:
-    geometry, OH, OW = check.im2col(x, kernel_size, stride, padding, dilation)
+
+def unfold(x: Array, kernel_size: IntPair, dilation: IntPair = 1, padding: IntPair = 0, stride: IntPair = 1) -> Array:
+    geometry, OH, OW = check.unfold(x, kernel_size, stride, padding, dilation)
     if use_reference():
-        return reference.im2col(x, kernel_size, stride=stride, padding=padding, dilation=dilation)
+        return reference.unfold(x, kernel_size, stride=stride, padding=padding, dilation=dilation)
     N, C = x.shape[:2]
-    cols = empty((N, C * geometry.KH * geometry.KW, OH * OW), x.dtype)
-    pick(_im2col.im2col, x.dtype)(contiguous(x), cols, geometry)
-    return cols
+    y = empty((N, C * geometry.KH * geometry.KW, OH * OW), x.dtype)
+    pick(_im2col.im2col, x.dtype)(contiguous(x), y, geometry)
+    return y
 
 
-def col2im(
-    cols: Array,
+def fold(
+    x: Array,
     output_size: IntPair,
     kernel_size: IntPair,
-    *,
-    stride: IntPair = 1,
-    padding: IntPair = 0,
     dilation: IntPair = 1,
+    padding: IntPair = 0,
+    stride: IntPair = 1,
 ) -> Array:
-    C, H, W, geometry = check.col2im(cols, output_size, kernel_size, stride, padding, dilation)
+    C, H, W, geometry = check.fold(x, output_size, kernel_size, stride, padding, dilation)
     if use_reference():
-        return reference.col2im(cols, output_size, kernel_size, stride=stride, padding=padding, dilation=dilation)
-    x = empty((cols.shape[0], C, H, W), cols.dtype)
-    pick(_im2col.col2im, x.dtype)(contiguous(cols), x, geometry)
-    return x
-
-
-unfold, fold = im2col, col2im
+        return reference.fold(x, output_size, kernel_size, stride=stride, padding=padding, dilation=dilation)
+    y = empty((x.shape[0], C, H, W), x.dtype)
+    pick(_im2col.col2im, x.dtype)(contiguous(x), y, geometry)
+    return y
 
 
 def conv2d(
     x: Array,
-    w: Array,
-    b: Array | None = None,
-    *,
+    weight: Array,
+    bias: Array | None = None,
     stride: IntPair = 1,
     padding: Padding = 0,
     dilation: IntPair = 1,
     groups: int = 1,
+    *,
     activation: str | None = None,
 ) -> Array:
-    geometry, OH, OW = check.conv2d(x, w, b, stride, padding, dilation, groups, activation)
+    geometry, OH, OW = check.conv2d(x, weight, bias, stride, padding, dilation, groups, activation)
     if use_reference():
         return reference.conv2d(
-            x, w, b, stride=stride, padding=padding, dilation=dilation, groups=groups, activation=activation
+            x, weight, bias, stride=stride, padding=padding, dilation=dilation, groups=groups, activation=activation
         )
-    y = empty((x.shape[0], w.shape[0], OH, OW), x.dtype)
+    y = empty((x.shape[0], weight.shape[0], OH, OW), x.dtype)
     forward = pick(_conv_forward.conv2d_forward, x.dtype)
-    forward(contiguous(x), contiguous(w), contiguous_or_none(b), y, geometry, activation is not None)
+    forward(contiguous(x), contiguous(weight), contiguous_or_none(bias), y, geometry, activation is not None)
     return y
 
 
 def conv2d_backward(
     dy: Array,
     x: Array,
-    w: Array,
-    *,
+    weight: Array,
     stride: IntPair = 1,
     padding: Padding = 0,
     dilation: IntPair = 1,
     groups: int = 1,
+    *,
     needs: Iterable[str] = check.GRADIENTS,
 ) -> tuple[MaybeArray, MaybeArray, MaybeArray]:
     needs = check.gradient_names(needs)
-    geometry = check.conv2d_backward(dy, x, w, stride, padding, dilation, groups)
+    geometry = check.conv2d_backward(dy, x, weight, stride, padding, dilation, groups)
     if use_reference():
         return reference.conv2d_backward(
-            dy, x, w, stride=stride, padding=padding, dilation=dilation, groups=groups, needs=needs
+            dy, x, weight, stride=stride, padding=padding, dilation=dilation, groups=groups, needs=needs
         )
     dx = empty(x.shape, x.dtype) if "dx" in needs else None
-    dw = empty(w.shape, x.dtype) if "dw" in needs else None
-    db = empty(w.shape[:1], x.dtype) if "db" in needs else None
+    dw = empty(weight.shape, x.dtype) if "dw" in needs else None
+    db = empty(weight.shape[:1], x.dtype) if "db" in needs else None
     backward = pick(_conv_backward.conv2d_backward, x.dtype)
-    backward(contiguous(dy), contiguous(x), contiguous(w), dx, dw, db, geometry)
+    backward(contiguous(dy), contiguous(x), contiguous(weight), dx, dw, db, geometry)
     return dx, dw, db
 
 
 def conv1d(
     x: Array,
-    w: Array,
-    b: Array | None = None,
-    *,
+    weight: Array,
+    bias: Array | None = None,
     stride: IntSingle = 1,
     padding: IntSingle | str = 0,
     dilation: IntSingle = 1,
     groups: int = 1,
+    *,
     activation: str | None = None,
 ) -> Array:
-    geometry, OL = check.conv1d(x, w, b, stride, padding, dilation, groups, activation)
+    geometry, OL = check.conv1d(x, weight, bias, stride, padding, dilation, groups, activation)
     if use_reference():
         return reference.conv1d(
-            x, w, b, stride=stride, padding=padding, dilation=dilation, groups=groups, activation=activation
+            x, weight, bias, stride=stride, padding=padding, dilation=dilation, groups=groups, activation=activation
         )
-    y = empty((x.shape[0], w.shape[0], OL), x.dtype)
+    y = empty((x.shape[0], weight.shape[0], OL), x.dtype)
     forward = pick(_conv_forward.conv2d_forward, x.dtype)
-    forward(_row(x), _row(w), contiguous_or_none(b), _row(y), geometry, activation is not None)
+    forward(_row(x), _row(weight), contiguous_or_none(bias), _row(y), geometry, activation is not None)
     return y
 
 
 def conv1d_backward(
     dy: Array,
     x: Array,
-    w: Array,
-    *,
+    weight: Array,
     stride: IntSingle = 1,
     padding: IntSingle | str = 0,
     dilation: IntSingle = 1,
     groups: int = 1,
+    *,
     needs: Iterable[str] = check.GRADIENTS,
 ) -> tuple[MaybeArray, MaybeArray, MaybeArray]:
     needs = check.gradient_names(needs)
-    geometry = check.conv1d_backward(dy, x, w, stride, padding, dilation, groups)
+    geometry = check.conv1d_backward(dy, x, weight, stride, padding, dilation, groups)
     if use_reference():
         return reference.conv1d_backward(
-            dy, x, w, stride=stride, padding=padding, dilation=dilation, groups=groups, needs=needs
+            dy, x, weight, stride=stride, padding=padding, dilation=dilation, groups=groups, needs=needs
         )
     dx = empty(x.shape, x.dtype) if "dx" in needs else None
-    dw = empty(w.shape, x.dtype) if "dw" in needs else None
-    db = empty(w.shape[:1], x.dtype) if "db" in needs else None
+    dw = empty(weight.shape, x.dtype) if "dw" in needs else None
+    db = empty(weight.shape[:1], x.dtype) if "db" in needs else None
     backward = pick(_conv_backward.conv2d_backward, x.dtype)
-    backward(_row(dy), _row(x), _row(w), _row_or_none(dx), _row_or_none(dw), db, geometry)
+    backward(_row(dy), _row(x), _row(weight), _row_or_none(dx), _row_or_none(dw), db, geometry)
     return dx, dw, db
 
 

@@ -11,25 +11,29 @@ from fastnn._runtime import empty, use_reference
 from fastnn._validate import Array, IntPair, MaybeArray
 from fastnn.functional._door import contiguous, contiguous_or_none, pick
 
+__all__ = ["conv_transpose2d", "conv_transpose2d_backward"]
+
 
 def conv_transpose2d(
     x: Array,
-    w: Array,
-    b: Array | None = None,
-    *,
+    weight: Array,
+    bias: Array | None = None,
     stride: IntPair = 1,
     padding: IntPair = 0,
     output_padding: IntPair = 0,
     groups: int = 1,
     dilation: IntPair = 1,
+    *,
     activation: str | None = None,
 ) -> Array:
-    geometry, OH, OW = check.conv_transpose2d(x, w, b, stride, padding, output_padding, groups, dilation, activation)
+    geometry, OH, OW = check.conv_transpose2d(
+        x, weight, bias, stride, padding, output_padding, groups, dilation, activation
+    )
     if use_reference():
         return reference.conv_transpose2d(
             x,
-            w,
-            b,
+            weight,
+            bias,
             stride=stride,
             padding=padding,
             output_padding=output_padding,
@@ -37,31 +41,31 @@ def conv_transpose2d(
             dilation=dilation,
             activation=activation,
         )
-    y = empty((x.shape[0], w.shape[1] * groups, OH, OW), x.dtype)
+    y = empty((x.shape[0], weight.shape[1] * groups, OH, OW), x.dtype)
     forward = pick(_conv_backward.conv_transpose2d_forward, x.dtype)
-    forward(contiguous(x), contiguous(w), contiguous_or_none(b), y, geometry, activation is not None)
+    forward(contiguous(x), contiguous(weight), contiguous_or_none(bias), y, geometry, activation is not None)
     return y
 
 
 def conv_transpose2d_backward(
     dy: Array,
     x: Array,
-    w: Array,
-    *,
+    weight: Array,
     stride: IntPair = 1,
     padding: IntPair = 0,
     output_padding: IntPair = 0,
     groups: int = 1,
     dilation: IntPair = 1,
+    *,
     needs: Iterable[str] = check.GRADIENTS,
 ) -> tuple[MaybeArray, MaybeArray, MaybeArray]:
     needs = check.gradient_names(needs)
-    geometry = check.conv_transpose2d_backward(dy, x, w, stride, padding, output_padding, groups, dilation)
+    geometry = check.conv_transpose2d_backward(dy, x, weight, stride, padding, output_padding, groups, dilation)
     if use_reference():
         return reference.conv_transpose2d_backward(
             dy,
             x,
-            w,
+            weight,
             stride=stride,
             padding=padding,
             output_padding=output_padding,
@@ -70,8 +74,8 @@ def conv_transpose2d_backward(
             needs=needs,
         )
     dx = empty(x.shape, x.dtype) if "dx" in needs else None
-    dw = empty(w.shape, x.dtype) if "dw" in needs else None
+    dw = empty(weight.shape, x.dtype) if "dw" in needs else None
     db = empty((dy.shape[1],), x.dtype) if "db" in needs else None
     backward = pick(_conv_backward.conv_transpose2d_backward, x.dtype)
-    backward(contiguous(dy), contiguous(x), contiguous(w), dx, dw, db, geometry)
+    backward(contiguous(dy), contiguous(x), contiguous(weight), dx, dw, db, geometry)
     return dx, dw, db

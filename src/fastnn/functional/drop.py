@@ -9,32 +9,34 @@ from fastnn._runtime import empty, use_reference
 from fastnn._validate import Array
 from fastnn.functional._door import contiguous, pick
 
+__all__ = ["dropout", "dropout2d", "dropout2d_backward", "dropout_backward"]
 
-def dropout(x: Array, p: float, *, key: tuple[int, int]) -> Array:
-    threshold, scale, stream, step = check.dropout(x, p, key, False)
+
+def dropout(x: Array, p: float = 0.5, training: bool = True, *, key: tuple[int, int]) -> Array:
+    threshold, scale, stream, step = check.dropout(x, p, training, key, False)
     if use_reference():
-        return reference.dropout(x, p, key=key)
+        return reference.dropout(x, p, training, key=key)
     return _rows_dropped(x, (x.size, 1), stream, step, threshold, scale)
 
 
-def dropout_backward(dy: Array, p: float, *, key: tuple[int, int]) -> Array:
-    threshold, scale, stream, step = check.dropout(dy, p, key, False, "dy")
+def dropout_backward(dy: Array, p: float = 0.5, training: bool = True, *, key: tuple[int, int]) -> Array:
+    threshold, scale, stream, step = check.dropout(dy, p, training, key, False, "dy")
     if use_reference():
-        return reference.dropout_backward(dy, p, key=key)
+        return reference.dropout_backward(dy, p, training, key=key)
     return _rows_dropped(dy, (dy.size, 1), stream, step, threshold, scale)
 
 
-def dropout2d(x: Array, p: float, *, key: tuple[int, int]) -> Array:
-    threshold, scale, stream, step = check.dropout(x, p, key, True)
+def dropout2d(x: Array, p: float = 0.5, training: bool = True, *, key: tuple[int, int]) -> Array:
+    threshold, scale, stream, step = check.dropout(x, p, training, key, True)
     if use_reference():
-        return reference.dropout2d(x, p, key=key)
+        return reference.dropout2d(x, p, training, key=key)
     return _rows_dropped(x, _planes(x), stream, step, threshold, scale)
 
 
-def dropout2d_backward(dy: Array, p: float, *, key: tuple[int, int]) -> Array:
-    threshold, scale, stream, step = check.dropout(dy, p, key, True, "dy")
+def dropout2d_backward(dy: Array, p: float = 0.5, training: bool = True, *, key: tuple[int, int]) -> Array:
+    threshold, scale, stream, step = check.dropout(dy, p, training, key, True, "dy")
     if use_reference():
-        return reference.dropout2d_backward(dy, p, key=key)
+        return reference.dropout2d_backward(dy, p, training, key=key)
     return _rows_dropped(dy, _planes(dy), stream, step, threshold, scale)
 
 

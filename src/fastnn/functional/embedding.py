@@ -13,18 +13,22 @@ from fastnn._runtime import empty, use_reference
 from fastnn._validate import Array
 from fastnn.functional._door import contiguous, pick
 
+__all__ = ["embedding", "embedding_backward", "index_select"]
 
-def embedding(x: Array, w: Array, *, padding_idx: int | None = None) -> Array:
-    check.embedding(x, w, padding_idx)
+
+def embedding(x: Array, weight: Array, padding_idx: int | None = None) -> Array:
+    check.embedding(x, weight, padding_idx)
     if use_reference():
-        return reference.embedding(x, w, padding_idx=padding_idx)
-    y: Array = empty((*x.shape, w.shape[1]), w.dtype)
+        return reference.embedding(x, weight, padding_idx=padding_idx)
+    y: Array = empty((*x.shape, weight.shape[1]), weight.dtype)
     if x.size:
-        pick(_embedding.embedding_forward, w.dtype)(_flat_int64(x), contiguous(w), y.reshape(-1, w.shape[1]))
+        pick(_embedding.embedding_forward, weight.dtype)(
+            _flat_int64(x), contiguous(weight), y.reshape(-1, weight.shape[1])
+        )
     return y
 
 
-def embedding_backward(dy: Array, x: Array, num_embeddings: int, *, padding_idx: int | None = None) -> Array:
+def embedding_backward(dy: Array, x: Array, num_embeddings: int, padding_idx: int | None = None) -> Array:
     row = check.embedding_backward(dy, x, num_embeddings, padding_idx)
     if use_reference():
         return reference.embedding_backward(dy, x, num_embeddings, padding_idx=padding_idx)

@@ -13,6 +13,8 @@ from fastnn._runtime import empty, use_reference
 from fastnn._validate import Array
 from fastnn.functional._door import contiguous
 
+__all__ = ["add", "cat"]
+
 
 def add(a: Array, b: Array, *, activation: str | None = None) -> Array:
     check.add(a, b, activation)

@@ -9,8 +9,10 @@ from fastnn._runtime import empty, use_reference
 from fastnn._validate import Array
 from fastnn.functional._door import contiguous, pick
 
+__all__ = ["local_response_norm", "local_response_norm_backward"]
 
-def local_response_norm(x: Array, size: int, *, alpha: float = 1e-4, beta: float = 0.75, k: float = 1.0) -> Array:
+
+def local_response_norm(x: Array, size: int, alpha: float = 1e-4, beta: float = 0.75, k: float = 1.0) -> Array:
     shape, *settings = check.local_response_norm(x, size, alpha, beta, k)
     if use_reference():
         return reference.local_response_norm(x, size, alpha=alpha, beta=beta, k=k)
@@ -20,7 +22,7 @@ def local_response_norm(x: Array, size: int, *, alpha: float = 1e-4, beta: float
 
 
 def local_response_norm_backward(
-    dy: Array, x: Array, size: int, *, alpha: float = 1e-4, beta: float = 0.75, k: float = 1.0
+    dy: Array, x: Array, size: int, alpha: float = 1e-4, beta: float = 0.75, k: float = 1.0
 ) -> Array:
     shape, *settings = check.local_response_norm_backward(dy, x, size, alpha, beta, k)
     if use_reference():

@@ -14,6 +14,8 @@ from fastnn._runtime import empty, use_reference
 from fastnn._validate import Array, MaybeArray
 from fastnn.functional._door import contiguous, contiguous_or_none, flat, pick
 
+__all__ = ["cross_entropy", "cross_entropy_backward", "nll_loss", "nll_loss_backward"]
+
 LARGEST = np.uint64(np.iinfo(np.int64).max)
 
 
@@ -21,8 +23,8 @@ LARGEST = np.uint64(np.iinfo(np.int64).max)
 def cross_entropy(
     x: Array,
     target: Array,
-    *,
     weight: MaybeArray = None,
+    *,
     ignore_index: int = -100,
     reduction: Literal["mean", "sum"] = "mean",
     label_smoothing: float = 0.0,
@@ -31,8 +33,8 @@ def cross_entropy(
 def cross_entropy(
     x: Array,
     target: Array,
-    *,
     weight: MaybeArray = None,
+    *,
     ignore_index: int = -100,
     reduction: str,
     label_smoothing: float = 0.0,
@@ -40,8 +42,8 @@ def cross_entropy(
 def cross_entropy(
     x: Array,
     target: Array,
-    *,
     weight: MaybeArray = None,
+    *,
     ignore_index: int = -100,
     reduction: str = "mean",
     label_smoothing: float = 0.0,
@@ -62,8 +64,8 @@ def cross_entropy(
 def cross_entropy_backward(
     x: Array,
     target: Array,
-    *,
     weight: MaybeArray = None,
+    *,
     ignore_index: int = -100,
     reduction: str = "mean",
     label_smoothing: float = 0.0,
@@ -87,17 +89,17 @@ def cross_entropy_backward(
 def nll_loss(
     x: Array,
     target: Array,
-    *,
     weight: MaybeArray = None,
+    *,
     ignore_index: int = -100,
     reduction: Literal["mean", "sum"] = "mean",
 ) -> float: ...
 @overload
 def nll_loss(
-    x: Array, target: Array, *, weight: MaybeArray = None, ignore_index: int = -100, reduction: str
+    x: Array, target: Array, weight: MaybeArray = None, *, ignore_index: int = -100, reduction: str
 ) -> float | Array: ...
 def nll_loss(
-    x: Array, target: Array, *, weight: MaybeArray = None, ignore_index: int = -100, reduction: str = "mean"
+    x: Array, target: Array, weight: MaybeArray = None, *, ignore_index: int = -100, reduction: str = "mean"
 ) -> float | Array:
     check.nll_loss(x, target, weight, ignore_index, reduction)
     if use_reference():
@@ -108,8 +110,8 @@ def nll_loss(
 def nll_loss_backward(
     x: Array,
     target: Array,
-    *,
     weight: MaybeArray = None,
+    *,
     ignore_index: int = -100,
     reduction: str = "mean",
     dloss: float | Array = 1.0,

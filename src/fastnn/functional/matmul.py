@@ -11,6 +11,8 @@ from fastnn._runtime import empty, use_reference
 from fastnn._validate import Array, MaybeArray
 from fastnn.functional._door import contiguous, contiguous_or_none, pick, rows
 
+__all__ = ["linear", "linear_backward", "matmul"]
+
 
 def matmul(a: Array, b: Array) -> Array:
     check.matmul(a, b)
@@ -21,25 +23,27 @@ def matmul(a: Array, b: Array) -> Array:
     return c
 
 
-def linear(x: Array, w: Array, b: Array | None = None, *, activation: str | None = None) -> Array:
-    check.linear(x, w, b, activation)
+def linear(x: Array, weight: Array, bias: Array | None = None, *, activation: str | None = None) -> Array:
+    check.linear(x, weight, bias, activation)
     if use_reference():
-        return reference.linear(x, w, b, activation=activation)
-    y = empty((*x.shape[:-1], w.shape[0]), x.dtype)
+        return reference.linear(x, weight, bias, activation=activation)
+    y = empty((*x.shape[:-1], weight.shape[0]), x.dtype)
     relu = activation is not None
-    pick(_matmul.linear_forward, x.dtype)(rows(x), contiguous(w), contiguous_or_none(b), rows(y), relu)
+    pick(_matmul.linear_forward, x.dtype)(rows(x), contiguous(weight), contiguous_or_none(bias), rows(y), relu)
     return y
 
 
 def linear_backward(
-    dy: Array, x: Array, w: Array, *, needs: Iterable[str] = check.GRADIENTS
+    dy: Array, x: Array, weight: Array, *, needs: Iterable[str] = check.GRADIENTS
 ) -> tuple[MaybeArray, MaybeArray, MaybeArray]:
     needs = check.gradient_names(needs)
-    check.linear_backward(dy, x, w)
+    check.linear_backward(dy, x, weight)
     if use_reference():
-        return reference.linear_backward(dy, x, w, needs=needs)
+        return reference.linear_backward(dy, x, weight, needs=needs)
     dx = empty(x.shape, x.dtype) if "dx" in needs else None
-    dw = empty(w.shape, x.dtype) if "dw" in needs else None
-    db = empty(w.shape[:1], x.dtype) if "db" in needs else None
-    pick(_matmul.linear_backward, x.dtype)(rows(dy), rows(x), contiguous(w), None if dx is None else rows(dx), dw, db)
+    dw = empty(weight.shape, x.dtype) if "dw" in needs else None
+    db = empty(weight.shape[:1], x.dtype) if "db" in needs else None
+    pick(_matmul.linear_backward, x.dtype)(
+        rows(dy), rows(x), contiguous(weight), None if dx is None else rows(dx), dw, db
+    )
     return dx, dw, db

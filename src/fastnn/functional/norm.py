@@ -12,18 +12,20 @@ from fastnn._runtime import empty, use_reference
 from fastnn._validate import Array, MaybeArray
 from fastnn.functional._door import contiguous, contiguous_or_none, pick, write_back
 
+__all__ = ["batch_norm", "batch_norm_backward"]
+
 
 @overload
 def batch_norm(
     x: Array,
     running_mean: Array | None = None,
     running_var: Array | None = None,
-    w: Array | None = None,
-    b: Array | None = None,
-    *,
+    weight: Array | None = None,
+    bias: Array | None = None,
     training: bool = False,
     momentum: float = 0.1,
     eps: float = 1e-5,
+    *,
     activation: str | None = None,
     return_statistics: Literal[False] = False,
 ) -> Array: ...
@@ -32,12 +34,12 @@ def batch_norm(
     x: Array,
     running_mean: Array | None = None,
     running_var: Array | None = None,
-    w: Array | None = None,
-    b: Array | None = None,
-    *,
+    weight: Array | None = None,
+    bias: Array | None = None,
     training: bool = False,
     momentum: float = 0.1,
     eps: float = 1e-5,
+    *,
     activation: str | None = None,
     return_statistics: Literal[True],
 ) -> tuple[Array, Array, Array]: ...
@@ -45,23 +47,25 @@ def batch_norm(
     x: Array,
     running_mean: Array | None = None,
     running_var: Array | None = None,
-    w: Array | None = None,
-    b: Array | None = None,
-    *,
+    weight: Array | None = None,
+    bias: Array | None = None,
     training: bool = False,
     momentum: float = 0.1,
     eps: float = 1e-5,
+    *,
     activation: str | None = None,
     return_statistics: bool = False,
 ) -> Array | tuple[Array, Array, Array]:
-    N, C, P, momentum, eps = check.batch_norm(x, running_mean, running_var, w, b, training, momentum, eps, activation)
+    N, C, P, momentum, eps = check.batch_norm(
+        x, running_mean, running_var, weight, bias, training, momentum, eps, activation
+    )
     if use_reference():
         return reference.batch_norm(
             x,
             running_mean,
             running_var,
-            w,
-            b,
+            weight,
+            bias,
             training=training,
             momentum=momentum,
             eps=eps,
@@ -71,7 +75,7 @@ def batch_norm(
     y = empty(x.shape, x.dtype)
     mean, invstd = empty((2, C), x.dtype) if return_statistics else (None, None)
     now_mean, now_var = contiguous_or_none(running_mean), contiguous_or_none(running_var)
-    affine = contiguous_or_none(w), contiguous_or_none(b)
+    affine = contiguous_or_none(weight), contiguous_or_none(bias)
     rest = mean, invstd, y.reshape(N, C, P), eps, activation is not None
     planes = contiguous(x).reshape(N, C, P)
     if training:
@@ -87,7 +91,7 @@ def batch_norm(
 def batch_norm_backward(
     dy: Array,
     x: Array,
-    w: Array | None,
+    weight: Array | None,
     mean: Array,
     invstd: Array,
     *,
@@ -96,9 +100,9 @@ def batch_norm_backward(
     needs: Iterable[str] = check.GRADIENTS,
 ) -> tuple[MaybeArray, MaybeArray, MaybeArray]:
     needs = check.gradient_names(needs)
-    shape = check.batch_norm_backward(dy, x, w, mean, invstd, y)
+    shape = check.batch_norm_backward(dy, x, weight, mean, invstd, y)
     if use_reference():
-        return reference.batch_norm_backward(dy, x, w, mean, invstd, training=training, y=y, needs=needs)
+        return reference.batch_norm_backward(dy, x, weight, mean, invstd, training=training, y=y, needs=needs)
     dx = empty(x.shape, x.dtype) if "dx" in needs else None
     dw = empty((shape[1],), x.dtype) if "dw" in needs else None
     db = empty((shape[1],), x.dtype) if "db" in needs else None
@@ -106,7 +110,7 @@ def batch_norm_backward(
         contiguous(dy).reshape(shape),
         contiguous(x).reshape(shape),
         None if y is None else contiguous(y).reshape(shape),
-        contiguous_or_none(w),
+        contiguous_or_none(weight),
         contiguous(mean),
         contiguous(invstd),
         None if dx is None else dx.reshape(shape),

@@ -9,6 +9,8 @@ from fastnn._runtime import use_reference
 from fastnn._validate import Arrays, MaybeArrays
 from fastnn.functional._update import one_by_one
 
+__all__ = ["adagrad_step", "adam_step", "nadam_step", "rmsprop_step", "sgd_step"]
+
 
 def sgd_step(
     p: Arrays,

@@ -9,21 +9,23 @@ from fastnn._runtime import empty, use_reference
 from fastnn._validate import Array, Frame
 from fastnn.functional._door import contiguous, pick
 
+__all__ = ["pad", "pad_backward"]
 
-def pad2d(x: Array, padding: Frame, *, mode: str = "zeros") -> Array:
-    left, right, top, bottom = check.pad2d(x, padding, mode)
+
+def pad(x: Array, pad: Frame, mode: str = "constant") -> Array:
+    left, right, top, bottom = check.pad(x, pad, mode)
     if use_reference():
-        return reference.pad2d(x, padding, mode=mode)
+        return reference.pad(x, pad, mode=mode)
     N, C, H, W = x.shape
     y = empty((N, C, top + H + bottom, left + W + right), x.dtype)
     pick(_im2col.pad2d, x.dtype)(contiguous(x), y, top, left, mode)
     return y
 
 
-def pad2d_backward(dy: Array, padding: Frame, *, mode: str = "zeros") -> Array:
-    left, right, top, bottom = check.pad2d_backward(dy, padding, mode)
+def pad_backward(dy: Array, pad: Frame, mode: str = "constant") -> Array:
+    left, right, top, bottom = check.pad_backward(dy, pad, mode)
     if use_reference():
-        return reference.pad2d_backward(dy, padding, mode=mode)
+        return reference.pad_backward(dy, pad, mode=mode)
     N, C, OH, OW = dy.shape
     dx = empty((N, C, OH - top - bottom, OW - left - right), dy.dtype)
     pick(_im2col.pad2d_backward, dy.dtype)(contiguous(dy), dx, top, left, mode)

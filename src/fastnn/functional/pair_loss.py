@@ -14,6 +14,23 @@ from fastnn._runtime import empty, use_reference
 from fastnn._validate import Array, MaybeArray
 from fastnn.functional._door import flat, pick
 
+__all__ = [
+    "binary_cross_entropy",
+    "binary_cross_entropy_backward",
+    "binary_cross_entropy_with_logits",
+    "binary_cross_entropy_with_logits_backward",
+    "huber_loss",
+    "huber_loss_backward",
+    "kl_div",
+    "kl_div_backward",
+    "l1_loss",
+    "l1_loss_backward",
+    "mse_loss",
+    "mse_loss_backward",
+    "smooth_l1_loss",
+    "smooth_l1_loss_backward",
+]
+
 Settings = tuple[float, float, float, float]
 
 NONE: Settings = (0.0, 0.0, 0.0, 0.0)
@@ -88,10 +105,10 @@ def _huber(delta: float) -> Settings:
 
 
 @overload
-def huber_loss(x: Array, target: Array, *, reduction: Literal["mean", "sum"] = "mean", delta: float = 1.0) -> float: ...
+def huber_loss(x: Array, target: Array, reduction: Literal["mean", "sum"] = "mean", delta: float = 1.0) -> float: ...
 @overload
-def huber_loss(x: Array, target: Array, *, reduction: str, delta: float = 1.0) -> float | Array: ...
-def huber_loss(x: Array, target: Array, *, reduction: str = "mean", delta: float = 1.0) -> float | Array:
+def huber_loss(x: Array, target: Array, reduction: str, delta: float = 1.0) -> float | Array: ...
+def huber_loss(x: Array, target: Array, reduction: str = "mean", delta: float = 1.0) -> float | Array:
     delta = check.huber(x, target, reduction, delta)
     if use_reference():
         return reference.huber_loss(x, target, reduction=reduction, delta=delta)
@@ -99,7 +116,7 @@ def huber_loss(x: Array, target: Array, *, reduction: str = "mean", delta: float
 
 
 def huber_loss_backward(
-    x: Array, target: Array, *, reduction: str = "mean", delta: float = 1.0, dloss: float | Array = 1.0
+    x: Array, target: Array, reduction: str = "mean", delta: float = 1.0, *, dloss: float | Array = 1.0
 ) -> Array:
     delta = check.huber(x, target, reduction, delta)
     if use_reference():
@@ -109,12 +126,12 @@ def huber_loss_backward(
 
 @overload
 def binary_cross_entropy(
-    x: Array, target: Array, *, weight: MaybeArray = None, reduction: Literal["mean", "sum"] = "mean"
+    x: Array, target: Array, weight: MaybeArray = None, *, reduction: Literal["mean", "sum"] = "mean"
 ) -> float: ...
 @overload
-def binary_cross_entropy(x: Array, target: Array, *, weight: MaybeArray = None, reduction: str) -> float | Array: ...
+def binary_cross_entropy(x: Array, target: Array, weight: MaybeArray = None, *, reduction: str) -> float | Array: ...
 def binary_cross_entropy(
-    x: Array, target: Array, *, weight: MaybeArray = None, reduction: str = "mean"
+    x: Array, target: Array, weight: MaybeArray = None, *, reduction: str = "mean"
 ) -> float | Array:
     check.weighted(x, target, reduction, weight=weight)
     if use_reference():
@@ -127,7 +144,7 @@ def binary_cross_entropy(
 
 
 def binary_cross_entropy_backward(
-    x: Array, target: Array, *, weight: MaybeArray = None, reduction: str = "mean", dloss: float | Array = 1.0
+    x: Array, target: Array, weight: MaybeArray = None, *, reduction: str = "mean", dloss: float | Array = 1.0
 ) -> Array:
     check.weighted(x, target, reduction, weight=weight)
     if use_reference():
@@ -139,17 +156,17 @@ def binary_cross_entropy_backward(
 def binary_cross_entropy_with_logits(
     x: Array,
     target: Array,
-    *,
     weight: MaybeArray = None,
+    *,
     reduction: Literal["mean", "sum"] = "mean",
     pos_weight: MaybeArray = None,
 ) -> float: ...
 @overload
 def binary_cross_entropy_with_logits(
-    x: Array, target: Array, *, weight: MaybeArray = None, reduction: str, pos_weight: MaybeArray = None
+    x: Array, target: Array, weight: MaybeArray = None, *, reduction: str, pos_weight: MaybeArray = None
 ) -> float | Array: ...
 def binary_cross_entropy_with_logits(
-    x: Array, target: Array, *, weight: MaybeArray = None, reduction: str = "mean", pos_weight: MaybeArray = None
+    x: Array, target: Array, weight: MaybeArray = None, *, reduction: str = "mean", pos_weight: MaybeArray = None
 ) -> float | Array:
     check.weighted(x, target, reduction, weight=weight, pos_weight=pos_weight)
     if use_reference():
@@ -162,8 +179,8 @@ def binary_cross_entropy_with_logits(
 def binary_cross_entropy_with_logits_backward(
     x: Array,
     target: Array,
-    *,
     weight: MaybeArray = None,
+    *,
     reduction: str = "mean",
     pos_weight: MaybeArray = None,
     dloss: float | Array = 1.0,

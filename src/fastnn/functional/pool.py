@@ -7,52 +7,63 @@ from typing import Any, Literal, overload
 import numpy as np
 
 import fastnn._kernels._pool as _pool
-import fastnn._kernels._pool_backward as _pool_backward
+import fastnn._kernels._pool_backward as _backward
 from fastnn import _validate as check
 from fastnn import reference
 from fastnn._runtime import empty, use_reference
 from fastnn._validate import Array, IntPair, Windows
 from fastnn.functional._door import contiguous, pick
 
+__all__ = [
+    "avg_pool1d",
+    "avg_pool1d_backward",
+    "avg_pool2d",
+    "avg_pool2d_backward",
+    "max_pool1d",
+    "max_pool1d_backward",
+    "max_pool2d",
+    "max_pool2d_backward",
+]
+
 
 @overload
-def maxpool2d(
+def max_pool2d(
     x: Array,
     kernel_size: IntPair,
-    *,
     stride: IntPair | None = None,
     padding: IntPair = 0,
     dilation: IntPair = 1,
     ceil_mode: bool = False,
-    return_positions: Literal[False] = False,
     return_indices: Literal[False] = False,
+    *,
+    return_positions: Literal[False] = False,
 ) -> Array: ...
 @overload
-def maxpool2d(
+def max_pool2d(
     x: Array,
     kernel_size: IntPair,
-    *,
     stride: IntPair | None = None,
     padding: IntPair = 0,
     dilation: IntPair = 1,
     ceil_mode: bool = False,
-    return_positions: bool = False,
     return_indices: bool = False,
+    *,
+    return_positions: bool = False,
 ) -> tuple[Array, ...]: ...
-def maxpool2d(
+def max_pool2d(
     x: Array,
     kernel_size: IntPair,
-    *,
     stride: IntPair | None = None,
     padding: IntPair = 0,
     dilation: IntPair = 1,
     ceil_mode: bool = False,
-    return_positions: bool = False,
     return_indices: bool = False,
+    *,
+    return_positions: bool = False,
 ) -> Array | tuple[Array, ...]:
     windows, OH, OW = check.pool(2, x, kernel_size, stride, padding, dilation, ceil_mode)
     if use_reference():
-        return reference.maxpool2d(
+        return reference.max_pool2d(
             x,
             kernel_size,
             stride=stride,
@@ -62,31 +73,30 @@ def maxpool2d(
             return_positions=return_positions,
             return_indices=return_indices,
         )
-    return _maxpool(x, (*x.shape[:2], OH, OW), windows, return_positions, return_indices)
+    return _max_pool(x, (*x.shape[:2], OH, OW), windows, return_positions, return_indices)
 
 
-def _maxpool(
+def _max_pool(
     x: Array, shape: tuple[int, ...], windows: Windows, return_positions: bool, return_indices: bool
 ) -> Array | tuple[Array, ...]:
     KH, KW = windows[:2]
     y: Array = empty(shape, x.dtype)
     positions: Any = empty(shape, check.positions_dtype(KH, KW)) if return_positions or return_indices else None
-    forward = _pool.maxpool2d_forward_wide if KH * KW > 256 else _pool.maxpool2d_forward
+    forward = _pool.max_pool2d_forward_wide if KH * KW > 256 else _pool.max_pool2d_forward
     pick(forward, x.dtype)(contiguous(x), y, positions, windows)
     if not return_indices:
         return y if positions is None else (y, positions)
     indices: Array = empty(shape, np.dtype(np.int64))
-    kernel: Any = _pool.maxpool2d_indices
+    kernel: Any = _pool.max_pool2d_indices
     kernel["int32_t" if KH * KW > 256 else "uint8_t"](positions, indices, x.shape[-1], windows)
     return (y, positions, indices) if return_positions else (y, indices)
 
 
-def maxpool2d_backward(
+def max_pool2d_backward(
     dy: Array,
     positions: Array,
     input_size: IntPair,
     kernel_size: IntPair,
-    *,
     stride: IntPair | None = None,
     padding: IntPair = 0,
     dilation: IntPair = 1,
@@ -95,7 +105,7 @@ def maxpool2d_backward(
     windows, H, W = check.pool_backward(2, dy, input_size, kernel_size, stride, padding, dilation, ceil_mode)
     check.positions(positions, dy, H, W, windows)
     if use_reference():
-        return reference.maxpool2d_backward(
+        return reference.max_pool2d_backward(
             dy,
             positions,
             input_size,
@@ -105,22 +115,19 @@ def maxpool2d_backward(
             dilation=dilation,
             ceil_mode=ceil_mode,
         )
-    return _maxpool_backward(dy, positions, H, W, windows)
+    return _max_pool_backward(dy, positions, H, W, windows)
 
 
-def _maxpool_backward(dy: Array, positions: Array, H: int, W: int, windows: Windows) -> Array:
+def _max_pool_backward(dy: Array, positions: Array, H: int, W: int, windows: Windows) -> Array:
     dx: Array = empty((*dy.shape[:2], H, W), dy.dtype)
-    backward = (
-        _pool_backward.maxpool2d_backward_wide if windows.KH * windows.KW > 256 else _pool_backward.maxpool2d_backward
-    )
+    backward = _backward.max_pool2d_backward_wide if windows.KH * windows.KW > 256 else _backward.max_pool2d_backward
     pick(backward, dy.dtype)(contiguous(dy), contiguous(positions), dx, windows)
     return dx
 
 
-def avgpool2d(
+def avg_pool2d(
     x: Array,
     kernel_size: IntPair,
-    *,
     stride: IntPair | None = None,
     padding: IntPair = 0,
     ceil_mode: bool = False,
@@ -130,7 +137,7 @@ def avgpool2d(
     windows, OH, OW = check.pool(2, x, kernel_size, stride, padding, 1, ceil_mode)
     divisor = check.average_settings(count_include_pad, divisor_override)
     if use_reference():
-        return reference.avgpool2d(
+        return reference.avg_pool2d(
             x,
             kernel_size,
             stride=stride,
@@ -139,20 +146,19 @@ def avgpool2d(
             count_include_pad=count_include_pad,
             divisor_override=divisor_override,
         )
-    return _avgpool(x, (*x.shape[:2], OH, OW), windows, count_include_pad, divisor)
+    return _avg_pool(x, (*x.shape[:2], OH, OW), windows, count_include_pad, divisor)
 
 
-def _avgpool(x: Array, shape: tuple[int, ...], windows: Windows, count_padding: bool, divisor: int) -> Array:
+def _avg_pool(x: Array, shape: tuple[int, ...], windows: Windows, count_padding: bool, divisor: int) -> Array:
     y: Array = empty(shape, x.dtype)
-    pick(_pool.avgpool2d_forward, x.dtype)(contiguous(x), y, windows, count_padding, divisor)
+    pick(_pool.avg_pool2d_forward, x.dtype)(contiguous(x), y, windows, count_padding, divisor)
     return y
 
 
-def avgpool2d_backward(
+def avg_pool2d_backward(
     dy: Array,
     input_size: IntPair,
     kernel_size: IntPair,
-    *,
     stride: IntPair | None = None,
     padding: IntPair = 0,
     ceil_mode: bool = False,
@@ -162,7 +168,7 @@ def avgpool2d_backward(
     windows, H, W = check.pool_backward(2, dy, input_size, kernel_size, stride, padding, 1, ceil_mode)
     divisor = check.average_settings(count_include_pad, divisor_override)
     if use_reference():
-        return reference.avgpool2d_backward(
+        return reference.avg_pool2d_backward(
             dy,
             input_size,
             kernel_size,
@@ -172,53 +178,53 @@ def avgpool2d_backward(
             count_include_pad=count_include_pad,
             divisor_override=divisor_override,
         )
-    return _avgpool_backward(dy, H, W, windows, count_include_pad, divisor)
+    return _avg_pool_backward(dy, H, W, windows, count_include_pad, divisor)
 
 
-def _avgpool_backward(dy: Array, H: int, W: int, windows: Windows, count_padding: bool, divisor: int) -> Array:
+def _avg_pool_backward(dy: Array, H: int, W: int, windows: Windows, count_padding: bool, divisor: int) -> Array:
     dx: Array = empty((*dy.shape[:2], H, W), dy.dtype)
-    pick(_pool_backward.avgpool2d_backward, dy.dtype)(contiguous(dy), dx, windows, count_padding, divisor)
+    pick(_backward.avg_pool2d_backward, dy.dtype)(contiguous(dy), dx, windows, count_padding, divisor)
     return dx
 
 
 @overload
-def maxpool1d(
+def max_pool1d(
     x: Array,
     kernel_size: int,
-    *,
     stride: int | None = None,
     padding: int = 0,
     dilation: int = 1,
     ceil_mode: bool = False,
-    return_positions: Literal[False] = False,
     return_indices: Literal[False] = False,
+    *,
+    return_positions: Literal[False] = False,
 ) -> Array: ...
 @overload
-def maxpool1d(
+def max_pool1d(
     x: Array,
     kernel_size: int,
-    *,
     stride: int | None = None,
     padding: int = 0,
     dilation: int = 1,
     ceil_mode: bool = False,
-    return_positions: bool = False,
     return_indices: bool = False,
+    *,
+    return_positions: bool = False,
 ) -> tuple[Array, ...]: ...
-def maxpool1d(
+def max_pool1d(
     x: Array,
     kernel_size: int,
-    *,
     stride: int | None = None,
     padding: int = 0,
     dilation: int = 1,
     ceil_mode: bool = False,
-    return_positions: bool = False,
     return_indices: bool = False,
+    *,
+    return_positions: bool = False,
 ) -> Array | tuple[Array, ...]:
     windows, _, OL = check.pool(1, x, kernel_size, stride, padding, dilation, ceil_mode)
     if use_reference():
-        return reference.maxpool1d(
+        return reference.max_pool1d(
             x,
             kernel_size,
             stride=stride,
@@ -228,16 +234,15 @@ def maxpool1d(
             return_positions=return_positions,
             return_indices=return_indices,
         )
-    results = _maxpool(x[:, :, None], (*x.shape[:2], 1, OL), windows, return_positions, return_indices)
+    results = _max_pool(x[:, :, None], (*x.shape[:2], 1, OL), windows, return_positions, return_indices)
     return tuple(r[:, :, 0] for r in results) if isinstance(results, tuple) else results[:, :, 0]
 
 
-def maxpool1d_backward(
+def max_pool1d_backward(
     dy: Array,
     positions: Array,
     input_size: int,
     kernel_size: int,
-    *,
     stride: int | None = None,
     padding: int = 0,
     dilation: int = 1,
@@ -246,7 +251,7 @@ def maxpool1d_backward(
     windows, _, L = check.pool_backward(1, dy, input_size, kernel_size, stride, padding, dilation, ceil_mode)
     check.positions(positions, dy, 1, L, windows)
     if use_reference():
-        return reference.maxpool1d_backward(
+        return reference.max_pool1d_backward(
             dy,
             positions,
             input_size,
@@ -256,13 +261,12 @@ def maxpool1d_backward(
             dilation=dilation,
             ceil_mode=ceil_mode,
         )
-    return _maxpool_backward(dy[:, :, None], positions[:, :, None], 1, L, windows)[:, :, 0]
+    return _max_pool_backward(dy[:, :, None], positions[:, :, None], 1, L, windows)[:, :, 0]
 
 
-def avgpool1d(
+def avg_pool1d(
     x: Array,
     kernel_size: int,
-    *,
     stride: int | None = None,
     padding: int = 0,
     ceil_mode: bool = False,
@@ -271,7 +275,7 @@ def avgpool1d(
     windows, _, OL = check.pool(1, x, kernel_size, stride, padding, 1, ceil_mode)
     check.average_settings(count_include_pad, None)
     if use_reference():
-        return reference.avgpool1d(
+        return reference.avg_pool1d(
             x,
             kernel_size,
             stride=stride,
@@ -279,14 +283,13 @@ def avgpool1d(
             ceil_mode=ceil_mode,
             count_include_pad=count_include_pad,
         )
-    return _avgpool(x[:, :, None], (*x.shape[:2], 1, OL), windows, count_include_pad, 0)[:, :, 0]
+    return _avg_pool(x[:, :, None], (*x.shape[:2], 1, OL), windows, count_include_pad, 0)[:, :, 0]
 
 
-def avgpool1d_backward(
+def avg_pool1d_backward(
     dy: Array,
     input_size: int,
     kernel_size: int,
-    *,
     stride: int | None = None,
     padding: int = 0,
     ceil_mode: bool = False,
@@ -295,7 +298,7 @@ def avgpool1d_backward(
     windows, _, L = check.pool_backward(1, dy, input_size, kernel_size, stride, padding, 1, ceil_mode)
     check.average_settings(count_include_pad, None)
     if use_reference():
-        return reference.avgpool1d_backward(
+        return reference.avg_pool1d_backward(
             dy,
             input_size,
             kernel_size,
@@ -304,4 +307,4 @@ def avgpool1d_backward(
             ceil_mode=ceil_mode,
             count_include_pad=count_include_pad,
         )
-    return _avgpool_backward(dy[:, :, None], 1, L, windows, count_include_pad, 0)[:, :, 0]
+    return _avg_pool_backward(dy[:, :, None], 1, L, windows, count_include_pad, 0)[:, :, 0]

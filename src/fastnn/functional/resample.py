@@ -13,11 +13,20 @@ from fastnn._runtime import empty, use_reference
 from fastnn._validate import Array, Interpolation, IntPair, OutputSize, Scale
 from fastnn.functional._door import contiguous, pick
 
+__all__ = [
+    "adaptive_avg_pool2d",
+    "adaptive_avg_pool2d_backward",
+    "adaptive_max_pool2d",
+    "adaptive_max_pool2d_backward",
+    "interpolate",
+    "interpolate_backward",
+]
 
-def adaptive_avgpool2d(x: Array, output_size: OutputSize) -> Array:
+
+def adaptive_avg_pool2d(x: Array, output_size: OutputSize) -> Array:
     OH, OW = check.adaptive_pool(x, output_size)
     if use_reference():
-        return reference.adaptive_avgpool2d(x, output_size)
+        return reference.adaptive_avg_pool2d(x, output_size)
     return _forward(_resample.AVERAGE, x, OH, OW)
 
 
@@ -37,34 +46,32 @@ def _backward(
     return dx
 
 
-def adaptive_avgpool2d_backward(dy: Array, input_size: IntPair) -> Array:
+def adaptive_avg_pool2d_backward(dy: Array, input_size: IntPair) -> Array:
     H, W = check.adaptive_backward(dy, input_size)
     if use_reference():
-        return reference.adaptive_avgpool2d_backward(dy, input_size)
+        return reference.adaptive_avg_pool2d_backward(dy, input_size)
     return _backward(_resample.AVERAGE, dy, H, W)
 
 
 @overload
-def adaptive_maxpool2d(x: Array, output_size: OutputSize, *, return_indices: Literal[False] = False) -> Array: ...
+def adaptive_max_pool2d(x: Array, output_size: OutputSize, return_indices: Literal[False] = False) -> Array: ...
 @overload
-def adaptive_maxpool2d(x: Array, output_size: OutputSize, *, return_indices: Literal[True]) -> tuple[Array, Array]: ...
-def adaptive_maxpool2d(
-    x: Array, output_size: OutputSize, *, return_indices: bool = False
-) -> Array | tuple[Array, Array]:
+def adaptive_max_pool2d(x: Array, output_size: OutputSize, return_indices: Literal[True]) -> tuple[Array, Array]: ...
+def adaptive_max_pool2d(x: Array, output_size: OutputSize, return_indices: bool = False) -> Array | tuple[Array, Array]:
     OH, OW = check.adaptive_pool(x, output_size)
     if use_reference():
-        return reference.adaptive_maxpool2d(x, output_size, return_indices=return_indices)
+        return reference.adaptive_max_pool2d(x, output_size, return_indices=return_indices)
     if not return_indices:
         return _forward(_resample.MAXIMUM, x, OH, OW)
     indices: Array = empty((*x.shape[:2], OH, OW), np.dtype(np.int64))
     return _forward(_resample.MAXIMUM, x, OH, OW, indices=indices), indices
 
 
-def adaptive_maxpool2d_backward(dy: Array, indices: Array, input_size: IntPair) -> Array:
+def adaptive_max_pool2d_backward(dy: Array, indices: Array, input_size: IntPair) -> Array:
     H, W = check.adaptive_backward(dy, input_size)
     check.plane_indices(indices, dy, H, W)
     if use_reference():
-        return reference.adaptive_maxpool2d_backward(dy, indices, input_size)
+        return reference.adaptive_max_pool2d_backward(dy, indices, input_size)
     return _backward(_resample.MAXIMUM, dy, H, W, indices=contiguous(indices))
 
 
@@ -76,7 +83,6 @@ def interpolate(
     x: Array,
     size: IntPair | None = None,
     scale_factor: Scale | None = None,
-    *,
     mode: str = "nearest",
     align_corners: bool | None = None,
 ) -> Array:
@@ -91,7 +97,6 @@ def interpolate_backward(
     input_size: IntPair,
     size: IntPair | None = None,
     scale_factor: Scale | None = None,
-    *,
     mode: str = "nearest",
     align_corners: bool | None = None,
 ) -> Array:

@@ -14,12 +14,21 @@ from fastnn._runtime import empty, use_reference
 from fastnn._validate import Array, MaybeArray
 from fastnn.functional._door import contiguous, flat, pick
 
+__all__ = [
+    "group_norm",
+    "group_norm_backward",
+    "instance_norm",
+    "instance_norm_backward",
+    "layer_norm",
+    "layer_norm_backward",
+]
+
 
 def _forward(
     x: Array,
     rows: tuple[int, int, int, int],
-    w: Array | None,
-    b: Array | None,
+    weight: Array | None,
+    bias: Array | None,
     mean: Array | None,
     invstd: Array | None,
     var: Array | None,
@@ -28,8 +37,8 @@ def _forward(
     y = empty(x.shape, x.dtype)
     pick(_rownorm.row_norm, x.dtype)(
         contiguous(x).reshape(rows),
-        None if w is None else flat(w),
-        None if b is None else flat(b),
+        None if weight is None else flat(weight),
+        None if bias is None else flat(bias),
         None if mean is None else mean.reshape(-1),
         None if invstd is None else invstd.reshape(-1),
         var,
@@ -43,7 +52,7 @@ def _backward(
     dy: Array,
     x: Array,
     rows: tuple[int, int, int, int],
-    w: Array | None,
+    weight: Array | None,
     mean: Array,
     invstd: Array,
     shape: tuple[int, ...],
@@ -56,7 +65,7 @@ def _backward(
     pick(_rownorm.row_norm_backward, x.dtype)(
         contiguous(dy).reshape(rows),
         contiguous(x).reshape(rows),
-        None if w is None else flat(w),
+        None if weight is None else flat(weight),
         flat(mean),
         flat(invstd),
         None if dx is None else dx.reshape(rows),
@@ -70,37 +79,37 @@ def _backward(
 def layer_norm(
     x: Array,
     normalized_shape: int | tuple[int, ...],
-    w: Array | None = None,
-    b: Array | None = None,
-    *,
+    weight: Array | None = None,
+    bias: Array | None = None,
     eps: float = 1e-5,
+    *,
     return_statistics: Literal[False] = False,
 ) -> Array: ...
 @overload
 def layer_norm(
     x: Array,
     normalized_shape: int | tuple[int, ...],
-    w: Array | None = None,
-    b: Array | None = None,
-    *,
+    weight: Array | None = None,
+    bias: Array | None = None,
     eps: float = 1e-5,
+    *,
     return_statistics: Literal[True],
 ) -> tuple[Array, Array, Array]: ...
 def layer_norm(
     x: Array,
     normalized_shape: int | tuple[int, ...],
-    w: Array | None = None,
-    b: Array | None = None,
-    *,
+    weight: Array | None = None,
+    bias: Array | None = None,
     eps: float = 1e-5,
+    *,
     return_statistics: bool = False,
 ) -> Array | tuple[Array, Array, Array]:
-    rows, before, eps = check.layer_norm(x, normalized_shape, w, b, eps)
+    rows, before, eps = check.layer_norm(x, normalized_shape, weight, bias, eps)
     if use_reference():
-        return reference.layer_norm(x, normalized_shape, w, b, eps=eps, return_statistics=return_statistics)
+        return reference.layer_norm(x, normalized_shape, weight, bias, eps=eps, return_statistics=return_statistics)
     mean = empty(x.shape[:before], x.dtype) if return_statistics else None
     invstd = empty(x.shape[:before], x.dtype) if return_statistics else None
-    y = _forward(x, rows, w, b, mean, invstd, None, eps)
+    y = _forward(x, rows, weight, bias, mean, invstd, None, eps)
     return y if mean is None or invstd is None else (y, mean, invstd)
 
 
@@ -108,54 +117,54 @@ def layer_norm_backward(
     dy: Array,
     x: Array,
     normalized_shape: int | tuple[int, ...],
-    w: Array | None,
+    weight: Array | None,
     mean: Array,
     invstd: Array,
     *,
     needs: Iterable[str] = check.GRADIENTS,
 ) -> tuple[MaybeArray, MaybeArray, MaybeArray]:
     needs = check.gradient_names(needs)
-    rows = check.layer_norm_backward(dy, x, normalized_shape, w, mean, invstd)
+    rows = check.layer_norm_backward(dy, x, normalized_shape, weight, mean, invstd)
     if use_reference():
-        return reference.layer_norm_backward(dy, x, normalized_shape, w, mean, invstd, needs=needs)
-    return _backward(dy, x, rows, w, mean, invstd, x.shape[mean.ndim :], needs)
+        return reference.layer_norm_backward(dy, x, normalized_shape, weight, mean, invstd, needs=needs)
+    return _backward(dy, x, rows, weight, mean, invstd, x.shape[mean.ndim :], needs)
 
 
 @overload
 def group_norm(
     x: Array,
     num_groups: int,
-    w: Array | None = None,
-    b: Array | None = None,
-    *,
+    weight: Array | None = None,
+    bias: Array | None = None,
     eps: float = 1e-5,
+    *,
     return_statistics: Literal[False] = False,
 ) -> Array: ...
 @overload
 def group_norm(
     x: Array,
     num_groups: int,
-    w: Array | None = None,
-    b: Array | None = None,
-    *,
+    weight: Array | None = None,
+    bias: Array | None = None,
     eps: float = 1e-5,
+    *,
     return_statistics: Literal[True],
 ) -> tuple[Array, Array, Array]: ...
 def group_norm(
     x: Array,
     num_groups: int,
-    w: Array | None = None,
-    b: Array | None = None,
-    *,
+    weight: Array | None = None,
+    bias: Array | None = None,
     eps: float = 1e-5,
+    *,
     return_statistics: bool = False,
 ) -> Array | tuple[Array, Array, Array]:
-    rows, groups, eps = check.group_norm(x, num_groups, w, b, eps)
+    rows, groups, eps = check.group_norm(x, num_groups, weight, bias, eps)
     if use_reference():
-        return reference.group_norm(x, num_groups, w, b, eps=eps, return_statistics=return_statistics)
+        return reference.group_norm(x, num_groups, weight, bias, eps=eps, return_statistics=return_statistics)
     mean = empty(groups, x.dtype) if return_statistics else None
     invstd = empty(groups, x.dtype) if return_statistics else None
-    y = _forward(x, rows, w, b, mean, invstd, None, eps)
+    y = _forward(x, rows, weight, bias, mean, invstd, None, eps)
     return y if mean is None or invstd is None else (y, mean, invstd)
 
 
@@ -163,17 +172,17 @@ def group_norm_backward(
     dy: Array,
     x: Array,
     num_groups: int,
-    w: Array | None,
+    weight: Array | None,
     mean: Array,
     invstd: Array,
     *,
     needs: Iterable[str] = check.GRADIENTS,
 ) -> tuple[MaybeArray, MaybeArray, MaybeArray]:
     needs = check.gradient_names(needs)
-    rows = check.group_norm_backward(dy, x, num_groups, w, mean, invstd)
+    rows = check.group_norm_backward(dy, x, num_groups, weight, mean, invstd)
     if use_reference():
-        return reference.group_norm_backward(dy, x, num_groups, w, mean, invstd, needs=needs)
-    return _backward(dy, x, rows, w, mean, invstd, x.shape[1:2], needs)
+        return reference.group_norm_backward(dy, x, num_groups, weight, mean, invstd, needs=needs)
+    return _backward(dy, x, rows, weight, mean, invstd, x.shape[1:2], needs)
 
 
 @overload
@@ -181,8 +190,8 @@ def instance_norm(
     x: Array,
     running_mean: Array | None = None,
     running_var: Array | None = None,
-    w: Array | None = None,
-    b: Array | None = None,
+    weight: Array | None = None,
+    bias: Array | None = None,
     *,
     momentum: float = 0.1,
     eps: float = 1e-5,
@@ -193,8 +202,8 @@ def instance_norm(
     x: Array,
     running_mean: Array | None = None,
     running_var: Array | None = None,
-    w: Array | None = None,
-    b: Array | None = None,
+    weight: Array | None = None,
+    bias: Array | None = None,
     *,
     momentum: float = 0.1,
     eps: float = 1e-5,
@@ -204,23 +213,23 @@ def instance_norm(
     x: Array,
     running_mean: Array | None = None,
     running_var: Array | None = None,
-    w: Array | None = None,
-    b: Array | None = None,
+    weight: Array | None = None,
+    bias: Array | None = None,
     *,
     momentum: float = 0.1,
     eps: float = 1e-5,
     return_statistics: bool = False,
 ) -> Array | tuple[Array, Array, Array]:
-    rows, momentum, eps = check.instance_norm(x, running_mean, running_var, w, b, momentum, eps)
+    rows, momentum, eps = check.instance_norm(x, running_mean, running_var, weight, bias, momentum, eps)
     if use_reference():
         return reference.instance_norm(
-            x, running_mean, running_var, w, b, momentum=momentum, eps=eps, return_statistics=return_statistics
+            x, running_mean, running_var, weight, bias, momentum=momentum, eps=eps, return_statistics=return_statistics
         )
     updates = running_mean is not None and rows[0] > 0
     mean = empty(rows[:2], x.dtype) if return_statistics or updates else None
     invstd = empty(rows[:2], x.dtype) if return_statistics else None
     var = empty((rows[0] * rows[1],), np.dtype(np.float64)) if updates else None
-    y = _forward(x, rows, w, b, mean, invstd, var, eps)
+    y = _forward(x, rows, weight, bias, mean, invstd, var, eps)
     if running_mean is not None and running_var is not None and mean is not None and var is not None:
         unbiased = rows[3] / (rows[3] - 1)
         with np.errstate(all="ignore"):  # inf and NaN flow through
@@ -230,6 +239,6 @@ def instance_norm(
 
 
 def instance_norm_backward(
-    dy: Array, x: Array, w: Array | None, mean: Array, invstd: Array, *, needs: Iterable[str] = check.GRADIENTS
+    dy: Array, x: Array, weight: Array | None, mean: Array, invstd: Array, *, needs: Iterable[str] = check.GRADIENTS
 ) -> tuple[MaybeArray, MaybeArray, MaybeArray]:
-    return group_norm_backward(dy, x, check.channels(x), w, mean, invstd, needs=needs)
+    return group_norm_backward(dy, x, check.channels(x), weight, mean, invstd, needs=needs)

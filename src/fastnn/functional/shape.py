@@ -7,6 +7,8 @@ from collections.abc import Sequence
 from fastnn import reference
 from fastnn._validate import Array
 
+__all__ = ["flatten", "unflatten"]
+
 
 def flatten(x: Array, start_dim: int = 1, end_dim: int = -1) -> Array:
     return reference.flatten(x, start_dim, end_dim)

@@ -10,6 +10,8 @@ from fastnn._runtime import use_reference
 from fastnn._validate import Array
 from fastnn.functional import _map
 
+__all__ = ["log_softmax", "log_softmax_backward", "softmax", "softmax_backward"]
+
 
 def _forward(function: str, x: Array, axis: int) -> Array:
     if axis == x.ndim - 1:
@@ -25,28 +27,28 @@ def _backward(function: str, dy: Array, y: Array, axis: int) -> Array:
     return np.ascontiguousarray(dx.swapaxes(axis, -1))
 
 
-def softmax(x: Array, *, dim: int = -1) -> Array:
+def softmax(x: Array, dim: int = -1) -> Array:
     axis = check.softmax(x, dim)
     if use_reference():
         return reference.softmax(x, dim=dim)
     return _forward("softmax", x, axis)
 
 
-def softmax_backward(dy: Array, y: Array, *, dim: int = -1) -> Array:
+def softmax_backward(dy: Array, y: Array, dim: int = -1) -> Array:
     axis = check.softmax_backward(dy, y, dim)
     if use_reference():
         return reference.softmax_backward(dy, y, dim=dim)
     return _backward("softmax", dy, y, axis)
 
 
-def log_softmax(x: Array, *, dim: int = -1) -> Array:
+def log_softmax(x: Array, dim: int = -1) -> Array:
     axis = check.softmax(x, dim)
     if use_reference():
         return reference.log_softmax(x, dim=dim)
     return _forward("log_softmax", x, axis)
 
 
-def log_softmax_backward(dy: Array, y: Array, *, dim: int = -1) -> Array:
+def log_softmax_backward(dy: Array, y: Array, dim: int = -1) -> Array:
     axis = check.softmax_backward(dy, y, dim)
     if use_reference():
         return reference.log_softmax_backward(dy, y, dim=dim)

@@ -59,12 +59,12 @@ class _Conv(Module):
         if self.padding_mode == "zeros":
             return x
         check.input_channels(x, 4, self.in_channels)
-        return functional.pad2d(x, self._frame, mode=self.padding_mode)
+        return functional.pad(x, self._frame, mode=self.padding_mode)
 
     def _unpadded(self, dx: MaybeArray) -> MaybeArray:
         if dx is None or self.padding_mode == "zeros":
             return dx
-        return functional.pad2d_backward(dx, self._frame, mode=self.padding_mode)
+        return functional.pad_backward(dx, self._frame, mode=self.padding_mode)
 
     def _zeros_alone(self) -> None:
         if self.padding_mode != "zeros":
@@ -99,7 +99,7 @@ class Conv2d(_Conv):
         Divides `in_channels` and `out_channels`.
     bias : bool
     padding_mode : "zeros", "reflect", "replicate" or "circular"
-        What is around the input, see `pad2d`.
+        What is around the input, see `pad`.
     dtype : float32 or float64
     device : "cpu", optional
         PyTorch's; no effect.
@@ -163,7 +163,7 @@ class Conv1d(_Conv):
         Divides `in_channels` and `out_channels`.
     bias : bool
     padding_mode : "zeros", "reflect", "replicate" or "circular"
-        What is around the input, see `pad2d`.
+        What is around the input, see `pad`.
     dtype : float32 or float64
     device : "cpu", optional
         PyTorch's; no effect.
@@ -215,7 +215,7 @@ class Conv1d(_Conv):
         if self.padding_mode == "zeros":
             return x
         check.input_channels(x, 3, self.in_channels)
-        return functional.pad2d(x[:, :, None], self._frame, mode=self.padding_mode)[:, :, 0]
+        return functional.pad(x[:, :, None], self._frame, mode=self.padding_mode)[:, :, 0]
 
     def _unpadded(self, dx: MaybeArray) -> MaybeArray:
         return dx if dx is None or self.padding_mode == "zeros" else super()._unpadded(dx[:, :, None])[:, :, 0]

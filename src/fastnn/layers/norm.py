@@ -55,17 +55,19 @@ class _BatchNorm(Module):
     def forward(self, x: Array, activation: str | None = None) -> Array:
         """Normalise; with `activation` the caller sees to its part of the backward."""
         check.batch_norm_input(x, self.num_features, self.axes)
-        arrays = [data_of(a) for a in (self.running_mean, self.running_var, self.weight, self.bias)]
+        running = data_of(self.running_mean), data_of(self.running_var)
+        affine = data_of(self.weight), data_of(self.bias)
         if not self.training:
             of_batch = self.running_mean is None
-            return functional.batch_norm(x, *arrays, training=of_batch, eps=self.eps, activation=activation)
+            return functional.batch_norm(x, *running, *affine, training=of_batch, eps=self.eps, activation=activation)
         tracked = data_of(self.num_batches_tracked)
         momentum = 0.0 if self.momentum is None else self.momentum
         if self.momentum is None and tracked is not None:
             momentum = 1 / (int(tracked) + 1)
         y, mean, invstd = functional.batch_norm(
             x,
-            *arrays,
+            *running,
+            *affine,
             training=True,
             momentum=momentum,
             eps=self.eps,

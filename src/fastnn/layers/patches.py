@@ -92,16 +92,16 @@ class ZeroPad2d(Module):
     """
 
     def __init__(self, padding: Frame) -> None:
-        self.padding = check.frame(padding)
+        self.padding = check.frame("padding", padding)
 
     def forward(self, x: Array) -> Array:
-        y = functional.pad2d(x, self.padding)
+        y = functional.pad(x, self.padding)
         self._keep(True)
         return y
 
     def backward(self, dy: Array, accumulate: bool = False, needs_dx: bool = True) -> Array:
         check.kept(self, self._kept)
-        return functional.pad2d_backward(dy, self.padding)
+        return functional.pad_backward(dy, self.padding)
 
     def extra_repr(self) -> str:
         return f"{self.padding}"

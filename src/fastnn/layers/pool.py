@@ -43,7 +43,7 @@ class _MaxPool(Module):
         }
 
     def forward(self, x: Array) -> Any:
-        pool = functional.maxpool2d if self.axes == 2 else functional.maxpool1d
+        pool = functional.max_pool2d if self.axes == 2 else functional.max_pool1d
         if not self.training:
             return pool(x, self.kernel_size, **self._windows(), return_indices=self.return_indices)
         y, positions, *indices = pool(
@@ -61,7 +61,7 @@ class _MaxPool(Module):
         """
         positions, size, y = check.kept(self, self._kept)
         dy = functional.relu_backward(dy, y) if through_relu else dy
-        backward = functional.maxpool2d_backward if self.axes == 2 else functional.maxpool1d_backward
+        backward = functional.max_pool2d_backward if self.axes == 2 else functional.max_pool1d_backward
         return backward(dy, positions, size, self.kernel_size, **self._windows())
 
     def extra_repr(self) -> str:
@@ -94,7 +94,7 @@ class MaxPool2d(_MaxPool):
     def plan(self, steps: Steps) -> None:
         if self.return_indices:
             raise NoPlan("two outputs")
-        steps.maxpool2d(self.kernel_size, **self._windows())
+        steps.max_pool2d(self.kernel_size, **self._windows())
 
 
 class MaxPool1d(_MaxPool):
@@ -188,16 +188,16 @@ class AvgPool2d(_AvgPool):
         return {**super()._windows(), "divisor_override": self.divisor_override}
 
     def forward(self, x: Array) -> Array:
-        y = functional.avgpool2d(x, self.kernel_size, **self._windows())
+        y = functional.avg_pool2d(x, self.kernel_size, **self._windows())
         self._keep(x.shape[2:])
         return y
 
     def backward(self, dy: Array, accumulate: bool = False, needs_dx: bool = True) -> Array:
         size = check.kept(self, self._kept)
-        return functional.avgpool2d_backward(dy, size, self.kernel_size, **self._windows())
+        return functional.avg_pool2d_backward(dy, size, self.kernel_size, **self._windows())
 
     def plan(self, steps: Steps) -> None:
-        steps.avgpool2d(self.kernel_size, **self._windows())
+        steps.avg_pool2d(self.kernel_size, **self._windows())
 
     def extra_repr(self) -> str:
         divisor = "" if self.divisor_override is None else f", divisor_override={self.divisor_override}"
@@ -231,10 +231,10 @@ class AvgPool1d(_AvgPool):
         self._set(1, kernel_size, stride, padding, ceil_mode, count_include_pad)
 
     def forward(self, x: Array) -> Array:
-        y = functional.avgpool1d(x, self.kernel_size, **self._windows())
+        y = functional.avg_pool1d(x, self.kernel_size, **self._windows())
         self._keep(x.shape[2])
         return y
 
     def backward(self, dy: Array, accumulate: bool = False, needs_dx: bool = True) -> Array:
         length = check.kept(self, self._kept)
-        return functional.avgpool1d_backward(dy, length, self.kernel_size, **self._windows())
+        return functional.avg_pool1d_backward(dy, length, self.kernel_size, **self._windows())

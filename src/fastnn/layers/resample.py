@@ -25,15 +25,15 @@ class AdaptiveAvgPool2d(Module):
         self.output_size = output_size
 
     def forward(self, x: Array) -> Array:
-        y = functional.adaptive_avgpool2d(x, self.output_size)
+        y = functional.adaptive_avg_pool2d(x, self.output_size)
         self._keep(x.shape[2:])
         return y
 
     def backward(self, dy: Array, accumulate: bool = False, needs_dx: bool = True) -> Array:
-        return functional.adaptive_avgpool2d_backward(dy, check.kept(self, self._kept))
+        return functional.adaptive_avg_pool2d_backward(dy, check.kept(self, self._kept))
 
     def plan(self, steps: Steps) -> None:
-        steps.adaptive_avgpool2d(self.output_size)
+        steps.adaptive_avg_pool2d(self.output_size)
 
     def extra_repr(self) -> str:
         return f"output_size={self.output_size}"
@@ -57,19 +57,19 @@ class AdaptiveMaxPool2d(Module):
 
     def forward(self, x: Array) -> Any:
         if not self.training and not self.return_indices:
-            return functional.adaptive_maxpool2d(x, self.output_size)
-        y, indices = functional.adaptive_maxpool2d(x, self.output_size, return_indices=True)
+            return functional.adaptive_max_pool2d(x, self.output_size)
+        y, indices = functional.adaptive_max_pool2d(x, self.output_size, return_indices=True)
         self._keep((indices, x.shape[2:]))
         return (y, indices) if self.return_indices else y
 
     def backward(self, dy: Array, accumulate: bool = False, needs_dx: bool = True) -> Array:
         indices, size = check.kept(self, self._kept)
-        return functional.adaptive_maxpool2d_backward(dy, indices, size)
+        return functional.adaptive_max_pool2d_backward(dy, indices, size)
 
     def plan(self, steps: Steps) -> None:
         if self.return_indices:
             raise NoPlan("two outputs")
-        steps.adaptive_maxpool2d(self.output_size)
+        steps.adaptive_max_pool2d(self.output_size)
 
     def extra_repr(self) -> str:
         return f"output_size={self.output_size}"

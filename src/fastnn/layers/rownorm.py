@@ -27,8 +27,8 @@ class _RowNorm(Module):
             if parameter is not None:
                 parameter.data[...] = value
 
-    def _weights(self) -> list[Array | None]:
-        return [data_of(p) for p in (self.weight, self.bias)]
+    def _weights(self) -> tuple[Array | None, Array | None]:
+        return data_of(self.weight), data_of(self.bias)
 
     def backward(self, dy: Array, accumulate: bool = False, needs_dx: bool = True) -> Array | None:
         x, mean, invstd = check.kept(self, self._kept)
@@ -215,14 +215,15 @@ class InstanceNorm2d(_RowNorm):
 
     def forward(self, x: Array) -> Array:
         check.batch_norm_input(x, self.num_features, self.axes)
-        held = self.running_mean, self.running_var, self.weight, self.bias
-        arrays = [data_of(h) for h in held]
+        running = data_of(self.running_mean), data_of(self.running_var)
         if not self.training and self.running_mean is not None:
-            return functional.batch_norm(x, *arrays, eps=self.eps)
+            return functional.batch_norm(x, *running, *self._weights(), eps=self.eps)
         if not self.training:
-            return functional.instance_norm(x, *arrays, eps=self.eps)
+            return functional.instance_norm(x, *running, *self._weights(), eps=self.eps)
         momentum = 0.0 if self.momentum is None else self.momentum
-        y, mean, invstd = functional.instance_norm(x, *arrays, momentum=momentum, eps=self.eps, return_statistics=True)
+        y, mean, invstd = functional.instance_norm(
+            x, *running, *self._weights(), momentum=momentum, eps=self.eps, return_statistics=True
+        )
         self._keep((x, mean, invstd))
         return y
 

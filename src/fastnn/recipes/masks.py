@@ -49,7 +49,7 @@ def run(settings: Settings) -> Path:
         maps, rows, passed = {}, [], True
         for name, mask in MASKS.items():
             edges = convolve(image, mask, settings.stride)
-            pooled = F.maxpool2d(np.abs(edges), settings.pool)
+            pooled = F.max_pool2d(np.abs(edges), settings.pool)
             maps[name], maps[f"{name}, pooled"] = edges[0], pooled[0]
             check = fnn.gradcheck(
                 lambda image, mask: convolve(image, mask, settings.stride),

@@ -37,7 +37,7 @@ def unit(x: Array, axes: int | tuple[int, ...]) -> Array:
     return np.ldexp(1.0, np.where(np.isfinite(most) & (most > 0), exponent, 0))
 
 
-def pad(x: Array, PH: int, PW: int, value: float = 0.0, *, more_h: int = 0, more_w: int = 0) -> Array:
+def pad(x: Array, PH: int, PW: int, value: float = 0.0, more_h: int = 0, more_w: int = 0) -> Array:
     """Put a frame of `value` around the last two axes, `more_h` and `more_w` wider below and on the right.
 
     Returns `x` itself when there is nothing to add.

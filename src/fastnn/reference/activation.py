@@ -17,6 +17,33 @@ from fastnn import _validate as check
 from fastnn._validate import Array, MaybeArray
 from fastnn.reference._windows import quiet
 
+__all__ = [
+    "elu",
+    "elu_backward",
+    "gelu",
+    "gelu_backward",
+    "hardswish",
+    "hardswish_backward",
+    "hardtanh",
+    "hardtanh_backward",
+    "leaky_relu",
+    "leaky_relu_backward",
+    "prelu",
+    "prelu_backward",
+    "relu",
+    "relu_backward",
+    "selu",
+    "selu_backward",
+    "sigmoid",
+    "sigmoid_backward",
+    "silu",
+    "silu_backward",
+    "softplus",
+    "softplus_backward",
+    "tanh",
+    "tanh_backward",
+]
+
 # Klambauer et al., "Self-normalizing neural networks", 2017
 SELU_ALPHA = 1.6732632423543772
 SELU_SCALE = 1.0507009873554805
@@ -459,15 +486,15 @@ def hardswish_backward(dy: Array, x: Array) -> Array:
 
 
 @quiet
-def prelu(x: Array, w: Array) -> Array:
-    """`x` where it is above 0, elsewhere ``w * x``: `leaky_relu` with slopes that are learnt.
+def prelu(x: Array, weight: Array) -> Array:
+    """`x` where it is above 0, elsewhere ``weight * x``: `leaky_relu` with slopes that are learnt.
 
     After He, Zhang, Ren and Sun, "Delving deep into rectifiers", 2015.
 
     Parameters
     ----------
     x : array of float32 or float64, any shape
-    w : (C,) or (1,) array
+    weight : (C,) or (1,) array
         A slope for each channel of x (N, C, ...), or one for all elements.
 
     Returns
@@ -479,21 +506,21 @@ def prelu(x: Array, w: Array) -> Array:
     ValueError
         The number of slopes is neither 1 nor that of channels.
     """
-    planes = x.reshape(check.prelu(x, w))
-    return _like(x, np.where(planes > 0, planes, w[:, None] * planes).reshape(x.shape))
+    planes = x.reshape(check.prelu(x, weight))
+    return _like(x, np.where(planes > 0, planes, weight[:, None] * planes).reshape(x.shape))
 
 
 @quiet
 def prelu_backward(
-    dy: Array, x: Array, w: Array, *, needs: Iterable[str] = ("dx", "dw")
+    dy: Array, x: Array, weight: Array, *, needs: Iterable[str] = ("dx", "dw")
 ) -> tuple[MaybeArray, MaybeArray]:
-    """Gradients of `prelu`: `dy` where ``x > 0``, elsewhere ``w * dy``; and the sums of ``x * dy`` where not ``x > 0``.
+    """Gradients of `prelu`: `dy` where ``x > 0``, elsewhere ``weight * dy``; and sums of ``x * dy`` where ``x <= 0``.
 
     Parameters
     ----------
     dy, x : arrays of one shape
         Gradient of the output, and the input.
-    w : (C,) or (1,) array
+    weight : (C,) or (1,) array
         As given to `prelu`.
     needs : tuple of "dx", "dw"
         Which gradients to compute; the others are None.
@@ -501,11 +528,11 @@ def prelu_backward(
     Returns
     -------
     dx : array of the shape of `x`, or None
-    dw : array of the shape of `w`, or None
+    dw : array of the shape of `weight`, or None
     """
     needs = check.gradient_names(needs, ("dx", "dw"))
-    shape = check.prelu_backward(dy, x, w)
+    shape = check.prelu_backward(dy, x, weight)
     planes, slopes = x.reshape(shape), dy.reshape(shape)
-    dx = _like(x, np.where(planes > 0, slopes, w[:, None] * slopes).reshape(x.shape))
+    dx = _like(x, np.where(planes > 0, slopes, weight[:, None] * slopes).reshape(x.shape))
     dw = np.where(planes > 0, 0, planes * slopes).sum(axis=(0, 2), dtype=np.float64).astype(x.dtype)
     return dx if "dx" in needs else None, dw if "dw" in needs else None

@@ -10,6 +10,8 @@ from fastnn import _validate as check
 from fastnn._validate import Arrays
 from fastnn.reference._windows import quiet
 
+__all__ = ["clip_grad_norm_", "clip_grad_value_"]
+
 
 @quiet
 def clip_grad_norm_(grads: Arrays, max_norm: float, norm_type: float = 2.0, error_if_nonfinite: bool = False) -> float:

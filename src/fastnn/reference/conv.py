@@ -11,17 +11,17 @@ from fastnn import _validate as check
 from fastnn._validate import Array, IntPair, IntSingle, MaybeArray, Padding
 from fastnn.reference._windows import inside, pad, quiet, windows
 
+__all__ = ["conv1d", "conv1d_backward", "conv2d", "conv2d_backward", "fold", "unfold"]
 
-def im2col(
-    x: Array, kernel_size: IntPair, *, stride: IntPair = 1, padding: IntPair = 0, dilation: IntPair = 1
-) -> Array:
-    """Write every patch of an image as a column (PyTorch's ``unfold``).
+
+def unfold(x: Array, kernel_size: IntPair, dilation: IntPair = 1, padding: IntPair = 0, stride: IntPair = 1) -> Array:
+    """Write every patch of an image as a column (im2col).
 
     Parameters
     ----------
     x : (N, C, H, W) array of float32 or float64
-    kernel_size, stride, padding, dilation : int or (int, int)
-        Size of a patch, step between patches, frame of zeros around `x`, step between the elements of a patch.
+    kernel_size, dilation, padding, stride : int or (int, int)
+        Size of a patch, step between its elements, frame of zeros around `x`, step between patches.
 
     Returns
     -------
@@ -29,7 +29,7 @@ def im2col(
         Column ``oh*OW + ow`` holds the patch that output pixel (oh, ow) of a convolution sees, its elements in the
         order (channel, kernel row, kernel column).
     """
-    (KH, KW, SH, SW, PH, PW, DH, DW, _), *_ = check.im2col(x, kernel_size, stride, padding, dilation)
+    (KH, KW, SH, SW, PH, PW, DH, DW, _), *_ = check.unfold(x, kernel_size, stride, padding, dilation)
     patches = windows(pad(x, PH, PW), KH, KW, SH, SW, DH, DW)
     N, C, OH, OW, _, _ = patches.shape
     cols = np.empty((N, C, KH, KW, OH, OW), x.dtype)
@@ -38,70 +38,66 @@ def im2col(
 
 
 @quiet
-def col2im(
-    cols: Array,
+def fold(
+    x: Array,
     output_size: IntPair,
     kernel_size: IntPair,
-    *,
-    stride: IntPair = 1,
-    padding: IntPair = 0,
     dilation: IntPair = 1,
+    padding: IntPair = 0,
+    stride: IntPair = 1,
 ) -> Array:
-    """Add columns back to the pixels they were taken from (PyTorch's ``fold``), the backward of `im2col`.
+    """Add columns back to the pixels they were taken from the backward of `unfold`.
 
     Parameters
     ----------
-    cols : (N, C*KH*KW, OH*OW) array of float32 or float64
+    x : (N, C*KH*KW, OH*OW) array of float32 or float64
     output_size : int or (int, int)
         Size (H, W) of the images.
-    kernel_size, stride, padding, dilation : int or (int, int)
-        As for `im2col`.
+    kernel_size, dilation, padding, stride : int or (int, int)
+        As for `unfold`.
 
     Returns
     -------
     (N, C, H, W) array
-        A pixel under several patches receives their sum, added in the order of the rows of `cols`; a pixel under
+        A pixel under several patches receives their sum, added in the order of the rows of `x`; a pixel under
         none is 0.
     """
-    C, H, W, geometry = check.col2im(cols, output_size, kernel_size, stride, padding, dilation)
+    C, H, W, geometry = check.fold(x, output_size, kernel_size, stride, padding, dilation)
     KH, KW, SH, SW, PH, PW, DH, DW, _ = geometry
-    N = cols.shape[0]
-    padded = np.zeros((N, C, H + 2 * PH, W + 2 * PW), cols.dtype)
+    N = x.shape[0]
+    padded = np.zeros((N, C, H + 2 * PH, W + 2 * PW), x.dtype)
     patches = windows(padded, KH, KW, SH, SW, DH, DW, writeable=True)
     OH, OW = patches.shape[2:4]
-    taps = cols.reshape(N, C, KH, KW, OH, OW)
+    taps = x.reshape(N, C, KH, KW, OH, OW)
     for kh, kw in np.ndindex(KH, KW):
         patches[..., kh, kw] += taps[:, :, kh, kw]
     return inside(padded, H, W, PH, PW).copy()
 
 
-unfold, fold = im2col, col2im  # PyTorch's names
-
-
 @quiet
 def conv2d(
     x: Array,
-    w: Array,
-    b: Array | None = None,
-    *,
+    weight: Array,
+    bias: Array | None = None,
     stride: IntPair = 1,
     padding: Padding = 0,
     dilation: IntPair = 1,
     groups: int = 1,
+    *,
     activation: str | None = None,
 ) -> Array:
     """Two-dimensional convolution (cross-correlation: the kernel is not flipped).
 
-    ``y[n, o, oh, ow] = b[o] + sum over c, kh, kw of w[o, c, kh, kw] * x[n, c, ih, iw]``, where ``ih = oh*SH + kh*DH -
-    PH``, ``iw = ow*SW + kw*DW - PW``, and `x` is 0 outside its borders: one product of the matrix of weights with the
-    patches of each image. With `groups`, the channels on both sides are cut into as many parts, each a convolution of
-    its own.
+    ``y[n, o, oh, ow] = bias[o] + sum over c, kh, kw of weight[o, c, kh, kw] * x[n, c, ih, iw]``, where
+    ``ih = oh*SH + kh*DH - PH``, ``iw = ow*SW + kw*DW - PW``, and `x` is 0 outside its borders: one product of the
+    matrix of weights with the patches of each image. With `groups`, the channels on both sides are cut into as many
+    parts, each a convolution of its own.
 
     Parameters
     ----------
     x : (N, C, H, W) array of float32 or float64
-    w : (O, C/groups, KH, KW) array
-    b : (O,) array, optional
+    weight : (O, C/groups, KH, KW) array
+    bias : (O,) array, optional
     stride : int or (int, int)
         Step between windows.
     padding : int or (int, int), "valid" or "same"
@@ -126,16 +122,16 @@ def conv2d(
     ValueError
         Shapes that do not fit together, a kernel larger than the padded input, a stride below 1, "same" with a stride.
     """
-    geometry, *_ = check.conv2d(x, w, b, stride, padding, dilation, groups, activation)
+    geometry, *_ = check.conv2d(x, weight, bias, stride, padding, dilation, groups, activation)
     KH, KW, SH, SW, PH, PW, DH, DW, _ = geometry
-    filters, C = w.shape[:2]
+    filters, C = weight.shape[:2]
     more_h, more_w = _more(padding, KH, KW, DH, DW)
     patches = windows(pad(x, PH, PW, more_h=more_h, more_w=more_w), KH, KW, SH, SW, DH, DW)
     N, _, OH, OW, _, _ = patches.shape
-    y = w.reshape(groups, filters // groups, C * KH * KW) @ _columns(patches, groups)
+    y = weight.reshape(groups, filters // groups, C * KH * KW) @ _columns(patches, groups)
     y = y.reshape(N, filters, OH, OW)
-    if b is not None:
-        y += b[:, None, None]
+    if bias is not None:
+        y += bias[:, None, None]
     if activation == "relu":
         np.maximum(y, 0, out=y)
     return y
@@ -145,17 +141,17 @@ def conv2d(
 def conv2d_backward(
     dy: Array,
     x: Array,
-    w: Array,
-    *,
+    weight: Array,
     stride: IntPair = 1,
     padding: Padding = 0,
     dilation: IntPair = 1,
     groups: int = 1,
+    *,
     needs: Iterable[str] = check.GRADIENTS,
 ) -> tuple[MaybeArray, MaybeArray, MaybeArray]:
     """Gradients of `conv2d` (without activation).
 
-    With `cols` the patches of an image and W the weights as a matrix, the output is ``W @ cols + b``, so
+    With `cols` the patches of an image and W the weights as a matrix, the output is ``W @ cols + bias``, so
     ``dW = dy @ cols.T`` summed over the batch, ``dcols = W.T @ dy``, and ``dx`` adds each element of ``dcols`` to the
     pixel it was taken from. ``db`` sums `dy` over the batch and the pixels.
 
@@ -163,7 +159,7 @@ def conv2d_backward(
     ----------
     dy : (N, O, OH, OW) array
         Gradient of the output.
-    x, w, stride, padding, dilation, groups
+    x, weight, stride, padding, dilation, groups
         As given to `conv2d`.
     needs : tuple of "dx", "dw", "db"
         The gradients wanted; the others are not computed.
@@ -174,24 +170,24 @@ def conv2d_backward(
         None in the place of one that is not wanted.
     """
     needs = check.gradient_names(needs)
-    geometry = check.conv2d_backward(dy, x, w, stride, padding, dilation, groups)
+    geometry = check.conv2d_backward(dy, x, weight, stride, padding, dilation, groups)
     KH, KW, SH, SW, PH, PW, DH, DW, _ = geometry
     N, _, H, W = x.shape
-    filters, C = w.shape[:2]
+    filters, C = weight.shape[:2]
     more_h, more_w = _more(padding, KH, KW, DH, DW)
     dy_rows = dy.reshape(N, groups, filters // groups, dy.shape[2] * dy.shape[3])
     dx = dw = db = None
     if "dx" in needs:
         padded = np.zeros((N, groups * C, H + 2 * PH + more_h, W + 2 * PW + more_w), x.dtype)
         patches = windows(padded, KH, KW, SH, SW, DH, DW, writeable=True)
-        dcols = w.reshape(groups, filters // groups, C * KH * KW).transpose(0, 2, 1) @ dy_rows
+        dcols = weight.reshape(groups, filters // groups, C * KH * KW).transpose(0, 2, 1) @ dy_rows
         taps = dcols.reshape(N, groups * C, KH, KW, *dy.shape[2:])
         for kh, kw in np.ndindex(KH, KW):
             patches[..., kh, kw] += taps[:, :, kh, kw]
         dx = inside(padded, H, W, PH, PW).copy()
     if "dw" in needs:
         patches = windows(pad(x, PH, PW, more_h=more_h, more_w=more_w), KH, KW, SH, SW, DH, DW)
-        dw = (dy_rows @ _columns(patches, groups).transpose(0, 1, 3, 2)).sum(axis=0).reshape(w.shape)
+        dw = (dy_rows @ _columns(patches, groups).transpose(0, 1, 3, 2)).sum(axis=0).reshape(weight.shape)
     if "db" in needs:
         db = dy.sum(axis=(0, 2, 3), dtype=np.float64).astype(dy.dtype)
     return dx, dw, db
@@ -210,13 +206,13 @@ def _columns(patches: Array, groups: int) -> Array:
 
 def conv1d(
     x: Array,
-    w: Array,
-    b: Array | None = None,
-    *,
+    weight: Array,
+    bias: Array | None = None,
     stride: IntSingle = 1,
     padding: IntSingle | str = 0,
     dilation: IntSingle = 1,
     groups: int = 1,
+    *,
     activation: str | None = None,
 ) -> Array:
     """One-dimensional convolution: `conv2d` of maps of one row.
@@ -224,8 +220,8 @@ def conv1d(
     Parameters
     ----------
     x : (N, C, L) array of float32 or float64
-    w : (O, C/groups, K) array
-    b : (O,) array, optional
+    weight : (O, C/groups, K) array
+    bias : (O,) array, optional
     stride, padding, dilation : int
         As for `conv2d`, `padding` "same" and "valid" too.
     groups : int
@@ -243,20 +239,20 @@ def conv1d(
     TypeError, ValueError
         As `conv2d`.
     """
-    geometry, _ = check.conv1d(x, w, b, stride, padding, dilation, groups, activation)
+    geometry, _ = check.conv1d(x, weight, bias, stride, padding, dilation, groups, activation)
     options = _as_rows(geometry, padding) | {"groups": groups, "activation": activation}
-    return conv2d(x[:, :, None], w[:, :, None], b, **options)[:, :, 0]
+    return conv2d(x[:, :, None], weight[:, :, None], bias, **options)[:, :, 0]
 
 
 def conv1d_backward(
     dy: Array,
     x: Array,
-    w: Array,
-    *,
+    weight: Array,
     stride: IntSingle = 1,
     padding: IntSingle | str = 0,
     dilation: IntSingle = 1,
     groups: int = 1,
+    *,
     needs: Iterable[str] = check.GRADIENTS,
 ) -> tuple[MaybeArray, MaybeArray, MaybeArray]:
     """Gradients of `conv1d` (without activation), as `conv2d_backward` has them.
@@ -265,7 +261,7 @@ def conv1d_backward(
     ----------
     dy : (N, O, OL) array
         Gradient of the output.
-    x, w, stride, padding, dilation, groups
+    x, weight, stride, padding, dilation, groups
         As given to `conv1d`.
     needs : tuple of "dx", "dw", "db"
         The gradients wanted; the others are not computed.
@@ -276,9 +272,9 @@ def conv1d_backward(
         None in the place of one that is not wanted.
     """
     needs = check.gradient_names(needs)
-    geometry = check.conv1d_backward(dy, x, w, stride, padding, dilation, groups)
+    geometry = check.conv1d_backward(dy, x, weight, stride, padding, dilation, groups)
     options = _as_rows(geometry, padding) | {"groups": groups, "needs": needs}
-    dx, dw, db = conv2d_backward(dy[:, :, None], x[:, :, None], w[:, :, None], **options)
+    dx, dw, db = conv2d_backward(dy[:, :, None], x[:, :, None], weight[:, :, None], **options)
     return None if dx is None else dx[:, :, 0], None if dw is None else dw[:, :, 0], db
 
 

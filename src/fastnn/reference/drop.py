@@ -8,6 +8,8 @@ from fastnn import _validate as check
 from fastnn._validate import Array
 from fastnn.reference._windows import quiet
 
+__all__ = ["dropout", "dropout2d", "dropout2d_backward", "dropout_backward"]
+
 
 def _philox(counter: Array, step: int, stream: int) -> list[Array]:
     """The four words of Philox4x32-10 at each counter (counter, step) under the key `stream`, all 64-bit numbers.
@@ -36,14 +38,14 @@ def _words(n: int, stream: int, step: int) -> Array:
 
 
 @quiet
-def _drop(x: Array, p: float, key: tuple[int, int], planes: bool, name: str) -> Array:
-    threshold, scale, stream, step = check.dropout(x, p, key, planes, name)
+def _drop(x: Array, p: float, training: bool, key: tuple[int, int], planes: bool, name: str) -> Array:
+    threshold, scale, stream, step = check.dropout(x, p, training, key, planes, name)
     shape = (*x.shape[:2], 1, 1) if planes else x.shape
     kept = _words(x.shape[0] * x.shape[1] if planes else x.size, stream, step) >= np.uint64(threshold)
     return np.where(kept.reshape(shape), x * x.dtype.type(scale), np.zeros((), x.dtype))
 
 
-def dropout(x: Array, p: float, *, key: tuple[int, int]) -> Array:
+def dropout(x: Array, p: float = 0.5, training: bool = True, *, key: tuple[int, int]) -> Array:
     """Set elements to 0, each with probability `p`, and divide the others by ``1 - p``.
 
     After Srivastava, Hinton, Krizhevsky, Sutskever and Salakhutdinov, "Dropout: a simple way to prevent neural networks
@@ -54,6 +56,8 @@ def dropout(x: Array, p: float, *, key: tuple[int, int]) -> Array:
     ----------
     x : array of float32 or float64, any shape
     p : float, from 0 to 1
+    training : bool
+        False: nothing is dropped or scaled.
     key : (int, int)
         Stream and step, each from 0 to 2**64 - 1: the same key drops the same elements.
 
@@ -62,27 +66,27 @@ def dropout(x: Array, p: float, *, key: tuple[int, int]) -> Array:
     array of the shape of `x`
         0 where an element is dropped, even one that is NaN or inf.
     """
-    return _drop(x, p, key, False, "x")
+    return _drop(x, p, training, key, False, "x")
 
 
-def dropout_backward(dy: Array, p: float, *, key: tuple[int, int]) -> Array:
+def dropout_backward(dy: Array, p: float = 0.5, training: bool = True, *, key: tuple[int, int]) -> Array:
     """Gradient of `dropout`: what it drops and scales, this drops and scales in `dy`.
 
     Parameters
     ----------
     dy : array of the shape of `x`
         Gradient of the output.
-    p, key
+    p, training, key
         As given to `dropout`.
 
     Returns
     -------
     array of the shape of `dy`
     """
-    return _drop(dy, p, key, False, "dy")
+    return _drop(dy, p, training, key, False, "dy")
 
 
-def dropout2d(x: Array, p: float, *, key: tuple[int, int]) -> Array:
+def dropout2d(x: Array, p: float = 0.5, training: bool = True, *, key: tuple[int, int]) -> Array:
     """Set whole channels of images to 0, each with probability `p`, and divide the others by ``1 - p``.
 
     After Tompson et al., "Efficient object localization using convolutional networks", 2015. As `dropout` of an array
@@ -92,28 +96,28 @@ def dropout2d(x: Array, p: float, *, key: tuple[int, int]) -> Array:
     ----------
     x : (N, C, H, W) array of float32 or float64
     p : float, from 0 to 1
-    key : (int, int)
+    training, key
         As for `dropout`.
 
     Returns
     -------
     (N, C, H, W) array
     """
-    return _drop(x, p, key, True, "x")
+    return _drop(x, p, training, key, True, "x")
 
 
-def dropout2d_backward(dy: Array, p: float, *, key: tuple[int, int]) -> Array:
+def dropout2d_backward(dy: Array, p: float = 0.5, training: bool = True, *, key: tuple[int, int]) -> Array:
     """Gradient of `dropout2d`: what it drops and scales, this drops and scales in `dy`.
 
     Parameters
     ----------
     dy : (N, C, H, W) array of float32 or float64
         Gradient of the output.
-    p, key
+    p, training, key
         As given to `dropout2d`.
 
     Returns
     -------
     (N, C, H, W) array
     """
-    return _drop(dy, p, key, True, "dy")
+    return _drop(dy, p, training, key, True, "dy")

@@ -8,15 +8,17 @@ from fastnn import _validate as check
 from fastnn._validate import Array
 from fastnn.reference._windows import quiet
 
+__all__ = ["embedding", "embedding_backward", "index_select"]
 
-def embedding(x: Array, w: Array, *, padding_idx: int | None = None) -> Array:
-    """The rows of `w` at the indices `x`.
+
+def embedding(x: Array, weight: Array, padding_idx: int | None = None) -> Array:
+    """The rows of `weight` at the indices `x`.
 
     Parameters
     ----------
     x : array of integers, of any shape
         0 to num_embeddings - 1.
-    w : (num_embeddings, embedding_dim) array of float32 or float64
+    weight : (num_embeddings, embedding_dim) array of float32 or float64
     padding_idx : int, optional
         A row that gets no gradient; it is read like any other.
 
@@ -24,12 +26,12 @@ def embedding(x: Array, w: Array, *, padding_idx: int | None = None) -> Array:
     -------
     (*x.shape, embedding_dim) array
     """
-    check.embedding(x, w, padding_idx)
-    return w[x]
+    check.embedding(x, weight, padding_idx)
+    return weight[x]
 
 
 @quiet
-def embedding_backward(dy: Array, x: Array, num_embeddings: int, *, padding_idx: int | None = None) -> Array:
+def embedding_backward(dy: Array, x: Array, num_embeddings: int, padding_idx: int | None = None) -> Array:
     """Gradient of `embedding` with respect to its table.
 
     Parameters

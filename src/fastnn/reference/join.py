@@ -10,6 +10,8 @@ from fastnn import _validate as check
 from fastnn._validate import Array
 from fastnn.reference._windows import quiet
 
+__all__ = ["add", "cat"]
+
 
 @quiet
 def add(a: Array, b: Array, *, activation: str | None = None) -> Array:

@@ -9,6 +9,8 @@ from fastnn import _validate as check
 from fastnn._validate import Array
 from fastnn.reference._windows import quiet, unit
 
+__all__ = ["local_response_norm", "local_response_norm_backward"]
+
 
 def _neighbours(a: Array, before: int, after: int) -> Array:
     """For each channel of (N, C, P) the sum over it, `before` channels before it and `after` after it."""
@@ -17,7 +19,7 @@ def _neighbours(a: Array, before: int, after: int) -> Array:
 
 
 @quiet
-def local_response_norm(x: Array, size: int, *, alpha: float = 1e-4, beta: float = 0.75, k: float = 1.0) -> Array:
+def local_response_norm(x: Array, size: int, alpha: float = 1e-4, beta: float = 0.75, k: float = 1.0) -> Array:
     """Divide every pixel by what its neighbours in other channels have, ``x / (k + alpha/size * sum(x^2))^beta``.
 
     After Krizhevsky, Sutskever and Hinton, "ImageNet classification with deep convolutional neural networks", 2012; the
@@ -49,7 +51,7 @@ def local_response_norm(x: Array, size: int, *, alpha: float = 1e-4, beta: float
 
 @quiet
 def local_response_norm_backward(
-    dy: Array, x: Array, size: int, *, alpha: float = 1e-4, beta: float = 0.75, k: float = 1.0
+    dy: Array, x: Array, size: int, alpha: float = 1e-4, beta: float = 0.75, k: float = 1.0
 ) -> Array:
     """Gradient of `local_response_norm`.
 

@@ -9,13 +9,15 @@ from fastnn._validate import Array, MaybeArray
 from fastnn.reference._windows import quiet
 from fastnn.reference.softmax import log_softmax, softmax
 
+__all__ = ["cross_entropy", "cross_entropy_backward", "nll_loss", "nll_loss_backward"]
+
 
 @quiet
 def cross_entropy(
     x: Array,
     target: Array,
-    *,
     weight: MaybeArray = None,
+    *,
     ignore_index: int = -100,
     reduction: str = "mean",
     label_smoothing: float = 0.0,
@@ -71,8 +73,8 @@ def cross_entropy(
 def cross_entropy_backward(
     x: Array,
     target: Array,
-    *,
     weight: MaybeArray = None,
+    *,
     ignore_index: int = -100,
     reduction: str = "mean",
     label_smoothing: float = 0.0,
@@ -112,7 +114,7 @@ def cross_entropy_backward(
 
 @quiet
 def nll_loss(
-    x: Array, target: Array, *, weight: MaybeArray = None, ignore_index: int = -100, reduction: str = "mean"
+    x: Array, target: Array, weight: MaybeArray = None, *, ignore_index: int = -100, reduction: str = "mean"
 ) -> float | Array:
     """Negative log-likelihood of labels, ``-weight[label] * x[label]``: `cross_entropy` behind a `log_softmax`.
 
@@ -140,8 +142,8 @@ def nll_loss(
 def nll_loss_backward(
     x: Array,
     target: Array,
-    *,
     weight: MaybeArray = None,
+    *,
     ignore_index: int = -100,
     reduction: str = "mean",
     dloss: float | Array = 1.0,

@@ -10,6 +10,8 @@ from fastnn import _validate as check
 from fastnn._validate import Array, MaybeArray
 from fastnn.reference._windows import quiet
 
+__all__ = ["linear", "linear_backward", "matmul"]
+
 
 @quiet
 def matmul(a: Array, b: Array) -> Array:
@@ -29,14 +31,14 @@ def matmul(a: Array, b: Array) -> Array:
 
 
 @quiet
-def linear(x: Array, w: Array, b: Array | None = None, *, activation: str | None = None) -> Array:
-    """Linear map of the last axis, ``y = x @ w.T + b``.
+def linear(x: Array, weight: Array, bias: Array | None = None, *, activation: str | None = None) -> Array:
+    """Linear map of the last axis, ``y = x @ weight.T + bias``.
 
     Parameters
     ----------
     x : (..., I) array of float32 or float64
-    w : (O, I) array
-    b : (O,) array, optional
+    weight : (O, I) array
+    bias : (O,) array, optional
     activation : None or "relu"
         Applied to the result.
 
@@ -44,26 +46,26 @@ def linear(x: Array, w: Array, b: Array | None = None, *, activation: str | None
     -------
     (..., O) array
     """
-    check.linear(x, w, b, activation)
-    y = x.reshape(_rows(x), w.shape[1]) @ w.T
-    if b is not None:
-        y += b
+    check.linear(x, weight, bias, activation)
+    y = x.reshape(_rows(x), weight.shape[1]) @ weight.T
+    if bias is not None:
+        y += bias
     if activation == "relu":
         np.maximum(y, 0, out=y)
-    return y.reshape(*x.shape[:-1], w.shape[0])
+    return y.reshape(*x.shape[:-1], weight.shape[0])
 
 
 @quiet
 def linear_backward(
-    dy: Array, x: Array, w: Array, *, needs: Iterable[str] = check.GRADIENTS
+    dy: Array, x: Array, weight: Array, *, needs: Iterable[str] = check.GRADIENTS
 ) -> tuple[MaybeArray, MaybeArray, MaybeArray]:
-    """Gradients of `linear` (without activation): ``dx = dy @ w``, ``dw = dy.T @ x``, ``db = sum of the rows of dy``.
+    """Gradients of `linear` (without activation): ``dx = dy @ weight``, ``dw = dy.T @ x``, ``db`` the sum of the rows.
 
     Parameters
     ----------
     dy : (..., O) array
         Gradient of the output.
-    x, w
+    x, weight
         As given to `linear`.
     needs : tuple of "dx", "dw", "db"
         The gradients wanted; the others are not computed.
@@ -74,9 +76,9 @@ def linear_backward(
         None in the place of one that is not wanted.
     """
     needs = check.gradient_names(needs)
-    check.linear_backward(dy, x, w)
-    dy_rows, x_rows = dy.reshape(_rows(x), w.shape[0]), x.reshape(_rows(x), w.shape[1])
-    dx = (dy_rows @ w).reshape(x.shape) if "dx" in needs else None
+    check.linear_backward(dy, x, weight)
+    dy_rows, x_rows = dy.reshape(_rows(x), weight.shape[0]), x.reshape(_rows(x), weight.shape[1])
+    dx = (dy_rows @ weight).reshape(x.shape) if "dx" in needs else None
     dw = dy_rows.T @ x_rows if "dw" in needs else None
     db = dy_rows.sum(axis=0, dtype=np.float64).astype(dy.dtype) if "db" in needs else None
     return dx, dw, db

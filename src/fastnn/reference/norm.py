@@ -12,6 +12,8 @@ from fastnn import _validate as check
 from fastnn._validate import Array, MaybeArray
 from fastnn.reference._windows import quiet, unit
 
+__all__ = ["batch_norm", "batch_norm_backward"]
+
 
 class Moments(NamedTuple):
     """Of an array along some axes, which stay, with length 1; all in float64."""
@@ -37,16 +39,16 @@ def batch_norm(
     x: Array,
     running_mean: Array | None = None,
     running_var: Array | None = None,
-    w: Array | None = None,
-    b: Array | None = None,
-    *,
+    weight: Array | None = None,
+    bias: Array | None = None,
     training: bool = False,
     momentum: float = 0.1,
     eps: float = 1e-5,
+    *,
     activation: str | None = None,
     return_statistics: bool = False,
 ) -> Array | tuple[Array, Array, Array]:
-    """Normalise every channel, ``(x - mean) / sqrt(var + eps) * w + b``.
+    """Normalise every channel, ``(x - mean) / sqrt(var + eps) * weight + bias``.
 
     After Ioffe and Szegedy, "Batch normalization: accelerating deep network training by reducing internal covariate
     shift", 2015; running statistics by PyTorch's rules.
@@ -58,7 +60,7 @@ def batch_norm(
         Mean and variance of the channels, used when not `training`. With `training` they are updated in place:
         ``running = (1 - momentum)*running + momentum*batch``, the variance of the batch being the unbiased one
         (divided by n - 1). An empty batch changes nothing.
-    w, b : (C,) arrays, optional
+    weight, bias : (C,) arrays, optional
         Scale and shift, 1 and 0 by default.
     training : bool
         Normalise with the mean and the biased variance (divided by n) of the n values of a channel in this batch.
@@ -79,7 +81,9 @@ def batch_norm(
     ValueError
         One value for each channel with `training`, no running statistics without; an array not of the shape (C,).
     """
-    N, C, P, momentum, eps = check.batch_norm(x, running_mean, running_var, w, b, training, momentum, eps, activation)
+    N, C, P, momentum, eps = check.batch_norm(
+        x, running_mean, running_var, weight, bias, training, momentum, eps, activation
+    )
     planes, n = x.reshape(N, C, P), N * P
     if training:
         apart, *numbers = moments(planes, (0, 2), eps)
@@ -91,9 +95,9 @@ def batch_norm(
         mean = np.asarray(running_mean, np.float64)
         invstd = 1 / np.sqrt(np.asarray(running_var, np.float64) + eps)
         apart = (planes - mean[:, None]) * invstd[:, None]
-    y = apart if w is None else apart * w[:, None]
-    if b is not None:
-        y += b[:, None]
+    y = apart if weight is None else apart * weight[:, None]
+    if bias is not None:
+        y += bias[:, None]
     if activation is not None:
         np.maximum(y, 0, out=y)
     y = y.astype(x.dtype).reshape(x.shape)
@@ -104,7 +108,7 @@ def batch_norm(
 def batch_norm_backward(
     dy: Array,
     x: Array,
-    w: Array | None,
+    weight: Array | None,
     mean: Array,
     invstd: Array,
     *,
@@ -115,18 +119,18 @@ def batch_norm_backward(
     """Gradients of `batch_norm`.
 
     With g the gradient and h = (x - mean)*invstd: ``dw = sum(g*h)`` and ``db = sum(g)`` over the n values of a channel,
-    and ``dx = w*invstd*(g - db/n - h*dw/n)``.
+    and ``dx = weight*invstd*(g - db/n - h*dw/n)``.
 
     Parameters
     ----------
     dy : array of the shape of `x`
         Gradient of the output.
-    x, w : (N, C, ...) and (C,) arrays
+    x, weight : (N, C, ...) and (C,) arrays
         As given to `batch_norm`.
     mean, invstd : (C,) arrays
         From ``batch_norm(..., return_statistics=True)``.
     training : bool
-        False: `mean` and `invstd` did not come from `x`, and ``dx = w*invstd*g``.
+        False: `mean` and `invstd` did not come from `x`, and ``dx = weight*invstd*g``.
     y : array of the shape of `x`, optional
         The output of a ReLU that came after: `dy` is the gradient of that, and counts where ``y > 0``.
     needs : tuple of "dx", "dw", "db"
@@ -138,7 +142,7 @@ def batch_norm_backward(
     dw, db : (C,) arrays, or None
     """
     needs = check.gradient_names(needs)
-    N, C, P = check.batch_norm_backward(dy, x, w, mean, invstd, y)
+    N, C, P = check.batch_norm_backward(dy, x, weight, mean, invstd, y)
     g = (dy if y is None else np.where(y > 0, dy, 0)).reshape(N, C, P)
     h = (x.reshape(N, C, P) - mean[:, None]) * invstd[:, None]
     db = g.sum(axis=(0, 2), dtype=np.float64).astype(x.dtype)
@@ -146,5 +150,5 @@ def batch_norm_backward(
     if training:
         n = max(N * P, 1)
         g = g - (db / n)[:, None] - h * (dw / n)[:, None]
-    dx = (g * (invstd if w is None else invstd * w)[:, None]).reshape(x.shape)
+    dx = (g * (invstd if weight is None else invstd * weight)[:, None]).reshape(x.shape)
     return dx if "dx" in needs else None, dw if "dw" in needs else None, db if "db" in needs else None

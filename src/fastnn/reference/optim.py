@@ -8,6 +8,8 @@ from fastnn import _validate as check
 from fastnn._validate import Array, Arrays, MaybeArrays
 from fastnn.reference._windows import quiet
 
+__all__ = ["adagrad_step", "adam_step", "nadam_step", "rmsprop_step", "sgd_step"]
+
 
 def _direction(p: Array, g: Array, weight_decay: float, maximize: bool) -> Array:
     """The gradient that a rule goes by."""

@@ -8,6 +8,23 @@ from fastnn import _validate as check
 from fastnn._validate import Array, MaybeArray
 from fastnn.reference._windows import quiet
 
+__all__ = [
+    "binary_cross_entropy",
+    "binary_cross_entropy_backward",
+    "binary_cross_entropy_with_logits",
+    "binary_cross_entropy_with_logits_backward",
+    "huber_loss",
+    "huber_loss_backward",
+    "kl_div",
+    "kl_div_backward",
+    "l1_loss",
+    "l1_loss_backward",
+    "mse_loss",
+    "mse_loss_backward",
+    "smooth_l1_loss",
+    "smooth_l1_loss_backward",
+]
+
 
 @quiet
 def mse_loss(x: Array, target: Array, *, reduction: str = "mean") -> float | Array:
@@ -124,7 +141,7 @@ def smooth_l1_loss_backward(
 
 
 @quiet
-def huber_loss(x: Array, target: Array, *, reduction: str = "mean", delta: float = 1.0) -> float | Array:
+def huber_loss(x: Array, target: Array, reduction: str = "mean", delta: float = 1.0) -> float | Array:
     """``d**2 / 2`` where ``d = |x - target|`` is below `delta`, and ``delta * (d - delta / 2)`` elsewhere.
 
     Huber, "Robust Estimation of a Location Parameter", 1964. It is `delta` times `smooth_l1_loss`.
@@ -146,7 +163,7 @@ def huber_loss(x: Array, target: Array, *, reduction: str = "mean", delta: float
 
 @quiet
 def huber_loss_backward(
-    x: Array, target: Array, *, reduction: str = "mean", delta: float = 1.0, dloss: float | Array = 1.0
+    x: Array, target: Array, reduction: str = "mean", delta: float = 1.0, *, dloss: float | Array = 1.0
 ) -> Array:
     """Gradient of `huber_loss` with respect to `x`, ``x - target``, from ``-delta`` to ``delta``, scaled.
 
@@ -168,7 +185,7 @@ def huber_loss_backward(
 
 @quiet
 def binary_cross_entropy(
-    x: Array, target: Array, *, weight: MaybeArray = None, reduction: str = "mean"
+    x: Array, target: Array, weight: MaybeArray = None, *, reduction: str = "mean"
 ) -> float | Array:
     """Cross-entropy of probabilities of yes or no, ``-weight * (target * log(x) + (1 - target) * log(1 - x))``.
 
@@ -200,7 +217,7 @@ def binary_cross_entropy(
 
 @quiet
 def binary_cross_entropy_backward(
-    x: Array, target: Array, *, weight: MaybeArray = None, reduction: str = "mean", dloss: float | Array = 1.0
+    x: Array, target: Array, weight: MaybeArray = None, *, reduction: str = "mean", dloss: float | Array = 1.0
 ) -> Array:
     """Gradient of `binary_cross_entropy` with respect to `x`, ``(x - target) / max(x * (1 - x), 1e-12)``, scaled.
 
@@ -221,7 +238,7 @@ def binary_cross_entropy_backward(
 
 @quiet
 def binary_cross_entropy_with_logits(
-    x: Array, target: Array, *, weight: MaybeArray = None, reduction: str = "mean", pos_weight: MaybeArray = None
+    x: Array, target: Array, weight: MaybeArray = None, *, reduction: str = "mean", pos_weight: MaybeArray = None
 ) -> float | Array:
     """`binary_cross_entropy` of ``sigmoid(x)``; ``-log sigmoid(x)`` is taken as ``max(-x, 0) + log(1 + exp(-|x|))``.
 
@@ -249,8 +266,8 @@ def binary_cross_entropy_with_logits(
 def binary_cross_entropy_with_logits_backward(
     x: Array,
     target: Array,
-    *,
     weight: MaybeArray = None,
+    *,
     reduction: str = "mean",
     pos_weight: MaybeArray = None,
     dloss: float | Array = 1.0,

@@ -10,6 +10,17 @@ from fastnn import _validate as check
 from fastnn._validate import Array, IntPair, Windows
 from fastnn.reference._windows import inside, pad, quiet, windows
 
+__all__ = [
+    "avg_pool1d",
+    "avg_pool1d_backward",
+    "avg_pool2d",
+    "avg_pool2d_backward",
+    "max_pool1d",
+    "max_pool1d_backward",
+    "max_pool2d",
+    "max_pool2d_backward",
+]
+
 
 def _pool_windows(x: Array, value: float, geometry: Windows, ceil_mode: bool) -> Array:
     """The windows of `x` in a frame of `value`.
@@ -27,16 +38,16 @@ def _pool_windows(x: Array, value: float, geometry: Windows, ceil_mode: bool) ->
 
 
 @quiet
-def maxpool2d(
+def max_pool2d(
     x: Array,
     kernel_size: IntPair,
-    *,
     stride: IntPair | None = None,
     padding: IntPair = 0,
     dilation: IntPair = 1,
     ceil_mode: bool = False,
-    return_positions: bool = False,
     return_indices: bool = False,
+    *,
+    return_positions: bool = False,
 ) -> Array | tuple[Array, ...]:
     """Maximum of every window.
 
@@ -56,7 +67,7 @@ def maxpool2d(
         Also use windows that hang over the lower and right edge, if they begin inside `x` or its left or upper frame
         (PyTorch's rule).
     return_positions : bool
-        Also return where in its window each maximum was found, which is what `maxpool2d_backward` takes.
+        Also return where in its window each maximum was found, which is what `max_pool2d_backward` takes.
     return_indices : bool
         Also return where in its plane each maximum was found, as PyTorch does.
 
@@ -100,28 +111,27 @@ def _indices_in_plane(positions: Array, W: int, geometry: Windows) -> Array:
 
 
 @quiet
-def maxpool2d_backward(
+def max_pool2d_backward(
     dy: Array,
     positions: Array,
     input_size: IntPair,
     kernel_size: IntPair,
-    *,
     stride: IntPair | None = None,
     padding: IntPair = 0,
     dilation: IntPair = 1,
     ceil_mode: bool = False,
 ) -> Array:
-    """Gradient of `maxpool2d`: each element of `dy` goes to the pixel that was its window's maximum.
+    """Gradient of `max_pool2d`: each element of `dy` goes to the pixel that was its window's maximum.
 
     Parameters
     ----------
     dy : (N, C, OH, OW) array of float32 or float64
     positions : (N, C, OH, OW) array of uint8 or int32
-        From ``maxpool2d(..., return_positions=True)``.
+        From ``max_pool2d(..., return_positions=True)``.
     input_size : int or (int, int)
         Size (H, W) of the input.
     kernel_size, stride, padding, dilation, ceil_mode
-        As given to `maxpool2d`.
+        As given to `max_pool2d`.
 
     Returns
     -------
@@ -157,10 +167,9 @@ def _divisors(H: int, W: int, geometry: Windows, ceil_mode: bool, with_padding: 
 
 
 @quiet
-def avgpool2d(
+def avg_pool2d(
     x: Array,
     kernel_size: IntPair,
-    *,
     stride: IntPair | None = None,
     padding: IntPair = 0,
     ceil_mode: bool = False,
@@ -175,7 +184,7 @@ def avgpool2d(
     ----------
     x : (N, C, H, W) array of float32 or float64
     kernel_size, stride, ceil_mode
-        As for `maxpool2d`.
+        As for `max_pool2d`.
     padding : int or (int, int)
         Width of the frame of zeros around `x`, at most half of `kernel_size`.
     count_include_pad : bool
@@ -199,18 +208,17 @@ def avgpool2d(
 
 
 @quiet
-def avgpool2d_backward(
+def avg_pool2d_backward(
     dy: Array,
     input_size: IntPair,
     kernel_size: IntPair,
-    *,
     stride: IntPair | None = None,
     padding: IntPair = 0,
     ceil_mode: bool = False,
     count_include_pad: bool = True,
     divisor_override: int | None = None,
 ) -> Array:
-    """Gradient of `avgpool2d`: each element of `dy` is shared equally among the pixels of its window.
+    """Gradient of `avg_pool2d`: each element of `dy` is shared equally among the pixels of its window.
 
     Parameters
     ----------
@@ -218,7 +226,7 @@ def avgpool2d_backward(
     input_size : int or (int, int)
         Size (H, W) of the input.
     kernel_size, stride, padding, ceil_mode, count_include_pad, divisor_override
-        As given to `avgpool2d`.
+        As given to `avg_pool2d`.
 
     Returns
     -------
@@ -242,25 +250,25 @@ def _of_rows(geometry: Windows) -> dict[str, Any]:
     return {"kernel_size": (1, KW), "stride": (1, SW), "padding": (0, PW), **dilation}
 
 
-def maxpool1d(
+def max_pool1d(
     x: Array,
     kernel_size: int,
-    *,
     stride: int | None = None,
     padding: int = 0,
     dilation: int = 1,
     ceil_mode: bool = False,
-    return_positions: bool = False,
     return_indices: bool = False,
+    *,
+    return_positions: bool = False,
 ) -> Array | tuple[Array, ...]:
-    """Maximum of every window along one axis: `maxpool2d` of planes of height 1.
+    """Maximum of every window along one axis: `max_pool2d` of planes of height 1.
 
     Parameters
     ----------
     x : (N, C, L) array of float32 or float64
     kernel_size, stride, padding, dilation : int
     ceil_mode, return_positions, return_indices : bool
-        As for `maxpool2d`.
+        As for `max_pool2d`.
 
     Returns
     -------
@@ -272,32 +280,31 @@ def maxpool1d(
     """
     geometry, *_ = check.pool(1, x, kernel_size, stride, padding, dilation, ceil_mode)
     wanted = {"return_positions": return_positions, "return_indices": return_indices}
-    results = maxpool2d(x[:, :, None], **_of_rows(geometry), ceil_mode=ceil_mode, **wanted)
+    results = max_pool2d(x[:, :, None], **_of_rows(geometry), ceil_mode=ceil_mode, **wanted)
     return tuple(r[:, :, 0] for r in results) if isinstance(results, tuple) else results[:, :, 0]
 
 
-def maxpool1d_backward(
+def max_pool1d_backward(
     dy: Array,
     positions: Array,
     input_size: int,
     kernel_size: int,
-    *,
     stride: int | None = None,
     padding: int = 0,
     dilation: int = 1,
     ceil_mode: bool = False,
 ) -> Array:
-    """Gradient of `maxpool1d`: each element of `dy` goes to the element that was its window's maximum.
+    """Gradient of `max_pool1d`: each element of `dy` goes to the element that was its window's maximum.
 
     Parameters
     ----------
     dy : (N, C, OL) array of float32 or float64
     positions : (N, C, OL) array of uint8 or int32
-        From ``maxpool1d(..., return_positions=True)``.
+        From ``max_pool1d(..., return_positions=True)``.
     input_size : int
         Length L of the input.
     kernel_size, stride, padding, dilation, ceil_mode
-        As given to `maxpool1d`.
+        As given to `max_pool1d`.
 
     Returns
     -------
@@ -306,26 +313,25 @@ def maxpool1d_backward(
     geometry, _, L = check.pool_backward(1, dy, input_size, kernel_size, stride, padding, dilation, ceil_mode)
     check.positions(positions, dy, 1, L, geometry)
     rows = dy[:, :, None], positions[:, :, None]
-    return maxpool2d_backward(*rows, (1, L), **_of_rows(geometry), ceil_mode=ceil_mode)[:, :, 0]
+    return max_pool2d_backward(*rows, (1, L), **_of_rows(geometry), ceil_mode=ceil_mode)[:, :, 0]
 
 
-def avgpool1d(
+def avg_pool1d(
     x: Array,
     kernel_size: int,
-    *,
     stride: int | None = None,
     padding: int = 0,
     ceil_mode: bool = False,
     count_include_pad: bool = True,
 ) -> Array:
-    """Average of every window along one axis: `avgpool2d` of planes of height 1.
+    """Average of every window along one axis: `avg_pool2d` of planes of height 1.
 
     Parameters
     ----------
     x : (N, C, L) array of float32 or float64
     kernel_size, stride, padding : int
     ceil_mode, count_include_pad : bool
-        As for `avgpool2d`.
+        As for `avg_pool2d`.
 
     Returns
     -------
@@ -333,20 +339,19 @@ def avgpool1d(
     """
     geometry, *_ = check.pool(1, x, kernel_size, stride, padding, 1, ceil_mode)
     options = {"ceil_mode": ceil_mode, "count_include_pad": count_include_pad}
-    return avgpool2d(x[:, :, None], **_of_rows(geometry), **options)[:, :, 0]
+    return avg_pool2d(x[:, :, None], **_of_rows(geometry), **options)[:, :, 0]
 
 
-def avgpool1d_backward(
+def avg_pool1d_backward(
     dy: Array,
     input_size: int,
     kernel_size: int,
-    *,
     stride: int | None = None,
     padding: int = 0,
     ceil_mode: bool = False,
     count_include_pad: bool = True,
 ) -> Array:
-    """Gradient of `avgpool1d`: each element of `dy` is shared equally among the elements of its window.
+    """Gradient of `avg_pool1d`: each element of `dy` is shared equally among the elements of its window.
 
     Parameters
     ----------
@@ -354,7 +359,7 @@ def avgpool1d_backward(
     input_size : int
         Length L of the input.
     kernel_size, stride, padding, ceil_mode, count_include_pad
-        As given to `avgpool1d`.
+        As given to `avg_pool1d`.
 
     Returns
     -------
@@ -362,4 +367,4 @@ def avgpool1d_backward(
     """
     geometry, _, L = check.pool_backward(1, dy, input_size, kernel_size, stride, padding, 1, ceil_mode)
     options = {"ceil_mode": ceil_mode, "count_include_pad": count_include_pad}
-    return avgpool2d_backward(dy[:, :, None], (1, L), **_of_rows(geometry), **options)[:, :, 0]
+    return avg_pool2d_backward(dy[:, :, None], (1, L), **_of_rows(geometry), **options)[:, :, 0]

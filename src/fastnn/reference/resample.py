@@ -11,6 +11,15 @@ from fastnn import _validate as check
 from fastnn._validate import Array, Interpolation, IntPair, OutputSize, Scale
 from fastnn.reference._windows import quiet
 
+__all__ = [
+    "adaptive_avg_pool2d",
+    "adaptive_avg_pool2d_backward",
+    "adaptive_max_pool2d",
+    "adaptive_max_pool2d_backward",
+    "interpolate",
+    "interpolate_backward",
+]
+
 
 def _shares(size: int, outputs: int) -> list[slice]:
     """The windows along one axis: window o reaches from o*size/outputs to (o + 1)*size/outputs, rounded outwards."""
@@ -26,7 +35,7 @@ def _windows(H: int, W: int, OH: int, OW: int) -> Iterator[tuple[int, int, slice
 
 
 @quiet
-def adaptive_avgpool2d(x: Array, output_size: OutputSize) -> Array:
+def adaptive_avg_pool2d(x: Array, output_size: OutputSize) -> Array:
     """Average of windows that share out the plane, so many as are asked for.
 
     Window o of O along an axis of size L holds the pixels from ``floor(o*L / O)`` to ``ceil((o + 1)*L / O)``
@@ -51,8 +60,8 @@ def adaptive_avgpool2d(x: Array, output_size: OutputSize) -> Array:
 
 
 @quiet
-def adaptive_avgpool2d_backward(dy: Array, input_size: IntPair) -> Array:
-    """Gradient of `adaptive_avgpool2d`: each element of `dy` is shared equally among the pixels of its window.
+def adaptive_avg_pool2d_backward(dy: Array, input_size: IntPair) -> Array:
+    """Gradient of `adaptive_avg_pool2d`: each element of `dy` is shared equally among the pixels of its window.
 
     Parameters
     ----------
@@ -74,10 +83,8 @@ def adaptive_avgpool2d_backward(dy: Array, input_size: IntPair) -> Array:
 
 
 @quiet
-def adaptive_maxpool2d(
-    x: Array, output_size: OutputSize, *, return_indices: bool = False
-) -> Array | tuple[Array, Array]:
-    """Maximum of windows that share out the plane, as those of `adaptive_avgpool2d`.
+def adaptive_max_pool2d(x: Array, output_size: OutputSize, return_indices: bool = False) -> Array | tuple[Array, Array]:
+    """Maximum of windows that share out the plane, as those of `adaptive_avg_pool2d`.
 
     The first maximum in row-major order wins, and the first NaN wins over everything.
 
@@ -110,14 +117,14 @@ def adaptive_maxpool2d(
 
 
 @quiet
-def adaptive_maxpool2d_backward(dy: Array, indices: Array, input_size: IntPair) -> Array:
-    """Gradient of `adaptive_maxpool2d`: each element of `dy` goes to the pixel that was its window's maximum.
+def adaptive_max_pool2d_backward(dy: Array, indices: Array, input_size: IntPair) -> Array:
+    """Gradient of `adaptive_max_pool2d`: each element of `dy` goes to the pixel that was its window's maximum.
 
     Parameters
     ----------
     dy : (N, C, OH, OW) array of float32 or float64
     indices : (N, C, OH, OW) array of int64
-        From ``adaptive_maxpool2d(..., return_indices=True)``.
+        From ``adaptive_max_pool2d(..., return_indices=True)``.
     input_size : int or (int, int)
         Size (H, W) of the input.
 
@@ -158,7 +165,6 @@ def interpolate(
     x: Array,
     size: IntPair | None = None,
     scale_factor: Scale | None = None,
-    *,
     mode: str = "nearest",
     align_corners: bool | None = None,
 ) -> Array:
@@ -200,7 +206,6 @@ def interpolate_backward(
     input_size: IntPair,
     size: IntPair | None = None,
     scale_factor: Scale | None = None,
-    *,
     mode: str = "nearest",
     align_corners: bool | None = None,
 ) -> Array:

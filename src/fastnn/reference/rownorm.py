@@ -11,6 +11,15 @@ from fastnn._validate import Array, MaybeArray
 from fastnn.reference._windows import quiet
 from fastnn.reference.norm import moments
 
+__all__ = [
+    "group_norm",
+    "group_norm_backward",
+    "instance_norm",
+    "instance_norm_backward",
+    "layer_norm",
+    "layer_norm_backward",
+]
+
 
 def _normalise(x: Array, eps: float) -> tuple[Array, Array, Array, Array]:
     """Of images of groups (N, G, S, P) what is normalised, and each group's mean, 1/sqrt(var + eps) and variance."""
@@ -19,21 +28,21 @@ def _normalise(x: Array, eps: float) -> tuple[Array, Array, Array, Array]:
     return apart, mean.astype(x.dtype), invstd.astype(x.dtype), var
 
 
-def _scale_and_shift(h: Array, w: Array | None, b: Array | None) -> Array:
+def _scale_and_shift(h: Array, weight: Array | None, bias: Array | None) -> Array:
     """Each segment by its weight and bias."""
     segments = (h.shape[1], h.shape[2], 1)
-    y = h if w is None else h * w.reshape(segments)
-    return y if b is None else y + b.reshape(segments)
+    y = h if weight is None else h * weight.reshape(segments)
+    return y if bias is None else y + bias.reshape(segments)
 
 
 def _gradients(
-    dy: Array, x: Array, w: Array | None, mean: Array, invstd: Array, rows: tuple[int, int, int, int]
+    dy: Array, x: Array, weight: Array | None, mean: Array, invstd: Array, rows: tuple[int, int, int, int]
 ) -> tuple[Array, Array, Array]:
     """dx (N, G, S, P), dw and db (G, S)."""
     dy, x = dy.reshape(rows), x.reshape(rows)
     mean, invstd = mean.reshape(*rows[:2], 1, 1), invstd.reshape(*rows[:2], 1, 1)
     h = (x - mean) * invstd
-    g = _scale_and_shift(dy, w, None)
+    g = _scale_and_shift(dy, weight, None)
     n = rows[2] * rows[3]
     dx = invstd * (g - _sum(g, (2, 3), keepdims=True) / n - h * (_sum(g * h, (2, 3), keepdims=True) / n))
     return dx, _sum(dy * h, (0, 3)), _sum(dy, (0, 3))
@@ -47,13 +56,13 @@ def _sum(a: Array, axes: tuple[int, ...], keepdims: bool = False) -> Array:
 def layer_norm(
     x: Array,
     normalized_shape: int | tuple[int, ...],
-    w: Array | None = None,
-    b: Array | None = None,
-    *,
+    weight: Array | None = None,
+    bias: Array | None = None,
     eps: float = 1e-5,
+    *,
     return_statistics: bool = False,
 ) -> Array | tuple[Array, Array, Array]:
-    """Normalise over the last axes, ``(x - mean) / sqrt(var + eps) * w + b``.
+    """Normalise over the last axes, ``(x - mean) / sqrt(var + eps) * weight + bias``.
 
     After Ba, Kiros and Hinton, "Layer normalization", 2016. Mean and biased variance are those of each row, the
     elements that have the indices of all other axes in common.
@@ -63,7 +72,7 @@ def layer_norm(
     x : (..., *normalized_shape) array of float32 or float64
     normalized_shape : int or tuple of int
         Lengths of the axes to normalise over.
-    w, b : arrays of the shape `normalized_shape`, optional
+    weight, bias : arrays of the shape `normalized_shape`, optional
         Scale and shift of each element, 1 and 0 by default.
     eps : float, at least 0
     return_statistics : bool
@@ -78,11 +87,11 @@ def layer_norm(
     Raises
     ------
     ValueError
-        `x` does not end in `normalized_shape`; `w` or `b` is not of that shape.
+        `x` does not end in `normalized_shape`; `weight` or `bias` is not of that shape.
     """
-    rows, before, eps = check.layer_norm(x, normalized_shape, w, b, eps)
+    rows, before, eps = check.layer_norm(x, normalized_shape, weight, bias, eps)
     h, mean, invstd, _ = _normalise(x.reshape(rows), eps)
-    y = _scale_and_shift(h, w, b).astype(x.dtype).reshape(x.shape)
+    y = _scale_and_shift(h, weight, bias).astype(x.dtype).reshape(x.shape)
     return (y, mean.reshape(x.shape[:before]), invstd.reshape(x.shape[:before])) if return_statistics else y
 
 
@@ -91,7 +100,7 @@ def layer_norm_backward(
     dy: Array,
     x: Array,
     normalized_shape: int | tuple[int, ...],
-    w: Array | None,
+    weight: Array | None,
     mean: Array,
     invstd: Array,
     *,
@@ -99,14 +108,14 @@ def layer_norm_backward(
 ) -> tuple[MaybeArray, MaybeArray, MaybeArray]:
     """Gradients of `layer_norm`.
 
-    With h = (x - mean)*invstd and g = w*dy: ``dx = invstd*(g - mean(g) - h*mean(g*h))``, means over the n elements of a
-    row; ``dw = sum(dy*h)`` and ``db = sum(dy)`` over the rows.
+    With h = (x - mean)*invstd and g = weight*dy: ``dx = invstd*(g - mean(g) - h*mean(g*h))``, means over the n elements
+    of a row; ``dw = sum(dy*h)`` and ``db = sum(dy)`` over the rows.
 
     Parameters
     ----------
     dy : array of the shape of `x`
         Gradient of the output.
-    x, normalized_shape, w
+    x, normalized_shape, weight
         As given to `layer_norm`.
     mean, invstd : arrays
         From ``layer_norm(..., return_statistics=True)``.
@@ -119,8 +128,8 @@ def layer_norm_backward(
     dw, db : arrays of the shape `normalized_shape`, or None
     """
     needs = check.gradient_names(needs)
-    rows = check.layer_norm_backward(dy, x, normalized_shape, w, mean, invstd)
-    dx, dw, db = _gradients(dy, x, w, mean, invstd, rows)
+    rows = check.layer_norm_backward(dy, x, normalized_shape, weight, mean, invstd)
+    dx, dw, db = _gradients(dy, x, weight, mean, invstd, rows)
     shape = x.shape[mean.ndim :]
     return (
         dx.reshape(x.shape) if "dx" in needs else None,
@@ -133,13 +142,13 @@ def layer_norm_backward(
 def group_norm(
     x: Array,
     num_groups: int,
-    w: Array | None = None,
-    b: Array | None = None,
-    *,
+    weight: Array | None = None,
+    bias: Array | None = None,
     eps: float = 1e-5,
+    *,
     return_statistics: bool = False,
 ) -> Array | tuple[Array, Array, Array]:
-    """Normalise the channels of each image in groups, ``(x - mean) / sqrt(var + eps) * w + b``.
+    """Normalise the channels of each image in groups, ``(x - mean) / sqrt(var + eps) * weight + bias``.
 
     After Wu and He, "Group normalization", 2018. Mean and biased variance are those of the ``C / num_groups`` channels
     of a group in one image.
@@ -149,7 +158,7 @@ def group_norm(
     x : (N, C, ...) array of float32 or float64
     num_groups : int
         A divisor of C.
-    w, b : (C,) arrays, optional
+    weight, bias : (C,) arrays, optional
         Scale and shift of each channel, 1 and 0 by default.
     eps : float, at least 0
     return_statistics : bool
@@ -164,11 +173,11 @@ def group_norm(
     Raises
     ------
     ValueError
-        `num_groups` does not divide C; there is one value in all of each group; `w` or `b` is not (C,).
+        `num_groups` does not divide C; there is one value in all of each group; `weight` or `bias` is not (C,).
     """
-    rows, groups, eps = check.group_norm(x, num_groups, w, b, eps)
+    rows, groups, eps = check.group_norm(x, num_groups, weight, bias, eps)
     h, mean, invstd, _ = _normalise(x.reshape(rows), eps)
-    y = _scale_and_shift(h, w, b).astype(x.dtype).reshape(x.shape)
+    y = _scale_and_shift(h, weight, bias).astype(x.dtype).reshape(x.shape)
     return (y, mean.reshape(groups), invstd.reshape(groups)) if return_statistics else y
 
 
@@ -177,7 +186,7 @@ def group_norm_backward(
     dy: Array,
     x: Array,
     num_groups: int,
-    w: Array | None,
+    weight: Array | None,
     mean: Array,
     invstd: Array,
     *,
@@ -185,14 +194,14 @@ def group_norm_backward(
 ) -> tuple[MaybeArray, MaybeArray, MaybeArray]:
     """Gradients of `group_norm`.
 
-    With h = (x - mean)*invstd and g = w*dy: ``dx = invstd*(g - mean(g) - h*mean(g*h))``, means over a group
+    With h = (x - mean)*invstd and g = weight*dy: ``dx = invstd*(g - mean(g) - h*mean(g*h))``, means over a group
     of an image; ``dw = sum(dy*h)`` and ``db = sum(dy)`` over each channel of all images.
 
     Parameters
     ----------
     dy : array of the shape of `x`
         Gradient of the output.
-    x, num_groups, w
+    x, num_groups, weight
         As given to `group_norm`.
     mean, invstd : (N, num_groups) arrays
         From ``group_norm(..., return_statistics=True)``.
@@ -205,8 +214,8 @@ def group_norm_backward(
     dw, db : (C,) arrays, or None
     """
     needs = check.gradient_names(needs)
-    rows = check.group_norm_backward(dy, x, num_groups, w, mean, invstd)
-    dx, dw, db = _gradients(dy, x, w, mean, invstd, rows)
+    rows = check.group_norm_backward(dy, x, num_groups, weight, mean, invstd)
+    dx, dw, db = _gradients(dy, x, weight, mean, invstd, rows)
     return (
         dx.reshape(x.shape) if "dx" in needs else None,
         dw.reshape(-1) if "dw" in needs else None,
@@ -219,14 +228,14 @@ def instance_norm(
     x: Array,
     running_mean: Array | None = None,
     running_var: Array | None = None,
-    w: Array | None = None,
-    b: Array | None = None,
+    weight: Array | None = None,
+    bias: Array | None = None,
     *,
     momentum: float = 0.1,
     eps: float = 1e-5,
     return_statistics: bool = False,
 ) -> Array | tuple[Array, Array, Array]:
-    """Normalise every channel of every image by itself, ``(x - mean) / sqrt(var + eps) * w + b``.
+    """Normalise every channel of every image by itself, ``(x - mean) / sqrt(var + eps) * weight + bias``.
 
     After Ulyanov, Vedaldi and Lempitsky, "Instance normalization: the missing ingredient for fast stylization", 2016;
     running statistics by PyTorch's rules. To normalise by those, call `batch_norm`.
@@ -238,7 +247,7 @@ def instance_norm(
     running_mean, running_var : (C,) arrays, optional
         Updated in place: ``running = (1 - momentum)*running + momentum*now``, where now is the mean over the images of
         their means, or of their unbiased variances (divided by n - 1). An empty batch changes nothing.
-    w, b : (C,) arrays, optional
+    weight, bias : (C,) arrays, optional
         Scale and shift of each channel, 1 and 0 by default.
     momentum, eps : float, at least 0
     return_statistics : bool
@@ -255,18 +264,18 @@ def instance_norm(
     ValueError
         One value for each channel of an image; an array not of the shape (C,).
     """
-    rows, momentum, eps = check.instance_norm(x, running_mean, running_var, w, b, momentum, eps)
+    rows, momentum, eps = check.instance_norm(x, running_mean, running_var, weight, bias, momentum, eps)
     h, mean, invstd, var = _normalise(x.reshape(rows), eps)
     if running_mean is not None and running_var is not None and rows[0]:
         n = rows[3]
         running_mean[...] = (1 - momentum) * running_mean + momentum * mean.mean(axis=0, dtype=np.float64)
         running_var[...] = (1 - momentum) * running_var + momentum * var.mean(axis=0) * (n / (n - 1))
-    y = _scale_and_shift(h, w, b).astype(x.dtype).reshape(x.shape)
+    y = _scale_and_shift(h, weight, bias).astype(x.dtype).reshape(x.shape)
     return (y, mean, invstd) if return_statistics else y
 
 
 def instance_norm_backward(
-    dy: Array, x: Array, w: Array | None, mean: Array, invstd: Array, *, needs: Iterable[str] = check.GRADIENTS
+    dy: Array, x: Array, weight: Array | None, mean: Array, invstd: Array, *, needs: Iterable[str] = check.GRADIENTS
 ) -> tuple[MaybeArray, MaybeArray, MaybeArray]:
     """Gradients of `instance_norm`: those of `group_norm` with a group for each channel.
 
@@ -274,7 +283,7 @@ def instance_norm_backward(
     ----------
     dy : array of the shape of `x`
         Gradient of the output.
-    x, w
+    x, weight
         As given to `instance_norm`.
     mean, invstd : (N, C) arrays
         From ``instance_norm(..., return_statistics=True)``.
@@ -286,4 +295,4 @@ def instance_norm_backward(
     dx : array of the shape of `x`, or None
     dw, db : (C,) arrays, or None
     """
-    return group_norm_backward(dy, x, check.channels(x), w, mean, invstd, needs=needs)
+    return group_norm_backward(dy, x, check.channels(x), weight, mean, invstd, needs=needs)

@@ -7,6 +7,8 @@ from collections.abc import Sequence
 from fastnn import _validate as check
 from fastnn._validate import Array
 
+__all__ = ["flatten", "unflatten"]
+
 
 def flatten(x: Array, start_dim: int = 1, end_dim: int = -1) -> Array:
     """Join the axes from `start_dim` to `end_dim`, both included, into one; a view where `x` allows it.

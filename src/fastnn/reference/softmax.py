@@ -8,13 +8,15 @@ from fastnn import _validate as check
 from fastnn._validate import Array
 from fastnn.reference._windows import quiet
 
+__all__ = ["log_softmax", "log_softmax_backward", "softmax", "softmax_backward"]
+
 
 def _sum(a: Array, axis: int) -> Array:
     return a.sum(axis=axis, keepdims=True, dtype=np.float64).astype(a.dtype)
 
 
 @quiet
-def softmax(x: Array, *, dim: int = -1) -> Array:
+def softmax(x: Array, dim: int = -1) -> Array:
     """``exp(x) / sum(exp(x))`` along an axis, shifted by the maximum so that nothing overflows.
 
     Parameters
@@ -35,7 +37,7 @@ def softmax(x: Array, *, dim: int = -1) -> Array:
 
 
 @quiet
-def softmax_backward(dy: Array, y: Array, *, dim: int = -1) -> Array:
+def softmax_backward(dy: Array, y: Array, dim: int = -1) -> Array:
     """Gradient of `softmax`, ``y * (dy - sum(dy * y))``, the sum along `dim`.
 
     Parameters
@@ -54,7 +56,7 @@ def softmax_backward(dy: Array, y: Array, *, dim: int = -1) -> Array:
 
 
 @quiet
-def log_softmax(x: Array, *, dim: int = -1) -> Array:
+def log_softmax(x: Array, dim: int = -1) -> Array:
     """``log(softmax(x))`` along an axis, as ``x - max - log(sum(exp(x - max)))``, which never takes the log of 0.
 
     Parameters
@@ -74,7 +76,7 @@ def log_softmax(x: Array, *, dim: int = -1) -> Array:
 
 
 @quiet
-def log_softmax_backward(dy: Array, y: Array, *, dim: int = -1) -> Array:
+def log_softmax_backward(dy: Array, y: Array, dim: int = -1) -> Array:
     """Gradient of `log_softmax`, ``dy - exp(y) * sum(dy)``, the sum along `dim`.
 
     Parameters

@@ -52,22 +52,22 @@ class Operations:
                 return lambda: F.conv_transpose2d(a["x"], a["w"], a["b"], stride=s.stride, padding=s.padding)
             case "conv1d":
                 return lambda: F.conv1d(a["x"], a["w"], a["b"], stride=s.stride, padding=s.padding)
-            case "maxpool1d":
-                return lambda: F.maxpool1d(a["x"], s.kernel, stride=s.stride, return_positions=True)
-            case "avgpool1d":
-                return lambda: F.avgpool1d(a["x"], s.kernel, stride=s.stride)
+            case "max_pool1d":
+                return lambda: F.max_pool1d(a["x"], s.kernel, stride=s.stride, return_positions=True)
+            case "avg_pool1d":
+                return lambda: F.avg_pool1d(a["x"], s.kernel, stride=s.stride)
             case "unfold":
                 return lambda: F.unfold(a["x"], s.kernel, padding=s.padding)
-            case "pad2d":
-                return lambda: F.pad2d(a["x"], s.padding, mode=s.mode)
-            case "maxpool":
-                return lambda: F.maxpool2d(a["x"], s.kernel, stride=s.stride, return_positions=True)
-            case "avgpool":
-                return lambda: F.avgpool2d(a["x"], s.kernel, stride=s.stride)
-            case "adaptive_avgpool":
-                return lambda: F.adaptive_avgpool2d(a["x"], s.size)
-            case "adaptive_maxpool":
-                return lambda: F.adaptive_maxpool2d(a["x"], s.size, return_indices=True)
+            case "pad":
+                return lambda: F.pad(a["x"], s.padding, mode=s.mode)
+            case "max_pool2d":
+                return lambda: F.max_pool2d(a["x"], s.kernel, stride=s.stride, return_positions=True)
+            case "avg_pool2d":
+                return lambda: F.avg_pool2d(a["x"], s.kernel, stride=s.stride)
+            case "adaptive_avg_pool2d":
+                return lambda: F.adaptive_avg_pool2d(a["x"], s.size)
+            case "adaptive_max_pool2d":
+                return lambda: F.adaptive_max_pool2d(a["x"], s.size, return_indices=True)
             case "interpolate":
                 return lambda: F.interpolate(a["x"], s.size, mode=s.mode)
             case "embedding":
@@ -117,25 +117,25 @@ class Operations:
             case "conv1d":
                 signals = a["dy"], a["x"], a["w"]
                 return lambda: F.conv1d_backward(*signals, stride=s.stride, padding=s.padding)
-            case "maxpool1d":
-                positions = F.maxpool1d(a["x"], s.kernel, stride=s.stride, return_positions=True)[1]
-                return lambda: F.maxpool1d_backward(a["dy"], positions, s.x[2], s.kernel, stride=s.stride)
-            case "avgpool1d":
-                return lambda: F.avgpool1d_backward(a["dy"], s.x[2], s.kernel, stride=s.stride)
+            case "max_pool1d":
+                positions = F.max_pool1d(a["x"], s.kernel, stride=s.stride, return_positions=True)[1]
+                return lambda: F.max_pool1d_backward(a["dy"], positions, s.x[2], s.kernel, stride=s.stride)
+            case "avg_pool1d":
+                return lambda: F.avg_pool1d_backward(a["dy"], s.x[2], s.kernel, stride=s.stride)
             case "unfold":
                 return lambda: F.fold(a["dy"], s.x[2:], s.kernel, padding=s.padding)
-            case "pad2d":
-                return lambda: F.pad2d_backward(a["dy"], s.padding, mode=s.mode)
-            case "maxpool":
-                positions = F.maxpool2d(a["x"], s.kernel, stride=s.stride, return_positions=True)[1]
-                return lambda: F.maxpool2d_backward(a["dy"], positions, s.x[2:], s.kernel, stride=s.stride)
-            case "avgpool":
-                return lambda: F.avgpool2d_backward(a["dy"], s.x[2:], s.kernel, stride=s.stride)
-            case "adaptive_avgpool":
-                return lambda: F.adaptive_avgpool2d_backward(a["dy"], s.x[2:])
-            case "adaptive_maxpool":
-                indices = F.adaptive_maxpool2d(a["x"], s.size, return_indices=True)[1]
-                return lambda: F.adaptive_maxpool2d_backward(a["dy"], indices, s.x[2:])
+            case "pad":
+                return lambda: F.pad_backward(a["dy"], s.padding, mode=s.mode)
+            case "max_pool2d":
+                positions = F.max_pool2d(a["x"], s.kernel, stride=s.stride, return_positions=True)[1]
+                return lambda: F.max_pool2d_backward(a["dy"], positions, s.x[2:], s.kernel, stride=s.stride)
+            case "avg_pool2d":
+                return lambda: F.avg_pool2d_backward(a["dy"], s.x[2:], s.kernel, stride=s.stride)
+            case "adaptive_avg_pool2d":
+                return lambda: F.adaptive_avg_pool2d_backward(a["dy"], s.x[2:])
+            case "adaptive_max_pool2d":
+                indices = F.adaptive_max_pool2d(a["x"], s.size, return_indices=True)[1]
+                return lambda: F.adaptive_max_pool2d_backward(a["dy"], indices, s.x[2:])
             case "interpolate":
                 return lambda: F.interpolate_backward(a["dy"], s.x[2:], s.size, mode=s.mode)
             case "embedding":

@@ -65,21 +65,21 @@ class Torch:
                 return lambda: F.conv_transpose2d(t["x"], t["w"], t["b"], s.stride, s.padding)
             case "conv1d":
                 return lambda: F.conv1d(t["x"], t["w"], t["b"], s.stride, s.padding)
-            case "maxpool1d":
+            case "max_pool1d":
                 return lambda: F.max_pool1d_with_indices(t["x"], s.kernel, s.stride)
-            case "avgpool1d":
+            case "avg_pool1d":
                 return lambda: F.avg_pool1d(t["x"], s.kernel, s.stride)
             case "unfold":
                 return lambda: F.unfold(t["x"], s.kernel, padding=s.padding)
-            case "pad2d":
+            case "pad":
                 return lambda: F.pad(t["x"], [s.padding] * 4, s.mode)
-            case "maxpool":
+            case "max_pool2d":
                 return lambda: aten.max_pool2d_with_indices(t["x"], *self._window(s))
-            case "avgpool":
+            case "avg_pool2d":
                 return lambda: F.avg_pool2d(t["x"], s.kernel, s.stride)
-            case "adaptive_avgpool":
+            case "adaptive_avg_pool2d":
                 return lambda: F.adaptive_avg_pool2d(t["x"], s.size)
-            case "adaptive_maxpool":
+            case "adaptive_max_pool2d":
                 return lambda: aten.adaptive_max_pool2d(t["x"], s.size)
             case "interpolate":
                 return lambda: F.interpolate(t["x"], s.size, mode=s.mode)
@@ -150,26 +150,26 @@ class Torch:
             case "conv1d":
                 w, geometry = t["w"], ([s.stride], [s.padding], [1], False, [0], 1)
                 return lambda: aten.convolution_backward(dy, x, w, [s.filters], *geometry, [True] * 3)
-            case "maxpool1d" | "avgpool1d":
+            case "max_pool1d" | "avg_pool1d":
                 x = x.clone().requires_grad_()
-                pool = getattr(torch.nn.functional, "max_pool1d" if case.family == "maxpool1d" else "avg_pool1d")
+                pool = getattr(torch.nn.functional, "max_pool1d" if case.family == "max_pool1d" else "avg_pool1d")
                 y = pool(x, s.kernel, s.stride)
                 return lambda: torch.autograd.grad(y, x, dy, retain_graph=True)
             case "unfold":
                 return lambda: torch.nn.functional.fold(dy, s.x[2:], s.kernel, padding=s.padding)
-            case "pad2d":
+            case "pad":
                 return lambda: aten.reflection_pad2d_backward(dy, x, [s.padding] * 4)
-            case "maxpool":
+            case "max_pool2d":
                 window = self._window(s)
                 places = aten.max_pool2d_with_indices(x, *window)[1]
                 rest = [0, 0], [1, 1], False
                 return lambda: aten.max_pool2d_with_indices_backward(dy, x, *window, *rest, places)
-            case "avgpool":
+            case "avg_pool2d":
                 k, stride = self._window(s)
                 return lambda: aten.avg_pool2d_backward(dy, x, k, stride, [0, 0], False, True, None)
-            case "adaptive_avgpool":
+            case "adaptive_avg_pool2d":
                 return lambda: aten._adaptive_avg_pool2d_backward(dy, x)
-            case "adaptive_maxpool":
+            case "adaptive_max_pool2d":
                 indices = aten.adaptive_max_pool2d(x, s.size)[1]
                 return lambda: aten.adaptive_max_pool2d_backward(dy, x, indices)
             case "interpolate":

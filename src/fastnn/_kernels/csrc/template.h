@@ -22,7 +22,7 @@ INLINE vec NAME(choose)(ivec mask, vec a, vec b) { return (vec)((mask & (ivec)a)
 /* Which lanes are among the first n. */
 INLINE ivec NAME(first)(ptrdiff_t n) { return NAME(iota)() < (integer)n - (ivec){0}; }
 /* The first n lanes of memory, the others `fill`; and back. A copy of so many bytes, byte after byte, takes longer than
- * a row of ten classes; AVX-512 has masks for it. */
+ * a row of ten classes; AVX has masks for it. */
 #if defined(__AVX512F__)
 INLINE vec NAME(load_part)(const real *p, ptrdiff_t n, real fill) {
     vec v = NAME(splat)(fill);
@@ -38,9 +38,16 @@ INLINE void NAME(store_part)(real *p, vec v, ptrdiff_t n) {
 }
 #else
 INLINE vec NAME(load_part)(const real *p, ptrdiff_t n, real fill) {
+#if defined(__AVX2__)
+    ivec mask = NAME(first)(n);
+    vec v = sizeof(real) == 4 ? (vec)_mm256_maskload_ps((const float *)p, (__m256i)mask)
+                              : (vec)_mm256_maskload_pd((const double *)p, (__m256i)mask);
+    return NAME(choose)(mask, v, NAME(splat)(fill));
+#else
     vec v = NAME(splat)(fill);
     memcpy(&v, p, (size_t)n * sizeof(real));
     return v;
+#endif
 }
 INLINE void NAME(store_part)(real *p, vec v, ptrdiff_t n) { memcpy(p, &v, (size_t)n * sizeof(real)); }
 #endif

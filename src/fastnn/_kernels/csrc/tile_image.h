@@ -138,7 +138,7 @@ INLINE void NAME(transpose_block)(vec *v) {
 /* The first `height` lanes of each vector, as two overlapping moves. */
 #define PART(w)                                                                                                    \
     if (height >= (w)) {                                                                                           \
-        for (int j = 0; j < LANES; j++) {                                                                          \
+        for (ptrdiff_t j = 0; j < width; j++) {                                                                    \
             real *target = d + offsets[j0 + j] + i0;                                                               \
             memcpy(target, (const real *)&v[j], (w) * sizeof(real));                                               \
             memcpy(target + height - (w), (const real *)&v[j] + height - (w), (w) * sizeof(real));                 \
@@ -149,20 +149,27 @@ static void NAME(transpose)(void *dst, const ptrdiff_t *offsets, const void *src
                             ptrdiff_t cols) {
     const real *s = src;
     real *d = dst;
-    ptrdiff_t i0 = 0;
-    for (; rows - i0 >= (LANES + 3) / 4 && cols >= LANES; i0 += LANES) {
+    ptrdiff_t i0 = 0, width = cols < LANES ? cols : LANES;
+    for (; rows - i0 >= (LANES + 3) / 4 && cols > 1; i0 += LANES) {
         ptrdiff_t height = rows - i0 < LANES ? rows - i0 : LANES;
         for (ptrdiff_t j0 = 0; j0 < cols; j0 += LANES) {
-            j0 = j0 + LANES > cols ? cols - LANES : j0; /* the last block ends with the row */
+            j0 = j0 + width > cols ? cols - width : j0; /* the last block ends with the row */
             vec v[LANES];
-            UNROLL
-            for (int i = 0; i < LANES; i++)
-                v[i] = i < height ? NAME(load)(s + (i0 + i) * src_step + j0) : NAME(splat)(0);
+            if (width == LANES) {
+                UNROLL
+                for (int i = 0; i < LANES; i++)
+                    v[i] = i < height ? NAME(load)(s + (i0 + i) * src_step + j0) : NAME(splat)(0);
+            } else {
+                UNROLL
+                for (int i = 0; i < LANES; i++)
+                    v[i] = i < height ? NAME(load_part)(s + (i0 + i) * src_step, width, 0) : NAME(splat)(0);
+            }
             NAME(transpose_block)(v);
             if (height == LANES) {
                 UNROLL
                 for (int j = 0; j < LANES; j++)
-                    NAME(store)(d + offsets[j0 + j] + i0, v[j]);
+                    if (j < width)
+                        NAME(store)(d + offsets[j0 + j] + i0, v[j]);
             } else {
                 PART(8) PART(4) PART(2) PART(1)
             }

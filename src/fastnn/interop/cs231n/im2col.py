@@ -25,7 +25,7 @@ def get_im2col_indices(
 
 def im2col_indices(x: Any, field_height: int, field_width: int, padding: int = 1, stride: int = 1) -> Array:
     """The patches of x (N, C, H, W), as (C*FH*FW, OH*OW*N)."""
-    cols = F.im2col(float64(x), (field_height, field_width), stride=stride, padding=padding)
+    cols = F.unfold(float64(x), (field_height, field_width), stride=stride, padding=padding)
     return cols.transpose(1, 2, 0).reshape(cols.shape[1], -1)
 
 
@@ -40,4 +40,4 @@ def col2im_indices(
     """Add up columns (C*FH*FW, OH*OW*N) where `im2col_indices` took them from."""
     N, C, H, W = x_shape
     patches = float64(cols).reshape(C * field_height * field_width, -1, N).transpose(2, 0, 1)
-    return F.col2im(patches, (H, W), (field_height, field_width), stride=stride, padding=padding)
+    return F.fold(patches, (H, W), (field_height, field_width), stride=stride, padding=padding)

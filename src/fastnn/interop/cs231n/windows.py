@@ -34,7 +34,7 @@ def max_pool_forward_naive(x: Any, pool_param: dict[str, Any]) -> tuple[Array, C
     The cache is (x, pool_param, where the maxima were). The first of equal maxima has all of the gradient.
     """
     window = pool_param["pool_height"], pool_param["pool_width"]
-    out, positions = F.maxpool2d(float64(x), window, stride=pool_param["stride"], return_positions=True)
+    out, positions = F.max_pool2d(float64(x), window, stride=pool_param["stride"], return_positions=True)
     return out, (x, pool_param, positions)
 
 
@@ -42,7 +42,7 @@ def max_pool_backward_naive(dout: Any, cache: Cache) -> Array:
     """The gradient dx."""
     x, pool_param, positions = cache
     window = pool_param["pool_height"], pool_param["pool_width"]
-    return F.maxpool2d_backward(float64(dout), positions, x.shape[2:], window, stride=pool_param["stride"])
+    return F.max_pool2d_backward(float64(dout), positions, x.shape[2:], window, stride=pool_param["stride"])
 
 
 conv_forward_fast = conv_forward_im2col = conv_forward_strides = conv_forward_naive
