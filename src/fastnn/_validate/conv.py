@@ -161,10 +161,10 @@ def _conv_geometry(
     SH, SW = pair("stride", stride, 1)
     DH, DW = pair("dilation", dilation, 1)
     PH, PW, more_h, more_w = _padding(padding, KH, KW, SH, SW, DH, DW)
-    if not more_h and not more_w:
-        windows_fit(H, W, KH, KW, PH, PW, DH, DW)
     OH = (H + 2 * PH + more_h - DH * (KH - 1) - 1) // SH + 1
     OW = (W + 2 * PW + more_w - DW * (KW - 1) - 1) // SW + 1
+    if (OH < 1 or OW < 1) and not more_h and not more_w:
+        windows_fit(H, W, KH, KW, PH, PW, DH, DW)
     return ConvGeometry(KH, KW, SH, SW, PH, PW, DH, DW, groups), OH, OW
 
 
