@@ -23,10 +23,8 @@ def one_by_one(net, x):
 
 
 def linear_with_kept_weights(layer, x):
-    """What a plan of this layer alone gives: not to the bit what the layer gives, of many rows and few outputs."""
+    """What a plan of this layer alone gives: its weights are packed before, so another way may be the faster one."""
     planned, plain = fnn.Sequential(layer).eval()(x), layer.forward(x)
-    if x.size < 24 * layer.in_features or layer.out_features > 128 // x.itemsize:
-        assert planned.tobytes() == plain.tobytes()
     finite = np.isfinite(plain)
     np.testing.assert_array_equal(planned[~finite], plain[~finite])
     with np.errstate(invalid="ignore"):

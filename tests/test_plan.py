@@ -40,13 +40,11 @@ def test_the_bits_of_the_layers(n, dtype, threads):
             assert net(x).tobytes() == expected.tobytes()
 
 
-@pytest.mark.parametrize("rows", [23, 24])
-def test_few_outputs_of_many_rows_are_packed(rows):
-    """One panel of them, whose width is the tier's: by other sums than the layer's, so the last bits show it."""
+def test_packed_weights_are_used_where_packing_them_would_not_pay():
+    """A layer of 8 rows takes dot tiles; a plan has the panels already. Sums in another order: the last bits show it."""
     fnn.manual_seed(0)
-    outputs = {"baseline": 8, "v3": 16}.get(fnn.isa(), 32)
-    net, x = fnn.Sequential(fnn.Linear(300, outputs)).eval(), normal(rows, 300)
-    assert (net(x).tobytes() == net[0].forward(x).tobytes()) == (rows < 24)
+    net, x = fnn.Sequential(fnn.Linear(300, 64)).eval(), normal(8, 300)
+    assert net(x).tobytes() != net[0].forward(x).tobytes()
 
 
 @pytest.mark.parametrize("threads", [1, 2, 7])

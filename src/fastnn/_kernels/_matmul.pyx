@@ -19,6 +19,7 @@ cdef enum:
     THIN_DEPTH = 64    # of a block read in place: so many rows of b are followed at a time
     THIN_ROWS = 64     # of a chunk of rows, which packs b for itself
     NEAR = 32768       # bytes of x, beyond which dot tiles read it from the second-level cache
+    LATENCY = 8        # vectors, up to which a step of a tile takes as long as one
     THIN_SUMS = 32     # of the dot tile's sums, more than any has
     DOT_LENGTH = 1024  # of a row, at a time: the tile's rows stay in the first-level cache
 
@@ -241,7 +242,8 @@ cdef inline double dot_cost(const Linear *g) noexcept nogil:
 cdef inline double packed_cost(const Linear *g, bint is_ready) noexcept nogil:
     """What the packed product costs, in the same unit; `is_ready` where the weights are packed before."""
     cdef Py_ssize_t vectors = ceil_div(g.O, g.t.lanes), full = ceil_div(g.N, g.t.mr) * ceil_div(g.O, g.t.nr)
-    return 1500 + (0 if is_ready else 0.9 * g.O * g.K) + 40 * full + 6. * g.N * vectors + <double> g.N * g.K * vectors
+    return (1500 + (0 if is_ready else 0.9 * g.O * g.K) + 40 * full + 6. * g.N * vectors
+            + <double> g.K * max(g.N * vectors, LATENCY * full))
 
 
 cdef inline bint is_packed(const Linear *g, bint is_ready) noexcept nogil:
