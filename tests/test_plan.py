@@ -41,7 +41,7 @@ def test_the_bits_of_the_layers(n, dtype, threads):
 
 
 def test_packed_weights_are_used_where_packing_them_would_not_pay():
-    """A layer of 8 rows takes dot tiles; a plan has the panels already. Sums in another order: the last bits show it."""
+    """A layer of 8 rows takes dot tiles; a plan has the panels already. Sums in another order: the last bits show."""
     fnn.manual_seed(0)
     net, x = fnn.Sequential(fnn.Linear(300, 64)).eval(), normal(8, 300)
     assert net(x).tobytes() != net[0].forward(x).tobytes()
