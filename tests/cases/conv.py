@@ -13,6 +13,7 @@ import winograd
 from cases._base import EXACT, WIDTHS, Case, Draw, Operation, no_activation, pair, register, windows_over
 from fastnn import reference
 from fastnn._kernels._conv_ways import ways
+from fastnn._validate import ConvGeometry
 
 
 def _conv2d_gradient(F, args, kwargs, y, dy):
@@ -34,8 +35,8 @@ def _by_winograd(result, x, w, arguments, geometry):
     """Whether y, dx or dw is made by Winograd's algorithm, whose bound is another one: not of inf or NaN."""
     stride, dilation = pair(geometry.get("stride", 1)), pair(geometry.get("dilation", 1))
     padding, groups = padding_of(w, **geometry), geometry.get("groups", 1)
-    options = {"G": groups, "is_double": x.dtype == np.float64}
-    names = ways(*x.shape, w.shape[0], *w.shape[2:], *stride, *padding, *dilation, **options)
+    windows = ConvGeometry(*w.shape[2:], *stride, *padding, *dilation, groups)
+    names = ways(*x.shape, len(w), windows, is_double=x.dtype == np.float64)
     return names[result] == "winograd" and all(np.isfinite(a).all() for a in arguments)
 
 

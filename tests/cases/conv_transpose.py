@@ -12,6 +12,7 @@ import winograd
 from cases._base import Case, Draw, Operation, no_activation, pair, register
 from fastnn import reference
 from fastnn._kernels._conv_ways import ways
+from fastnn._validate import ConvGeometry
 
 
 def _gradient(F, args, kwargs, y, dy):
@@ -23,8 +24,8 @@ def _by_winograd(result, small, large, w, arguments, geometry):
     """Whether the convolution from `large` to `small` has this result of it by Winograd's algorithm."""
     groups = geometry.get("groups", 1)
     windows = (pair(geometry.get(name, default)) for name, default in (("stride", 1), ("padding", 0), ("dilation", 1)))
-    sizes = (*large.shape, w.shape[0], *w.shape[2:])
-    names = ways(*sizes, *(n for two in windows for n in two), G=groups, is_double=small.dtype == np.float64)
+    windows = ConvGeometry(*w.shape[2:], *(n for two in windows for n in two), groups)
+    names = ways(*large.shape, len(w), windows, is_double=small.dtype == np.float64)
     return names[result] == "winograd" and all(np.isfinite(a).all() for a in arguments)
 
 

@@ -1,8 +1,10 @@
 # Batch normalisation, for the plans of whole networks.
+from fastnn._kernels.direction cimport Direction
 from fastnn._kernels.fnn cimport fnn_tiles
 
 cdef struct Norm:
     fnn_tiles *t
+    Direction direction
     Py_ssize_t N, C, P  # images, channels, elements of a plane
     Py_ssize_t columns  # of a channel: its P columns are kept apart where planes are small, else 1
     bint each           # columns are kept apart

@@ -260,7 +260,7 @@ int fnn_isa_supported(int tier);     /* does this CPU, under this system, run it
 void fnn_isa_use(int tier);          /* what fnn_tiles_now gives from now on */
 const fnn_tiles *fnn_tiles_now(int is_double);
 
-/* ---- Thread pool (pool.c) ------------------------------------------------------------------------------------------
+/* ---- Threads (threads.c) ------------------------------------------------------------------------------------------
  * task(job, chunk, slot) runs once for each chunk < chunks, on at most `threads` threads, which slot < threads tells
  * apart (for workspaces: ask for fnn_threads() once, and size them by it). Returns when all chunks are done. Jobs of
  * little work (a unit is an element moved, or 16 multiply-adds of a tile) run on the caller alone. Inside, denormals are

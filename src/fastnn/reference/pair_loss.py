@@ -40,7 +40,7 @@ def mse_loss(x: Array, target: Array, *, reduction: str = "mean") -> float | Arr
     float, or array of the shape of `x` for "none"
         Elements are added in float64. The mean over no elements is NaN.
     """
-    check.pointwise(x, target, reduction)
+    check.pair_loss(x, target, reduction)
     return _reduced(np.square(x - target), reduction)
 
 
@@ -59,7 +59,7 @@ def mse_loss_backward(x: Array, target: Array, *, reduction: str = "mean", dloss
     -------
     array of the shape of `x`
     """
-    check.pointwise(x, target, reduction)
+    check.pair_loss(x, target, reduction)
     return _scaled(2 * (x - target), reduction, dloss)
 
 
@@ -76,7 +76,7 @@ def l1_loss(x: Array, target: Array, *, reduction: str = "mean") -> float | Arra
     -------
     float, or array of the shape of `x` for "none"
     """
-    check.pointwise(x, target, reduction)
+    check.pair_loss(x, target, reduction)
     return _reduced(np.abs(x - target), reduction)
 
 
@@ -93,7 +93,7 @@ def l1_loss_backward(x: Array, target: Array, *, reduction: str = "mean", dloss:
     -------
     array of the shape of `x`
     """
-    check.pointwise(x, target, reduction)
+    check.pair_loss(x, target, reduction)
     return _scaled(np.sign(x - target), reduction, dloss)
 
 
