@@ -21,15 +21,19 @@ MODULES = (
     "_matmul_amx",
     "_matmul",
     "_conv_ways",
-    "_conv",
+    "_conv_planes",
     "_conv_winograd",
     "_conv_winograd_weight",
     "_conv_input",
     "_conv_weight",
     "_conv_one_pass",
+    "_conv_forward",
     "_conv_backward",
     "_im2col",
     "_pool",
+    "_pool_backward",
+    "_adaptive",
+    "_interpolate",
     "_resample",
     "_embedding",
     "_activation",
@@ -121,7 +125,7 @@ class BuildExt(build_ext):
 def extension(name):
     sources = [KERNELS / f"{name}.pyx"]
     if name == "_table":
-        sources += [CSRC / "cpu.c", CSRC / "pool.c", CSRC / "memory.c"]
+        sources += [CSRC / "cpu.c", CSRC / "threads.c", CSRC / "memory.c"]
     return Extension(
         f"fastnn._kernels.{name}",
         [str(s) for s in sources],

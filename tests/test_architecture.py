@@ -1,10 +1,11 @@
 """The import arrows of the design: they only point down, they close no circle, and the outside is NumPy alone."""
 
 import ast
+import graphlib
 import json
+import re
 import sys
 from collections import defaultdict
-from graphlib import TopologicalSorter
 from pathlib import Path
 from typing import NamedTuple
 
@@ -134,7 +135,7 @@ def arrows_between_rooms() -> dict[str, set[str]]:
 
 def assert_no_circle(graph: dict[str, set[str]]) -> None:
     """Raises graphlib.CycleError, whose message names the circle."""
-    TopologicalSorter(graph).prepare()
+    graphlib.TopologicalSorter(graph).prepare()
 
 
 every_module = pytest.mark.parametrize("module", FILES)
@@ -200,6 +201,16 @@ def test_kernels_import_no_python_of_fastnn():
             words = line.split()
             if words[:1] in (["import"], ["from"]) and "fastnn" in words[1]:
                 assert words[1].startswith("fastnn._kernels"), f"{file.name}: {line}"
+
+
+def test_no_two_kernels_cimport_each_other():
+    """Nor in a circle of more: what a module and its .pxd file cimport can be drawn from the top down."""
+    cimports = {}
+    for file in (PACKAGE / "_kernels").glob("*.p[yx][xd]"):
+        names = re.findall(r"^from fastnn\._kernels\.(\w+) cimport", file.read_text(), re.MULTILINE)
+        cimports.setdefault(file.stem, set()).update(set(names) - {file.stem})
+    assert cimports["_conv_forward"] >= {"_conv_planes", "_conv_ways"}
+    graphlib.TopologicalSorter(cimports).prepare()  # CycleError names the circle
 
 
 @pytest.fixture(scope="module")

@@ -11,7 +11,7 @@ from mutations import (
     norm,
     optim,
     pad,
-    pointwise,
+    pair_loss,
     pool,
     softmax,
 )
@@ -30,7 +30,7 @@ __all__ = [
     "norm",
     "optim",
     "pad",
-    "pointwise",
+    "pair_loss",
     "pool",
     "softmax",
 ]

@@ -19,7 +19,7 @@ from fastnn.layers.containers import Sequential
 from fastnn.layers.conv import Conv1d, Conv2d, ConvTranspose2d
 from fastnn.layers.dropout import Dropout, Dropout2d
 from fastnn.layers.embedding import Embedding
-from fastnn.layers.fold import fold_batch_norm
+from fastnn.layers.fold_batch_norm import fold_batch_norm
 from fastnn.layers.hooks import RemovableHandle
 from fastnn.layers.linear import Linear
 from fastnn.layers.localnorm import LocalResponseNorm
