@@ -193,6 +193,13 @@ MUTANTS = (
         "norm",
     ),
     Mutant(
+        "row norm: eps is left out",
+        "tile_norm_row.h",
+        "scale = (real)(1 / sqrt(*var + eps));",
+        "scale = (real)(1 / sqrt(*var));",
+        "layer_norm",
+    ),
+    Mutant(
         "local norm: the last row is skipped",
         "tile_local.h",
         "for (ptrdiff_t r = 1; r < rows; r++)",

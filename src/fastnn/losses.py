@@ -259,6 +259,9 @@ class MSELoss(Loss):
 
     _function = "mse_loss"
 
+    def __init__(self, reduction: str = "mean") -> None:
+        super().__init__(reduction)
+
 
 class L1Loss(Loss):
     """Mean absolute error, the absolute difference of outputs and targets of one shape.
@@ -275,6 +278,9 @@ class L1Loss(Loss):
     """
 
     _function = "l1_loss"
+
+    def __init__(self, reduction: str = "mean") -> None:
+        super().__init__(reduction)
 
 
 class SmoothL1Loss(Loss):

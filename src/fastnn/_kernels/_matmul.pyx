@@ -125,9 +125,9 @@ cdef bint gemm(fnn_tiles *t, Py_ssize_t M, Py_ssize_t N, Py_ssize_t K, Matrix a,
                const void *bias=NULL, bint relu=False, const char *ready=NULL) noexcept nogil:
     """c (M, N) = act(a (M, K) b (K, N) + bias (N,)), c in C order.
 
-    a.row and a.col are the steps of a, b.row and b.col those of b; one of each pair is 1. With K = 0, c is 0, without the
-    bias. `ready` is b as `pack_linear` packs it, or NULL. Returns False, and has written nothing, when there is no memory
-    for the packed panels.
+    a.row and a.col are the steps of a, b.row and b.col those of b; one of each pair is 1. With K = 0, c is 0, without
+    the bias. `ready` is b as `pack_linear` packs it, or NULL. Returns False, and has written nothing, when there is no
+    memory for the packed panels.
     """
     cdef Gemm g
     cdef Py_ssize_t k, panels = ceil_div(N, t.nr), chunks
