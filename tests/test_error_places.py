@@ -1,6 +1,8 @@
 """Errors out of a network: they name the layer, and say what to do."""
 
+import gc
 import traceback
+import weakref
 
 import numpy as np
 import pytest
@@ -398,3 +400,20 @@ def test_gradients_of_losses(dloss):
     for module in (fnn.functional, fnn.reference):
         with pytest.raises(TypeError, match=r"^dloss: got \w+; expected a number"):
             module.cross_entropy_backward(SCORES, np.array([0, 1, 2]), dloss=dloss)
+
+
+@pytest.mark.parametrize("call", [lambda net, x: net(x), lambda net, x: net[:1](x)], ids=["network", "part"])
+def test_an_error_lets_go_of_the_arrays(call):
+    """Without the collector of circles: a server that refuses an input holds neither it nor the weights, whose plan
+    would pack them again at every call."""
+    net = deep().eval()
+    x = f32(2, 2, 4, 4)
+    watched = weakref.ref(x)
+    gc.disable()
+    try:
+        with pytest.raises(ValueError, match=r"layer 0 \(Conv2d\)"):
+            call(net, x)
+        del x
+        assert watched() is None
+    finally:
+        gc.enable()

@@ -286,6 +286,15 @@ def test_arrays_that_can_be_written_to_are_not_copied():
     assert p.grad is a
 
 
+def test_arrays_out_of_a_pickle_are_sealed():
+    """A plan in a worker process, to which networks come as pickles, keeps packed weights; BatchNorm has buffers."""
+    net = fnn.Sequential(fnn.Linear(100, 200), fnn.BatchNorm1d(200)).eval()
+    twin = pickle.loads(pickle.dumps(net))
+    assert all(held.sealed()[1] is not None for _, held in twin.named_arrays())
+    x = np.ones((2, 100), np.float32)
+    np.testing.assert_array_equal(twin(x), net(x))
+
+
 def test_optimisers_out_of_a_pickle_of_read_only_arrays():
     """Out-of-band buffers are read-only, as the files are that joblib maps."""
     net = fnn.Sequential(fnn.Linear(4, 4))

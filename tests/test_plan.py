@@ -185,7 +185,7 @@ def test_softmax_and_rows_of_more_axes():
 ELEMENTWISE = (
     fnn.ReLU, fnn.Sigmoid, fnn.Tanh, lambda: fnn.LeakyReLU(0.2), lambda: fnn.ELU(0.7), fnn.SELU, fnn.GELU,
     lambda: fnn.GELU("tanh"), fnn.SiLU, lambda: fnn.Softplus(2, 1.5), lambda: fnn.Hardtanh(-0.5, 0.8), fnn.Hardswish,
-    fnn.PReLU, lambda: fnn.PReLU(8, init=0.1), fnn.Identity, lambda: fnn.Unflatten(2, (5, 1)),
+    fnn.ReLU6, fnn.PReLU, lambda: fnn.PReLU(8, init=0.1), fnn.Identity, lambda: fnn.Unflatten(2, (5, 1)),
 )  # fmt: skip
 
 

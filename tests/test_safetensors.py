@@ -73,5 +73,5 @@ def test_a_type_that_numpy_has_not_is_named(tmp_path):
 def test_missing_package_names_the_extra(tmp_path, monkeypatch, state):
     monkeypatch.setitem(sys.modules, "safetensors", None)
     monkeypatch.setitem(sys.modules, "safetensors.numpy", None)
-    with pytest.raises(ImportError, match=r'safetensors is needed .*pip install "fastnn-kernels\[train\]"'):
+    with pytest.raises(ImportError, match=r'safetensors is needed .*pip install "fastnn-kernels\[weights\]"'):
         save_safetensors(tmp_path / "w.safetensors", state)

@@ -32,7 +32,38 @@ def maps(dtype=np.float32):
     )  # fmt: skip
 
 
-NETWORKS = {perceptron: (4,), wide: (3, 100), maps: (4,)}
+def images(dtype=np.float32):
+    return S(
+        fnn.Conv2d(2, 6, 5, padding=2, dtype=dtype), fnn.ReLU(), fnn.MaxPool2d(2),
+        fnn.Conv2d(6, 8, 3, stride=2, groups=2, dtype=dtype), fnn.Tanh(), fnn.AvgPool2d(3, stride=1, padding=1),
+        fnn.MaxPool2d(3, stride=2, padding=1), fnn.Conv2d(8, 9, 1, bias=False, dtype=dtype), fnn.ReLU(),
+        fnn.AvgPool2d(2), fnn.Flatten(), L(9, 12, dtype=dtype), fnn.ReLU(), L(12, 5, dtype=dtype),
+    )  # fmt: skip
+
+
+def sequences(dtype=np.float32):
+    return S(
+        fnn.Conv1d(2, 6, 5, padding=2, dtype=dtype), fnn.ReLU(), fnn.MaxPool1d(2), fnn.AvgPool1d(2, stride=1),
+        fnn.Flatten(), L(30, 5, dtype=dtype),
+    )  # fmt: skip
+
+
+def winograd(dtype=np.float32):
+    """3 x 3 layers, and more parameters than go by groups."""
+    return S(
+        fnn.Conv2d(2, 16, 3, padding=1, dtype=dtype), fnn.ReLU(), fnn.Conv2d(16, 16, 3, padding=1, dtype=dtype),
+        fnn.ReLU(), fnn.MaxPool2d(2), fnn.Flatten(), L(784, 200, dtype=dtype), fnn.ReLU(), L(200, 5, dtype=dtype),
+    )  # fmt: skip
+
+
+NETWORKS = {
+    perceptron: (4,),
+    wide: (3, 100),
+    maps: (4,),
+    images: (2, 14, 14),
+    sequences: (2, 12),
+    winograd: (2, 14, 14),
+}
 OPTIMIZERS = {
     "sgd": lambda p: fnn.SGD(p, lr=0.1),
     "momentum": lambda p: fnn.SGD(p, lr=0.05, momentum=0.9, dampening=0.1, weight_decay=0.01),
@@ -101,8 +132,10 @@ def assert_same_bits(step, loop):
         assert np.asarray(got).tobytes() == np.asarray(expected).tobytes()
 
 
-@pytest.mark.parametrize("optimizer", OPTIMIZERS)
-@pytest.mark.parametrize("loss", LOSSES)
+@pytest.mark.parametrize(
+    ("loss", "optimizer"),
+    [(loss, "adam") for loss in LOSSES] + [("cross entropy", optimizer) for optimizer in OPTIMIZERS],
+)
 @pytest.mark.parametrize("net", NETWORKS, ids=lambda f: f.__name__)
 @pytest.mark.parametrize("dtype", DTYPES, ids=lambda d: np.dtype(d).name)
 def test_a_step_is_what_the_loop_gives(dtype, net, loss, optimizer):
@@ -168,15 +201,16 @@ def test_the_same_bits_on_any_number_of_threads(net):
 
 def test_small_layers_go_by_groups_and_wide_ones_step_by_step():
     sizes = []
-    for net, n in ((perceptron, 2000), (perceptron, 100), (wide, 100)):
+    for net, n in ((perceptron, 2000), (perceptron, 100), (wide, 100), (images, 500), (winograd, 100)):
         step = made(fnn.TrainingStep, net())
         step(*data(net, n))
         (plan,) = plans(step)
         sizes.append(plan.steps.sizes())
-    (group, chunk), (_, one), none = sizes
-    assert group <= chunk < 2000
-    assert one == 100
-    assert none is None
+    small, few, many, maps_of_pixels, many_parameters = sizes
+    assert small[0] <= small[1] < 2000
+    assert few[1] == 100
+    assert many == many_parameters == (100, 100)
+    assert maps_of_pixels[0] <= maps_of_pixels[1] < 500
 
 
 def test_halves_of_a_step_are_the_step():
@@ -360,6 +394,37 @@ def test_a_network_of_images():
     for _ in range(3):
         assert step(x, y) == pytest.approx(loop(x, y), rel=1e-4)
     assert_near(step, loop, 20000)
+    assert plans(step)
+
+
+@pytest.mark.parametrize("frozen", [[], [0], [0, 3], ["0.bias"], [0, 3, 7]])
+def test_frozen_layers_of_images(frozen):
+    network, (x, y) = images(), data(images, 40)
+    for name, p in network.named_parameters():
+        p.requires_grad = not any(name == each or name.startswith(f"{each}.") for each in frozen)
+    step, loop = made(fnn.TrainingStep, network), made(Loop, network)
+    for _ in range(2):
+        step(x, y), loop(x, y)
+    assert_near(step, loop, 20000)
+    assert plans(step)
+
+
+def test_images_that_are_one_group_have_the_bits_of_the_loop():
+    network, (x, y) = images(), data(images, 3)
+    step, loop = made(fnn.TrainingStep, network), made(Loop, network)
+    for _ in range(2):
+        assert step(x, y) == loop(x, y)
+    assert_same_bits(step, loop)
+
+
+def test_not_a_number_goes_where_the_loop_takes_it():
+    network, (x, y) = winograd(), data(winograd, 40)
+    x[3, 1, 5, 5], x[7] = np.nan, np.inf
+    step, loop = made(fnn.TrainingStep, network), made(Loop, network)
+    with np.errstate(all="ignore"):
+        step(x, y), loop(x, y)
+    for p, q in zip(step.net.parameters(), loop.net.parameters(), strict=True):
+        np.testing.assert_array_equal(np.isnan(p.grad), np.isnan(q.grad))
 
 
 def test_other_labels_targets_and_layouts():
@@ -430,7 +495,7 @@ def test_nothing_is_kept_for_another_backward():
 
 
 def test_a_step_takes_no_memory_once_it_has_been_taken():
-    for net, n in ((perceptron, 2000), (wide, 60)):
+    for net, n in ((perceptron, 2000), (wide, 60), (images, 200)):
         step, (x, y) = made(fnn.TrainingStep, net(), optimizer=OPTIMIZERS["momentum"]), data(net, n)
         for _ in range(3):
             step(x, y)

@@ -24,7 +24,7 @@ INDICES = np.zeros((1, 1, 1, 1), np.int64)
 READ_ONLY = f32(4)
 READ_ONLY.flags.writeable = False
 
-OF_INPUT = ["leaky_relu", "elu", "selu", "gelu", "silu", "softplus", "hardtanh", "hardswish"]
+OF_INPUT = ["leaky_relu", "elu", "selu", "gelu", "silu", "softplus", "hardtanh", "hardswish", "relu6"]
 
 # function, arguments, keywords, error, the argument named, what came
 ROWS = [

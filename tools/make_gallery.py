@@ -27,50 +27,84 @@ PAGE, PICTURES = DOCS / "plots.md", DOCS / "images" / "plots"
 DPI, WIDEST = 96, 720  # of the gallery; dots
 HEAD = """# Pictures
 
-`fastnn.plots` draws what one looks at: each picture is one call that returns a matplotlib `Figure`;
-`plots.save(figure, "a.png")` writes it (or `.pdf`, `.svg`), and a notebook shows it if it is the last value of a cell.
-matplotlib comes with `pip install ".[train]"`. What a run looks like as a whole is in its `report.html`.
+Each picture of `fastnn.plots` is one call that returns a matplotlib `Figure`. `plots.save(figure, "a.png")` writes it;
+`.pdf` and `.svg` work, too. A notebook shows a figure that is the last value of a cell. matplotlib comes with
+`pip install ".[train]"`. A run of a recipe has all of its pictures on one page, `report.html`.
 
-Here everything is drawn from the digits that come with the package, by `python tools/make_gallery.py`. Images are
-`(H, W)`, `(1, H, W)` or `(3, H, W)`, as networks have them. The docstrings have all arguments.
+All pictures here are drawn from the digits that come with the package, by `python tools/make_gallery.py`. Images are
+`(H, W)`, `(1, H, W)` or `(3, H, W)`, as networks have them. The docstrings list all arguments. The calls below go with
+a network that has been trained like this one:
+
+```python
+import fastnn as fnn
+from fastnn import plots, training
+from fastnn.data import digits
+
+x_train, y_train, x, y = digits()
+net = fnn.Sequential(
+    fnn.Conv2d(1, 20, 5), fnn.ReLU(), fnn.MaxPool2d(2),
+    fnn.Conv2d(20, 50, 5), fnn.ReLU(), fnn.MaxPool2d(2),
+    fnn.Flatten(), fnn.Linear(800, 10),
+)
+trainer = training.Trainer(net, fnn.CrossEntropyLoss(), fnn.Adam(net.parameters()))
+trainer.fit((x_train, y_train), valid=(x, y), epochs=1)
+probabilities = fnn.functional.softmax(trainer.predict(x))
+predicted = probabilities.argmax(axis=1)
+```
 """
 
 
 class Entry(NamedTuple):
-    """A picture of the gallery: which function draws it, what it is for, how it is called."""
+    """A picture of the gallery: which function draws it, what it is for, how it is called.
+
+    `first` is Python for the tests alone, which run the page: what the call needs and readers have of their own.
+    """
 
     name: str
     text: str
     code: str
+    first: str = ""
 
 
 ENTRIES = (
-    Entry("learning_curves", "Loss and metric of a run, with published figures as crosses; without a metric the loss "
-          "alone. Several runs are given by name.",
-          'learning_curves(trainer.history, published={500: 0.954, 2000: 0.956}, held_out="test")'),
-    Entry("initialisations", "Runs that differ in their initial weights, and the spread of the layers' outputs before "
-          "training, which shows why.",
-          'initialisations(histories, outputs=outputs, steps_per_epoch=100, held_out="test")'),
+    Entry("learning_curves", "Loss and metric of a run, with published figures as crosses. A run without a metric has "
+          "the loss alone. Give several runs in a dict by their names.",
+          'plots.learning_curves(trainer.history, published={500: 0.954, 2000: 0.956}, held_out="test")'),
+    Entry("initialisations", "Runs that differ in their initial weights. The spread of the layers' outputs before "
+          "training shows why. `histories` is a dict from a name to the history of a run, and `outputs` a dict from "
+          "the same names to the outputs of the layers.",
+          'plots.initialisations(histories, outputs=outputs, steps_per_epoch=100, held_out="test")',
+          'histories = {"normal": trainer.history}\noutputs = {"normal": {"layer 1": net[:1](x[:9])}}'),
     Entry("confusion_matrix", "Which class is taken for which.",
-          "confusion_matrix(training.confusion_matrix(y, predicted))"),
-    Entry("most_wrong", "The mistakes that a network is surest of.", "most_wrong(x, probabilities, y, count=8)"),
-    Entry("most_confusing", "The images of each class that it is least decided about.",
-          "most_confusing(x[few], probabilities[few], y[few], per_class=6)"),
+          "plots.confusion_matrix(training.confusion_matrix(y, predicted))"),
+    Entry("most_wrong", "The mistakes that a network is surest of.",
+          "plots.most_wrong(x, probabilities, y, count=8)"),
+    Entry("most_confusing", "The images of each class for which it is least decided.",
+          "few = y < 4\nplots.most_confusing(x[few], probabilities[few], y[few], per_class=6)"),
     Entry("feature_maps", "What layers make of an image. Layers of one shape share a scale.",
-          'feature_maps(image, {"conv1": y1, "after ReLU": y2})'),
-    Entry("kernels", "The kernels of a convolution; in colour, if it looks at colour images.",
-          'kernels(net.state_dict()["0.weight"])'),
-    Entry("weight_tiles", "The weights of a linear layer, as images of what its units look for.",
-          'weight_tiles({"before": w0, "after": w}, (28, 28), count=16)'),
-    Entry("reconstructions", "What an autoencoder makes of images.", "reconstructions(x, net(x), columns=8)"),
-    Entry("boxes", "A photograph with what was found and read on it.",
-          "boxes(sheet, places, labels=read, truth=truth)"),
+          'plots.feature_maps(x[0], {"conv1": net[:1](x[:1]), "after ReLU": net[:2](x[:1])})'),
+    Entry("kernels", "The kernels of a convolution. They are in colour if the images are.",
+          'plots.kernels(net.state_dict()["0.weight"])'),
+    Entry("weight_tiles", "The weights of a linear layer, as images of what its units look for. `w0` and `w` are "
+          "its weights before and after training.",
+          'plots.weight_tiles({"before": w0, "after": w}, (28, 28), count=16)',
+          "w0, w = fnn.Linear(784, 64).state_dict()['weight'], fnn.Linear(784, 64).state_dict()['weight']"),
+    Entry("reconstructions", "What an autoencoder makes of images.",
+          "plots.reconstructions(x[:8], rebuilt, columns=8)", "rebuilt = x[1:9]"),
+    Entry("boxes", "A photograph with what was found and read on it. A place is (top, left, bottom, right); `read` and "
+          "`truth` have a text for each.",
+          "plots.boxes(sheet, places, labels=read, truth=truth)",
+          "sheet, places = x[0], [(4, 4, 24, 24)]\nread, truth = ['7'], ['1']"),
     Entry("decision_regions", "Points in the plane, and what a network makes of the plane.",
-          "decision_regions(points, labels, lambda p: net(p)[:, 0])"),
-    Entry("gradient_error", "How far gradients by differences are off, for steps from coarse to fine.",
-          'gradient_error({"float64": errors64, "float32": errors32})'),
-    Entry("benchmark_chart", "Ratios of times; `fastnn bench --chart` draws it of a benchmark.",
-          'benchmark_chart({"training": {"LeNet": {"1 thread": 2.5, "2 threads": [2.2, 2.9]}}})'),
+          "plots.decision_regions(points, labels, lambda p: classifier(p)[:, 0])",
+          "import numpy as np\npoints = np.random.default_rng(0).uniform(-2, 2, (50, 2)).astype(np.float32)\n"
+          "labels = points[:, 0] > 0\nclassifier = fnn.Sequential(fnn.Linear(2, 1), fnn.Sigmoid()).eval()"),
+    Entry("gradient_error", "How far gradients by differences are off, for steps from coarse to fine. `errors64` is a "
+          "dict from the step to the error.",
+          'plots.gradient_error({"float64": errors64, "float32": errors32})',
+          "errors64, errors32 = {1e-2: 1e-4, 1e-3: 1e-6}, {1e-2: 1e-4, 1e-3: 1e-3}"),
+    Entry("benchmark_chart", "Ratios of times. `fastnn bench --chart` draws it of a benchmark.",
+          'plots.benchmark_chart({"training": {"LeNet": {"1 thread": 2.5, "2 threads": [2.2, 2.9]}}})'),
 )  # fmt: skip
 
 
@@ -78,7 +112,8 @@ def page() -> str:
     """The page's text; its pictures are drawn by `draw`."""
     parts = [HEAD]
     for entry in ENTRIES:
-        parts.append(f"## {entry.name}\n\n{entry.text}\n\n```python\nplots.{entry.code}\n```\n")
+        first = f"<!-- first:\n{entry.first}\n-->\n" if entry.first else ""
+        parts.append(f"## {entry.name}\n\n{entry.text}\n\n{first}```python\n{entry.code}\n```\n")
         parts.append(f"![{entry.name}](images/plots/{entry.name}.png)\n")
     return "\n".join(parts)
 

@@ -42,7 +42,8 @@ def implementation(name: Literal["kernels", "reference"]) -> Iterator[None]:
 
     Examples
     --------
-    >>> with fastnn.implementation("reference"):
+    >>> net, x = fnn.Linear(4, 2), np.ones((1, 4), np.float32)
+    >>> with fnn.implementation("reference"):
     ...     scores = net(x)
     """
     if name not in IMPLEMENTATIONS:

@@ -23,8 +23,6 @@ Net = TypeVar("Net")  # a Module
 def initialise(net: Net, rules: Mapping[str, str | Callable[[Any], object]]) -> Net:
     """Give the layers of a whole network new initial values, each kind of layer by its rule.
 
-    >>> initialise(net, {"Conv2d": "kaiming_normal", "Linear": "xavier_uniform", "Linear.bias": "zeros"})
-
     Parameters
     ----------
     net : Module
@@ -42,6 +40,13 @@ def initialise(net: Net, rules: Mapping[str, str | Callable[[Any], object]]) -> 
     ------
     ValueError
         A rule that no parameter of the network goes by, or that names no function of this module; nothing has changed.
+
+    Examples
+    --------
+    >>> net = fnn.Sequential(fnn.Conv2d(1, 4, 3), fnn.Flatten(), fnn.Linear(144, 2))
+    >>> net = fnn.init.initialise(net, {"Conv2d": "kaiming_normal", "Linear": "xavier_uniform", "Linear.bias": "zeros"})
+    >>> net[2].bias.data.tolist()
+    [0.0, 0.0]
     """
     chosen: dict[int, tuple[Any, Callable[[Any], object]]] = {}
     modules = check.modules(net)

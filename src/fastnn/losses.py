@@ -67,6 +67,10 @@ class Loss:
             check.known_arguments(cls, args, kwargs)
             return super().__new__(cls)
 
+    def __init__(self, reduction: str = "mean") -> None:
+        check.reduction(reduction)
+        self.reduction = reduction
+
     def __call__(self, x: Array, target: Array) -> Any:
         """Compute the loss of `x`, as the function of the same name does.
 
@@ -130,6 +134,16 @@ class CrossEntropyLoss(Loss):
     reduction : "mean", "sum" or "none"
     label_smoothing : float, 0 to 1
         How much of each target goes to all classes alike.
+
+    Examples
+    --------
+    >>> criterion = fnn.CrossEntropyLoss()
+    >>> scores, labels = np.array([[2, 1, 0], [0, 0, 0]], np.float32), np.array([0, 2])
+    >>> print(round(float(criterion(scores, labels)), 4))
+    0.7531
+    >>> print(criterion.backward().round(3))
+    [[-0.167  0.122  0.045]
+     [ 0.167  0.167 -0.333]]
     """
 
     _function = "cross_entropy"
@@ -167,6 +181,12 @@ class NLLLoss(Loss):
     ignore_index : int
         A label that is left out.
     reduction : "mean", "sum" or "none"
+
+    Examples
+    --------
+    >>> log_p = np.log(np.array([[0.5, 0.5], [0.1, 0.9]], np.float32))
+    >>> print(round(float(fnn.NLLLoss()(log_p, np.array([0, 1]))), 4))
+    0.3993
     """
 
     _function = "nll_loss"
@@ -190,6 +210,12 @@ class BCELoss(Loss):
     weight : array that broadcasts to the outputs, optional
         Of the elements.
     reduction : "mean", "sum" or "none"
+
+    Examples
+    --------
+    >>> p, y = np.array([0.9, 0.2], np.float32), np.array([1, 0], np.float32)
+    >>> print(round(float(fnn.BCELoss()(p, y)), 4))
+    0.1643
     """
 
     _function = "binary_cross_entropy"
@@ -214,6 +240,12 @@ class BCEWithLogitsLoss(Loss):
     reduction : "mean", "sum" or "none"
     pos_weight : array that broadcasts to the outputs, optional
         Of yes, as (K,) for K questions.
+
+    Examples
+    --------
+    >>> x, y = np.array([2, -1], np.float32), np.array([1, 0], np.float32)
+    >>> print(round(float(fnn.BCEWithLogitsLoss()(x, y)), 4))
+    0.2201
     """
 
     _function = "binary_cross_entropy_with_logits"
@@ -233,13 +265,19 @@ class MSELoss(Loss):
     Parameters
     ----------
     reduction : "mean", "sum" or "none"
+
+    Examples
+    --------
+    >>> criterion = fnn.MSELoss()
+    >>> x, y = np.array([0, 3], np.float32), np.array([0.5, 0], np.float32)
+    >>> float(criterion(x, y)), criterion.backward().tolist()
+    (4.625, [-0.5, 3.0])
     """
 
     _function = "mse_loss"
 
     def __init__(self, reduction: str = "mean") -> None:
-        check.reduction(reduction)
-        self.reduction = reduction
+        super().__init__(reduction)
 
     def plan(self, steps: Any) -> None:
         steps.mse_loss(**self._options())
@@ -251,13 +289,18 @@ class L1Loss(Loss):
     Parameters
     ----------
     reduction : "mean", "sum" or "none"
+
+    Examples
+    --------
+    >>> x, y = np.array([0, 3], np.float32), np.array([0.5, 0], np.float32)
+    >>> float(fnn.L1Loss()(x, y))
+    1.75
     """
 
     _function = "l1_loss"
 
     def __init__(self, reduction: str = "mean") -> None:
-        check.reduction(reduction)
-        self.reduction = reduction
+        super().__init__(reduction)
 
 
 class SmoothL1Loss(Loss):
@@ -267,6 +310,12 @@ class SmoothL1Loss(Loss):
     ----------
     reduction : "mean", "sum" or "none"
     beta : float, at least 0
+
+    Examples
+    --------
+    >>> x, y = np.array([0, 3], np.float32), np.array([0.5, 0], np.float32)
+    >>> float(fnn.SmoothL1Loss()(x, y))
+    1.3125
     """
 
     _function = "smooth_l1_loss"
@@ -285,6 +334,12 @@ class HuberLoss(Loss):
     ----------
     reduction : "mean", "sum" or "none"
     delta : float, above 0
+
+    Examples
+    --------
+    >>> x, y = np.array([0, 3], np.float32), np.array([0.5, 0], np.float32)
+    >>> float(fnn.HuberLoss()(x, y))
+    1.3125
     """
 
     _function = "huber_loss"
@@ -305,6 +360,12 @@ class KLDivLoss(Loss):
         "batchmean", the mean over the examples, is the divergence as mathematics has it.
     log_target : bool
         Targets are logarithms too.
+
+    Examples
+    --------
+    >>> log_p, q = np.log(np.array([[0.5, 0.5]], np.float32)), np.array([[0.9, 0.1]], np.float32)
+    >>> print(round(float(fnn.KLDivLoss(reduction="sum")(log_p, q)), 4))
+    0.3681
     """
 
     _function = "kl_div"

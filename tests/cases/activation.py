@@ -138,6 +138,7 @@ OF_INPUT = (
     ),
     OfInput("hardtanh", EXACT, settings=(((), {}), ((-0.5, 1.5), {}), ((0.0, math.inf), {}))),
     OfInput("hardswish", 4, None, 3, lambda x: np.abs(x) / 3 + 1),
+    OfInput("relu6", EXACT),
 )
 
 for _function in OF_INPUT:

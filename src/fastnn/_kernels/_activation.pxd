@@ -1,11 +1,13 @@
-# Functions element by element and row by row, for the plans of whole networks.
+# Functions element by element and row by row, for plans.
+from fastnn._kernels.direction cimport Direction
 from fastnn._kernels.fnn cimport fnn_function, fnn_tiles
 
 cdef struct Map:
     fnn_function *function
     double settings[2]
-    const char *x         # y = forward(x), or
-    const char *dy        # y = backward(dy, x), if there is a dy
+    Direction direction
+    const char *x         # y = forward(x),
+    const char *dy        # or y = backward(dy, x)
     char *y
     Py_ssize_t total      # elements
     Py_ssize_t chunk      # elements of a chunk
@@ -15,8 +17,9 @@ cdef struct Map:
 # y of x (A, C, P), with a slope for each of the C channels.
 cdef struct Prelu:
     fnn_tiles *t
+    Direction direction
     Py_ssize_t C, P
-    bint each             # rows are (C, P) with slopes for each column; otherwise they are (P,) with one slope
+    bint each             # a row is (C, P) with a slope for each column; otherwise it is (P,) with one slope
     Py_ssize_t rows, row  # elements of a row
     Py_ssize_t part       # elements of a row that a call takes
     Py_ssize_t group      # calls of a chunk
@@ -24,7 +27,7 @@ cdef struct Prelu:
     const char *x
     const char *w
     char *y               # or dx
-    double *sums          # of the slopes' gradients: see sums_of
+    double *sums          # partial sums of the slopes' gradients: see sums_of
 
 
 cdef struct Sum:
@@ -38,10 +41,11 @@ cdef struct Sum:
 
 # y = a + b, or its positive part.
 cdef void add_up(Sum *g, int workers) noexcept nogil
-# A function by its place, over `total` elements, in rows of `row` (0: any cut will do).
+# Describes a function by its place in the table, over `total` elements, in rows of `row` elements. `row` is 0 for
+# functions element by element.
 cdef Map describe_map(fnn_tiles *t, Py_ssize_t function, Py_ssize_t total, Py_ssize_t row, double a,
                       double b) noexcept nogil
 cdef void apply(Map *g, const void *dy, const void *x, void *y, int workers) noexcept nogil
 cdef Prelu describe_prelu(fnn_tiles *t, Py_ssize_t A, Py_ssize_t C, Py_ssize_t P) noexcept nogil
-# y, of which `x` and `w` have been set. False when there is no memory.
+# Runs a PReLU; the caller has set x, w and y. False when there is no memory.
 cdef bint apply_prelu(Prelu *g, int workers) noexcept nogil

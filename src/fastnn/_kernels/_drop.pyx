@@ -1,4 +1,4 @@
-"""Dropout. Which elements are kept follows from the key and their index: a backward finds out again."""
+"""Dropout. Which elements are kept follows from the key and the index alone, so the backward computes it again."""
 from libc.stdint cimport uint32_t, uint64_t
 from libc.string cimport memset
 
@@ -10,8 +10,8 @@ ctypedef fused real:
     double
 
 cdef enum:
-    GROUP = 64     # words
-    WORDS = 1024   # of one go
+    GROUP = 64     # words that the generator makes together
+    WORDS = 1024   # words made at a time: they stay in the first-level cache
     CHUNK = 4096   # elements of a chunk
 
 cdef struct Drop:

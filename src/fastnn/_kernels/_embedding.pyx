@@ -1,4 +1,4 @@
-"""Rows of a table picked by index, and the gradient of the table; parts of any array picked along an axis."""
+"""Rows of a table picked by index, the gradient of the table, and parts of any array picked along an axis."""
 from libc.stdint cimport int64_t
 from libc.string cimport memcpy, memset
 
@@ -10,7 +10,7 @@ ctypedef fused real:
     double
 
 cdef enum:
-    OFTEN = 32  # times that a row is picked, whose gradients are added to one another in their own precision
+    OFTEN = 32  # picks of a row: so many gradients are added before double precision takes over
 
 cdef void pick_rows(void *job, Py_ssize_t chunk, int slot) noexcept nogil:
     cdef const Lookup *g = <const Lookup *> job
@@ -45,7 +45,7 @@ cdef void select_parts(void *job, Py_ssize_t chunk, int slot) noexcept nogil:
 
 
 cdef void add_rows(void *job, Py_ssize_t chunk, int slot) noexcept nogil:
-    """A chunk has some rows of the table, and looks through all indices for them: no sum is cut."""
+    """A chunk owns some rows of the table, and looks through all indices for them. So no sum is cut."""
     cdef const Lookup *g = <const Lookup *> job
     cdef Py_ssize_t nbytes = g.D * g.t.itemsize, n, row, often
     cdef Py_ssize_t from_ = split_at(g.rows, g.parts, chunk), to = split_at(g.rows, g.parts, chunk + 1)
@@ -103,9 +103,10 @@ def embedding_forward(const int64_t[::1] indices, const real[:, ::1] w, real[:, 
 
 
 def embedding_backward(const real[:, ::1] dy, const int64_t[::1] indices, real[:, ::1] dw, Py_ssize_t padding_idx):
-    """dw (rows, D) = of each row the sum of the dy (count, D) that it was picked for; 0 at padding_idx.
+    """dw (rows, D) = for each row the sum of dy (count, D) over the indices that picked the row; 0 at padding_idx.
 
-    Writes all of dw; no overlap. An ordered sum, of many terms in double precision: REDUCTION(32) at most.
+    Writes all of dw; no overlap. The sum is in the order of the indices; blocks of 32 are added in double precision.
+    REDUCTION(32) at most.
     """
     cdef Lookup g
     cdef int workers = threads()
@@ -123,9 +124,9 @@ def embedding_backward(const real[:, ::1] dy, const int64_t[::1] indices, real[:
 
 def index_select(const unsigned char[::1] x, const int64_t[::1] indices, unsigned char[::1] y,
                  Py_ssize_t outer, Py_ssize_t rows, Py_ssize_t nbytes):
-    """y (outer, count, nbytes) = the parts of x (outer, rows, nbytes) at the indices, which are 0 to rows - 1.
+    """y (outer, count, nbytes) = the parts of x (outer, rows, nbytes) at the indices, which are in 0..rows-1.
 
-    Bytes of any type. None of the sizes is 0. Writes all of y; no overlap. EXACT.
+    The parts are bytes of any type. No size is 0. Writes all of y; no overlap. EXACT.
     """
     cdef Selection g
     g.count, g.rows, g.nbytes, g.total = indices.shape[0], rows, nbytes, outer * indices.shape[0]

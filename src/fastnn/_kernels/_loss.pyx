@@ -1,5 +1,7 @@
-"""Losses: cross-entropy, of scores of classes, and those that are a sum over pairs of an output and a target. In chunks
-that follow from the shape alone, whose sums are added in order."""
+"""Losses: cross-entropy of scores of classes, and sums over pairs of an output and a target.
+
+Chunks follow from the shape alone, and their sums are added in order. So the bits do not depend on the threads.
+"""
 from libc.math cimport NAN
 from libc.stdint cimport int64_t
 from libc.string cimport memset
@@ -23,9 +25,9 @@ ctypedef fused real:
 
 cdef enum:
     CHUNK = 16384  # elements
-    BLOCK = 1024   # elements whose losses are added in their own precision
-    GROUP = 4096   # elements of rows whose softmax is made together
-    LANES = 16     # the most that a vector has
+    BLOCK = 1024   # losses that are added in their own precision, before double precision takes over
+    GROUP = 4096   # elements of the rows whose softmax is computed together
+    LANES = 16     # lanes of the widest vector
 
 
 cdef void describe(Rows *g, fnn_tiles *t, const real[:, :, ::1] x, const int64_t[::1] labels,
@@ -109,7 +111,7 @@ cdef double losses(const Rows *g, Py_ssize_t image, Py_ssize_t first, const real
         if g.labels == NULL:
             loss = spread(g, x + at, target + at, weight, least, own)
         elif g.labels[n] != g.ignored:
-            label = g.labels[n]  # checked by count_labels; again here, for another thread may have changed it since
+            label = g.labels[n]  # checked again after count_labels: another thread may have changed it
             if 0 <= label < g.K:
                 loss = -((x[at + label * g.class_step] - least) - own) * <real> (1 - g.smoothing)
                 loss *= weight[label] if weight != NULL else 1
@@ -128,8 +130,8 @@ cdef real spread(const Rows *g, const real *x, const real *target, const real *w
                  real log_total) noexcept nogil:
     """The sum of -wanted*weight*log(softmax(x)) over the classes of a place.
 
-    Wanted of a class is its smoothed target, which is never 0 where it is smoothed: 0*inf is NaN. A label has its own
-    term; where target is NULL, wanted is only what smoothing gives to all classes.
+    `wanted` is the smoothed target of a class. With smoothing it is never 0, so 0*inf cannot give NaN. With target NULL
+    it is only the share that smoothing gives to every class; the caller adds the term of the label.
     """
     cdef Py_ssize_t k
     cdef real share, even = <real> (g.smoothing / g.K), kept = <real> (1 - g.smoothing)
@@ -156,12 +158,12 @@ cdef void backward_rows(void *job, Py_ssize_t chunk, int slot) noexcept nogil:
 
 cdef void slopes(const Rows *g, Py_ssize_t image, Py_ssize_t first, const real *x, const real *target,
                  const real *weight, const real *each, real *dx) noexcept nogil:
-    """dx = (softmax(x)*(the sum of wanted) - wanted)*scale, wanted being a place's weighted targets; of a group."""
+    """dx = (softmax(x)*(the sum of wanted) - wanted)*scale for a group of places; `wanted` are the weighted targets."""
     cdef real most[LANES]
     cdef real log_total[LANES]
     cdef real factor[LANES]
     cdef real share
-    cdef double mass, scale  # in float, the one may overflow and the other be flushed, where their product is neither
+    cdef double mass, scale  # in float one could overflow or the other be flushed, though their product is in range
     cdef real even = <real> (g.smoothing / g.K), kept = <real> (1 - g.smoothing)
     cdef Py_ssize_t r, n, k, at = image * g.image_step + first * g.place_step
     cdef Py_ssize_t places = min(g.group, g.places - first)
@@ -268,11 +270,11 @@ cdef void run_rows(const Rows *g, fnn_task task) noexcept:
 def cross_entropy_forward(const real[:, :, ::1] x, const int64_t[::1] labels, const real[:, :, ::1] target,
                           const real[::1] weight, int64_t ignored, double smoothing, bint logged, bint mean,
                           real[::1] out):
-    """The sum of losses of scores x (N, K, P), or their mean; out (N*P,) = all of them, unless it is None.
+    """The sum or the mean of the losses of scores x (N, K, P). out (N*P,) = the loss of each place, unless it is None.
 
-    Each place has one of labels (N*P,), where `ignored` marks places to leave out, or else a target (N, K, P). weight
-    (K,) may be None. NaN if a label is outside of 0..K-1. `logged`: x are log-probabilities, and targets labels.
-    REDUCTION(2*K + 16).
+    Each place has a label, in labels (N*P,), or probabilities, in target (N, K, P). Places with the label `ignored` are
+    left out. weight (K,) may be None. Returns NaN if a label is outside of 0..K-1. `logged`: x holds log-probabilities,
+    and there are labels. REDUCTION(2*K + 16).
     """
     cdef Rows g
     cdef Py_ssize_t chunk, chunks
@@ -295,9 +297,9 @@ def cross_entropy_forward(const real[:, :, ::1] x, const int64_t[::1] labels, co
 def cross_entropy_backward(const real[:, :, ::1] x, const int64_t[::1] labels, const real[:, :, ::1] target,
                            const real[::1] weight, int64_t ignored, double smoothing, bint logged, bint mean,
                            double dloss, const real[::1] each, real[:, :, ::1] dx):
-    """dx (N, K, P) = the gradient of `cross_entropy_forward` times dloss and, by places, each (N*P,) or None.
+    """dx (N, K, P) = the gradient of `cross_entropy_forward` times dloss, and times each (N*P,) unless it is None.
 
-    Returns whether all labels are 0..K-1; if not, dx means nothing. REDUCTION(2*K + 14).
+    Returns whether all labels are in 0..K-1; otherwise dx is not valid. REDUCTION(2*K + 14).
     """
     cdef Rows g
     describe(&g, tiles(real is double), x, labels, target, weight, ignored, smoothing, logged)
@@ -323,7 +325,7 @@ cdef struct Pairs:
     double p[4]
     double scale
     char *out            # or NULL, if only the sum is wanted
-    double *sums         # of the chunks, then
+    double *sums         # the sum of each chunk, if `out` is NULL
 
 
 cdef void run_pairs(void *job, Py_ssize_t chunk, int slot) noexcept nogil:
@@ -346,10 +348,10 @@ cdef void run_pairs(void *job, Py_ssize_t chunk, int slot) noexcept nogil:
 
 def pairs(int kind, bint slope, const real[::1] x, const real[::1] target, const real[::1] q, const real[::1] factors,
           tuple p, double scale, real[::1] out):
-    """out = the loss of the `kind`, or its `slope`, times scale and factors, as fnn.h has it; the sum if out is None.
+    """out = the loss of a `kind`, or its `slope`, times scale and factors (see fnn.h). Returns the sum if out is None.
 
-    All are (n,); q and factors may be None; p has four numbers. Blocks are added in double precision. REDUCTION(14),
-    and n more for the sum.
+    All arrays are (n,); q and factors may be None; p has four numbers. Blocks are added in double precision.
+    REDUCTION(14) for elements, REDUCTION(n + 14) for the sum.
     """
     cdef Pairs g
     cdef Py_ssize_t chunk, chunks = ceil_div(x.shape[0], CHUNK)

@@ -1,4 +1,4 @@
-# A linear layer, for the plans of whole networks.
+# A linear layer, for plans.
 from fastnn._kernels.fnn cimport fnn_tiles
 
 cdef struct Linear:
@@ -24,12 +24,12 @@ cdef struct Gradient:
     char *db
 
 
-# Of N rows, without a bias; x, w and y are missing yet.
+# Describes a layer for N rows, without a bias. The caller sets x, w and y.
 cdef Linear describe_linear(fnn_tiles *t, Py_ssize_t N, Py_ssize_t O, Py_ssize_t K, bint relu) noexcept nogil
-# Bytes of packed weights, 0 where they are of no use; and to pack `w`.
+# The bytes of packed weights, or 0 where packing does not help; and the packing of `w`.
 cdef Py_ssize_t packed_linear(const Linear *g) noexcept nogil
 cdef void pack_linear(const Linear *g, char *packed) noexcept nogil
-# False when there is no memory.
+# y = act(x w^T + b). False when there is no memory.
 cdef bint linear(Linear *g, int workers) noexcept nogil
 # The gradients that are wanted. False when there is no memory.
 cdef bint linear_gradients(const Gradient *g) noexcept nogil

@@ -5,22 +5,23 @@ from fastnn._kernels._matmul_amx cimport gemm_on_tiles, is_for_tiles
 from fastnn._kernels._table cimport allocate, parallel, release, threads, tiles
 from fastnn._kernels.fnn cimport FNN_ACCUMULATE, FNN_BIAS_OF_COLUMNS, FNN_RELU, FNN_relu
 from fastnn._kernels.fnn cimport begin, ceil_div, fnn_tiles, split_at
+from fastnn._kernels.matrix cimport Matrix, matrix
 
 ctypedef fused real:
     float
     double
 
 cdef enum:
-    READ = 4           # rows, up to which a linear layer takes as long as its weights take to be read
-    DEPTH = 384        # of a packed block, at most: with PANELS panels it stays in the second-level cache
-    PANELS = 8
-    PLAIN_PANELS = 4   # of b, up to which packing a costs more than it saves
-    THIN_DEPTH = 64    # of a block read in place: so many rows of b are followed at a time
-    THIN_ROWS = 64     # of a chunk of rows, which packs b for itself
-    NEAR = 32768       # bytes of x, beyond which dot tiles read it from the second-level cache
-    LATENCY = 8        # vectors, up to which a step of a tile takes as long as one
-    THIN_SUMS = 32     # of the dot tile's sums, more than any has
-    DOT_LENGTH = 1024  # of a row, at a time: the tile's rows stay in the first-level cache
+    READ = 4           # input rows: with fewer, reading the weights takes longer than multiplying
+    DEPTH = 384        # rows of a packed panel, at most: PANELS of them stay in the second-level cache
+    PANELS = 8         # panels of a chunk of columns, at most
+    PLAIN_PANELS = 4   # panels of b: up to here packing a costs more than it saves
+    THIN_DEPTH = 64    # rows of b that are read at a time where b is not packed
+    THIN_ROWS = 64     # rows of a chunk of rows, at least: each such chunk packs all of b
+    NEAR = 32768       # bytes of x: above, dot tiles read x from the second-level cache
+    LATENCY = 8        # vectors of a tile: a step of fewer takes as long as the latency of a multiply-add
+    THIN_SUMS = 32     # room for the sums of a dot tile of any tier
+    DOT_LENGTH = 1024  # elements of a row at a time: the rows of a dot tile stay in the first-level cache
 
 
 # ---- The packed product --------------------------------------------------------------------------------------------
@@ -28,29 +29,26 @@ cdef enum:
 cdef struct Gemm:
     fnn_tiles *t
     Py_ssize_t M, N, K
-    const char *a
-    Py_ssize_t a_row, a_col
-    const char *b
-    Py_ssize_t b_row, b_col
+    Matrix a, b
     char *c
     const char *bias                 # (N), or NULL
     bint relu
-    Py_ssize_t blocks                # of rows, as even as they can be: M // blocks, and one more in the first ones
+    Py_ssize_t blocks                # blocks of rows: M // blocks rows each, and one more in the first ones
     Py_ssize_t width                 # columns of a chunk
-    Py_ssize_t parts                 # of the blocks, for threads that would have no columns
-    Py_ssize_t depth                 # of a packed block
-    bint in_place                    # b is used by one block of rows only: whole panels of it are read where they lie
-    bint a_in_place                  # a is read for a few panels only: where it lies
+    Py_ssize_t parts                 # parts of the blocks, where the columns are too few for the threads
+    Py_ssize_t depth                 # rows of a packed panel
+    bint in_place                    # whole panels of b are read where they lie, because one block of rows reads them
+    bint a_in_place                  # a is read where it lies, because few panels read it
     char *packed_a                   # (K, rows) for each block
     char *packed_b                   # (DEPTH, nr) for each panel of a chunk, for each thread
     const char *ready                # all of b as `pack_columns` packs it, or NULL
     Py_ssize_t *koff                 # k * nr, k < DEPTH
-    Py_ssize_t *b_offsets            # k * b_row, k < DEPTH
+    Py_ssize_t *b_offsets            # k * b.row, k < DEPTH
     Py_ssize_t *a_offsets            # k * (M // blocks), then k * (M // blocks + 1), k < DEPTH
 
 
 cdef inline Py_ssize_t even_depth(Py_ssize_t K) noexcept nogil:
-    """Of packed blocks that are all alike: a short one at the end would write all of c for little."""
+    """The depth of packed panels, about equal for all: a short last one would read and write all of c for few terms."""
     return ceil_div(K, ceil_div(K, <Py_ssize_t> DEPTH))
 
 
@@ -70,11 +68,11 @@ cdef void pack_rows(void *job, Py_ssize_t block, int slot) noexcept nogil:
     cdef char *packed = g.packed_a + m0 * g.K * size
     for k from 0 <= k < g.K by g.depth:
         pack(g.t, packed + k * rows * size, g.a_offsets + (rows - g.M // g.blocks) * DEPTH,
-             g.a + (m0 * g.a_row + k * g.a_col) * size, g.a_col, g.a_row, min(g.depth, g.K - k), rows)
+             g.a.start + (m0 * g.a.row + k * g.a.col) * size, g.a.col, g.a.row, min(g.depth, g.K - k), rows)
 
 
 cdef void multiply_columns(void *job, Py_ssize_t chunk, int slot) noexcept nogil:
-    """Some columns of the product, or of some of its blocks of rows."""
+    """Some columns of the product, or of a part of its blocks of rows."""
     cdef const Gemm *g = <const Gemm *> job
     cdef fnn_tiles *t = g.t
     cdef Py_ssize_t size = t.itemsize, nr = t.nr, n0 = chunk // g.parts * g.width, n1 = min(g.N, n0 + g.width)
@@ -94,43 +92,42 @@ cdef void multiply_columns(void *job, Py_ssize_t chunk, int slot) noexcept nogil
             b, b_step = g.ready + k0 * ceil_div(g.N, nr) * nr * size, depth
         else:
             for n from whole <= n < n1 by nr:
-                pack(t, panels + (n - n0) * g.depth * size, g.koff, g.b + (k0 * g.b_row + n * g.b_col) * size, g.b_row,
-                     g.b_col, depth, min(nr, n1 - n))
+                pack(t, panels + (n - n0) * g.depth * size, g.koff, g.b.start + (k0 * g.b.row + n * g.b.col) * size,
+                     g.b.row, g.b.col, depth, min(nr, n1 - n))
         for block in range(first, last):
             m0 = split_at(g.M, g.blocks, block)
             rows = split_at(g.M, g.blocks, block + 1) - m0
             a = g.packed_a + (m0 * g.K + k0 * rows) * size
             if g.a_in_place:
-                a = g.a + (m0 * g.a_row + k0 * g.a_col) * size
+                a = g.a.start + (m0 * g.a.row + k0 * g.a.col) * size
             for n from n0 <= n < n1 by nr:
-                t.panel(rows, min(nr, n1 - n), 1, depth, a, NULL, g.a_row if g.a_in_place else 1,
-                        g.a_col if g.a_in_place else rows,
-                        g.b + (k0 * g.b_row + n) * size if n < whole else b + n * b_step * size,
+                t.panel(rows, min(nr, n1 - n), 1, depth, a, NULL, g.a.row if g.a_in_place else 1,
+                        g.a.col if g.a_in_place else rows,
+                        g.b.start + (k0 * g.b.row + n) * size if n < whole else b + n * b_step * size,
                         g.b_offsets if n < whole else g.koff, g.c + (m0 * g.N + n) * size, g.N,
                         g.bias + n * size if g.bias != NULL and k0 == 0 else NULL, flags, NULL)
 
 
 cdef void multiply_row(void *job, Py_ssize_t chunk, int slot) noexcept nogil:
-    """Some columns of a product that has one row: nothing is packed."""
+    """Some columns of a product with one row. Nothing is packed."""
     cdef const Gemm *g = <const Gemm *> job
     cdef Py_ssize_t size = g.t.itemsize, n0 = chunk * g.width, cols = min(g.width, g.N - n0)
     if g.bias != NULL:
         memcpy(g.c + n0 * size, g.bias + n0 * size, cols * size)
     else:
         memset(g.c + n0 * size, 0, cols * size)
-    g.t.row(g.a, g.a_col, g.b + n0 * size, g.b_row, g.K, g.c + n0 * size, cols)
+    g.t.row(g.a.start, g.a.col, g.b.start + n0 * size, g.b.row, g.K, g.c + n0 * size, cols)
     if g.relu:
         g.t.functions[FNN_relu].forward(g.c + n0 * size, g.c + n0 * size, cols, NULL)
 
 
-cdef bint gemm(fnn_tiles *t, Py_ssize_t M, Py_ssize_t N, Py_ssize_t K, const void *a, Py_ssize_t a_row,
-               Py_ssize_t a_col, const void *b, Py_ssize_t b_row, Py_ssize_t b_col, void *c,
+cdef bint gemm(fnn_tiles *t, Py_ssize_t M, Py_ssize_t N, Py_ssize_t K, Matrix a, Matrix b, void *c,
                const void *bias=NULL, bint relu=False, const char *ready=NULL) noexcept nogil:
     """c (M, N) = act(a (M, K) b (K, N) + bias (N,)), c in C order.
 
-    Element (m, k) of a is at m*a_row + k*a_col, b likewise; one of each pair of steps is 1. Without any k there is no
-    bias. `ready` is b packed before, or NULL. False when there is no memory for the packed panels; nothing is written
-    then.
+    a.row and a.col are the steps of a, b.row and b.col those of b; one of each pair is 1. With K = 0, c is 0, without
+    the bias. `ready` is b as `pack_linear` packs it, or NULL. Returns False, and has written nothing, when there is no
+    memory for the packed panels.
     """
     cdef Gemm g
     cdef Py_ssize_t k, panels = ceil_div(N, t.nr), chunks
@@ -140,27 +137,25 @@ cdef bint gemm(fnn_tiles *t, Py_ssize_t M, Py_ssize_t N, Py_ssize_t K, const voi
         memset(c, 0, M * N * t.itemsize)
         return True
     g.t, g.M, g.N, g.K, g.c, g.bias, g.relu = t, M, N, K, <char *> c, <const char *> bias, relu
-    g.a, g.a_row, g.a_col = <const char *> a, a_row, a_col
-    g.b, g.b_row, g.b_col, g.ready = <const char *> b, b_row, b_col, ready
-    if M == 1 and b_col == 1:
+    g.a, g.b, g.ready = a, b, ready
+    if M == 1 and b.col == 1:
         g.width = ceil_div(ceil_div(N, workers), t.nr) * t.nr
         parallel(multiply_row, &g, ceil_div(N, g.width), workers, <double> N * K / 16)
         return True
-    if ready == NULL and is_for_tiles(t, M, N, K) and gemm_on_tiles(t, M, N, K, a, a_row, a_col, b, b_row, b_col, c,
-                                                                    bias, relu):
+    if ready == NULL and is_for_tiles(t, M, N, K) and gemm_on_tiles(t, M, N, K, a, b, c, bias, relu):
         return True
     g.blocks = ceil_div(M, t.mr)
     g.a_in_place = panels <= PLAIN_PANELS
     g.width = t.nr * max(1, min(<Py_ssize_t> PANELS, panels // (4 * workers)))
     g.parts = 1
-    if panels * min(K, <Py_ssize_t> DEPTH) <= PANELS * DEPTH and M >= THIN_ROWS * workers:  # rows are shared, not columns
+    if panels * min(K, <Py_ssize_t> DEPTH) <= PANELS * DEPTH and M >= THIN_ROWS * workers:  # share rows, not columns
         g.width = t.nr * panels
         g.parts = min(g.blocks, 2 * workers if M >= 2 * THIN_ROWS * workers else workers)
     chunks = ceil_div(N, g.width)
-    if ready != NULL and chunks < workers:  # else each part would pack b
+    if ready != NULL and chunks < workers:  # without `ready` each part would pack b again
         g.parts = min(g.blocks, ceil_div(workers, chunks))
     g.blocks = ceil_div(g.blocks, g.parts) * g.parts
-    g.in_place = g.blocks == 1 and b_col == 1
+    g.in_place = g.blocks == 1 and b.col == 1
     g.depth = THIN_DEPTH if g.in_place else even_depth(K)
     g.packed_a = <char *> allocate(0 if g.a_in_place else M * K * t.itemsize)
     g.packed_b = <char *> allocate(0 if ready != NULL else workers * g.width * g.depth * t.itemsize)
@@ -169,9 +164,9 @@ cdef bint gemm(fnn_tiles *t, Py_ssize_t M, Py_ssize_t N, Py_ssize_t K, const voi
     if enough:
         g.b_offsets = g.koff + DEPTH
         g.a_offsets = g.koff + 2 * DEPTH
-        for k in range(min(<Py_ssize_t> DEPTH, max(K, <Py_ssize_t> 2))):  # two of them tell the step
+        for k in range(min(<Py_ssize_t> DEPTH, max(K, <Py_ssize_t> 2))):  # the second entry is the step
             g.koff[k] = k * t.nr
-            g.b_offsets[k] = k * b_row
+            g.b_offsets[k] = k * b.row
             g.a_offsets[k] = k * (M // g.blocks)
             g.a_offsets[DEPTH + k] = k * (M // g.blocks + 1)
         if not g.a_in_place:
@@ -193,8 +188,8 @@ def matmul(const real[:, ::1] a, const real[:, ::1] b, real[:, ::1] c):
     """c (M, N) = a (M, K) b (K, N). Writes all of c; c overlaps neither a nor b. REDUCTION(K)."""
     cdef bint enough
     with nogil:
-        enough = gemm(tiles(real is double), a.shape[0], b.shape[1], a.shape[1], begin(a), a.shape[1], 1, begin(b),
-                      b.shape[1], 1, begin(c))
+        enough = gemm(tiles(real is double), a.shape[0], b.shape[1], a.shape[1], matrix(begin(a), a.shape[1], 1),
+                      matrix(begin(b), b.shape[1], 1), begin(c))
     check(enough)
 
 
@@ -206,7 +201,7 @@ cdef void linear_chunk(void *job, Py_ssize_t chunk, int slot) noexcept nogil:
     cdef Py_ssize_t size = t.itemsize, o0 = chunk * g.width, o1 = min(g.O, o0 + g.width), o, n, k0, length
     for o from o0 <= o < o1 by t.dot_n:
         k0 = 0
-        while True:  # once also for K = 0, which leaves the bias
+        while True:  # K = 0 needs one round too, which writes the bias
             length = min(DOT_LENGTH, g.K - k0)
             for n from 0 <= n < g.N by t.dot_m:
                 t.dot(min(t.dot_m, g.N - n), min(t.dot_n, o1 - o), length, g.x + (n * g.K + k0) * size, g.K,
@@ -229,27 +224,27 @@ cdef Linear describe_linear(fnn_tiles *t, Py_ssize_t N, Py_ssize_t O, Py_ssize_t
 
 
 cdef inline Py_ssize_t sums(const fnn_tiles *t, Py_ssize_t rows, Py_ssize_t cols) noexcept nogil:
-    """The sums that dot tiles make for rows x cols of them; a tile of one row is a smaller one."""
+    """The number of sums in the dot tiles of a rows x cols product. There is a smaller tile for one row."""
     return (1 if rows == 1 else t.dot_m * ceil_div(rows, t.dot_m)) * t.dot_n * ceil_div(cols, t.dot_n)
 
 
 cdef inline bint is_thin(const Linear *g) noexcept nogil:
-    """The tile's rows are the outputs, its columns the rows of x: with few outputs it is fuller so."""
+    """Whether dot tiles are fuller with the outputs as their rows, and the rows of x as their columns."""
     return 0 < g.K and g.O <= g.t.dot_m and sums(g.t, g.O, g.N) < sums(g.t, g.N, g.O)
 
 
 cdef inline double dot_cost(const Linear *g) noexcept nogil:
-    """What dot tiles cost, in multiply-adds of one vector: each sum of a tile is one a vector, and then added up."""
+    """The cost of dot tiles in multiply-adds of a vector: one for each vector of a row and each sum; then lane sums."""
     cdef double each = 6.5 * max(1, ceil_div(g.K, <Py_ssize_t> DOT_LENGTH)) + ceil_div(g.K, g.t.lanes) * (
         1.2 if g.N * g.K * g.t.itemsize <= NEAR else 1.5)
     return each * (sums(g.t, g.O, g.N) if is_thin(g) else sums(g.t, g.N, g.O))
 
 
 cdef inline double packed_cost(const Linear *g, bint is_ready) noexcept nogil:
-    """What the packed product costs, in the same unit; `is_ready` where the weights are packed before."""
-    cdef Py_ssize_t vectors = ceil_div(g.O, g.t.lanes), tiles = ceil_div(g.N, g.t.mr) * ceil_div(g.O, g.t.nr)
-    return (1500 + (0 if is_ready else 0.9 * g.O * g.K) + 40 * tiles + 6. * g.N * vectors +
-            <double> g.K * max(g.N * vectors, LATENCY * tiles))
+    """The cost of the packed product in the same unit; `is_ready` says that the weights are packed already."""
+    cdef Py_ssize_t vectors = ceil_div(g.O, g.t.lanes), blocks = ceil_div(g.N, g.t.mr) * ceil_div(g.O, g.t.nr)
+    return (1500 + (0 if is_ready else 0.9 * g.O * g.K) + 40 * blocks + 6. * g.N * vectors +
+            <double> g.K * max(g.N * vectors, LATENCY * blocks))
 
 
 cdef inline bint is_packed(const Linear *g, bint is_ready) noexcept nogil:
@@ -273,7 +268,7 @@ cdef void pack_linear(const Linear *g, char *packed) noexcept nogil:
 
 
 cdef void thin_chunk(void *job, Py_ssize_t chunk, int slot) noexcept nogil:
-    """Some rows of a layer of few outputs: the tile's rows are the outputs, its columns the rows of x."""
+    """Some rows of a layer of few outputs. The rows of the tile are the outputs, and its columns the rows of x."""
     cdef const Linear *g = <const Linear *> job
     cdef fnn_tiles *t = g.t
     cdef double sums_memory[THIN_SUMS]              # (O, dot_n), of either precision
@@ -299,12 +294,12 @@ cdef void thin_chunk(void *job, Py_ssize_t chunk, int slot) noexcept nogil:
 
 cdef bint linear(Linear *g, int workers) noexcept nogil:
     if g.packed != NULL or is_packed(g, False):
-        return gemm(g.t, g.N, g.O, g.K, g.x, g.K, 1, g.w, 1, g.K, g.y, g.b, g.relu, g.packed)
+        return gemm(g.t, g.N, g.O, g.K, matrix(g.x, g.K, 1), matrix(g.w, 1, g.K), g.y, g.b, g.relu, g.packed)
     if is_thin(g):
         g.width = g.t.dot_n * ceil_div(g.N, g.t.dot_n * 2 * workers)
         parallel(thin_chunk, g, ceil_div(g.N, g.width), workers, <double> g.N * g.O * g.K / 16)
         return True
-    # few chunks: where two meet, two threads write to one cache line, in every row
+    # Few chunks: where two chunks meet, two threads write to one cache line in every row.
     g.width = g.t.dot_n * ceil_div(g.O, g.t.dot_n * 2 * workers)
     parallel(linear_chunk, g, ceil_div(g.O, g.width), workers, <double> max(g.N, READ) * g.O * g.K / 16)
     return True
@@ -331,9 +326,9 @@ cdef bint linear_gradients(const Gradient *g) noexcept nogil:
     cdef fnn_tiles *t = g.t
     cdef bint enough = True
     if g.dx != NULL:
-        enough &= gemm(t, g.N, g.I, g.O, g.dy, g.O, 1, g.w, g.I, 1, g.dx)
+        enough &= gemm(t, g.N, g.I, g.O, matrix(g.dy, g.O, 1), matrix(g.w, g.I, 1), g.dx)
     if g.dw != NULL:
-        enough &= gemm(t, g.O, g.I, g.N, g.dy, 1, g.O, g.x, g.I, 1, g.dw)
+        enough &= gemm(t, g.O, g.I, g.N, matrix(g.dy, 1, g.O), matrix(g.x, g.I, 1), g.dw)
     if g.db != NULL:
         parallel(sum_columns, <void *> g, 1, 1, 0)
     return enough
@@ -341,11 +336,10 @@ cdef bint linear_gradients(const Gradient *g) noexcept nogil:
 
 def linear_backward(const real[:, ::1] dy, const real[:, ::1] x, const real[:, ::1] w, real[:, ::1] dx,
                     real[:, ::1] dw, real[::1] db):
-    """dx (N, I) = dy (N, O) w (O, I); dw (O, I) = dy^T x (N, I); db (O,) = the sum of dy over N, of many rows
-    in double precision.
+    """dx (N, I) = dy (N, O) w (O, I); dw (O, I) = dy^T x (N, I); db (O,) = the sum of dy over N.
 
-    dx, dw and db may be None: they are not wanted then. Writes all of each; none overlaps an input. REDUCTION(O),
-    REDUCTION(N), REDUCTION(N).
+    Each is computed unless it is None. Writes all of each; none overlaps an input. Blocks of rows of db are added in
+    double precision. REDUCTION(O) for dx, REDUCTION(N) for dw and db.
     """
     cdef Gradient g
     cdef bint enough

@@ -1,41 +1,45 @@
-"""Large products of float32 on matrix tiles: operands are split into bfloat16 (`csrc/amx.c`), a piece at a time."""
+"""Large products of float32 on matrix tiles. Pieces of the operands are split into bfloat16 (`csrc/amx.c`).
+
+docs/dev/amx.md has an example.
+"""
 from libc.stdint cimport uint32_t
 from libc.string cimport memcpy
 
 from fastnn._kernels._table cimport allocate, parallel, release, threads
 from fastnn._kernels.fnn cimport FNN_ACCUMULATE, FNN_BLOCK, FNN_RELU, ceil_div, fnn_fetch, fnn_tiles, split_at
+from fastnn._kernels.matrix cimport Matrix
 
 cdef enum:
-    DEPTH = 128   # of a piece: the 24 KB of a block's parts stay in the first-level cache
+    DEPTH = 128   # steps of k in a piece: the 24 KB of a block's parts stay in the first-level cache
     PANELS = 48   # blocks of b in a piece: their 1.2 MB of parts stay in the second-level cache
-    PARTS = 6     # bytes of an element's three parts
-    SPLIT = 56    # multiply-adds of an element that make up for splitting it
-    LONG = 32     # steps of k, to which fewer would be rounded up
-    LEAST = 0x0c800000  # bits of 2^-102, and of 2^126: where no part of a float is lost or overflows
-    MOST = 0x7e800000
+    PARTS = 6     # bytes of the three parts of an element
+    SPLIT = 56    # multiply-adds for each element that is split: from here on the tiles save time
+    LONG = 32     # steps of k, at least: shorter products are rounded up to it
+    LEAST = 0x0c800000  # the bits of 2^-102: below, a part of a float would be lost
+    MOST = 0x7e800000   # the bits of 2^126: above, a part would overflow
 
-cdef double LARGEST = 2.0 ** 120  # product, so that a sum of many does not overflow
+cdef double LARGEST = 2.0 ** 120  # the largest product of two elements, so that long sums do not overflow
 
 
 cdef struct Range:
-    uint32_t least, most  # bits of the smallest |x| but 0, and of the largest
+    uint32_t least, most  # the bits of the smallest |x| above 0, and of the largest |x|
 
 
 cdef struct Operand:
     const char *x
     Py_ssize_t length, step, k_step  # rows of a, or columns of b
     Py_ssize_t blocks
-    bint even                        # of equal size: rows of a, of which few take little time
-    Range *ranges                    # of what each chunk has split
+    bint even                        # blocks of equal size, for rows of a: an instruction takes as long as it has rows
+    Range *ranges                    # for each chunk: the range of the elements that it has split
 
 
 cdef struct Product:
     fnn_tiles *t
     Py_ssize_t K
-    Py_ssize_t col_parts             # a chunk is one of them, for one part of the rows
-    Py_ssize_t row_parts
+    Py_ssize_t col_parts             # a chunk is one part of the columns and
+    Py_ssize_t row_parts             # one part of the rows
     Operand a, b
-    char *parts                      # for each thread: of a block of a, and of a piece of b
+    char *parts                      # for each thread: the parts of a block of a, then those of a piece of b
     char *c
     const char *bias
     bint relu
@@ -51,14 +55,14 @@ cdef inline Py_ssize_t depth_at(const Product *p, Py_ssize_t k) noexcept nogil:
 
 cdef inline void split(const Product *p, const Operand *o, char *parts, Py_ssize_t k, Py_ssize_t block, bint columns,
                        Range *seen) noexcept nogil:
-    """One block of an operand, from k on."""
+    """Split one block of an operand, at the steps from k on."""
     cdef Py_ssize_t first = begin_of(o, block)
     p.t.split(parts, o.x + (first * o.step + k * o.k_step) * p.t.itemsize, o.step, o.k_step,
               begin_of(o, block + 1) - first, depth_at(p, k), columns, &seen.least, &seen.most)
 
 
 cdef inline void fetch(const Product *p, const Operand *o, Py_ssize_t k, Py_ssize_t block) noexcept nogil:
-    """Ask for what `split` will read: its rows lie apart, and no CPU foresees them."""
+    """Prefetch the memory that `split` will read. Its rows lie apart, so the CPU does not prefetch them by itself."""
     cdef Py_ssize_t first = begin_of(o, block), rows = begin_of(o, block + 1) - first
     cdef Py_ssize_t depth = depth_at(p, k), step = o.step, i
     if o.k_step != 1:
@@ -68,7 +72,7 @@ cdef inline void fetch(const Product *p, const Operand *o, Py_ssize_t k, Py_ssiz
 
 
 cdef void multiply(void *job, Py_ssize_t chunk, int slot) noexcept nogil:
-    """Some columns of some rows, DEPTH steps of k at a time: a piece of b is split, and all blocks of a go past it."""
+    """Some columns of some rows, DEPTH steps of k at a time. A piece of b is split; then every block of a meets it."""
     cdef const Product *p = <const Product *> job
     cdef Py_ssize_t size = p.t.itemsize, N = p.b.length
     cdef Py_ssize_t col_part = chunk // p.row_parts, row_part = chunk % p.row_parts
@@ -101,16 +105,19 @@ cdef void multiply(void *job, Py_ssize_t chunk, int slot) noexcept nogil:
                         p.bias + n * size if p.bias != NULL and k == 0 else NULL, flags)
 
 
-cdef Operand describe(const void *x, Py_ssize_t length, Py_ssize_t step, Py_ssize_t k_step,
+cdef Operand describe(const char *x, Py_ssize_t length, Py_ssize_t step, Py_ssize_t k_step,
                       bint even) noexcept nogil:
     cdef Operand o
     o.ranges, o.even = NULL, even
-    o.x, o.length, o.step, o.k_step, o.blocks = <const char *> x, length, step, k_step, ceil_div(length, FNN_BLOCK)
+    o.x, o.length, o.step, o.k_step, o.blocks = x, length, step, k_step, ceil_div(length, FNN_BLOCK)
     return o
 
 
 cdef void cut(Product *p, int workers) noexcept nogil:
-    """Chunks for all threads, with the least to split: rows are split once for each part of the columns, and so on."""
+    """Choose the parts for all threads so that the fewest blocks are split.
+
+    A block of a is split once for each part of the columns, and a block of b once for each part of the rows.
+    """
     cdef Py_ssize_t cols, rows, least = ceil_div(p.b.blocks, PANELS), most = max(least, min(p.b.blocks, 2 * workers))
     cdef double cost, best = -1
     for cols in range(least, most + 1):
@@ -136,7 +143,7 @@ cdef inline double magnitude(uint32_t bits) noexcept nogil:
 
 
 cdef bint is_whole(Range a, Range b) noexcept nogil:
-    """Whether all parts, and all products of parts that count, are there: see `split` in fnn.h."""
+    """Whether no part and no product is lost or overflows, by the bounds of `split` in fnn.h."""
     return (min(a.least, b.least) >= LEAST and max(a.most, b.most) <= MOST
             and magnitude(a.least) * magnitude(b.least) >= magnitude(LEAST)
             and magnitude(a.most) * magnitude(b.most) <= LARGEST)
@@ -146,15 +153,14 @@ cdef bint is_for_tiles(fnn_tiles *t, Py_ssize_t M, Py_ssize_t N, Py_ssize_t K) n
     return t.product != NULL and K >= LONG and <double> M * N >= SPLIT * (<double> M + N)
 
 
-cdef bint gemm_on_tiles(fnn_tiles *t, Py_ssize_t M, Py_ssize_t N, Py_ssize_t K, const void *a, Py_ssize_t a_row,
-                        Py_ssize_t a_col, const void *b, Py_ssize_t b_row, Py_ssize_t b_col, void *c,
+cdef bint gemm_on_tiles(fnn_tiles *t, Py_ssize_t M, Py_ssize_t N, Py_ssize_t K, Matrix a, Matrix b, void *c,
                         const void *bias, bint relu) noexcept nogil:
     cdef Product p
     cdef int workers = threads()
     cdef Py_ssize_t chunks
     cdef bint done = False
     p.t, p.K, p.c, p.bias, p.relu = t, K, <char *> c, <const char *> bias, relu
-    p.a, p.b = describe(a, M, a_row, a_col, True), describe(b, N, b_col, b_row, False)
+    p.a, p.b = describe(a.start, M, a.row, a.col, True), describe(b.start, N, b.col, b.row, False)
     cut(&p, workers)
     chunks = p.col_parts * p.row_parts
     p.parts = <char *> allocate(workers * (PANELS + 1) * DEPTH * FNN_BLOCK * PARTS)

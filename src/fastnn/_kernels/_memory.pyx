@@ -1,7 +1,7 @@
 """Memory of arrays from the caching allocator."""
 from cpython.buffer cimport PyBuffer_FillInfo
 
-cdef object Dtype, ndarray  # C variables: looking names up is a fifth of a call where CPython has but its stable ABI
+cdef object Dtype, ndarray  # C variables: under the stable ABI, looking up a name costs much of a call
 from numpy import dtype as Dtype
 from numpy import ndarray
 
@@ -10,9 +10,9 @@ from fastnn._kernels.fnn cimport fits
 
 
 cdef class Block:
-    """`nbytes` bytes of the caching allocator, 64-byte aligned, not initialised; back to it when nothing views them.
+    """`nbytes` bytes of the caching allocator, 64-byte aligned and not initialised; released when no array views them.
 
-    `empty` fills it in: an argument in Python's hands would cost more than the rest.
+    `empty` sets the fields, because Python arguments would cost more than all the rest.
     """
 
     cdef void *start
@@ -33,7 +33,7 @@ def empty(tuple shape, dtype):
         dtype = Dtype(dtype)
     nbytes = <Py_ssize_t> dtype.itemsize
     for length in shape:
-        nbytes *= <double> length  # which may be more than an integer of C holds
+        nbytes *= <double> length  # a double, because a C integer could overflow
     if not fits(nbytes):
         raise MemoryError(f"no memory for an array of {nbytes:.0f} bytes")
     block = Block.__new__(Block)

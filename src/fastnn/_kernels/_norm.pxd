@@ -1,23 +1,25 @@
-# Batch normalisation, for the plans of whole networks.
+# Batch normalisation, for plans.
+from fastnn._kernels.direction cimport Direction
 from fastnn._kernels.fnn cimport fnn_tiles
 
 cdef struct Norm:
     fnn_tiles *t
+    Direction direction
     Py_ssize_t N, C, P  # images, channels, elements of a plane
-    Py_ssize_t columns  # of a channel: its P columns are kept apart where planes are small, else 1
-    bint each           # columns are kept apart
-    Py_ssize_t images, parts, blocks  # of a block; of a plane; of a channel
-    Py_ssize_t group, cuts            # channels of a chunk, cuts through the blocks of a chunk
+    Py_ssize_t columns  # of a channel: P where `each`, else 1
+    bint each           # planes are shorter than a vector, so every column has moments of its own
+    Py_ssize_t images, parts, blocks  # images of a block; parts of a plane; blocks of a channel
+    Py_ssize_t group, cuts            # channels of a chunk; parts that the blocks of these channels are cut into
     const char *x
     const char *dy
-    const char *relu   # output of a ReLU that dy has yet to go back through, or NULL
+    const char *relu   # the output of a ReLU, if dy is the gradient of that output; or NULL
     char *out          # y or dx, or NULL if it is not wanted
     int flags
-    double *first      # blocks x (C * columns): the means of the blocks, or the sums of dy
-    double *second     # ..., and their sums of squares about them, or the sums of dy * (x - mean)
-    double *numbers    # 3 x C, while they are worked out
-    char *far          # C, in train mode: whether the squares of a channel leave the range of the dtype
-    char *mean         # C * columns each, what the tiles take
+    double *first      # (blocks, C*columns): the means of blocks, or in the backward the sums of dy
+    double *second     # the same shape: sums of squares about those means, or sums of dy*(x - mean)*invstd
+    double *numbers    # (3, C), working room
+    char *far          # (C,), in train mode: whether the squares of a channel leave the range of the dtype
+    char *mean         # from here to slope (C*columns,) each: the arguments of the tiles
     char *invstd
     char *scale
     char *shift
@@ -30,11 +32,11 @@ cdef struct Norm:
     char *saved_invstd
     char *dw
     char *db
-    bint training  # with the moments of this batch, else with given ones
-    bint looks     # at the blocks before it writes
+    bint training  # uses the moments of this batch, not given ones
+    bint looks     # reads the blocks once before it writes
     double momentum, eps
 
 
-# The normalisation of N images of C channels with planes of P elements; all but sizes is missing yet, or NULL.
+# Describes the normalisation of N images of C channels with planes of P elements. Everything but sizes is 0 or NULL.
 cdef Norm describe_norm(fnn_tiles *t, Py_ssize_t N, Py_ssize_t C, Py_ssize_t P) noexcept nogil
 cdef bint normalise(Norm *g, int workers) noexcept nogil  # False when there is no memory

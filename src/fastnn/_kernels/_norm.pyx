@@ -1,15 +1,16 @@
-"""Batch normalisation, channel by channel: a channel is read a second time while it is in the cache.
+"""Batch normalisation, channel by channel. A channel is read twice, the second time while it is in the cache.
 
 A channel is cut into blocks that stay in the first-level cache, and the moments of the blocks are put together (Chan,
-Golub and LeVeque 1983), so that its first reading comes from memory once. The second reading goes backwards, from what
-was read last. Blocks depend on the shape alone: any number of threads gives the same bits.
-What is summed is added in double precision every some thousand elements. Channels whose squares leave the range of the
-dtype are found by their variance, and done again, scaled (`scaled.pxd`).
+Golub and LeVeque 1983). So the first reading takes the channel from memory once. The second reading goes backwards,
+from the block that was read last. docs/dev/normalisation.md draws both. Blocks depend on the shape alone, so any number
+of threads gives the same bits. The sums of blocks are added in double precision. A channel whose squares leave the
+range of the dtype shows in its variance, and is done again, scaled (`scaled.pxd`).
 """
 from libc.math cimport sqrt
 from libc.string cimport memcpy
 
 from fastnn._kernels._table cimport allocate, parallel, release, threads, tiles
+from fastnn._kernels.direction cimport BACKWARD, FORWARD
 from fastnn._kernels.fnn cimport FNN_NORM_BLOCK, FNN_NORM_ROWS, FNN_RELU, begin, ceil_div, fits, fnn_tiles, split_at
 from fastnn._kernels.scaled cimport Scaled, in_range, scaled_apply, scaled_moments
 
@@ -19,11 +20,11 @@ ctypedef fused real:
 
 cdef enum:
     CHUNK = 16384  # elements of a chunk, at least
-    EACH = 4096    # where columns are kept apart: a chunk is read again while it is in the first-level cache
+    EACH = 4096    # elements of a chunk where columns are kept apart: it stays in the first-level cache
 
 cdef Norm describe_norm(fnn_tiles *t, Py_ssize_t N, Py_ssize_t C, Py_ssize_t P) noexcept nogil:
     cdef Norm g
-    g.t, g.N, g.C, g.P = t, N, C, P
+    g.t, g.direction, g.N, g.C, g.P = t, FORWARD, N, C, P
     g.each = P < t.lanes
     g.columns = P if g.each else 1
     g.parts = 1 if g.each else ceil_div(P, <Py_ssize_t> FNN_NORM_BLOCK)
@@ -42,7 +43,7 @@ cdef Norm describe_norm(fnn_tiles *t, Py_ssize_t N, Py_ssize_t C, Py_ssize_t P) 
 
 cdef inline void block_at(const Norm *g, Py_ssize_t b, Py_ssize_t *image, Py_ssize_t *images, Py_ssize_t *start,
                           Py_ssize_t *length) noexcept nogil:
-    """Block b of a channel: `images` images from `image` on, of each `length` elements from `start` on."""
+    """Find block b of a channel: from `image` on, `images` images, and of each `length` elements from `start` on."""
     cdef Py_ssize_t part = b % g.parts
     image[0] = b // g.parts * g.images
     images[0] = min(g.images, g.N - image[0])
@@ -51,7 +52,7 @@ cdef inline void block_at(const Norm *g, Py_ssize_t b, Py_ssize_t *image, Py_ssi
 
 
 cdef void collect(const Norm *g, Py_ssize_t c_from, Py_ssize_t c_to, Py_ssize_t b_from, Py_ssize_t b_to) noexcept nogil:
-    """What the blocks b_from .. b_to of some channels give: moments of x, or with dy the sums of the backward."""
+    """Take the moments of x, or the sums of the backward, of the blocks b_from .. b_to of some channels."""
     cdef Py_ssize_t size = g.t.itemsize, step = g.C * g.P, b, c, image, images, start, length, at, to
     for c from c_from <= c < c_to by (c_to - c_from if g.each else 1):
         for b in range(b_from, b_to):
@@ -60,7 +61,7 @@ cdef void collect(const Norm *g, Py_ssize_t c_from, Py_ssize_t c_to, Py_ssize_t 
                 length = (c_to - c_from) * g.P
             at = (image * g.C + c) * g.P + start
             to = b * g.C * g.columns + c * g.columns
-            if g.dy == NULL:
+            if g.direction == FORWARD:
                 g.t.norm_moments(g.x, at, images, step, length, g.each, g.first + to, g.second + to)
             else:
                 g.t.norm_sums(g.dy, g.x, g.relu, at, images, step, length,
@@ -69,7 +70,7 @@ cdef void collect(const Norm *g, Py_ssize_t c_from, Py_ssize_t c_to, Py_ssize_t 
 
 
 cdef void write(const Norm *g, Py_ssize_t c_from, Py_ssize_t c_to, Py_ssize_t b_from, Py_ssize_t b_to) noexcept nogil:
-    """The output of the blocks b_from .. b_to of some channels, last block first."""
+    """Write the output of the blocks b_from .. b_to of some channels, last block first."""
     cdef Py_ssize_t size = g.t.itemsize, step = g.C * g.P, b, c, image, images, start, length, at, of
     for c from c_from <= c < c_to by (c_to - c_from if g.each else 1):
         of = c * g.columns * size
@@ -78,7 +79,7 @@ cdef void write(const Norm *g, Py_ssize_t c_from, Py_ssize_t c_to, Py_ssize_t b_
             if g.each:
                 length = (c_to - c_from) * g.P
             at = (image * g.C + c) * g.P + start
-            if g.dy == NULL:
+            if g.direction == FORWARD:
                 g.t.norm_apply(g.x, g.out, at, images, step, length, g.each, g.mean + of, g.scale + of,
                                g.shift + of, g.flags)
             else:
@@ -87,17 +88,17 @@ cdef void write(const Norm *g, Py_ssize_t c_from, Py_ssize_t c_to, Py_ssize_t b_
 
 
 cdef inline double elements(const Norm *g, Py_ssize_t b) noexcept nogil:
-    """How many elements of one channel, or of one of its columns, block b has."""
+    """The number of elements of block b, of one channel or of one of its columns."""
     cdef Py_ssize_t image, images, start, length
     block_at(g, b, &image, &images, &start, &length)
     return <double> images * (length // g.columns)
 
 
-# Loops over channels are innermost, and over plain arrays: compilers make vectors of them. (There may be thousands of
-# channels of few elements.)
+# Loops over channels are innermost and over plain arrays, so that compilers turn them into vector code: there may be
+# thousands of channels of few elements.
 
 cdef void moments(const Norm *g, Py_ssize_t c_from, Py_ssize_t c_to, double *mean, double *var) noexcept nogil:
-    """Mean and variance of channels from those of their blocks; of no elements, 0."""
+    """The mean and variance of channels from those of their blocks; 0 if there are no elements."""
     cdef Py_ssize_t b, j, c, columns = g.columns
     cdef double n, apart, each = 1 / max(<double> g.N * g.P, 1.0)
     cdef const double *means
@@ -126,11 +127,11 @@ cdef void moments(const Norm *g, Py_ssize_t c_from, Py_ssize_t c_to, double *mea
                 apart = means[c * columns] - mean[c]
                 var[c] += squares[c * columns] + apart * apart * n
     for c in range(c_from, c_to):
-        var[c] = 0 if var[c] < 0 else var[c] * each  # below 0 is what rounding leaves of nothing; NaN stays
+        var[c] = 0 if var[c] < 0 else var[c] * each  # rounding may leave less than 0; NaN stays
 
 
 cdef void sums(const Norm *g, Py_ssize_t c_from, Py_ssize_t c_to, double *total, double *slope) noexcept nogil:
-    """Sums of dy, and of dy*(x - mean)*invstd, from those of the blocks; 0 if nobody looked."""
+    """The sums of dy, and of dy*(x - mean)*invstd, from those of the blocks; 0 if the blocks were not read."""
     cdef Py_ssize_t b, j, c, columns = g.columns
     cdef const double *totals
     cdef const double *slopes
@@ -146,7 +147,7 @@ cdef void sums(const Norm *g, Py_ssize_t c_from, Py_ssize_t c_to, double *total,
 
 
 cdef void spread(const Norm *g, Py_ssize_t c_from, Py_ssize_t c_to, const double *number, real *out) noexcept nogil:
-    """A number for each channel to each of its columns."""
+    """Copy the number of each channel to each of its columns."""
     cdef Py_ssize_t c, j, columns = g.columns
     for j in range(columns):
         for c in range(c_from, c_to):
@@ -154,7 +155,7 @@ cdef void spread(const Norm *g, Py_ssize_t c_from, Py_ssize_t c_to, const double
 
 
 cdef void forward_numbers(const Norm *g, Py_ssize_t c_from, Py_ssize_t c_to, real *running_mean) noexcept nogil:
-    """What the tiles take for some channels; in train mode from the moments of their blocks."""
+    """Prepare mean, scale and shift of some channels for the tiles; in train mode from the moments of their blocks."""
     cdef real *running_var = <real *> g.running_var
     cdef real *saved_mean = <real *> g.saved_mean
     cdef real *saved_invstd = <real *> g.saved_invstd
@@ -193,7 +194,7 @@ cdef void forward_numbers(const Norm *g, Py_ssize_t c_from, Py_ssize_t c_to, rea
 
 
 cdef void backward_numbers(const Norm *g, Py_ssize_t c_from, Py_ssize_t c_to, const real *invstd) noexcept nogil:
-    """The gradients of weight and bias of some channels, and what the tiles take for dx, from the sums of blocks."""
+    """Write dw and db of some channels from the sums of blocks, and prepare scale, shift and slope for dx."""
     cdef real *dw = <real *> g.dw
     cdef real *db = <real *> g.db
     cdef const real *weight = <const real *> g.weight
@@ -220,9 +221,9 @@ cdef void backward_numbers(const Norm *g, Py_ssize_t c_from, Py_ssize_t c_to, co
 
 
 cdef void numbers(const Norm *g, Py_ssize_t c_from, Py_ssize_t c_to) noexcept nogil:
-    if g.dy == NULL and g.t.itemsize == sizeof(float):
+    if g.direction == FORWARD and g.t.itemsize == sizeof(float):
         forward_numbers[float](g, c_from, c_to, <float *> g.running_mean)
-    elif g.dy == NULL:
+    elif g.direction == FORWARD:
         forward_numbers[double](g, c_from, c_to, <double *> g.running_mean)
     elif g.t.itemsize == sizeof(float):
         backward_numbers[float](g, c_from, c_to, <const float *> g.saved_invstd)
@@ -259,7 +260,7 @@ cdef void write_part(void *job, Py_ssize_t chunk, int slot) noexcept nogil:
 
 cdef void write_far(const Norm *g, Py_ssize_t c, const real *x, real *y, const real *weight,
                     const real *bias) noexcept nogil:
-    """The output of a channel, where 1/sqrt(var + eps) may be below the smallest number of the dtype."""
+    """Write the output of a channel again, where 1/sqrt(var + eps) may be below the smallest number of the dtype."""
     cdef double mean, var, invstd
     cdef Py_ssize_t at = c * g.P, step = g.C * g.P
     cdef Scaled s = scaled_moments(x + at, g.N, step, g.P, g.eps, &mean, &var, &invstd)
@@ -269,7 +270,7 @@ cdef void write_far(const Norm *g, Py_ssize_t c, const real *x, real *y, const r
 
 
 cdef bint normalise(Norm *g, int workers) noexcept nogil:
-    """Chunks of whole channels, or, where there are too few for the threads, of parts of channels, in two goes."""
+    """Run chunks of whole channels; where they are too few for the threads, parts of channels in two passes."""
     cdef Py_ssize_t columns = g.C * g.columns, size = g.t.itemsize, groups = ceil_div(g.C, g.group), c, j
     cdef double work = 3.0 * g.N * g.C * g.P
     cdef char *workspace = NULL
@@ -286,9 +287,9 @@ cdef bint normalise(Norm *g, int workers) noexcept nogil:
     g.slope = g.shift + columns * size
     g.invstd = g.slope + columns * size
     g.far = g.invstd + columns * size
-    if g.dy != NULL and g.columns == 1:
+    if g.direction == BACKWARD and g.columns == 1:
         g.mean, g.invstd = g.saved_mean, g.saved_invstd
-    elif g.dy != NULL:
+    elif g.direction == BACKWARD:
         for c in range(g.C):
             for j in range(c * g.columns, (c + 1) * g.columns):
                 memcpy(g.mean + j * size, g.saved_mean + c * size, size)
@@ -302,7 +303,7 @@ cdef bint normalise(Norm *g, int workers) noexcept nogil:
         parallel(all_numbers, g, 1, workers, 0)
         if g.out != NULL:
             parallel(write_part, g, groups * g.cuts, workers, work)
-    if g.dy == NULL and g.training:
+    if g.direction == FORWARD and g.training:
         for c in range(g.C):
             if g.far[c] and size == sizeof(float):
                 write_far(g, c, <const float *> g.x, <float *> g.out, <const float *> g.weight, <const float *> g.bias)
@@ -336,11 +337,11 @@ cdef Norm forward(const real[:, :, ::1] x, const real[::1] weight, const real[::
 def batch_norm_train(const real[:, :, ::1] x, const real[::1] weight, const real[::1] bias, real[::1] running_mean,
                      real[::1] running_var, double momentum, real[::1] mean, real[::1] invstd, real[:, :, ::1] y,
                      double eps, bint relu):
-    """y = (x - m)*s*weight + bias for each channel of x (N, C, P), its ReLU if asked for; all others (C,), no overlap.
+    """y = (x - m)*s*weight + bias for each channel of x (N, C, P), or its ReLU. The other arrays are (C,). No overlap.
 
-    m is the mean, and s = 1/sqrt(v + eps), v the variance of the n = N*P elements of a channel: written to mean and
-    invstd unless these are None. running_mean and running_var, unless None, move by `momentum` towards m and
-    v*n/(n - 1), if n > 0; n = 1 is not allowed. weight None is 1, bias None 0. REDUCTION(2*n + 10).
+    m and v are the mean and the variance of the n = N*P elements of a channel, and s = 1/sqrt(v + eps). m and s are
+    written to mean and invstd unless these are None. running_mean and running_var, unless None, move by `momentum`
+    towards m and v*n/(n - 1) if n > 0; n = 1 is not allowed. Weight None means 1, bias None 0. REDUCTION(2*n + 10).
     """
     cdef Norm g = forward(x, weight, bias, mean, invstd, y, eps, relu)
     if running_mean is not None:
@@ -353,7 +354,7 @@ def batch_norm_train(const real[:, :, ::1] x, const real[::1] weight, const real
 def batch_norm_eval(const real[:, :, ::1] x, const real[::1] weight, const real[::1] bias,
                     const real[::1] running_mean, const real[::1] running_var, real[::1] mean, real[::1] invstd,
                     real[:, :, ::1] y, double eps, bint relu):
-    """batch_norm_train with m = running_mean and v = running_var, which stay. REDUCTION(8)."""
+    """As batch_norm_train, with m = running_mean and v = running_var, which do not change. REDUCTION(8)."""
     cdef Norm g = forward(x, weight, bias, mean, invstd, y, eps, relu)
     g.running_mean, g.running_var = begin(running_mean), begin(running_var)
     g.training = g.looks = False
@@ -363,13 +364,13 @@ def batch_norm_eval(const real[:, :, ::1] x, const real[::1] weight, const real[
 def batch_norm_backward(const real[:, :, ::1] dy, const real[:, :, ::1] x, const real[:, :, ::1] y,
                         const real[::1] weight, const real[::1] mean, const real[::1] invstd, real[:, :, ::1] dx,
                         real[::1] dw, real[::1] db, bint training):
-    """The gradients dx (N, C, P), dw (C,), db (C,) that are not None; those behind a ReLU if its output y is given.
+    """The gradients dx (N, C, P), dw (C,) and db (C,), each unless it is None. If dy is a ReLU's, y is its output.
 
     dy, x, y (N, C, P); weight, mean, invstd (C,) as given to and written by the forward; no overlap. Without `training`
-    mean and invstd are constants, which did not come from x. REDUCTION(N*P + 8).
+    mean and invstd are constants that do not depend on x. REDUCTION(N*P + 8).
     """
     cdef Norm g = describe_norm(tiles(real is double), x.shape[0], x.shape[1], x.shape[2])
-    g.dy, g.x = begin(dy), begin(x)
+    g.direction, g.dy, g.x = BACKWARD, begin(dy), begin(x)
     g.relu = begin(y)
     g.weight = begin(weight)
     g.saved_mean, g.saved_invstd = begin(mean), begin(invstd)

@@ -1,4 +1,7 @@
-"""Optimisers' steps, in place: all arrays of a step in one call, cut into chunks together."""
+"""Steps of optimisers in place. All arrays of a step come in one call, and are cut into chunks together.
+
+docs/dev/losses-and-optimisers.md draws rows, columns and chunks.
+"""
 from cpython.buffer cimport PyBUF_C_CONTIGUOUS, PyBUF_FORMAT, PyBUF_WRITABLE, PyBuffer_Release, PyObject_GetBuffer
 from libc.math cimport isinf, isnan
 from libc.stdlib cimport qsort
@@ -20,14 +23,14 @@ from numpy import ndarray
 
 SGD, ADAM, RMSPROP, SCALE, CLAMP = FNN_SGD, FNN_ADAM, FNN_RMSPROP, FNN_SCALE, FNN_CLAMP
 
-# The columns that each rule cannot do without.
+# How many of its first columns each rule needs; the others may be None.
 cdef int[FNN_RULES] NEEDED
 NEEDED[FNN_SGD], NEEDED[FNN_ADAM], NEEDED[FNN_RMSPROP], NEEDED[FNN_SCALE], NEEDED[FNN_CLAMP] = 2, 4, 3, 1, 1
 
 cdef enum:
     CHUNK = 16384  # elements
     COLUMNS = 5    # arrays of a rule, at most
-    GRADIENT = 1   # the column that is only read
+    GRADIENT = 1   # the one column that is only read
     FACTORS = 10   # of a rule, at most
 
 cdef struct Chunk:
@@ -42,13 +45,13 @@ cdef struct Job:
     fnn_tiles *t
     int rule
     double c[FACTORS]
-    Py_buffer **buffers  # COLUMNS for each row, NULL where it has none
+    Py_buffer **buffers  # COLUMNS for each row; NULL where the row has no array in that column
     Chunk *chunks
-    double *sums         # of the chunks, where they are wanted
+    double *sums         # the sum of each chunk, for power_sum
 
 
 cdef void *part(const Job *job, const Chunk *chunk, Py_ssize_t column, Py_ssize_t *n) noexcept nogil:
-    """Where a chunk begins in a column (NULL if there is none), and in n its elements."""
+    """The address of a chunk in a column, or NULL if the column is missing; n becomes its number of elements."""
     cdef const Py_buffer *buffer = job.buffers[chunk.row * COLUMNS + column]
     if buffer == NULL:
         return NULL
@@ -79,13 +82,13 @@ cdef int by_start(const void *a, const void *b) noexcept nogil:
 
 
 cdef class Rows:
-    """Arrays by columns and rows, all of one dtype and those of a row of one shape, held while it lives."""
+    """Arrays by columns and rows, whose buffers it holds while it lives. A column is an argument of the rule."""
 
     cdef Py_ssize_t rows, held, elements, chunks
-    cdef Py_buffer *views  # those held
-    cdef Py_buffer **at    # views by row and column
+    cdef Py_buffer *views  # the buffers that are held
+    cdef Py_buffer **at    # pointers to them, by row and column
     cdef Chunk *cuts
-    cdef int written       # a bit for each column
+    cdef int written       # a bit for each column that is written to
 
     def __dealloc__(self):
         cdef Py_ssize_t i
@@ -95,9 +98,11 @@ cdef class Rows:
         release(self.cuts)
 
     cdef bint take(self, tuple columns, int needed, int written) except -1:
-        """Hold the arrays of `columns`: lists of as many, or an array each; those beyond the first `needed` may be
-        None. Whether they are plain: contiguous, aligned, of no class of their own, writable where `written` says so,
-        and apart in memory.
+        """Hold the arrays of `columns`, and return whether they are plain.
+
+        A column is an array, or a list of arrays, all of one length. Columns after the first `needed` may be None.
+        Plain arrays are ndarrays of one dtype, and of one shape in a row. They are contiguous and aligned, writable
+        where `written` says so, and apart in memory.
         """
         cdef Py_ssize_t i, j
         cdef tuple column
@@ -136,12 +141,12 @@ cdef class Rows:
             return False
         if <size_t> view.buf % <size_t> view.itemsize != 0:
             return False
-        if first == NULL or view.ndim == 0:  # of which there is no shape to compare
+        if first == NULL or view.ndim == 0:  # without axes there is no shape to compare
             return first == NULL or first.ndim == 0
         return first.ndim == view.ndim and memcmp(first.shape, view.shape, view.ndim * sizeof(Py_ssize_t)) == 0
 
     cdef bint apart(self) except -1:
-        """Whether nothing that is written lies in two arrays."""
+        """Whether no array that is written overlaps another array."""
         cdef Py_ssize_t i, n = 0
         cdef Span *spans = <Span *> reserve(self.rows * COLUMNS * sizeof(Span))
         cdef char *read_until = NULL
@@ -191,9 +196,9 @@ cdef void *reserve(Py_ssize_t nbytes) except NULL:
 def update(int rule, tuple factors, tuple columns):
     """Apply a rule of fnn.h with its factors to the rows of these columns.
 
-    Columns are the arrays of the rule in its order: p, g and what is kept, or x alone (SCALE, CLAMP); lists of as many,
-    or an array each. Changes all but g. Returns False, and has changed nothing, if they are not all plain (see Rows).
-    One rounding for each operation of the rule.
+    The columns are the arrays of the rule in its order: p, g and the state, or x alone for SCALE and CLAMP. A column is
+    an array, or a list of arrays, all of one length. Changes all but g. Returns False, and has changed nothing, unless
+    all arrays are plain (see `Rows.take`). Each operation of the rule rounds once.
     """
     cdef Rows rows = Rows()
     cdef Job job
@@ -217,9 +222,9 @@ def plain(int rule, tuple columns):
 
 
 def power_sum(double order, object x):
-    """The sum of abs(x)**order, or the largest abs(x) if order is infinite; x a list of arrays, or one.
+    """The sum of abs(x)**order, or the largest abs(x) if order is infinite. x is an array or a list of arrays.
 
-    In double precision: REDUCTION(n), n elements in all. Returns None if x is not plain (see Rows).
+    The sum is in double precision: REDUCTION(n), n elements in all. Returns None unless x is plain (see `Rows.take`).
     """
     cdef Rows rows = Rows()
     cdef Job job

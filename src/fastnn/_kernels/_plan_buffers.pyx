@@ -35,13 +35,13 @@ cdef class Memory:
 
 
 cdef class Buffers:
-    """Memory for values, some of which share it: those that are not needed at the same time."""
+    """Buffers for values. Values that are not needed at the same time share one."""
 
     def __cinit__(self):
         self.until, self.sizes = [], []
 
     cdef Py_ssize_t reserve(self, Py_ssize_t made, Py_ssize_t last, Py_ssize_t nbytes):
-        """The number of a buffer of at least `nbytes` for a value that is made at one time and needed until another."""
+        """The number of a buffer of at least `nbytes` for a value that is written at `made` and read until `last`."""
         cdef Py_ssize_t i
         for i in range(len(self.until)):
             if self.until[i] < made:
@@ -52,7 +52,7 @@ cdef class Buffers:
         return len(self.until) - 1
 
     cdef list starts(self):
-        """Where the buffers begin, and at last the bytes of all of them."""
+        """Where each buffer begins, and as the last element the bytes of all."""
         cdef Py_ssize_t nbytes, end = 0
         starts = [end]
         for nbytes in self.sizes:
@@ -62,7 +62,7 @@ cdef class Buffers:
 
 
 cdef list last_reads(const Step *steps, Py_ssize_t count):
-    """For the input and for what each step writes: the last step that reads it, or else the one that writes it."""
+    """For the input and for the output of each step: the last step that reads it, or else the step that writes it."""
     cdef Py_ssize_t i
     cdef list last = list(range(-1, count))
     for i in range(count):
@@ -73,15 +73,15 @@ cdef list last_reads(const Step *steps, Py_ssize_t count):
 
 
 cdef Place value_of(const Step *steps, Py_ssize_t value, Py_ssize_t size) noexcept nogil:
-    """Where a value lies: 0 is the input, i + 1 what step i writes."""
+    """Where a value lies. Value 0 is the input, and value i + 1 is the output of step i."""
     return steps[value - 1].y if value > 0 else Place(INPUT, 0, size)
 
 
 cdef Py_ssize_t place_of_stage(Step *steps, Py_ssize_t count, const Stage *stages, Py_ssize_t s, list stage_of,
                                list last, Buffers apart, Py_ssize_t N) except -1:
-    """A place for what each step of stage s writes. Returns the bytes of its LOCAL buffers.
+    """Find a place for the output of each step of stage s. Returns the bytes of its LOCAL buffers.
 
-    Offsets of values APART are numbers of buffers yet.
+    The offset of a value APART is the number of its buffer, until `place` knows where the buffers begin.
     Values APART live from stage to stage, not from step to step: other groups may still be in the stage that reads one.
     """
     cdef const Stage *stage = stages + s
@@ -136,9 +136,9 @@ cdef Py_ssize_t place(Step *steps, Py_ssize_t count, Stage *stages, Py_ssize_t s
 
 
 cdef list parts_of_joins(Step *steps, Py_ssize_t count, const Stage *stage, list last):
-    """For each step that writes to its place in a join at once: of which join, and from which element on; or None.
+    """For each step that writes to its place in a join at once: the join, and the first element of the place; or None.
 
-    Such a join, which must be of single images, is its own first part, and has nothing left to do.
+    The join must be of single images. It counts as its own first part, and has nothing left to do.
     """
     cdef Py_ssize_t j, offset
     cdef Step *step

@@ -11,15 +11,15 @@ With several threads a group is one thread's.
 from fastnn._kernels._plan_steps cimport LINEAR, TRANSPOSED, Step
 
 cdef enum:
-    CACHE_BYTES = 524288  # of what goes into a step and comes out of it, for a group of images
+    CACHE_BYTES = 524288  # of the inputs and outputs of a step for a group of images: they stay in the cache
 
 
 cdef Py_ssize_t group_of(const Step *step, Py_ssize_t before, Py_ssize_t N, int workers) noexcept nogil:
-    """How many images take a step together; `before`: the group of the step before it, or 0.
+    """How many images take a step together. `before` is the group of the step before it, or 0.
 
-    What goes in and comes out shall stay in the cache, unless the group before is about right. All images go together
-    from the first linear layer on, which reads more weights than images; through a transposed convolution, whose way is
-    chosen by the whole batch; and where there are too few images for groups to share among the threads.
+    The inputs and outputs of a group should stay in the cache; the group before is kept if it is about right. All
+    images go together in three cases: from the first linear layer on, which reads more weights than images; through a
+    transposed convolution, whose way the whole batch decides; and where groups would be too few for the threads.
     """
     cdef Py_ssize_t fitting
     if step.kind == LINEAR or step.kind == TRANSPOSED or before == N or N < 2 * workers:

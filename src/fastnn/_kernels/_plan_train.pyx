@@ -3,8 +3,8 @@
 Each job has a file; a file knows those above it::
 
     _plan_train_steps    one step, and what one call knows
-    _plan_train_groups   groups of examples that go through all steps while they are in the cache
-    _plan_train_whole    step after step over the whole batch
+    _plan_train_groups   small perceptrons, by groups of examples whose values lie element by element
+    _plan_train_whole    all others, by groups or over the whole batch
     _plan_train_learnt   parameters, gradients and update
     _plan_train          the list of steps, as the layers write it down
 """
@@ -17,9 +17,13 @@ from fastnn._kernels._loss cimport describe_scores, look_at_labels
 from fastnn._kernels._plan_buffers cimport Memory
 from fastnn._kernels._plan_train_groups cimport by_groups, memory_of_groups, run_groups
 from fastnn._kernels._plan_train_learnt cimport Learnt, Update
-from fastnn._kernels._plan_train_steps cimport CROSS_ENTROPY, LINEAR, MAP, SQUARED_ERROR, Call, Kind, Step
-from fastnn._kernels._plan_train_whole cimport loss_chunks, memory_of_whole, run_whole
+from fastnn._kernels._plan_train_steps cimport (
+    AVERAGE_POOL, CONV, CROSS_ENTROPY, LINEAR, MAP, MAX_POOL, SQUARED_ERROR, Call, Kind, Step
+)
+from fastnn._kernels._plan_train_whole cimport cut, memory_of_whole, run_whole
+from fastnn._kernels._pool cimport Windows, describe
 from fastnn._kernels._table cimport threads, tiles
+from fastnn._kernels.conv_shape cimport Geometry, conv_shape
 from fastnn._kernels.fnn cimport ceil_div
 
 cdef enum:
@@ -41,7 +45,7 @@ cdef class TrainingPlan:
         self.is_double = is_double
         self.g.t, self.g.workers, self.g.steps = tiles(is_double), threads(), self.steps
         self.g.N, self.g.inputs, self.g.outputs = N, inputs, inputs
-        self.g.count, self.g.values, self.g.widest = 0, inputs, inputs
+        self.g.count, self.g.values, self.g.widest, self.g.most_learnt = 0, inputs, inputs, 0
 
     def __len__(self):
         return self.g.count
@@ -51,8 +55,8 @@ cdef class TrainingPlan:
         raise NotImplementedError(f"{step} has no step of training")
 
     def sizes(self):
-        """(examples of a group, examples of a chunk), or None where the whole batch goes step after step."""
-        return (self.g.group, self.g.chunk) if self.grouped else None
+        """Examples of a group, and of a chunk."""
+        return self.g.group, self.g.chunk
 
     cdef Step *add(self, Kind kind, Py_ssize_t inputs, Py_ssize_t outputs, bint in_place) except NULL:
         cdef Step *step = self.steps + self.g.count
@@ -60,7 +64,9 @@ cdef class TrainingPlan:
             raise NotImplementedError(f"more than {MOST_STEPS} steps of training")
         step.kind, step.inputs, step.outputs = kind, inputs, outputs
         step.weight = step.bias = -1
-        step.relu = step.sees_y = False
+        step.weights = step.biases = step.positions = 0
+        step.work = 0
+        step.relu = step.relu_first = step.relu_later = step.sees_y = False
         step.settings[0] = step.settings[1] = 0
         step.x = self.steps[self.g.count - 1].y if self.g.count else 0
         step.y = step.x if in_place else self.g.values
@@ -74,13 +80,45 @@ cdef class TrainingPlan:
     def linear(self, Py_ssize_t w, Py_ssize_t b, Py_ssize_t rows, Py_ssize_t I, Py_ssize_t O):
         if rows != 1:
             raise NotImplementedError("several rows of an example have no step of training")
-        cdef Step *step = self.add(LINEAR, I, O, False)
-        step.weight, step.bias = w, b
+        self.learn(self.add(LINEAR, I, O, False), w, b, O * I, O)
+
+    def conv2d(self, Py_ssize_t w, Py_ssize_t b, Py_ssize_t C, Py_ssize_t H, Py_ssize_t W, Py_ssize_t O, Py_ssize_t OH,
+               Py_ssize_t OW, Geometry geometry):
+        """C and O are the channels of all groups."""
+        cdef Step *step = self.add(CONV, C * H * W, O * OH * OW, False)
+        step.conv = conv_shape(self.g.N, C, H, W, O, OH, OW, geometry)
+        self.learn(step, w, b, O * step.conv.C * step.conv.KH * step.conv.KW, O)
+        step.work *= OH * OW
+
+    cdef void learn(self, Step *step, Py_ssize_t w, Py_ssize_t b, Py_ssize_t weights, Py_ssize_t biases) noexcept:
+        step.weight, step.bias, step.weights, step.biases, step.work = w, b, weights, biases, weights
+        self.g.most_learnt = max(self.g.most_learnt, weights + biases)
+
+    def max_pool2d(self, Py_ssize_t C, Py_ssize_t H, Py_ssize_t W, Py_ssize_t OH, Py_ssize_t OW, Windows windows):
+        cdef Step *before = self.steps + self.g.count - 1
+        cdef bint after_relu = self.g.count > 0 and before.kind == CONV and before.relu
+        cdef Step *step = self.add_pool(MAX_POOL, C, H, W, OH, OW, windows)
+        if step.pool.KH * step.pool.KW > 256:
+            raise NotImplementedError("windows of more than 256 pixels have no step of training")
+        step.positions = self.g.values
+        self.g.values += ceil_div(step.outputs, self.g.t.itemsize)
+        step.relu_first = before.relu_later = after_relu
+
+    def avg_pool2d(self, Py_ssize_t C, Py_ssize_t H, Py_ssize_t W, Py_ssize_t OH, Py_ssize_t OW, Windows windows,
+                   bint count_padding, Py_ssize_t divisor):
+        cdef Step *step = self.add_pool(AVERAGE_POOL, C, H, W, OH, OW, windows)
+        step.pool.count_padding, step.pool.divisor = count_padding, divisor
+
+    cdef Step *add_pool(self, Kind kind, Py_ssize_t C, Py_ssize_t H, Py_ssize_t W, Py_ssize_t OH, Py_ssize_t OW,
+                        Windows windows) except NULL:
+        cdef Step *step = self.add(kind, C * H * W, C * OH * OW, False)
+        step.pool = describe(self.g.t, C, H, W, OH, OW, windows)
+        return step
 
     def fuse_relu(self):
         """A ReLU in the store of the step before; False if it has none."""
         cdef Step *last = self.steps + self.g.count - 1
-        if self.g.count == 0 or last.kind != LINEAR:
+        if self.g.count == 0 or last.kind != LINEAR and last.kind != CONV:
             return False
         last.relu = True
         return True
@@ -111,7 +149,7 @@ cdef class TrainingPlan:
     def settle(self, Learnt learnt):
         """Decide what shapes decide, and lay the buffers out."""
         cdef Call *g = &self.g
-        cdef Py_ssize_t i, nbytes, partial
+        cdef Py_ssize_t i, slots, partial
         g.first = g.count
         for i in range(g.count - 1, -1, -1):
             if wanted(learnt, self.steps[i].weight) or wanted(learnt, self.steps[i].bias):
@@ -119,25 +157,30 @@ cdef class TrainingPlan:
         g.learnt, g.at = learnt.elements, learnt.at
         self.grouped = by_groups(g)
         if not self.grouped:
-            g.chunks = 1
-            self.small = Memory(loss_chunks(g) * sizeof(double))
-            self.memory = Memory(memory_of_whole(g))
-            g.memory = self.memory.start
-        else:
-            if g.loss == CROSS_ENTROPY:
-                g.scores = describe_scores(g.t, g.N, g.outputs, g.ld, g.scores.ignored, g.scores.smoothing)
-            self.small = Memory(g.chunks * sizeof(double) + (g.widest + g.group) * sizeof(Py_ssize_t))
-            g.offsets = <Py_ssize_t *> (self.small.start + g.chunks * sizeof(double))
-            for i in range(g.widest):
-                g.offsets[i] = i * g.ld
-            for i in range(g.group):
-                g.offsets[g.widest + i] = i * g.outputs
-            g.slot_bytes = memory_of_groups(g)
-            nbytes, partial = g.workers * g.slot_bytes, ceil_div(g.learnt * g.t.itemsize, <Py_ssize_t> 64) * 64
-            self.memory = Memory(nbytes + (g.chunks - 1) * partial)
-            memset(self.memory.start, 0, nbytes)
-            g.memory, g.partials = self.memory.start, self.memory.start + nbytes
+            cut(g)
+        self.small = Memory(g.chunks * sizeof(double) + (g.widest + g.group) * sizeof(Py_ssize_t))
         g.losses = <double *> self.small.start
+        if self.grouped:
+            self.lay_rows_out()
+        g.slot_bytes = memory_of_groups(g) if self.grouped else memory_of_whole(g)
+        slots = (g.workers if g.chunks > 1 else 1) * g.slot_bytes
+        partial = ceil_div(g.learnt * g.t.itemsize, <Py_ssize_t> 64) * 64
+        self.memory = Memory(slots + (g.chunks - 1) * partial)
+        if self.grouped:
+            memset(self.memory.start, 0, slots)  # vectors reach beyond the last example
+        g.memory, g.partials = self.memory.start, self.memory.start + slots
+
+    cdef void lay_rows_out(self) noexcept:
+        """Where the rows of a value are, for groups whose values lie element by element."""
+        cdef Call *g = &self.g
+        cdef Py_ssize_t i
+        if g.loss == CROSS_ENTROPY:
+            g.scores = describe_scores(g.t, g.N, g.outputs, g.ld, g.scores.ignored, g.scores.smoothing)
+        g.offsets = <Py_ssize_t *> (self.small.start + g.chunks * sizeof(double))
+        for i in range(g.widest):
+            g.offsets[i] = i * g.ld
+        for i in range(g.group):
+            g.offsets[g.widest + i] = i * g.outputs
 
     def holds(self):
         """Whether it is for the tier and the number of threads that are in use."""
@@ -190,8 +233,9 @@ cdef class TrainingPlan:
         if self.grouped:
             run_groups(g)
         else:
-            enough = run_whole(g)
-        for i in range(g.chunks if self.grouped else loss_chunks(g)):
+            run_whole(g)
+            enough = g.enough
+        for i in range(g.chunks):
             loss[0] += g.losses[i]
         loss[0] /= g.divisor
         g.divisor = divisor

@@ -18,7 +18,7 @@ from libc.stdint cimport int64_t
 from libc.string cimport memset
 
 from fastnn._kernels._loss cimport Rows, forward_and_backward_rows
-from fastnn._kernels._plan_train_steps cimport CROSS_ENTROPY, LINEAR, Call, Step
+from fastnn._kernels._plan_train_steps cimport CROSS_ENTROPY, LINEAR, MAP, Call, Step, gradient
 from fastnn._kernels._table cimport parallel
 from fastnn._kernels.fnn cimport FNN_ACCUMULATE, FNN_DISTANCE, FNN_RELU, FNN_relu, ceil_div, split_at
 
@@ -37,8 +37,9 @@ cdef inline Py_ssize_t vectors(const Call *g, Py_ssize_t n) noexcept nogil:
 cdef bint by_groups(Call *g) noexcept nogil:
     cdef Py_ssize_t i, weights = 0, fitting
     for i in range(g.count):
-        if g.steps[i].kind == LINEAR:
-            weights += g.steps[i].inputs * g.steps[i].outputs
+        if g.steps[i].kind != LINEAR and g.steps[i].kind != MAP:
+            return False
+        weights += g.steps[i].weights
     if weights > MOST_WEIGHTS or g.N < g.t.lanes:
         return False
     g.chunk = max(ceil_div(g.N, <Py_ssize_t> MOST_CHUNKS), ceil_div(<Py_ssize_t> CHUNK_WORK, 3 * weights + 1))
@@ -100,13 +101,6 @@ cdef void bias_gradient(const Call *g, Py_ssize_t O, const char *dy, Py_ssize_t 
             (<float *> db)[o] = <float> (totals[o] + ((<float *> db)[o] if more else 0))
         else:
             (<double *> db)[o] = totals[o] + ((<double *> db)[o] if more else 0)
-
-
-cdef inline char *gradient(const Call *g, Py_ssize_t place, Py_ssize_t chunk) noexcept nogil:
-    """Where a chunk puts the gradient of a parameter, or NULL."""
-    if place < 0 or g.gradients[place] == NULL or chunk == 0:
-        return g.gradients[place] if place >= 0 else NULL
-    return g.partials + ((chunk - 1) * g.learnt + g.at[place]) * g.t.itemsize
 
 
 cdef double loss_of(const Call *g, Py_ssize_t first, Py_ssize_t n, const char *x, char *dx, char *target,

@@ -1,9 +1,9 @@
-# A training step that goes step after step over the whole batch.
+# A training step whose values lie as the layers have them: by groups of examples, or over the whole batch.
 from fastnn._kernels._plan_train_steps cimport Call
 
-# Bytes of `memory`.
+# Sizes of chunks and groups.
+cdef void cut(Call *g) noexcept nogil
+# Bytes of a thread's memory.
 cdef Py_ssize_t memory_of_whole(const Call *g) noexcept nogil
-# Losses and gradients. False when there is no memory.
-cdef bint run_whole(Call *g) noexcept nogil
-# Chunks of the loss.
-cdef Py_ssize_t loss_chunks(const Call *g) noexcept nogil
+# Losses and gradients; those of all chunks but the first are left in `partials`. `enough` says whether there was memory.
+cdef void run_whole(Call *g) noexcept nogil

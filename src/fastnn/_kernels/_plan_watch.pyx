@@ -12,10 +12,10 @@ from fastnn._kernels._plan_buffers cimport Memory
 
 
 cdef class Unchanged:
-    """True as long as the modules have the attributes that they had: the same objects under all names but `but`.
+    """True while the modules have the attributes that they had: the same objects under all names except those in `but`.
 
-    What they had is compared by addresses, which lists keep from being given to something else: where CPython has but
-    its stable ABI, a list's element costs more than the comparison.
+    Addresses are compared, because under the stable ABI an element of a list costs more than the comparison. Lists hold
+    the objects, so that no address is used again.
     """
 
     def __cinit__(self, modules, but):

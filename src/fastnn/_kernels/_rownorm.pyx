@@ -1,15 +1,16 @@
 """Layer, group and instance normalisation: rows of an array, each normalised by its own moments.
 
-An array is N images of G groups of S segments of P elements; a group is a row, and a segment has one weight and one
-bias. Layer normalisation has one group, of segments of one element; instance normalisation has groups of one segment.
-Short segments are no segments to the tiles: there, weights are spread to a pattern over the row. What a
-chunk does depends on the shape alone: any number of threads gives the same bits. Rows whose squares leave the range of
-the dtype are found by their variance, and done again, scaled (`scaled.pxd`).
+An array is N images of G groups of S segments of P elements. A group is a row, and a segment has one weight and one
+bias (docs/dev/normalisation.md draws them). Layer normalisation has one group, whose segments have one element.
+Instance normalisation has groups of one segment. For short segments the weights are spread to a pattern over the row.
+What a chunk does depends on the shape alone, so any number of threads gives the same bits. A row whose squares leave
+the range of the dtype shows in its variance, and is done again, scaled (`scaled.pxd`).
 """
 from libc.math cimport sqrt
 from libc.string cimport memset
 
 from fastnn._kernels._table cimport allocate, parallel, release, threads, tiles
+from fastnn._kernels.direction cimport BACKWARD, FORWARD
 from fastnn._kernels.fnn cimport add_doubles, begin, ceil_div, fits, fnn_tiles
 from fastnn._kernels.scaled cimport Scaled, in_range, scaled_apply, scaled_moments
 
@@ -18,10 +19,10 @@ ctypedef fused real:
     double
 
 cdef enum:
-    SHORT = 8      # vectors: shorter segments cost more by the call than by the element
+    SHORT = 8      # vectors of a segment: for a shorter one the call costs more than the elements
     CHUNK = 16384  # elements of a chunk, at least
-    PARTS = 32     # of the images, whose gradients of weights are summed apart, at most
-    IMAGES = 32    # whose gradients of weights are added in their own precision
+    PARTS = 32     # parts of the images, at most; each sums the gradients of weights for itself
+    IMAGES = 32    # whose gradients of weights are added before double precision takes over
 
 cdef inline double number(const Rows *g, const char *a, Py_ssize_t i, double otherwise) noexcept nogil:
     if a == NULL:
@@ -39,7 +40,7 @@ cdef inline void put(const Rows *g, char *a, Py_ssize_t i, double value) noexcep
 
 
 cdef void apply(const Rows *g, Py_ssize_t row, double mean, double invstd) noexcept nogil:
-    """y of a row, segment by segment."""
+    """Write y of a row, segment by segment."""
     cdef double numbers[3]  # three numbers of either dtype
     cdef char *n = <char *> numbers
     cdef Py_ssize_t size = g.t.itemsize, s, c
@@ -53,7 +54,7 @@ cdef void apply(const Rows *g, Py_ssize_t row, double mean, double invstd) noexc
 
 cdef void far_row(const Rows *g, Py_ssize_t row, const real *x, real *y, double *mean, double *var,
                   double *invstd) noexcept nogil:
-    """The output and the moments of a row whose squares leave the range of the dtype."""
+    """Compute the output and the moments of a row whose squares leave the range of the dtype."""
     cdef Py_ssize_t at = row * g.length, c = row % g.G * g.S, s
     cdef Scaled scaled = scaled_moments(x + at, 1, 0, g.length, g.eps, mean, var, invstd)
     if scaled.unit:
@@ -66,14 +67,14 @@ cdef void forward_rows(void *job, Py_ssize_t chunk, int slot) noexcept nogil:
     cdef const Rows *g = <const Rows *> job
     cdef Py_ssize_t row, at
     cdef double mean, var, invstd
-    for row in range(chunk * g.group, min(g.N * g.G, (chunk + 1) * g.group)):
+    for row in range(g.first + chunk * g.group, g.first + min(g.N * g.G, (chunk + 1) * g.group)):
         if g.spread:
             at = row % g.G * g.length * g.t.itemsize
             g.t.norm_row(g.x, g.out, row * g.length, g.length, g.pattern + at, g.shift + at, g.eps, &mean, &var)
             invstd = 1 / sqrt(var + g.eps)
         else:
             g.t.norm_moments(g.x, row * g.length, 1, g.length, g.length, 0, &mean, &var)
-            var = 0 if var < 0 else var / g.length  # below 0 is what rounding leaves of nothing; NaN stays
+            var = 0 if var < 0 else var / g.length  # rounding may leave less than 0; NaN stays
             invstd = 1 / sqrt(var + g.eps)
             apply(g, row, mean, invstd)
         if not in_range(var, g.eps, g.t.itemsize == sizeof(double)):
@@ -88,7 +89,7 @@ cdef void forward_rows(void *job, Py_ssize_t chunk, int slot) noexcept nogil:
 
 
 cdef void backward_segments(void *job, Py_ssize_t chunk, int slot) noexcept nogil:
-    """dx of some rows, and the sums over each of their segments."""
+    """Write dx of some rows, and the sums over each of their segments."""
     cdef const Rows *g = <const Rows *> job
     cdef double numbers[4]
     cdef char *n = <char *> numbers
@@ -118,13 +119,13 @@ cdef void backward_segments(void *job, Py_ssize_t chunk, int slot) noexcept nogi
 
 
 cdef void backward_patterns(void *job, Py_ssize_t chunk, int slot) noexcept nogil:
-    """dx of some images, and the sums over them for each element of the pattern."""
+    """Write dx of some images, and the sums over these images for each element of the pattern."""
     cdef const Rows *g = <const Rows *> job
     cdef Py_ssize_t size = g.t.itemsize, row, at, group, image, first, last = min(g.N, (chunk + 1) * g.group)
-    cdef char *sums = g.sums + slot * 2 * g.length * size  # of few images: the error does not grow with their number
+    cdef char *sums = g.sums + slot * 2 * g.length * size  # of IMAGES images, so that the error does not grow with N
     cdef double *totals
     cdef double *slopes
-    for group in range(g.G):  # whose pattern stays in the first-level cache
+    for group in range(g.G):  # group by group, so that its pattern stays in the first-level cache
         at = group * g.length
         totals, slopes = g.totals + chunk * g.G * g.length + at, g.slopes + chunk * g.G * g.length + at
         memset(totals, 0, g.length * sizeof(double))
@@ -164,7 +165,7 @@ cdef void sum_segments(const Rows *g) noexcept nogil:
 
 
 cdef void sum_patterns(const Rows *g, Py_ssize_t parts) noexcept nogil:
-    """dw and db from the sums over parts of the images: all to the first, and its columns together."""
+    """dw and db from the sums over parts of the images: add the parts, then the columns of each segment."""
     cdef Py_ssize_t j, c
     cdef double total, slope
     add_doubles(g.totals, parts, g.G * g.length)
@@ -186,15 +187,16 @@ cdef Rows describe_rows(fnn_tiles *t, Py_ssize_t N, Py_ssize_t G, Py_ssize_t S, 
         g.S, g.P = 1, g.length
     g.spread = g.P < (SHORT * t.lanes if weights else t.lanes)
     g.group = max(<Py_ssize_t> 1, CHUNK // g.length)
+    g.direction = FORWARD
     g.dy = g.weight = g.bias = g.pattern = g.shift = NULL
     g.out = g.mean = g.invstd = g.dw = g.db = g.sums = NULL
     g.var = g.totals = g.slopes = NULL
-    g.eps = 0
+    g.eps, g.first = 0, 0
     return g
 
 
 cdef const char *spread_numbers(const Rows *g, const char *a, double otherwise, char *pattern) noexcept nogil:
-    """A number for each segment as one for each of its elements."""
+    """Copy the number of each segment to each of its elements."""
     cdef Py_ssize_t c, j
     if g.P == 1 and a != NULL:
         return a
@@ -208,12 +210,12 @@ cdef bint normalise_rows(Rows *g, int workers) noexcept nogil:
     cdef Py_ssize_t size = g.t.itemsize, all_of = g.G * g.length, parts = 0, sums = 0
     cdef double work = 3.0 * g.N * all_of
     cdef char *workspace = NULL
-    if g.dy != NULL and g.spread:
+    if g.direction == BACKWARD and g.spread:
         parts = min(min(<Py_ssize_t> PARTS, g.N // 4), g.N * all_of // CHUNK)
         g.group = max(<Py_ssize_t> 1, ceil_div(g.N, max(<Py_ssize_t> 1, parts)))
         parts = ceil_div(g.N, g.group)
         sums = parts * all_of
-    elif g.dy != NULL:
+    elif g.direction == BACKWARD:
         sums = g.N * g.G * g.S
     if fits(16.0 * (sums + 1) + 2.0 * (all_of + <double> workers * g.length) * size):
         workspace = <char *> allocate(2 * sums * sizeof(double) + 2 * (all_of + workers * g.length) * size)
@@ -225,7 +227,7 @@ cdef bint normalise_rows(Rows *g, int workers) noexcept nogil:
     if g.spread:
         g.pattern = spread_numbers(g, g.weight, 1, g.sums + 2 * workers * g.length * size)
         g.shift = spread_numbers(g, g.bias, 0, g.sums + (2 * workers * g.length + all_of) * size)
-    if g.dy == NULL:
+    if g.direction == FORWARD:
         parallel(forward_rows, g, ceil_div(g.N * g.G, g.group), workers, work)
     elif g.spread:
         parallel(backward_patterns, g, parts, workers, work)
@@ -275,7 +277,7 @@ def row_norm_backward(const real[:, :, :, ::1] dy, const real[:, :, :, ::1] x, c
     """
     cdef Rows g = describe_rows(tiles(real is double), x.shape[0], x.shape[1], x.shape[2], x.shape[3],
                                 weight is not None or dw is not None or db is not None)
-    g.dy, g.x = begin(dy), begin(x)
+    g.direction, g.dy, g.x = BACKWARD, begin(dy), begin(x)
     g.weight = begin(weight)
     g.mean, g.invstd = begin(mean), begin(invstd)
     g.out = begin(dx)

@@ -1,5 +1,5 @@
-# The C side of fastnn lives once, in _table: the tiles of every ISA tier, the thread pool and the allocator. The other
-# kernels reach it through these functions, which Cython binds at import.
+# The C part of fastnn is linked into _table alone: the tiles of every tier, the thread pool and the allocator. The
+# other kernels reach it through these functions, which Cython binds at import.
 from fastnn._kernels.fnn cimport fnn_task, fnn_tiles
 
 cdef fnn_tiles *tiles(bint is_double) noexcept nogil

@@ -1,4 +1,4 @@
-"""The ISA tiers, the thread pool and the allocator's counters, as `fastnn._runtime` sees them."""
+"""The interface of `fastnn._runtime` to the ISA tiers, the thread pool and the allocator."""
 from fastnn._kernels.fnn cimport fnn_task, fnn_tiles
 
 cdef extern from "fnn.h" nogil:
@@ -51,7 +51,7 @@ def use_isa(str name):
 
 
 def isa():
-    """The tier whose tiles run: read from the table itself, not from what was asked for."""
+    """The tier in use, read from its table and not from what was asked for."""
     return fnn_tiles_now(0).isa.decode()
 
 
@@ -68,7 +68,7 @@ def empty_cache():
 
 
 def memory_stats():
-    """Bytes in use, and bytes kept for the next caller."""
+    """The bytes in use, and the bytes in the cache."""
     cdef size_t live, cached
     fnn_memory_stats(&live, &cached)
     return live, cached

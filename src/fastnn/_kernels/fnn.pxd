@@ -129,13 +129,13 @@ cdef extern from *:
     """
     #define fnn_begin(view) ((view).data)
     """
-    # begin(view): where the elements of a contiguous memoryview begin, NULL where it is None. &view[0] would be an
-    # index, which a view of no elements has not.
+    # begin(view): the address of a contiguous memoryview, NULL where it is None. A view without elements has no
+    # &view[0].
     char *begin "fnn_begin" (...) noexcept nogil
 
 
 cdef inline Py_ssize_t split_at(Py_ssize_t total, Py_ssize_t parts, Py_ssize_t i) noexcept nogil:
-    """Where part i begins when `total` is cut into parts that differ by one at most, the longer ones first."""
+    """The beginning of part i, where `total` is cut into parts that differ by at most one, longer ones first."""
     return i * (total // parts) + min(i, total % parts)
 
 
@@ -151,7 +151,7 @@ cdef inline void add_to_doubles(double *totals, const void *part, Py_ssize_t n, 
 
 
 cdef inline void add_doubles(double *sums, Py_ssize_t parts, Py_ssize_t n) noexcept nogil:
-    """The parts (parts, n) added to the first of them, in order."""
+    """Add the other parts of (parts, n) to the first one, in order."""
     cdef Py_ssize_t part, j
     for part in range(1, parts):
         for j in range(n):
@@ -174,10 +174,10 @@ cdef inline Py_ssize_t ceil_div(Py_ssize_t a, Py_ssize_t b) noexcept nogil:
 
 
 cdef inline Py_ssize_t reach(Py_ssize_t K, Py_ssize_t D) noexcept nogil:
-    """How many pixels a kernel of K elements, D apart, spans."""
+    """The number of pixels that a kernel of K elements spans, if they are D apart."""
     return (K - 1) * D + 1
 
 
 cdef inline bint fits(double nbytes) noexcept nogil:
-    """Whether a workspace of so many bytes, counted in double before integers could overflow, can exist at all."""
+    """Whether a workspace of this many bytes can exist. The count is a double, because integers could overflow."""
     return nbytes < 1e14

@@ -1,5 +1,5 @@
-# Normalisation of elements whose squares, or whose sum, leave the range of their dtype. They are multiplied by a power
-# of two, the unit, and the moments of x*unit tell those of x. Plain loops in double precision.
+# Normalisation of elements whose squares, or whose sum, leave the range of their dtype. The elements are multiplied by
+# a power of two, the unit. The moments of x follow from those of x*unit. These are plain loops in double precision.
 from libc.float cimport DBL_EPSILON, DBL_MAX, DBL_MIN, FLT_EPSILON, FLT_MAX, FLT_MIN
 from libc.math cimport INFINITY, fabs, frexp, ldexp, sqrt
 
@@ -8,18 +8,18 @@ ctypedef fused scaled_real:
     double
 
 cdef struct Scaled:
-    double unit, mean, invstd  # of x*unit
+    double unit, mean, invstd  # the unit, and the moments of x*unit
 
 
 cdef inline bint in_range(double var, double eps, bint is_double) noexcept nogil:
-    """Whether no square that matters to a variance was lost: below the smallest normal number, or as infinity."""
+    """Whether the variance lost no square: to infinity, or below the smallest normal number."""
     if is_double:
         return DBL_MIN / DBL_EPSILON <= var + eps <= DBL_MAX
     return FLT_MIN / FLT_EPSILON <= var + eps <= FLT_MAX
 
 
 cdef inline double unit_of(double most) noexcept nogil:
-    """A power of two that brings `most` near 1, but whose square, times an ordinary eps, is in range too."""
+    """A power of two that brings `most` near 1. It is limited, so that its square times an ordinary eps is in range."""
     cdef int exponent
     frexp(most, &exponent)
     return ldexp(1, min(max(-exponent, -1000), 500))
@@ -27,9 +27,9 @@ cdef inline double unit_of(double most) noexcept nogil:
 
 cdef inline Scaled scaled_moments(const scaled_real *x, Py_ssize_t rows, Py_ssize_t step, Py_ssize_t n, double eps,
                                   double *mean, double *var, double *invstd) noexcept nogil:
-    """Moments of the elements r*step + j, r < rows, j < n.
+    """The moments of the elements r*step + j, r < rows, j < n.
 
-    Of only zeros, or with inf or NaN, unit is 0, and mean, var and invstd stay as they are.
+    If all elements are 0, or one is inf or NaN, unit is 0, and mean, var and invstd are not written.
     """
     cdef Scaled s
     cdef double most = 0, total = 0, size

@@ -43,7 +43,6 @@ OF_PACKAGE = {
     "ModuleDict": "a Sequential is made of a dict of layers: Sequential({'conv': Conv2d(1, 8, 3)})",
     "ParameterList": "parameters are attributes of their layer",
     "ParameterDict": "parameters are attributes of their layer",
-    "ReLU6": "it is Hardtanh(0, 6)",
     "Softmax2d": "it is Softmax(dim=1)",
     "UpsamplingNearest2d": "it is Upsample(scale_factor=2)",
     "UpsamplingBilinear2d": "it is Upsample(scale_factor=2, mode='bilinear', align_corners=True)",
@@ -61,7 +60,6 @@ OF_FUNCTIONAL = {
     "one_hot": "np.eye(classes, dtype=np.float32)[labels]",
     "normalize": "x / np.linalg.norm(x, axis=1, keepdims=True)",
     "upsample": "it is interpolate",
-    "relu6": "it is hardtanh(x, 0, 6)",
     "relu_": "it is relu, which gives another array",
 }
 

@@ -6,6 +6,8 @@ given to the functions here at the end of the file.
 
 Arrays are float32 or float64, all of one dtype in a call. They need not be contiguous, aligned or writeable: a kernel
 is handed a copy when it needs one. Outputs are new, C-contiguous arrays.
+
+The examples stand after ``import numpy as np``, ``import fastnn as fnn`` and ``import fastnn.functional as F``.
 """
 
 from typing import TYPE_CHECKING
@@ -24,7 +26,7 @@ from fastnn.functional.matmul import *
 from fastnn.functional.norm import *
 from fastnn.functional.optim import *
 from fastnn.functional.pad import *
-from fastnn.functional.pointwise import *
+from fastnn.functional.pair_loss import *
 from fastnn.functional.pool import *
 from fastnn.functional.resample import *
 from fastnn.functional.rownorm import *

@@ -27,6 +27,8 @@ __all__ = [
     "prelu",
     "prelu_backward",
     "relu",
+    "relu6",
+    "relu6_backward",
     "relu_backward",
     "selu",
     "selu_backward",
@@ -203,6 +205,20 @@ def hardswish_backward(dy: Array, x: Array) -> Array:
     if use_reference():
         return reference.hardswish_backward(dy, x)
     return _map.backward("hardswish", dy, x)
+
+
+def relu6(x: Array) -> Array:
+    check.elementwise(x)
+    if use_reference():
+        return reference.relu6(x)
+    return _map.forward("relu6", x)
+
+
+def relu6_backward(dy: Array, x: Array) -> Array:
+    check.elementwise_backward(dy, x, "x")
+    if use_reference():
+        return reference.relu6_backward(dy, x)
+    return _map.backward("relu6", dy, x)
 
 
 def prelu(x: Array, weight: Array) -> Array:

@@ -19,7 +19,7 @@ def save_safetensors(path: str | Path, state_dict: Mapping[str, np.ndarray]) -> 
     path : file to write, replaced if it exists
     state_dict : name to array, as `Module.state_dict()` gives it; any layout, stored in C order
     """
-    safetensors = require("safetensors.numpy", "saving weights")
+    safetensors = require("safetensors.numpy", "saving weights", "weights")
     # safetensors copies the memory behind an array as it lies, so strides must go first.
     arrays = {name: np.asarray(array, order="C") for name, array in state_dict.items()}
     content = safetensors.save(arrays)
@@ -39,8 +39,8 @@ def load_safetensors(path: str | Path) -> dict[str, np.ndarray]:
     ValueError
         The file is truncated or corrupt, or holds a type that NumPy has not (bfloat16, float8); names the file.
     """
-    safetensors = require("safetensors.numpy", "loading weights")
-    error_type = require("safetensors", "loading weights").SafetensorError
+    safetensors = require("safetensors.numpy", "loading weights", "weights")
+    error_type = require("safetensors", "loading weights", "weights").SafetensorError
     content = Path(path).read_bytes()
     try:
         arrays = safetensors.load(content)

@@ -2,15 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any
-
-import numpy as np
-
 from fastnn import _validate as check
-from fastnn import functional, init
+from fastnn import functional
 from fastnn._validate import Array
 from fastnn.layers.module import Module
-from fastnn.layers.parameter import Parameter, needed
 from fastnn.plan.fusion import Fusion
 from fastnn.plan.steps import Steps
 
@@ -20,8 +15,12 @@ class ReLU(Module):
 
     Parameters
     ----------
-    inplace : bool
-        PyTorch's; no effect.
+    inplace : bool, which has no effect
+
+    Examples
+    --------
+    >>> fnn.ReLU()(np.array([-2, 3], np.float32)).tolist()
+    [0.0, 3.0]
     """
 
     fusion = Fusion(is_relu=True)
@@ -46,7 +45,13 @@ class ReLU(Module):
 
 
 class Sigmoid(Module):
-    """``1 / (1 + exp(-x))`` of every element."""
+    """``1 / (1 + exp(-x))`` of every element.
+
+    Examples
+    --------
+    >>> print(fnn.Sigmoid()(np.array([-2, 1, 2], np.float32)).round(3))
+    [0.119 0.731 0.881]
+    """
 
     def __init__(self) -> None:
         """Nothing is set."""
@@ -64,7 +69,13 @@ class Sigmoid(Module):
 
 
 class Tanh(Module):
-    """Hyperbolic tangent of every element."""
+    """Hyperbolic tangent of every element.
+
+    Examples
+    --------
+    >>> print(fnn.Tanh()(np.array([-2, 1, 2], np.float32)).round(3))
+    [-0.964  0.762  0.964]
+    """
 
     def __init__(self) -> None:
         """Nothing is set."""
@@ -87,8 +98,12 @@ class LeakyReLU(Module):
     Parameters
     ----------
     negative_slope : float
-    inplace : bool
-        PyTorch's; no effect.
+    inplace : bool, which has no effect
+
+    Examples
+    --------
+    >>> print(fnn.LeakyReLU(0.1)(np.array([-2, 3], np.float32)))
+    [-0.2  3. ]
     """
 
     def __init__(self, negative_slope: float = 0.01, inplace: bool = False) -> None:
@@ -110,64 +125,18 @@ class LeakyReLU(Module):
         return f"negative_slope={self.negative_slope}"
 
 
-class PReLU(Module):
-    """`x` where it is above 0, elsewhere `weight` times `x`, with slopes that are learnt.
-
-    Parameters
-    ----------
-    num_parameters : int
-        One slope for each channel of ``(N, C, ...)``, or 1: one for all.
-    init : float
-        What all slopes begin with.
-    dtype : float32 or float64
-    device : "cpu", optional
-        PyTorch's; no effect.
-
-    Attributes
-    ----------
-    weight : Parameter, (num_parameters,)
-    """
-
-    _required = ("weight",)
-
-    def __init__(
-        self, num_parameters: int = 1, init: float = 0.25, dtype: Any = np.float32, device: Any = None
-    ) -> None:
-        check.no_effect(device=device)
-        self.num_parameters, self.init = check.integer("num_parameters", num_parameters, 1), check.number("init", init)
-        self.weight = Parameter(np.empty(self.num_parameters, check.float_dtype(dtype)), "weight")
-        self.reset_parameters()
-
-    def reset_parameters(self) -> None:
-        """All slopes as in the beginning."""
-        init.constant_(self.weight, self.init)
-
-    def forward(self, x: Array) -> Array:
-        y = functional.prelu(x, self.weight.data)
-        self._keep(x)
-        return y
-
-    def backward(self, dy: Array, accumulate: bool = False, needs_dx: bool = True) -> Array | None:
-        x = check.kept(self, self._kept)
-        dx, dw = functional.prelu_backward(dy, x, self.weight.data, needs=needed(needs_dx, self.weight, None))
-        self.weight.receive(dw, accumulate)
-        return dx
-
-    def plan(self, steps: Steps) -> None:
-        steps.prelu(self.weight)
-
-    def extra_repr(self) -> str:
-        return f"num_parameters={self.num_parameters}"
-
-
 class ELU(Module):
     """`x` where it is above 0, elsewhere ``alpha * (exp(x) - 1)``.
 
     Parameters
     ----------
     alpha : float
-    inplace : bool
-        PyTorch's; no effect.
+    inplace : bool, which has no effect
+
+    Examples
+    --------
+    >>> print(fnn.ELU()(np.array([-1, 1, 2], np.float32)).round(3))
+    [-0.632  1.     2.   ]
     """
 
     def __init__(self, alpha: float = 1.0, inplace: bool = False) -> None:
@@ -194,8 +163,12 @@ class SELU(Module):
 
     Parameters
     ----------
-    inplace : bool
-        PyTorch's; no effect.
+    inplace : bool, which has no effect
+
+    Examples
+    --------
+    >>> print(fnn.SELU()(np.array([-1, 1, 2], np.float32)).round(3))
+    [-1.111  1.051  2.101]
     """
 
     def __init__(self, inplace: bool = False) -> None:
@@ -219,6 +192,11 @@ class GELU(Module):
     Parameters
     ----------
     approximate : {"none", "tanh"}
+
+    Examples
+    --------
+    >>> print(fnn.GELU()(np.array([-1, 1, 2], np.float32)).round(3))
+    [-0.159  0.841  1.954]
     """
 
     def __init__(self, approximate: str = "none") -> None:
@@ -245,8 +223,12 @@ class SiLU(Module):
 
     Parameters
     ----------
-    inplace : bool
-        PyTorch's; no effect.
+    inplace : bool, which has no effect
+
+    Examples
+    --------
+    >>> print(fnn.SiLU()(np.array([-1, 1, 2], np.float32)).round(3))
+    [-0.269  0.731  1.762]
     """
 
     def __init__(self, inplace: bool = False) -> None:
@@ -272,6 +254,11 @@ class Softplus(Module):
     beta : float other than 0
     threshold : float
         `x` itself where ``beta * x`` is above it.
+
+    Examples
+    --------
+    >>> print(fnn.Softplus()(np.array([-2, 1, 2], np.float32)).round(3))
+    [0.127 1.313 2.127]
     """
 
     def __init__(self, beta: float = 1.0, threshold: float = 20.0) -> None:
@@ -298,8 +285,12 @@ class Hardtanh(Module):
     Parameters
     ----------
     min_val, max_val : float
-    inplace : bool
-        PyTorch's; no effect.
+    inplace : bool, which has no effect
+
+    Examples
+    --------
+    >>> fnn.Hardtanh()(np.array([-2, 0.5, 3], np.float32)).tolist()
+    [-1.0, 0.5, 1.0]
     """
 
     def __init__(self, min_val: float = -1.0, max_val: float = 1.0, inplace: bool = False) -> None:
@@ -326,8 +317,12 @@ class Hardswish(Module):
 
     Parameters
     ----------
-    inplace : bool
-        PyTorch's; no effect.
+    inplace : bool, which has no effect
+
+    Examples
+    --------
+    >>> print(fnn.Hardswish()(np.array([-1, 1, 4], np.float32)).round(3))
+    [-0.333  0.667  4.   ]
     """
 
     def __init__(self, inplace: bool = False) -> None:
@@ -343,3 +338,32 @@ class Hardswish(Module):
 
     def plan(self, steps: Steps) -> None:
         steps.hardswish()
+
+
+class ReLU6(Module):
+    """``clip(x, 0, 6)``, a ReLU that stops at 6.
+
+    Parameters
+    ----------
+    inplace : bool
+        PyTorch's; no effect.
+
+    Examples
+    --------
+    >>> fnn.ReLU6()(np.array([-1.0, 2.0, 7.0]))
+    array([0., 2., 6.])
+    """
+
+    def __init__(self, inplace: bool = False) -> None:
+        check.no_effect(inplace)
+
+    def forward(self, x: Array) -> Array:
+        y = functional.relu6(x)
+        self._keep(x)
+        return y
+
+    def backward(self, dy: Array, accumulate: bool = False, needs_dx: bool = True) -> Array:
+        return functional.relu6_backward(dy, check.kept(self, self._kept))
+
+    def plan(self, steps: Steps) -> None:
+        steps.relu6()

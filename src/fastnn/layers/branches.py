@@ -28,6 +28,12 @@ class Residual(Module):
     body : Module
     shortcut : Module, optional
         As a `Conv2d` of kernel 1, where the body changes the shape.
+
+    Examples
+    --------
+    >>> body = fnn.Sequential(fnn.Conv2d(4, 4, 3, padding=1), fnn.BatchNorm2d(4))
+    >>> fnn.Residual(body)(np.ones((2, 4, 8, 8), np.float32)).shape
+    (2, 4, 8, 8)
     """
 
     fusion = Fusion(in_forward=True)
@@ -80,6 +86,12 @@ class Concat(LayerList):
     ----------
     branches : iterable of Module
     dim : int
+
+    Examples
+    --------
+    >>> net = fnn.Concat([fnn.Conv2d(3, 4, 1), fnn.Conv2d(3, 6, 3, padding=1)])
+    >>> net(np.ones((2, 3, 8, 8), np.float32)).shape
+    (2, 10, 8, 8)
     """
 
     def __init__(self, branches: Iterable[Module], dim: int = 1) -> None:

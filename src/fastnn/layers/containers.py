@@ -155,6 +155,15 @@ class Sequential(LayerList):
     TypeError, ValueError
         The message of an error that a layer raises begins with the layer, as ``layer 2 (Linear): x: got ...``; inside
         another network with its qualified name, as ``layer 1.body.0 (Conv2d)``. So do those of `backward`.
+
+    Examples
+    --------
+    >>> net = fnn.Sequential(fnn.Conv2d(1, 8, 5), fnn.ReLU(), fnn.MaxPool2d(2), fnn.Flatten(), fnn.Linear(1152, 10))
+    >>> net(np.ones((4, 1, 28, 28), np.float32)).shape
+    (4, 10)
+    >>> dx = net.backward(np.ones((4, 10), np.float32))  # and every parameter has its gradient
+    >>> net[0].weight.grad.shape
+    (8, 1, 5, 5)
     """
 
     _inference: Inference | None = None

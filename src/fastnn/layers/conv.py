@@ -110,6 +110,12 @@ class Conv2d(_Conv):
     ----------
     weight : Parameter, (out_channels, in_channels/groups, KH, KW)
     bias : Parameter, (out_channels,), or None
+
+    Examples
+    --------
+    >>> layer = fnn.Conv2d(3, 16, kernel_size=3, stride=2, padding=1)
+    >>> layer(np.ones((8, 3, 32, 32), np.float32)).shape
+    (8, 16, 16, 16)
     """
 
     fusion = Fusion(in_forward=True)
@@ -176,6 +182,12 @@ class Conv1d(_Conv):
     ----------
     weight : Parameter, (out_channels, in_channels/groups, K)
     bias : Parameter, (out_channels,), or None
+
+    Examples
+    --------
+    >>> layer = fnn.Conv1d(2, 16, kernel_size=5, padding=2)
+    >>> layer(np.ones((8, 2, 100), np.float32)).shape
+    (8, 16, 100)
     """
 
     fusion = Fusion(in_forward=True)
@@ -258,6 +270,12 @@ class ConvTranspose2d(_Conv):
     ----------
     weight : Parameter, (in_channels, out_channels/groups, KH, KW)
     bias : Parameter, (out_channels,), or None
+
+    Examples
+    --------
+    >>> layer = fnn.ConvTranspose2d(16, 3, kernel_size=4, stride=2, padding=1)
+    >>> layer(np.ones((8, 16, 16, 16), np.float32)).shape
+    (8, 3, 32, 32)
     """
 
     fusion = Fusion(in_forward=True)

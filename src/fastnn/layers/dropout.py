@@ -83,6 +83,14 @@ class Dropout(_Dropout):
         Drawn from the generator that `manual_seed` sets, at the first call in train mode.
     step : int
         Calls in train mode so far. The two are all of the layer's state: save them to go on from there.
+
+    Examples
+    --------
+    >>> layer, x = fnn.Dropout(0.5), np.ones((1, 1000), np.float32)
+    >>> sorted(set(layer(x).ravel().tolist()))
+    [0.0, 2.0]
+    >>> bool((layer.eval()(x) == x).all())
+    True
     """
 
     def _functions(self) -> tuple[Callable[..., Any], Callable[..., Any]]:
@@ -104,6 +112,13 @@ class Dropout2d(_Dropout):
         Drawn from the generator that `manual_seed` sets, at the first call in train mode.
     step : int
         Calls in train mode so far. The two are all of the layer's state: save them to go on from there.
+
+    Examples
+    --------
+    >>> layer, x = fnn.Dropout2d(0.5), np.ones((1, 100, 2, 2), np.float32)
+    >>> y = layer(x)[0]
+    >>> all(channel.min() == channel.max() for channel in y)
+    True
     """
 
     def _functions(self) -> tuple[Callable[..., Any], Callable[..., Any]]:

@@ -34,6 +34,12 @@ class Embedding(Module):
     Attributes
     ----------
     weight : Parameter, (num_embeddings, embedding_dim)
+
+    Examples
+    --------
+    >>> layer = fnn.Embedding(1000, 16)
+    >>> layer(np.array([[3, 7, 7], [0, 1, 2]])).shape
+    (2, 3, 16)
     """
 
     _required = ("weight",)

@@ -33,6 +33,12 @@ class Linear(Module):
     ----------
     weight : Parameter, (out_features, in_features)
     bias : Parameter, (out_features,), or None
+
+    Examples
+    --------
+    >>> layer = fnn.Linear(784, 10)
+    >>> layer(np.ones((64, 784), np.float32)).shape
+    (64, 10)
     """
 
     fusion = Fusion(in_forward=True)

@@ -19,6 +19,12 @@ class LocalResponseNorm(Module):
     size : int
         Channels of a window: size//2 before the pixel's own, and (size - 1)//2 after it.
     alpha, beta, k : float
+
+    Examples
+    --------
+    >>> layer = fnn.LocalResponseNorm(size=5)
+    >>> layer(np.ones((1, 8, 4, 4), np.float32)).shape
+    (1, 8, 4, 4)
     """
 
     def __init__(self, size: int, alpha: float = 1e-4, beta: float = 0.75, k: float = 1.0) -> None:

@@ -30,6 +30,18 @@ class Module(PyTorchHabits):
     their names. In train mode `forward` keeps in ``self._kept`` what `backward` needs (references, not copies: the
     input of a layer must not be changed in between); in eval mode it keeps nothing. So a layer is called once in a
     forward. Layers may share a parameter, as after ``b.weight = a.weight``: its gradient is the sum of theirs.
+
+    Examples
+    --------
+    >>> class Square(fnn.Module):
+    ...     def forward(self, x):
+    ...         self._keep(x)
+    ...         return x**2
+    ...
+    ...     def backward(self, dy, accumulate=False, needs_dx=True):
+    ...         return 2 * self._kept * dy
+    >>> fnn.gradcheck(Square(), np.ones((2, 3)), show=False).passed
+    True
     """
 
     training = True

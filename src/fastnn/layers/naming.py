@@ -19,7 +19,9 @@ def name_layer(error: Exception, network: Any) -> None:
     """
     named = {id(module): (name, module) for name, module in network.named_modules() if name}
     found = None
-    trace = error.__traceback__
+    # The first frame is the caller's, which has the error as a variable: up to CPython 3.12 looking at its variables
+    # would keep them, so that error and frame, and the arrays of all frames behind it, would wait for the collector.
+    trace = error.__traceback__ and error.__traceback__.tb_next
     while trace is not None:
         code = trace.tb_frame.f_code
         if code.co_argcount:  # a method of a layer has the layer as its first argument

@@ -135,6 +135,12 @@ class BatchNorm1d(_BatchNorm):
     weight, bias : Parameter, (num_features,), or None
     running_mean, running_var : Buffer, (num_features,), or None
     num_batches_tracked : Buffer, int64 of shape (), or None
+
+    Examples
+    --------
+    >>> x = np.random.default_rng(0).normal(3, 2, (100, 4)).astype(np.float32)
+    >>> print(np.abs(fnn.BatchNorm1d(4)(x).mean(axis=0)).round(3))
+    [0. 0. 0. 0.]
     """
 
     axes: ClassVar = {2: "(N, C)", 3: "(N, C, L)"}
@@ -167,6 +173,12 @@ class BatchNorm2d(_BatchNorm):
     weight, bias : Parameter, (num_features,), or None
     running_mean, running_var : Buffer, (num_features,), or None
     num_batches_tracked : Buffer, int64 of shape (), or None
+
+    Examples
+    --------
+    >>> x = np.random.default_rng(0).normal(3, 2, (8, 4, 6, 6)).astype(np.float32)
+    >>> print(fnn.BatchNorm2d(4)(x).std(axis=(0, 2, 3)).round(3))
+    [1. 1. 1. 1.]
     """
 
     axes: ClassVar = {4: "(N, C, H, W)"}

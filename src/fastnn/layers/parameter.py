@@ -125,7 +125,7 @@ class Held:
         return self.data
 
     def __setstate__(self, state: Any) -> None:
-        self.data = state
+        self.data = with_own_memory(state)
 
 
 class Buffer(Held):
@@ -191,7 +191,9 @@ class Parameter(Held):
         return self.data, self.grad, self.name, self.requires_grad
 
     def __setstate__(self, state: tuple[Array, Array | None, str, bool]) -> None:
-        self.data, self.grad, self.name, self._requires_grad = state
+        array, grad, self.name, self._requires_grad = state
+        self.data = with_own_memory(array)
+        self.grad = grad
 
     def receive(self, grad: Array, accumulate: bool) -> None:
         """Make `grad` the gradient, or add it to the one there is; a frozen parameter takes none.
@@ -238,6 +240,11 @@ def one_backward(backward: Callable[..., Any]) -> Callable[..., Any]:
             _going_back.received = None
 
     return whole
+
+
+def with_own_memory(array: Array) -> Array:
+    """`array`, or a copy of one in foreign memory, which has no seal: NumPy leaves large arrays in the pickle."""
+    return array if array.flags.owndata else array.copy()
 
 
 def writable(array: Array) -> Array:

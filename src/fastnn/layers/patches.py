@@ -16,6 +16,11 @@ class Unfold(Module):
     ----------
     kernel_size, dilation, padding, stride : int or (int, int)
         In PyTorch's order.
+
+    Examples
+    --------
+    >>> fnn.Unfold(kernel_size=2)(np.ones((1, 3, 4, 4), np.float32)).shape  # 9 patches of 3 x 2 x 2
+    (1, 12, 9)
     """
 
     def __init__(self, kernel_size: IntPair, dilation: IntPair = 1, padding: IntPair = 0, stride: IntPair = 1) -> None:
@@ -49,6 +54,15 @@ class Fold(Module):
         H and W.
     kernel_size, dilation, padding, stride : int or (int, int)
         In PyTorch's order.
+
+    Examples
+    --------
+    >>> x = np.ones((1, 4, 9), np.float32)  # 9 patches of 2 x 2
+    >>> print(fnn.Fold(output_size=4, kernel_size=2)(x)[0, 0])
+    [[1. 2. 2. 1.]
+     [2. 4. 4. 2.]
+     [2. 4. 4. 2.]
+     [1. 2. 2. 1.]]
     """
 
     def __init__(
@@ -96,6 +110,13 @@ class ZeroPad2d(Module):
     Parameters
     ----------
     padding : int or (left, right, top, bottom)
+
+    Examples
+    --------
+    >>> print(fnn.ZeroPad2d(1)(np.ones((1, 1, 1, 2), np.float32))[0, 0])
+    [[0. 0. 0. 0.]
+     [0. 1. 1. 0.]
+     [0. 0. 0. 0.]]
     """
 
     def __init__(self, padding: Frame) -> None:

@@ -83,6 +83,12 @@ class MaxPool2d(_MaxPool):
         The output is (y, indices), where ``h*W + w`` of each maximum is in the plane, as int64.
     ceil_mode : bool
         Also use windows that hang over the lower and right edge.
+
+    Examples
+    --------
+    >>> x = np.arange(16, dtype=np.float32).reshape(1, 1, 4, 4)
+    >>> fnn.MaxPool2d(2)(x)[0, 0].tolist()
+    [[5.0, 7.0], [13.0, 15.0]]
     """
 
     axes = 2
@@ -115,6 +121,12 @@ class MaxPool1d(_MaxPool):
         The output is (y, indices), where each maximum is in its row, as int64.
     ceil_mode : bool
         Also use windows that hang over the end.
+
+    Examples
+    --------
+    >>> x = np.array([[[1, 3, 7, 5]]], np.float32)
+    >>> fnn.MaxPool1d(2)(x).tolist()
+    [[[3.0, 7.0]]]
     """
 
     axes = 1
@@ -176,6 +188,12 @@ class AvgPool2d(_AvgPool):
         Count the pixels of the padding too.
     divisor_override : int, optional
         Divide by this instead of the number of pixels.
+
+    Examples
+    --------
+    >>> x = np.arange(16, dtype=np.float32).reshape(1, 1, 4, 4)
+    >>> fnn.AvgPool2d(2)(x)[0, 0].tolist()
+    [[2.5, 4.5], [10.5, 12.5]]
     """
 
     def __init__(
@@ -225,6 +243,12 @@ class AvgPool1d(_AvgPool):
         Also use windows that hang over the end.
     count_include_pad : bool
         Count the padding too.
+
+    Examples
+    --------
+    >>> x = np.array([[[1, 3, 5, 7]]], np.float32)
+    >>> fnn.AvgPool1d(2)(x).tolist()
+    [[[2.0, 6.0]]]
     """
 
     def __init__(

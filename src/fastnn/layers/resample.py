@@ -19,6 +19,12 @@ class AdaptiveAvgPool2d(Module):
     ----------
     output_size : int, None or a pair of these
         Rows and columns of the output; None: as many as there are.
+
+    Examples
+    --------
+    >>> x = np.arange(16, dtype=np.float32).reshape(1, 1, 4, 4)
+    >>> fnn.AdaptiveAvgPool2d(1)(x).item()
+    7.5
     """
 
     def __init__(self, output_size: OutputSize) -> None:
@@ -49,6 +55,12 @@ class AdaptiveMaxPool2d(Module):
         Rows and columns of the output; None: as many as there are.
     return_indices : bool
         The output is (y, indices), where ``h*W + w`` of each maximum is in the plane, as int64.
+
+    Examples
+    --------
+    >>> x = np.arange(16, dtype=np.float32).reshape(1, 1, 4, 4)
+    >>> fnn.AdaptiveMaxPool2d(2)(x)[0, 0].tolist()
+    [[5.0, 7.0], [13.0, 15.0]]
     """
 
     def __init__(self, output_size: OutputSize, return_indices: bool = False) -> None:
@@ -90,6 +102,13 @@ class Upsample(Module):
         Of "bilinear": the corner pixels of input and output have the same centres.
     recompute_scale_factor : bool, optional
         PyTorch's; with True the result would be another, so it is refused.
+
+    Examples
+    --------
+    >>> x = np.array([[[[1, 2]]]], np.float32)
+    >>> print(fnn.Upsample(scale_factor=2)(x)[0, 0])
+    [[1. 1. 2. 2.]
+     [1. 1. 2. 2.]]
     """
 
     def __init__(

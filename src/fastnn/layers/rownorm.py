@@ -66,6 +66,13 @@ class LayerNorm(_RowNorm):
     Attributes
     ----------
     weight, bias : Parameter of the shape `normalized_shape`, or None
+
+    Examples
+    --------
+    >>> x = np.array([[1, 2, 3, 4], [10, 20, 30, 40]], np.float32)
+    >>> print(fnn.LayerNorm(4)(x).round(2))
+    [[-1.34 -0.45  0.45  1.34]
+     [-1.34 -0.45  0.45  1.34]]
     """
 
     def __init__(
@@ -123,6 +130,13 @@ class GroupNorm(_RowNorm):
     Attributes
     ----------
     weight, bias : Parameter, (num_channels,), or None
+
+    Examples
+    --------
+    >>> layer = fnn.GroupNorm(num_groups=2, num_channels=4)
+    >>> y = layer(np.random.default_rng(0).normal(3, 2, (1, 4, 8, 8)).astype(np.float32))
+    >>> print(y.reshape(2, -1).std(axis=1).round(3))
+    [1. 1.]
     """
 
     def __init__(
@@ -187,6 +201,13 @@ class InstanceNorm2d(_RowNorm):
     running_mean, running_var : Buffer, (num_features,), or None
     num_batches_tracked : Buffer, int64 of shape (), or None
         In PyTorch's state dict, so here too; it stays 0, as it does there.
+
+    Examples
+    --------
+    >>> x = np.random.default_rng(0).normal(3, 2, (2, 3, 8, 8)).astype(np.float32)
+    >>> print(fnn.InstanceNorm2d(3)(x).std(axis=(2, 3)).round(3))
+    [[1. 1. 1.]
+     [1. 1. 1.]]
     """
 
     axes: ClassVar = {4: "(N, C, H, W)"}

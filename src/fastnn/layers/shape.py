@@ -18,6 +18,11 @@ class Flatten(Module):
     Parameters
     ----------
     start_dim, end_dim : int
+
+    Examples
+    --------
+    >>> fnn.Flatten()(np.ones((8, 3, 4, 4), np.float32)).shape
+    (8, 48)
     """
 
     def __init__(self, start_dim: int = 1, end_dim: int = -1) -> None:
@@ -48,6 +53,11 @@ class Unflatten(Module):
     dim : int
     unflattened_size : tuple of int
         The lengths of the axes; one of them may be -1: what is left.
+
+    Examples
+    --------
+    >>> fnn.Unflatten(1, (3, 4, 4))(np.ones((8, 48), np.float32)).shape
+    (8, 3, 4, 4)
     """
 
     def __init__(self, dim: int, unflattened_size: Sequence[int]) -> None:
@@ -71,7 +81,13 @@ class Unflatten(Module):
 
 
 class Identity(Module):
-    """The input itself, whatever arguments the layer is made with: a place for another layer."""
+    """The input itself, whatever arguments the layer is made with: a place for another layer.
+
+    Examples
+    --------
+    >>> fnn.Identity()(np.array([1, 2], np.float32)).tolist()
+    [1.0, 2.0]
+    """
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         pass

@@ -10,7 +10,13 @@ from fastnn.plan.steps import Steps
 
 
 class Softmax(Module):
-    """``exp(x) / sum(exp(x))`` along the axis `dim`."""
+    """``exp(x) / sum(exp(x))`` along the axis `dim`.
+
+    Examples
+    --------
+    >>> print(fnn.Softmax()(np.array([[1, 1, 3]], np.float32)).round(3))
+    [[0.107 0.107 0.787]]
+    """
 
     def __init__(self, dim: int = -1) -> None:
         self.dim = check.integer("dim", dim)
@@ -31,7 +37,13 @@ class Softmax(Module):
 
 
 class LogSoftmax(Module):
-    """Logarithm of the softmax along the axis `dim`."""
+    """Logarithm of the softmax along the axis `dim`.
+
+    Examples
+    --------
+    >>> print(fnn.LogSoftmax()(np.array([[1, 1, 3]], np.float32)).round(3))
+    [[-2.24 -2.24 -0.24]]
+    """
 
     def __init__(self, dim: int = -1) -> None:
         self.dim = check.integer("dim", dim)

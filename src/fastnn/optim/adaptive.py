@@ -31,6 +31,15 @@ class Adam(Optimizer):
     maximize : bool
     decoupled_weight_decay : bool
         As `AdamW`.
+
+    Examples
+    --------
+    >>> p = fnn.Parameter(np.array([1.0, 2.0]))
+    >>> p.grad = np.array([0.5, -0.5])
+    >>> optimizer = fnn.Adam([p], lr=1e-3)
+    >>> optimizer.step()
+    >>> print(p.data.round(4))
+    [0.999 2.001]
     """
 
     _arrays = ("exp_avg", "exp_avg_sq", "max_exp_avg_sq")
@@ -90,6 +99,15 @@ class AdamW(Adam):
         Dicts are groups with options of their own, as ``[{"params": net[0].parameters(), "lr": 0.01}, ...]``.
     lr, betas, eps, weight_decay, amsgrad, maximize
         As those of `Adam`.
+
+    Examples
+    --------
+    >>> p = fnn.Parameter(np.array([1.0, 2.0]))
+    >>> p.grad = np.array([0.5, -0.5])
+    >>> optimizer = fnn.AdamW([p], lr=1e-3, weight_decay=0.01)
+    >>> optimizer.step()
+    >>> print(p.data.round(4))
+    [0.999 2.001]
     """
 
     def __init__(
@@ -124,6 +142,15 @@ class NAdam(Optimizer):
         As those of `Adam`.
     momentum_decay : float
         How slowly the momentum grows to the first of `betas`.
+
+    Examples
+    --------
+    >>> p = fnn.Parameter(np.array([1.0, 2.0]))
+    >>> p.grad = np.array([0.5, -0.5])
+    >>> optimizer = fnn.NAdam([p], lr=2e-3)
+    >>> optimizer.step()
+    >>> print(p.data.round(4))
+    [0.9979 2.0021]
     """
 
     _arrays = ("exp_avg", "exp_avg_sq")
@@ -183,6 +210,15 @@ class RMSprop(Optimizer):
     centered : bool
         Go by the variance of the gradient, not by its mean square.
     maximize : bool
+
+    Examples
+    --------
+    >>> p = fnn.Parameter(np.array([1.0, 2.0]))
+    >>> p.grad = np.array([0.5, -0.5])
+    >>> optimizer = fnn.RMSprop([p], lr=1e-3)
+    >>> optimizer.step()
+    >>> print(p.data.round(4))
+    [0.99 2.01]
     """
 
     _arrays = ("square_avg", "momentum_buffer", "grad_avg")
@@ -236,6 +272,15 @@ class Adagrad(Optimizer):
     initial_accumulator_value : float
         What the sums of squares begin with.
     maximize : bool
+
+    Examples
+    --------
+    >>> p = fnn.Parameter(np.array([1.0, 2.0]))
+    >>> p.grad = np.array([0.5, -0.5])
+    >>> optimizer = fnn.Adagrad([p], lr=0.01)
+    >>> optimizer.step()
+    >>> print(p.data.round(4))
+    [0.99 2.01]
     """
 
     _arrays = ("sum",)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
 from fastnn import _validate as check
@@ -125,10 +125,10 @@ class Optimizer:
                 self._update(group, cohort, [p.data for p in cohort.params], grads)
                 cohort.numbers["step"] += 1
 
-    def rules(self) -> list[PlannedRule] | None:
-        """The step as rules of the kernels, for a plan of training; None where only `step` can do it.
+    def rules(self, learnt: Collection[Parameter]) -> list[PlannedRule] | None:
+        """The step as rules of the kernels, for a plan of training, in which the parameters `learnt` get gradients.
 
-        Whoever applies them counts the steps of the cohorts.
+        None where only `step` can do it. The caller counts the steps of the cohorts.
         """
         kind = type(self)
         if not kind.__module__.startswith(f"{__package__}.") or vars(self).keys() & {"step", "_update"}:
@@ -136,7 +136,10 @@ class Optimizer:
         found = []
         for group, cohorts in zip(self.param_groups, self._cohorts, strict=True):
             for cohort in cohorts:
-                rule = self._rule(group, cohort)
+                learns = [p in learnt for p in cohort.params]
+                if not any(learns) and all(p.grad is None for p in cohort.params):
+                    continue
+                rule = self._rule(group, cohort) if all(learns) else None
                 if rule is None:
                     return None
                 found.append((cohort, *rule))

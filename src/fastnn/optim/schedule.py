@@ -64,6 +64,19 @@ class LRScheduler(Schedule):
     last_epoch : int
         The number of the last step taken before, -1 at the beginning; otherwise the groups have their
         ``"initial_lr"``, as those of a loaded state have.
+
+    Examples
+    --------
+    >>> class InverseRoot(fnn.lr_scheduler.LRScheduler):
+    ...     def get_lr(self):
+    ...         return [lr / (1 + self.last_epoch) ** 0.5 for lr in self.base_lrs]
+    >>> optimizer = fnn.SGD([fnn.Parameter(np.ones(1))], lr=1.0)
+    >>> scheduler = InverseRoot(optimizer)
+    >>> for _ in range(3):
+    ...     optimizer.step()
+    ...     scheduler.step()
+    >>> print(scheduler.get_last_lr())
+    [0.5]
     """
 
     _is_initial = False  # whether `get_lr` is asked for the rates to begin with, as PyTorch calls it

@@ -50,6 +50,21 @@ class SequentialLR(_Several):
         Numbers of steps, one less than there are `schedulers`.
     last_epoch : int
         -1; `load_state_dict` goes on from a state.
+
+    Examples
+    --------
+    >>> optimizer = fnn.SGD([fnn.Parameter(np.ones(1))], lr=1.0)
+    >>> warm_up = fnn.lr_scheduler.LinearLR(optimizer, start_factor=0.5, total_iters=2)
+    >>> decay = fnn.lr_scheduler.ExponentialLR(optimizer, gamma=0.1)
+    >>> scheduler = fnn.lr_scheduler.SequentialLR(optimizer, [warm_up, decay], milestones=[2])
+    >>> for _ in range(4):
+    ...     optimizer.step()
+    ...     scheduler.step()
+    ...     print(round(scheduler.get_last_lr()[0], 4))
+    0.75
+    1.0
+    0.1
+    0.01
     """
 
     chains = False
@@ -92,6 +107,20 @@ class ChainedScheduler(_Several):
     schedulers : schedules of one optimizer
     optimizer : Optimizer
         By default that of the schedulers.
+
+    Examples
+    --------
+    >>> optimizer = fnn.SGD([fnn.Parameter(np.ones(1))], lr=1.0)
+    >>> halve = fnn.lr_scheduler.ExponentialLR(optimizer, gamma=0.5)
+    >>> drop = fnn.lr_scheduler.StepLR(optimizer, step_size=2, gamma=0.1)
+    >>> scheduler = fnn.lr_scheduler.ChainedScheduler([halve, drop])
+    >>> for _ in range(3):
+    ...     optimizer.step()
+    ...     scheduler.step()
+    ...     print(round(scheduler.get_last_lr()[0], 4))
+    0.5
+    0.025
+    0.0125
     """
 
     def __init__(self, schedulers: Iterable[LRScheduler], optimizer: Optimizer | None = None) -> None:

@@ -27,6 +27,15 @@ class SGD(Optimizer):
     nesterov : bool
         Needs a momentum above 0 and no dampening.
     maximize : bool
+
+    Examples
+    --------
+    >>> p = fnn.Parameter(np.array([1.0, 2.0]))
+    >>> p.grad = np.array([0.5, -0.5])
+    >>> optimizer = fnn.SGD([p], lr=0.1, momentum=0.9)
+    >>> optimizer.step()
+    >>> print(p.data.round(4))
+    [0.95 2.05]
     """
 
     _arrays = ("momentum_buffer",)

@@ -52,6 +52,7 @@ class _Bound:
         arrays = [p._keeper[0] for p in self.parameters]
         plain = all(type(a) is np.ndarray and a.flags.carray and a.dtype == arrays[0].dtype for a in arrays)
         self.learns = plain and not _share_memory(arrays) and any(p.requires_grad for p in self.parameters)
+        self.learning = frozenset(p for p in self.parameters if p.requires_grad)
         self.can_run = all(m.training and not m._hooks for m in modules)
         if self.learns:
             owns = bool(getattr(sys, "_is_gil_enabled", lambda: True)())
@@ -101,15 +102,13 @@ class _Rules:
         self.cohorts = [cohort for cohort, _, _, _ in rules]
         places = {p: place for place, p in enumerate(learnt.parameters)}
         self.update: Any = None
-        if all(self._is_plain(each, places) for each in rules):
+        if all(map(self._is_plain, rules)):
             of = [([places[p] for p in cohort.params], columns) for cohort, _, _, columns in rules]
             self.update = _learnt.Update(learnt, of)
 
-    def _is_plain(self, rule: Any, places: dict[Any, int]) -> bool:
+    @staticmethod
+    def _is_plain(rule: Any) -> bool:
         cohort, kind, _, columns = rule
-        learns = self.learnt.learns()
-        if not all(p in places and learns[places[p]] for p in cohort.params):
-            return False
         p = [each._keeper[0] for each in cohort.params]
         return bool(_optim.plain(kind, (p, [np.empty_like(a) for a in p], *columns)))
 
@@ -260,7 +259,7 @@ class TrainingStep:
     def _update_of(self, bound: _Bound) -> _Rules | None:
         """The optimiser's step for compiled code, with the factors of this step; None where only itself can do it."""
         find = getattr(self.optimizer, "rules", None)
-        rules = None if find is None else find()
+        rules = None if find is None else find(bound.learning)
         if rules is None:
             return None
         known = self._rules

@@ -58,7 +58,7 @@ class TrainingSteps(Steps):
 
     def mse_loss(self, *, reduction: str) -> None:
         """The loss of the last step's output; the last step."""
-        check.pointwise(np.broadcast_to(self.y.dtype.type(0), self.shape), self.target, reduction)
+        check.pair_loss(np.broadcast_to(self.y.dtype.type(0), self.shape), self.target, reduction)
         self.plan.mse_loss(self._is_mean(reduction))
 
     def _is_mean(self, reduction: str) -> bool:

@@ -32,6 +32,10 @@ def benchmark_chart(rows: Mapping[str, Mapping[str, Bars]], *, title: str = "", 
         ``{"training": {"LeNet": {"1 thread": 2.5, "2 threads": [2.4, 2.7]}}}``. A row may lack a series
     title : above the picture
     caption : below the picture; its lines are broken to its width
+
+    Examples
+    --------
+    >>> figure = plots.benchmark_chart({"training step": {"LeNet": {"1 thread": 2.5, "2 threads": 2.4}}})
     """
     lines: list[tuple[str, Bars]] = []
     for section, members in rows.items():

@@ -27,6 +27,10 @@ def confusion_matrix(matrix: np.ndarray, *, class_names: Sequence[str] | None = 
     matrix : (K, K) counts, rows true, columns predicted, from `fastnn.training.confusion_matrix`
     class_names : K names; by default the classes' numbers
     title : above the picture
+
+    Examples
+    --------
+    >>> figure = plots.confusion_matrix(np.array([[5, 1], [0, 4]]), class_names=["cat", "dog"])
     """
     matrix = numbers("matrix", matrix, 2, "(K, K) counts")
     classes = len(matrix)

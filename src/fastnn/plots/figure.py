@@ -123,7 +123,13 @@ def check_ending(path: str | Path) -> None:
 
 
 def save(figure: Figure, path: str | Path) -> None:
-    """Write a figure; the file's ending names the format (.png, .pdf, .svg). It appears whole or not at all."""
+    """Write a figure; the file's ending names the format (.png, .pdf, .svg). It appears whole or not at all.
+
+    Examples
+    --------
+    >>> figure = plots.confusion_matrix(np.array([[5, 1], [0, 4]]))
+    >>> plots.save(figure, "confusion.pdf")
+    """
     check_ending(path)
     with atomic_file(path) as file:
         figure.savefig(file, format=Path(path).suffix[1:].lower(), dpi=DPI)

@@ -26,6 +26,10 @@ def gradient_error(errors: Mapping[float, float] | Mapping[str, Mapping[float, f
     errors : eps to the largest difference between analytic and numeric gradients, as
         `Gradcheck.largest_difference`; or several such, by name
     title : above the picture
+
+    Examples
+    --------
+    >>> figure = plots.gradient_error({1e-2: 1e-4, 1e-3: 1e-6, 1e-4: 1e-8})
     """
     several = bool(errors) and all(isinstance(value, Mapping) for value in errors.values())
     lines = {str(name): line for name, line in errors.items()} if several else {"": errors}

@@ -28,6 +28,11 @@ def reconstructions(originals: np.ndarray, reconstructed: np.ndarray, *, columns
     originals, reconstructed : images of one shape, (N, H, W), (N, 1, H, W) or (N, 3, H, W), in 0..1 or 0..255
     columns : images in a row
     title : above the picture
+
+    Examples
+    --------
+    >>> images = np.random.default_rng(0).uniform(size=(3, 8, 8)).astype(np.float32)
+    >>> figure = plots.reconstructions(images, 0.9 * images)
     """
     originals, reconstructed = np.asarray(originals), np.asarray(reconstructed)
     columns = positive("columns", columns)

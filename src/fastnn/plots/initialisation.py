@@ -7,18 +7,16 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from fastnn.plots.curves import draw_runs, name_runs, panels_of
+from fastnn.plots.curves import Recorded, draw_runs, name_runs, panels_of
 from fastnn.plots.figure import COLORS, MARKERS, add_title, new_figure, picture, short
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-    from fastnn.training import History
-
 
 @picture
 def initialisations(
-    runs: Mapping[str, History],
+    runs: Mapping[str, Recorded],
     *,
     outputs: Mapping[str, Mapping[str, np.ndarray]] | None = None,
     published: Mapping[str, Mapping[float, float]] | None = None,
@@ -41,6 +39,12 @@ def initialisations(
     title : above the picture
     held_out : what the data of the evaluations are called, as "test"
     stacked : one below the other, for narrow screens
+
+    Examples
+    --------
+    >>> from fastnn.training import History
+    >>> runs = {"normal": History(loss=[0.7, 0.6], lr=[0.1] * 2), "zero": History(loss=[0.7, 0.7], lr=[0.1] * 2)}
+    >>> figure = plots.initialisations(runs)
     """
     if not 1 <= len(runs) <= len(COLORS):
         raise ValueError(f"runs: got {len(runs)}, expected 1 to {len(COLORS)} initialisations")

@@ -33,6 +33,11 @@ def feature_maps(
     count : maps of a layer that are drawn at most
     title : above the picture
     stacked : all below the image, for narrow screens
+
+    Examples
+    --------
+    >>> image = np.eye(8, dtype=np.float32)
+    >>> figure = plots.feature_maps(image, {"conv1": fnn.Conv2d(1, 4, 3)(image[None, None])})
     """
     count = positive("count", count)
     stacks = {name: _stack(name, stack) for name, stack in maps.items()}

@@ -40,6 +40,12 @@ def most_confusing(
     class_names : K names; by default the classes' numbers
     per_class : images in a row
     title : above the picture
+
+    Examples
+    --------
+    >>> images = np.random.default_rng(0).uniform(size=(2, 8, 8)).astype(np.float32)
+    >>> probabilities = np.array([[0.55, 0.45], [0.2, 0.8]])
+    >>> figure = plots.most_confusing(images, probabilities, np.array([0, 1]))
     """
     images, probabilities, target, names = _checked(images, probabilities, target, class_names)
     per_class = positive("per_class", per_class)
@@ -84,6 +90,12 @@ def most_wrong(
     class_names : K names; by default the classes' numbers
     count : images at most
     title : above the picture
+
+    Examples
+    --------
+    >>> images = np.random.default_rng(0).uniform(size=(2, 8, 8)).astype(np.float32)
+    >>> probabilities = np.array([[0.9, 0.1], [0.2, 0.8]])
+    >>> figure = plots.most_wrong(images, probabilities, np.array([1, 1]))
     """
     images, probabilities, target, names = _checked(images, probabilities, target, class_names)
     count = positive("count", count)

@@ -34,6 +34,11 @@ def decision_regions(
     labels : (N,) of 0 and 1
     probability : takes points of their dtype, float32 if that is of integers, (M, 2), and returns M numbers in 0..1
     title : above the picture
+
+    Examples
+    --------
+    >>> points = np.array([[0, 0], [1, 1]], np.float32)
+    >>> figure = plots.decision_regions(points, np.array([0, 1]), lambda p: (p.sum(axis=1) > 1).astype(float))
     """
     points = numbers("points", points, 2, "(N, 2)")
     labels = numbers("labels", np.asarray(labels).reshape(-1), 1, "(N,) of 0 and 1")

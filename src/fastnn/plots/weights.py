@@ -34,6 +34,10 @@ def weight_tiles(
     shape : (H, W)
     count : units that are drawn at most
     title : above the picture
+
+    Examples
+    --------
+    >>> figure = plots.weight_tiles(fnn.Linear(64, 10).state_dict()["weight"], (8, 8))
     """
     arrays = dict(weights) if isinstance(weights, Mapping) else {"": weights}
     count = positive("count", count)
@@ -75,6 +79,10 @@ def kernels(weight: np.ndarray, *, count: int = 64, channels: int = 8, title: st
     count : kernels that are drawn at most
     channels : input channels that are drawn at most, where C is neither 1 nor 3
     title : above the picture
+
+    Examples
+    --------
+    >>> figure = plots.kernels(fnn.Conv2d(3, 16, 5).state_dict()["weight"])
     """
     weight = numbers("weight", weight, 4, "(O, C, KH, KW)")
     count, channels = positive("count", count), positive("channels", channels)

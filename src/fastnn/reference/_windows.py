@@ -41,6 +41,12 @@ def pad(x: Array, PH: int, PW: int, value: float = 0.0, more_h: int = 0, more_w:
     """Put a frame of `value` around the last two axes, `more_h` and `more_w` wider below and on the right.
 
     Returns `x` itself when there is nothing to add.
+
+    Examples
+    --------
+    >>> print(F.pad(np.ones((1, 1, 1, 2), np.float32), (1, 1, 1, 0))[0, 0])
+    [[0. 0. 0. 0.]
+     [0. 1. 1. 0.]]
     """
     if not (PH or PW or more_h or more_w):
         return x

@@ -31,6 +31,8 @@ __all__ = [
     "prelu",
     "prelu_backward",
     "relu",
+    "relu6",
+    "relu6_backward",
     "relu_backward",
     "selu",
     "selu_backward",
@@ -66,6 +68,11 @@ def relu(x: Array) -> Array:
     Returns
     -------
     array of the shape of `x`
+
+    Examples
+    --------
+    >>> print(F.relu(np.array([-2, 3], np.float32)).round(3))
+    [0. 3.]
     """
     check.elementwise(x)
     return np.maximum(x, 0, out=np.empty(x.shape, x.dtype))
@@ -82,6 +89,12 @@ def relu_backward(dy: Array, y: Array) -> Array:
     Returns
     -------
     array of the shape of `y`
+
+    Examples
+    --------
+    >>> y = F.relu(np.array([-2, 3], np.float32))
+    >>> F.relu_backward(np.ones_like(y), y).tolist()
+    [0.0, 1.0]
     """
     check.elementwise_backward(dy, y)
     dx = np.zeros(y.shape, y.dtype)
@@ -100,6 +113,11 @@ def sigmoid(x: Array) -> Array:
     Returns
     -------
     array of the shape of `x`
+
+    Examples
+    --------
+    >>> print(F.sigmoid(np.array([-2, 1, 2], np.float32)).round(3))
+    [0.119 0.731 0.881]
     """
     check.elementwise(x)
     e = np.exp(-np.abs(x))
@@ -118,6 +136,12 @@ def sigmoid_backward(dy: Array, y: Array) -> Array:
     Returns
     -------
     array of the shape of `y`
+
+    Examples
+    --------
+    >>> y = F.sigmoid(np.array([-2, 1, 2], np.float32))
+    >>> print(F.sigmoid_backward(np.ones_like(y), y).round(3))
+    [0.105 0.197 0.105]
     """
     check.elementwise_backward(dy, y)
     return np.multiply(dy, y * (1 - y), out=np.empty(y.shape, y.dtype))
@@ -133,6 +157,11 @@ def tanh(x: Array) -> Array:
     Returns
     -------
     array of the shape of `x`
+
+    Examples
+    --------
+    >>> print(F.tanh(np.array([-2, 1, 2], np.float32)).round(3))
+    [-0.964  0.762  0.964]
     """
     check.elementwise(x)
     return np.tanh(x, out=np.empty(x.shape, x.dtype))
@@ -150,6 +179,12 @@ def tanh_backward(dy: Array, y: Array) -> Array:
     Returns
     -------
     array of the shape of `y`
+
+    Examples
+    --------
+    >>> y = F.tanh(np.array([-2, 1, 2], np.float32))
+    >>> print(F.tanh_backward(np.ones_like(y), y).round(3))
+    [0.071 0.42  0.071]
     """
     check.elementwise_backward(dy, y)
     return np.multiply(dy, 1 - y * y, out=np.empty(y.shape, y.dtype))
@@ -167,6 +202,11 @@ def leaky_relu(x: Array, negative_slope: float = 0.01) -> Array:
     Returns
     -------
     array of the shape of `x`
+
+    Examples
+    --------
+    >>> print(F.leaky_relu(np.array([-2, 3], np.float32), 0.1).round(3))
+    [-0.2  3. ]
     """
     check.elementwise(x)
     slope = check.number("negative_slope", negative_slope)
@@ -186,6 +226,12 @@ def leaky_relu_backward(dy: Array, x: Array, negative_slope: float = 0.01) -> Ar
     Returns
     -------
     array of the shape of `x`
+
+    Examples
+    --------
+    >>> x = np.array([-2, 3], np.float32)
+    >>> print(F.leaky_relu_backward(np.ones_like(x), x, 0.1))
+    [0.1 1. ]
     """
     check.elementwise_backward(dy, x, "x")
     slope = check.number("negative_slope", negative_slope)
@@ -207,6 +253,11 @@ def elu(x: Array, alpha: float = 1.0) -> Array:
     Returns
     -------
     array of the shape of `x`
+
+    Examples
+    --------
+    >>> print(F.elu(np.array([-1, 1, 2], np.float32)).round(3))
+    [-0.632  1.     2.   ]
     """
     check.elementwise(x)
     return _elu(x, check.number("alpha", alpha), 1.0)
@@ -225,6 +276,12 @@ def elu_backward(dy: Array, x: Array, alpha: float = 1.0) -> Array:
     Returns
     -------
     array of the shape of `x`
+
+    Examples
+    --------
+    >>> x = np.array([-1, 1, 2], np.float32)
+    >>> print(F.elu_backward(np.ones_like(x), x).round(3))
+    [0.368 1.    1.   ]
     """
     check.elementwise_backward(dy, x, "x")
     return _elu_backward(dy, x, check.number("alpha", alpha), 1.0)
@@ -244,6 +301,11 @@ def selu(x: Array) -> Array:
     Returns
     -------
     array of the shape of `x`
+
+    Examples
+    --------
+    >>> print(F.selu(np.array([-1, 1, 2], np.float32)).round(3))
+    [-1.111  1.051  2.101]
     """
     check.elementwise(x)
     return _elu(x, SELU_SCALE * SELU_ALPHA, SELU_SCALE)
@@ -261,6 +323,12 @@ def selu_backward(dy: Array, x: Array) -> Array:
     Returns
     -------
     array of the shape of `x`
+
+    Examples
+    --------
+    >>> x = np.array([-1, 1, 2], np.float32)
+    >>> print(F.selu_backward(np.ones_like(x), x).round(3))
+    [0.647 1.051 1.051]
     """
     check.elementwise_backward(dy, x, "x")
     return _elu_backward(dy, x, SELU_SCALE * SELU_ALPHA, SELU_SCALE)
@@ -291,6 +359,11 @@ def gelu(x: Array, *, approximate: str = "none") -> Array:
     Returns
     -------
     array of the shape of `x`; at minus infinity the limit, 0, where PyTorch has NaN without approximation
+
+    Examples
+    --------
+    >>> print(F.gelu(np.array([-1, 1, 2], np.float32)).round(3))
+    [-0.159  0.841  1.954]
     """
     check.elementwise(x)
     if check.approximation(approximate) == "gelu_tanh":
@@ -311,6 +384,12 @@ def gelu_backward(dy: Array, x: Array, *, approximate: str = "none") -> Array:
     Returns
     -------
     array of the shape of `x`
+
+    Examples
+    --------
+    >>> x = np.array([-1, 1, 2], np.float32)
+    >>> print(F.gelu_backward(np.ones_like(x), x).round(3))
+    [-0.083  1.083  1.085]
     """
     check.elementwise_backward(dy, x, "x")
     if check.approximation(approximate) == "gelu_tanh":
@@ -345,6 +424,11 @@ def silu(x: Array) -> Array:
     Returns
     -------
     array of the shape of `x`
+
+    Examples
+    --------
+    >>> print(F.silu(np.array([-1, 1, 2], np.float32)).round(3))
+    [-0.269  0.731  1.762]
     """
     check.elementwise(x)
     return _like(x, x * sigmoid(x))
@@ -362,6 +446,12 @@ def silu_backward(dy: Array, x: Array) -> Array:
     Returns
     -------
     array of the shape of `x`
+
+    Examples
+    --------
+    >>> x = np.array([-1, 1, 2], np.float32)
+    >>> print(F.silu_backward(np.ones_like(x), x).round(3))
+    [0.072 0.928 1.091]
     """
     check.elementwise_backward(dy, x, "x")
     s = sigmoid(x)
@@ -382,6 +472,11 @@ def softplus(x: Array, beta: float = 1.0, threshold: float = 20.0) -> Array:
     Returns
     -------
     array of the shape of `x`
+
+    Examples
+    --------
+    >>> print(F.softplus(np.array([-2, 1, 2], np.float32)).round(3))
+    [0.127 1.313 2.127]
     """
     check.elementwise(x)
     factor, linear_above = map(x.dtype.type, check.softplus_settings(beta, threshold))
@@ -404,6 +499,12 @@ def softplus_backward(dy: Array, x: Array, beta: float = 1.0, threshold: float =
     Returns
     -------
     array of the shape of `x`
+
+    Examples
+    --------
+    >>> x = np.array([-1, 1, 2], np.float32)
+    >>> print(F.softplus_backward(np.ones_like(x), x).round(3))
+    [0.269 0.731 0.881]
     """
     check.elementwise_backward(dy, x, "x")
     factor, linear_above = map(x.dtype.type, check.softplus_settings(beta, threshold))
@@ -424,6 +525,11 @@ def hardtanh(x: Array, min_val: float = -1.0, max_val: float = 1.0) -> Array:
     Returns
     -------
     array of the shape of `x`
+
+    Examples
+    --------
+    >>> print(F.hardtanh(np.array([-2, 0.5, 3], np.float32)).round(3))
+    [-1.   0.5  1. ]
     """
     check.elementwise(x)
     least, most = map(x.dtype.type, check.hardtanh_bounds(min_val, max_val))
@@ -444,6 +550,12 @@ def hardtanh_backward(dy: Array, x: Array, min_val: float = -1.0, max_val: float
     Returns
     -------
     array of the shape of `x`
+
+    Examples
+    --------
+    >>> x = np.array([-2, 0.5, 3], np.float32)
+    >>> F.hardtanh_backward(np.ones_like(x), x).tolist()
+    [0.0, 1.0, 0.0]
     """
     check.elementwise_backward(dy, x, "x")
     least, most = map(x.dtype.type, check.hardtanh_bounds(min_val, max_val))
@@ -463,6 +575,11 @@ def hardswish(x: Array) -> Array:
     Returns
     -------
     array of the shape of `x`
+
+    Examples
+    --------
+    >>> print(F.hardswish(np.array([-1, 1, 2], np.float32)).round(3))
+    [-0.333  0.667  1.667]
     """
     check.elementwise(x)
     return _like(x, x * (np.clip(x + 3, 0, 6) / 6))
@@ -480,9 +597,61 @@ def hardswish_backward(dy: Array, x: Array) -> Array:
     Returns
     -------
     array of the shape of `x`
+
+    Examples
+    --------
+    >>> x = np.array([-1, 1, 2], np.float32)
+    >>> print(F.hardswish_backward(np.ones_like(x), x).round(3))
+    [0.167 0.833 1.167]
     """
     check.elementwise_backward(dy, x, "x")
     return _like(x, np.where(x >= 3, dy, np.where(x <= -3, x.dtype.type(0), dy * (x / 3 + x.dtype.type(0.5)))))
+
+
+@quiet
+def relu6(x: Array) -> Array:
+    """``clip(x, 0, 6)``, a `relu` that stops at 6.
+
+    After Krizhevsky, "Convolutional deep belief networks on CIFAR-10", 2010.
+
+    Parameters
+    ----------
+    x : array of float32 or float64, any shape
+
+    Returns
+    -------
+    array of the shape of `x`
+
+    Examples
+    --------
+    >>> print(F.relu6(np.array([-1, 2, 7], np.float32)))
+    [0. 2. 6.]
+    """
+    check.elementwise(x)
+    return _like(x, np.clip(x, 0, 6))
+
+
+@quiet
+def relu6_backward(dy: Array, x: Array) -> Array:
+    """Gradient of `relu6`: `dy` where `x` is between 0 and 6, elsewhere 0.
+
+    Parameters
+    ----------
+    dy, x : arrays of one shape
+        Gradient of the output, and the input.
+
+    Returns
+    -------
+    array of the shape of `x`
+
+    Examples
+    --------
+    >>> x = np.array([-1, 2, 7], np.float32)
+    >>> print(F.relu6_backward(np.ones_like(x), x))
+    [0. 1. 0.]
+    """
+    check.elementwise_backward(dy, x, "x")
+    return _like(x, np.where((x > 0) & (x < 6), dy, x.dtype.type(0)))
 
 
 @quiet
@@ -505,6 +674,12 @@ def prelu(x: Array, weight: Array) -> Array:
     ------
     ValueError
         The number of slopes is neither 1 nor that of channels.
+
+    Examples
+    --------
+    >>> x, weight = np.array([[-2, 3]], np.float32), np.array([0.25], np.float32)
+    >>> F.prelu(x, weight).tolist()
+    [[-0.5, 3.0]]
     """
     planes = x.reshape(check.prelu(x, weight))
     return _like(x, np.where(planes > 0, planes, weight[:, None] * planes).reshape(x.shape))
@@ -529,6 +704,13 @@ def prelu_backward(
     -------
     dx : array of the shape of `x`, or None
     dw : array of the shape of `weight`, or None
+
+    Examples
+    --------
+    >>> x, weight = np.array([[-2, 3]], np.float32), np.array([0.25], np.float32)
+    >>> dx, dw = F.prelu_backward(np.ones_like(x), x, weight)
+    >>> dx.tolist(), dw.tolist()
+    ([[0.25, 1.0]], [-2.0])
     """
     needs = check.gradient_names(needs, ("dx", "dw"))
     shape = check.prelu_backward(dy, x, weight)

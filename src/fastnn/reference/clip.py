@@ -39,6 +39,14 @@ def clip_grad_norm_(grads: Arrays, max_norm: float, norm_type: float = 2.0, erro
     ------
     RuntimeError
         The norm is NaN or infinite, and that is an error; nothing has changed.
+
+    Examples
+    --------
+    >>> grads = [np.array([3.0, 4.0])]
+    >>> float(F.clip_grad_norm_(grads, max_norm=1.0))
+    5.0
+    >>> print(grads[0].round(3))
+    [0.6 0.8]
     """
     max_norm, norm_type = check.clip_norm(max_norm, norm_type)
     check.true_or_false("error_if_nonfinite", error_if_nonfinite)
@@ -74,6 +82,13 @@ def clip_grad_value_(grads: Arrays, clip_value: float) -> None:
     grads : array of float32 or float64, or a list of such arrays
         Updated.
     clip_value : float, at least 0
+
+    Examples
+    --------
+    >>> grads = [np.array([3.0, -4.0])]
+    >>> F.clip_grad_value_(grads, 1.0)
+    >>> grads[0].tolist()
+    [1.0, -1.0]
     """
     clip_value = check.clip_value(clip_value)
     for g in check.gradient_arrays(grads):

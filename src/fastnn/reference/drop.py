@@ -65,6 +65,13 @@ def dropout(x: Array, p: float = 0.5, training: bool = True, *, key: tuple[int, 
     -------
     array of the shape of `x`
         0 where an element is dropped, even one that is NaN or inf.
+
+    Examples
+    --------
+    >>> x = np.ones((1, 1000), np.float32)
+    >>> y = F.dropout(x, 0.5, key=(7, 0))
+    >>> sorted(set(y.ravel().tolist()))
+    [0.0, 2.0]
     """
     return _drop(x, p, training, key, False, "x")
 
@@ -82,6 +89,13 @@ def dropout_backward(dy: Array, p: float = 0.5, training: bool = True, *, key: t
     Returns
     -------
     array of the shape of `dy`
+
+    Examples
+    --------
+    >>> x = np.ones((1, 1000), np.float32)
+    >>> dx = F.dropout_backward(x, 0.5, key=(7, 0))
+    >>> bool((dx == F.dropout(x, 0.5, key=(7, 0))).all())
+    True
     """
     return _drop(dy, p, training, key, False, "dy")
 
@@ -102,6 +116,12 @@ def dropout2d(x: Array, p: float = 0.5, training: bool = True, *, key: tuple[int
     Returns
     -------
     (N, C, H, W) array
+
+    Examples
+    --------
+    >>> y = F.dropout2d(np.ones((1, 100, 2, 2), np.float32), 0.5, key=(7, 0))
+    >>> all(channel.min() == channel.max() for channel in y[0])
+    True
     """
     return _drop(x, p, training, key, True, "x")
 
@@ -119,5 +139,12 @@ def dropout2d_backward(dy: Array, p: float = 0.5, training: bool = True, *, key:
     Returns
     -------
     (N, C, H, W) array
+
+    Examples
+    --------
+    >>> x = np.ones((1, 100, 2, 2), np.float32)
+    >>> dx = F.dropout2d_backward(x, 0.5, key=(7, 0))
+    >>> bool((dx == F.dropout2d(x, 0.5, key=(7, 0))).all())
+    True
     """
     return _drop(dy, p, training, key, True, "dy")

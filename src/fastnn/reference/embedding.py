@@ -25,6 +25,12 @@ def embedding(x: Array, weight: Array, padding_idx: int | None = None) -> Array:
     Returns
     -------
     (*x.shape, embedding_dim) array
+
+    Examples
+    --------
+    >>> table = np.array([[0, 1], [2, 3], [4, 5]], np.float32)
+    >>> F.embedding(np.array([2, 0]), table).tolist()
+    [[4.0, 5.0], [0.0, 1.0]]
     """
     check.embedding(x, weight, padding_idx)
     return weight[x]
@@ -47,6 +53,12 @@ def embedding_backward(dy: Array, x: Array, num_embeddings: int, padding_idx: in
     -------
     (num_embeddings, embedding_dim) array
         Of each row the sum of what `dy` has at the places where it was picked, added in their order.
+
+    Examples
+    --------
+    >>> dy = np.ones((3, 2), np.float32)
+    >>> F.embedding_backward(dy, np.array([2, 0, 2]), 3).tolist()
+    [[1.0, 1.0], [0.0, 0.0], [2.0, 2.0]]
     """
     row = check.embedding_backward(dy, x, num_embeddings, padding_idx)
     dw = np.zeros((num_embeddings, dy.shape[-1]))
@@ -71,6 +83,12 @@ def index_select(x: Array, dim: int, index: Array) -> Array:
     -------
     array like `x`
         A copy, with `count` parts along the axis.
+
+    Examples
+    --------
+    >>> x = np.array([[0, 1], [2, 3], [4, 5]], np.float32)
+    >>> F.index_select(x, 0, np.array([2, 0])).tolist()
+    [[4.0, 5.0], [0.0, 1.0]]
     """
     axis = check.index_select(x, dim, index)
     return np.take(x, index, axis)

@@ -26,6 +26,11 @@ def add(a: Array, b: Array, *, activation: str | None = None) -> Array:
     Returns
     -------
     array of that shape
+
+    Examples
+    --------
+    >>> F.add(np.array([1, 2], np.float32), np.array([10, 20], np.float32)).tolist()
+    [11.0, 22.0]
     """
     check.add(a, b, activation)
     y = np.add(a, b, out=np.empty(a.shape, a.dtype))
@@ -44,6 +49,11 @@ def cat(arrays: Sequence[Array], dim: int = 0) -> Array:
     Returns
     -------
     array
+
+    Examples
+    --------
+    >>> F.cat([np.ones((2, 3), np.float32), np.ones((2, 5), np.float32)], dim=1).shape
+    (2, 8)
     """
     axis, _ = check.cat(arrays, dim)
     return np.concatenate(arrays, axis)

@@ -41,6 +41,11 @@ def local_response_norm(x: Array, size: int, alpha: float = 1e-4, beta: float = 
     ------
     ValueError
         `x` has not the axes; `size` is below 1.
+
+    Examples
+    --------
+    >>> print(F.local_response_norm(np.ones((1, 3, 1, 1), np.float32), 3, alpha=3.0, beta=1.0).ravel().round(3))
+    [0.333 0.25  0.333]
     """
     shape, size, alpha, beta, k = check.local_response_norm(x, size, alpha, beta, k)
     one = unit(x.reshape(shape), 1)
@@ -68,6 +73,12 @@ def local_response_norm_backward(
     Returns
     -------
     dx : array of the shape of `x`
+
+    Examples
+    --------
+    >>> x = np.ones((1, 3, 1, 1), np.float32)
+    >>> F.local_response_norm_backward(np.ones_like(x), x, 3).shape
+    (1, 3, 1, 1)
     """
     shape, size, alpha, beta, k = check.local_response_norm_backward(dy, x, size, alpha, beta, k)
     one = unit(x.reshape(shape), 1)

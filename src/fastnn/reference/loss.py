@@ -54,6 +54,12 @@ def cross_entropy(
         Labels that are not integers, probabilities or weights not of the dtype of `x`.
     ValueError
         A label outside 0 to K-1, another shape than expected, NaN among the probabilities.
+
+    Examples
+    --------
+    >>> x, target = np.array([[2, 1, 0], [0, 0, 0]], np.float32), np.array([0, 2])
+    >>> print(round(float(F.cross_entropy(x, target)), 4))
+    0.7531
     """
     labels = check.cross_entropy(x, target, weight, ignore_index, reduction, label_smoothing)
     log_p, w = log_softmax(_rows(x)), _weights(weight, x)
@@ -92,6 +98,13 @@ def cross_entropy_backward(
     Returns
     -------
     array of the shape of `x`
+
+    Examples
+    --------
+    >>> x, target = np.array([[2, 1, 0], [0, 0, 0]], np.float32), np.array([0, 2])
+    >>> print(F.cross_entropy_backward(x, target).round(3))
+    [[-0.167  0.122  0.045]
+     [ 0.167  0.167 -0.333]]
     """
     labels = check.cross_entropy(x, target, weight, ignore_index, reduction, label_smoothing)
     check.gradient_of_loss(dloss, x.shape[:1] + x.shape[2:], reduction)
@@ -130,6 +143,12 @@ def nll_loss(
     Returns
     -------
     float, or array of the shape of the labels for "none"
+
+    Examples
+    --------
+    >>> x = np.log(np.array([[0.5, 0.5], [0.1, 0.9]], np.float32))
+    >>> print(round(float(F.nll_loss(x, np.array([0, 1]))), 4))
+    0.3993
     """
     check.nll_loss(x, target, weight, ignore_index, reduction)
     rows, w = _rows(x), _weights(weight, x)
@@ -160,6 +179,12 @@ def nll_loss_backward(
     Returns
     -------
     array of the shape of `x`
+
+    Examples
+    --------
+    >>> x = np.log(np.array([[0.5, 0.5], [0.1, 0.9]], np.float32))
+    >>> F.nll_loss_backward(x, np.array([0, 1])).tolist()
+    [[-0.5, 0.0], [0.0, -0.5]]
     """
     check.nll_loss(x, target, weight, ignore_index, reduction)
     check.gradient_of_loss(dloss, x.shape[:1] + x.shape[2:], reduction)

@@ -25,6 +25,11 @@ def matmul(a: Array, b: Array) -> Array:
     Returns
     -------
     (M, N) array
+
+    Examples
+    --------
+    >>> F.matmul(np.ones((2, 3), np.float32), np.ones((3, 4), np.float32)).shape
+    (2, 4)
     """
     check.matmul(a, b)
     return a @ b
@@ -45,6 +50,12 @@ def linear(x: Array, weight: Array, bias: Array | None = None, *, activation: st
     Returns
     -------
     (..., O) array
+
+    Examples
+    --------
+    >>> x, weight, bias = np.ones((64, 784), np.float32), np.ones((10, 784), np.float32), np.zeros(10, np.float32)
+    >>> F.linear(x, weight, bias).shape
+    (64, 10)
     """
     check.linear(x, weight, bias, activation)
     y = x.reshape(_rows(x), weight.shape[1]) @ weight.T
@@ -74,6 +85,13 @@ def linear_backward(
     -------
     dx, dw, db : (..., I), (O, I) and (O,) arrays
         None in the place of one that is not wanted.
+
+    Examples
+    --------
+    >>> x, weight = np.ones((64, 784), np.float32), np.ones((10, 784), np.float32)
+    >>> dx, dw, db = F.linear_backward(np.ones((64, 10), np.float32), x, weight)
+    >>> dx.shape, dw.shape, db.shape
+    ((64, 784), (10, 784), (10,))
     """
     needs = check.gradient_names(needs)
     check.linear_backward(dy, x, weight)

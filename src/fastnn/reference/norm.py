@@ -80,6 +80,12 @@ def batch_norm(
     ------
     ValueError
         One value for each channel with `training`, no running statistics without; an array not of the shape (C,).
+
+    Examples
+    --------
+    >>> x = np.random.default_rng(0).normal(3, 2, (8, 4, 6, 6)).astype(np.float32)
+    >>> print(F.batch_norm(x, training=True).std(axis=(0, 2, 3)).round(3))
+    [1. 1. 1. 1.]
     """
     N, C, P, momentum, eps = check.batch_norm(
         x, running_mean, running_var, weight, bias, training, momentum, eps, activation
@@ -140,6 +146,14 @@ def batch_norm_backward(
     -------
     dx : array of the shape of `x`, or None
     dw, db : (C,) arrays, or None
+
+    Examples
+    --------
+    >>> x = np.random.default_rng(0).normal(3, 2, (8, 4, 6, 6)).astype(np.float32)
+    >>> y, mean, invstd = F.batch_norm(x, training=True, return_statistics=True)
+    >>> dx, _, _ = F.batch_norm_backward(y, x, None, mean, invstd)
+    >>> dx.shape
+    (8, 4, 6, 6)
     """
     needs = check.gradient_names(needs)
     N, C, P = check.batch_norm_backward(dy, x, weight, mean, invstd, y)

@@ -52,6 +52,13 @@ def sgd_step(
         Needs a momentum above 0 and no dampening.
     maximize : bool
         Go up, along -g.
+
+    Examples
+    --------
+    >>> p, g = np.array([1.0, 2.0]), np.array([0.5, -0.5])
+    >>> F.sgd_step(p, g, lr=0.1)
+    >>> print(p.round(4))
+    [0.95 2.05]
     """
     lr, momentum, dampening, weight_decay = check.sgd_settings(lr, momentum, dampening, weight_decay, nesterov)
     buffers = check.momentum_buffer(momentum_buffer, momentum)
@@ -109,6 +116,13 @@ def adam_step(
         "Decoupled weight decay regularization", 2019).
     maximize : bool
         Go up, along -g.
+
+    Examples
+    --------
+    >>> p, g = np.array([1.0, 2.0]), np.array([0.5, -0.5])
+    >>> F.adam_step(p, g, np.zeros(2), np.zeros(2), step=1)  # the averages begin with zeros
+    >>> print(p.round(4))
+    [0.999 2.001]
     """
     lr, beta1, beta2, eps, weight_decay = check.adam_settings(lr, betas, eps, weight_decay)
     step = check.steps_taken(step)
@@ -176,6 +190,13 @@ def nadam_step(
     -------
     float
         The product of the factors mu up to this step.
+
+    Examples
+    --------
+    >>> p, g = np.array([1.0, 2.0]), np.array([0.5, -0.5])
+    >>> mu_product = F.nadam_step(p, g, np.zeros(2), np.zeros(2), step=1, mu_product=1.0)
+    >>> print(p.round(4))
+    [0.9979 2.0021]
     """
     settings = check.nadam_settings(lr, betas, eps, weight_decay, momentum_decay)
     lr, beta1, beta2, eps, weight_decay, momentum_decay = settings
@@ -236,6 +257,13 @@ def rmsprop_step(
     alpha : float, 0 to 1
     maximize : bool
         Go up, along -g.
+
+    Examples
+    --------
+    >>> p, g = np.array([1.0, 2.0]), np.array([0.5, -0.5])
+    >>> F.rmsprop_step(p, g, np.zeros(2))
+    >>> print(p.round(4))
+    [0.9 2.1]
     """
     lr, alpha, eps, weight_decay, momentum = check.rmsprop_settings(lr, alpha, eps, weight_decay, momentum)
     buffers = check.momentum_buffer(momentum_buffer, momentum)
@@ -290,6 +318,13 @@ def adagrad_step(
     eps : float, above 0
     maximize : bool
         Go up, along -g.
+
+    Examples
+    --------
+    >>> p, g = np.array([1.0, 2.0]), np.array([0.5, -0.5])
+    >>> F.adagrad_step(p, g, np.zeros(2), step=1)
+    >>> print(p.round(4))
+    [0.99 2.01]
     """
     lr, lr_decay, weight_decay, eps = check.adagrad_settings(lr, lr_decay, weight_decay, eps)
     step = check.steps_taken(step)

@@ -33,6 +33,12 @@ def pad(x: Array, pad: Frame, mode: str = "constant") -> Array:
     ------
     TypeError, ValueError
         Not images; a frame as wide as the image ("reflect") or wider ("circular").
+
+    Examples
+    --------
+    >>> print(F.pad(np.ones((1, 1, 1, 2), np.float32), (1, 1, 1, 0))[0, 0])
+    [[0. 0. 0. 0.]
+     [0. 1. 1. 0.]]
     """
     left, right, top, bottom = check.pad(x, pad, mode)
     return np.pad(x, ((0, 0), (0, 0), (top, bottom), (left, right)), _NAMES[mode])  # type: ignore[call-overload]
@@ -52,6 +58,11 @@ def pad_backward(dy: Array, pad: Frame, mode: str = "constant") -> Array:
     Returns
     -------
     (N, C, H, W) array
+
+    Examples
+    --------
+    >>> F.pad_backward(np.ones((1, 1, 2, 4), np.float32), (1, 1, 1, 0))[0, 0].tolist()
+    [[1.0, 1.0]]
     """
     left, right, top, bottom = check.pad_backward(dy, pad, mode)
     N, C, OH, OW = dy.shape

@@ -78,6 +78,12 @@ def max_pool2d(
         ``kh*KW + kw`` of each maximum; only with `return_positions`.
     indices : (N, C, OH, OW) array of int64
         ``h*W + w`` of each maximum; only with `return_indices`.
+
+    Examples
+    --------
+    >>> x = np.arange(16, dtype=np.float32).reshape(1, 1, 4, 4)
+    >>> F.max_pool2d(x, 2)[0, 0].tolist()
+    [[5.0, 7.0], [13.0, 15.0]]
     """
     geometry, *_ = check.pool(2, x, kernel_size, stride, padding, dilation, ceil_mode)
     KH, KW, *_ = geometry
@@ -137,6 +143,16 @@ def max_pool2d_backward(
     -------
     (N, C, H, W) array
         A pixel that is the maximum of several windows receives their sum, added in row-major order of the windows.
+
+    Examples
+    --------
+    >>> x = np.arange(16, dtype=np.float32).reshape(1, 1, 4, 4)
+    >>> y, positions = F.max_pool2d(x, 2, return_positions=True)
+    >>> print(F.max_pool2d_backward(y, positions, (4, 4), 2)[0, 0])
+    [[ 0.  0.  0.  0.]
+     [ 0.  5.  0.  7.]
+     [ 0.  0.  0.  0.]
+     [ 0. 13.  0. 15.]]
     """
     geometry, H, W = check.pool_backward(2, dy, input_size, kernel_size, stride, padding, dilation, ceil_mode)
     check.positions(positions, dy, H, W, geometry)
@@ -195,6 +211,12 @@ def avg_pool2d(
     Returns
     -------
     (N, C, OH, OW) array
+
+    Examples
+    --------
+    >>> x = np.arange(16, dtype=np.float32).reshape(1, 1, 4, 4)
+    >>> F.avg_pool2d(x, 2)[0, 0].tolist()
+    [[2.5, 4.5], [10.5, 12.5]]
     """
     geometry, OH, OW = check.pool(2, x, kernel_size, stride, padding, 1, ceil_mode)
     divisor = check.average_settings(count_include_pad, divisor_override)
@@ -232,6 +254,15 @@ def avg_pool2d_backward(
     -------
     (N, C, H, W) array
         A pixel under several windows receives the sum of its shares.
+
+    Examples
+    --------
+    >>> dy = np.ones((1, 1, 2, 2), np.float32)
+    >>> print(F.avg_pool2d_backward(dy, (4, 4), 2)[0, 0])
+    [[0.25 0.25 0.25 0.25]
+     [0.25 0.25 0.25 0.25]
+     [0.25 0.25 0.25 0.25]
+     [0.25 0.25 0.25 0.25]]
     """
     geometry, H, W = check.pool_backward(2, dy, input_size, kernel_size, stride, padding, 1, ceil_mode)
     divisor = check.average_settings(count_include_pad, divisor_override)
@@ -277,6 +308,12 @@ def max_pool1d(
         The place of each maximum in its window; only with `return_positions`.
     indices : (N, C, OL) array of int64
         The place of each maximum in its row; only with `return_indices`.
+
+    Examples
+    --------
+    >>> x = np.array([[[1, 3, 7, 5]]], np.float32)
+    >>> F.max_pool1d(x, 2).tolist()
+    [[[3.0, 7.0]]]
     """
     geometry, *_ = check.pool(1, x, kernel_size, stride, padding, dilation, ceil_mode)
     wanted = {"return_positions": return_positions, "return_indices": return_indices}
@@ -309,6 +346,13 @@ def max_pool1d_backward(
     Returns
     -------
     (N, C, L) array
+
+    Examples
+    --------
+    >>> x = np.array([[[1, 3, 7, 5]]], np.float32)
+    >>> y, positions = F.max_pool1d(x, 2, return_positions=True)
+    >>> F.max_pool1d_backward(y, positions, 4, 2).tolist()
+    [[[0.0, 3.0, 7.0, 0.0]]]
     """
     geometry, _, L = check.pool_backward(1, dy, input_size, kernel_size, stride, padding, dilation, ceil_mode)
     check.positions(positions, dy, 1, L, geometry)
@@ -336,6 +380,12 @@ def avg_pool1d(
     Returns
     -------
     (N, C, OL) array
+
+    Examples
+    --------
+    >>> x = np.array([[[1, 3, 7, 5]]], np.float32)
+    >>> F.avg_pool1d(x, 2).tolist()
+    [[[2.0, 6.0]]]
     """
     geometry, *_ = check.pool(1, x, kernel_size, stride, padding, 1, ceil_mode)
     options = {"ceil_mode": ceil_mode, "count_include_pad": count_include_pad}
@@ -364,6 +414,11 @@ def avg_pool1d_backward(
     Returns
     -------
     (N, C, L) array
+
+    Examples
+    --------
+    >>> F.avg_pool1d_backward(np.ones((1, 1, 2), np.float32), 4, 2).tolist()
+    [[[0.5, 0.5, 0.5, 0.5]]]
     """
     geometry, _, L = check.pool_backward(1, dy, input_size, kernel_size, stride, padding, 1, ceil_mode)
     options = {"ceil_mode": ceil_mode, "count_include_pad": count_include_pad}

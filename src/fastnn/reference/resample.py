@@ -50,6 +50,12 @@ def adaptive_avg_pool2d(x: Array, output_size: OutputSize) -> Array:
     Returns
     -------
     (N, C, OH, OW) array
+
+    Examples
+    --------
+    >>> x = np.arange(16, dtype=np.float32).reshape(1, 1, 4, 4)
+    >>> F.adaptive_avg_pool2d(x, 1).item()
+    7.5
     """
     OH, OW = check.adaptive_pool(x, output_size)
     y = np.empty((*x.shape[:2], OH, OW), x.dtype)
@@ -72,6 +78,12 @@ def adaptive_avg_pool2d_backward(dy: Array, input_size: IntPair) -> Array:
     Returns
     -------
     (N, C, H, W) array
+
+    Examples
+    --------
+    >>> print(F.adaptive_avg_pool2d_backward(np.ones((1, 1, 1, 1), np.float32), (2, 2))[0, 0])
+    [[0.25 0.25]
+     [0.25 0.25]]
     """
     H, W = check.adaptive_backward(dy, input_size)
     dx = np.zeros((*dy.shape[:2], H, W))
@@ -101,6 +113,12 @@ def adaptive_max_pool2d(x: Array, output_size: OutputSize, return_indices: bool 
     y : (N, C, OH, OW) array
     indices : (N, C, OH, OW) array of int64
         ``h*W + w`` of each maximum; only with `return_indices`.
+
+    Examples
+    --------
+    >>> x = np.arange(16, dtype=np.float32).reshape(1, 1, 4, 4)
+    >>> F.adaptive_max_pool2d(x, 2)[0, 0].tolist()
+    [[5.0, 7.0], [13.0, 15.0]]
     """
     OH, OW = check.adaptive_pool(x, output_size)
     y = np.empty((*x.shape[:2], OH, OW), x.dtype)
@@ -132,6 +150,16 @@ def adaptive_max_pool2d_backward(dy: Array, indices: Array, input_size: IntPair)
     -------
     (N, C, H, W) array
         A pixel that is the maximum of several windows receives their sum, added in row-major order of the windows.
+
+    Examples
+    --------
+    >>> x = np.arange(16, dtype=np.float32).reshape(1, 1, 4, 4)
+    >>> y, indices = F.adaptive_max_pool2d(x, 1, return_indices=True)
+    >>> print(F.adaptive_max_pool2d_backward(y, indices, (4, 4))[0, 0])
+    [[ 0.  0.  0.  0.]
+     [ 0.  0.  0.  0.]
+     [ 0.  0.  0.  0.]
+     [ 0.  0.  0. 15.]]
     """
     H, W = check.adaptive_backward(dy, input_size)
     check.plane_indices(indices, dy, H, W)
@@ -188,6 +216,13 @@ def interpolate(
     Returns
     -------
     (N, C, OH, OW) array
+
+    Examples
+    --------
+    >>> x = np.array([[[[1, 2]]]], np.float32)
+    >>> print(F.interpolate(x, scale_factor=2)[0, 0])
+    [[1. 1. 2. 2.]
+     [1. 1. 2. 2.]]
     """
     how, OH, OW = check.interpolate(x, size, scale_factor, mode, align_corners)
     H, W = x.shape[2:]
@@ -222,6 +257,12 @@ def interpolate_backward(
     Returns
     -------
     (N, C, H, W) array
+
+    Examples
+    --------
+    >>> dy = np.ones((1, 1, 2, 4), np.float32)
+    >>> print(F.interpolate_backward(dy, (1, 2), scale_factor=2)[0, 0])
+    [[4. 4.]]
     """
     how, H, W = check.interpolate_backward(dy, input_size, size, scale_factor, mode, align_corners)
     OH, OW = dy.shape[2:]

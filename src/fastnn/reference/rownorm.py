@@ -88,6 +88,13 @@ def layer_norm(
     ------
     ValueError
         `x` does not end in `normalized_shape`; `weight` or `bias` is not of that shape.
+
+    Examples
+    --------
+    >>> x = np.array([[1, 2, 3, 4], [10, 20, 30, 40]], np.float32)
+    >>> print(F.layer_norm(x, 4).round(2))
+    [[-1.34 -0.45  0.45  1.34]
+     [-1.34 -0.45  0.45  1.34]]
     """
     rows, before, eps = check.layer_norm(x, normalized_shape, weight, bias, eps)
     h, mean, invstd, _ = _normalise(x.reshape(rows), eps)
@@ -126,6 +133,13 @@ def layer_norm_backward(
     -------
     dx : array of the shape of `x`, or None
     dw, db : arrays of the shape `normalized_shape`, or None
+
+    Examples
+    --------
+    >>> x = np.array([[1, 2, 3, 4], [10, 20, 30, 40]], np.float32)
+    >>> y, mean, invstd = F.layer_norm(x, 4, return_statistics=True)
+    >>> F.layer_norm_backward(y, x, 4, None, mean, invstd)[0].shape
+    (2, 4)
     """
     needs = check.gradient_names(needs)
     rows = check.layer_norm_backward(dy, x, normalized_shape, weight, mean, invstd)
@@ -174,6 +188,13 @@ def group_norm(
     ------
     ValueError
         `num_groups` does not divide C; there is one value in all of each group; `weight` or `bias` is not (C,).
+
+    Examples
+    --------
+    >>> x = np.random.default_rng(0).normal(3, 2, (8, 4, 6, 6)).astype(np.float32)
+    >>> y = F.group_norm(x, 2)
+    >>> print(y.reshape(8, 2, -1).std(axis=2)[0].round(3))
+    [1. 1.]
     """
     rows, groups, eps = check.group_norm(x, num_groups, weight, bias, eps)
     h, mean, invstd, _ = _normalise(x.reshape(rows), eps)
@@ -212,6 +233,13 @@ def group_norm_backward(
     -------
     dx : array of the shape of `x`, or None
     dw, db : (C,) arrays, or None
+
+    Examples
+    --------
+    >>> x = np.random.default_rng(0).normal(3, 2, (8, 4, 6, 6)).astype(np.float32)
+    >>> y, mean, invstd = F.group_norm(x, 2, return_statistics=True)
+    >>> F.group_norm_backward(y, x, 2, None, mean, invstd)[0].shape
+    (8, 4, 6, 6)
     """
     needs = check.gradient_names(needs)
     rows = check.group_norm_backward(dy, x, num_groups, weight, mean, invstd)
@@ -263,6 +291,12 @@ def instance_norm(
     ------
     ValueError
         One value for each channel of an image; an array not of the shape (C,).
+
+    Examples
+    --------
+    >>> x = np.random.default_rng(0).normal(3, 2, (8, 4, 6, 6)).astype(np.float32)
+    >>> print(F.instance_norm(x).std(axis=(2, 3))[0].round(3))
+    [1. 1. 1. 1.]
     """
     rows, momentum, eps = check.instance_norm(x, running_mean, running_var, weight, bias, momentum, eps)
     h, mean, invstd, var = _normalise(x.reshape(rows), eps)
@@ -294,5 +328,12 @@ def instance_norm_backward(
     -------
     dx : array of the shape of `x`, or None
     dw, db : (C,) arrays, or None
+
+    Examples
+    --------
+    >>> x = np.random.default_rng(0).normal(3, 2, (8, 4, 6, 6)).astype(np.float32)
+    >>> y, mean, invstd = F.instance_norm(x, return_statistics=True)
+    >>> F.instance_norm_backward(y, x, None, mean, invstd)[0].shape
+    (8, 4, 6, 6)
     """
     return group_norm_backward(dy, x, check.channels(x), weight, mean, invstd, needs=needs)

@@ -26,6 +26,11 @@ def flatten(x: Array, start_dim: int = 1, end_dim: int = -1) -> Array:
     ------
     ValueError
         `end_dim` comes before `start_dim`, or `x` has no such axis.
+
+    Examples
+    --------
+    >>> F.flatten(np.ones((8, 3, 4, 4), np.float32)).shape
+    (8, 48)
     """
     shape = check.flatten(x, start_dim, end_dim)
     return x.reshape(shape)
@@ -49,6 +54,11 @@ def unflatten(x: Array, dim: int, sizes: Sequence[int]) -> Array:
     ------
     ValueError
         The product of `sizes` is not the length of the axis.
+
+    Examples
+    --------
+    >>> F.unflatten(np.ones((8, 48), np.float32), 1, (3, 4, 4)).shape
+    (8, 3, 4, 4)
     """
     shape = check.unflatten(x, dim, sizes)
     return x.reshape(shape)

@@ -29,6 +29,11 @@ def softmax(x: Array, dim: int = -1) -> Array:
     -------
     array of the shape of `x`
         A line with NaN or inf in it becomes NaN.
+
+    Examples
+    --------
+    >>> print(F.softmax(np.array([[1, 1, 3]], np.float32)).round(3))
+    [[0.107 0.107 0.787]]
     """
     axis = check.softmax(x, dim)
     e = np.exp(x - x.max(axis=axis, keepdims=True, initial=-np.inf), order="C")
@@ -50,6 +55,13 @@ def softmax_backward(dy: Array, y: Array, dim: int = -1) -> Array:
     Returns
     -------
     array of the shape of `y`
+
+    Examples
+    --------
+    >>> y = F.softmax(np.array([[1, 1, 3]], np.float32))
+    >>> dy = np.array([[1, 0, 0]], np.float32)
+    >>> print(F.softmax_backward(dy, y).round(3))
+    [[ 0.095 -0.011 -0.084]]
     """
     axis = check.softmax_backward(dy, y, dim)
     return np.multiply(y, dy - _sum(dy * y, axis), order="C")
@@ -68,6 +80,11 @@ def log_softmax(x: Array, dim: int = -1) -> Array:
     Returns
     -------
     array of the shape of `x`
+
+    Examples
+    --------
+    >>> print(F.log_softmax(np.array([[1, 1, 3]], np.float32)).round(3))
+    [[-2.24 -2.24 -0.24]]
     """
     axis = check.softmax(x, dim)
     shifted = np.subtract(x, x.max(axis=axis, keepdims=True, initial=-np.inf), order="C")
@@ -89,6 +106,13 @@ def log_softmax_backward(dy: Array, y: Array, dim: int = -1) -> Array:
     Returns
     -------
     array of the shape of `y`
+
+    Examples
+    --------
+    >>> y = F.log_softmax(np.array([[1, 1, 3]], np.float32))
+    >>> dy = np.array([[1, 0, 0]], np.float32)
+    >>> print(F.log_softmax_backward(dy, y).round(3))
+    [[ 0.893 -0.107 -0.787]]
     """
     axis = check.softmax_backward(dy, y, dim)
     return np.subtract(dy, np.exp(y) * _sum(dy, axis), order="C")

@@ -31,6 +31,7 @@ class History:
 
     Examples
     --------
+    >>> from fastnn.training import History
     >>> history = History(loss=[0.7, 0.6], lr=[0.1, 0.1], accuracy=[0.5, 0.75])
     >>> history.accuracy, history.eval_accuracy, history.metric_name
     ([0.5, 0.75], [], 'accuracy')

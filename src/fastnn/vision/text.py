@@ -76,6 +76,7 @@ def by_context(text: str) -> str:
 
     Examples
     --------
+    >>> from fastnn.vision import by_context
     >>> by_context("L15T 2O26 1O")
     'LIST 2026 1O'
     """

@@ -1,13 +1,14 @@
-/* Products of float32 on AMX's matrix tiles, which multiply bfloat16 and add in float32; contracts in fnn.h.
+/* Products of float32 on AMX's matrix tiles, which multiply bfloat16 and add in float32. docs/dev/amx.md has an
+ * example; the contracts are in fnn.h.
  *
- * A float32 x is the sum of three bfloat16: x0 is x rounded, x1 what is left, rounded, x2 what is left then; each has 8
- * of its 24 bits. A product of two bfloat16 is exact in float32, and of the nine in (x0 + x1 + x2) (y0 + y1 + y2) the
- * three that are left out are at most 2^-24 of the whole together. The small ones of a sum are added up before the
- * large ones.
+ * A float32 x is the sum of three bfloat16: x0 is x rounded, x1 is the rest rounded, and x2 is the rest after that.
+ * Each has 8 of the 24 bits. A product of two bfloat16 is exact in float32. (x0 + x1 + x2)(y0 + y1 + y2) has nine
+ * products; three are left out, which together are at most 2^-24 of the whole. The small products are added before
+ * the large ones.
  *
- * A register holds 16 rows of 16 pairs of bfloat16. Of a the rows are its rows, and pairs are neighbours along k; of b the
- * rows are the pairs, with a place for every column. A block of 32 rows or columns is stored in the order in which it is
- * read: for each part, for each 32 steps of k, 16 of them and the other 16. */
+ * A register holds 16 rows of 16 pairs of bfloat16. A register of a has rows of a, and a pair is two neighbours
+ * along k. A register of b has pairs along k as rows, with one place for each column. A block of 32 rows or columns
+ * is stored in the order of reading: part, then 32 steps of k, then the first 16 rows or columns and the other 16. */
 #include "fnn.h"
 
 #include <immintrin.h>
@@ -17,16 +18,17 @@
 enum { TILE_ROW = 64, TILE_BYTES = 16 * TILE_ROW };
 #define HIGH_HALF _mm512_set1_epi32((int)0xffff0000)
 
-/* How registers are laid out: rows of 64 bytes, 16 of them at most. An instruction takes as long as it has rows. */
+/* The shapes of registers: at most 16 rows of at most 64 bytes. An instruction takes as long as it has rows. */
 typedef struct {
     uint8_t palette, start_row, reserved[14];
     uint16_t row_bytes[16];
     uint8_t rows[16];
 } tile_shapes;
 
-/* ---- The tiles' six instructions, and the conversion ---------------------------------------------------------------- */
+/* ---- Six tile instructions, and the conversion ---------------------------------------------------------------------- */
 #if !defined(FNN_EMULATE_TILES)
-/* 16 numbers as bfloat16, rounded to nearest, and 16 more above them. Denormals become zero. */
+/* 16 numbers as bfloat16 in the lower half, and 16 more in the upper half; rounded to nearest. Denormals become
+ * zero. */
 INLINE __m512i to_bfloat16(__m512 low, __m512 high) { return (__m512i)_mm512_cvtne2ps_pbh(high, low); }
 #define tile_config _tile_loadconfig
 #define tile_release _tile_release
@@ -35,12 +37,12 @@ INLINE __m512i to_bfloat16(__m512 low, __m512 high) { return (__m512i)_mm512_cvt
 #define tile_store _tile_stored
 #define tile_multiply _tile_dpbf16ps
 #else
-/* In C, for CPUs that have none of them, and so that sanitizers see what is read and written. Sums are rounded to
- * nearest, and denormals are zero, as they are in all kernels. */
+/* The instructions in C, for CPUs without them, and for sanitizers, which then see what is read and written. Sums are
+ * rounded to nearest, and denormals are zero, as in all kernels. */
 static _Thread_local uint32_t tile_register[8][16][16];
 static _Thread_local tile_shapes tile_shape;
 
-INLINE __m512i rounded(__m512 x) { /* the upper halves */
+INLINE __m512i rounded(__m512 x) { /* the upper 16 bits of each lane */
     __m512i odd = _mm512_srli_epi32((__m512i)x, 16) & _mm512_set1_epi32(1);
     return _mm512_srli_epi32(_mm512_add_epi32(_mm512_add_epi32((__m512i)x, _mm512_set1_epi32(0x7fff)), odd), 16);
 }
@@ -76,12 +78,13 @@ static void tile_multiply(int c, int a, int b) {
 
 /* ---- Splitting ----------------------------------------------------------------------------------------------------- */
 INLINE __mmask16 first_lanes(ptrdiff_t n) { return (__mmask16)(n >= 16 ? 0xffff : n > 0 ? (1 << n) - 1 : 0); }
-/* The first n of 16 elements, zeros for the others. */
+/* The first n of 16 elements, and zeros in the other lanes. */
 INLINE __m512 load_first(const float *p, ptrdiff_t n) { return _mm512_maskz_loadu_ps(first_lanes(n), p); }
 
 INLINE __m512 to_float(__m256i bfloat16) { return (__m512)_mm512_slli_epi32(_mm512_cvtepu16_epi32(bfloat16), 16); }
 
-/* The three parts of 32 numbers, `step` apart: as they come, or as pairs of one of the first and one of the second 16. */
+/* Writes the three parts of 32 numbers, `step` apart. With `pairs`, number i of the first 16 stands beside number i
+ * of the second 16; otherwise the numbers keep their order. */
 INLINE void split_row(__m512 first, __m512 second, int pairs, __m512i *to, ptrdiff_t step) {
     const __m512i low = _mm512_set_epi32(15, 14, 13, 12, 11, 10, 9, 8, 7, 6, 5, 4, 3, 2, 1, 0);
     const __m512i order = low | _mm512_slli_epi32(_mm512_add_epi32(low, _mm512_set1_epi32(16)), 16);
@@ -112,7 +115,8 @@ INLINE void transpose(const __m512i *tile, __m512i *to) {
     memcpy(to, now, sizeof now);
 }
 
-/* One half of a block at 32 steps of k: `along` says that a row of the operand is contiguous, else a step of k is. */
+/* One half of a block at 32 steps of k. With `along`, the elements along k are contiguous; otherwise those of one k
+ * are. */
 INLINE void split_half(__m512i *to, ptrdiff_t part_step, const float *x, ptrdiff_t step, ptrdiff_t rows, ptrdiff_t depth,
                        int along, int columns, __m512i *low, __m512i *high) {
     const __m512i one = _mm512_set1_epi32(1);
@@ -144,7 +148,7 @@ void fnn_amx_split(void *parts, const void *x_, ptrdiff_t step, ptrdiff_t k_step
                    int columns, uint32_t *least, uint32_t *most) {
     const float *x = x_;
     ptrdiff_t steps = (depth + FNN_BLOCK - 1) / FNN_BLOCK, part_step = steps * 32;
-    __m512i low = _mm512_set1_epi32(-1), high = _mm512_setzero_si512(); /* less 1, so that 0 is the largest; and as it is */
+    __m512i low = _mm512_set1_epi32(-1), high = _mm512_setzero_si512(); /* `low` is of |x| - 1: 0 wraps to the largest */
     __m512i *to = parts;
     ptrdiff_t upper = columns ? 16 : (rows + 1) / 2;
     for (ptrdiff_t s = 0; s < steps; s++, depth -= FNN_BLOCK)
@@ -175,7 +179,7 @@ void fnn_amx_split(void *parts, const void *x_, ptrdiff_t step, ptrdiff_t k_step
     tile_multiply(2, 5, 6);                                                                                         \
     tile_multiply(3, 5, 7)
 
-/* Some rows of sums to c, at most 32 columns of it. */
+/* Stores the rows first .. last of the sums to c, at most 32 columns. */
 INLINE void finish(float (*sums)[FNN_BLOCK], ptrdiff_t first, ptrdiff_t last, ptrdiff_t cols, float *c, ptrdiff_t ldc,
                    const float *bias, int flags) {
     for (ptrdiff_t j = 0; j < FNN_BLOCK; j += 16) {
@@ -193,7 +197,7 @@ INLINE void finish(float (*sums)[FNN_BLOCK], ptrdiff_t first, ptrdiff_t last, pt
     }
 }
 
-/* The sums of a block are taken to c while the next one is multiplied, which other parts of a core do. */
+/* The sums of one block are stored while the tiles multiply the next block: other units of the core do the storing. */
 void fnn_amx_product(ptrdiff_t rows, ptrdiff_t cols, ptrdiff_t depth, const void *a_, const void *b_, void *c_,
                      ptrdiff_t ldc, const void *bias_, int flags) {
     const char *a = a_, *b = b_;

@@ -1,5 +1,5 @@
-/* Which ISA tiers exist in this build, which of them this CPU runs, and which one is in use. Compiled without special
- * flags, so that it runs anywhere. */
+/* The ISA tiers of this build: which of them this CPU runs, and which one is in use. Compiled without special flags, so
+ * that it runs anywhere. */
 #define _GNU_SOURCE /* syscall */
 #include "fnn.h"
 
@@ -20,7 +20,7 @@ static int always(void) { return 1; }
 #if defined(__x86_64__)
 #include <cpuid.h>
 
-/* The vector registers that the system saves: bits 1-2 SSE and AVX, bits 5-7 AVX-512. */
+/* The registers that the system saves when it switches threads: bits 1-2 SSE and AVX, bits 5-7 AVX-512. */
 static uint64_t saved_state(void) {
     unsigned a, b, c, d;
     if (!__get_cpuid(1, &a, &b, &c, &d) || !(c & bit_OSXSAVE))
@@ -44,8 +44,8 @@ static int has_v4(void) {
 }
 
 #if defined(FNN_AMX)
-/* Matrix tiles of bfloat16, whose state is bits 17-18, conversion to it, and the system's leave: Linux gives it to a process that asks,
- * unless a stack that it has set up for signals is too small for that state. */
+/* Needs matrix tiles of bfloat16 (their state is bits 17-18), the conversion to bfloat16, and permission from the
+ * system. Linux grants permission on request, unless the process has a signal stack that is too small for the state. */
 static int has_amx(void) {
 #if defined(FNN_EMULATE_TILES)
     return has_v4();

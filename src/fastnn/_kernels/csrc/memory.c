@@ -1,6 +1,6 @@
-/* The caching allocator. Fresh memory costs page faults, more than most layers' work on it; blocks that are freed are
- * kept, by size class, for the next caller; when one is freed, no more stays held (live and cached) than half above
- * the most that was ever live at once, plus a little. */
+/* The caching allocator. Fresh memory costs page faults, which take longer than most layers' work on it. So a freed
+ * block is kept, by size class, for the next caller. Live and cached blocks together stay below one and a half times
+ * the most that was ever live at once, plus SLACK. docs/dev/memory.md draws the size classes. */
 #define _GNU_SOURCE
 #include "fnn.h"
 
@@ -19,13 +19,13 @@
 
 #define ALIGNMENT 64
 #define HUGE_PAGE ((size_t)2 << 20)
-#define MAPPED ((size_t)128 << 10) /* from here on blocks come from the system and go back to it: malloc keeps holes */
+#define MAPPED ((size_t)128 << 10) /* larger blocks are mapped one by one: malloc would keep holes between them */
 #define SLACK ((size_t)64 << 20)
 #define CLASSES 512
 
 typedef struct block {
     struct block *next;
-    size_t bytes; /* what the caller may use */
+    size_t bytes; /* that the caller may use */
     int class;
 } block;
 
@@ -35,7 +35,7 @@ static struct {
     size_t live, cached, most_live;
 } cache = {.lock = PTHREAD_MUTEX_INITIALIZER};
 
-/* Eight classes to each power of two, so at most one eighth is wasted. Returns -1 for sizes beyond reach. */
+/* Eight classes to each power of two, so at most one eighth is wasted. Returns -1 for sizes that no machine has. */
 static int size_class(size_t bytes, size_t *rounded) {
     size_t power = 512;
     int class = 0;
@@ -51,7 +51,8 @@ static int size_class(size_t bytes, size_t *rounded) {
 }
 
 #if KEEP && defined(__linux__)
-/* From the start of a huge page on where there may be one: what is before is given back. */
+/* A block that may hold huge pages begins at one: it is mapped with a spare huge page, and the unused ends are given
+ * back. */
 static block *mapped_block(size_t total) {
     size_t spare = total >= 2 * HUGE_PAGE ? HUGE_PAGE : 0;
     char *memory = mmap(NULL, total + spare, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
@@ -128,14 +129,14 @@ void *fnn_alloc(size_t bytes) {
     pthread_mutex_unlock(&cache.lock);
     if (!b) {
         b = fresh_block(rounded);
-        if (!b) { /* give back what is cached and try once more */
+        if (!b) { /* release the cache and try once more */
             fnn_empty_cache();
             b = fresh_block(rounded);
         }
         if (!b) {
             pthread_mutex_lock(&cache.lock);
             cache.live -= rounded;
-            cache.most_live = cache.live; /* what could not be had does not count */
+            cache.most_live = cache.live; /* a failed request must not raise the limit of the cache */
             pthread_mutex_unlock(&cache.lock);
             return NULL;
         }
@@ -180,7 +181,7 @@ void fnn_memory_stats(size_t *live, size_t *cached) {
     pthread_mutex_unlock(&cache.lock);
 }
 
-/* A fork while another thread is in here must not leave the child a locked cache. */
+/* A fork while another thread holds the lock must not leave the child a locked cache. */
 static void lock_cache(void) { pthread_mutex_lock(&cache.lock); }
 static void unlock_cache(void) { pthread_mutex_unlock(&cache.lock); }
 __attribute__((constructor)) static void register_fork(void) { at_fork(lock_cache, unlock_cache, unlock_cache); }

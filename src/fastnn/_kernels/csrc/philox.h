@@ -1,10 +1,11 @@
-/* Philox4x32-10, a counter-based generator (Salmon, Moraes, Dror and Shaw, "Parallel random numbers: as easy as 1, 2,
- * 3", SC'11): any word at once, from its index. The same words for every vector width. Lanes hold 32 bits in 64, for
- * the multiplication gives 64; what is left in the upper half of a lane, the next multiplication does not see. */
+/* Philox4x32-10, a counter-based generator (Salmon, Moraes, Dror and Shaw, "Parallel random numbers: as easy as 1,
+ * 2, 3", SC'11). Any word follows from its index alone, and is the same for every vector width. A lane of 64 bits
+ * holds 32 bits, because the multiplication gives 64. Multiplications ignore the upper half, so it may hold
+ * anything. */
 typedef uint64_t philox_lanes __attribute__((vector_size(VECTOR)));
 
-/* The lower halves of the lanes times m. (Intrinsics: where there is a plain multiplication of 64 bits, or none at all,
- * compilers do not see that half of it is enough; five times slower on AVX2.) */
+/* The lower halves of the lanes times m. Intrinsics, because compilers multiply all 64 bits, which is slower, and
+ * much slower where the CPU has no such multiplication. */
 INLINE philox_lanes philox_multiply(philox_lanes v, uint64_t m) {
 #if defined(__AVX512F__)
     return (philox_lanes)_mm512_mul_epu32((__m512i)v, (__m512i)((philox_lanes){0} + m));

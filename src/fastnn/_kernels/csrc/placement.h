@@ -1,5 +1,5 @@
-/* Which CPU a thread of the pool runs on, where the system's choice costs more than it gives (Linux; elsewhere nothing
- * is done). A thread's set of CPUs is narrowed for a moment, which moves it, and is then as it was. */
+/* Moves threads of the pool to another CPU, in the two cases where the system's choice costs time (Linux only). A
+ * thread moves when its set of allowed CPUs is narrowed; the set is restored at once. */
 #ifndef FNN_PLACEMENT_H
 #define FNN_PLACEMENT_H
 
@@ -12,7 +12,7 @@
 
 typedef struct {
     pid_t id;
-    clockid_t clock; /* of the time that it has run */
+    clockid_t clock; /* measures how long the thread has run */
 } fnn_thread;
 
 static fnn_thread this_thread(void) {
@@ -28,7 +28,7 @@ static void move_thread(pid_t id, const cpu_set_t *allowed, const cpu_set_t *wan
         sched_setaffinity(id, sizeof *allowed, allowed);
 }
 
-/* To any other CPU than this one. */
+/* Move the calling thread to any CPU other than this one. */
 static void leave_cpu(int cpu) {
     cpu_set_t allowed, others;
     if (cpu < 0 || sched_getaffinity(0, sizeof allowed, &allowed))
@@ -44,9 +44,10 @@ static long long time_run(clockid_t clock) {
     return t.tv_sec * 1000000000LL + t.tv_nsec;
 }
 
-/* Bring a thread that the system has put off here, where the caller is about to sleep. */
+/* Bring a thread here if the system has put it off: its running time stands still. The caller is about to sleep, so its
+ * CPU becomes free. */
 static void bring_if_put_off(const fnn_thread *thread) {
-    enum { LOOK = 10000 }; /* nanoseconds */
+    enum { LOOK = 10000 }; /* nanoseconds for which the running time is watched */
     cpu_set_t allowed, here;
     long long before = time_run(thread->clock), start = time_run(CLOCK_MONOTONIC);
     int cpu = this_cpu();

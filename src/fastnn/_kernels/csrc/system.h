@@ -1,4 +1,5 @@
-/* What POSIX systems and Windows do differently. Threads are POSIX ones on both: compilers for Windows bring them. */
+/* Functions that POSIX systems and Windows have under different names. Threads are POSIX threads on both: compilers for
+ * Windows bring them. */
 #ifndef FNN_SYSTEM_H
 #define FNN_SYSTEM_H
 
@@ -12,7 +13,7 @@
 static inline void *aligned_memory(size_t alignment, size_t bytes) { return _aligned_malloc(bytes, alignment); }
 static inline void free_aligned(void *memory) { _aligned_free(memory); }
 
-/* There are no forks, and no signals that a thread would take from another. */
+/* Windows has no forks, and no signals that one thread could take from another. */
 static inline void at_fork(void (*before)(void), void (*parent)(void), void (*child)(void)) {
     (void)before, (void)parent, (void)child;
 }
@@ -32,8 +33,8 @@ static inline void at_fork(void (*before)(void), void (*parent)(void), void (*ch
     pthread_atfork(before, parent, child);
 }
 
-/* Threads that are started meanwhile take no signals, which are the program's business; but their own faults are
- * theirs. */
+/* Threads that start between hold and release take no signals, because signals are for the program's own threads.
+ * Faults of a thread itself are not held. */
 typedef sigset_t signals;
 static inline void hold_signals(signals *before) {
     sigset_t all;

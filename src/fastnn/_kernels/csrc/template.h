@@ -2,8 +2,8 @@
  * unsigned_integer, LANES. */
 typedef real NAME(vec) __attribute__((vector_size(VECTOR)));
 typedef integer NAME(ivec) __attribute__((vector_size(VECTOR)));
-typedef unsigned_integer NAME(bits) __attribute__((vector_size(VECTOR))); /* may overflow */
-/* The same vectors at any address. */
+typedef unsigned_integer NAME(bits) __attribute__((vector_size(VECTOR))); /* unsigned, so overflow is defined */
+/* The same vector, loaded from or stored to any address. */
 typedef real NAME(uvec) __attribute__((vector_size(VECTOR), aligned(sizeof(real)), may_alias));
 #define vec NAME(vec)
 #define ivec NAME(ivec)
@@ -17,12 +17,12 @@ INLINE ivec NAME(iota)(void) {
     memcpy(&v, lane, sizeof v);
     return v;
 }
-/* mask ? a : b, for a mask of all ones or zeros in each lane */
+/* mask ? a : b in each lane; the mask is all ones or all zeros there */
 INLINE vec NAME(choose)(ivec mask, vec a, vec b) { return (vec)((mask & (ivec)a) | (~mask & (ivec)b)); }
-/* Which lanes are among the first n. */
+/* A mask of the first n lanes. */
 INLINE ivec NAME(first)(ptrdiff_t n) { return NAME(iota)() < (integer)n - (ivec){0}; }
-/* The first n lanes of memory, the others `fill`; and back. A copy of so many bytes, byte after byte, takes longer than
- * a row of ten classes; AVX has masks for it. */
+/* Load the first n lanes and set the others to `fill`; store the first n lanes. AVX has masks for this. A copy of n
+ * elements is slow, and would dominate short rows. */
 #if defined(__AVX512F__)
 INLINE vec NAME(load_part)(const real *p, ptrdiff_t n, real fill) {
     vec v = NAME(splat)(fill);

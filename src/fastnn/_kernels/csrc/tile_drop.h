@@ -1,4 +1,4 @@
-/* Dropout, given random words; the contract is in fnn.h. */
+/* Dropout from random words; the contract is in fnn.h. */
 static void NAME(drop)(const void *x_, void *y_, const uint32_t *words, uint32_t threshold, ptrdiff_t rows, ptrdiff_t n,
                        double scale_) {
     const real *restrict x = x_, scale = (real)scale_;

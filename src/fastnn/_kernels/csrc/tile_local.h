@@ -1,5 +1,5 @@
-/* Local response normalisation; contracts in fnn.h. Plain loops: compilers make vectors of them, square roots
- * included. */
+/* Local response normalisation; contracts in fnn.h. These are plain loops, which compilers turn into vector code,
+ * square roots included. */
 #define ROOT(v) (sizeof(real) == 8 ? (real)sqrt((double)(v)) : (real)sqrtf((float)(v)))
 #define POWER(v) (sizeof(real) == 8 ? (real)pow((double)(v), beta) : (real)powf((float)(v), (float)beta))
 
@@ -13,7 +13,7 @@ static void NAME(local_squares)(const void *x_, ptrdiff_t step, ptrdiff_t rows, 
             sums[j] += x[r * step + j] * x[r * step + j];
 }
 
-/* Where d is in this range, products with its powers neither overflow nor vanish. */
+/* While 1/FAR <= d <= FAR, products with powers of d neither overflow nor vanish. */
 #define FAR (IS_DOUBLE ? (real)1e150 : (real)1e15)
 
 static int NAME(local_scale)(const void *g_, const void *x_, const void *sums_, void *y_, void *terms_, ptrdiff_t n,
@@ -29,7 +29,7 @@ static int NAME(local_scale)(const void *g_, const void *x_, const void *sums_, 
         far |= !(d <= FAR && d >= 1 / FAR);                                                                        \
         y[j] = g[j] / (power);                                                                                     \
     }
-    if (beta == 0.75) /* that of the network it was invented for: by square roots, some five times as fast */
+    if (beta == 0.75) /* AlexNet's exponent: square roots are faster than a power */
         SCALE(ROOT(d) * ROOT(ROOT(d)))
     else
         SCALE(POWER(d))

@@ -1,7 +1,7 @@
 /* Losses; contracts in fnn.h.
  *
- * log x = k*ln2 + log m, sqrt(1/2) <= m < sqrt(2), f = m - 1; log(1 + f) = 2 atanh(s), s = f/(2 + f), by the series of
- * atanh, whose next term is below a tenth of an ulp; put together so that f itself, the largest part, is added last. */
+ * log x = k*ln2 + log m, sqrt(1/2) <= m < sqrt(2), f = m - 1. log(1 + f) = 2 atanh(s), s = f/(2 + f), by the series of
+ * atanh; the first term left out is below a tenth of an ulp. f, the largest part, is added last. */
 
 INLINE vec NAME(log_of)(vec x) {
     const real magic = IS_DOUBLE ? (real)6755399441055744.0 : (real)12582912.0; /* 1.5 * 2^mantissa bits */
@@ -31,7 +31,7 @@ INLINE vec NAME(log_of)(vec x) {
     return NAME(choose)(x > zero, y, NAME(choose)(x == zero, -infinity, zero / zero));
 }
 
-/* log(1 + u), u >= -1: what the rounding of 1 + u loses is put back */
+/* log(1 + u), u >= -1; `lost` corrects for the rounding of 1 + u */
 INLINE vec NAME(log1p_of)(vec u) {
     vec w = 1 + u, lost = (u - (w - 1)) / w, y = NAME(log_of)(w);
     return NAME(choose)(lost == lost, y + lost, y);
@@ -42,7 +42,7 @@ INLINE vec NAME(sign)(vec x) {
 }
 INLINE vec NAME(at_least)(vec x, real least) { return NAME(choose)(x < NAME(splat)(least), NAME(splat)(least), x); }
 
-/* exp of any number: above 0, the square of 1/exp(-t/2), which reaches as far as exp(t) does */
+/* exp of any number. Above 0 it is the square of 1/exp(-t/2), which overflows only where exp(t) does. */
 INLINE vec NAME(exp_of)(vec t) {
     ivec above = t > NAME(splat)(0);
     vec e = NAME(exp)(NAME(choose)(above, (real)-0.5 * t, t)), root = 1 / e;
@@ -60,7 +60,7 @@ INLINE vec NAME(distance_slope_of)(vec x, vec t, vec q, const real *p) {
 
 INLINE vec NAME(bce_of)(vec x, vec t, vec q, const real *p) {
     vec yes = NAME(at_least)(NAME(log_of)(x), -100), no = NAME(at_least)(NAME(log1p_of)(-x), -100);
-    ivec inside = (t >= NAME(splat)(0)) & (t <= NAME(splat)(1)); /* where x is outside, a logarithm is NaN */
+    ivec inside = (t >= NAME(splat)(0)) & (t <= NAME(splat)(1)); /* where x is outside, a logarithm is NaN by itself */
     return NAME(choose)(inside, (t - 1) * no - t * yes, NAME(splat)((real)NAN));
 }
 INLINE vec NAME(bce_slope_of)(vec x, vec t, vec q, const real *p) {
@@ -114,8 +114,8 @@ LOSS(kl_log)
 LOSS(kl_log_slope)
 #undef LOSS
 
-/* The end of a row, `left` < LANES elements, the others `fill`. Most rows have another one behind them: reading into it
- * is faster than counting bytes. */
+/* The last `left` < LANES elements of a row, and `fill` in the other lanes. Most rows have a row behind them, and a
+ * whole vector that reads into it is faster than a partial load. */
 INLINE vec NAME(row_end)(const real *p, ptrdiff_t left, const real *end, real fill) {
     if (end - p < LANES)
         return NAME(load_part)(p, left, fill);
@@ -140,7 +140,7 @@ static void NAME(softmax_rows)(const void *x_, const void *factor_, void *y_, pt
         part[r] = largest;
     }
     NAME(store)(most, NAME(lane_maxes)(part));
-    const int is_long = n > 4 * SUM_TERMS * LANES; /* each row by itself, in blocks */
+    const int is_long = n > 4 * SUM_TERMS * LANES; /* each row is summed alone, in blocks */
     for (ptrdiff_t r = 0; r < LANES && is_long; r++)
         share[r] = r < rows ? NAME(row_exp)(x + r * n, most[r], y ? y + r * n : NULL, n) : 0;
     for (ptrdiff_t r = 0; r < LANES && !is_long; r++) {
@@ -158,7 +158,7 @@ static void NAME(softmax_rows)(const void *x_, const void *factor_, void *y_, pt
                 vec e = NAME(exp)(NAME(row_end)(row + whole, n - whole, end, lowest) - most[r]);
                 total += e;
                 if (y && y_end - (out + whole) >= LANES)
-                    NAME(store)(out + whole, e); /* into the row behind it, which is written next */
+                    NAME(store)(out + whole, e); /* the row behind it is written next, so it may be overwritten */
                 else if (y)
                     NAME(store_part)(out + whole, e, n - whole);
             }

@@ -1,5 +1,5 @@
-/* Functions element by element, y = f(x; a, b), and their backwards; the table of them and the contract are in fnn.h.
- * What is chosen by comparisons keeps NaN where PyTorch does. */
+/* Functions element by element, y = f(x; a, b), and their backwards. Their list and contract are in fnn.h.
+ * Comparisons are written so that NaN stays where it does in PyTorch. */
 #define FORWARD(name) INLINE vec NAME(name##_at)(vec x, vec a, vec b)
 #define BACKWARD(name, seen) INLINE vec NAME(name##_back)(vec dy, vec seen, vec a, vec b)
 #define WHERE(condition, yes, no) NAME(choose)(condition, yes, no)
@@ -20,7 +20,8 @@ BACKWARD(leaky_relu, x) { return WHERE(x > ZERO, dy, a * dy); }
 FORWARD(elu) { return WHERE(x > ZERO, b * x, a * NAME(expm1)(x)); }
 BACKWARD(elu, x) { return dy * WHERE(x > ZERO, b, a * NAME(exp)(x)); }
 
-/* max(x, 0) - |x| tail is x times the distribution at x, where neither side cancels; at minus infinity it is the limit, 0. */
+/* max(x, 0) - |x| tail equals x times the distribution at x, and loses no digits on either side of 0. At minus
+ * infinity it is the limit, 0. */
 FORWARD(gelu) {
     vec s = NAME(size_of)(x), less = s * NAME(normal_tail)(s);
     return NAME(positive)(x) - WHERE(s > TAIL_MOST, ZERO, less);
@@ -67,6 +68,9 @@ BACKWARD(hardswish, x) {
     return WHERE(x >= NAME(splat)(3), dy, WHERE(x <= NAME(splat)(-3), ZERO, dy * slope));
 }
 
+FORWARD(relu6) { return WHERE(x > NAME(splat)(6), NAME(splat)(6), NAME(positive)(x)); }
+BACKWARD(relu6, x) { return WHERE((x > ZERO) & (x < NAME(splat)(6)), dy, ZERO); }
+
 #define MAP(name, seen)                                                                                            \
     static void NAME(name)(const void *x_, void *y_, ptrdiff_t n, const double *settings) {                        \
         const vec a = NAME(splat)(settings ? (real)settings[0] : 0);                                                 \
@@ -104,6 +108,7 @@ MAP(silu, x)
 MAP(softplus, x)
 MAP(hardtanh, x)
 MAP(hardswish, x)
+MAP(relu6, x)
 
 static void NAME(add_two)(const void *a_, const void *b_, void *y_, ptrdiff_t n, int relu) {
     const real *a = a_, *b = b_;

@@ -1,12 +1,13 @@
-/* exp and what is made of it; contracts in fnn.h.
+/* exp, log1p, the normal distribution, sigmoid and tanh of one vector; contracts in fnn.h.
  *
- * exp: Cody-Waite reduction t = n*ln2 + r, |r| <= ln2/2, then the Taylor series of expm1(r), whose next term is below a
- * tenth of an ulp. Results near or below the smallest normal number are 0.
- * log1p on [0, 1]: the Taylor series of atanh. Each has an error of at most four units in the last place (the tail of the
- * normal distribution: of 1, which is what it is taken from). */
-#define EXP_MOST NAME(splat)(IS_DOUBLE ? (real)708.0 : (real)88.0) /* of it, exp is finite; of minus as much not denormal */
+ * exp: Cody-Waite reduction t = n*ln2 + r, |r| <= ln2/2, then the Taylor series of expm1(r). The first term left out
+ * is below a tenth of an ulp. Results near or below the smallest normal number are 0. log1p on [0, 1]: the Taylor
+ * series of atanh. Each has an error of at most four units in the last place. The error of the normal tail is in
+ * units of the last place of 1, because the tail is subtracted from 1. */
+#define EXP_MOST NAME(splat)(IS_DOUBLE ? (real)708.0 : (real)88.0) /* exp(EXP_MOST) is finite, exp(-EXP_MOST) normal */
 
-/* exp(t) = scale*(1 + fraction) for t from -EXP_MOST to EXP_MOST; NaN stays NaN, and beyond they mean nothing */
+/* exp(t) = scale*(1 + fraction) for t from -EXP_MOST to EXP_MOST. NaN stays NaN. Outside of the range the results
+ * are not valid. */
 INLINE void NAME(exp_parts)(vec t, vec *scale, vec *fraction) {
     const real magic = IS_DOUBLE ? (real)6755399441055744.0 : (real)12582912.0; /* 1.5 * 2^mantissa bits: rounds */
     const real ln2_high = IS_DOUBLE ? (real)0x1.62e42feep-1 : (real)0x1.62e4p-1;
@@ -35,7 +36,7 @@ INLINE void NAME(exp_parts)(vec t, vec *scale, vec *fraction) {
     *scale = (vec)(exponent << mantissa);
 }
 
-/* For t <= EXP_MOST: exp(t), and exp(t) - 1; 0 and -1 where results come near the smallest normal number. */
+/* For t <= EXP_MOST: exp(t) and exp(t) - 1. They are 0 and -1 where exp(t) is near the smallest normal number. */
 INLINE ivec NAME(vanishes)(vec t) { return t < NAME(splat)(IS_DOUBLE ? (real)-708.0 : (real)-87.0); }
 INLINE vec NAME(exp)(vec t) {
     vec scale, fraction;
@@ -48,7 +49,7 @@ INLINE vec NAME(expm1)(vec t) {
     return NAME(choose)(NAME(vanishes)(t), NAME(splat)(-1), scale * fraction + (scale - 1));
 }
 
-/* A polynomial of degree n, coefficients c[0] to c[n]: two chains, of even and of odd powers */
+/* A polynomial of degree n with coefficients c[0] to c[n], in two chains: even powers and odd powers */
 INLINE vec NAME(polynomial)(const double *c, int n, vec t) {
     vec square = t * t, high = NAME(splat)((real)c[n]), low = NAME(splat)((real)c[n - 1]);
     UNROLL
@@ -59,7 +60,7 @@ INLINE vec NAME(polynomial)(const double *c, int n, vec t) {
     return n % 2 ? high * t + low : (high * square + (real)c[0]) + low * t;
 }
 
-/* 2^q, where that is a normal number, 1 or less; NaN stays. Coefficients from tools/make_normal.py */
+/* 2^q for q <= 0, where 2^q is a normal number; NaN stays. Coefficients from tools/make_normal.py */
 INLINE vec NAME(exp2)(vec q) {
     static const double single_c[] = {1.00000007,    0.693146967,   0.240221197,
                                       0.055507133,   0.00967554135, 0.00132764635};
@@ -81,10 +82,9 @@ INLINE vec NAME(exp2)(vec q) {
     return (vec)((NAME(bits))power + ((NAME(bits))shifted << (IS_DOUBLE ? 52 : 23)));
 }
 
-/* The normal distribution: what is beyond s >= 0, erfc(s/sqrt(2))/2, up to TAIL_MOST, where 1 less the tail begins to be
- * 1; and its density at s, up to DENSITY_MOST. Beyond, they mean nothing; NaN stays. The tail is
- * 2^(-1 - s (c[0] + c[1] s + ...)), with coefficients from tools/make_normal.py that are off by less than a third of
- * eps of 1 - 2 tail. */
+/* The normal distribution at s >= 0. normal_tail is erfc(s/sqrt(2))/2, valid up to TAIL_MOST, from where 1 - tail
+ * rounds to 1. normal_density is valid up to DENSITY_MOST. NaN stays. The tail is 2^(-1 - s (c[0] + c[1] s + ...)).
+ * The coefficients come from tools/make_normal.py; their error is below a third of eps*(1 - 2 tail). */
 #define TAIL_MOST NAME(splat)(IS_DOUBLE ? (real)8.49 : (real)5.66)
 #define DENSITY_MOST NAME(splat)(IS_DOUBLE ? (real)37.5 : (real)13.1)
 INLINE vec NAME(normal_tail)(vec s) {

@@ -1,6 +1,17 @@
-/* The two register tiles that every matrix product, convolution and gradient stands on; contracts in fnn.h. */
+/* The two register tiles of every matrix product, convolution and gradient. docs/dev/matrix-products.md draws them; the
+ * contracts are in fnn.h. */
 
-/* ---- panel: rank-one updates. Per k: PANEL_VECTORS loads of b, one broadcast of a for each row. -------------------- */
+/* ---- panel: rank-one updates. Per k: PANEL_VECTORS loads of b, one broadcast of a for each row. --------------------
+ * All of c stays in registers while k runs. With AVX-512, 14 rows x 2 vectors of 16 floats take 28 of the 32 registers;
+ * two hold b, and one an element of a. Here are 3 rows x 2 vectors of 4 floats in step k:
+ *
+ *                          b + koff[k]      [ b0 b1 b2 b3 ] [ b4 b5 b6 b7 ]     2 loads
+ *
+ *      a + k * a_depth             a0   ->  [ c0 c1 c2 c3 ] [ c4 c5 c6 c7 ]     c += a0 * b
+ *                      + a_row     a1   ->  [ ........... ] [ ........... ]     c += a1 * b
+ *                      + 2*a_row   a2   ->  [ ........... ] [ ........... ]     c += a2 * b
+ *
+ * So 14 rows make 28 multiply-adds of 2 loads and 14 broadcasts, and c is stored once, after the last k. */
 INLINE void NAME(panel_tile)(const int rows, const int vectors, ptrdiff_t cols, ptrdiff_t segments, ptrdiff_t depth,
                              const real *a, const ptrdiff_t *starts, ptrdiff_t a_row, ptrdiff_t a_depth,
                              const real *b, const ptrdiff_t *koff, real *c, ptrdiff_t ldc, const real *bias, int flags,
@@ -81,14 +92,14 @@ static void NAME(panel)(ptrdiff_t rows, ptrdiff_t cols, ptrdiff_t segments, ptrd
                         const ptrdiff_t *starts, ptrdiff_t a_row, ptrdiff_t a_depth, const void *b,
                         const ptrdiff_t *koff, void *c, ptrdiff_t ldc, const void *bias, int flags, const void *next) {
     if (next == NULL)
-        next = b; /* which is here already: no branch in the loop */
-    if (a_row == 1) /* a step known to the compiler is worth up to a tenth */
+        next = b; /* b is in the cache already, and the loop needs no branch */
+    if (a_row == 1) /* faster with a step that the compiler knows */
         NAME(panel_of)(rows, cols, segments, depth, a, starts, 1, a_depth, b, koff, c, ldc, bias, flags, next);
     else
         NAME(panel_of)(rows, cols, segments, depth, a, starts, a_row, a_depth, b, koff, c, ldc, bias, flags, next);
 }
 
-/* ---- taps: one row of a panel, over as many columns as there are, 8 vectors at a time. ---------------------------- */
+/* ---- taps: one row of a panel over all columns, up to 8 vectors at a time. ----------------------------------------- */
 INLINE void NAME(taps_block)(const int vectors, ptrdiff_t n, ptrdiff_t depth, const real *w, const real *x,
                              const ptrdiff_t *koff, real *y, const real *bias, int flags) {
     vec acc[8];
@@ -114,7 +125,7 @@ INLINE void NAME(taps_block)(const int vectors, ptrdiff_t n, ptrdiff_t depth, co
     }
 }
 
-/* The last block ends with the row, and repeats what the one before it has done. */
+/* The last block ends with the row. It computes some columns of the block before it again. */
 #define TAPS(vectors)                                                                                              \
     if (n >= (vectors) * LANES) {                                                                                  \
         for (ptrdiff_t j = 0; j < n; j += (vectors) * LANES) {                                                     \
@@ -133,7 +144,7 @@ static void NAME(taps)(ptrdiff_t n, ptrdiff_t depth, const void *w, const void *
 #undef TAPS
 
 /* ---- dot: products of rows with rows, both contiguous, nothing packed. --------------------------------------------- */
-/* One step of the tile at q; lanes where mask is 0 do not count, whatever they hold (0 * inf is not 0). */
+/* One step of the tile at q. A masked load sets lanes to 0 before they are multiplied, because 0 * inf is not 0. */
 #define DOT_STEP(LOAD)                                                                                             \
     do {                                                                                                           \
         vec am[DOT_ROWS];                                                                                          \
@@ -157,7 +168,7 @@ INLINE void NAME(dot_tile)(const int rows, ptrdiff_t live_rows, ptrdiff_t cols, 
         UNROLL
         for (int j = 0; j < DOT_COLS; j++)
             acc[m][j] = NAME(splat)(0);
-    /* Rows and columns beyond the matrix repeat its last one; their sums are dropped. */
+    /* Rows and columns beyond the matrix repeat the last one; their sums are not stored. */
     const real *as[DOT_ROWS], *bs[DOT_COLS];
     UNROLL
     for (int m = 0; m < rows; m++)
@@ -171,7 +182,7 @@ INLINE void NAME(dot_tile)(const int rows, ptrdiff_t live_rows, ptrdiff_t cols, 
         DOT_STEP(DOT_WHOLE);
     }
     if (whole < length && whole) {
-        /* The last vector of a row ends with the row; its lanes that were counted before are masked out. */
+        /* The last vector ends with the row, and its lanes that were added before are masked out. */
         ptrdiff_t q = length - LANES;
         ivec mask = NAME(iota)() >= (integer)(LANES - (length - whole)) - (ivec){0};
         DOT_STEP(DOT_MASKED);
@@ -224,7 +235,7 @@ static void NAME(dot)(ptrdiff_t rows, ptrdiff_t cols, ptrdiff_t length, const vo
 #undef DOT_SHORT
 
 /* ---- One row of a product. ----------------------------------------------------------------------------------------- */
-#define STREAMS 8 /* rows of b that are followed at a time */
+#define STREAMS 8 /* rows of b that are read at a time */
 
 INLINE void NAME(row_steps)(const int steps, const real *a, ptrdiff_t a_step, const real *b, ptrdiff_t b_step, real *c,
                             ptrdiff_t cols) {
@@ -258,8 +269,8 @@ static void NAME(short_row)(const real *a, ptrdiff_t a_step, const real *b, ptrd
         NAME(row_steps)(1, a + k * a_step, a_step, b + k * b_step, b_step, c, cols);
 }
 
-#define ROW_DEPTH 1024 /* terms that are added one to another; more are cut into blocks */
-#define ROW_COLS 1024  /* of a block, whose sums are at hand */
+#define ROW_DEPTH 1024 /* terms of a block; the blocks of longer sums are added at the end */
+#define ROW_COLS 1024  /* columns whose sums stay in the first-level cache */
 static void NAME(row)(const void *a_, ptrdiff_t a_step, const void *b_, ptrdiff_t b_step, ptrdiff_t depth, void *c_,
                       ptrdiff_t cols) {
     const real *a = a_, *b = b_;
@@ -305,7 +316,7 @@ INLINE void NAME(sum_few_rows)(real *d, const real *s, ptrdiff_t src_step, ptrdi
             d[j] += s[i * src_step + j];
 }
 
-#define SUM_COLS 256 /* whose totals are at hand */
+#define SUM_COLS 256 /* columns whose totals stay in the first-level cache */
 static void NAME(sum_rows)(void *dst, const void *src, ptrdiff_t src_step, ptrdiff_t rows, ptrdiff_t cols) {
     const real *s = src;
     real *d = dst, part[SUM_COLS];

@@ -1,5 +1,5 @@
-/* Rules of optimisers, in place, and what gradients are clipped by; contracts in fnn.h. Which arrays a rule is given,
- * and terms that are left out, are constants to its loop: a term whose factor is 0 is no term, for 0 * inf is not 0. */
+/* Rules of optimisers in place, and the norms and clamps of gradients; contracts in fnn.h. Which optional arrays and
+ * terms a rule has is constant in its loop. A term whose factor is 0 is left out, because 0 * inf is not 0. */
 #define ROOT(x) (sizeof(real) == 8 ? (real)sqrt((double)(x)) : (real)sqrtf((float)(x)))
 #define DIRECTION(p, g) (decays ? sign * (g) + decay * (p) : sign * (g))
 /* f with its last two arguments as constants */
@@ -87,7 +87,7 @@ static void NAME(clamp)(void *const *arrays, ptrdiff_t n, const double *c) {
         x[i] = x[i] < least ? least : x[i] > most ? most : x[i];
 }
 
-/* Sixteen sums side by side, each element's `term` in turn. */
+/* Adds `term` of every element into sixteen sums that take turns. */
 #define SUMS 16
 #define SUM_UP(term)                                                                                               \
     do {                                                                                                           \
@@ -103,7 +103,7 @@ static void NAME(clamp)(void *const *arrays, ptrdiff_t n, const double *c) {
         }                                                                                                          \
     } while (0)
 
-/* As integers, magnitudes are in order too, and NaN is above infinity. */
+/* The bits of magnitudes, read as integers, have the same order as the magnitudes, and NaN is above infinity. */
 INLINE double NAME(largest)(const real *x, ptrdiff_t n) {
     const integer without_sign = (integer)(((uint64_t)1 << (8 * sizeof(real) - 1)) - 1);
     integer most = 0;

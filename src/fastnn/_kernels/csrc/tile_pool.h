@@ -1,12 +1,13 @@
-/* Pooling, rows of windows; contracts in fnn.h. A row is cut into vectors of the widest kind that fits it (a
- * small map has fewer windows in a row than a register has lanes); the last vector ends with the row and may repeat
- * windows of the one before. Each width is one inclusion of tile_pool_span.h. */
+/* Pooling by rows of windows; contracts in fnn.h. A row is cut into vectors of SPAN windows. SPAN is the widest that
+ * fits, because a row of a small map has fewer windows than a register has lanes. The last vector ends with the row,
+ * and may compute windows of the vector before it again. Each SPAN is one inclusion of tile_pool_span.h. */
 #define SPAN_NAME(name) CONCAT(CONCAT(name, SPAN), SUFFIX)
-#define ASKED_AHEAD 4096 /* bytes */
-#define COLUMNS 1024     /* of a row of windows, whose maxima or sums are kept at hand */
-#define LARGE_WINDOW 16  /* pixels */
+#define ASKED_AHEAD 4096 /* bytes between the memory in use and the memory that is prefetched */
+#define COLUMNS 1024     /* columns whose maxima or sums stay in the first-level cache */
+#define LARGE_WINDOW 16  /* pixels of a window, from which columns are summed first */
 
-/* What window j gives to the pixel at one place of its own, without a branch that nobody could foresee. */
+/* The gradient that window j gives to the pixel at `place` of the window. There is no branch, because no CPU could
+ * predict it. */
 INLINE real NAME(given)(const real *src, const uint8_t *places, ptrdiff_t j, int place) {
     integer bits;
     real value;
@@ -47,7 +48,7 @@ INLINE real NAME(given)(const real *src, const uint8_t *places, ptrdiff_t j, int
 #define SPAN 1
 #include "tile_pool_span.h"
 
-/* Call the widest inclusion that n windows fill. */
+/* Calls the function with the widest SPAN that n windows fill. */
 #define POOL_WIDEST(name, ...)                                                                                     \
     do {                                                                                                           \
         POOL_IF_16(name, __VA_ARGS__)                                                                              \
@@ -84,7 +85,7 @@ static void NAME(maxpool)(const void *x, ptrdiff_t W, ptrdiff_t kh, ptrdiff_t kw
     POOL_WIDEST(maxpool, x, W, kh, kw, sh, sw, dh, dw, rows, n, y, y_step, positions, wide, first, row_step);
 }
 
-/* Averages of large windows: sums of columns in whole vectors, then those of windows. */
+/* Averages of large windows: first the sums of columns, in whole vectors, then the sums of windows. */
 static void NAME(large_averages)(const real *x, ptrdiff_t W, ptrdiff_t kh, ptrdiff_t kw, ptrdiff_t sh, ptrdiff_t sw,
                                  ptrdiff_t rows, ptrdiff_t n, real *y, ptrdiff_t y_step, ptrdiff_t divisor) {
     real columns[COLUMNS];
@@ -118,7 +119,7 @@ static void NAME(large_averages)(const real *x, ptrdiff_t W, ptrdiff_t kh, ptrdi
     }
 }
 
-/* Averages of windows that have more columns than are kept at hand: each by itself. */
+/* Averages of windows whose row has more than COLUMNS columns, one window at a time. */
 static void NAME(wide_averages)(const real *x, ptrdiff_t W, ptrdiff_t kh, ptrdiff_t kw, ptrdiff_t sh, ptrdiff_t sw,
                                 ptrdiff_t rows, ptrdiff_t n, real *y, ptrdiff_t y_step, ptrdiff_t divisor) {
     for (ptrdiff_t r = 0; r < rows; r++)

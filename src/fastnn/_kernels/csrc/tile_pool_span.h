@@ -1,6 +1,6 @@
-/* One vector width of the pooling rows. Expects SPAN lanes and EVEN, the shuffle that takes every second element of
- * two vectors of which the second starts one element early (so that nothing beyond the last window is read), and
- * ZIP_LOW and ZIP_HIGH, which put two vectors' elements side by side. */
+/* The pooling rows with vectors of SPAN lanes. EVEN is the shuffle that takes every second element of two vectors.
+ * The second vector starts one element early, so that nothing beyond the last window is read. ZIP_LOW and ZIP_HIGH
+ * interleave the elements of two vectors. */
 typedef real SPAN_NAME(span) __attribute__((vector_size(SPAN * sizeof(real))));
 typedef real SPAN_NAME(uspan) __attribute__((vector_size(SPAN * sizeof(real)), aligned(sizeof(real)), may_alias));
 typedef integer SPAN_NAME(ispan) __attribute__((vector_size(SPAN * sizeof(real))));
@@ -24,7 +24,7 @@ INLINE span SPAN_NAME(strided)(const real *p, ptrdiff_t stride) {
     return v;
 }
 
-/* Bytes as integers. GCC 12 makes fifty instructions of __builtin_convertvector here: one intrinsic where it is hot. */
+/* SPAN bytes as integers. An intrinsic, because GCC 12 makes long code of __builtin_convertvector here. */
 INLINE ispan SPAN_NAME(widen)(const uint8_t *p) {
 #if SPAN == 16 && defined(__AVX512F__)
     return (ispan)_mm512_cvtepu8_epi32(_mm_loadu_si128((const __m128i *)p));
@@ -39,7 +39,7 @@ INLINE ispan SPAN_NAME(widen)(const uint8_t *p) {
 #endif
 }
 
-/* Vectors of a row of n windows: the last one ends with the row. */
+/* Loops over the vectors of a row of n windows. The last one ends with the row. */
 #define SPANS_OF(j, n) for (ptrdiff_t j = 0; j < n; j = j + SPAN < n && j + 2 * SPAN > n ? n - SPAN : j + SPAN)
 #define SPANS(j) SPANS_OF(j, n)
 
@@ -52,14 +52,14 @@ static void SPAN_NAME(strided_copy)(real *dst, ptrdiff_t dst_step, const real *s
         }
 }
 
-/* Ask for what windows further on will read, where planes come from memory: as much as those of one vector read newly
- * where windows are two apart both ways. */
+/* Prefetches memory for windows further on. The amount is that of one vector of windows at stride 2 both ways, which
+ * read four new elements each. */
 INLINE void SPAN_NAME(ask_ahead)(const real *corner) {
     for (size_t line = 0; line < 4 * SPAN * sizeof(real); line += 64)
         __builtin_prefetch((const char *)corner + ASKED_AHEAD + line, 0, 2);
 }
 
-/* Where `value` is greater than `most`, or the first NaN. */
+/* A mask where `value` is greater than `most`, or is the first NaN. */
 INLINE ispan SPAN_NAME(better)(span value, span most) { return ~(value <= most) & (most == most); }
 
 INLINE span SPAN_NAME(larger)(span value, span most) {
@@ -96,8 +96,8 @@ INLINE void SPAN_NAME(maxpool_rows)(const real *x, ptrdiff_t W, ptrdiff_t kh, pt
         }
 }
 
-/* Maxima without their places: those of the columns of some rows of windows, and then those of windows. In between they
- * are in memory: what is read there at once after it was written, from two vectors, would have to wait for it. */
+/* Maxima without positions: first those of the columns of some rows of windows, then those of the windows. Several
+ * rows of columns are written before they are read, because a read that spans two fresh stores would wait for them. */
 INLINE void SPAN_NAME(maxima)(const real *x, ptrdiff_t W, ptrdiff_t kh, ptrdiff_t kw, ptrdiff_t sh, ptrdiff_t sw,
                               ptrdiff_t dh, ptrdiff_t dw, ptrdiff_t rows, ptrdiff_t n, real *y, ptrdiff_t y_step) {
     real columns[COLUMNS];
@@ -125,7 +125,7 @@ INLINE void SPAN_NAME(maxima)(const real *x, ptrdiff_t W, ptrdiff_t kh, ptrdiff_
     }
 }
 
-/* The usual windows with their sizes as constants, so that the loops over them unroll. */
+/* Common windows have constant sizes here, so that loops over them unroll. */
 static void SPAN_NAME(maxpool)(const real *x, ptrdiff_t W, ptrdiff_t kh, ptrdiff_t kw, ptrdiff_t sh, ptrdiff_t sw,
                                ptrdiff_t dh, ptrdiff_t dw, ptrdiff_t rows, ptrdiff_t n, real *y, ptrdiff_t y_step,
                                void *positions, int wide, ptrdiff_t first, ptrdiff_t row_step) {
@@ -196,21 +196,23 @@ static void SPAN_NAME(unpool_2x2)(const real *dy, const uint8_t *positions, real
     }
 }
 
-/* What windows give to the pixel at one place of theirs; everything without places. */
+/* The gradients that SPAN windows give to their pixels at `place`. Without `placed`, every window gives to every
+ * pixel. */
 INLINE span SPAN_NAME(given)(const real *src, const uint8_t *places, int place, int placed) {
     ispan bits = (ispan)(span)*(const SPAN_NAME(uspan) *)src;
     return (span)(placed ? bits & (SPAN_NAME(widen)(places) == place) : bits);
 }
 
-/* A row of pixels under 3 x 3 windows at stride 2: what it gets from the n windows of row h, at whose places from
- * `first` on it lies, and, if has_above, from those of row a, at their places from 6 on. */
+/* The gradients of one row of pixels under 3 x 3 windows at stride 2. The n windows of row h have these pixels at
+ * the positions first, first + 1 and first + 2. With has_above, the windows of row a have them at the positions 6, 7
+ * and 8. */
 INLINE void SPAN_NAME(unpool_row)(real *dst, const real *a, const uint8_t *above, const real *h, const uint8_t *here,
                                   int first, ptrdiff_t n, int has_above, int placed) {
     for (int c = 0; c < 2; c++)
         dst[c] = (has_above ? NAME(given)(a, above, 0, 6 + c) : 0) + NAME(given)(h, here, 0, first + c);
     dst[2 * n] = (has_above ? NAME(given)(a, above, n - 1, 8) : 0) + NAME(given)(h, here, n - 1, first + 2);
     dst += 2;
-    n--; /* from the second window on, each with the pixel that it shares with the one before it */
+    n--; /* the other windows, each with the pixel that it shares with the window before it */
     if (n > 0)
         SPANS(j) {
             span even = SPAN_NAME(given)(h + j, here + j, first + 2, placed);
@@ -229,7 +231,7 @@ INLINE void SPAN_NAME(unpool_row)(real *dst, const real *a, const uint8_t *above
 INLINE void SPAN_NAME(unpool_rows)(const real *dy, const uint8_t *positions, real *dx, ptrdiff_t rows, ptrdiff_t cols,
                                    ptrdiff_t H, ptrdiff_t W, ptrdiff_t PH, ptrdiff_t PW, real *row, int placed) {
     ptrdiff_t n = cols, covered = 2 * n + 1 - PW < W ? 2 * n + 1 - PW : W;
-    int in_place = PW == 0 && covered == 2 * n + 1; /* else through `row`, which has the padding too */
+    int in_place = PW == 0 && covered == 2 * n + 1; /* else a row is made in `row`, with the padding */
     for (ptrdiff_t ih = 0; ih < H; ih++, dx += W) {
         ptrdiff_t oh = (ih + PH) / 2, odd = (ih + PH) % 2;
         real *dst = in_place ? dx : row;

@@ -1,6 +1,7 @@
 /* Softmax and its logarithm of one row of n classes, and their backwards; contracts in fnn.h. */
 
-/* The largest but for NaN, which the sum of exponentials tells. Four in turn, for one would wait for itself. */
+/* The largest element; NaN is ignored here, and shows in the sum of exponentials. Four maxima take turns, because
+ * one alone would wait for its own result at each step. */
 INLINE real NAME(row_max)(const real *x, ptrdiff_t n) {
     const vec lowest = NAME(splat)(-(real)INFINITY);
     vec most[4] = {lowest, lowest, lowest, lowest};
@@ -27,14 +28,14 @@ INLINE real NAME(few_exp)(const real *x, real most, real *y, ptrdiff_t n) {
     }
     if (i < n) {
         vec e = NAME(exp)(NAME(load_part)(x + i, n - i, -(real)INFINITY) - most);
-        total += NAME(choose)(NAME(first)(n - i), e, NAME(splat)(0)); /* of rows of infinities, the others are NaN too */
+        total += NAME(choose)(NAME(first)(n - i), e, NAME(splat)(0)); /* padding is NaN too where a row is -inf */
         if (y)
             NAME(store_part)(y + i, e, n - i);
     }
     return NAME(lane_sum)(total);
 }
 
-/* y = exp(x - most), and the sum of it; y may be NULL */
+/* y = exp(x - most), unless y is NULL; returns the sum. */
 INLINE real NAME(row_exp)(const real *x, real most, real *y, ptrdiff_t n) {
     const ptrdiff_t block = 4 * SUM_TERMS * LANES;
     double total = 0;
@@ -60,7 +61,7 @@ INLINE real NAME(few_products)(const real *a, const real *b, ptrdiff_t n) {
     return NAME(lane_sum)((total[0] + total[1]) + (total[2] + total[3]));
 }
 
-/* The sum of a, or of a*b if b is not NULL; in four sums in turn, as the maximum. */
+/* The sum of a, or of a*b if b is not NULL; four sums take turns, as four maxima do above. */
 INLINE real NAME(row_sum)(const real *a, const real *b, ptrdiff_t n) {
     const ptrdiff_t block = 4 * SUM_TERMS * LANES;
     double total = 0;
@@ -71,7 +72,7 @@ INLINE real NAME(row_sum)(const real *a, const real *b, ptrdiff_t n) {
     return (real)total;
 }
 
-/* y = f, an expression of i and left, over n elements */
+/* y = f over n elements; f is an expression in i and `left` */
 #define ROW_STORE(y, f)                                                                                            \
     {                                                                                                              \
         ptrdiff_t i = 0, left = LANES;                                                                             \

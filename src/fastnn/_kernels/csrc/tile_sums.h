@@ -1,5 +1,6 @@
-/* Sums, and largest elements, over the lanes of many vectors at once: log2(LANES) rounds that fold pairs of vectors into
- * one, instead of log2(LANES) steps for each vector alone. LOW(h) takes the blocks of h lanes at even places of two vectors. */
+/* Sums and maxima over the lanes of LANES vectors at once. Each of log2(LANES) rounds folds pairs of vectors into
+ * one; a vector alone would need as many steps. LOW_h selects, from two vectors, the blocks of h lanes at even
+ * places, and HIGH_h those at odd places. */
 #if LANES == 16
 #define LOW_8 0, 1, 2, 3, 4, 5, 6, 7, 16, 17, 18, 19, 20, 21, 22, 23
 #define LOW_4 0, 1, 2, 3, 8, 9, 10, 11, 16, 17, 18, 19, 24, 25, 26, 27
@@ -26,8 +27,8 @@
 #define HIGH_1 1, 3
 #endif
 
-/* Terms that one accumulator takes. Longer sums are cut into blocks, which are added in double precision: the error of a
- * sum does not grow with the number of its terms. */
+/* Terms that one accumulator takes. Longer sums are cut into blocks, which are added in double precision, so that
+ * the error does not grow with the number of terms. */
 #define SUM_TERMS 16
 #define SUM_ROWS 32
 
@@ -46,21 +47,21 @@
 #endif
 
 INLINE vec NAME(plus)(vec a, vec b) { return a + b; }
-/* a where it is larger, else b, also where a is NaN */
+/* a where a > b, else b; so b where a is NaN */
 INLINE vec NAME(larger)(vec a, vec b) { return NAME(choose)(a > b, a, b); }
 
-/* Lane i of the result is the sum over the lanes of v[i], i < LANES; v is used up. */
+/* Lane i of the result is the sum over the lanes of v[i], i < LANES. Overwrites v. */
 INLINE vec NAME(lane_sums)(vec *v) {
     FOLD_LANES(NAME(plus));
     return v[0];
 }
-/* The same of the largest. */
+/* Lane i of the result is the largest lane of v[i]. */
 INLINE vec NAME(lane_maxes)(vec *v) {
     FOLD_LANES(NAME(larger));
     return v[0];
 }
 
-/* Over the lanes of one vector, by pairs of lanes that are half of what is left apart. */
+/* Reduces the lanes of one vector: each round joins the two halves of the lanes that are left. */
 #define HALVE(join, h)                                                                                             \
     v = join(__builtin_shufflevector(v, v, LOW_##h), __builtin_shufflevector(v, v, HIGH_##h))
 #if LANES >= 16

@@ -43,8 +43,8 @@ INLINE void NAME(wino_filter)(const vec *g, vec *u, ptrdiff_t step) {
     u[5 * step] = g[2];
 }
 
-/* The transposes of the last two, for the gradient of the weights: A y, six values of four pixels' gradients; and G^T u,
- * three taps' gradients of six sums. */
+/* The transposes of the last two, for the gradient of the weights: A y, six values of four pixels' gradients; and
+ * G^T u, three taps' gradients of six sums. */
 INLINE void NAME(wino_spread)(const vec *y, vec *v, ptrdiff_t step) {
     vec even_a = y[0] + WINO_A2 * y[2], odd_a = WINO_A * y[1] + WINO_A * WINO_A2 * y[3];
     vec even_b = y[0] + WINO_B2 * y[2], odd_b = WINO_B * y[1] + WINO_B * WINO_B2 * y[3];

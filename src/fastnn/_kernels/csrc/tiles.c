@@ -1,5 +1,5 @@
-/* The tile primitives of one ISA tier. This file is compiled once for each tier, with that tier's flags and FNN_TIER;
- * the templates below are included once for each dtype. Everything is static but the one table. */
+/* The tile primitives of one ISA tier. This file is compiled once for each tier, with that tier's flags and
+ * FNN_TIER. The templates below are included once for each dtype. Everything is static except the table at the end. */
 #include "fnn.h"
 
 #include <math.h>
@@ -18,7 +18,7 @@
 #define UNROLL _Pragma("GCC unroll 16")
 #endif
 
-/* Compilers fold a load into each instruction that uses the value, three loads for one; they can't fold this. */
+/* Keeps a value in a register. Without it compilers load the value again in each instruction that uses it. */
 #if defined(__x86_64__)
 #define IN_REGISTER(v) __asm__("" : "+v"(v))
 #elif defined(__aarch64__)
@@ -27,8 +27,8 @@
 #define IN_REGISTER(v) (void)(v)
 #endif
 
-/* Vector width in bytes, and the register tiles that fill the register file without spilling: rows x vectors of the
- * panel tile, rows x columns of the dot tile. */
+/* The vector width in bytes, and the largest register tiles that do not spill: rows x vectors of the panel tile, rows x
+ * columns of the dot tile. */
 #if defined(__AVX512F__)
 #define VECTOR 64
 #define PANEL_ROWS 14
@@ -104,6 +104,6 @@
     {FNN_TABLE(tier, float, VECTOR / 4, f32, __VA_ARGS__), FNN_TABLE(tier, double, VECTOR / 8, f64, )}
 
 const fnn_tiles CONCAT(fnn_tiles, FNN_TIER)[2] = FNN_TABLES(FNN_TIER, );
-#if defined(FNN_AMX) && defined(__AVX512F__) /* the tier above: the same, and what amx.c has */
+#if defined(FNN_AMX) && defined(__AVX512F__) /* the tier amx: this table with two primitives of amx.c */
 const fnn_tiles fnn_tiles_amx[2] = FNN_TABLES(amx, .split = fnn_amx_split, .product = fnn_amx_product, );
 #endif

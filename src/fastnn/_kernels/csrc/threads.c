@@ -1,7 +1,7 @@
-/* The thread pool. A job is cut into chunks; the caller claims them from the first one on and the workers from the last
- * one back, until none is left: what one job has written is read in the next one by the thread that has it in its
- * cache. The caller never waits for a worker that has claimed nothing, so a worker that the system does not schedule
- * costs nothing. */
+/* The thread pool. A job is cut into chunks. The caller claims chunks from the first one on, and the workers from
+ * the last one back, until none is left. So in the next job each thread finds its own results in its cache. The
+ * caller never waits for a worker that has claimed nothing: a worker that the system does not schedule costs
+ * nothing. docs/dev/threads.md draws the state word. */
 #define _GNU_SOURCE
 #include "fnn.h"
 
@@ -11,29 +11,28 @@
 #include "system.h"
 
 #define MAX_THREADS 256
-#define MOST_CHUNKS 65535 /* of a job; of more, so many at a time */
-#define SPINS_BEFORE_SLEEP 4000  /* some 50 to 100 microseconds: the gap between two layers */
-#define WORK_WORTH_WAKING 60000.0 /* units of fnn.h: some 10 microseconds */
-#define WORK_WORTH_SHARING 20000.0 /* with a worker that waits awake */
+#define MOST_CHUNKS 65535 /* of one round: two bytes of the state word count them */
+#define SPINS_BEFORE_SLEEP 4000  /* longer than the gap between two layers */
+#define WORK_WORTH_WAKING 60000.0 /* units of work, see fnn.h: a smaller job ends before a worker wakes */
+#define WORK_WORTH_SHARING 20000.0 /* units of work, where a worker is awake already */
 
 static struct {
-    /* generation in the high half, then the first chunk left to claim, then the one after the last: one
-     * compare-and-swap claims a chunk of exactly the job that was looked at, so what follows can be read without a
-     * lock. */
+    /* Bits 63 to 32: the generation. Bits 31 to 16: the first chunk left to claim. Bits 15 to 0: the last one, plus 1.
+     * One compare-and-swap claims a chunk of exactly the job that was read, so the fields below need no lock. */
     _Atomic uint64_t state;
     _Atomic(fnn_task) task;
     _Atomic(void *) job;
-    _Atomic ptrdiff_t start; /* of the chunks, where a job has more than are done at a time */
+    _Atomic ptrdiff_t start; /* the first chunk of this round */
     _Atomic int limit;             /* threads that may take part, the caller included */
     _Atomic ptrdiff_t unfinished;  /* chunks not yet done */
-    _Atomic int sleepers, waiting, caller_sleeps; /* `waiting`: workers awake without a job */
+    _Atomic int sleepers, waiting, caller_sleeps; /* `waiting` counts workers that are awake without a job */
     _Atomic int caller_cpu;
     struct {
         fnn_thread thread;
         _Atomic int has_chunk;
-    } __attribute__((aligned(64))) worker[MAX_THREADS]; /* by slot, each in a cache line that no other one writes to */
-    pthread_mutex_t turn;  /* held by the caller whose job it is; others run theirs alone meanwhile */
-    pthread_mutex_t lock;  /* for the conditions */
+    } __attribute__((aligned(64))) worker[MAX_THREADS]; /* by slot, each on a cache line of its own */
+    pthread_mutex_t turn;  /* held by the caller of the job; other callers run their jobs alone meanwhile */
+    pthread_mutex_t lock;  /* guards the conditions */
     pthread_cond_t work, done, more; /* a new job, the last chunk is done, more threads may take part */
     int workers;
     _Atomic int threads;
@@ -97,7 +96,7 @@ static void *worker_main(void *argument) {
     pool.worker[slot].thread = this_thread();
     float_mode_set(float_mode_flushing(float_mode_get()));
     for (;;) {
-        if (slot >= atomic_load(&pool.limit)) { /* not wanted at the thread count in use: do not wake for every job */
+        if (slot >= atomic_load(&pool.limit)) { /* beyond the number of threads in use: do not wake for every job */
             pthread_mutex_lock(&pool.lock);
             while (slot >= atomic_load(&pool.limit))
                 pthread_cond_wait(&pool.more, &pool.lock);
@@ -117,8 +116,8 @@ static void *worker_main(void *argument) {
             pthread_cond_wait(&pool.work, &pool.lock);
         atomic_fetch_sub(&pool.sleepers, 1);
         pthread_mutex_unlock(&pool.lock);
-        /* On the caller's CPU it would take the time that it should save; Linux wakes it there where the others have
-         * been busy of late, as they are in a network of many layers. */
+        /* On the caller's CPU the worker would take the time that it should save. Linux wakes it there if the other
+         * CPUs were busy recently, as they are in a network of many layers. */
         int cpu = atomic_load(&pool.caller_cpu);
         if (this_cpu() == cpu)
             leave_cpu(cpu);
@@ -126,7 +125,7 @@ static void *worker_main(void *argument) {
     return NULL;
 }
 
-/* Start the workers that are missing; with fewer than asked for, everything still works. */
+/* Start the missing workers. If the system gives fewer, the caller does their chunks. */
 static void start_workers(int wanted) {
     signals before;
     hold_signals(&before);
@@ -198,7 +197,7 @@ void fnn_parallel(fnn_task task, void *job, ptrdiff_t chunks, int threads, doubl
 
 int fnn_threads(void) { return atomic_load(&pool.threads); }
 
-/* A forked child has none of the workers, and locks that a thread of the parent may hold. */
+/* A forked child has none of the workers, and a thread of the parent may have held its locks. */
 static void forget_workers(void) {
     pool.workers = 0;
     for (int slot = 0; slot < MAX_THREADS; slot++)

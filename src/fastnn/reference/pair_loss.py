@@ -39,8 +39,14 @@ def mse_loss(x: Array, target: Array, *, reduction: str = "mean") -> float | Arr
     -------
     float, or array of the shape of `x` for "none"
         Elements are added in float64. The mean over no elements is NaN.
+
+    Examples
+    --------
+    >>> x, target = np.array([0, 3], np.float32), np.array([0.5, 0], np.float32)
+    >>> float(F.mse_loss(x, target))
+    4.625
     """
-    check.pointwise(x, target, reduction)
+    check.pair_loss(x, target, reduction)
     return _reduced(np.square(x - target), reduction)
 
 
@@ -58,8 +64,14 @@ def mse_loss_backward(x: Array, target: Array, *, reduction: str = "mean", dloss
     Returns
     -------
     array of the shape of `x`
+
+    Examples
+    --------
+    >>> x, target = np.array([0, 3], np.float32), np.array([0.5, 0], np.float32)
+    >>> F.mse_loss_backward(x, target).tolist()
+    [-0.5, 3.0]
     """
-    check.pointwise(x, target, reduction)
+    check.pair_loss(x, target, reduction)
     return _scaled(2 * (x - target), reduction, dloss)
 
 
@@ -75,8 +87,14 @@ def l1_loss(x: Array, target: Array, *, reduction: str = "mean") -> float | Arra
     Returns
     -------
     float, or array of the shape of `x` for "none"
+
+    Examples
+    --------
+    >>> x, target = np.array([0, 3], np.float32), np.array([0.5, 0], np.float32)
+    >>> float(F.l1_loss(x, target))
+    1.75
     """
-    check.pointwise(x, target, reduction)
+    check.pair_loss(x, target, reduction)
     return _reduced(np.abs(x - target), reduction)
 
 
@@ -92,8 +110,14 @@ def l1_loss_backward(x: Array, target: Array, *, reduction: str = "mean", dloss:
     Returns
     -------
     array of the shape of `x`
+
+    Examples
+    --------
+    >>> x, target = np.array([0, 3], np.float32), np.array([0.5, 0], np.float32)
+    >>> F.l1_loss_backward(x, target).tolist()
+    [-0.5, 0.5]
     """
-    check.pointwise(x, target, reduction)
+    check.pair_loss(x, target, reduction)
     return _scaled(np.sign(x - target), reduction, dloss)
 
 
@@ -112,6 +136,12 @@ def smooth_l1_loss(x: Array, target: Array, *, reduction: str = "mean", beta: fl
     Returns
     -------
     float, or array of the shape of `x` for "none"
+
+    Examples
+    --------
+    >>> x, target = np.array([0, 3], np.float32), np.array([0.5, 0], np.float32)
+    >>> float(F.smooth_l1_loss(x, target))
+    1.3125
     """
     beta = check.smooth_l1(x, target, reduction, beta)
     apart = np.abs(x - target)
@@ -134,6 +164,12 @@ def smooth_l1_loss_backward(
     Returns
     -------
     array of the shape of `x`
+
+    Examples
+    --------
+    >>> x, target = np.array([0, 3], np.float32), np.array([0.5, 0], np.float32)
+    >>> F.smooth_l1_loss_backward(x, target).tolist()
+    [-0.25, 0.5]
     """
     beta = check.smooth_l1(x, target, reduction, beta)
     apart = x - target
@@ -155,6 +191,12 @@ def huber_loss(x: Array, target: Array, reduction: str = "mean", delta: float = 
     Returns
     -------
     float, or array of the shape of `x` for "none"
+
+    Examples
+    --------
+    >>> x, target = np.array([0, 3], np.float32), np.array([0.5, 0], np.float32)
+    >>> float(F.huber_loss(x, target))
+    1.3125
     """
     delta = check.huber(x, target, reduction, delta)
     apart = np.abs(x - target)
@@ -177,6 +219,12 @@ def huber_loss_backward(
     Returns
     -------
     array of the shape of `x`
+
+    Examples
+    --------
+    >>> x, target = np.array([0, 3], np.float32), np.array([0.5, 0], np.float32)
+    >>> F.huber_loss_backward(x, target).tolist()
+    [-0.25, 0.5]
     """
     delta = check.huber(x, target, reduction, delta)
     apart = x - target
@@ -207,6 +255,12 @@ def binary_cross_entropy(
     ------
     ValueError
         An element outside 0 to 1, NaN among them.
+
+    Examples
+    --------
+    >>> x, target = np.array([0.9, 0.2], np.float32), np.array([1, 0], np.float32)
+    >>> print(round(float(F.binary_cross_entropy(x, target)), 4))
+    0.1643
     """
     check.weighted(x, target, reduction, weight=weight)
     check.unit_interval("x", x)
@@ -231,6 +285,12 @@ def binary_cross_entropy_backward(
     Returns
     -------
     array of the shape of `x`
+
+    Examples
+    --------
+    >>> x, target = np.array([0.9, 0.2], np.float32), np.array([1, 0], np.float32)
+    >>> print(F.binary_cross_entropy_backward(x, target).round(3))
+    [-0.556  0.625]
     """
     check.weighted(x, target, reduction, weight=weight)
     return _scaled(_times((x - target) / np.maximum(x * (1 - x), 1e-12), weight), reduction, dloss)
@@ -255,6 +315,12 @@ def binary_cross_entropy_with_logits(
     Returns
     -------
     float, or array of the shape of `x` for "none"
+
+    Examples
+    --------
+    >>> x, target = np.array([2, -1], np.float32), np.array([1, 0], np.float32)
+    >>> print(round(float(F.binary_cross_entropy_with_logits(x, target)), 4))
+    0.2201
     """
     check.weighted(x, target, reduction, weight=weight, pos_weight=pos_weight)
     e = np.log1p(np.exp(-np.abs(x)))
@@ -286,6 +352,12 @@ def binary_cross_entropy_with_logits_backward(
     Returns
     -------
     array of the shape of `x`
+
+    Examples
+    --------
+    >>> x, target = np.array([2, -1], np.float32), np.array([1, 0], np.float32)
+    >>> print(F.binary_cross_entropy_with_logits_backward(x, target).round(3))
+    [-0.06   0.134]
     """
     check.weighted(x, target, reduction, weight=weight, pos_weight=pos_weight)
     e = np.exp(-np.abs(x))
@@ -311,6 +383,12 @@ def kl_div(x: Array, target: Array, *, reduction: str = "mean", log_target: bool
     -------
     float, or array of the shape of `x` for "none"
         Where the target is 0, so is the loss.
+
+    Examples
+    --------
+    >>> x, target = np.log(np.array([[0.5, 0.5]], np.float32)), np.array([[0.9, 0.1]], np.float32)
+    >>> print(round(float(F.kl_div(x, target, reduction="sum")), 4))
+    0.3681
     """
     check.kl_div(x, target, reduction, log_target)
     if log_target:
@@ -334,6 +412,12 @@ def kl_div_backward(
     Returns
     -------
     array of the shape of `x`
+
+    Examples
+    --------
+    >>> x, target = np.log(np.array([[0.5, 0.5]], np.float32)), np.array([[0.9, 0.1]], np.float32)
+    >>> print(F.kl_div_backward(x, target, reduction="sum").round(3))
+    [[-0.9 -0.1]]
     """
     check.kl_div(x, target, reduction, log_target)
     return _scaled(-(np.exp(target) if log_target else target), reduction, dloss)
