@@ -56,14 +56,20 @@ def winograd(dtype=np.float32):
     )  # fmt: skip
 
 
-NETWORKS = {
-    perceptron: (4,),
-    wide: (3, 100),
-    maps: (4,),
-    images: (2, 14, 14),
-    sequences: (2, 12),
-    winograd: (2, 14, 14),
-}
+def normalised(dtype=np.float32):
+    net = S(
+        fnn.Conv2d(2, 6, 3, bias=False, dtype=dtype), fnn.BatchNorm2d(6, dtype=dtype), fnn.ReLU(), fnn.MaxPool2d(2),
+        fnn.Dropout2d(0.2), fnn.Conv2d(6, 8, 3, dtype=dtype), fnn.BatchNorm2d(8, affine=False, dtype=dtype), fnn.ReLU(),
+        fnn.Flatten(), fnn.Dropout(0.4), L(128, 12, dtype=dtype), fnn.Dropout(1.0),
+        fnn.BatchNorm1d(12, track_running_stats=False, momentum=0.3, dtype=dtype), fnn.Tanh(), L(12, 5, dtype=dtype),
+    )  # fmt: skip
+    for stream, place in enumerate((4, 9, 11)):
+        net[place].stream = stream  # else the first call draws it
+    return net
+
+
+NETWORKS = {perceptron: (4,), wide: (3, 100), maps: (4,), images: (2, 14, 14), sequences: (2, 12)}
+NETWORKS |= {winograd: (2, 14, 14), normalised: (2, 14, 14)}
 OPTIMIZERS = {
     "sgd": lambda p: fnn.SGD(p, lr=0.1),
     "momentum": lambda p: fnn.SGD(p, lr=0.05, momentum=0.9, dampening=0.1, weight_decay=0.01),
@@ -175,7 +181,7 @@ def test_every_tier(tier):
         for net in NETWORKS:
             network = net()
             step, loop = made(fnn.TrainingStep, network), made(Loop, network)
-            for n in (40, 1):
+            for n in (40, 2):
                 x, y = data(net, n)
                 step(x, y), loop(x, y)
             assert_near(step, loop, 5000)
@@ -367,8 +373,8 @@ class OtherLoss(fnn.CrossEntropyLoss):
     [
         (lambda: S(L(4, 8), Doubled(), L(8, 5)), fnn.CrossEntropyLoss),
         (lambda: S(L(4, 8), fnn.Tanh(), OtherLinear(8, 5)), fnn.CrossEntropyLoss),
-        (lambda: S(L(4, 8), fnn.Dropout(), L(8, 5)), fnn.CrossEntropyLoss),
-        (lambda: S(L(4, 8), fnn.BatchNorm1d(8), L(8, 5)), fnn.CrossEntropyLoss),
+        (lambda: S(L(4, 8), fnn.BatchNorm1d(8, momentum=None), L(8, 5)), fnn.CrossEntropyLoss),
+        (lambda: S(L(4, 8), fnn.LayerNorm(8), L(8, 5)), fnn.CrossEntropyLoss),
         (lambda: S(L(4, 8), fnn.Softmax(1), L(8, 5)), fnn.CrossEntropyLoss),
         (lambda: S(fnn.Residual(L(4, 4)), L(4, 5)), fnn.CrossEntropyLoss),
         (lambda: L(4, 5), OtherLoss),
@@ -414,6 +420,50 @@ def test_images_that_are_one_group_have_the_bits_of_the_loop():
     step, loop = made(fnn.TrainingStep, network), made(Loop, network)
     for _ in range(2):
         assert step(x, y) == loop(x, y)
+    assert_same_bits(step, loop)
+
+
+@pytest.mark.parametrize("net", [normalised, winograd, wide], ids=lambda f: f.__name__)
+def test_a_batch_that_is_one_group_has_the_bits_of_the_loop(net):
+    network, (x, y) = net(), data(net, 20)
+    step, loop = made(fnn.TrainingStep, network), made(Loop, network)
+    for each in (step, loop):
+        fnn.manual_seed(4)
+        for _ in range(3):
+            each(x, y)
+        each.net.eval()
+        each.net(x)
+        each.net.train()
+        each(x, y)
+    assert_same_bits(step, loop)
+    assert plans(step)
+    for a, b in zip(step.net.modules(), loop.net.modules(), strict=True):
+        assert a.get_extra_state() == b.get_extra_state()
+
+
+def test_an_unknown_label_leaves_the_keys_of_dropout_where_the_loop_has_them():
+    network, (x, y) = normalised(), data(normalised, 20)
+    step, loop = made(fnn.TrainingStep, network), made(Loop, network)
+    for each in (step, loop):
+        fnn.manual_seed(4)
+        each(x, y)
+        with pytest.raises(ValueError, match="target"):
+            each(x, y + 5)
+        each(x, y)
+    assert_same_bits(step, loop)
+
+
+def test_a_layer_in_eval_mode_is_the_error_of_the_loop():
+    network, (x, y) = normalised(), data(normalised, 20)
+    step, loop = made(fnn.TrainingStep, network), made(Loop, network)
+    for each in (step, loop):
+        fnn.manual_seed(4)
+        each(x, y)
+        each.net[4].eval()
+        with pytest.raises(RuntimeError):
+            each(x, y)
+        each.net.train()
+        each(x, y)
     assert_same_bits(step, loop)
 
 

@@ -10,7 +10,7 @@ Each job has a file; a file knows those above it::
 """
 from cpython.buffer cimport PyBUF_SIMPLE, PyBUF_WRITABLE, PyBuffer_Release, PyObject_GetBuffer
 from libc.math cimport INFINITY
-from libc.stdint cimport int64_t
+from libc.stdint cimport int64_t, uint64_t
 from libc.string cimport memset
 
 from fastnn._kernels._loss cimport describe_scores, look_at_labels
@@ -18,7 +18,7 @@ from fastnn._kernels._plan_buffers cimport Memory
 from fastnn._kernels._plan_train_groups cimport by_groups, memory_of_groups, run_groups
 from fastnn._kernels._plan_train_learnt cimport Learnt, Update
 from fastnn._kernels._plan_train_steps cimport (
-    AVERAGE_POOL, CONV, CROSS_ENTROPY, LINEAR, MAP, MAX_POOL, SQUARED_ERROR, Call, Kind, Step
+    AVERAGE_POOL, CONV, CROSS_ENTROPY, DROP, LINEAR, MAP, MAX_POOL, NORM, SQUARED_ERROR, Call, Kind, Step
 )
 from fastnn._kernels._plan_train_whole cimport cut, memory_of_whole, run_whole
 from fastnn._kernels._pool cimport Windows, describe
@@ -39,12 +39,14 @@ cdef class TrainingPlan:
     cdef Call g
     cdef Step steps[MOST_STEPS]
     cdef bint is_double, grouped
+    cdef Py_ssize_t statistics  # elements, of normalisations
     cdef Memory memory, small
 
     def __cinit__(self, Py_ssize_t N, Py_ssize_t inputs, bint is_double):
         self.is_double = is_double
         self.g.t, self.g.workers, self.g.steps = tiles(is_double), threads(), self.steps
         self.g.N, self.g.inputs, self.g.outputs = N, inputs, inputs
+        self.statistics = 0
         self.g.count, self.g.values, self.g.widest, self.g.most_learnt = 0, inputs, inputs, 0
 
     def __len__(self):
@@ -96,7 +98,7 @@ cdef class TrainingPlan:
 
     def max_pool2d(self, Py_ssize_t C, Py_ssize_t H, Py_ssize_t W, Py_ssize_t OH, Py_ssize_t OW, Windows windows):
         cdef Step *before = self.steps + self.g.count - 1
-        cdef bint after_relu = self.g.count > 0 and before.kind == CONV and before.relu
+        cdef bint after_relu = self.g.count > 0 and before.kind in (CONV, NORM) and before.relu
         cdef Step *step = self.add_pool(MAX_POOL, C, H, W, OH, OW, windows)
         if step.pool.KH * step.pool.KW > 256:
             raise NotImplementedError("windows of more than 256 pixels have no step of training")
@@ -115,10 +117,29 @@ cdef class TrainingPlan:
         step.pool = describe(self.g.t, C, H, W, OH, OW, windows)
         return step
 
+    def batch_norm(self, Py_ssize_t mean, Py_ssize_t var, Py_ssize_t w, Py_ssize_t b, Py_ssize_t C, Py_ssize_t P,
+                   double momentum, double eps):
+        """By the moments of the batch; `mean` and `var` are places too. P elements of a plane."""
+        cdef Step *step = self.add(NORM, C * P, C * P, False)
+        self.learn(step, w, b, C, C)
+        step.mean, step.var, step.channels, step.momentum, step.eps = mean, var, C, momentum, eps
+        step.work, step.saved = 0, self.statistics
+        self.statistics += 2 * C
+
+    def dropout(self, Py_ssize_t size, Py_ssize_t n, uint64_t threshold, double scale):
+        """Of `size` elements of an input, n of which are kept or dropped together. Returns the place of its key."""
+        cdef Step *step = self.add(DROP, size, size, False)
+        step.drop.t, step.drop.n, step.drop.threshold, step.drop.scale = self.g.t, n, threshold, scale
+        return self.g.count - 1
+
+    def set_key(self, Py_ssize_t place, uint64_t stream, uint64_t step):
+        """The key of dropout at that place for the next run."""
+        self.steps[place].drop.stream, self.steps[place].drop.step = stream, step
+
     def fuse_relu(self):
         """A ReLU in the store of the step before; False if it has none."""
         cdef Step *last = self.steps + self.g.count - 1
-        if self.g.count == 0 or last.kind != LINEAR and last.kind != CONV:
+        if self.g.count == 0 or last.kind not in (LINEAR, CONV, NORM):
             return False
         last.relu = True
         return True
@@ -158,7 +179,9 @@ cdef class TrainingPlan:
         self.grouped = by_groups(g)
         if not self.grouped:
             cut(g)
-        self.small = Memory(g.chunks * sizeof(double) + (g.widest + g.group) * sizeof(Py_ssize_t))
+        self.small = Memory(g.chunks * sizeof(double) + (g.widest + g.group) * sizeof(Py_ssize_t)
+                            + self.statistics * g.t.itemsize)
+        g.statistics = self.small.start + g.chunks * sizeof(double) + (g.widest + g.group) * sizeof(Py_ssize_t)
         g.losses = <double *> self.small.start
         if self.grouped:
             self.lay_rows_out()

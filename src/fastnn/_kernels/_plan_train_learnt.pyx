@@ -21,7 +21,7 @@ cdef enum:
 
 
 cdef class Learnt:
-    """Parameters, in the order of their places, and arrays for the gradients of those that learn."""
+    """Parameters and buffers, in the order of their places, and arrays for the gradients of those that learn."""
 
     def __cinit__(self, list parameters, bint is_double, bint owns):
         """`owns`: counts of references tell who else has an array."""
@@ -37,7 +37,7 @@ cdef class Learnt:
         self.gradients = [None] * count
         for i in range(count):
             self.at[i], self.to[i] = self.elements, NULL
-            if parameters[i].requires_grad:
+            if getattr(parameters[i], "requires_grad", False):
                 self.begin(i)
                 self.elements += parameters[i].size
 
@@ -73,7 +73,7 @@ cdef class Learnt:
         for i in range(self.count):
             p = self.parameters[i]
             keeper = p._keeper
-            if keeper is not self.keepers[i] or p._requires_grad != (self.to[i] != NULL):
+            if keeper is not self.keepers[i] or getattr(p, "_requires_grad", False) != (self.to[i] != NULL):
                 return False
             try:
                 PyObject_GetBuffer(keeper[0], &view, PyBUF_C_CONTIGUOUS | PyBUF_WRITABLE)
@@ -99,11 +99,11 @@ cdef class Learnt:
         """Give the parameters their gradients; `changed`: they have been written to."""
         cdef Py_ssize_t i
         for i in range(self.count):
+            p = self.parameters[i]
             if self.to[i] != NULL:
-                p = self.parameters[i]
                 p._grad = self.gradients[i]
-                if changed:
-                    p._seal = None
+            if changed or self.to[i] == NULL:  # buffers change in the forward
+                p._seal = None
         return 0
 
 

@@ -1,4 +1,5 @@
 # One step of a plan of training, and one call of such a plan. Sizes are those of one example.
+from fastnn._kernels._drop cimport Drop
 from fastnn._kernels._loss cimport Rows
 from fastnn._kernels._pool cimport Pool
 from fastnn._kernels.conv_shape cimport ConvShape
@@ -10,6 +11,8 @@ cdef enum Kind:
     CONV
     MAX_POOL
     AVERAGE_POOL
+    NORM
+    DROP
 
 cdef enum Loss:
     CROSS_ENTROPY  # with int64 labels
@@ -30,6 +33,11 @@ cdef struct Step:
     Py_ssize_t x, y, positions   # of all values: elements before what goes in, what comes out, and where maxima were
     ConvShape conv
     Pool pool
+    Py_ssize_t mean, var         # of a normalisation: places of its running statistics; -1: none
+    Py_ssize_t channels          # of a normalisation; elements that dropout keeps or drops together
+    double momentum, eps
+    Py_ssize_t saved             # elements of all statistics before its own
+    Drop drop
 
 cdef struct Call:
     fnn_tiles *t
@@ -59,6 +67,7 @@ cdef struct Call:
     Py_ssize_t *at               # elements before those of a parameter, in a chunk's
     Py_ssize_t learnt            # elements of all gradients
     bint enough                  # memory
+    char *statistics             # of normalisations
     # Of _plan_train_groups:
     Py_ssize_t ld                # elements from one row of a value to the next
     Py_ssize_t *offsets          # k * ld, and after `widest` of them i * outputs

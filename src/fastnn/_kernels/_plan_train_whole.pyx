@@ -3,7 +3,7 @@
 A network with convolutions goes by chunks of examples, which threads share, and in a chunk by groups, which go forward
 and back through all steps while they are in the cache. Their gradients are added up. Where there are many parameters,
 the whole batch is one group, for weights that are read for few examples cost more than values that leave the cache; the
-threads then share each step for itself. Memory of a thread::
+threads then share each step for itself. So it is with batch normalisation and dropout. Memory of a thread::
 
     value 1 | value 2 | ... | one gradient | another one | gradients of parameters, to be added | sums of losses
 """
@@ -12,7 +12,7 @@ from libc.string cimport memcpy
 
 from fastnn._kernels._loss cimport Rows, forward_and_backward_rows
 from fastnn._kernels._plan_train_steps cimport (
-    CONV, CROSS_ENTROPY, MAP, Call, Step, gradient, step_backward, step_forward
+    CONV, CROSS_ENTROPY, DROP, MAP, NORM, Call, Step, gradient, step_backward, step_forward
 )
 from fastnn._kernels._table cimport parallel
 from fastnn._kernels.fnn cimport FNN_DISTANCE, ceil_div
@@ -47,11 +47,12 @@ cdef double work_of(const Call *g) noexcept nogil:
 cdef void cut(Call *g) noexcept nogil:
     cdef Py_ssize_t i, bytes_each = (g.values + 2 * g.widest) * g.t.itemsize
     cdef double work = work_of(g)
-    cdef bint convolves = False
+    cdef bint convolves = False, apart = True
     for i in range(g.count):
         convolves |= g.steps[i].kind == CONV
+        apart &= g.steps[i].kind != NORM and g.steps[i].kind != DROP  # which know the place of an example in the batch
     g.chunk = g.group = g.N
-    if convolves and g.learnt <= MOST_LEARNT:
+    if convolves and apart and g.learnt <= MOST_LEARNT:
         g.chunk = <Py_ssize_t> (max(<double> CHUNK_WORK, <double> WORK_OF_A_SUM * g.learnt) / work) + 1
         g.chunk = min(g.N, max(g.chunk, ceil_div(g.N, <Py_ssize_t> MOST_CHUNKS)))
         g.chunk = ceil_div(g.N, ceil_div(g.N, g.chunk))

@@ -96,6 +96,13 @@ class _BatchNorm(Module):
         return dx
 
     def plan(self, steps: Steps) -> None:
+        if steps.training:
+            if self.momentum is None:
+                raise NoPlan("a momentum that is another one at every step")
+            check.batch_norm_input(steps.y, self.num_features, self.axes)
+            running = self.running_mean, self.running_var, self.num_batches_tracked
+            steps.batch_norm_of_batch(*running, self.weight, self.bias, momentum=self.momentum, eps=self.eps)
+            return
         if self.running_mean is None or self.running_var is None:
             raise NoPlan("the statistics of a batch are not known beforehand")
         check.batch_norm_input(steps.y, self.num_features, self.axes)

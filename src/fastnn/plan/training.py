@@ -33,9 +33,28 @@ from fastnn.plan.inference import MOST_PLANS, NOT_COMPUTED_WITH
 from fastnn.plan.training_steps import TrainingSteps
 
 
+# Attributes that may change: no step comes from them.
+CHANGING = (*NOT_COMPUTED_WITH, "stream", "step")
+
+
 class _Plan(NamedTuple):
     steps: Any
     scores: tuple[int, ...]  # their shape
+    counts: list[Any]  # buffers that count steps
+    dropped: list[tuple[int, Any]]  # steps that need a key, and the layers that it is of
+
+    def set_keys(self) -> None:
+        for place, layer in self.dropped:
+            self.steps.set_key(place, *layer.next_key())
+
+    def take_keys_back(self) -> None:
+        """As if there had been no step."""
+        for _, layer in self.dropped:
+            layer.step -= 1
+
+    def count(self) -> None:
+        for buffer in self.counts:
+            buffer.data[...] += 1
 
 
 class _Bound:
@@ -46,17 +65,18 @@ class _Bound:
         self.attributes = [each.__dict__ for each in (*modules, criterion)]
         self.forget()
         self.net, self.criterion = net, criterion
-        self.unchanged = _plan_watch.Unchanged([*modules, criterion], NOT_COMPUTED_WITH)
+        self.unchanged = _plan_watch.Unchanged([*modules, criterion], CHANGING)
         self.plans: dict[Any, _Plan | None] = {}
         self.parameters = list(net.parameters())
-        arrays = [p._keeper[0] for p in self.parameters]
+        self.held = [*self.parameters, *(b for _, b in net.named_buffers() if b.dtype.kind == "f")]
+        arrays = [p._keeper[0] for p in self.held]
         plain = all(type(a) is np.ndarray and a.flags.carray and a.dtype == arrays[0].dtype for a in arrays)
         self.learns = plain and not _share_memory(arrays) and any(p.requires_grad for p in self.parameters)
         self.learning = frozenset(p for p in self.parameters if p.requires_grad)
         self.can_run = all(m.training and not m._hooks for m in modules)
         if self.learns:
             owns = bool(getattr(sys, "_is_gil_enabled", lambda: True)())
-            self.learnt = _learnt.Learnt(self.parameters, arrays[0].dtype == check.FLOAT64, owns)
+            self.learnt = _learnt.Learnt(self.held, arrays[0].dtype == check.FLOAT64, owns)
             self.no_update = _learnt.Update(self.learnt, [])
 
     def is_of(self, net: Any, criterion: Any) -> bool:
@@ -79,18 +99,18 @@ class _Bound:
         return planned
 
     def _make(self, x: Array, y: Array) -> _Plan | None:
-        places = {id(p): place for place, p in enumerate(self.parameters)}
+        places = {id(p): place for place, p in enumerate(self.held)}
         try:
-            steps = TrainingSteps(x, y, places, [p._keeper[0] for p in self.parameters])
+            steps = TrainingSteps(x, y, places, [p._keeper[0] for p in self.held])
             steps.write(self.net)
             scores = steps.shape
             self.criterion.plan(steps)
         except (NoPlan, TypeError, ValueError):
             return None  # what does not fit, the layer or the loss will say
-        if len(steps.used) < len(self.parameters) or not len(steps.plan):
+        if len(steps.used) < len(self.held) or not len(steps.plan):
             return None
         steps.plan.settle(self.learnt)
-        return _Plan(steps.plan, scores)
+        return _Plan(steps.plan, scores, steps.counts, steps.dropped)
 
 
 class _Rules:
@@ -231,13 +251,16 @@ class TrainingStep:
                 scores = empty(planned.scores, x.dtype) if wants_scores else None
                 update = bound.no_update if rules is None else rules.update
                 x, y = contiguous(x), contiguous(y)
+                planned.set_keys()
                 loss = planned.steps.run(x, y, scores, bound.learnt, update, rules is not None)
                 if loss is not None:
                     break
+                planned.take_keys_back()
                 self._bound = None
             else:
                 return None
             bound.forget()
+            planned.count()
             if rules is not None:
                 _count(rules)
             elif changes:

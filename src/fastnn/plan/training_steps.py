@@ -10,7 +10,7 @@ import fastnn._kernels._plan_train as _plan_train
 from fastnn import _validate as check
 from fastnn._validate import Array, MaybeArray
 from fastnn.plan.contract import Layer, NoPlan, Parameter
-from fastnn.plan.steps import Steps, _product
+from fastnn.plan.steps import Steps, _fixed, _product
 
 
 class TrainingSteps(Steps):
@@ -34,7 +34,9 @@ class TrainingSteps(Steps):
             raise NoPlan(f"an input of shape {x.shape}, {x.dtype}")
         super().__init__(x, places, arrays)
         self.target = target
-        self.used: set[int] = set()  # places of parameters
+        self.used: set[int] = set()  # places of parameters and buffers
+        self.counts: list[Any] = []  # buffers that count steps
+        self.dropped: list[tuple[int, Any]] = []  # steps that need a key, and the layers that it is of
 
     @staticmethod
     def _begin(x: Array) -> Any:
@@ -47,6 +49,34 @@ class TrainingSteps(Steps):
             layer.plan(self)
         except NotImplementedError as error:
             raise NoPlan(str(error)) from None
+
+    def batch_norm_of_batch(
+        self,
+        running_mean: Parameter | None,
+        running_var: Parameter | None,
+        count: Parameter | None,
+        w: Parameter | None,
+        b: Parameter | None,
+        *,
+        momentum: float,
+        eps: float,
+    ) -> None:
+        """Batch normalisation in train mode."""
+        (mean, m), (var, v) = self._parameter(running_mean), self._parameter(running_var)
+        places, arrays = self._parameters(w, b)
+        _, C, P, momentum, eps = check.batch_norm(self.y, m, v, *arrays, m is None, momentum, eps, None)
+        if self._N * P < 2:
+            raise ValueError("one value for each channel")
+        self.plan.batch_norm(mean, var, *places, C, P, momentum, eps)
+        if count is not None:
+            self.counts.append(count)
+
+    def dropout(self, layer: Any, p: float, *, whole_channels: bool) -> None:
+        """Dropout in train mode, by the keys that `layer` gives."""
+        threshold, scale, _, _ = check.dropout(self.y, _fixed(p), True, (0, 0), whole_channels)
+        size = _product(self.y.shape[1:])
+        n = _product(self.y.shape[2:]) if whole_channels else 1
+        self.dropped.append((self.plan.dropout(size, n, threshold, scale), layer))
 
     def cross_entropy(self, weight: MaybeArray, *, ignore_index: int, reduction: str, label_smoothing: float) -> None:
         """The loss of the last step's output; the last step."""
