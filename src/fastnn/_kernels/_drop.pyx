@@ -3,7 +3,7 @@ from libc.stdint cimport uint32_t, uint64_t
 from libc.string cimport memset
 
 from fastnn._kernels._table cimport parallel, threads, tiles
-from fastnn._kernels.fnn cimport begin, ceil_div, fnn_tiles
+from fastnn._kernels.fnn cimport begin, ceil_div
 
 ctypedef fused real:
     float

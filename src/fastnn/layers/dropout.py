@@ -11,6 +11,7 @@ from fastnn import _validate as check
 from fastnn._validate import Array
 from fastnn.layers.module import Module
 from fastnn.plan.steps import Steps
+from fastnn.plan.training_steps import TrainingSteps
 
 _COUNTING = threading.Lock()
 
@@ -59,7 +60,7 @@ class _Dropout(Module):
 
     def plan(self, steps: Steps) -> None:
         """In eval mode there is nothing to do."""
-        if steps.training:
+        if isinstance(steps, TrainingSteps):
             steps.dropout(self, self.p, whole_channels=self._whole_channels)
 
     def extra_repr(self) -> str:

@@ -106,6 +106,8 @@ class Module(PyTorchHabits):
     def plan(self, steps: Steps) -> None:
         """Write down what `forward` does in eval mode, so that a `Sequential` can do it together with its neighbours.
 
+        For `TrainingSteps`, which fastnn's own layers alone are asked for, write down what it does in train mode.
+
         What it writes must follow from the attributes of the layer alone, and from none that is changed in place. A
         layer without a plan of its own is run by its `forward`, between those that have one.
         """

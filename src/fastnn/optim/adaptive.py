@@ -81,13 +81,16 @@ class Adam(Optimizer):
             maximize=group["maximize"],
         )
 
-    def _rule(self, group: Mapping[str, Any], cohort: Cohort) -> tuple[int, Factors, Columns]:
+    def _rule(self, group: Mapping[str, Any], cohort: Cohort) -> tuple[int, Factors, Columns] | None:
+        names = self._arrays if group["amsgrad"] else self._arrays[:2]
+        columns = [cohort.arrays.get(name) for name in names]
+        if None in columns:
+            return None
         step, decoupled = cohort.numbers["step"] + 1, group["decoupled_weight_decay"]
         rule = adam_rule(
             step, group["lr"], group["betas"], group["eps"], group["weight_decay"], decoupled, group["maximize"]
         )
-        averages = cohort.kept("exp_avg"), cohort.kept("exp_avg_sq")
-        return *rule, (*averages, cohort.kept("max_exp_avg_sq") if group["amsgrad"] else None)
+        return *rule, tuple(columns)
 
 
 class AdamW(Adam):

@@ -210,7 +210,10 @@ class Optimizer:
         raise NotImplementedError(f"{type(self).__name__} has no _update")
 
     def _rule(self, group: Mapping[str, Any], cohort: Cohort) -> tuple[int, Factors, Columns] | None:
-        """What `_update` does, as a rule of the kernels: its factors, and the columns of what is kept."""
+        """What `_update` does, as a rule of the kernels: its factors, and the columns of what is kept.
+
+        None where there is no such rule, and before the first step, which makes what is kept.
+        """
         return None
 
     def __repr__(self) -> str:

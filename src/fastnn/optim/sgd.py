@@ -73,8 +73,9 @@ class SGD(Optimizer):
             maximize=group["maximize"],
         )
 
-    def _rule(self, group: Mapping[str, Any], cohort: Cohort) -> tuple[int, Factors, Columns]:
-        momentum, begun = group["momentum"], "momentum_buffer" in cohort.arrays
-        dampening = group["dampening"] if begun else 0.0
+    def _rule(self, group: Mapping[str, Any], cohort: Cohort) -> tuple[int, Factors, Columns] | None:
+        momentum, dampening, kept = group["momentum"], group["dampening"], cohort.arrays.get("momentum_buffer")
+        if momentum and kept is None:
+            return None
         rule = sgd_rule(group["lr"], momentum, dampening, group["weight_decay"], group["nesterov"], group["maximize"])
-        return *rule, (cohort.kept("momentum_buffer") if momentum else None,)
+        return *rule, (kept if momentum else None,)

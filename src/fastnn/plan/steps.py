@@ -38,8 +38,6 @@ class Steps:
     arrays : list of the arrays of the parameters
     """
 
-    training = False  # what is written down is a forward in eval mode
-
     def __init__(self, x: Array, places: dict[int, int], arrays: list[Array]) -> None:
         self._plan = self._begin(x) if x.dtype.kind == "f" else None
         self.y = x[:0]  # stands for the output of the last step

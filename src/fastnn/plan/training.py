@@ -32,7 +32,6 @@ from fastnn.plan.contract import NoPlan
 from fastnn.plan.inference import MOST_PLANS, NOT_COMPUTED_WITH
 from fastnn.plan.training_steps import TrainingSteps
 
-
 # Attributes that may change: no step comes from them.
 CHANGING = (*NOT_COMPUTED_WITH, "stream", "step")
 
@@ -52,7 +51,7 @@ class _Plan(NamedTuple):
         for _, layer in self.dropped:
             layer.step -= 1
 
-    def count(self) -> None:
+    def count_step(self) -> None:
         for buffer in self.counts:
             buffer.data[...] += 1
 
@@ -157,9 +156,10 @@ class TrainingStep:
     the optimiser, running statistics and masks; with a plan, within the rounding of sums in another order. So are the
     errors.
 
-    There is a plan for perceptrons: `Sequential` of `Linear`, functions element by element and `Flatten`, with
-    `CrossEntropyLoss` of labels or `MSELoss`, and `SGD`, `Adam` or `AdamW`. It is one call of compiled code, whose
-    memory is laid out once. Layers, parameters and settings may be changed at any time.
+    There is a plan for a `Sequential` of `Linear`, `Conv1d`, `Conv2d`, max and average pooling, batch normalisation,
+    dropout, functions element by element and `Flatten`, with `CrossEntropyLoss` of labels or `MSELoss`. It is one call
+    of compiled code, whose memory is laid out once. With `SGD`, `Adam` or `AdamW` the update is in it. Layers,
+    parameters and settings may be changed at any time.
 
     Two things differ from the loop. The loss keeps nothing for another backward. And ``p.grad`` is the same array at
     every step, written anew, unless somebody else has it.
@@ -260,7 +260,7 @@ class TrainingStep:
             else:
                 return None
             bound.forget()
-            planned.count()
+            planned.count_step()
             if rules is not None:
                 _count(rules)
             elif changes:

@@ -27,8 +27,6 @@ class TrainingSteps(Steps):
     arrays : list of the arrays of the parameters
     """
 
-    training = True
-
     def __init__(self, x: Array, target: Array, places: dict[int, int], arrays: list[Array]) -> None:
         if x.dtype not in (check.FLOAT32, check.FLOAT64) or x.ndim < 2 or not x.size:
             raise NoPlan(f"an input of shape {x.shape}, {x.dtype}")
