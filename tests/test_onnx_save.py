@@ -75,6 +75,8 @@ LAYERS = [
     (fnn.Sigmoid(), IMAGES),
     (fnn.Tanh(), IMAGES),
     (fnn.LeakyReLU(0.2), IMAGES),
+    (fnn.Hardtanh(-0.5, 0.7), IMAGES),
+    (fnn.ReLU6(), IMAGES),
     (fnn.ELU(0.7), IMAGES),
     (fnn.SELU(), IMAGES),
     (fnn.Hardswish(), IMAGES),

@@ -70,6 +70,7 @@ LAYERS = [
     (fnn.SiLU(), IMAGES),
     (fnn.Softplus(2.0, 1.0), IMAGES),
     (fnn.Hardtanh(-0.5, 0.7), IMAGES),
+    (fnn.ReLU6(), IMAGES),
     (fnn.Hardswish(), IMAGES),
     (fnn.Softmax(1), IMAGES),
     (fnn.LogSoftmax(-1), IMAGES),

@@ -50,6 +50,9 @@ def operator_of(layer: nn.Module, x: Array) -> Operator | None:
     match layer:
         case nn.Identity() | nn.Dropout() | nn.Dropout2d():
             return None
+        case nn.Hardtanh() | nn.ReLU6():
+            least, most = (layer.min_val, layer.max_val) if isinstance(layer, nn.Hardtanh) else (0, 6)
+            return Operator("Clip", {"min": x.dtype.type(least), "max": x.dtype.type(most)}, {})
         case nn.Linear():
             return _linear(layer, x)
         case nn.Conv1d() | nn.Conv2d():
