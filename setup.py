@@ -49,6 +49,11 @@ MODULES = (
     "_plan_watch",
     "_plan_run",
     "_plan",
+    "_plan_train_steps",
+    "_plan_train_groups",
+    "_plan_train_whole",
+    "_plan_train_learnt",
+    "_plan_train",
 )
 C_FLAGS = ["-O3", "-fno-math-errno", "-fno-trapping-math", "-fvisibility=hidden"]
 

@@ -84,6 +84,7 @@ from fastnn.losses import (
     SmoothL1Loss,
 )
 from fastnn.optim import SGD, Adagrad, Adam, AdamW, NAdam, RMSprop, clip_grad_norm_, clip_grad_value_, lr_scheduler
+from fastnn.plan.training import TrainingStep
 
 __all__ = [
     "ELU",
@@ -144,6 +145,7 @@ __all__ = [
     "Softmax",
     "Softplus",
     "Tanh",
+    "TrainingStep",
     "Unflatten",
     "Unfold",
     "Upsample",

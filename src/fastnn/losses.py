@@ -9,6 +9,7 @@ import numpy as np
 from fastnn import _validate as check
 from fastnn import functional
 from fastnn._validate import Array, MaybeArray
+from fastnn.plan.contract import NoPlan
 
 
 def _as_array(name: str, weight: Any) -> MaybeArray:
@@ -94,6 +95,19 @@ class Loss:
         gradient: Array = getattr(functional, f"{self._function}_backward")(x, target, dloss=dloss, **self._options())
         return gradient
 
+    def plan(self, steps: Any) -> None:
+        """Write down this loss as the last step of a plan of training."""
+        raise NoPlan(f"{type(self).__name__} has no plan")
+
+    def has_plan(self) -> bool:
+        """Whether `plan` speaks of the loss that this is: a subclass may have changed anything."""
+        return type(self).__module__ == __name__ and not vars(self).keys() & {"backward", "plan"}
+
+    @staticmethod
+    def value(loss: float) -> LossValue:
+        """`loss` as a call returns it."""
+        return LossValue(loss)
+
     def _options(self) -> dict[str, Any]:
         return {name: getattr(self, name) for name in self._settings}
 
@@ -149,6 +163,9 @@ class CrossEntropyLoss(Loss):
         self.ignore_index = ignore_index
         self.reduction = reduction
         self.label_smoothing = label_smoothing
+
+    def plan(self, steps: Any) -> None:
+        steps.cross_entropy(**self._options())
 
 
 class NLLLoss(Loss):
@@ -261,6 +278,9 @@ class MSELoss(Loss):
 
     def __init__(self, reduction: str = "mean") -> None:
         super().__init__(reduction)
+
+    def plan(self, steps: Any) -> None:
+        steps.mse_loss(**self._options())
 
 
 class L1Loss(Loss):

@@ -3,7 +3,7 @@ from libc.stdint cimport uint32_t, uint64_t
 from libc.string cimport memset
 
 from fastnn._kernels._table cimport parallel, threads, tiles
-from fastnn._kernels.fnn cimport begin, ceil_div, fnn_tiles
+from fastnn._kernels.fnn cimport begin, ceil_div
 
 ctypedef fused real:
     float
@@ -14,16 +14,6 @@ cdef enum:
     WORDS = 1024   # words made at a time: they stay in the first-level cache
     CHUNK = 4096   # elements of a chunk
 
-cdef struct Drop:
-    fnn_tiles *t
-    Py_ssize_t rows, n  # a row is kept or dropped as a whole
-    Py_ssize_t chunk    # rows
-    const char *x
-    char *y
-    uint64_t stream, step
-    uint32_t threshold
-    double scale
-
 
 cdef void drop_chunk(void *job, Py_ssize_t chunk, int slot) noexcept nogil:
     cdef const Drop *g = <const Drop *> job
@@ -32,8 +22,16 @@ cdef void drop_chunk(void *job, Py_ssize_t chunk, int slot) noexcept nogil:
     while row < end:
         rows, group, at = min(<Py_ssize_t> WORDS, end - row), row // GROUP, row * g.n * g.t.itemsize
         g.t.random(words, group, ceil_div(row + rows - group * GROUP, GROUP), g.stream, g.step)
-        g.t.drop(g.x + at, g.y + at, words + row - group * GROUP, g.threshold, rows, g.n, g.scale)
+        g.t.drop(g.x + at, g.y + at, words + row - group * GROUP, <uint32_t> g.threshold, rows, g.n, g.scale)
         row += rows
+
+
+cdef void drop_rows(Drop *g, int workers) noexcept nogil:
+    g.chunk = max(<Py_ssize_t> 1, CHUNK // max(g.n, <Py_ssize_t> 1))
+    if g.threshold >> 32:
+        memset(g.y, 0, g.rows * g.n * g.t.itemsize)
+    else:
+        parallel(drop_chunk, g, ceil_div(g.rows, g.chunk), workers, <double> g.rows * g.n + 3.0 * g.rows)
 
 
 def dropout(const real[:, ::1] x, real[:, ::1] y, uint64_t stream, uint64_t step, uint64_t threshold, double scale):
@@ -45,10 +43,6 @@ def dropout(const real[:, ::1] x, real[:, ::1] y, uint64_t stream, uint64_t step
     cdef Drop g
     g.t, g.rows, g.n = tiles(real is double), x.shape[0], x.shape[1]
     g.x, g.y = begin(x), begin(y)
-    g.stream, g.step, g.threshold, g.scale = stream, step, <uint32_t> threshold, scale
-    g.chunk = max(<Py_ssize_t> 1, CHUNK // max(g.n, <Py_ssize_t> 1))
+    g.stream, g.step, g.threshold, g.scale = stream, step, threshold, scale
     with nogil:
-        if threshold >> 32:
-            memset(g.y, 0, g.rows * g.n * sizeof(real))
-        else:
-            parallel(drop_chunk, &g, ceil_div(g.rows, g.chunk), threads(), <double> g.rows * g.n + 3.0 * g.rows)
+        drop_rows(&g, threads())

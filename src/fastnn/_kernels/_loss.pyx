@@ -30,26 +30,6 @@ cdef enum:
     LANES = 16     # lanes of the widest vector
 
 
-cdef struct Rows:
-    fnn_tiles *t
-    Py_ssize_t images, places, K  # each place of each image has K scores; plain rows are places of one image
-    Py_ssize_t image_step, place_step, class_step
-    Py_ssize_t group, groups, chunk  # places of a group, groups of an image, groups of a chunk
-    const char *x
-    const int64_t *labels     # one for each place; or NULL, if there are probabilities
-    const char *target        # probabilities, in the layout of x
-    const char *weight        # of the classes (K,), or NULL
-    int64_t ignored           # the label of places to leave out
-    double smoothing, spread  # the share of each target that all classes divide, and the sum of their weights
-    bint logged               # x holds logarithms of probabilities
-    bint known                # every label is 0..K-1 or `ignored`
-    double mass               # the sum of the labels' weights, or the number of places
-    double scale              # a factor of all gradients
-    const char *each          # a factor for each place, or NULL
-    char *out                 # losses or NULL, or dx
-    double *sums              # the sum of the losses of each chunk
-
-
 cdef void describe(Rows *g, fnn_tiles *t, const real[:, :, ::1] x, const int64_t[::1] labels,
                    const real[:, :, ::1] target, const real[::1] weight, int64_t ignored, double smoothing,
                    bint logged) noexcept:
@@ -220,6 +200,65 @@ cdef void slopes(const Rows *g, Py_ssize_t image, Py_ssize_t first, const real *
                     share = kept * target[at + k * g.class_step] + even if g.labels == NULL else even
                     dx[at + k * g.class_step] -= <real> (share * scale * (weight[k] if weight != NULL else 1))
         at += g.place_step
+
+
+cdef Rows describe_scores(fnn_tiles *t, Py_ssize_t N, Py_ssize_t K, Py_ssize_t step, int64_t ignored,
+                          double smoothing) noexcept nogil:
+    cdef Rows g
+    g.t, g.images, g.places, g.K, g.image_step = t, 1, N, K, 0
+    g.place_step, g.class_step = 1 if step else K, step if step else 1
+    g.group = t.lanes if step else min(t.lanes, max(<Py_ssize_t> 1, GROUP // K))
+    g.groups = ceil_div(N, g.group)
+    g.chunk = max(<Py_ssize_t> 1, CHUNK // (K * g.group))
+    g.x = g.target = g.weight = g.each = NULL
+    g.out, g.sums, g.labels = NULL, NULL, NULL
+    g.ignored, g.smoothing, g.spread, g.logged = ignored, smoothing, K, False
+    g.known, g.mass, g.scale = True, N, 1
+    return g
+
+
+cdef double losses_and_slopes(const Rows *g, Py_ssize_t first, const real *x, real *dx) noexcept nogil:
+    """The sum of the losses of a group of places, and their gradients, of labels without smoothing."""
+    cdef real most[LANES]
+    cdef real log_total[LANES]
+    cdef real factor[LANES]
+    cdef real share = <real> g.scale
+    cdef Py_ssize_t r, at, places = min(g.group, g.places - first)
+    cdef const int64_t *labels = g.labels + first
+    cdef double total = 0
+    for r in range(places):
+        factor[r] = 0 if labels[r] == g.ignored else share
+    at = first * g.place_step
+    softmax(g, x + at, factor, dx + at, places, most, log_total)
+    for r in range(places):
+        if labels[r] != g.ignored and 0 <= labels[r] < g.K:
+            at = (first + r) * g.place_step + labels[r] * g.class_step
+            total += -((x[at] - most[r]) - log_total[r])
+            dx[at] -= share
+    return total
+
+
+cdef void forward_and_backward_rows(void *job, Py_ssize_t chunk, int slot) noexcept nogil:
+    cdef Rows *g = <Rows *> job
+    cdef Rows halves
+    cdef Py_ssize_t i
+    cdef double total = 0
+    if g.smoothing != 0:
+        halves = g[0]
+        halves.out = NULL
+        forward_rows(&halves, chunk, slot)
+        backward_rows(g, chunk, slot)
+        return
+    for i in range(chunk * g.chunk, min(g.groups, (chunk + 1) * g.chunk)):
+        if g.t.itemsize == sizeof(float):
+            total += losses_and_slopes[float](g, i * g.group, <const float *> g.x, <float *> g.out)
+        else:
+            total += losses_and_slopes[double](g, i * g.group, <const double *> g.x, <double *> g.out)
+    g.sums[chunk] = total
+
+
+cdef void look_at_labels(Rows *g) noexcept nogil:
+    count_labels(g, <const float *> NULL)
 
 
 cdef void run_rows(const Rows *g, fnn_task task) noexcept:

@@ -1,4 +1,4 @@
-# The forward of a linear layer, for plans.
+# A linear layer, for plans.
 from fastnn._kernels.fnn cimport fnn_tiles
 
 cdef struct Linear:
@@ -13,6 +13,16 @@ cdef struct Linear:
     Py_ssize_t width     # outputs of a chunk
     Py_ssize_t koff[16]  # j * K, j < dot_n
 
+cdef struct Gradient:
+    fnn_tiles *t
+    Py_ssize_t N, O, I
+    const char *dy
+    const char *x
+    const char *w
+    char *dx  # these may be NULL
+    char *dw
+    char *db
+
 
 # Describes a layer for N rows, without a bias. The caller sets x, w and y.
 cdef Linear describe_linear(fnn_tiles *t, Py_ssize_t N, Py_ssize_t O, Py_ssize_t K, bint relu) noexcept nogil
@@ -21,3 +31,5 @@ cdef Py_ssize_t packed_linear(const Linear *g) noexcept nogil
 cdef void pack_linear(const Linear *g, char *packed) noexcept nogil
 # y = act(x w^T + b). False when there is no memory.
 cdef bint linear(Linear *g, int workers) noexcept nogil
+# The gradients that are wanted. False when there is no memory.
+cdef bint linear_gradients(const Gradient *g) noexcept nogil

@@ -316,17 +316,22 @@ def linear_forward(const real[:, ::1] x, const real[:, ::1] w, const real[::1] b
     check(enough)
 
 
-cdef struct Columns:
-    fnn_tiles *t
-    Py_ssize_t N, O
-    const char *dy
-    char *db
-
-
 cdef void sum_columns(void *job, Py_ssize_t chunk, int slot) noexcept nogil:
-    cdef const Columns *g = <const Columns *> job
+    cdef const Gradient *g = <const Gradient *> job
     memset(g.db, 0, g.O * g.t.itemsize)
     g.t.sum_rows(g.db, g.dy, g.O, g.N, g.O)
+
+
+cdef bint linear_gradients(const Gradient *g) noexcept nogil:
+    cdef fnn_tiles *t = g.t
+    cdef bint enough = True
+    if g.dx != NULL:
+        enough &= gemm(t, g.N, g.I, g.O, matrix(g.dy, g.O, 1), matrix(g.w, g.I, 1), g.dx)
+    if g.dw != NULL:
+        enough &= gemm(t, g.O, g.I, g.N, matrix(g.dy, 1, g.O), matrix(g.x, g.I, 1), g.dw)
+    if g.db != NULL:
+        parallel(sum_columns, <void *> g, 1, 1, 0)
+    return enough
 
 
 def linear_backward(const real[:, ::1] dy, const real[:, ::1] x, const real[:, ::1] w, real[:, ::1] dx,
@@ -336,18 +341,11 @@ def linear_backward(const real[:, ::1] dy, const real[:, ::1] x, const real[:, :
     Each is computed unless it is None. Writes all of each; none overlaps an input. Blocks of rows of db are added in
     double precision. REDUCTION(O) for dx, REDUCTION(N) for dw and db.
     """
-    cdef fnn_tiles *t = tiles(real is double)
-    cdef Py_ssize_t N = dy.shape[0], O = dy.shape[1]
-    cdef Columns g
-    cdef bint enough = True
-    if dx is not None:
-        with nogil:
-            enough &= gemm(t, N, w.shape[1], O, matrix(begin(dy), O, 1), matrix(begin(w), w.shape[1], 1), begin(dx))
-    if dw is not None:
-        with nogil:
-            enough &= gemm(t, O, x.shape[1], N, matrix(begin(dy), 1, O), matrix(begin(x), x.shape[1], 1), begin(dw))
-    if db is not None:
-        g.t, g.N, g.O, g.dy, g.db = t, N, O, begin(dy), begin(db)
-        with nogil:
-            parallel(sum_columns, &g, 1, threads(), 0)
+    cdef Gradient g
+    cdef bint enough
+    g.t, g.N, g.O, g.I = tiles(real is double), dy.shape[0], dy.shape[1], w.shape[1]
+    g.dy, g.x, g.w = begin(dy), begin(x), begin(w)
+    g.dx, g.dw, g.db = begin(dx), begin(dw), begin(db)
+    with nogil:
+        enough = linear_gradients(&g)
     check(enough)

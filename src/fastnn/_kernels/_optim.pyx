@@ -216,6 +216,11 @@ def update(int rule, tuple factors, tuple columns):
     return True
 
 
+def plain(int rule, tuple columns):
+    """Whether `update` takes these columns."""
+    return Rows().take(columns, NEEDED[rule], ~(1 << GRADIENT))
+
+
 def power_sum(double order, object x):
     """The sum of abs(x)**order, or the largest abs(x) if order is infinite. x is an array or a list of arrays.
 

@@ -185,7 +185,7 @@ cdef bint run_backward(Pool *g, fnn_task task, double workspace) noexcept nogil:
     return True
 
 
-cdef bint run_average_backward(Pool *g) noexcept nogil:
+cdef bint average_pool_gradient(Pool *g) noexcept nogil:
     cdef double workspace = <double> g.OH * g.OW
     g.AH = max((g.OH - 1) * g.SH + g.KH, g.H + g.PH)
     g.AW = max(g.OW + (g.KW - 1) // g.SW, ceil_div(g.W + g.PW, g.SW))
@@ -198,18 +198,22 @@ cdef bint run_average_backward(Pool *g) noexcept nogil:
     return run_backward(g, average_backward, workspace)
 
 
-cdef bint run_max_backward(const real[:, :, :, ::1] dy, const void *positions, bint wide, real[:, :, :, ::1] dx,
-                           Windows windows) noexcept nogil:
-    cdef Pool g = describe(tiles(real is double), dx.shape[0] * dx.shape[1], dx.shape[2], dx.shape[3], dy.shape[2],
-                           dy.shape[3], windows)
+cdef bint max_pool_gradient(Pool *g) noexcept nogil:
     cdef Py_ssize_t position
     cdef Py_ssize_t steps[256]
-    g.x, g.y, g.positions, g.wide = begin(dx), begin(dy), <char *> positions, wide
     for position in range(256):
         steps[position] = (position // g.KW * g.DH * g.W + position % g.KW * g.DW if position < g.KH * g.KW
                            else 0)
     g.steps = steps
-    return run_backward(&g, max_backward, 2 * g.OW + 1 if g.by_twos else 1)
+    return run_backward(g, max_backward, 2 * g.OW + 1 if g.by_twos else 1)
+
+
+cdef bint run_max_backward(const real[:, :, :, ::1] dy, const void *positions, bint wide, real[:, :, :, ::1] dx,
+                           Windows windows) noexcept nogil:
+    cdef Pool g = describe(tiles(real is double), dx.shape[0] * dx.shape[1], dx.shape[2], dx.shape[3], dy.shape[2],
+                           dy.shape[3], windows)
+    g.x, g.y, g.positions, g.wide = begin(dx), begin(dy), <char *> positions, wide
+    return max_pool_gradient(&g)
 
 
 def max_pool2d_backward(const real[:, :, :, ::1] dy, const uint8_t[:, :, :, ::1] positions, real[:, :, :, ::1] dx,
@@ -247,6 +251,6 @@ def avg_pool2d_backward(const real[:, :, :, ::1] dy, real[:, :, :, ::1] dx, Wind
     g.x, g.y = begin(dx), begin(dy)
     g.count_padding, g.divisor = count_padding, divisor
     with nogil:
-        enough = run_average_backward(&g)
+        enough = average_pool_gradient(&g)
     if not enough:
         raise MemoryError(NO_MEMORY)

@@ -9,6 +9,8 @@ from fastnn._runtime import use_reference
 from fastnn._validate import Arrays, MaybeArrays
 from fastnn.functional._update import one_by_one
 
+Rule = tuple[int, tuple[float, ...]]  # of the kernels, and its factors
+
 __all__ = ["adagrad_step", "adam_step", "nadam_step", "rmsprop_step", "sgd_step"]
 
 
@@ -24,16 +26,21 @@ def sgd_step(
     nesterov: bool = False,
     maximize: bool = False,
 ) -> None:
-    lr, momentum, dampening, weight_decay = check.sgd_settings(lr, momentum, dampening, weight_decay, nesterov)
+    kind, factors = sgd_rule(lr, momentum, dampening, weight_decay, nesterov, maximize)
     if use_reference():
         return reference.sgd_step(
             p, g, momentum_buffer, lr=lr, momentum=momentum, dampening=dampening, weight_decay=weight_decay,
             nesterov=nesterov, maximize=maximize,
         )  # fmt: skip
     buffers = check.momentum_buffer(momentum_buffer, momentum)
-    factors = (check.direction(maximize), weight_decay, momentum, 1 - dampening, nesterov, lr)
-    if not _optim.update(_optim.SGD, factors, (p, g, buffers)):
-        one_by_one(_optim.SGD, factors, p=p, g=g, momentum_buffer=buffers)
+    if not _optim.update(kind, factors, (p, g, buffers)):
+        one_by_one(kind, factors, p=p, g=g, momentum_buffer=buffers)
+
+
+def sgd_rule(lr: float, momentum: float, dampening: float, weight_decay: float, nesterov: bool, maximize: bool) -> Rule:
+    """What `sgd_step` applies to its arrays."""
+    lr, momentum, dampening, weight_decay = check.sgd_settings(lr, momentum, dampening, weight_decay, nesterov)
+    return _optim.SGD, (check.direction(maximize), weight_decay, momentum, 1 - dampening, nesterov, lr)
 
 
 def adam_step(
@@ -51,24 +58,29 @@ def adam_step(
     decoupled_weight_decay: bool = False,
     maximize: bool = False,
 ) -> None:
-    lr, beta1, beta2, eps, weight_decay = check.adam_settings(lr, betas, eps, weight_decay)
-    step = check.steps_taken(step)
+    kind, factors = adam_rule(step, lr, betas, eps, weight_decay, decoupled_weight_decay, maximize)
     if use_reference():
         return reference.adam_step(
             p, g, exp_avg, exp_avg_sq, max_exp_avg_sq, step=step, lr=lr, betas=betas, eps=eps,
             weight_decay=weight_decay, decoupled_weight_decay=decoupled_weight_decay, maximize=maximize,
         )  # fmt: skip
-    factors = (
-        *_decay_and_averages(lr, beta1, beta2, weight_decay, decoupled_weight_decay, maximize),
+    if not _optim.update(kind, factors, (p, g, exp_avg, exp_avg_sq, max_exp_avg_sq)):
+        one_by_one(kind, factors, p=p, g=g, exp_avg=exp_avg, exp_avg_sq=exp_avg_sq, max_exp_avg_sq=max_exp_avg_sq)
+
+
+def adam_rule(
+    step: int, lr: float, betas: tuple[float, float], eps: float, weight_decay: float, decoupled: bool, maximize: bool
+) -> Rule:
+    """What `adam_step` applies to its arrays."""
+    lr, beta1, beta2, eps, weight_decay = check.adam_settings(lr, betas, eps, weight_decay)
+    step = check.steps_taken(step)
+    return _optim.ADAM, (
+        *_decay_and_averages(lr, beta1, beta2, weight_decay, decoupled, maximize),
         lr / (1 - beta1**step),
         0.0,
         (1 - beta2**step) ** -0.5,
         eps,
     )
-    if not _optim.update(_optim.ADAM, factors, (p, g, exp_avg, exp_avg_sq, max_exp_avg_sq)):
-        one_by_one(
-            _optim.ADAM, factors, p=p, g=g, exp_avg=exp_avg, exp_avg_sq=exp_avg_sq, max_exp_avg_sq=max_exp_avg_sq
-        )
 
 
 def nadam_step(

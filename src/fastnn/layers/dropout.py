@@ -11,12 +11,15 @@ from fastnn import _validate as check
 from fastnn._validate import Array
 from fastnn.layers.module import Module
 from fastnn.plan.steps import Steps
+from fastnn.plan.training_steps import TrainingSteps
 
 _COUNTING = threading.Lock()
 
 
 class _Dropout(Module):
     """What both share: the key that decides what is dropped. No mask is kept: a backward works it out again."""
+
+    _whole_channels = False
 
     def __init__(self, p: float = 0.5, inplace: bool = False) -> None:
         check.no_effect(inplace)
@@ -30,12 +33,12 @@ class _Dropout(Module):
     def forward(self, x: Array) -> Array:
         if not self.training:
             return x
-        key = self._next_key()
+        key = self.next_key()
         y = self._functions()[0](x, self.p, key=key)
         self._keep((key, x.shape))
         return y
 
-    def _next_key(self) -> tuple[int, int]:
+    def next_key(self) -> tuple[int, int]:
         """The key of this call, which no other call has, in whichever thread."""
         with _COUNTING:
             if self.stream is None:
@@ -57,6 +60,8 @@ class _Dropout(Module):
 
     def plan(self, steps: Steps) -> None:
         """In eval mode there is nothing to do."""
+        if isinstance(steps, TrainingSteps):
+            steps.dropout(self, self.p, whole_channels=self._whole_channels)
 
     def extra_repr(self) -> str:
         return f"p={self.p}"
@@ -117,6 +122,8 @@ class Dropout2d(_Dropout):
     >>> all(channel.min() == channel.max() for channel in y)
     True
     """
+
+    _whole_channels = True
 
     def _functions(self) -> tuple[Callable[..., Any], Callable[..., Any]]:
         return functional.dropout2d, functional.dropout2d_backward

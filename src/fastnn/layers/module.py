@@ -106,6 +106,8 @@ class Module(PyTorchHabits):
     def plan(self, steps: Steps) -> None:
         """Write down what `forward` does in eval mode, so that a `Sequential` can do it together with its neighbours.
 
+        For `TrainingSteps`, which fastnn's own layers alone are asked for, write down what it does in train mode.
+
         What it writes must follow from the attributes of the layer alone, and from none that is changed in place. A
         layer without a plan of its own is run by its `forward`, between those that have one.
         """
@@ -116,6 +118,12 @@ class Module(PyTorchHabits):
         kind = type(self)
         known = "plan" in vars(kind) or _of_fastnn(kind)
         return known and not vars(self).keys() & {"forward", "plan"}
+
+    def has_plan_of_training(self) -> bool:
+        """Whether `plan` speaks of the forward that this layer has in train mode, and a plan knows its backward."""
+        methods = ("__call__", "forward", "backward", "plan")
+        known = all(_of_fastnn(getattr(type(self), name)) for name in methods)
+        return known and not vars(self).keys() & set(methods)
 
     def backward(self, dy: Array, accumulate: bool = False, needs_dx: bool = True) -> Array | None:
         """Write the gradients of the parameters, and return the gradient of the input.
@@ -331,8 +339,8 @@ class Module(PyTorchHabits):
         return {name: value for name, value in self._attributes().items() if name not in NOT_COPIED}
 
 
-def _of_fastnn(kind: type) -> bool:
-    """Whether a class of modules is one of fastnn's own layers: of others nothing is known."""
+def _of_fastnn(kind: Any) -> bool:
+    """Whether a class of modules, or a method of one, is one of fastnn's own layers': of others nothing is known."""
     return kind.__module__.startswith(f"{__package__}.")
 
 

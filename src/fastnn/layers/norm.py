@@ -14,6 +14,7 @@ from fastnn.layers.parameter import Buffer, Parameter, data_of, needed
 from fastnn.plan.contract import NoPlan
 from fastnn.plan.fusion import Fusion
 from fastnn.plan.steps import Steps
+from fastnn.plan.training_steps import TrainingSteps
 
 
 class _BatchNorm(Module):
@@ -96,6 +97,13 @@ class _BatchNorm(Module):
         return dx
 
     def plan(self, steps: Steps) -> None:
+        if isinstance(steps, TrainingSteps):
+            if self.momentum is None:
+                raise NoPlan("a momentum that is another one at every step")
+            check.batch_norm_input(steps.y, self.num_features, self.axes)
+            running = self.running_mean, self.running_var, self.num_batches_tracked
+            steps.batch_norm_of_batch(*running, self.weight, self.bias, momentum=self.momentum, eps=self.eps)
+            return
         if self.running_mean is None or self.running_var is None:
             raise NoPlan("the statistics of a batch are not known beforehand")
         check.batch_norm_input(steps.y, self.num_features, self.axes)

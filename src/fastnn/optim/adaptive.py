@@ -8,7 +8,8 @@ from typing import Any
 from fastnn import _validate as check
 from fastnn import functional
 from fastnn._validate import Array
-from fastnn.optim.optimizer import Cohort, Optimizer, Params
+from fastnn.functional.optim import adam_rule
+from fastnn.optim.optimizer import Cohort, Columns, Factors, Optimizer, Params
 
 Betas = tuple[float, float]
 
@@ -79,6 +80,17 @@ class Adam(Optimizer):
             decoupled_weight_decay=group["decoupled_weight_decay"],
             maximize=group["maximize"],
         )
+
+    def _rule(self, group: Mapping[str, Any], cohort: Cohort) -> tuple[int, Factors, Columns] | None:
+        names = self._arrays if group["amsgrad"] else self._arrays[:2]
+        columns = [cohort.arrays.get(name) for name in names]
+        if None in columns:
+            return None
+        step, decoupled = cohort.numbers["step"] + 1, group["decoupled_weight_decay"]
+        rule = adam_rule(
+            step, group["lr"], group["betas"], group["eps"], group["weight_decay"], decoupled, group["maximize"]
+        )
+        return *rule, tuple(columns)
 
 
 class AdamW(Adam):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
 from fastnn import _validate as check
@@ -56,6 +56,11 @@ class Cohort:
             for part in parts
             if part
         ]
+
+
+Factors = tuple[float, ...]
+Columns = tuple[list[Array] | None, ...]
+PlannedRule = tuple[Cohort, int, Factors, Columns]
 
 
 class Optimizer:
@@ -120,6 +125,26 @@ class Optimizer:
                 self._update(group, cohort, [p.data for p in cohort.params], grads)
                 cohort.numbers["step"] += 1
 
+    def rules(self, learnt: Collection[Parameter]) -> list[PlannedRule] | None:
+        """The step as rules of the kernels, for a plan of training, in which the parameters `learnt` get gradients.
+
+        None where only `step` can do it. The caller counts the steps of the cohorts.
+        """
+        kind = type(self)
+        if not kind.__module__.startswith(f"{__package__}.") or vars(self).keys() & {"step", "_update"}:
+            return None
+        found = []
+        for group, cohorts in zip(self.param_groups, self._cohorts, strict=True):
+            for cohort in cohorts:
+                learns = [p in learnt for p in cohort.params]
+                if not any(learns) and all(p.grad is None for p in cohort.params):
+                    continue
+                rule = self._rule(group, cohort) if all(learns) else None
+                if rule is None:
+                    return None
+                found.append((cohort, *rule))
+        return found
+
     def zero_grad(self, set_to_none: bool = True) -> None:
         """Take the gradients away: a step changes nothing until the next backward. `set_to_none` is ignored."""
         for group in self.param_groups:
@@ -183,6 +208,13 @@ class Optimizer:
     def _update(self, group: Mapping[str, Any], cohort: Cohort, p: list[Array], g: list[Array]) -> None:
         """Apply the rule to the values and gradients of a cohort, with the options of its group."""
         raise NotImplementedError(f"{type(self).__name__} has no _update")
+
+    def _rule(self, group: Mapping[str, Any], cohort: Cohort) -> tuple[int, Factors, Columns] | None:
+        """What `_update` does, as a rule of the kernels: its factors, and the columns of what is kept.
+
+        None where there is no such rule, and before the first step, which makes what is kept.
+        """
+        return None
 
     def __repr__(self) -> str:
         options = (", ".join(f"{k}={v}" for k, v in g.items() if k != "params") for g in self.param_groups)

@@ -8,7 +8,8 @@ from typing import Any
 from fastnn import _validate as check
 from fastnn import functional
 from fastnn._validate import Array
-from fastnn.optim.optimizer import Cohort, Optimizer, Params
+from fastnn.functional.optim import sgd_rule
+from fastnn.optim.optimizer import Cohort, Columns, Factors, Optimizer, Params
 
 
 class SGD(Optimizer):
@@ -71,3 +72,10 @@ class SGD(Optimizer):
             nesterov=group["nesterov"],
             maximize=group["maximize"],
         )
+
+    def _rule(self, group: Mapping[str, Any], cohort: Cohort) -> tuple[int, Factors, Columns] | None:
+        momentum, dampening, kept = group["momentum"], group["dampening"], cohort.arrays.get("momentum_buffer")
+        if momentum and kept is None:
+            return None
+        rule = sgd_rule(group["lr"], momentum, dampening, group["weight_decay"], group["nesterov"], group["maximize"])
+        return *rule, (kept if momentum else None,)

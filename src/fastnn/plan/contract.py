@@ -34,14 +34,24 @@ class Parameter(Protocol):
     def sealed(self) -> tuple[list[Array], object]: ...
 
 
+class Loss(Protocol):
+    """A loss that may be the last step of a plan of training, which `plan` writes down as a layer does."""
+
+    def has_plan(self) -> bool: ...
+    def plan(self, steps: Any) -> None: ...
+    def value(self, loss: float) -> Any: ...
+
+
 class Layer(Protocol):
     """A layer that may have steps.
 
     `plan` writes them down. They say what the forward of the layer does in eval mode, and follow from attributes of the
     layer that are not changed in place. It raises `NoPlan` where there are none for these attributes, and TypeError or
     ValueError where an input does not fit, as the forward does. `has_plan` is false where `plan` may speak of another
-    forward than the layer has: where a subclass or somebody else has put one in its place.
+    forward than the layer has: where a subclass or somebody else has put one in its place. `has_plan_of_training` is
+    true where it speaks of the forward in train mode too, and the backward is the layer's own.
     """
 
     def has_plan(self) -> bool: ...
+    def has_plan_of_training(self) -> bool: ...
     def plan(self, steps: Any) -> None: ...

@@ -39,10 +39,14 @@ class Steps:
     """
 
     def __init__(self, x: Array, places: dict[int, int], arrays: list[Array]) -> None:
-        self._plan = _plan.Plan(len(x), x.dtype == check.FLOAT64) if x.dtype.kind == "f" else None
+        self._plan = self._begin(x) if x.dtype.kind == "f" else None
         self.y = x[:0]  # stands for the output of the last step
         self.rows = 0  # of the table that an input of integers picks from
         self._N, self._places, self._arrays = len(x), places, arrays
+
+    @staticmethod
+    def _begin(x: Array) -> Any:
+        return _plan.Plan(len(x), x.dtype == check.FLOAT64)
 
     @property
     def plan(self) -> Any:

@@ -15,6 +15,7 @@ from fastnn import _validate as check
 from fastnn.data.batches import Augmentation, Batch, Examples, epochs_of, take
 from fastnn.layers import Module
 from fastnn.optim import clip_grad_norm_, clip_grad_value_
+from fastnn.plan.training import TrainingStep
 from fastnn.training import _arguments as rules
 from fastnn.training._arguments import Criterion, Data, MetricFunction, Optimizer, examples_of
 from fastnn.training._interrupt import Interruption
@@ -87,6 +88,7 @@ class Trainer:
         self.net = net
         self.criterion = criterion
         self.optimizer = optimizer
+        self._step_of_parts = TrainingStep(net, criterion, optimizer)
         self.callbacks = rules.listed(callbacks)
         self._metric_given = metric
         self._metric = metric_of(metric, criterion)
@@ -203,11 +205,10 @@ class Trainer:
         DivergenceError
             The loss is NaN or infinite.
         """
-        scores = self.net(batch.x)
-        loss = self._mean_loss(self.criterion(scores, batch.y), len(batch.y))
+        value, scores = self._training_step().gradients(batch.x, batch.y)
+        loss = self._mean_loss(value, len(batch.y))
         if not math.isfinite(loss):
             raise diverged(loss, self.net, batch.x, self.history, self._lr)
-        self.net.backward(self.criterion.backward(), needs_dx=False)
         return loss, self._measure(scores, batch.y)
 
     def update(self) -> None:
@@ -216,7 +217,7 @@ class Trainer:
             clip_grad_norm_(self.net.parameters(), self._clip_norm)
         if self._clip_value is not None:
             clip_grad_value_(self.net.parameters(), self._clip_value)
-        self.optimizer.step()
+        self._training_step().update()
 
     def stop(self, why: str) -> None:
         """End the `fit` that is running after this step; `why` is `stopped` then."""
@@ -335,6 +336,13 @@ class Trainer:
         if name != recorded:
             raise ValueError(f"metric: got {name}, expected {recorded}, that of the history; make a new Trainer")
         self._schedules.check(self.optimizer, name)
+
+    def _training_step(self) -> TrainingStep:
+        """That of the network, criterion and optimiser as they are now: all three can be replaced."""
+        step = self._step_of_parts
+        if step.net is not self.net or step.criterion is not self.criterion or step.optimizer is not self.optimizer:
+            step = self._step_of_parts = TrainingStep(self.net, self.criterion, self.optimizer)
+        return step
 
     def _take_steps(
         self,

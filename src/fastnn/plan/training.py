@@ -1,0 +1,306 @@
+"""A training step as one call: forward, loss, backward and update.
+
+`TrainingStep` takes the three lines of a training loop together, by a plan of compiled code. Where there is none, it
+runs these very lines::
+
+    loss = criterion(net(x), y)
+    net.backward(criterion.backward(), needs_dx=False)
+    optimizer.step()
+
+A plan must never be stale. Attributes of the layers and of the loss are compared at every step (`Unchanged`);
+parameters, the gradients that they want, and the optimiser's state are looked up at every step.
+"""
+
+from __future__ import annotations
+
+import math
+import sys
+import threading
+from itertools import pairwise
+from typing import Any, NamedTuple
+
+import numpy as np
+
+import fastnn._kernels._optim as _optim
+import fastnn._kernels._plan_train_learnt as _learnt
+import fastnn._kernels._plan_watch as _plan_watch
+from fastnn import _validate as check
+from fastnn._runtime import empty, use_reference
+from fastnn._validate import Array
+from fastnn.functional._door import contiguous
+from fastnn.plan.contract import NoPlan
+from fastnn.plan.inference import MOST_PLANS, NOT_COMPUTED_WITH
+from fastnn.plan.training_steps import TrainingSteps
+
+# Attributes that may change: no step comes from them.
+CHANGING = (*NOT_COMPUTED_WITH, "stream", "step")
+
+
+class _Plan(NamedTuple):
+    steps: Any
+    scores: tuple[int, ...]  # their shape
+    counts: list[Any]  # buffers that count steps
+    dropped: list[tuple[int, Any]]  # steps that need a key, and the layers that it is of
+
+    def set_keys(self) -> None:
+        for place, layer in self.dropped:
+            self.steps.set_key(place, *layer.next_key())
+
+    def take_keys_back(self) -> None:
+        """As if there had been no step."""
+        for _, layer in self.dropped:
+            layer.step -= 1
+
+    def count_step(self) -> None:
+        for buffer in self.counts:
+            buffer.data[...] += 1
+
+
+class _Bound:
+    """A network and a loss as they were found, and the plans for inputs of several shapes."""
+
+    def __init__(self, net: Any, criterion: Any) -> None:
+        modules = list(net.modules())
+        self.attributes = [each.__dict__ for each in (*modules, criterion)]
+        self.forget()
+        self.net, self.criterion = net, criterion
+        self.unchanged = _plan_watch.Unchanged([*modules, criterion], CHANGING)
+        self.plans: dict[Any, _Plan | None] = {}
+        self.parameters = list(net.parameters())
+        self.held = [*self.parameters, *(b for _, b in net.named_buffers() if b.dtype.kind == "f")]
+        arrays = [p._keeper[0] for p in self.held]
+        plain = all(type(a) is np.ndarray and a.flags.carray and a.dtype == arrays[0].dtype for a in arrays)
+        self.learns = plain and not _share_memory(arrays) and any(p.requires_grad for p in self.parameters)
+        self.learning = frozenset(p for p in self.parameters if p.requires_grad)
+        self.can_run = all(m.training and not m._hooks for m in modules)
+        if self.learns:
+            owns = bool(getattr(sys, "_is_gil_enabled", lambda: True)())
+            self.learnt = _learnt.Learnt(self.held, arrays[0].dtype == check.FLOAT64, owns)
+            self.no_update = _learnt.Update(self.learnt, [])
+
+    def is_of(self, net: Any, criterion: Any) -> bool:
+        """Whether these are the network and the loss, and are as they were."""
+        return net is self.net and criterion is self.criterion and bool(self.unchanged)
+
+    def forget(self) -> None:
+        """Leave nothing for another backward, as a backward does."""
+        for attributes in self.attributes:
+            attributes["_kept"] = None
+
+    def plan_for(self, x: Array, y: Array) -> _Plan | None:
+        """A plan for inputs and targets like these, or None."""
+        key = x.shape, x.dtype, y.shape, y.dtype
+        planned = self.plans.get(key)
+        if (planned is None and key not in self.plans) or (planned is not None and not planned.steps.holds()):
+            for old in list(self.plans)[: max(0, len(self.plans) + 1 - MOST_PLANS)]:
+                del self.plans[old]
+            planned = self.plans[key] = self._make(x, y)
+        return planned
+
+    def _make(self, x: Array, y: Array) -> _Plan | None:
+        places = {id(p): place for place, p in enumerate(self.held)}
+        try:
+            steps = TrainingSteps(x, y, places, [p._keeper[0] for p in self.held])
+            steps.write(self.net)
+            scores = steps.shape
+            self.criterion.plan(steps)
+        except (NoPlan, TypeError, ValueError):
+            return None  # what does not fit, the layer or the loss will say
+        if len(steps.used) < len(self.held) or not len(steps.plan):
+            return None
+        steps.plan.settle(self.learnt)
+        return _Plan(steps.plan, scores, steps.counts, steps.dropped)
+
+
+class _Rules:
+    """An optimiser's rules, and the compiled update that they were put into."""
+
+    def __init__(self, learnt: Any, rules: list[Any]) -> None:
+        self.learnt = learnt
+        self.columns = [columns for _, _, _, columns in rules]
+        self.cohorts = [cohort for cohort, _, _, _ in rules]
+        places = {p: place for place, p in enumerate(learnt.parameters)}
+        self.update: Any = None
+        if all(map(self._is_plain, rules)):
+            of = [([places[p] for p in cohort.params], columns) for cohort, _, _, columns in rules]
+            self.update = _learnt.Update(learnt, of)
+
+    @staticmethod
+    def _is_plain(rule: Any) -> bool:
+        cohort, kind, _, columns = rule
+        p = [each._keeper[0] for each in cohort.params]
+        return bool(_optim.plain(kind, (p, [np.empty_like(a) for a in p], *columns)))
+
+    def holds(self, learnt: Any, rules: list[Any]) -> bool:
+        """Whether these rules are of the same parameters and of the same arrays."""
+        if learnt is not self.learnt or len(rules) != len(self.cohorts):
+            return False
+        for (cohort, _, _, columns), cohort_then, columns_then in zip(rules, self.cohorts, self.columns, strict=True):
+            if cohort is not cohort_then or len(columns) != len(columns_then):
+                return False
+            if any(a is not b for a, b in zip(columns, columns_then, strict=True)):
+                return False
+        return True
+
+
+def _share_memory(arrays: list[Array]) -> bool:
+    spans = sorted((a.ctypes.data, a.ctypes.data + a.nbytes) for a in arrays)
+    return any(first[1] > second[0] for first, second in pairwise(spans))
+
+
+class TrainingStep:
+    """Forward, loss, backward and update of one minibatch, as one call.
+
+    The result is that of the three lines of a training loop, ``criterion(net(x), y)``,
+    ``net.backward(criterion.backward(), needs_dx=False)`` and ``optimizer.step()``: loss, weights, gradients, state of
+    the optimiser, running statistics and masks; with a plan, within the rounding of sums in another order. So are the
+    errors.
+
+    There is a plan for a `Sequential` of `Linear`, `Conv1d`, `Conv2d`, max and average pooling, batch normalisation,
+    dropout, functions element by element and `Flatten`, with `CrossEntropyLoss` of labels or `MSELoss`. It is one call
+    of compiled code, whose memory is laid out once. With `SGD`, `Adam` or `AdamW` the update is in it. Layers,
+    parameters and settings may be changed at any time.
+
+    Two things differ from the loop. The loss keeps nothing for another backward. And ``p.grad`` is the same array at
+    every step, written anew, unless somebody else has it.
+
+    Parameters
+    ----------
+    net : Module
+        In train mode when it is called.
+    criterion : a loss
+        As `CrossEntropyLoss`.
+    optimizer : Optimizer
+        Made with parameters of `net`.
+
+    Examples
+    --------
+    >>> import numpy as np, fastnn as fnn
+    >>> net = fnn.Sequential(fnn.Linear(4, 8), fnn.Tanh(), fnn.Linear(8, 3))
+    >>> step = fnn.TrainingStep(net, fnn.CrossEntropyLoss(), fnn.Adam(net.parameters(), lr=0.1))
+    >>> losses = [step(np.eye(4, dtype=np.float32)[:3], np.arange(3)) for _ in range(50)]
+    >>> losses[-1] < losses[0]
+    True
+    """
+
+    def __init__(self, net: Any, criterion: Any, optimizer: Any) -> None:
+        self.net, self.criterion, self.optimizer = net, criterion, optimizer
+        self._bound: _Bound | None = None
+        self._rules: _Rules | None = None
+        self._turn = threading.Lock()
+
+    def __call__(self, x: Array, y: Array) -> Any:
+        """Take one step with the examples `x` and targets `y`, and return the loss before it.
+
+        Returns
+        -------
+        float, or array for the reduction "none"
+        """
+        taken = self._take(x, y, wants_scores=False, changes=True)
+        if taken is not None:
+            return taken[0]
+        loss = self.criterion(self.net(x), y)
+        self.net.backward(self.criterion.backward(), needs_dx=False)
+        self.optimizer.step()
+        return loss
+
+    def gradients(self, x: Array, y: Array) -> tuple[Any, Array]:
+        """The first half of a step: forward, loss and backward.
+
+        Where the loss is NaN or infinite the parameters may be left without gradients.
+
+        Returns
+        -------
+        loss, scores : the loss, and the output of the network
+        """
+        taken = self._take(x, y, wants_scores=True, changes=False)
+        if taken is not None:
+            return taken
+        scores = self.net(x)
+        loss = self.criterion(scores, y)
+        if math.isfinite(loss):
+            self.net.backward(self.criterion.backward(), needs_dx=False)
+        return loss, scores
+
+    def update(self) -> None:
+        """The second half of a step: change the parameters by their gradients."""
+        bound = self._bound
+        if bound is not None and bound.is_of(self.net, self.criterion) and not use_reference():
+            with self._turn:
+                rules = self._update_of(bound)
+                if rules is not None and rules.update.run(bound.learnt):
+                    _count(rules)
+                    return
+        self.optimizer.step()
+
+    def _take(self, x: Any, y: Any, wants_scores: bool, changes: bool) -> tuple[Any, Any] | None:
+        """The loss and the scores, or None where there is no plan and nothing has been done."""
+        if type(x) is not np.ndarray or type(y) is not np.ndarray or use_reference():
+            return None
+        with self._turn:
+            for _ in range(2):  # parameters may be others than those that are bound
+                bound = self._bound
+                if bound is None or not bound.is_of(self.net, self.criterion):
+                    bound = self._bind()
+                if bound is None or not bound.can_run:
+                    return None
+                planned = bound.plan_for(x, y)
+                if planned is None:
+                    return None
+                rules = self._update_of(bound) if changes else None
+                scores = empty(planned.scores, x.dtype) if wants_scores else None
+                update = bound.no_update if rules is None else rules.update
+                x, y = contiguous(x), contiguous(y)
+                planned.set_keys()
+                loss = planned.steps.run(x, y, scores, bound.learnt, update, rules is not None)
+                if loss is not None:
+                    break
+                planned.take_keys_back()
+                self._bound = None
+            else:
+                return None
+            bound.forget()
+            planned.count_step()
+            if rules is not None:
+                _count(rules)
+            elif changes:
+                self.optimizer.step()
+        if self.net.__dict__.get("_looked_at_input") is False:
+            self.net._looked_at_input = True
+            check.warn_of_bytes(x, stacklevel=3)
+        return self.criterion.value(loss), scores
+
+    def _bind(self) -> _Bound | None:
+        """Look at the network and the loss anew; None where parameters have to change before there can be a plan."""
+        has_plan = getattr(self.criterion, "has_plan", None)
+        if has_plan is None or not has_plan() or not hasattr(self.net, "has_plan_of_training"):
+            return None
+        bound = _Bound(self.net, self.criterion)
+        self._bound = bound if bound.learns else None
+        return self._bound
+
+    def _update_of(self, bound: _Bound) -> _Rules | None:
+        """The optimiser's step for compiled code, with the factors of this step; None where only itself can do it."""
+        find = getattr(self.optimizer, "rules", None)
+        rules = None if find is None else find(bound.learning)
+        if rules is None:
+            return None
+        known = self._rules
+        if known is None or not known.holds(bound.learnt, rules):
+            known = self._rules = _Rules(bound.learnt, rules)
+        if known.update is None:
+            return None
+        for number, (_, kind, factors, _) in enumerate(rules):
+            known.update.set(number, kind, factors)
+        return known
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return TrainingStep, (self.net, self.criterion, self.optimizer)
+
+    def __repr__(self) -> str:
+        return f"TrainingStep({type(self.net).__name__}, {self.criterion!r}, {self.optimizer!r})"
+
+
+def _count(rules: _Rules) -> None:
+    for cohort in rules.cohorts:
+        cohort.numbers["step"] += 1
