@@ -37,6 +37,7 @@ MODULES = (
     "_rownorm",
     "_localnorm",
     "_drop",
+    "_softmax",
     "_loss",
     "_optim",
     "_plan_steps",

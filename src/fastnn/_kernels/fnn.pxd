@@ -77,6 +77,10 @@ cdef extern from "fnn.h" nogil:
         void (*unpool_3x3)(const void *dy, const uint8_t *positions, void *dx, Py_ssize_t rows, Py_ssize_t cols,
                            Py_ssize_t H, Py_ssize_t W, Py_ssize_t PH, Py_ssize_t PW, void *row) noexcept nogil
         fnn_function functions[FNN_FUNCTION_COUNT]
+        void (*softmax_columns)(const void *x, void *y, Py_ssize_t columns, Py_ssize_t n, Py_ssize_t step,
+                                bint logged) noexcept nogil
+        void (*softmax_columns_backward)(const void *dy, const void *y, void *dx, Py_ssize_t columns, Py_ssize_t n,
+                                         Py_ssize_t step, bint logged) noexcept nogil
         void (*add_two)(const void *a, const void *b, void *y, Py_ssize_t n, bint relu) noexcept nogil
         void (*prelu)(const void *x, const void *w, void *y, Py_ssize_t n, bint each) noexcept nogil
         void (*prelu_backward)(const void *dy, const void *x, const void *w, void *dx, double *dw, Py_ssize_t n,

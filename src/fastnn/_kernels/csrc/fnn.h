@@ -147,6 +147,12 @@ typedef struct fnn_tiles {
     /* Functions element by element and row by row, in the order of FNN_FUNCTIONS. */
     fnn_function functions[FNN_FUNCTION_COUNT];
 
+    /* Softmax, or if `logged` its logarithm, of each column i < columns of x[k*step + i], k < n, and the backward from
+     * dy and y. y may be x; dx may be dy or y. Columns should be many: each strip of them is read three times. */
+    void (*softmax_columns)(const void *x, void *y, ptrdiff_t columns, ptrdiff_t n, ptrdiff_t step, int logged);
+    void (*softmax_columns_backward)(const void *dy, const void *y, void *dx, ptrdiff_t columns, ptrdiff_t n,
+                                     ptrdiff_t step, int logged);
+
     /* y = a + b over n elements, or its ReLU. y may be a. */
     void (*add_two)(const void *a, const void *b, void *y, ptrdiff_t n, int relu);
 
