@@ -21,15 +21,19 @@ MODULES = (
     "_matmul_amx",
     "_matmul",
     "_conv_ways",
-    "_conv",
+    "_conv_planes",
     "_conv_winograd",
     "_conv_winograd_weight",
     "_conv_input",
     "_conv_weight",
     "_conv_one_pass",
+    "_conv_forward",
     "_conv_backward",
     "_im2col",
     "_pool",
+    "_pool_backward",
+    "_adaptive",
+    "_interpolate",
     "_resample",
     "_embedding",
     "_activation",
@@ -84,7 +88,7 @@ if EMULATED and "amx" in TIERS:
     TIERS["amx"] = ("amx.c", [*V4, "-DFNN_EMULATE_TILES"])
 
 # FASTNN_ABI3=1 makes extensions for this and all later versions of CPython, but not for those without a GIL. Calls cost
-# somewhat more: see HACKING.md.
+# somewhat more: see docs/dev/measurements.md.
 ABI3 = {}
 if os.environ.get("FASTNN_ABI3"):
     ABI3 = {"py_limited_api": True, "define_macros": [("Py_LIMITED_API", "0x030B0000")]}
@@ -122,7 +126,7 @@ class BuildExt(build_ext):
 def extension(name):
     sources = [KERNELS / f"{name}.pyx"]
     if name == "_table":
-        sources += [CSRC / "cpu.c", CSRC / "pool.c", CSRC / "memory.c"]
+        sources += [CSRC / "cpu.c", CSRC / "threads.c", CSRC / "memory.c"]
     return Extension(
         f"fastnn._kernels.{name}",
         [str(s) for s in sources],

@@ -176,6 +176,17 @@ def directional_check(net, x, make_dy, h=GRADIENT_STEP, directions=4, tolerance=
             agree(above, below, float(np.sum(p.grad * step)), name)
 
 
+def check_without_dx(net, x, dy):
+    """A backward that is asked for no dx gives the parameters the same gradients."""
+    net(x)
+    assert net.backward(dy).shape == x.shape
+    expected = [p.grad for p in net.parameters()]
+    net(x)
+    assert net.backward(dy, needs_dx=False) is None
+    for p, grad in zip(net.parameters(), expected, strict=True):
+        np.testing.assert_array_equal(p.grad, grad)
+
+
 def _steps(rng: np.random.Generator, shape: tuple[int, ...]) -> list[Array]:
     """Single elements, and one direction in which all of them move."""
     size = int(np.prod(shape))

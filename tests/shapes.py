@@ -20,7 +20,7 @@ from cases.matmul import linear_cases
 from cases.norm import norm_cases
 from cases.optim import RULES, kept
 from cases.pad import pad_cases
-from cases.pointwise import PAIRS, pair_cases
+from cases.pair_loss import PAIRS, pair_cases
 from cases.pool import PoolShape, pool_cases, row_cases
 from cases.resample import WAYS, adaptive_cases, interpolation_cases
 from cases.rownorm import pair_of

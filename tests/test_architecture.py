@@ -1,8 +1,13 @@
-"""The import arrows of the design: they only point down, and the outside is NumPy alone."""
+"""The import arrows of the design: they only point down, they close no circle, and the outside is NumPy alone."""
 
 import ast
+import graphlib
 import json
+import re
+import sys
+from collections import defaultdict
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import pytest
@@ -12,34 +17,40 @@ from fastnn import recipes
 
 PACKAGE = Path(fnn.__file__).parent
 
-# From the top down; a module may import what stands below it, and its own floor.
+# The rooms of the house, floor by floor from the top: the first names below fastnn. A room may import the floors below
+# its own. `__init__` is fastnn itself: only the floors above it may import the package as a whole.
 FLOORS = (
     {"cli", "__main__"},
-    {"_bench"},
-    {"recipes"},
-    {"training", "data", "plots", "vision", "interop", "_extras", "_files", "_destination", "_lock"},
+    {"recipes", "_bench"},
+    {"__init__"},
+    {"training", "data", "plots", "vision", "interop"},
     {"networks"},
     {"layers", "losses", "optim", "init", "gradients"},
     {"plan"},
     {"functional"},
-    {"reference"},
     {"_runtime"},
-    {"_kernels"},
-    {"_validate", "_version", "_console", "_json"},
+    {"reference"},
+    {"_kernels", "_validate", "_version", "_extras", "_console", "_json", "_files", "_destination", "_lock"},
 )
-HEIGHT = {name: -i for i, floor in enumerate(FLOORS) for name in floor}
+FLOOR = {room: number for number, rooms in enumerate(FLOORS) for room in rooms}
 
-# Floors that would be too generous: who may not import whom, though it stands below.
-FORBIDDEN = {
-    "reference": {"functional", "_kernels", "_runtime"},
-    "layers": {"_kernels", "reference"},
-    "losses": {"_kernels", "reference"},
-    "optim": {"_kernels", "reference"},
-    "training": {"_kernels", "reference"},
-    "recipes": {"_kernels", "reference"},
-    "cli": {"_kernels"},
-    "_validate": set(HEIGHT),
-    "_kernels": set(HEIGHT),
+# The arrows between rooms of one floor: these, and no others.
+INSIDE = {
+    "__main__": {"cli"},
+    "_bench": {"recipes"},
+    "training": {"data", "plots"},
+    "interop": {"data"},
+    "data": {"vision"},
+    "layers": {"init"},
+    "optim": {"layers"},
+    "gradients": {"layers", "losses"},
+    "_files": {"_lock"},
+}
+
+# Rooms that are not open to everybody above: who may import them.
+OPEN_TO = {
+    "_kernels": {"_runtime", "functional", "plan"},
+    "reference": {"__init__", "_bench", "functional", "plan"},
 }
 
 # What fastnn may import from outside, and only inside functions (NumPy excepted).
@@ -61,97 +72,127 @@ EXTRAS = {
     "openvino",
 }
 
-FILES = sorted(PACKAGE.rglob("*.py"))
+FILES = {
+    ".".join(("fastnn", *file.relative_to(PACKAGE).with_suffix("").parts)).removesuffix(".__init__"): file
+    for file in sorted(PACKAGE.rglob("*.py"))
+}
 
 
-def part(file: Path) -> str:
-    """The name of the part of the house that a file belongs to: its first name below fastnn."""
-    return file.relative_to(PACKAGE).parts[0].removesuffix(".py")
+class Import(NamedTuple):
+    """One import of a file: a module of fastnn where there is one of that name, or what stands in the statement."""
+
+    module: str
+    line: int
+    at_import: bool  # it runs when the file is imported, not in a function that is called later
+    for_types: bool  # it never runs: only a type checker sees it
 
 
-def imports(file: Path, tree: ast.AST):
-    """(absolute module name, line, is it imported with the module) of every import in a file."""
-    package = ("fastnn", *file.relative_to(PACKAGE).parts[:-1])
-    inside = {
+def room_of(module: str) -> str:
+    """The room that a module of fastnn is in."""
+    return [*module.split("."), "__init__"][1]
+
+
+def imports_of(module: str) -> list[Import]:
+    file = FILES[module]
+    package = module.split(".") if file.stem == "__init__" else module.split(".")[:-1]
+    tree = ast.parse(file.read_text())
+    functions = (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda)
+    later = {id(node) for each in ast.walk(tree) if isinstance(each, functions) for node in ast.walk(each)}
+    types = {
         id(node)
-        for function in ast.walk(tree)
-        if isinstance(function, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda)
-        for node in ast.walk(function)
+        for each in ast.walk(tree)
+        if isinstance(each, ast.If) and "TYPE_CHECKING" in ast.unparse(each.test)
+        for node in ast.walk(each)
     }
-    typing_only = {
-        id(node)
-        for test in ast.walk(tree)
-        if isinstance(test, ast.If) and "TYPE_CHECKING" in ast.unparse(test.test)
-        for node in ast.walk(test)
-    }
+    found = []
     for node in ast.walk(tree):
-        at_import = id(node) not in inside and id(node) not in typing_only
         if isinstance(node, ast.Import):
-            for alias in node.names:
-                yield alias.name, node.lineno, at_import
+            names = [alias.name for alias in node.names]
         elif isinstance(node, ast.ImportFrom):
             base = ".".join(package[: len(package) + 1 - node.level]) if node.level else ""
-            module = ".".join(filter(None, [base, node.module]))
-            for alias in node.names:
-                yield (f"{module}.{alias.name}" if module == "fastnn" else module), node.lineno, at_import
-
-
-@pytest.mark.parametrize("file", FILES, ids=lambda f: str(f.relative_to(PACKAGE)))
-def test_arrows_point_down(file):
-    me = part(file)
-    if me == "__init__":
-        return  # the list of public names sees all
-    assert me in HEIGHT, f"{me} has no place in the house: add it to FLOORS"
-    for module, line, _ in imports(file, ast.parse(file.read_text())):
-        if not module.startswith("fastnn."):
+            source = ".".join(filter(None, [base, node.module]))
+            names = [full if (full := f"{source}.{a.name}") in FILES else source for a in node.names]
+        else:
             continue
-        other = module.split(".")[1]
-        if other == me or other not in HEIGHT:
-            continue  # its own part, or a public name of fastnn itself
-        where = f"{file.relative_to(PACKAGE)}:{line}"
-        assert HEIGHT[other] <= HEIGHT[me], f"{where}: {me} imports {other}, which stands above it"
-        assert other not in FORBIDDEN.get(me, ()), f"{where}: {me} must not know {other}"
+        found += [Import(name, node.lineno, id(node) not in later | types, id(node) in types) for name in names]
+    return found
+
+
+IMPORTS = {module: imports_of(module) for module in FILES}
+
+
+def of_fastnn(module: str) -> list[Import]:
+    """The imports of a module that lead to fastnn."""
+    return [each for each in IMPORTS[module] if each.module.split(".")[0] == "fastnn"]
+
+
+def arrows_between_rooms() -> dict[str, set[str]]:
+    arrows = defaultdict(set)
+    for module in FILES:
+        arrows[room_of(module)] |= {room_of(each.module) for each in of_fastnn(module)} - {room_of(module)}
+    return arrows
+
+
+def assert_no_circle(graph: dict[str, set[str]]) -> None:
+    """Raises graphlib.CycleError, whose message names the circle."""
+    graphlib.TopologicalSorter(graph).prepare()
+
+
+every_module = pytest.mark.parametrize("module", FILES)
+
+
+@every_module
+def test_arrows_point_down(module):
+    room = room_of(module)
+    assert room in FLOOR, f"{room} has no place in the house: add it to FLOORS"
+    for each in of_fastnn(module):
+        other, where = room_of(each.module), f"{module}:{each.line}"
+        assert other in FLOOR, f"{where}: imports {each.module}, which has no place in the house"
+        assert FLOOR[other] >= FLOOR[room], f"{where}: {room} imports {other}, which stands above it"
+        assert other == room or room in OPEN_TO.get(other, {room}), f"{where}: {room} must not know {other}"
+
+
+def test_arrows_inside_a_floor_are_the_named_ones():
+    found = {
+        room: beside
+        for room, others in arrows_between_rooms().items()
+        if (beside := {other for other in others if FLOOR[other] == FLOOR[room]})
+    }
+    assert found == INSIDE
+
+
+def test_rooms_close_no_circle():
+    assert_no_circle(arrows_between_rooms())
+
+
+def test_modules_close_no_circle():
+    """All imports count that run, those in functions too; within a room, types may be of any module."""
+    assert_no_circle({module: {e.module for e in of_fastnn(module) if not e.for_types} - {module} for module in FILES})
 
 
 def test_the_frame_of_the_recipes_knows_no_system():
     """Only `fastnn.recipes.load` names one: so a system is one file, which can be added and taken away."""
     systems = {name.replace("-", "_") for name in recipes.NAMES}
     assert {file.stem for file in (PACKAGE / "recipes").glob("*.py")} == systems | {"__init__"}
-    for file in (PACKAGE / "recipes" / "_frame").glob("*.py"):
-        nodes = [node for node in ast.walk(ast.parse(file.read_text())) if isinstance(node, ast.ImportFrom)]
-        named = {
-            f"{node.module}.{alias.name}".split(".")[2]
-            for node in nodes
-            for alias in node.names
-            if f"{node.module}.".startswith("fastnn.recipes.")
-        }
-        assert not named & systems, f"{file.name}: the frame imports {named & systems}"
+    for module in FILES:
+        if module.startswith("fastnn.recipes._frame"):
+            named = {part for each in of_fastnn(module) for part in each.module.split(".")[2:3]} & systems
+            assert not named, f"{module}: the frame imports {named}"
 
 
-@pytest.mark.parametrize("file", FILES, ids=lambda f: str(f.relative_to(PACKAGE)))
-def test_only_the_top_imports_the_package_itself(file):
-    """`import fastnn` inside fastnn would close a circle; the command line and what it runs may do it."""
-    if part(file) in {"__init__", "cli", "__main__", "_bench", "recipes"}:
-        return
-    circle = [
-        line
-        for module, line, at_import in imports(file, ast.parse(file.read_text()))
-        if module == "fastnn" and at_import
-    ]
-    assert not circle, f"{file.relative_to(PACKAGE)}:{circle}: imports fastnn as a whole"
+def test_a_circle_is_found():
+    with pytest.raises(ValueError, match=r"cycle"):
+        assert_no_circle({"training": {"plots"}, "plots": {"data", "training"}})
 
 
-@pytest.mark.parametrize("file", FILES, ids=lambda f: str(f.relative_to(PACKAGE)))
-def test_outside_is_numpy(file):
-    import sys
-
-    for module, line, at_import in imports(file, ast.parse(file.read_text())):
-        top = module.split(".")[0]
+@every_module
+def test_outside_is_numpy(module):
+    for each in IMPORTS[module]:
+        top = each.module.split(".")[0]
         if top in {"fastnn", "numpy", "__future__"} or top in sys.stdlib_module_names:
             continue
-        where = f"{file.relative_to(PACKAGE)}:{line}"
-        assert top in EXTRAS, f"{where}: {top} is not among the extras"
-        assert not at_import, f"{where}: {top} is imported with the module; import it inside the function"
+        assert top in EXTRAS, f"{module}:{each.line}: {top} is not among the extras"
+        assert not each.at_import, f"{module}:{each.line}: {top} is imported with the module; import it in the function"
 
 
 def test_kernels_import_no_python_of_fastnn():
@@ -160,6 +201,16 @@ def test_kernels_import_no_python_of_fastnn():
             words = line.split()
             if words[:1] in (["import"], ["from"]) and "fastnn" in words[1]:
                 assert words[1].startswith("fastnn._kernels"), f"{file.name}: {line}"
+
+
+def test_no_two_kernels_cimport_each_other():
+    """Nor in a circle of more: what a module and its .pxd file cimport can be drawn from the top down."""
+    cimports = {}
+    for file in (PACKAGE / "_kernels").glob("*.p[yx][xd]"):
+        names = re.findall(r"^from fastnn\._kernels\.(\w+) cimport", file.read_text(), re.MULTILINE)
+        cimports.setdefault(file.stem, set()).update(set(names) - {file.stem})
+    assert cimports["_conv_forward"] >= {"_conv_planes", "_conv_ways"}
+    graphlib.TopologicalSorter(cimports).prepare()  # CycleError names the circle
 
 
 @pytest.fixture(scope="module")
@@ -175,8 +226,6 @@ def loaded(run_python):
 
 
 def test_import_loads_numpy_and_nothing_else_from_outside(loaded):
-    import sys
-
     outside = {name.split(".")[0] for name in loaded} - set(sys.stdlib_module_names) - {"fastnn", "numpy"}
     # Cython's extensions share a module of their own making.
     assert {name for name in outside if not name.startswith(("_cython_", "_cyutility", "cython_runtime"))} == set()
@@ -219,6 +268,7 @@ def test_an_operation_is_in_one_family_everywhere():
 
     of_reference = families(PACKAGE / "reference")
     assert families(PACKAGE / "functional") == families(Path(__file__).parent / "cases") == of_reference
+    assert families(Path(__file__).parent / "mutations") <= of_reference
     assert families(PACKAGE / "_validate") >= of_reference  # and some that are no operations
     for name in fnn.functional.__all__:
         theirs, ours = (getattr(module, name).__module__ for module in (fnn.reference, fnn.functional))

@@ -14,7 +14,7 @@ import fastnn.plots
 FLAGS = doctest.NORMALIZE_WHITESPACE | doctest.ELLIPSIS
 FINDER = doctest.DocTestFinder(exclude_empty=True)
 BASES = (fnn.Module, fnn.losses.Loss, fnn.optim.Optimizer, fnn.lr_scheduler.LRScheduler)
-NAMES = {"np": np, "fastnn": fnn, "fnn": fnn, "F": fnn.functional, "plots": fnn.plots}  # what examples need not import
+NAMES = {"np": np, "fnn": fnn, "F": fnn.functional, "plots": fnn.plots}  # what examples need not import
 NEEDS = {"plots": "matplotlib", "vision": "skimage"}  # rooms whose examples need a package
 LEFT_OUT = ("fastnn.__main__",)  # runs the command when it is imported
 

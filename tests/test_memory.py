@@ -34,7 +34,7 @@ def guarded(monkeypatch):
         margins.append((by_bytes(buffer[:GUARD]), by_bytes(buffer[GUARD + size :])))
         return buffer[GUARD : GUARD + size].reshape(shape)
 
-    doors = [module for name, module in sys.modules.items() if name.startswith("fastnn.functional.")]
+    doors = [module for name, module in sys.modules.items() if name.startswith(("fastnn.functional.", "fastnn.plan."))]
     for owner in (_runtime, *doors):
         if getattr(owner, "empty", None) is original:
             monkeypatch.setattr(owner, "empty", empty)

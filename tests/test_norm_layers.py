@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 import fastnn as fnn
-from checks import directional_check
+from checks import check_without_dx, directional_check
 from networks import normal
 from test_plan import assert_same
 
@@ -245,13 +245,7 @@ def test_neither_relu_nor_its_gradient_is_computed_apart(monkeypatch):
 def test_without_dx_the_parameters_get_the_same(first):
     net = fnn.Sequential(fnn.BatchNorm2d(2), fnn.ReLU()) if first else network()
     x = normal(*INPUT)
-    dy = normal(*net(x).shape, seed=3)
-    assert net.backward(dy).shape == x.shape
-    expected = [p.grad for p in net.parameters()]
-    net(x)
-    assert net.backward(dy, needs_dx=False) is None
-    for p, grad in zip(net.parameters(), expected, strict=True):
-        np.testing.assert_array_equal(p.grad, grad)
+    check_without_dx(net, x, normal(*net(x).shape, seed=3))
 
 
 def test_network_backward_agrees_with_differences():

@@ -16,6 +16,7 @@ LAYERS = (
     ("GELU", ("tanh",), {}, VECTORS),
     ("SELU", (), {}, ROWS),
     ("Hardswish", (), {}, IMAGES),
+    ("ReLU6", (), {}, IMAGES),
     ("Hardtanh", (-0.5, 0.8), {}, IMAGES),
     ("LeakyReLU", (0.2,), {}, IMAGES),
     ("PReLU", (6,), {}, IMAGES),

@@ -7,6 +7,7 @@ import fastnn as fnn
 import winograd
 from cases import DTYPES
 from fastnn._kernels._conv_ways import ways
+from fastnn._validate import ConvGeometry
 
 
 @pytest.fixture
@@ -25,8 +26,9 @@ def test_the_bound_is_of_the_algorithm_that_computes_a_convolution(arrays):
 
 
 def test_who_goes_which_way():
-    def names(*shape, **geometry):
-        return tuple(ways(*shape, **geometry).values())
+    def names(*shape, packed=False, **geometry):
+        *sizes, KH, KW = shape
+        return tuple(ways(*sizes, ConvGeometry(KH, KW, **geometry), packed=packed).values())
 
     wide = {"PH": 1, "PW": 1}
     assert names(64, 64, 8, 8, 64, 3, 3, **wide) == ("winograd", "winograd", "winograd")
@@ -46,7 +48,7 @@ def test_who_goes_which_way():
 @pytest.mark.parametrize("dtype", DTYPES)
 def test_inf_and_nan_stay_where_they_belong(arrays, dtype, value):
     x, w, dy = (a.astype(dtype) for a in arrays)
-    assert ways(*x.shape, *w.shape[:1], 3, 3, PH=1, PW=1)["y"] == "winograd"
+    assert ways(*x.shape, len(w), ConvGeometry(3, 3, PH=1, PW=1))["y"] == "winograd"
     x[3, 7, 4, 6] = value
     y = fnn.functional.conv2d(x, w, padding=1)
     touched = np.zeros(y.shape, bool)
@@ -62,6 +64,20 @@ def test_inf_and_nan_stay_where_they_belong(arrays, dtype, value):
     assert np.array_equal(np.isfinite(db), np.isfinite(truth[2]))
 
 
+@pytest.mark.parametrize("place", [(0, 0), (0, 6), (5, 0), (9, 5), (4, 13), (9, 13)], ids=str)
+def test_nan_at_the_rim_of_the_map_stays_there(place):
+    """Of whole tiles without padding, pixels at the rim are in few tiles, and in the outermost values of these."""
+    rng = np.random.default_rng(6)
+    x, w = rng.standard_normal((8, 32, 10, 14)), rng.standard_normal((32, 32, 3, 3))
+    assert ways(*x.shape, len(w), ConvGeometry(3, 3))["y"] == "winograd"
+    row, column = place
+    x[3, 7, row, column] = np.nan
+    y = fnn.functional.conv2d(x, w)
+    touched = np.zeros(y.shape, bool)
+    touched[3, :, max(row - 2, 0) : row + 1, max(column - 2, 0) : column + 1] = True
+    assert np.array_equal(np.isnan(y), touched)
+
+
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("outputs", [64, 100])
 @pytest.mark.parametrize("size", [(8, 8), (7, 11), (30, 31)])
@@ -71,7 +87,7 @@ def test_one_image_through_a_plan(dtype, outputs, size):
     net = fnn.Sequential(layer, fnn.ReLU()).eval()
     x = np.random.default_rng(1).standard_normal((1, 40, *size)).astype(dtype)
     w, b = layer.weight.data.astype(np.float64), layer.bias.data.astype(np.float64)
-    assert ways(*x.shape, outputs, 3, 3, PH=1, PW=1, packed=True)["y"] == "winograd"
+    assert ways(*x.shape, outputs, ConvGeometry(3, 3, PH=1, PW=1), packed=True)["y"] == "winograd"
     truth = np.maximum(fnn.reference.conv2d(x.astype(np.float64), w, b, padding=1), 0)
     most = winograd.forward(np.abs(x), np.abs(w), (1, 1), **winograd.ABSOLUTE) + np.abs(b)[:, None, None]
     with fnn.num_threads(1):

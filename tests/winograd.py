@@ -4,6 +4,9 @@ The transforms are derived here once more, from the points at which the polynomi
 Every element of a result is made of sums and products of a tile's elements; on absolute values the same sums and
 products bound what rounding can do: with K products summed and at most 40 roundings in the transforms and their
 constants, `|result - truth| <= (K + 40) eps S`, S the algorithm on absolute values and matrices.
+
+Where a shape lets a kernel choose this algorithm, the cases allow a result the worse of the two bounds, this one and
+that of the direct sum. Which way the kernel goes is not asked.
 """
 
 import numpy as np
@@ -66,3 +69,32 @@ def weight_gradient(dy, x, padding, at=AT, g=G, bt=BT):
 
 
 ABSOLUTE = {"at": np.abs(AT), "g": np.abs(G), "bt": np.abs(BT)}
+
+
+def may_serve(w, shape, *arguments, stride=1, padding=0, dilation=1, groups=1, **_):
+    """Whether the convolution of these arguments by w may be made so, whose tiles are those of a map of this shape.
+
+    It is plain and 3 x 3, has enough channels and tiles to gain by it, at most half of whose area is beyond the map;
+    and no argument has NaN or infinities, which would spread over a tile.
+    """
+    outputs, channels, *kernel = w.shape
+    plain = kernel == [3, 3] and all(n in (1, (1, 1)) for n in (stride, dilation, groups))
+    narrow = padding in ("same", "valid") or np.max(padding) <= 2
+    rows, cols = (-(-n // TILE) for n in shape[2:])
+    return (
+        plain
+        and narrow
+        and channels * outputs >= 5 * (channels + outputs)
+        and shape[0] * rows * cols >= 32
+        and rows * cols * TILE * TILE <= 2 * shape[2] * shape[3]
+        and all(np.isfinite(a).all() for a in arguments)
+    )
+
+
+def worse(direct, terms, scale, products):
+    """S of the worse bound, for a result that counts as a sum of so many terms.
+
+    direct : S of the direct sum
+    scale, products : S and K of this algorithm
+    """
+    return np.maximum(direct, scale * ((products + ROUNDINGS + 2) / (terms + 2)))

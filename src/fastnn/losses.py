@@ -66,6 +66,10 @@ class Loss:
             check.known_arguments(cls, args, kwargs)
             return super().__new__(cls)
 
+    def __init__(self, reduction: str = "mean") -> None:
+        check.reduction(reduction)
+        self.reduction = reduction
+
     def __call__(self, x: Array, target: Array) -> Any:
         """Compute the loss of `x`, as the function of the same name does.
 
@@ -255,10 +259,6 @@ class MSELoss(Loss):
 
     _function = "mse_loss"
 
-    def __init__(self, reduction: str = "mean") -> None:
-        check.reduction(reduction)
-        self.reduction = reduction
-
 
 class L1Loss(Loss):
     """Mean absolute error, the absolute difference of outputs and targets of one shape.
@@ -275,10 +275,6 @@ class L1Loss(Loss):
     """
 
     _function = "l1_loss"
-
-    def __init__(self, reduction: str = "mean") -> None:
-        check.reduction(reduction)
-        self.reduction = reduction
 
 
 class SmoothL1Loss(Loss):

@@ -24,7 +24,7 @@ from cases import (
     norm,
     optim,
     pad,
-    pointwise,
+    pair_loss,
     pool,
     resample,
     rownorm,
@@ -52,7 +52,7 @@ CASES: tuple[Case, ...] = (
     *drop.CASES,
     *join.CASES,
     *loss.CASES,
-    *pointwise.CASES,
+    *pair_loss.CASES,
     *optim.CASES,
     *clip.CASES,
 )

@@ -12,7 +12,6 @@ import numpy as np
 import winograd
 from cases._base import EXACT, WIDTHS, Case, Draw, Operation, no_activation, pair, register, windows_over
 from fastnn import reference
-from fastnn._kernels._conv_ways import ways
 
 
 def _conv2d_gradient(F, args, kwargs, y, dy):
@@ -30,15 +29,6 @@ def _conv1d_backward_terms(dy, x, w, *, groups=1, **_):
     return w.shape[0] // groups * w.shape[2], pixels, pixels
 
 
-def _by_winograd(result, x, w, arguments, geometry):
-    """Whether y, dx or dw is made by Winograd's algorithm, whose bound is another one: not of inf or NaN."""
-    stride, dilation = pair(geometry.get("stride", 1)), pair(geometry.get("dilation", 1))
-    padding, groups = padding_of(w, **geometry), geometry.get("groups", 1)
-    options = {"G": groups, "is_double": x.dtype == np.float64}
-    names = ways(*x.shape, w.shape[0], *w.shape[2:], *stride, *padding, *dilation, **options)
-    return names[result] == "winograd" and all(np.isfinite(a).all() for a in arguments)
-
-
 def padding_of(w, *, padding=0, dilation=1, **_):
     """Above and on the left."""
     if padding == "same":
@@ -46,38 +36,35 @@ def padding_of(w, *, padding=0, dilation=1, **_):
     return (0, 0) if padding == "valid" else pair(padding)
 
 
-def _conv2d_terms(x, w, b=None, **geometry):
-    terms = w.shape[1] + winograd.ROUNDINGS if _by_winograd("y", x, w, (x, w), geometry) else math.prod(w.shape[1:])
-    return (terms + (b is not None),)
+def _conv2d_terms(x, w, b=None, **_):
+    return (math.prod(w.shape[1:]) + (b is not None),)
 
 
 def _conv2d_scale(x, w, b=None, *, activation=None, **geometry):
     positive = np.abs(x), np.abs(w)
-    if _by_winograd("y", x, w, (x, w), geometry):
-        scale = winograd.forward(*positive, padding_of(w, **geometry), **winograd.ABSOLUTE)
-    else:
-        scale = reference.conv2d(*positive, **geometry)
+    scale = reference.conv2d(*positive, **geometry)
+    if winograd.may_serve(w, scale.shape, x, w, **geometry):
+        made = winograd.forward(*positive, padding_of(w, **geometry), **winograd.ABSOLUTE)
+        scale = winograd.worse(scale, math.prod(w.shape[1:]), made, w.shape[1])
     return (scale if b is None else scale + np.abs(b)[:, None, None],)
 
 
-def _conv2d_backward_terms(dy, x, w, **geometry):
-    db = dw = dy.shape[0] * dy.shape[2] * dy.shape[3]
-    dx = w.shape[0] // geometry.get("groups", 1) * w.shape[2] * w.shape[3]
-    if _by_winograd("dx", x, w, (dy, w), geometry):
-        dx = w.shape[0] + winograd.ROUNDINGS
-    if _by_winograd("dw", x, w, (dy, x), geometry):
-        dw += winograd.ROUNDINGS
-    return dx, dw, db
+def _conv2d_backward_terms(dy, x, w, *, groups=1, **_):
+    pixels = dy.shape[0] * dy.shape[2] * dy.shape[3]
+    return w.shape[0] // groups * w.shape[2] * w.shape[3], pixels, pixels
 
 
 def _conv2d_backward_scale(dy, x, w, **geometry):
     padding = padding_of(w, **geometry)
     positive = np.abs(dy), np.abs(x), np.abs(w)
     dx, dw, db = reference.conv2d_backward(*positive, **geometry)
-    if _by_winograd("dx", x, w, (dy, w), geometry):
-        dx = winograd.input_gradient(positive[0], positive[2], padding, **winograd.ABSOLUTE)
-    if _by_winograd("dw", x, w, (dy, x), geometry):
-        dw = winograd.weight_gradient(*positive[:2], padding, **winograd.ABSOLUTE)
+    of_dx, of_dw, _ = _conv2d_backward_terms(dy, x, w)
+    if winograd.may_serve(w, x.shape, dy, w, **geometry):
+        made = winograd.input_gradient(positive[0], positive[2], padding, **winograd.ABSOLUTE)
+        dx = winograd.worse(dx, of_dx, made, w.shape[0])
+    if winograd.may_serve(w, dy.shape, dy, x, **geometry):
+        made = winograd.weight_gradient(*positive[:2], padding, **winograd.ABSOLUTE)
+        dw = winograd.worse(dw, of_dw, made, of_dw)
     return dx, dw, db
 
 

@@ -11,7 +11,6 @@ import numpy as np
 import winograd
 from cases._base import Case, Draw, Operation, no_activation, pair, register
 from fastnn import reference
-from fastnn._kernels._conv_ways import ways
 
 
 def _gradient(F, args, kwargs, y, dy):
@@ -19,53 +18,34 @@ def _gradient(F, args, kwargs, y, dy):
     return F.conv_transpose2d_backward(dy, args[0], args[1], **rest)
 
 
-def _by_winograd(result, small, large, w, arguments, geometry):
-    """Whether the convolution from `large` to `small` has this result of it by Winograd's algorithm."""
-    groups = geometry.get("groups", 1)
-    windows = (pair(geometry.get(name, default)) for name, default in (("stride", 1), ("padding", 0), ("dilation", 1)))
-    sizes = (*large.shape, w.shape[0], *w.shape[2:])
-    names = ways(*sizes, *(n for two in windows for n in two), G=groups, is_double=small.dtype == np.float64)
-    return names[result] == "winograd" and all(np.isfinite(a).all() for a in arguments)
-
-
-def _output(x, w, geometry):
-    """Of the shape of the output, and of the dtype of `x`."""
-    return np.empty(reference.conv_transpose2d(x[:1] * 0, w * 0, **geometry).shape[1:], x.dtype)[None].repeat(len(x), 0)
-
-
-def _terms(x, w, b=None, *, activation=None, **geometry):
-    terms = x.shape[1] // geometry.get("groups", 1) * math.prod(w.shape[2:])
-    if _by_winograd("dx", x, _output(x, w, geometry), w, (x, w), geometry):
-        terms = x.shape[1] + winograd.ROUNDINGS
-    return (terms + (b is not None),)
+def _terms(x, w, b=None, *, groups=1, **_):
+    return (x.shape[1] // groups * math.prod(w.shape[2:]) + (b is not None),)
 
 
 def _scale(x, w, b=None, *, activation=None, **geometry):
     positive = np.abs(x), np.abs(w)
-    if _by_winograd("dx", x, _output(x, w, geometry), w, (x, w), geometry):
-        scale = winograd.input_gradient(*positive, pair(geometry.get("padding", 0)), **winograd.ABSOLUTE)
-    else:
-        scale = reference.conv_transpose2d(*positive, **geometry)
+    scale = reference.conv_transpose2d(*positive, **geometry)
+    if winograd.may_serve(w, scale.shape, x, w, **geometry):
+        made = winograd.input_gradient(*positive, pair(geometry.get("padding", 0)), **winograd.ABSOLUTE)
+        scale = winograd.worse(scale, *_terms(x, w), made, x.shape[1])
     return (scale if b is None else scale + np.abs(b)[:, None, None],)
 
 
-def _backward_terms(dy, x, w, *, needs=(), **geometry):
-    dx, dw, db = math.prod(w.shape[1:]), x.shape[0] * math.prod(x.shape[2:]), dy.shape[0] * math.prod(dy.shape[2:])
-    if _by_winograd("y", x, dy, w, (dy, w), geometry):
-        dx = w.shape[1] + winograd.ROUNDINGS
-    if _by_winograd("dw", x, dy, w, (dy, x), geometry):
-        dw += winograd.ROUNDINGS
-    return dx, dw, db
+def _backward_terms(dy, x, w, **_):
+    return math.prod(w.shape[1:]), x.shape[0] * math.prod(x.shape[2:]), dy.shape[0] * math.prod(dy.shape[2:])
 
 
 def _backward_scale(dy, x, w, **geometry):
     padding = pair(geometry.get("padding", 0))
     positive = np.abs(dy), np.abs(x), np.abs(w)
     dx, dw, db = reference.conv_transpose2d_backward(*positive, **geometry)
-    if _by_winograd("y", x, dy, w, (dy, w), geometry):
-        dx = winograd.forward(positive[0], positive[2], padding, **winograd.ABSOLUTE)
-    if _by_winograd("dw", x, dy, w, (dy, x), geometry):
-        dw = winograd.weight_gradient(positive[1], positive[0], padding, **winograd.ABSOLUTE)
+    of_dx, of_dw, _ = _backward_terms(dy, x, w)
+    if winograd.may_serve(w, x.shape, dy, w, **geometry):
+        made = winograd.forward(positive[0], positive[2], padding, **winograd.ABSOLUTE)
+        dx = winograd.worse(dx, of_dx, made, w.shape[1])
+    if winograd.may_serve(w, x.shape, dy, x, **geometry):
+        made = winograd.weight_gradient(positive[1], positive[0], padding, **winograd.ABSOLUTE)
+        dw = winograd.worse(dw, of_dw, made, of_dw)
     return dx, dw, db
 
 

@@ -198,13 +198,19 @@ def _option_cases() -> Iterator[Case]:
                 {"training": training, "return_statistics": True},
             ),
         )
-    # A variance from a mean of squares would have lost all digits: the mean is a thousand deviations away.
-    for label, far in (("far-from-zero", (8, 3, 5, 7)), ("far-from-zero-columns", (50, 3))):
+    # A mean a thousand deviations away: a variance from a mean of squares would have lost all digits. A mean a million
+    # away is rounded so coarsely that the variance about the rounded mean is another one.
+    for label, shape, far in (
+        ("far-from-zero", (8, 3, 5, 7), 1e3),
+        ("far-from-zero-columns", (50, 3), 1e3),
+        ("very-far-from-zero", (8, 3, 5, 7), 1e6),
+        ("very-far-from-zero-columns", (50, 3), 1e6),
+    ):
         yield Case(
             "batch_norm",
             label,
-            lambda draw, far=far: (
-                (draw(far) + draw.dtype.type(1000),),
+            lambda draw, shape=shape, far=far: (
+                (draw(shape) + draw.dtype.type(far),),
                 {"training": True, "return_statistics": True},
             ),
         )

@@ -205,13 +205,16 @@ STEPS = {
 FLOAT = 4  # bytes
 
 
-def _cases() -> Iterator[BenchCase]:
+def _network_cases() -> Iterator[BenchCase]:
     for name, net in NETWORKS.items():
         for n in TRAINED_ON[name]:
             yield BenchCase("training", f"{name}-b{n}", "step", net.batch(n))
     for name, net in NETWORKS.items():
         for n in ASKED_ABOUT:
             yield BenchCase("inference", f"{name}-b{n}", "forward", net.batch(n))
+
+
+def _window_cases() -> Iterator[BenchCase]:
     for name, conv in CONVS.items():
         flop = 2.0 * math.prod(conv.y) * math.prod(conv.w[1:])
         yield BenchCase("conv", name, "forward", conv, flop)
@@ -241,6 +244,9 @@ def _cases() -> Iterator[BenchCase]:
             size = FLOAT * (math.prod(resample.x) + math.prod(resample.y))
             yield BenchCase(family, name, "forward", resample, 0, size)
             yield BenchCase(family, name, "backward", resample, 0, size)
+
+
+def _row_cases() -> Iterator[BenchCase]:
     for name, table in TABLES.items():
         size = FLOAT * math.prod(table.x) * table.columns
         yield BenchCase("embedding", name, "forward", table, 0, 2 * size)
@@ -251,6 +257,9 @@ def _cases() -> Iterator[BenchCase]:
         flop = 2.0 * linear.rows * linear.inputs * linear.outputs
         yield BenchCase("linear", name, "forward", linear, flop)
         yield BenchCase("linear", name, "backward", linear, 2 * flop)
+
+
+def _elementwise_cases() -> Iterator[BenchCase]:
     for family, settings in ACTIVATIONS.items():
         for name, setting in settings.items():
             size = FLOAT * math.prod(setting.x)
@@ -273,6 +282,9 @@ def _cases() -> Iterator[BenchCase]:
         size = FLOAT * math.prod(setting.x)
         yield BenchCase("add", name, "forward", setting, 0, 3 * size)
         yield BenchCase("cat", name, "forward", setting, 0, 4 * size)
+
+
+def _loss_cases() -> Iterator[BenchCase]:
     for name, setting in LOSSES.items():
         size = FLOAT * math.prod(setting.x)
         yield BenchCase("cross_entropy", name, "forward", setting, 0, size)
@@ -281,12 +293,22 @@ def _cases() -> Iterator[BenchCase]:
         yield BenchCase("nll_loss", "imagenet", direction, LOSSES["imagenet"])
         for family, pairs in PAIRS.items():
             yield BenchCase(family, "pictures", direction, pairs)
+
+
+def _step_cases() -> Iterator[BenchCase]:
     for family, (names, arrays) in STEPS.items():
         for name in names:
             yield BenchCase(family, name, "step", NETWORKS[name], 0, arrays * FLOAT * NETWORKS[name].parameters)
 
 
-CASES: tuple[BenchCase, ...] = tuple(_cases())
+CASES: tuple[BenchCase, ...] = (
+    *_network_cases(),
+    *_window_cases(),
+    *_row_cases(),
+    *_elementwise_cases(),
+    *_loss_cases(),
+    *_step_cases(),
+)
 
 # A minute's worth that touches every family: the networks' own layers at their own sizes.
 QUICK = re.compile(r"lenet|(add|cat)/one|digits|mlp-b|(linear|norm|dropout)/mlp/|characters|svgg[16]/")

@@ -1,11 +1,13 @@
 # Functions element by element and row by row, for plans.
+from fastnn._kernels.direction cimport Direction
 from fastnn._kernels.fnn cimport fnn_function, fnn_tiles
 
 cdef struct Map:
     fnn_function *function
     double settings[2]
-    const char *x         # forward: y = f(x)
-    const char *dy        # NULL, or backward: y = the gradient from dy and x
+    Direction direction
+    const char *x         # y = forward(x),
+    const char *dy        # or y = backward(dy, x)
     char *y
     Py_ssize_t total      # elements
     Py_ssize_t chunk      # elements of a chunk
@@ -15,6 +17,7 @@ cdef struct Map:
 # y of x (A, C, P), with a slope for each of the C channels.
 cdef struct Prelu:
     fnn_tiles *t
+    Direction direction
     Py_ssize_t C, P
     bint each             # a row is (C, P) with a slope for each column; otherwise it is (P,) with one slope
     Py_ssize_t rows, row  # elements of a row

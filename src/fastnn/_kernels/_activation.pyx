@@ -3,6 +3,7 @@ from cpython.buffer cimport PyBUF_ND, PyBUF_WRITABLE, PyBuffer_Release, PyObject
 from libc.string cimport memcpy
 
 from fastnn._kernels._table cimport allocate, parallel, release, threads, tiles
+from fastnn._kernels.direction cimport BACKWARD, FORWARD
 from fastnn._kernels.fnn cimport FNN_FUNCTION_COUNT, begin, ceil_div, fits, fnn_tiles
 
 ctypedef fused real:
@@ -22,7 +23,7 @@ cdef void run_chunk(void *job, Py_ssize_t chunk, int slot) noexcept nogil:
     cdef Py_ssize_t i, n
     for i from chunk * g.chunk <= i < min(g.total, (chunk + 1) * g.chunk) by g.step:
         n = min(g.step, g.total - i)
-        if g.dy != NULL:
+        if g.direction == BACKWARD:
             g.function.backward(g.dy + i * g.size, g.x + i * g.size, g.y + i * g.size, n, g.settings)
         else:
             g.function.forward(g.x + i * g.size, g.y + i * g.size, n, g.settings)
@@ -31,7 +32,7 @@ cdef void run_chunk(void *job, Py_ssize_t chunk, int slot) noexcept nogil:
 cdef Map describe_map(fnn_tiles *t, Py_ssize_t function, Py_ssize_t total, Py_ssize_t row, double a,
                       double b) noexcept nogil:
     cdef Map g
-    g.function, g.total, g.size = &t.functions[function], total, t.itemsize
+    g.function, g.direction, g.total, g.size = &t.functions[function], FORWARD, total, t.itemsize
     g.settings[0], g.settings[1] = a, b
     g.step = row if row else CHUNK
     g.chunk = g.step * max(<Py_ssize_t> 1, CHUNK // g.step)
@@ -39,7 +40,7 @@ cdef Map describe_map(fnn_tiles *t, Py_ssize_t function, Py_ssize_t total, Py_ss
 
 
 cdef void apply(Map *g, const void *dy, const void *x, void *y, int workers) noexcept nogil:
-    cdef double work = g.function.work if dy == NULL else g.function.backward_work
+    cdef double work = g.function.work if g.direction == FORWARD else g.function.backward_work
     g.dy, g.x, g.y = <const char *> dy, <const char *> x, <char *> y
     parallel(run_chunk, g, ceil_div(g.total, g.chunk), workers, work * g.total)
 
@@ -76,6 +77,7 @@ cdef int run(Py_ssize_t function, dy, x, y, double a, double b, Py_ssize_t row) 
     with nogil:
         g = describe_map(tiles(buffers[0].itemsize == sizeof(double)), function,
                          buffers[0].len // buffers[0].itemsize, row, a, b)
+        g.direction = FORWARD if dy is None else BACKWARD
         apply(&g, buffers[2].buf, buffers[1].buf, buffers[0].buf, threads())
     give_back(buffers, 2 if dy is None else 3)
     return 0
@@ -123,7 +125,7 @@ def add(a, b, y, bint relu):
 cdef Prelu describe_prelu(fnn_tiles *t, Py_ssize_t A, Py_ssize_t C, Py_ssize_t P) noexcept nogil:
     """Planes shorter than a vector are joined into one row, with a slope for each column."""
     cdef Prelu g
-    g.t, g.C, g.P = t, C, P
+    g.t, g.direction, g.C, g.P = t, FORWARD, C, P
     g.each = C > 1 and P < t.lanes
     g.rows, g.row = (A, C * P) if g.each else (A * C, P)
     g.part = g.row if g.each else min(P, <Py_ssize_t> CHUNK)
@@ -156,7 +158,7 @@ cdef void prelu_chunk(void *job, Py_ssize_t chunk, int slot) noexcept nogil:
     for call in range(call, min(calls(g), call + g.group)):
         n, at = min(g.part, g.row - start), (row * g.row + start) * size
         w = g.w if g.each else g.w + c * size
-        if g.dy == NULL:
+        if g.direction == FORWARD:
             g.t.prelu(g.x + at, w, g.y + at, n, g.each)
         else:
             if g.sums != NULL:
@@ -213,6 +215,7 @@ def prelu_backward(const real[:, :, ::1] dy, const real[:, :, ::1] x, const real
     cdef Prelu g = describe_prelu(tiles(real is double), x.shape[0], x.shape[1], x.shape[2])
     cdef Py_ssize_t i, count = sums_of(&g)
     cdef bint enough = True
+    g.direction = BACKWARD
     g.dy, g.x, g.w = begin(dy), begin(x), begin(w)
     g.y = begin(dx)
     with nogil:

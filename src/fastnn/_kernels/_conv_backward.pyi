@@ -11,27 +11,10 @@ def conv2d_backward(
     dx: _Array | None,
     dw: _Array | None,
     db: _Array | None,
-    SH: int,
-    SW: int,
-    PH: int,
-    PW: int,
-    DH: int,
-    DW: int,
-    G: int,
+    geometry: tuple[int, ...],
 ) -> None: ...
 def conv_transpose2d_forward(
-    x: _Array,
-    w: _Array,
-    b: _Array | None,
-    y: _Array,
-    SH: int,
-    SW: int,
-    PH: int,
-    PW: int,
-    DH: int,
-    DW: int,
-    G: int,
-    relu: bool,
+    x: _Array, w: _Array, b: _Array | None, y: _Array, geometry: tuple[int, ...], relu: bool
 ) -> None: ...
 def conv_transpose2d_backward(
     dy: _Array,
@@ -40,11 +23,5 @@ def conv_transpose2d_backward(
     dx: _Array | None,
     dw: _Array | None,
     db: _Array | None,
-    SH: int,
-    SW: int,
-    PH: int,
-    PW: int,
-    DH: int,
-    DW: int,
-    G: int,
+    geometry: tuple[int, ...],
 ) -> None: ...

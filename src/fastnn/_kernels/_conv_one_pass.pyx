@@ -5,18 +5,19 @@ There dy and x are large and the product is thin, so memory decides: dy is taken
 gradients are made of a band while it is in the second-level cache and the next one is on its way.
 
 Input: the transposed weights times dy are the gradients of the patches, which are folded (col2im) into planes.
-Weight: a patch element's values over the pixels are a contiguous run of the width-unfolded planes (see `_conv`), and so
-are an output channel's of dy: the sums of their products are dot tiles over both where they lie. A fixed number of
-parts of the batch are summed apart, for the threads, and added in order.
+Weight: the values of a patch element over the pixels are a contiguous run of the unfolded planes (drawn in
+`_conv_planes`), and the values of an output channel are a run of dy. Their products are summed by dot tiles, which read
+both runs where they lie. A fixed number of parts of the batch are summed apart, for the threads, and added in order.
 With 1 x 1, x and dx are the planes themselves: nothing is unfolded or folded.
 """
 from libc.string cimport memset
 
-from fastnn._kernels._conv cimport Conv, patch_rows, unfold
+from fastnn._kernels._conv_planes cimport Unfolded, patch_rows, unfold
 from fastnn._kernels._table cimport allocate, parallel, release, threads
+from fastnn._kernels.conv_folded cimport folded_at, unfold_phases
+from fastnn._kernels.conv_gradients cimport Gradients
+from fastnn._kernels.conv_shape cimport ConvShape, is_pointwise
 from fastnn._kernels.fnn cimport FNN_ACCUMULATE, add_doubles, ceil_div, fits, fnn_tiles, put_doubles, reach, split_at
-from fastnn._kernels.folded cimport folded_at, unfold_phases
-from fastnn._kernels.gradients cimport Gradients
 
 cdef enum:
     BAND_BYTES = 196608  # of dy at a time: with its panels it stays in the second-level cache
@@ -24,8 +25,9 @@ cdef enum:
     LINE = 64            # bytes of a cache line
 
 cdef struct OnePass:
-    Conv conv                # the forward's geometry: dw unfolds its planes again
     const Gradients *a
+    Unfolded unfolded        # the planes of the forward, which dw needs again
+    Py_ssize_t band          # output rows at a time
     Py_ssize_t K, P          # elements of a patch, pixels of an output plane
     bint pointwise           # 1 x 1, stride 1, no padding
     Py_ssize_t parts         # of the batch, for each group
@@ -43,100 +45,104 @@ cdef struct OnePass:
 
 cdef void images_chunk(void *job, Py_ssize_t chunk, int slot) noexcept nogil:
     """One group of one part of the batch, its images in order, each in bands of output rows."""
-    cdef const OnePass *s = <const OnePass *> job
-    cdef const Gradients *a = s.a
-    cdef Py_ssize_t size = a.t.itemsize, n, i, oh, c, rows, ahead, at, plane = a.H * a.W
-    cdef Py_ssize_t group = chunk // s.parts, part = chunk % s.parts, last = split_at(a.N, s.parts, part + 1)
-    cdef char *planes = s.workspace + slot * s.workspace_step
-    cdef char *panel = planes + s.planes_size * size
-    cdef char *patches = panel + s.panel_size * size
-    cdef char *folded = patches + s.patches_size * size
+    cdef const OnePass *p = <const OnePass *> job
+    cdef const Gradients *a = p.a
+    cdef const ConvShape *s = &a.shape
+    cdef Py_ssize_t size = a.t.itemsize, n, i, oh, c, rows, ahead, at, plane = s.H * s.W
+    cdef Py_ssize_t group = chunk // p.parts, part = chunk % p.parts, last = split_at(s.N, p.parts, part + 1)
+    cdef char *planes = p.workspace + slot * p.workspace_step
+    cdef char *panel = planes + p.planes_size * size
+    cdef char *patches = panel + p.panel_size * size
+    cdef char *folded = patches + p.patches_size * size
     cdef bint first = True
-    for n in range(split_at(a.N, s.parts, part), last):
-        i = n * a.G + group
+    for n in range(split_at(s.N, p.parts, part), last):
+        i = n * s.G + group
         if a.dx != NULL:
-            memset(folded, 0, s.folded_size * size)
-        for oh from 0 <= oh < a.OH by s.conv.band:
-            rows = min(s.conv.band, a.OH - oh)
-            ahead = rows * a.OW if oh + rows < a.OH else a.G * a.O * s.P - oh * a.OW
-            at = (i * a.C * a.H + oh) * a.W * size
-            if a.dx != NULL and s.pointwise:
-                multiply_band(s, panel, a.dx + at, s.P, i, oh, rows, ahead)
+            memset(folded, 0, p.folded_size * size)
+        for oh from 0 <= oh < s.OH by p.band:
+            rows = min(p.band, s.OH - oh)
+            ahead = rows * s.OW if oh + rows < s.OH else s.G * s.O * p.P - oh * s.OW
+            at = (i * s.C * s.H + oh) * s.W * size
+            if a.dx != NULL and p.pointwise:
+                multiply_band(p, panel, a.dx + at, p.P, i, oh, rows, ahead)
             elif a.dx != NULL:
-                multiply_band(s, panel, patches, s.patch_step, i, oh, rows, ahead)
-                fold(s, folded, patches, oh, rows)
-            if a.dw != NULL and s.pointwise:
-                sum_band(s, a.x + at, chunk, i, oh, rows, ahead, first)
+                multiply_band(p, panel, patches, p.patch_step, i, oh, rows, ahead)
+                fold(p, folded, patches, oh, rows)
+            if a.dw != NULL and p.pointwise:
+                sum_band(p, a.x + at, chunk, i, oh, rows, ahead, first)
             elif a.dw != NULL:
-                unfold(&s.conv, planes, a.x + i * a.C * plane * size, oh, rows)
-                sum_band(s, planes, chunk, i, oh, rows, ahead, first)
+                unfold(&p.unfolded, planes, a.x + i * s.C * plane * size, oh, rows)
+                sum_band(p, planes, chunk, i, oh, rows, ahead, first)
             first = False
-        for c in range(a.C if a.dx != NULL and not s.pointwise else 0):
-            unfold_phases(a.t, a.dx + (i * a.C + c) * plane * size, a.H, a.W,
-                          folded + c * s.AH * a.SW * s.AW * size, a.PH, a.PW, a.SW, s.AW)
+        for c in range(s.C if a.dx != NULL and not p.pointwise else 0):
+            unfold_phases(a.t, a.dx + (i * s.C + c) * plane * size, s.H, s.W,
+                          folded + c * p.AH * s.SW * p.AW * size, s.PH, s.PW, s.SW, p.AW)
 
 
-cdef void multiply_band(const OnePass *s, char *panel, char *patches, Py_ssize_t patch_step, Py_ssize_t i,
+cdef void multiply_band(const OnePass *p, char *panel, char *patches, Py_ssize_t patch_step, Py_ssize_t i,
                         Py_ssize_t oh, Py_ssize_t rows, Py_ssize_t ahead) noexcept nogil:
     """The gradients of the patches under the output rows oh .. oh + rows of group i % G of image i // G.
 
     Fetches the band `ahead` of it in dy; half of it, where sum_band will fetch too.
     """
-    cdef const Gradients *a = s.a
+    cdef const Gradients *a = p.a
+    cdef const ConvShape *s = &a.shape
     cdef fnn_tiles *t = a.t
-    cdef Py_ssize_t size = t.itemsize, nr = t.nr, pixels = rows * a.OW, blocks = ceil_div(s.K, t.mr), block, m, q, cols
-    cdef Py_ssize_t lines = 1 if a.dw != NULL and not s.pointwise else nr * size // LINE
-    cdef const char *dy = a.dy + (i * a.O * s.P + oh * a.OW) * size
-    cdef const char *weights = s.weights + i % a.G * a.O * s.K * size
+    cdef Py_ssize_t size = t.itemsize, nr = t.nr, pixels = rows * s.OW, blocks = ceil_div(p.K, t.mr), block, m, q, cols
+    cdef Py_ssize_t lines = 1 if a.dw != NULL and not p.pointwise else nr * size // LINE
+    cdef const char *dy = a.dy + (i * s.O * p.P + oh * s.OW) * size
+    cdef const char *weights = p.weights + i % s.G * s.O * p.K * size
     cdef const char *b
     cdef const Py_ssize_t *rows_at
     for q from 0 <= q < pixels by nr:
         cols = min(nr, pixels - q)
-        b, rows_at = dy + q * size, s.dy_rows
+        b, rows_at = dy + q * size, p.dy_rows
         if cols < nr:  # a tile reads whole vectors
-            t.copy(panel, nr, b, s.P, a.O, cols)
-            b, rows_at = panel, s.panel_rows
+            t.copy(panel, nr, b, p.P, s.O, cols)
+            b, rows_at = panel, p.panel_rows
         for block in range(blocks):
-            m = split_at(s.K, blocks, block)
-            t.panel(split_at(s.K, blocks, block + 1) - m, cols, 1, a.O, weights + m * a.O * size, NULL, 1,
-                    split_at(s.K, blocks, block + 1) - m, b, rows_at, patches + (m * patch_step + q) * size, patch_step,
+            m = split_at(p.K, blocks, block)
+            t.panel(split_at(p.K, blocks, block + 1) - m, cols, 1, s.O, weights + m * s.O * size, NULL, 1,
+                    split_at(p.K, blocks, block + 1) - m, b, rows_at, patches + (m * patch_step + q) * size, patch_step,
                     NULL, 0, dy + (ahead + q) * size + block * LINE if block < lines else NULL)
 
 
-cdef void fold(const OnePass *s, char *folded, const char *patches, Py_ssize_t oh, Py_ssize_t rows) noexcept nogil:
-    cdef const Gradients *a = s.a
+cdef void fold(const OnePass *p, char *folded, const char *patches, Py_ssize_t oh, Py_ssize_t rows) noexcept nogil:
+    cdef const Gradients *a = p.a
+    cdef const ConvShape *s = &a.shape
     cdef Py_ssize_t size = a.t.itemsize, c, kh, kw
-    for c in range(a.C):
-        for kh in range(a.KH):
-            for kw in range(a.KW):
-                a.t.add(folded + folded_at(c * s.AH + oh * a.SH + kh * a.DH, kw * a.DW, a.SW, s.AW) * size,
-                        a.SH * a.SW * s.AW, patches, a.OW, rows, a.OW)
-                patches += s.patch_step * size
+    for c in range(s.C):
+        for kh in range(s.KH):
+            for kw in range(s.KW):
+                a.t.add(folded + folded_at(c * p.AH + oh * s.SH + kh * s.DH, kw * s.DW, s.SW, p.AW) * size,
+                        s.SH * s.SW * p.AW, patches, s.OW, rows, s.OW)
+                patches += p.patch_step * size
 
 
-cdef void sum_band(const OnePass *s, const char *planes, Py_ssize_t chunk, Py_ssize_t i, Py_ssize_t oh, Py_ssize_t rows,
+cdef void sum_band(const OnePass *p, const char *planes, Py_ssize_t chunk, Py_ssize_t i, Py_ssize_t oh, Py_ssize_t rows,
                    Py_ssize_t ahead, bint first) noexcept nogil:
     """Add the products of the output rows oh .. oh + rows of group i % G of image i // G with its patches.
 
     Fetches what comes next: of x itself with 1 x 1, else the band `ahead` in dy.
     """
-    cdef const Gradients *a = s.a
+    cdef const Gradients *a = p.a
+    cdef const ConvShape *s = &a.shape
     cdef fnn_tiles *t = a.t
-    cdef Py_ssize_t size = t.itemsize, pixels = rows * a.OW, k, k1, o
-    cdef const char *dy = a.dy + (i * a.O * s.P + oh * a.OW) * size
+    cdef Py_ssize_t size = t.itemsize, pixels = rows * s.OW, k, k1, o
+    cdef const char *dy = a.dy + (i * s.O * p.P + oh * s.OW) * size
     cdef const char *next
-    for k from 0 <= k < s.K by t.dot_n:
-        k1 = min(s.K, k + t.dot_n)
-        for o from 0 <= o < a.O by t.dot_m:
+    for k from 0 <= k < p.K by t.dot_n:
+        k1 = min(p.K, k + t.dot_n)
+        for o from 0 <= o < s.O by t.dot_m:
             next = NULL
-            if s.pointwise and k1 + o // t.dot_m < min(s.K, k1 + t.dot_n):
-                next = planes + s.patch_rows[k1 + o // t.dot_m] * size
-            elif not s.pointwise and k // t.dot_n < t.dot_m:
-                next = dy + (ahead + (o + k // t.dot_n) * s.P) * size
-            t.dot(min(t.dot_m, a.O - o), k1 - k, pixels, dy + o * s.P * size, s.P, planes, s.patch_rows + k,
-                  s.dw_sums + ((chunk * a.O + o) * s.K + k) * size, s.K, NULL, 0 if first else FNN_ACCUMULATE, next)
+            if p.pointwise and k1 + o // t.dot_m < min(p.K, k1 + t.dot_n):
+                next = planes + p.patch_rows[k1 + o // t.dot_m] * size
+            elif not p.pointwise and k // t.dot_n < t.dot_m:
+                next = dy + (ahead + (o + k // t.dot_n) * p.P) * size
+            t.dot(min(t.dot_m, s.O - o), k1 - k, pixels, dy + o * p.P * size, p.P, planes, p.patch_rows + k,
+                  p.dw_sums + ((chunk * s.O + o) * p.K + k) * size, p.K, NULL, 0 if first else FNN_ACCUMULATE, next)
     if a.db != NULL:
-        t.sums(s.db_sums + chunk * a.O, dy, s.P, a.O, pixels)
+        t.sums(p.db_sums + chunk * s.O, dy, p.P, s.O, pixels)
 
 
 cdef void add_parts(fnn_tiles *t, char *total, const char *sums, Py_ssize_t groups, Py_ssize_t parts,
@@ -149,65 +155,84 @@ cdef void add_parts(fnn_tiles *t, char *total, const char *sums, Py_ssize_t grou
                    length)
 
 
+cdef void lay_out_workspace(OnePass *p) noexcept nogil:
+    """Bands of output rows, and what a thread needs for one."""
+    cdef const Gradients *a = p.a
+    cdef const ConvShape *s = &a.shape
+    cdef Unfolded *u = &p.unfolded
+    cdef Py_ssize_t nr = a.t.nr, size = a.t.itemsize, room
+    cdef Py_ssize_t span_h = reach(s.KH, s.DH), span_w = reach(s.KW, s.DW)
+    p.band = min(s.OH, max(<Py_ssize_t> 1, BAND_BYTES // (s.O * s.OW * size)))
+    p.band = ceil_div(s.OH, ceil_div(s.OH, p.band))
+    u.t, u.shape, u.phases = a.t, a.shape, min(s.SH, span_h)
+    u.plane = p.P if p.pointwise else (p.band + (span_h - 1) // s.SH) * s.OW
+    p.AH = max((s.OH - 1) * s.SH + span_h, s.H + s.PH)
+    p.AW = max(s.OW + (span_w - 1) // s.SW, ceil_div(s.W + s.PW, s.SW))
+    p.patch_step = ceil_div(p.band * s.OW, nr) * nr
+    p.planes_size = 0
+    if a.dw != NULL and not p.pointwise:
+        p.planes_size = ceil_div(s.KW * s.C * u.phases * u.plane, nr) * nr
+    p.panel_size = s.O * nr
+    p.patches_size = 0 if p.pointwise else p.K * p.patch_step
+    p.folded_size = 0 if p.pointwise else s.C * p.AH * s.SW * p.AW
+    room = p.planes_size + (p.panel_size + p.patches_size + p.folded_size if a.dx != NULL else 0)
+    p.workspace_step = ceil_div(room * size, LINE) * LINE
+
+
+cdef void pack_weights(const OnePass *p) noexcept nogil:
+    cdef const Gradients *a = p.a
+    cdef Py_ssize_t size = a.t.itemsize, O = a.shape.O, blocks = ceil_div(p.K, a.t.mr), block, m, rows, group, i
+    for i in range(a.shape.G * blocks):
+        group, block = i // blocks * O * p.K, i % blocks
+        m = split_at(p.K, blocks, block)
+        rows = split_at(p.K, blocks, block + 1) - m
+        a.t.copy(p.weights + (group + m * O) * size, rows, a.w + (group + m) * size, p.K, O, rows)
+
+
+cdef void run(OnePass *p, int workers) noexcept nogil:
+    """Fill the tables, pack the weights, go through the images, add the parts."""
+    cdef const Gradients *a = p.a
+    cdef const ConvShape *s = &a.shape
+    cdef Py_ssize_t size = a.t.itemsize, sums = p.parts * s.O, o, group
+    p.panel_rows = p.dy_rows + s.O
+    p.patch_rows = p.panel_rows + s.O
+    p.dw_sums = <char *> (p.db_sums + s.G * sums)
+    memset(p.db_sums, 0, s.G * sums * sizeof(double))
+    patch_rows(&p.unfolded, p.patch_rows)
+    for o in range(s.O):
+        p.dy_rows[o], p.panel_rows[o] = o * p.P, o * a.t.nr
+    pack_weights(p)
+    parallel(images_chunk, p, s.G * p.parts, workers, <double> s.N * s.G * s.O * p.P * p.K / 8)
+    if a.dw != NULL:
+        add_parts(a.t, a.dw, p.dw_sums, s.G, p.parts, s.O * p.K)
+    if a.db != NULL:
+        for group in range(s.G):
+            add_doubles(p.db_sums + group * sums, p.parts, s.O)
+            put_doubles(a.db + group * s.O * size, p.db_sums + group * sums, s.O, size)
+
+
 cdef bint one_pass(const Gradients *a) noexcept nogil:
-    cdef OnePass s
-    cdef fnn_tiles *t = a.t
-    cdef Py_ssize_t size = t.itemsize, blocks, block, m, o, room, group, i
-    cdef Py_ssize_t span_h = reach(a.KH, a.DH), span_w = reach(a.KW, a.DW)
+    cdef OnePass p
+    cdef const ConvShape *s = &a.shape
+    cdef Py_ssize_t size = a.t.itemsize
     cdef int workers = threads()
     cdef bint enough
-    s.a, s.K, s.P = a, a.C * a.KH * a.KW, a.OH * a.OW
-    if not fits((<double> a.OH * a.SH + span_h + a.H + a.PH) * (<double> a.OW * a.SW + span_w + a.W + a.PW)
-                * (a.O + s.K) * workers * size):
+    p.a, p.K, p.P = a, s.C * s.KH * s.KW, s.OH * s.OW
+    if not fits((<double> s.OH * s.SH + reach(s.KH, s.DH) + s.H + s.PH)
+                * (<double> s.OW * s.SW + reach(s.KW, s.DW) + s.W + s.PW) * (s.O + p.K) * workers * size):
         return False
-    s.pointwise = a.KH == a.KW == a.SH == a.SW == 1 and a.PH == a.PW == 0 and a.H == a.OH and a.W == a.OW
-    s.parts = min(a.N, <Py_ssize_t> PARTS)
-    s.conv.t, s.conv.C, s.conv.H, s.conv.W = t, a.C, a.H, a.W
-    s.conv.KH, s.conv.KW, s.conv.OH, s.conv.OW = a.KH, a.KW, a.OH, a.OW
-    s.conv.SH, s.conv.SW, s.conv.PH, s.conv.PW, s.conv.DH, s.conv.DW = a.SH, a.SW, a.PH, a.PW, a.DH, a.DW
-    s.conv.phases = min(a.SH, span_h)
-    s.conv.band = min(a.OH, max(<Py_ssize_t> 1, BAND_BYTES // (a.O * a.OW * size)))
-    s.conv.band = ceil_div(a.OH, ceil_div(a.OH, s.conv.band))
-    s.conv.plane = s.P if s.pointwise else (s.conv.band + (span_h - 1) // a.SH) * a.OW
-    s.AH = max((a.OH - 1) * a.SH + span_h, a.H + a.PH)
-    s.AW = max(a.OW + (span_w - 1) // a.SW, ceil_div(a.W + a.PW, a.SW))
-    s.patch_step = ceil_div(s.conv.band * a.OW, t.nr) * t.nr
-    s.planes_size = 0
-    if a.dw != NULL and not s.pointwise:
-        s.planes_size = ceil_div(a.KW * a.C * s.conv.phases * s.conv.plane, t.nr) * t.nr
-    s.panel_size = a.O * t.nr
-    s.patches_size = 0 if s.pointwise else s.K * s.patch_step
-    s.folded_size = 0 if s.pointwise else a.C * s.AH * a.SW * s.AW
-    room = s.planes_size + (s.panel_size + s.patches_size + s.folded_size if a.dx != NULL else 0)
-    s.workspace_step = ceil_div(room * size, 64) * 64
-    s.weights = <char *> allocate(a.G * a.O * s.K * size)
-    s.dy_rows = <Py_ssize_t *> allocate((2 * a.O + s.K) * sizeof(Py_ssize_t))
-    s.db_sums = <double *> allocate(a.G * s.parts * a.O * (sizeof(double) + s.K * size))
-    s.workspace = <char *> allocate(workers * s.workspace_step)
-    enough = s.weights != NULL and s.dy_rows != NULL and s.db_sums != NULL and s.workspace != NULL
+    p.pointwise = is_pointwise(s)
+    p.parts = min(s.N, <Py_ssize_t> PARTS)
+    lay_out_workspace(&p)
+    p.weights = <char *> allocate(s.G * s.O * p.K * size)
+    p.dy_rows = <Py_ssize_t *> allocate((2 * s.O + p.K) * sizeof(Py_ssize_t))
+    p.db_sums = <double *> allocate(s.G * p.parts * s.O * (sizeof(double) + p.K * size))
+    p.workspace = <char *> allocate(workers * p.workspace_step)
+    enough = p.weights != NULL and p.dy_rows != NULL and p.db_sums != NULL and p.workspace != NULL
     if enough:
-        s.panel_rows = s.dy_rows + a.O
-        s.patch_rows = s.panel_rows + a.O
-        s.dw_sums = <char *> (s.db_sums + a.G * s.parts * a.O)
-        memset(s.db_sums, 0, a.G * s.parts * a.O * sizeof(double))
-        patch_rows(&s.conv, s.patch_rows)
-        for o in range(a.O):
-            s.dy_rows[o], s.panel_rows[o] = o * s.P, o * t.nr
-        blocks = ceil_div(s.K, t.mr)
-        for i in range(a.G * blocks):
-            group, block = i // blocks * a.O * s.K, i % blocks
-            m = split_at(s.K, blocks, block)
-            t.copy(s.weights + (group + m * a.O) * size, split_at(s.K, blocks, block + 1) - m,
-                   a.w + (group + m) * size, s.K, a.O, split_at(s.K, blocks, block + 1) - m)
-        parallel(images_chunk, &s, a.G * s.parts, workers, <double> a.N * a.G * a.O * s.P * s.K / 8)
-        if a.dw != NULL:
-            add_parts(t, a.dw, s.dw_sums, a.G, s.parts, a.O * s.K)
-        if a.db != NULL:
-            for group in range(a.G):
-                add_doubles(s.db_sums + group * s.parts * a.O, s.parts, a.O)
-                put_doubles(a.db + group * a.O * size, s.db_sums + group * s.parts * a.O, a.O, size)
-    release(s.weights)
-    release(s.dy_rows)
-    release(s.db_sums)
-    release(s.workspace)
+        run(&p, workers)
+    release(p.weights)
+    release(p.dy_rows)
+    release(p.db_sums)
+    release(p.workspace)
     return enough

@@ -7,6 +7,8 @@ are. A fixed number of parts of the batch are summed apart, for the threads, and
 from libc.string cimport memset
 
 from fastnn._kernels._table cimport allocate, parallel, release, threads
+from fastnn._kernels.conv_gradients cimport Gradients
+from fastnn._kernels.conv_shape cimport ConvShape
 from fastnn._kernels.fnn cimport (
     FNN_ACCUMULATE,
     add_doubles,
@@ -18,7 +20,6 @@ from fastnn._kernels.fnn cimport (
     reach,
     split_at,
 )
-from fastnn._kernels.gradients cimport Gradients
 
 cdef enum:
     PANEL_BYTES = 393216  # of an image laid out, at a time: it stays in the second-level cache
@@ -28,11 +29,7 @@ cdef enum:
     WIDEST = 32           # columns of a panel, at most
 
 cdef struct WeightGradient:
-    fnn_tiles *t
-    Py_ssize_t N, C, H, W, O, KH, KW, OH, OW, SH, SW, PH, PW, DH, DW, G
-    const char *dy
-    const char *x
-    char *dw
+    const Gradients *a
     Py_ssize_t parts                   # of the batch, for each group
     Py_ssize_t images, band            # at a time: `images` whole ones, or a band of output rows of one
     Py_ssize_t channels, blocks        # of a group at a time, and how many such blocks it has
@@ -42,7 +39,6 @@ cdef struct WeightGradient:
     Py_ssize_t *starts                 # of the output rows among them
     Py_ssize_t *channel_places         # o * C*KH*KW: of the outputs in dw
     Py_ssize_t *koff                   # p * nr
-    char *db                           # or NULL
     char *sums                         # (groups, parts, blocks, KH, (kw, channel), OL)
     double *db_sums                    # (groups, parts, O)
     char *workspace                    # for each thread: pixels (images, HP, WP, channels), panel of dy (pixels, nr)
@@ -52,143 +48,162 @@ cdef struct WeightGradient:
 
 cdef void weight_chunk(void *job, Py_ssize_t chunk, int slot) noexcept nogil:
     """The sums of one group of one part of the batch and one block of its channels, images in order."""
-    cdef const WeightGradient *g = <const WeightGradient *> job
-    cdef Py_ssize_t size = g.t.itemsize, sums = chunk // g.blocks, c0 = chunk % g.blocks * g.channels
-    cdef Py_ssize_t group = sums // g.parts, part = sums % g.parts, n = split_at(g.N, g.parts, part)
-    cdef Py_ssize_t last = split_at(g.N, g.parts, part + 1), images, i, oh
-    cdef char *pixels = g.workspace + slot * g.workspace_step
+    cdef const WeightGradient *p = <const WeightGradient *> job
+    cdef const Gradients *a = p.a
+    cdef const ConvShape *s = &a.shape
+    cdef Py_ssize_t size = a.t.itemsize, sums = chunk // p.blocks, c0 = chunk % p.blocks * p.channels
+    cdef Py_ssize_t group = sums // p.parts, part = sums % p.parts, n = split_at(s.N, p.parts, part)
+    cdef Py_ssize_t last = split_at(s.N, p.parts, part + 1), images, i, oh
+    cdef char *pixels = p.workspace + slot * p.workspace_step
     cdef bint first = True
-    memset(pixels, 0, g.images * g.image_size * size)
+    memset(pixels, 0, p.images * p.image_size * size)
     while n < last:
-        images = min(g.images, last - n)
-        for oh from 0 <= oh < g.OH by g.band:
+        images = min(p.images, last - n)
+        for oh from 0 <= oh < s.OH by p.band:
             for i in range(images):
-                lay_out(g, pixels + i * g.image_size * size,
-                        g.x + (((n + i) * g.G + group) * g.C + c0) * g.H * g.W * size, min(g.channels, g.C - c0), oh)
-            add_products(g, pixels, g.sums + chunk * g.sums_size * size,
-                         g.db_sums + sums * g.O if g.db != NULL and c0 == 0 else NULL, group, n, images, oh,
+                lay_out(p, pixels + i * p.image_size * size,
+                        a.x + (((n + i) * s.G + group) * s.C + c0) * s.H * s.W * size, min(p.channels, s.C - c0), oh)
+            add_products(p, pixels, p.sums + chunk * p.sums_size * size,
+                         p.db_sums + sums * s.O if a.db != NULL and c0 == 0 else NULL, group, n, images, oh,
                          first)
             first = False
         n += images
 
 
-cdef void lay_out(const WeightGradient *g, char *pixels, const char *x, Py_ssize_t channels,
+cdef void lay_out(const WeightGradient *p, char *pixels, const char *x, Py_ssize_t channels,
                   Py_ssize_t oh) noexcept nogil:
     """The rows that a band from output row oh on sees, zeros above and below; those beside it are there already."""
-    cdef Py_ssize_t row = g.WP * g.channels * g.t.itemsize, first = max(<Py_ssize_t> 0, oh * g.SH - g.PH)
-    cdef Py_ssize_t above = min(g.HP, max(<Py_ssize_t> 0, g.PH - oh * g.SH))
-    cdef Py_ssize_t rows = max(<Py_ssize_t> 0, min(g.H - first, g.HP - above))
+    cdef const Gradients *a = p.a
+    cdef const ConvShape *s = &a.shape
+    cdef Py_ssize_t row = p.WP * p.channels * a.t.itemsize, first = max(<Py_ssize_t> 0, oh * s.SH - s.PH)
+    cdef Py_ssize_t above = min(p.HP, max(<Py_ssize_t> 0, s.PH - oh * s.SH))
+    cdef Py_ssize_t rows = max(<Py_ssize_t> 0, min(s.H - first, p.HP - above))
     memset(pixels, 0, above * row)
-    g.t.transpose(pixels + above * row, g.places, x + first * g.W * g.t.itemsize, g.H * g.W, channels, rows * g.W)
-    memset(pixels + (above + rows) * row, 0, (g.HP - above - rows) * row)
+    a.t.transpose(pixels + above * row, p.places, x + first * s.W * a.t.itemsize, s.H * s.W, channels, rows * s.W)
+    memset(pixels + (above + rows) * row, 0, (p.HP - above - rows) * row)
 
 
-cdef void add_products(const WeightGradient *g, char *pixels, char *sums, double *db_sums, Py_ssize_t group,
+cdef void add_products(const WeightGradient *p, char *pixels, char *sums, double *db_sums, Py_ssize_t group,
                        Py_ssize_t n, Py_ssize_t images, Py_ssize_t oh, bint first) noexcept nogil:
     """sums += the products of a band of rows of some images, from output row oh on, all kernel elements, all O.
 
     db_sums, if not NULL, gets the sums of dy alone, while it is at hand.
     """
-    cdef fnn_tiles *t = g.t
-    cdef Py_ssize_t size = t.itemsize, P = g.OH * g.OW, rows = min(g.band, g.OH - oh)
-    cdef Py_ssize_t neighbours = g.KW if g.DW == 1 else 1, M = neighbours * g.channels
+    cdef const Gradients *a = p.a
+    cdef const ConvShape *s = &a.shape
+    cdef fnn_tiles *t = a.t
+    cdef Py_ssize_t size = t.itemsize, P = s.OH * s.OW, rows = min(p.band, s.OH - oh)
+    cdef Py_ssize_t neighbours = s.KW if s.DW == 1 else 1, M = neighbours * p.channels
     cdef Py_ssize_t m_blocks = ceil_div(M, t.mr), o, i, kh, kw, block, m
-    cdef char *panel = pixels + g.images * g.image_size * size
+    cdef char *panel = pixels + p.images * p.image_size * size
     cdef double bias[WIDEST]
-    for o from 0 <= o < g.O by t.nr:
+    for o from 0 <= o < s.O by t.nr:
         for i in range(images):
-            t.transpose(panel + i * P * t.nr * size, g.koff,
-                        g.dy + ((((n + i) * g.G + group) * g.O + o) * P + oh * g.OW) * size, P, min(t.nr, g.O - o),
-                        rows * g.OW)
+            t.transpose(panel + i * P * t.nr * size, p.koff,
+                        a.dy + ((((n + i) * s.G + group) * s.O + o) * P + oh * s.OW) * size, P, min(t.nr, s.O - o),
+                        rows * s.OW)
         if db_sums != NULL:
             memset(bias, 0, sizeof(bias))
-            t.sum_rows(bias, panel, t.nr, images * rows * g.OW, min(t.nr, g.O - o))
-            add_to_doubles(db_sums + o, bias, min(t.nr, g.O - o), size)
-        for kh in range(g.KH):
-            for kw from 0 <= kw < g.KW by neighbours:
+            t.sum_rows(bias, panel, t.nr, images * rows * s.OW, min(t.nr, s.O - o))
+            add_to_doubles(db_sums + o, bias, min(t.nr, s.O - o), size)
+        for kh in range(s.KH):
+            for kw from 0 <= kw < s.KW by neighbours:
                 for block in range(m_blocks):
                     m = split_at(M, m_blocks, block)
-                    t.panel(split_at(M, m_blocks, block + 1) - m, min(t.nr, g.OL - o), images * rows, g.OW,
-                            pixels + ((kh * g.DH * g.WP + kw * g.DW) * g.channels + m) * size, g.starts,
-                            1, g.SW * g.channels, panel, g.koff,
-                            sums + (((kh * g.KW + kw) * g.channels + m) * g.OL + o) * size, g.OL, NULL,
+                    t.panel(split_at(M, m_blocks, block + 1) - m, min(t.nr, p.OL - o), images * rows, s.OW,
+                            pixels + ((kh * s.DH * p.WP + kw * s.DW) * p.channels + m) * size, p.starts,
+                            1, s.SW * p.channels, panel, p.koff,
+                            sums + (((kh * s.KW + kw) * p.channels + m) * p.OL + o) * size, p.OL, NULL,
                             0 if first else FNN_ACCUMULATE, NULL)
 
 
 cdef void finish_channel(void *job, Py_ssize_t chunk, int slot) noexcept nogil:
     """dw[:, c] of a group: the parts added in order."""
-    cdef const WeightGradient *g = <const WeightGradient *> job
-    cdef Py_ssize_t group = chunk // g.C, c = chunk % g.C, block = c // g.channels, part, size = g.t.itemsize
-    cdef Py_ssize_t K = g.KH * g.KW, step = g.channels * g.OL
-    cdef char *sums = g.sums + ((group * g.parts * g.blocks + block) * g.sums_size + c % g.channels * g.OL) * size
-    for part in range(1, g.parts):
-        g.t.add(sums, step, sums + part * g.blocks * g.sums_size * size, step, K, g.O)
-    g.t.transpose(g.dw + (group * g.O * g.C + c) * K * size, g.channel_places, sums, step, K, g.O)
+    cdef const WeightGradient *p = <const WeightGradient *> job
+    cdef const Gradients *a = p.a
+    cdef const ConvShape *s = &a.shape
+    cdef Py_ssize_t group = chunk // s.C, c = chunk % s.C, block = c // p.channels, part, size = a.t.itemsize
+    cdef Py_ssize_t K = s.KH * s.KW, step = p.channels * p.OL
+    cdef char *sums = p.sums + ((group * p.parts * p.blocks + block) * p.sums_size + c % p.channels * p.OL) * size
+    for part in range(1, p.parts):
+        a.t.add(sums, step, sums + part * p.blocks * p.sums_size * size, step, K, s.O)
+    a.t.transpose(a.dw + (group * s.O * s.C + c) * K * size, p.channel_places, sums, step, K, s.O)
 
 
-cdef void finish_bias(const WeightGradient *g) noexcept nogil:
+cdef void finish_bias(const WeightGradient *p) noexcept nogil:
     """db: the parts added in order."""
-    cdef Py_ssize_t size = g.t.itemsize, group
-    for group in range(g.G):
-        add_doubles(g.db_sums + group * g.parts * g.O, g.parts, g.O)
-        put_doubles(g.db + group * g.O * size, g.db_sums + group * g.parts * g.O, g.O, size)
+    cdef const Gradients *a = p.a
+    cdef const ConvShape *s = &a.shape
+    cdef Py_ssize_t size = a.t.itemsize, group
+    for group in range(s.G):
+        add_doubles(p.db_sums + group * p.parts * s.O, p.parts, s.O)
+        put_doubles(a.db + group * s.O * size, p.db_sums + group * p.parts * s.O, s.O, size)
 
 
-cdef bint sum_parts(WeightGradient *g) noexcept nogil:
-    """Plan the split by the shape alone, run the parts, add them. False when there is no memory."""
-    cdef fnn_tiles *t = g.t
-    cdef Py_ssize_t P = g.OH * g.OW, dw_bytes = g.G * g.O * g.C * g.KH * g.KW * t.itemsize, i, rows, length, shown
-    cdef int workers = threads()
-    cdef bint enough
-    g.images = min(g.N, max(<Py_ssize_t> 1, PIXELS // P))
-    g.band = g.OH if g.images > 1 else ceil_div(g.OH, min(g.OH, ceil_div(P, PIXELS)))
-    g.HP = (g.band - 1) * g.SH + reach(g.KH, g.DH)
-    g.WP = max(g.W + g.PW, (g.OW - 1) * g.SW + reach(g.KW, g.DW))
-    if not fits(<double> g.HP * g.WP * (g.images * g.C + t.mr) * workers * t.itemsize):
+cdef bint cut(WeightGradient *p, int workers) noexcept nogil:
+    """Decide the split, by the shape alone. False when the workspace would be too large to exist."""
+    cdef const ConvShape *s = &p.a.shape
+    cdef fnn_tiles *t = p.a.t
+    cdef Py_ssize_t P = s.OH * s.OW, dw_bytes = s.G * s.O * s.C * s.KH * s.KW * t.itemsize
+    p.images = min(s.N, max(<Py_ssize_t> 1, PIXELS // P))
+    p.band = s.OH if p.images > 1 else ceil_div(s.OH, min(s.OH, ceil_div(P, PIXELS)))
+    p.HP = (p.band - 1) * s.SH + reach(s.KH, s.DH)
+    p.WP = max(s.W + s.PW, (s.OW - 1) * s.SW + reach(s.KW, s.DW))
+    if not fits(<double> p.HP * p.WP * (p.images * s.C + t.mr) * workers * t.itemsize):
         return False
     # Parts while their sums are small, blocks of channels for the cache and where the parts are few.
-    g.parts = max(<Py_ssize_t> 1, min(min(<Py_ssize_t> PARTS, ceil_div(g.N, g.images)), SUMS_BYTES // dw_bytes))
-    g.channels = max(ceil_div(t.mr, g.KW), PANEL_BYTES // (g.images * g.HP * g.WP * t.itemsize))
-    g.blocks = min(g.C, max(ceil_div(g.C, g.channels), PARTS // g.parts if g.C * g.KW >= 8 * t.mr else 1))
-    g.channels = ceil_div(g.C, g.blocks)
-    g.blocks = ceil_div(g.C, g.channels)
-    g.OL = ceil_div(g.O, t.lanes) * t.lanes
-    g.image_size = g.HP * g.WP * g.channels
-    g.sums_size = g.KH * g.KW * g.channels * g.OL
-    rows, length, shown = g.images * g.band, g.images * g.band * g.OW, min(g.H, g.HP) * g.W
-    g.workspace_step = ceil_div((g.images * g.image_size + length * t.nr) * t.itemsize, 64) * 64
-    g.places = <Py_ssize_t *> allocate((shown + rows + length + g.O) * sizeof(Py_ssize_t))
-    g.db_sums = <double *> allocate((g.blocks * g.sums_size * t.itemsize + g.O * sizeof(double)) * g.G * g.parts)
-    g.workspace = <char *> allocate(workers * g.workspace_step)
-    enough = g.places != NULL and g.db_sums != NULL and g.workspace != NULL
-    if enough:
-        g.starts = g.places + shown
-        g.koff = g.starts + rows
-        g.channel_places = g.koff + length
-        for i in range(shown):
-            g.places[i] = (i // g.W * g.WP + i % g.W + g.PW) * g.channels
-        for i in range(rows):
-            g.starts[i] = (i // g.band * g.HP + i % g.band * g.SH) * g.WP * g.channels
-        for i in range(length):
-            g.koff[i] = i * t.nr
-        for i in range(g.O):
-            g.channel_places[i] = i * g.C * g.KH * g.KW
-        g.sums = <char *> (g.db_sums + g.G * g.parts * g.O)
-        memset(g.db_sums, 0, g.G * g.parts * g.O * sizeof(double))
-        parallel(weight_chunk, g, g.G * g.parts * g.blocks, workers,
-                 <double> g.N * g.G * g.O * g.C * P * g.KH * g.KW / 16)
-        parallel(finish_channel, g, g.G * g.C, workers, <double> g.parts * g.G * g.O * g.C * g.KH * g.KW)
-        if g.db != NULL:
-            finish_bias(g)
-    release(g.places)
-    release(g.db_sums)
-    release(g.workspace)
-    return enough
+    p.parts = max(<Py_ssize_t> 1, min(min(<Py_ssize_t> PARTS, ceil_div(s.N, p.images)), SUMS_BYTES // dw_bytes))
+    p.channels = max(ceil_div(t.mr, s.KW), PANEL_BYTES // (p.images * p.HP * p.WP * t.itemsize))
+    p.blocks = min(s.C, max(ceil_div(s.C, p.channels), PARTS // p.parts if s.C * s.KW >= 8 * t.mr else 1))
+    p.channels = ceil_div(s.C, p.blocks)
+    p.blocks = ceil_div(s.C, p.channels)
+    p.OL = ceil_div(s.O, t.lanes) * t.lanes
+    p.image_size = p.HP * p.WP * p.channels
+    p.sums_size = s.KH * s.KW * p.channels * p.OL
+    return True
+
+
+cdef void fill_tables(WeightGradient *p, Py_ssize_t shown) noexcept nogil:
+    """The tables, which begin at `places`; `shown` pixels of x are seen from the first output row."""
+    cdef const ConvShape *s = &p.a.shape
+    cdef Py_ssize_t i, rows = p.images * p.band, length = rows * s.OW
+    p.starts = p.places + shown
+    p.koff = p.starts + rows
+    p.channel_places = p.koff + length
+    for i in range(shown):
+        p.places[i] = (i // s.W * p.WP + i % s.W + s.PW) * p.channels
+    for i in range(rows):
+        p.starts[i] = (i // p.band * p.HP + i % p.band * s.SH) * p.WP * p.channels
+    for i in range(length):
+        p.koff[i] = i * p.a.t.nr
+    for i in range(s.O):
+        p.channel_places[i] = i * s.C * s.KH * s.KW
 
 
 cdef bint weight_gradient(const Gradients *a) noexcept nogil:
-    cdef WeightGradient g
-    g.t, g.N, g.C, g.H, g.W, g.O = a.t, a.N, a.C, a.H, a.W, a.O
-    g.KH, g.KW, g.OH, g.OW, g.SH, g.SW, g.PH, g.PW = a.KH, a.KW, a.OH, a.OW, a.SH, a.SW, a.PH, a.PW
-    g.DH, g.DW, g.G, g.dy, g.x, g.dw, g.db = a.DH, a.DW, a.G, a.dy, a.x, a.dw, a.db
-    return sum_parts(&g)
+    cdef WeightGradient p
+    cdef const ConvShape *s = &a.shape
+    cdef Py_ssize_t size = a.t.itemsize, rows, length, shown, work = s.G * s.O * s.C * s.KH * s.KW
+    cdef int workers = threads()
+    cdef bint enough
+    p.a = a
+    if not cut(&p, workers):
+        return False
+    rows, length, shown = p.images * p.band, p.images * p.band * s.OW, min(s.H, p.HP) * s.W
+    p.workspace_step = ceil_div((p.images * p.image_size + length * a.t.nr) * size, 64) * 64
+    p.places = <Py_ssize_t *> allocate((shown + rows + length + s.O) * sizeof(Py_ssize_t))
+    p.db_sums = <double *> allocate((p.blocks * p.sums_size * size + s.O * sizeof(double)) * s.G * p.parts)
+    p.workspace = <char *> allocate(workers * p.workspace_step)
+    enough = p.places != NULL and p.db_sums != NULL and p.workspace != NULL
+    if enough:
+        fill_tables(&p, shown)
+        p.sums = <char *> (p.db_sums + s.G * p.parts * s.O)
+        memset(p.db_sums, 0, s.G * p.parts * s.O * sizeof(double))
+        parallel(weight_chunk, &p, s.G * p.parts * p.blocks, workers, <double> s.N * s.OH * s.OW * work / 16)
+        parallel(finish_channel, &p, s.G * s.C, workers, <double> p.parts * work)
+        if a.db != NULL:
+            finish_bias(&p)
+    release(p.places)
+    release(p.db_sums)
+    release(p.workspace)
+    return enough

@@ -1,4 +1,4 @@
-from fastnn._kernels._conv cimport Conv
+from fastnn._kernels.conv_output cimport Output
 from fastnn._kernels.fnn cimport fnn_tiles
 
 cdef enum:
@@ -12,7 +12,7 @@ cdef enum Outcome:
     NOT_FINITE  # inf or NaN somewhere: what was written is not what the definition says
 
 cdef struct Winograd:
-    const Conv *g
+    const Output *g
     Py_ssize_t rows, cols      # of tiles, of an image
     Py_ssize_t images, band    # of a chunk: some images, or some rows of tiles of one
     Py_ssize_t bands           # of an image
@@ -31,14 +31,13 @@ cdef struct Winograd:
 
 # 3 x 3, stride 1, padding up to 2. `spoilt` (N) tells of which images what was written is not what the definition says,
 # because there was inf or NaN. False when there is no memory.
-cdef bint winograd(const Conv *g, char *spoilt) noexcept nogil
+cdef bint winograd(const Output *g, char *spoilt) noexcept nogil
 
-# What it consists of, as in `_conv`. The weights are weights_size elements, the workspace is workers * workspace_step
-# bytes.
-cdef bint plan_winograd(Winograd *s, const Conv *g, int workers) noexcept nogil
-cdef void pack_winograd(const Winograd *s, int workers) noexcept nogil
-cdef void run_winograd(const Winograd *s, int workers) noexcept nogil
-cdef void forget_winograd(Winograd *s) noexcept nogil
+# Its parts, as in `_conv_planes`: `weights` has weights_size elements, `workspace` workers * workspace_step bytes.
+cdef bint prepare_winograd(Winograd *p, const Output *g, int workers) noexcept nogil
+cdef void pack_winograd(const Winograd *p, int workers) noexcept nogil
+cdef void run_winograd(const Winograd *p, int workers) noexcept nogil
+cdef void forget_winograd(Winograd *p) noexcept nogil
 
 # The line at the beginning of each thread's workspace tells whether what follows is as it was or zeros, as far as these
 # are asked for. `renew` begins anew; each thread then writes the zeros itself, for lines that another core has written

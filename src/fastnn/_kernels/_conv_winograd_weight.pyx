@@ -19,8 +19,9 @@ from fastnn._kernels._conv_winograd cimport (
     zeroed,
 )
 from fastnn._kernels._table cimport allocate, parallel, release, threads
+from fastnn._kernels.conv_gradients cimport Gradients
+from fastnn._kernels.conv_shape cimport ConvShape
 from fastnn._kernels.fnn cimport FNN_ACCUMULATE, ceil_div, fits, fnn_tiles, split_at
-from fastnn._kernels.gradients cimport Gradients
 
 cdef enum:
     GROUP_BYTES = 1 << 22  # of the values of the images of a group
@@ -45,46 +46,48 @@ cdef struct WinogradWeight:
 
 
 cdef void transform_image(void *job, Py_ssize_t i, int slot) noexcept nogil:
-    cdef const WinogradWeight *s = <const WinogradWeight *> job
-    cdef const Gradients *a = s.a
+    cdef const WinogradWeight *p = <const WinogradWeight *> job
+    cdef const Gradients *a = p.a
+    cdef const ConvShape *s = &a.shape
     cdef fnn_tiles *t = a.t
-    cdef Py_ssize_t size = t.itemsize, n = s.first + i, r, c, at = i * s.rows * s.cols, P = a.OH * a.OW
-    cdef char *x = zeroed(s.workspace + slot * s.workspace_step, s.workspace_step - LINE)
-    cdef char *dy = x + s.x_size * size
-    lay_out(t, x, s.x_places, s.x_line, a.x + n * a.C * a.H * a.W * size, a.C, a.H, a.W, -a.PH, s.rows * TILE + 2)
-    lay_out(t, dy, s.dy_places, s.dy_line, a.dy + n * a.O * P * size, a.O, a.OH, a.OW, 0, s.rows * TILE)
-    for r in range(s.rows):
-        for c in range(s.cols):
-            t.wino_image(s.x_values + at * s.CL * size, s.tiles * s.CL, x + (r * s.x_line + c * s.CL) * TILE * size,
-                         s.x_line, s.CL, s.CL)
-            t.wino_gradient(s.dy_values + at * s.OL * size, s.tiles * s.OL,
-                            dy + (r * s.dy_line + c * s.OL) * TILE * size, s.dy_line, s.OL, s.OL)
+    cdef Py_ssize_t size = t.itemsize, n = p.first + i, r, c, at = i * p.rows * p.cols, P = s.OH * s.OW
+    cdef char *x = zeroed(p.workspace + slot * p.workspace_step, p.workspace_step - LINE)
+    cdef char *dy = x + p.x_size * size
+    lay_out(t, x, p.x_places, p.x_line, a.x + n * s.C * s.H * s.W * size, s.C, s.H, s.W, -s.PH, p.rows * TILE + 2)
+    lay_out(t, dy, p.dy_places, p.dy_line, a.dy + n * s.O * P * size, s.O, s.OH, s.OW, 0, p.rows * TILE)
+    for r in range(p.rows):
+        for c in range(p.cols):
+            t.wino_image(p.x_values + at * p.CL * size, p.tiles * p.CL, x + (r * p.x_line + c * p.CL) * TILE * size,
+                         p.x_line, p.CL, p.CL)
+            t.wino_gradient(p.dy_values + at * p.OL * size, p.tiles * p.OL,
+                            dy + (r * p.dy_line + c * p.OL) * TILE * size, p.dy_line, p.OL, p.OL)
             at += 1
     if a.db != NULL:
-        memset(s.db_sums + n * s.OL * size, 0, s.OL * size)
-        t.sum_rows(s.db_sums + n * s.OL * size, dy, s.OL, a.OH * s.cols * TILE, s.OL)
+        memset(p.db_sums + n * p.OL * size, 0, p.OL * size)
+        t.sum_rows(p.db_sums + n * p.OL * size, dy, p.OL, s.OH * p.cols * TILE, p.OL)
 
 
 cdef void multiply(void *job, Py_ssize_t k, int slot) noexcept nogil:
     """sums[k] += the products of the values k of the group's tiles."""
-    cdef const WinogradWeight *s = <const WinogradWeight *> job
-    cdef fnn_tiles *t = s.a.t
-    cdef Py_ssize_t size = t.itemsize, C = s.a.C, blocks = ceil_div(C, t.mr), block, m, o
-    for o from 0 <= o < s.OL by t.nr:
+    cdef const WinogradWeight *p = <const WinogradWeight *> job
+    cdef fnn_tiles *t = p.a.t
+    cdef Py_ssize_t size = t.itemsize, C = p.a.shape.C, blocks = ceil_div(C, t.mr), block, m, o
+    for o from 0 <= o < p.OL by t.nr:
         for block in range(blocks):
             m = split_at(C, blocks, block)
-            t.panel(split_at(C, blocks, block + 1) - m, min(t.nr, s.OL - o), 1, s.images * s.rows * s.cols,
-                    s.x_values + (k * s.tiles * s.CL + m) * size, NULL, 1, s.CL,
-                    s.dy_values + (k * s.tiles * s.OL + o) * size, s.koff,
-                    s.sums + ((k * C + m) * s.OL + o) * size, s.OL, NULL, FNN_ACCUMULATE if s.first else 0, NULL)
+            t.panel(split_at(C, blocks, block + 1) - m, min(t.nr, p.OL - o), 1, p.images * p.rows * p.cols,
+                    p.x_values + (k * p.tiles * p.CL + m) * size, NULL, 1, p.CL,
+                    p.dy_values + (k * p.tiles * p.OL + o) * size, p.koff,
+                    p.sums + ((k * C + m) * p.OL + o) * size, p.OL, NULL, FNN_ACCUMULATE if p.first else 0, NULL)
 
 
 cdef void finish(void *job, Py_ssize_t c, int slot) noexcept nogil:
     """dw[:, c]"""
-    cdef const WinogradWeight *s = <const WinogradWeight *> job
-    cdef const Gradients *a = s.a
-    s.spoilt[c] = not a.t.wino_taps(a.dw + c * 9 * a.t.itemsize, a.C * 9, 1, s.sums + c * s.OL * a.t.itemsize,
-                                    a.C * s.OL, a.O)
+    cdef const WinogradWeight *p = <const WinogradWeight *> job
+    cdef const Gradients *a = p.a
+    cdef const ConvShape *s = &a.shape
+    p.spoilt[c] = not a.t.wino_taps(a.dw + c * 9 * a.t.itemsize, s.C * 9, 1, p.sums + c * p.OL * a.t.itemsize,
+                                    s.C * p.OL, s.O)
 
 
 cdef void place(Py_ssize_t *places, Py_ssize_t H, Py_ssize_t W, Py_ssize_t line, Py_ssize_t left,
@@ -95,55 +98,56 @@ cdef void place(Py_ssize_t *places, Py_ssize_t H, Py_ssize_t W, Py_ssize_t line,
 
 
 cdef Outcome winograd_weight(const Gradients *a) noexcept nogil:
-    cdef WinogradWeight s
+    cdef WinogradWeight p
+    cdef const ConvShape *s = &a.shape
     cdef fnn_tiles *t = a.t
     cdef Py_ssize_t size = t.itemsize, i, group, tiles, dy_size
     cdef int workers = threads()
     cdef Outcome outcome = DONE
-    s.a = a
-    s.rows, s.cols = ceil_div(a.OH, TILE), ceil_div(a.OW, TILE)
-    s.CL, s.OL = ceil_div(a.C, t.lanes) * t.lanes, ceil_div(a.O, t.lanes) * t.lanes
-    tiles = s.rows * s.cols
-    if not fits((<double> tiles * (s.CL + s.OL) * (workers + 1) + <double> s.CL * s.OL + <double> a.N * s.OL)
+    p.a = a
+    p.rows, p.cols = ceil_div(s.OH, TILE), ceil_div(s.OW, TILE)
+    p.CL, p.OL = ceil_div(s.C, t.lanes) * t.lanes, ceil_div(s.O, t.lanes) * t.lanes
+    tiles = p.rows * p.cols
+    if not fits((<double> tiles * (p.CL + p.OL) * (workers + 1) + <double> p.CL * p.OL + <double> s.N * p.OL)
                 * VALUES * size):
         return NO_MEMORY
-    group = min(a.N, max(<Py_ssize_t> 1, GROUP_BYTES // (VALUES * tiles * (s.CL + s.OL) * size)))
-    s.tiles = group * tiles | 1  # the values of a tile must not all be in one set of the cache
-    s.x_line, s.dy_line = (s.cols * TILE + 2) * s.CL, s.cols * TILE * s.OL
-    s.x_size, dy_size = (s.rows * TILE + 2) * s.x_line, s.rows * TILE * s.dy_line
-    s.workspace_step = LINE + ceil_div((s.x_size + dy_size) * size, LINE) * LINE
-    s.x_places = <Py_ssize_t *> allocate((a.H * a.W + a.OH * a.OW + s.tiles) * sizeof(Py_ssize_t))
-    s.x_values = <char *> allocate(VALUES * s.tiles * (s.CL + s.OL) * size)
-    s.sums = <char *> allocate((VALUES * a.C + a.N) * s.OL * size + a.C)
-    s.workspace = <char *> allocate(workers * s.workspace_step)
-    if s.x_places == NULL or s.x_values == NULL or s.sums == NULL or s.workspace == NULL:
+    group = min(s.N, max(<Py_ssize_t> 1, GROUP_BYTES // (VALUES * tiles * (p.CL + p.OL) * size)))
+    p.tiles = group * tiles | 1  # the values of a tile must not all be in one set of the cache
+    p.x_line, p.dy_line = (p.cols * TILE + 2) * p.CL, p.cols * TILE * p.OL
+    p.x_size, dy_size = (p.rows * TILE + 2) * p.x_line, p.rows * TILE * p.dy_line
+    p.workspace_step = LINE + ceil_div((p.x_size + dy_size) * size, LINE) * LINE
+    p.x_places = <Py_ssize_t *> allocate((s.H * s.W + s.OH * s.OW + p.tiles) * sizeof(Py_ssize_t))
+    p.x_values = <char *> allocate(VALUES * p.tiles * (p.CL + p.OL) * size)
+    p.sums = <char *> allocate((VALUES * s.C + s.N) * p.OL * size + s.C)
+    p.workspace = <char *> allocate(workers * p.workspace_step)
+    if p.x_places == NULL or p.x_values == NULL or p.sums == NULL or p.workspace == NULL:
         outcome = NO_MEMORY
     else:
-        s.dy_places = s.x_places + a.H * a.W
-        s.koff = s.dy_places + a.OH * a.OW
-        s.dy_values = s.x_values + VALUES * s.tiles * s.CL * size
-        s.db_sums = s.sums + VALUES * a.C * s.OL * size
-        s.spoilt = s.db_sums + a.N * s.OL * size
-        place(s.x_places, a.H, a.W, s.x_line, a.PW, s.CL)
-        place(s.dy_places, a.OH, a.OW, s.dy_line, 0, s.OL)
-        for i in range(s.tiles):
-            s.koff[i] = i * s.OL
-        renew(s.workspace, s.workspace_step, workers)
-        s.first = 0
-        while s.first < a.N:
-            s.images = min(group, a.N - s.first)
-            parallel(transform_image, &s, s.images, workers, <double> s.images * tiles * VALUES * (s.CL + s.OL))
-            parallel(multiply, &s, VALUES, workers, <double> s.images * tiles * a.C * a.O * VALUES / 16)
-            s.first += s.images
-        parallel(finish, &s, a.C, workers, <double> VALUES * a.C * a.O)
-        for i in range(a.C):
-            if s.spoilt[i]:
+        p.dy_places = p.x_places + s.H * s.W
+        p.koff = p.dy_places + s.OH * s.OW
+        p.dy_values = p.x_values + VALUES * p.tiles * p.CL * size
+        p.db_sums = p.sums + VALUES * s.C * p.OL * size
+        p.spoilt = p.db_sums + s.N * p.OL * size
+        place(p.x_places, s.H, s.W, p.x_line, s.PW, p.CL)
+        place(p.dy_places, s.OH, s.OW, p.dy_line, 0, p.OL)
+        for i in range(p.tiles):
+            p.koff[i] = i * p.OL
+        renew(p.workspace, p.workspace_step, workers)
+        p.first = 0
+        while p.first < s.N:
+            p.images = min(group, s.N - p.first)
+            parallel(transform_image, &p, p.images, workers, <double> p.images * tiles * VALUES * (p.CL + p.OL))
+            parallel(multiply, &p, VALUES, workers, <double> p.images * tiles * s.C * s.O * VALUES / 16)
+            p.first += p.images
+        parallel(finish, &p, s.C, workers, <double> VALUES * s.C * s.O)
+        for i in range(s.C):
+            if p.spoilt[i]:
                 outcome = NOT_FINITE
         if a.db != NULL:
-            memset(a.db, 0, a.O * size)
-            t.sum_rows(a.db, s.db_sums, s.OL, a.N, a.O)
-    release(s.x_places)
-    release(s.x_values)
-    release(s.sums)
-    release(s.workspace)
+            memset(a.db, 0, s.O * size)
+            t.sum_rows(a.db, p.db_sums, p.OL, s.N, s.O)
+    release(p.x_places)
+    release(p.x_values)
+    release(p.sums)
+    release(p.workspace)
     return outcome

@@ -2,7 +2,8 @@
 from libc.string cimport memset
 
 from fastnn._kernels._table cimport allocate, parallel, release, threads, tiles
-from fastnn._kernels.fnn cimport begin, fnn_task, fnn_tiles
+from fastnn._kernels.conv_shape cimport ConvShape, Geometry, conv_shape
+from fastnn._kernels.fnn cimport begin, fnn_task, fnn_tiles, reach
 
 ctypedef fused real:
     float
@@ -10,58 +11,61 @@ ctypedef fused real:
 
 cdef void im2col_plane(void *job, Py_ssize_t plane, int slot) noexcept nogil:
     cdef const Patches *g = <const Patches *> job
+    cdef const ConvShape *s = &g.shape
     cdef Py_ssize_t kh, kw, size = g.t.itemsize
-    for kh in range(g.KH):
-        for kw in range(g.KW):
-            g.t.unfold_plane(g.cols + ((plane * g.KH + kh) * g.KW + kw) * g.OH * g.OW * size, g.OH, g.OW,
-                             g.image + plane * g.H * g.W * size, g.H, g.W, kh * g.DH - g.PH, g.SH,
-                             kw * g.DW - g.PW, g.SW)
+    for kh in range(s.KH):
+        for kw in range(s.KW):
+            g.t.unfold_plane(g.cols + ((plane * s.KH + kh) * s.KW + kw) * s.OH * s.OW * size, s.OH, s.OW,
+                             g.image + plane * s.H * s.W * size, s.H, s.W, kh * s.DH - s.PH, s.SH,
+                             kw * s.DW - s.PW, s.SW)
 
 
 cdef void col2im_plane(void *job, Py_ssize_t plane, int slot) noexcept nogil:
     cdef const Patches *g = <const Patches *> job
+    cdef const ConvShape *s = &g.shape
     cdef Py_ssize_t kh, kw, size = g.t.itemsize
-    memset(g.image + plane * g.H * g.W * size, 0, g.H * g.W * size)
-    for kh in range(g.KH):
-        for kw in range(g.KW):
-            g.t.fold_plane(g.image + plane * g.H * g.W * size, g.H, g.W,
-                           g.cols + ((plane * g.KH + kh) * g.KW + kw) * g.OH * g.OW * size, g.OH, g.OW,
-                           kh * g.DH - g.PH, g.SH, kw * g.DW - g.PW, g.SW)
+    memset(g.image + plane * s.H * s.W * size, 0, s.H * s.W * size)
+    for kh in range(s.KH):
+        for kw in range(s.KW):
+            g.t.fold_plane(g.image + plane * s.H * s.W * size, s.H, s.W,
+                           g.cols + ((plane * s.KH + kh) * s.KW + kw) * s.OH * s.OW * size, s.OH, s.OW,
+                           kh * s.DH - s.PH, s.SH, kw * s.DW - s.PW, s.SW)
 
 
-cdef Patches describe_patches(fnn_tiles *t, Py_ssize_t H, Py_ssize_t W, Py_ssize_t KH, Py_ssize_t KW, Py_ssize_t SH,
-                              Py_ssize_t SW, Py_ssize_t PH, Py_ssize_t PW, Py_ssize_t DH, Py_ssize_t DW) noexcept nogil:
+cdef Patches describe_patches(fnn_tiles *t, Py_ssize_t H, Py_ssize_t W, Geometry geometry) noexcept nogil:
     cdef Patches g
-    g.t, g.H, g.W, g.KH, g.KW, g.SH, g.SW, g.PH, g.PW, g.DH, g.DW = t, H, W, KH, KW, SH, SW, PH, PW, DH, DW
-    g.OH = (H + 2 * PH - DH * (KH - 1) - 1) // SH + 1
-    g.OW = (W + 2 * PW - DW * (KW - 1) - 1) // SW + 1
+    g.t, g.shape = t, conv_shape(1, 1, H, W, 1, 0, 0, geometry)
+    g.shape.OH = (H + 2 * g.shape.PH - reach(g.shape.KH, g.shape.DH)) // g.shape.SH + 1
+    g.shape.OW = (W + 2 * g.shape.PW - reach(g.shape.KW, g.shape.DW)) // g.shape.SW + 1
     return g
 
 
+cdef inline double elements(const Patches *g, Py_ssize_t planes) noexcept nogil:
+    return <double> planes * g.shape.KH * g.shape.KW * g.shape.OH * g.shape.OW
+
+
 cdef void unfold_planes(Patches *g, Py_ssize_t planes, int workers) noexcept nogil:
-    parallel(im2col_plane, g, planes, workers, <double> planes * g.KH * g.KW * g.OH * g.OW)
+    parallel(im2col_plane, g, planes, workers, elements(g, planes))
 
 
 cdef void fold_planes(Patches *g, Py_ssize_t planes, int workers) noexcept nogil:
-    parallel(col2im_plane, g, planes, workers, <double> planes * g.KH * g.KW * g.OH * g.OW)
+    parallel(col2im_plane, g, planes, workers, elements(g, planes))
 
 
-def im2col(const real[:, :, :, ::1] x, real[:, :, ::1] cols, Py_ssize_t KH, Py_ssize_t KW, Py_ssize_t SH,
-           Py_ssize_t SW, Py_ssize_t PH, Py_ssize_t PW, Py_ssize_t DH, Py_ssize_t DW):
+def im2col(const real[:, :, :, ::1] x, real[:, :, ::1] cols, Geometry geometry):
     """cols (N, C*KH*KW, OH*OW) = the patches of x (N, C, H, W). Writes all of cols; no overlap. EXACT."""
-    cdef Patches g = describe_patches(tiles(real is double), x.shape[2], x.shape[3], KH, KW, SH, SW, PH, PW, DH, DW)
+    cdef Patches g = describe_patches(tiles(real is double), x.shape[2], x.shape[3], geometry)
     g.image, g.cols = begin(x), begin(cols)
     with nogil:
         unfold_planes(&g, x.shape[0] * x.shape[1], threads())
 
 
-def col2im(const real[:, :, ::1] cols, real[:, :, :, ::1] dx, Py_ssize_t KH, Py_ssize_t KW, Py_ssize_t SH,
-           Py_ssize_t SW, Py_ssize_t PH, Py_ssize_t PW, Py_ssize_t DH, Py_ssize_t DW):
+def col2im(const real[:, :, ::1] cols, real[:, :, :, ::1] dx, Geometry geometry):
     """dx (N, C, H, W) = the sum of cols (N, C*KH*KW, OH*OW) where im2col took them from, in the order of (kh, kw).
 
     Writes all of dx; no overlap. EXACT: an ordered sum.
     """
-    cdef Patches g = describe_patches(tiles(real is double), dx.shape[2], dx.shape[3], KH, KW, SH, SW, PH, PW, DH, DW)
+    cdef Patches g = describe_patches(tiles(real is double), dx.shape[2], dx.shape[3], geometry)
     g.image, g.cols = begin(dx), begin(cols)
     with nogil:
         fold_planes(&g, dx.shape[0] * dx.shape[1], threads())

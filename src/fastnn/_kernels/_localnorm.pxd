@@ -1,8 +1,10 @@
 # Local response normalisation, for the plans of whole networks.
+from fastnn._kernels.direction cimport Direction
 from fastnn._kernels.fnn cimport fnn_tiles
 
 cdef struct Local:
     fnn_tiles *t
+    Direction direction
     Py_ssize_t C, P
     Py_ssize_t before, after  # channels of a window on either side
     Py_ssize_t width, strips  # pixels of a strip, strips of an image
@@ -14,7 +16,7 @@ cdef struct Local:
     double alpha, beta, k
 
 
-# Images of C channels of P pixels, a window of `size` channels; x, out and, for a backward, dy are missing yet.
+# Images of C channels of P pixels, a window of `size` channels, forward; x and out are missing yet.
 cdef Local describe_local(fnn_tiles *t, Py_ssize_t C, Py_ssize_t P, Py_ssize_t size, double alpha, double beta,
                           double k) noexcept nogil
 # Of N images. False when there is no memory.

@@ -6,6 +6,7 @@ from libc.math cimport INFINITY, fabs, pow
 from libc.string cimport memset
 
 from fastnn._kernels._table cimport allocate, parallel, release, threads, tiles
+from fastnn._kernels.direction cimport BACKWARD, FORWARD
 from fastnn._kernels.fnn cimport begin, ceil_div, fits, fnn_tiles
 from fastnn._kernels.scaled cimport unit_of
 
@@ -18,7 +19,7 @@ cdef enum:
     PIXELS = 64    # of a strip, at least
 
 cdef void strip(void *job, Py_ssize_t chunk, int slot) noexcept nogil:
-    """y, or with dy the gradient, of one strip of one image."""
+    """y, or the gradient, of one strip of one image."""
     cdef const Local *g = <const Local *> job
     cdef Py_ssize_t size = g.t.itemsize, pixel = chunk % g.strips * g.width, n = min(g.width, g.P - pixel)
     cdef Py_ssize_t c, first, last
@@ -26,22 +27,22 @@ cdef void strip(void *job, Py_ssize_t chunk, int slot) noexcept nogil:
     cdef double *far_terms = <double *> (g.workspace + slot * g.workspace_step)
     cdef char *sums = <char *> (far_terms + g.C)
     cdef char *terms = sums + g.width * size
-    cdef bint near = True
+    cdef bint near = True, backward = g.direction == BACKWARD
     for c in range(g.C):
         first, last = max(c - g.before, <Py_ssize_t> 0), min(c + g.after, g.C - 1)
         g.t.local_squares(g.x + at + first * plane, g.P, last - first + 1, sums, n)
-        near &= g.t.local_scale((g.x if g.dy == NULL else g.dy) + at + c * plane, g.x + at + c * plane, sums,
-                                g.out + at + c * plane, NULL if g.dy == NULL else terms + c * g.width * size, n,
+        near &= g.t.local_scale((g.dy if backward else g.x) + at + c * plane, g.x + at + c * plane, sums,
+                                g.out + at + c * plane, terms + c * g.width * size if backward else NULL, n,
                                 g.alpha, g.beta, g.k)
     if not near:
         if size == sizeof(float):
-            far_strip(g, <const float *> (g.x + at), <const float *> (g.dy + at if g.dy != NULL else NULL),
+            far_strip(g, <const float *> (g.x + at), <const float *> (g.dy + at if backward else NULL),
                       <float *> (g.out + at), n, far_terms)
         else:
-            far_strip(g, <const double *> (g.x + at), <const double *> (g.dy + at if g.dy != NULL else NULL),
+            far_strip(g, <const double *> (g.x + at), <const double *> (g.dy + at if backward else NULL),
                       <double *> (g.out + at), n, far_terms)
         return
-    for c in range(g.C if g.dy != NULL else 0):
+    for c in range(g.C if backward else 0):
         first, last = max(c - g.after, <Py_ssize_t> 0), min(c + g.before, g.C - 1)
         memset(sums, 0, n * size)
         g.t.sum_rows(sums, terms + first * g.width * size, g.width, last - first + 1, n)
@@ -68,13 +69,13 @@ cdef void far_strip(const Local *g, const real *x, const real *dy, real *out, Py
                 total += each * each
             d = g.k * unit * unit + g.alpha * total
             each = x[c * g.P + j] * unit
-            if dy == NULL:
+            if g.direction == FORWARD:
                 out[c * g.P + j] = <real> (each / pow(d, g.beta) * pow(unit, 2 * g.beta - 1))
             else:
                 terms[c] = dy[c * g.P + j] / pow(d, g.beta) * pow(unit, 2 * g.beta)
                 out[c * g.P + j] = <real> terms[c]
                 terms[c] *= each / d
-        for c in range(g.C if dy != NULL else 0):
+        for c in range(g.C if g.direction == BACKWARD else 0):
             total = 0
             for i in range(max(c - g.after, <Py_ssize_t> 0), min(c + g.before, g.C - 1) + 1):
                 total += terms[i]
@@ -85,7 +86,7 @@ cdef Local describe_local(fnn_tiles *t, Py_ssize_t C, Py_ssize_t P, Py_ssize_t s
                           double k) noexcept nogil:
     cdef Local g
     g.t, g.C, g.P, g.before, g.after = t, C, P, size // 2, (size - 1) // 2
-    g.alpha, g.beta, g.k = alpha / size, beta, k
+    g.direction, g.alpha, g.beta, g.k = FORWARD, alpha / size, beta, k
     g.x, g.dy, g.out, g.workspace, g.workspace_step = NULL, NULL, NULL, NULL, 0
     g.width = min(P, max(<Py_ssize_t> PIXELS, STRIP // C // PIXELS * PIXELS))
     g.strips = ceil_div(P, g.width)
@@ -130,6 +131,6 @@ def local_response_norm_backward(const real[:, :, ::1] dy, const real[:, :, ::1]
                                  Py_ssize_t size, double alpha, double beta, double k):
     """dx of local_response_norm; all (N, C, P), no overlap."""
     cdef Local g = describe_local(tiles(real is double), x.shape[1], x.shape[2], size, alpha, beta, k)
-    g.x, g.dy = begin(x), begin(dy)
+    g.direction, g.x, g.dy = BACKWARD, begin(x), begin(dy)
     g.out = begin(dx)
     run(&g, x.shape[0])

@@ -5,6 +5,7 @@ from fastnn._kernels._matmul_amx cimport gemm_on_tiles, is_for_tiles
 from fastnn._kernels._table cimport allocate, parallel, release, threads, tiles
 from fastnn._kernels.fnn cimport FNN_ACCUMULATE, FNN_BIAS_OF_COLUMNS, FNN_RELU, FNN_relu
 from fastnn._kernels.fnn cimport begin, ceil_div, fnn_tiles, split_at
+from fastnn._kernels.matrix cimport Matrix, matrix
 
 ctypedef fused real:
     float
@@ -28,10 +29,7 @@ cdef enum:
 cdef struct Gemm:
     fnn_tiles *t
     Py_ssize_t M, N, K
-    const char *a
-    Py_ssize_t a_row, a_col
-    const char *b
-    Py_ssize_t b_row, b_col
+    Matrix a, b
     char *c
     const char *bias                 # (N), or NULL
     bint relu
@@ -45,7 +43,7 @@ cdef struct Gemm:
     char *packed_b                   # (DEPTH, nr) for each panel of a chunk, for each thread
     const char *ready                # all of b as `pack_columns` packs it, or NULL
     Py_ssize_t *koff                 # k * nr, k < DEPTH
-    Py_ssize_t *b_offsets            # k * b_row, k < DEPTH
+    Py_ssize_t *b_offsets            # k * b.row, k < DEPTH
     Py_ssize_t *a_offsets            # k * (M // blocks), then k * (M // blocks + 1), k < DEPTH
 
 
@@ -70,7 +68,7 @@ cdef void pack_rows(void *job, Py_ssize_t block, int slot) noexcept nogil:
     cdef char *packed = g.packed_a + m0 * g.K * size
     for k from 0 <= k < g.K by g.depth:
         pack(g.t, packed + k * rows * size, g.a_offsets + (rows - g.M // g.blocks) * DEPTH,
-             g.a + (m0 * g.a_row + k * g.a_col) * size, g.a_col, g.a_row, min(g.depth, g.K - k), rows)
+             g.a.start + (m0 * g.a.row + k * g.a.col) * size, g.a.col, g.a.row, min(g.depth, g.K - k), rows)
 
 
 cdef void multiply_columns(void *job, Py_ssize_t chunk, int slot) noexcept nogil:
@@ -94,18 +92,18 @@ cdef void multiply_columns(void *job, Py_ssize_t chunk, int slot) noexcept nogil
             b, b_step = g.ready + k0 * ceil_div(g.N, nr) * nr * size, depth
         else:
             for n from whole <= n < n1 by nr:
-                pack(t, panels + (n - n0) * g.depth * size, g.koff, g.b + (k0 * g.b_row + n * g.b_col) * size, g.b_row,
-                     g.b_col, depth, min(nr, n1 - n))
+                pack(t, panels + (n - n0) * g.depth * size, g.koff, g.b.start + (k0 * g.b.row + n * g.b.col) * size,
+                     g.b.row, g.b.col, depth, min(nr, n1 - n))
         for block in range(first, last):
             m0 = split_at(g.M, g.blocks, block)
             rows = split_at(g.M, g.blocks, block + 1) - m0
             a = g.packed_a + (m0 * g.K + k0 * rows) * size
             if g.a_in_place:
-                a = g.a + (m0 * g.a_row + k0 * g.a_col) * size
+                a = g.a.start + (m0 * g.a.row + k0 * g.a.col) * size
             for n from n0 <= n < n1 by nr:
-                t.panel(rows, min(nr, n1 - n), 1, depth, a, NULL, g.a_row if g.a_in_place else 1,
-                        g.a_col if g.a_in_place else rows,
-                        g.b + (k0 * g.b_row + n) * size if n < whole else b + n * b_step * size,
+                t.panel(rows, min(nr, n1 - n), 1, depth, a, NULL, g.a.row if g.a_in_place else 1,
+                        g.a.col if g.a_in_place else rows,
+                        g.b.start + (k0 * g.b.row + n) * size if n < whole else b + n * b_step * size,
                         g.b_offsets if n < whole else g.koff, g.c + (m0 * g.N + n) * size, g.N,
                         g.bias + n * size if g.bias != NULL and k0 == 0 else NULL, flags, NULL)
 
@@ -118,19 +116,18 @@ cdef void multiply_row(void *job, Py_ssize_t chunk, int slot) noexcept nogil:
         memcpy(g.c + n0 * size, g.bias + n0 * size, cols * size)
     else:
         memset(g.c + n0 * size, 0, cols * size)
-    g.t.row(g.a, g.a_col, g.b + n0 * size, g.b_row, g.K, g.c + n0 * size, cols)
+    g.t.row(g.a.start, g.a.col, g.b.start + n0 * size, g.b.row, g.K, g.c + n0 * size, cols)
     if g.relu:
         g.t.functions[FNN_relu].forward(g.c + n0 * size, g.c + n0 * size, cols, NULL)
 
 
-cdef bint gemm(fnn_tiles *t, Py_ssize_t M, Py_ssize_t N, Py_ssize_t K, const void *a, Py_ssize_t a_row,
-               Py_ssize_t a_col, const void *b, Py_ssize_t b_row, Py_ssize_t b_col, void *c,
+cdef bint gemm(fnn_tiles *t, Py_ssize_t M, Py_ssize_t N, Py_ssize_t K, Matrix a, Matrix b, void *c,
                const void *bias=NULL, bint relu=False, const char *ready=NULL) noexcept nogil:
     """c (M, N) = act(a (M, K) b (K, N) + bias (N,)), c in C order.
 
-    Element (m, k) of a is at m*a_row + k*a_col, and element (k, n) of b at k*b_row + n*b_col; one of each pair of steps
-    is 1. With K = 0, c is 0, without the bias. `ready` is b as `pack_linear` packs it, or NULL. Returns False, and has
-    written nothing, when there is no memory for the packed panels.
+    a.row and a.col are the steps of a, b.row and b.col those of b; one of each pair is 1. With K = 0, c is 0, without the
+    bias. `ready` is b as `pack_linear` packs it, or NULL. Returns False, and has written nothing, when there is no memory
+    for the packed panels.
     """
     cdef Gemm g
     cdef Py_ssize_t k, panels = ceil_div(N, t.nr), chunks
@@ -140,14 +137,12 @@ cdef bint gemm(fnn_tiles *t, Py_ssize_t M, Py_ssize_t N, Py_ssize_t K, const voi
         memset(c, 0, M * N * t.itemsize)
         return True
     g.t, g.M, g.N, g.K, g.c, g.bias, g.relu = t, M, N, K, <char *> c, <const char *> bias, relu
-    g.a, g.a_row, g.a_col = <const char *> a, a_row, a_col
-    g.b, g.b_row, g.b_col, g.ready = <const char *> b, b_row, b_col, ready
-    if M == 1 and b_col == 1:
+    g.a, g.b, g.ready = a, b, ready
+    if M == 1 and b.col == 1:
         g.width = ceil_div(ceil_div(N, workers), t.nr) * t.nr
         parallel(multiply_row, &g, ceil_div(N, g.width), workers, <double> N * K / 16)
         return True
-    if ready == NULL and is_for_tiles(t, M, N, K) and gemm_on_tiles(t, M, N, K, a, a_row, a_col, b, b_row, b_col, c,
-                                                                    bias, relu):
+    if ready == NULL and is_for_tiles(t, M, N, K) and gemm_on_tiles(t, M, N, K, a, b, c, bias, relu):
         return True
     g.blocks = ceil_div(M, t.mr)
     g.a_in_place = panels <= PLAIN_PANELS
@@ -160,7 +155,7 @@ cdef bint gemm(fnn_tiles *t, Py_ssize_t M, Py_ssize_t N, Py_ssize_t K, const voi
     if ready != NULL and chunks < workers:  # without `ready` each part would pack b again
         g.parts = min(g.blocks, ceil_div(workers, chunks))
     g.blocks = ceil_div(g.blocks, g.parts) * g.parts
-    g.in_place = g.blocks == 1 and b_col == 1
+    g.in_place = g.blocks == 1 and b.col == 1
     g.depth = THIN_DEPTH if g.in_place else even_depth(K)
     g.packed_a = <char *> allocate(0 if g.a_in_place else M * K * t.itemsize)
     g.packed_b = <char *> allocate(0 if ready != NULL else workers * g.width * g.depth * t.itemsize)
@@ -171,7 +166,7 @@ cdef bint gemm(fnn_tiles *t, Py_ssize_t M, Py_ssize_t N, Py_ssize_t K, const voi
         g.a_offsets = g.koff + 2 * DEPTH
         for k in range(min(<Py_ssize_t> DEPTH, max(K, <Py_ssize_t> 2))):  # the second entry is the step
             g.koff[k] = k * t.nr
-            g.b_offsets[k] = k * b_row
+            g.b_offsets[k] = k * b.row
             g.a_offsets[k] = k * (M // g.blocks)
             g.a_offsets[DEPTH + k] = k * (M // g.blocks + 1)
         if not g.a_in_place:
@@ -193,8 +188,8 @@ def matmul(const real[:, ::1] a, const real[:, ::1] b, real[:, ::1] c):
     """c (M, N) = a (M, K) b (K, N). Writes all of c; c overlaps neither a nor b. REDUCTION(K)."""
     cdef bint enough
     with nogil:
-        enough = gemm(tiles(real is double), a.shape[0], b.shape[1], a.shape[1], begin(a), a.shape[1], 1, begin(b),
-                      b.shape[1], 1, begin(c))
+        enough = gemm(tiles(real is double), a.shape[0], b.shape[1], a.shape[1], matrix(begin(a), a.shape[1], 1),
+                      matrix(begin(b), b.shape[1], 1), begin(c))
     check(enough)
 
 
@@ -247,9 +242,9 @@ cdef inline double dot_cost(const Linear *g) noexcept nogil:
 
 cdef inline double packed_cost(const Linear *g, bint is_ready) noexcept nogil:
     """The cost of the packed product in the same unit; `is_ready` says that the weights are packed already."""
-    cdef Py_ssize_t vectors = ceil_div(g.O, g.t.lanes), tiles = ceil_div(g.N, g.t.mr) * ceil_div(g.O, g.t.nr)
-    return (1500 + (0 if is_ready else 0.9 * g.O * g.K) + 40 * tiles + 6. * g.N * vectors +
-            <double> g.K * max(g.N * vectors, LATENCY * tiles))
+    cdef Py_ssize_t vectors = ceil_div(g.O, g.t.lanes), blocks = ceil_div(g.N, g.t.mr) * ceil_div(g.O, g.t.nr)
+    return (1500 + (0 if is_ready else 0.9 * g.O * g.K) + 40 * blocks + 6. * g.N * vectors +
+            <double> g.K * max(g.N * vectors, LATENCY * blocks))
 
 
 cdef inline bint is_packed(const Linear *g, bint is_ready) noexcept nogil:
@@ -299,7 +294,7 @@ cdef void thin_chunk(void *job, Py_ssize_t chunk, int slot) noexcept nogil:
 
 cdef bint linear(Linear *g, int workers) noexcept nogil:
     if g.packed != NULL or is_packed(g, False):
-        return gemm(g.t, g.N, g.O, g.K, g.x, g.K, 1, g.w, 1, g.K, g.y, g.b, g.relu, g.packed)
+        return gemm(g.t, g.N, g.O, g.K, matrix(g.x, g.K, 1), matrix(g.w, 1, g.K), g.y, g.b, g.relu, g.packed)
     if is_thin(g):
         g.width = g.t.dot_n * ceil_div(g.N, g.t.dot_n * 2 * workers)
         parallel(thin_chunk, g, ceil_div(g.N, g.width), workers, <double> g.N * g.O * g.K / 16)
@@ -347,10 +342,10 @@ def linear_backward(const real[:, ::1] dy, const real[:, ::1] x, const real[:, :
     cdef bint enough = True
     if dx is not None:
         with nogil:
-            enough &= gemm(t, N, w.shape[1], O, begin(dy), O, 1, begin(w), w.shape[1], 1, begin(dx))
+            enough &= gemm(t, N, w.shape[1], O, matrix(begin(dy), O, 1), matrix(begin(w), w.shape[1], 1), begin(dx))
     if dw is not None:
         with nogil:
-            enough &= gemm(t, O, x.shape[1], N, begin(dy), 1, O, begin(x), x.shape[1], 1, begin(dw))
+            enough &= gemm(t, O, x.shape[1], N, matrix(begin(dy), 1, O), matrix(begin(x), x.shape[1], 1), begin(dw))
     if db is not None:
         g.t, g.N, g.O, g.dy, g.db = t, N, O, begin(dy), begin(db)
         with nogil:

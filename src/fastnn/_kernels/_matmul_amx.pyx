@@ -7,6 +7,7 @@ from libc.string cimport memcpy
 
 from fastnn._kernels._table cimport allocate, parallel, release, threads
 from fastnn._kernels.fnn cimport FNN_ACCUMULATE, FNN_BLOCK, FNN_RELU, ceil_div, fnn_fetch, fnn_tiles, split_at
+from fastnn._kernels.matrix cimport Matrix
 
 cdef enum:
     DEPTH = 128   # steps of k in a piece: the 24 KB of a block's parts stay in the first-level cache
@@ -104,11 +105,11 @@ cdef void multiply(void *job, Py_ssize_t chunk, int slot) noexcept nogil:
                         p.bias + n * size if p.bias != NULL and k == 0 else NULL, flags)
 
 
-cdef Operand describe(const void *x, Py_ssize_t length, Py_ssize_t step, Py_ssize_t k_step,
+cdef Operand describe(const char *x, Py_ssize_t length, Py_ssize_t step, Py_ssize_t k_step,
                       bint even) noexcept nogil:
     cdef Operand o
     o.ranges, o.even = NULL, even
-    o.x, o.length, o.step, o.k_step, o.blocks = <const char *> x, length, step, k_step, ceil_div(length, FNN_BLOCK)
+    o.x, o.length, o.step, o.k_step, o.blocks = x, length, step, k_step, ceil_div(length, FNN_BLOCK)
     return o
 
 
@@ -152,15 +153,14 @@ cdef bint is_for_tiles(fnn_tiles *t, Py_ssize_t M, Py_ssize_t N, Py_ssize_t K) n
     return t.product != NULL and K >= LONG and <double> M * N >= SPLIT * (<double> M + N)
 
 
-cdef bint gemm_on_tiles(fnn_tiles *t, Py_ssize_t M, Py_ssize_t N, Py_ssize_t K, const void *a, Py_ssize_t a_row,
-                        Py_ssize_t a_col, const void *b, Py_ssize_t b_row, Py_ssize_t b_col, void *c,
+cdef bint gemm_on_tiles(fnn_tiles *t, Py_ssize_t M, Py_ssize_t N, Py_ssize_t K, Matrix a, Matrix b, void *c,
                         const void *bias, bint relu) noexcept nogil:
     cdef Product p
     cdef int workers = threads()
     cdef Py_ssize_t chunks
     cdef bint done = False
     p.t, p.K, p.c, p.bias, p.relu = t, K, <char *> c, <const char *> bias, relu
-    p.a, p.b = describe(a, M, a_row, a_col, True), describe(b, N, b_col, b_row, False)
+    p.a, p.b = describe(a.start, M, a.row, a.col, True), describe(b.start, N, b.col, b.row, False)
     cut(&p, workers)
     chunks = p.col_parts * p.row_parts
     p.parts = <char *> allocate(workers * (PANELS + 1) * DEPTH * FNN_BLOCK * PARTS)

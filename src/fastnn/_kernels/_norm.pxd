@@ -1,8 +1,10 @@
 # Batch normalisation, for plans.
+from fastnn._kernels.direction cimport Direction
 from fastnn._kernels.fnn cimport fnn_tiles
 
 cdef struct Norm:
     fnn_tiles *t
+    Direction direction
     Py_ssize_t N, C, P  # images, channels, elements of a plane
     Py_ssize_t columns  # of a channel: P where `each`, else 1
     bint each           # planes are shorter than a vector, so every column has moments of its own

@@ -10,6 +10,7 @@ from libc.math cimport sqrt
 from libc.string cimport memcpy
 
 from fastnn._kernels._table cimport allocate, parallel, release, threads, tiles
+from fastnn._kernels.direction cimport BACKWARD, FORWARD
 from fastnn._kernels.fnn cimport FNN_NORM_BLOCK, FNN_NORM_ROWS, FNN_RELU, begin, ceil_div, fits, fnn_tiles, split_at
 from fastnn._kernels.scaled cimport Scaled, in_range, scaled_apply, scaled_moments
 
@@ -23,7 +24,7 @@ cdef enum:
 
 cdef Norm describe_norm(fnn_tiles *t, Py_ssize_t N, Py_ssize_t C, Py_ssize_t P) noexcept nogil:
     cdef Norm g
-    g.t, g.N, g.C, g.P = t, N, C, P
+    g.t, g.direction, g.N, g.C, g.P = t, FORWARD, N, C, P
     g.each = P < t.lanes
     g.columns = P if g.each else 1
     g.parts = 1 if g.each else ceil_div(P, <Py_ssize_t> FNN_NORM_BLOCK)
@@ -51,7 +52,7 @@ cdef inline void block_at(const Norm *g, Py_ssize_t b, Py_ssize_t *image, Py_ssi
 
 
 cdef void collect(const Norm *g, Py_ssize_t c_from, Py_ssize_t c_to, Py_ssize_t b_from, Py_ssize_t b_to) noexcept nogil:
-    """Take the moments of x, or with dy the sums of the backward, of the blocks b_from .. b_to of some channels."""
+    """Take the moments of x, or the sums of the backward, of the blocks b_from .. b_to of some channels."""
     cdef Py_ssize_t size = g.t.itemsize, step = g.C * g.P, b, c, image, images, start, length, at, to
     for c from c_from <= c < c_to by (c_to - c_from if g.each else 1):
         for b in range(b_from, b_to):
@@ -60,7 +61,7 @@ cdef void collect(const Norm *g, Py_ssize_t c_from, Py_ssize_t c_to, Py_ssize_t 
                 length = (c_to - c_from) * g.P
             at = (image * g.C + c) * g.P + start
             to = b * g.C * g.columns + c * g.columns
-            if g.dy == NULL:
+            if g.direction == FORWARD:
                 g.t.norm_moments(g.x, at, images, step, length, g.each, g.first + to, g.second + to)
             else:
                 g.t.norm_sums(g.dy, g.x, g.relu, at, images, step, length,
@@ -78,7 +79,7 @@ cdef void write(const Norm *g, Py_ssize_t c_from, Py_ssize_t c_to, Py_ssize_t b_
             if g.each:
                 length = (c_to - c_from) * g.P
             at = (image * g.C + c) * g.P + start
-            if g.dy == NULL:
+            if g.direction == FORWARD:
                 g.t.norm_apply(g.x, g.out, at, images, step, length, g.each, g.mean + of, g.scale + of,
                                g.shift + of, g.flags)
             else:
@@ -220,9 +221,9 @@ cdef void backward_numbers(const Norm *g, Py_ssize_t c_from, Py_ssize_t c_to, co
 
 
 cdef void numbers(const Norm *g, Py_ssize_t c_from, Py_ssize_t c_to) noexcept nogil:
-    if g.dy == NULL and g.t.itemsize == sizeof(float):
+    if g.direction == FORWARD and g.t.itemsize == sizeof(float):
         forward_numbers[float](g, c_from, c_to, <float *> g.running_mean)
-    elif g.dy == NULL:
+    elif g.direction == FORWARD:
         forward_numbers[double](g, c_from, c_to, <double *> g.running_mean)
     elif g.t.itemsize == sizeof(float):
         backward_numbers[float](g, c_from, c_to, <const float *> g.saved_invstd)
@@ -286,9 +287,9 @@ cdef bint normalise(Norm *g, int workers) noexcept nogil:
     g.slope = g.shift + columns * size
     g.invstd = g.slope + columns * size
     g.far = g.invstd + columns * size
-    if g.dy != NULL and g.columns == 1:
+    if g.direction == BACKWARD and g.columns == 1:
         g.mean, g.invstd = g.saved_mean, g.saved_invstd
-    elif g.dy != NULL:
+    elif g.direction == BACKWARD:
         for c in range(g.C):
             for j in range(c * g.columns, (c + 1) * g.columns):
                 memcpy(g.mean + j * size, g.saved_mean + c * size, size)
@@ -302,7 +303,7 @@ cdef bint normalise(Norm *g, int workers) noexcept nogil:
         parallel(all_numbers, g, 1, workers, 0)
         if g.out != NULL:
             parallel(write_part, g, groups * g.cuts, workers, work)
-    if g.dy == NULL and g.training:
+    if g.direction == FORWARD and g.training:
         for c in range(g.C):
             if g.far[c] and size == sizeof(float):
                 write_far(g, c, <const float *> g.x, <float *> g.out, <const float *> g.weight, <const float *> g.bias)
@@ -369,7 +370,7 @@ def batch_norm_backward(const real[:, :, ::1] dy, const real[:, :, ::1] x, const
     mean and invstd are constants that do not depend on x. REDUCTION(N*P + 8).
     """
     cdef Norm g = describe_norm(tiles(real is double), x.shape[0], x.shape[1], x.shape[2])
-    g.dy, g.x = begin(dy), begin(x)
+    g.direction, g.dy, g.x = BACKWARD, begin(dy), begin(x)
     g.relu = begin(y)
     g.weight = begin(weight)
     g.saved_mean, g.saved_invstd = begin(mean), begin(invstd)

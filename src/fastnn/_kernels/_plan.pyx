@@ -15,8 +15,7 @@ from cpython.buffer cimport PyBUF_SIMPLE, PyBUF_WRITABLE, PyBuffer_Release, PyOb
 from libc.string cimport memcpy
 
 from fastnn._kernels._activation cimport describe_map
-from fastnn._kernels._conv cimport Conv
-from fastnn._kernels._im2col cimport Border, Frames, describe_patches
+from fastnn._kernels._im2col cimport Border, Frames, Patches, describe_patches
 from fastnn._kernels._localnorm cimport describe_local
 from fastnn._kernels._matmul cimport describe_linear
 from fastnn._kernels._plan_buffers cimport LINE, place
@@ -27,11 +26,12 @@ from fastnn._kernels._plan_steps cimport (
     RESAMPLE, ROW_NORM, SUM, TRANSPOSED, UNFOLD, Kind, Step, forget, settle
 )
 from fastnn._kernels._plan_watch cimport Weights
-from fastnn._kernels._pool cimport describe
+from fastnn._kernels._pool cimport Windows, describe
 from fastnn._kernels._resample cimport describe_resample
 from fastnn._kernels._table cimport allocate, release, threads, tiles
+from fastnn._kernels.conv_gradients cimport Gradients
+from fastnn._kernels.conv_shape cimport ConvShape, Geometry, conv_shape
 from fastnn._kernels.fnn cimport FNN_RELU, ceil_div, fnn_tiles
-from fastnn._kernels.gradients cimport Gradients
 
 
 cdef class Plan:
@@ -90,7 +90,7 @@ cdef class Plan:
         steps = self.steps + self.count
         steps.kind, steps.t, steps.inputs, steps.outputs, steps.count = kind, self.t, inputs, outputs, count
         steps.weight = steps.bias = steps.mean = steps.var = steps.other = -1
-        steps.source, steps.others, steps.conv.G, steps.joined = self.current, 0, 0, False
+        steps.source, steps.others, steps.conv.shape.G, steps.joined = self.current, 0, 0, False
         self.count += 1
         self.current = self.count
         return steps
@@ -123,66 +123,55 @@ cdef class Plan:
         cdef Step *step = self.add(JOIN, rows * n, rows * (n + m), rows)
         step.source, step.other, step.others = before, after, rows * m
 
-    def conv2d(self, Py_ssize_t w, Py_ssize_t b, geometry):
-        """`geometry`: C, H, W, O, KH, KW, SH, SW, PH, PW, DH, DW, OH, OW, G; C and O are the channels of all groups."""
-        cdef Py_ssize_t C, H, W, O, KH, KW, SH, SW, PH, PW, DH, DW, OH, OW, G
-        C, H, W, O, KH, KW, SH, SW, PH, PW, DH, DW, OH, OW, G = geometry
+    def conv2d(self, Py_ssize_t w, Py_ssize_t b, Py_ssize_t C, Py_ssize_t H, Py_ssize_t W, Py_ssize_t O, Py_ssize_t OH,
+               Py_ssize_t OW, Geometry geometry):
+        """C and O are the channels of all groups."""
         cdef Step *step = self.add(CONV, C * H * W, O * OH * OW, 1)
-        cdef Conv *g = &step.conv
         step.weight, step.bias = w, b
-        g.t, g.C, g.H, g.W, g.O, g.KH, g.KW, g.OH, g.OW, g.G = self.t, C // G, H, W, O // G, KH, KW, OH, OW, G
-        g.SH, g.SW, g.PH, g.PW, g.DH, g.DW, g.flags = SH, SW, PH, PW, DH, DW, 0
+        step.conv.t, step.conv.shape, step.conv.flags = self.t, conv_shape(self.N, C, H, W, O, OH, OW, geometry), 0
 
-    def conv_transpose2d(self, Py_ssize_t w, Py_ssize_t b, geometry):
-        """`geometry` as of `conv2d`: C, H and W come in, O, OH and OW go out."""
-        cdef Py_ssize_t C, H, W, O, KH, KW, SH, SW, PH, PW, DH, DW, OH, OW, G
-        C, H, W, O, KH, KW, SH, SW, PH, PW, DH, DW, OH, OW, G = geometry
+    def conv_transpose2d(self, Py_ssize_t w, Py_ssize_t b, Py_ssize_t C, Py_ssize_t H, Py_ssize_t W, Py_ssize_t O,
+                         Py_ssize_t OH, Py_ssize_t OW, Geometry geometry):
+        """C and O are the channels of all groups: C, H and W come in, O, OH and OW go out."""
         cdef Step *step = self.add(TRANSPOSED, C * H * W, O * OH * OW, 1)
         cdef Gradients *g = &step.transposed  # of the convolution that goes the other way
         step.weight, step.bias = w, b
-        g.t, g.C, g.H, g.W, g.O, g.KH, g.KW, g.OH, g.OW, g.G = self.t, O // G, OH, OW, C // G, KH, KW, H, W, G
-        g.SH, g.SW, g.PH, g.PW, g.DH, g.DW, g.flags = SH, SW, PH, PW, DH, DW, 0
+        g.t, g.shape, g.flags = self.t, conv_shape(self.N, O, OH, OW, C, H, W, geometry), 0
         g.x, g.dw, g.db = NULL, NULL, NULL
 
-    cdef Step *add_pool(self, Kind kind, planes, windows) except NULL:
-        cdef Py_ssize_t C, H, W, OH, OW, KH, KW, SH, SW, PH, PW, DH, DW
-        C, H, W, OH, OW = planes
-        KH, KW, SH, SW, PH, PW, DH, DW = windows
+    cdef Step *add_pool(self, Kind kind, Py_ssize_t C, Py_ssize_t H, Py_ssize_t W, Py_ssize_t OH, Py_ssize_t OW,
+                        Windows windows) except NULL:
         cdef Step *step = self.add(kind, C * H * W, C * OH * OW, C)
-        step.pool = describe(self.t, C, H, W, OH, OW, KH, KW, SH, SW, PH, PW, DH, DW)
+        step.pool = describe(self.t, C, H, W, OH, OW, windows)
         return step
 
-    def max_pool2d(self, planes, windows):
-        """`planes`: C, H, W, OH, OW; `windows`: KH, KW, SH, SW, PH, PW, DH, DW."""
-        self.add_pool(MAX_POOL, planes, windows)
+    def max_pool2d(self, Py_ssize_t C, Py_ssize_t H, Py_ssize_t W, Py_ssize_t OH, Py_ssize_t OW, Windows windows):
+        self.add_pool(MAX_POOL, C, H, W, OH, OW, windows)
 
-    def avg_pool2d(self, planes, windows, bint count_padding, Py_ssize_t divisor):
-        """`planes` and `windows` as of `max_pool2d`."""
-        cdef Step *step = self.add_pool(AVERAGE_POOL, planes, windows)
+    def avg_pool2d(self, Py_ssize_t C, Py_ssize_t H, Py_ssize_t W, Py_ssize_t OH, Py_ssize_t OW, Windows windows,
+                   bint count_padding, Py_ssize_t divisor):
+        cdef Step *step = self.add_pool(AVERAGE_POOL, C, H, W, OH, OW, windows)
         step.pool.count_padding, step.pool.divisor = count_padding, divisor
 
-    def unfold(self, planes, windows):
-        """`planes` and `windows` as of `max_pool2d`."""
-        self.add_patches(UNFOLD, planes, windows)
+    def unfold(self, Py_ssize_t C, Py_ssize_t H, Py_ssize_t W, Geometry geometry):
+        self.add_patches(UNFOLD, C, H, W, geometry)
 
-    def fold(self, planes, windows):
-        """`planes` and `windows` as of `max_pool2d`: (OH, OW) patches come in, and (H, W) pixels go out."""
-        self.add_patches(FOLD, planes, windows)
+    def fold(self, Py_ssize_t C, Py_ssize_t H, Py_ssize_t W, Geometry geometry):
+        """Patches come in, and planes (H, W) go out."""
+        self.add_patches(FOLD, C, H, W, geometry)
 
-    cdef int add_patches(self, Kind kind, planes, windows) except -1:
-        cdef Py_ssize_t C, H, W, OH, OW, KH, KW, SH, SW, PH, PW, DH, DW
-        C, H, W, OH, OW = planes
-        KH, KW, SH, SW, PH, PW, DH, DW = windows
-        cdef Py_ssize_t pixels = C * H * W, columns = C * KH * KW * OH * OW
+    cdef int add_patches(self, Kind kind, Py_ssize_t C, Py_ssize_t H, Py_ssize_t W, Geometry geometry) except -1:
+        cdef Patches patches = describe_patches(self.t, H, W, geometry)
+        cdef const ConvShape *s = &patches.shape
+        cdef Py_ssize_t pixels = C * H * W, columns = C * s.KH * s.KW * s.OH * s.OW
         cdef bint unfolds = kind == UNFOLD
         cdef Step *step = self.add(kind, pixels if unfolds else columns, columns if unfolds else pixels, C)
-        step.patches = describe_patches(self.t, H, W, KH, KW, SH, SW, PH, PW, DH, DW)
+        step.patches = patches
         return 0
 
-    def pad(self, planes, Py_ssize_t top, Py_ssize_t left, int border):
-        """`planes`: C, H, W, OH, OW; `border` is one of `_im2col.BORDERS`."""
-        cdef Py_ssize_t C, H, W, OH, OW
-        C, H, W, OH, OW = planes
+    def pad(self, Py_ssize_t C, Py_ssize_t H, Py_ssize_t W, Py_ssize_t OH, Py_ssize_t OW, Py_ssize_t top,
+            Py_ssize_t left, int border):
+        """`border` is one of `_im2col.BORDERS`."""
         cdef Step *step = self.add(FRAME, C * H * W, C * OH * OW, C)
         cdef Frames *g = &step.frames
         g.t, g.H, g.W, g.OH, g.OW, g.top, g.left, g.border = self.t, H, W, OH, OW, top, left, <Border> border

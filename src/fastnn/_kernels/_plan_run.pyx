@@ -20,13 +20,14 @@ cdef char *packed_for(const Step *step, Weights weights, int workers) except? NU
     cdef Memory memory
     if step.packed == 0:
         return NULL
-    key = step.weight, step.bias, step.by_winograd, step.conv.G
+    key = step.weight, step.bias, step.by_winograd, step.conv.shape.G
     memory = weights.packed.get(key)
     if memory is None:
         memory = Memory(step.packed)
         pack(step, weights.starts, memory.start, workers)
         memory = weights.packed.setdefault(key, memory)  # another thread's, if it was first: one of them is kept
     return memory.start
+
 
 cdef inline char *address(const Run *r, const Place *place, Py_ssize_t n, char *memory, Py_ssize_t size) noexcept nogil:
     """Where a value lies for the images from n on."""

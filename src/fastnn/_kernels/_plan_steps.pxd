@@ -1,16 +1,17 @@
 # One step of a plan, of any kind: in parts, as a convolution is. Sizes are those of one image.
 from fastnn._kernels._activation cimport Map, Prelu, Sum
-from fastnn._kernels._conv cimport Conv
+from fastnn._kernels._conv_planes cimport Planes
 from fastnn._kernels._conv_winograd cimport Winograd
 from fastnn._kernels._im2col cimport Frames, Patches
 from fastnn._kernels._localnorm cimport Local
 from fastnn._kernels._matmul cimport Linear
 from fastnn._kernels._norm cimport Norm
 from fastnn._kernels._pool cimport Pool
-from fastnn._kernels._resample cimport Resample
 from fastnn._kernels._rownorm cimport Rows
+from fastnn._kernels.conv_gradients cimport Gradients
+from fastnn._kernels.conv_output cimport Output
 from fastnn._kernels.fnn cimport fnn_tiles
-from fastnn._kernels.gradients cimport Gradients
+from fastnn._kernels.resample_planes cimport Resample
 
 cdef enum Kind:
     CONV
@@ -55,7 +56,8 @@ cdef struct Step:
     bint by_winograd
     Py_ssize_t workspace                # bytes that `take` needs
     Py_ssize_t packed                   # bytes of packed weights; 0: parameters are used as they are
-    Conv conv                           # one of these, by its kind, or two
+    Output conv                         # one of these, by its kind, or two
+    Planes unfolded
     Winograd winograd
     Pool pool
     Resample planes

@@ -1,54 +1,56 @@
 """One step of a plan: what it leaves to the kernels, and how it shares out parameters, packed weights and workspace."""
 from libc.stdint cimport int64_t
 
-
 from fastnn._kernels._activation cimport apply, apply_prelu, describe_prelu
-from fastnn._kernels._conv cimport convolve_spoilt, forget_conv, pack_conv, plan_conv, run_conv
+from fastnn._kernels._conv_forward cimport convolve_spoilt
 from fastnn._kernels._conv_input cimport input_gradient
+from fastnn._kernels._conv_planes cimport Planes, forget_planes, pack_planes, prepare_planes, run_planes
 from fastnn._kernels._conv_ways cimport forward_way
-from fastnn._kernels._conv_winograd cimport forget_winograd, pack_winograd, plan_winograd, run_winograd
+from fastnn._kernels._conv_winograd cimport forget_winograd, pack_winograd, prepare_winograd, run_winograd
 from fastnn._kernels._embedding cimport Lookup, look_up
 from fastnn._kernels._im2col cimport fold_planes, frame_planes, unfold_planes
 from fastnn._kernels._localnorm cimport normalise_locally
 from fastnn._kernels._matmul cimport linear, pack_linear, packed_linear
 from fastnn._kernels._norm cimport describe_norm, normalise
 from fastnn._kernels._pool cimport avgpool, maxpool
-from fastnn._kernels._resample cimport Resample, resample
+from fastnn._kernels._resample cimport resample
 from fastnn._kernels._rownorm cimport describe_rows, normalise_rows
-from fastnn._kernels.way cimport WINOGRAD, Way
+from fastnn._kernels.conv_output cimport Output
+from fastnn._kernels.conv_way cimport WINOGRAD, Way
+from fastnn._kernels.resample_planes cimport Resample
 
 
 cdef bint settle(Step *step, Py_ssize_t N, Py_ssize_t group, int workers) noexcept nogil:
-    cdef Conv *g = &step.conv
+    cdef Output *g = &step.conv
     cdef Way way
     step.workspace = step.packed = 0
     step.by_winograd = False
-    g.koff = NULL
+    step.unfolded.koff = NULL
     step.winograd.places = NULL
     if step.kind == LINEAR:
         step.linear.N = group * step.count
         step.packed = packed_linear(&step.linear)
     if step.kind != CONV:
         return True
-    g.N = N  # the batch decides the way, whatever is taken at a time: the bits are those of the whole
-    way = forward_way(g, True)
-    g.N = group
+    g.shape.N = N  # the batch decides the way, whatever is taken at a time: the bits are those of the whole
+    way = forward_way(g.t, &g.shape, True)
+    g.shape.N = group
     step.by_winograd = way == WINOGRAD
     if step.by_winograd:
-        if not plan_winograd(&step.winograd, g, workers):
+        if not prepare_winograd(&step.winograd, g, workers):
             return False
         step.packed = step.winograd.weights_size * g.t.itemsize
         step.workspace = workers * step.winograd.workspace_step + group
     else:
-        if not plan_conv(g, way, workers):
+        if not prepare_planes(&step.unfolded, g, way, workers):
             return False
-        step.packed = 0 if g.taps else g.G * g.O * g.depth * g.t.itemsize
-        step.workspace = workers * g.planes_step
+        step.packed = 0 if step.unfolded.taps else g.shape.G * g.shape.O * step.unfolded.depth * g.t.itemsize
+        step.workspace = workers * step.unfolded.planes_step
     return True
 
 
 cdef void forget(Step *step) noexcept nogil:
-    forget_conv(&step.conv)
+    forget_planes(&step.unfolded)
     forget_winograd(&step.winograd)
 
 
@@ -57,7 +59,8 @@ cdef inline const char *parameter(void **parameters, Py_ssize_t place) noexcept 
 
 
 cdef void pack(const Step *step, void **parameters, char *packed, int workers) noexcept nogil:
-    cdef Conv conv = step.conv
+    cdef Output conv = step.conv
+    cdef Planes unfolded = step.unfolded
     cdef Winograd winograd = step.winograd
     cdef Linear rows
     if step.kind == LINEAR:
@@ -70,15 +73,16 @@ cdef void pack(const Step *step, void **parameters, char *packed, int workers) n
         winograd.g, winograd.weights = &conv, packed
         pack_winograd(&winograd, workers)
     else:
-        conv.weights = packed
-        pack_conv(&conv, workers)
+        unfolded.g, unfolded.weights = &conv, packed
+        pack_planes(&unfolded, workers)
 
 
 cdef bint take_conv(const Step *step, Py_ssize_t images, const char *x, char *y, void **parameters, char *packed,
                     char *workspace, int workers) noexcept nogil:
-    cdef Conv conv = step.conv
+    cdef Output conv = step.conv
+    cdef Planes unfolded
     cdef Winograd winograd
-    conv.N, conv.x, conv.y = images, x, y
+    conv.shape.N, conv.x, conv.y = images, x, y
     conv.w, conv.bias = parameter(parameters, step.weight), parameter(parameters, step.bias)
     if step.by_winograd:
         winograd = step.winograd
@@ -86,8 +90,9 @@ cdef bint take_conv(const Step *step, Py_ssize_t images, const char *x, char *y,
         winograd.spoilt = workspace + workers * winograd.workspace_step
         run_winograd(&winograd, workers)
         return convolve_spoilt(&conv, winograd.spoilt)
-    conv.weights, conv.planes = packed, workspace
-    run_conv(&conv, workers)
+    unfolded = step.unfolded
+    unfolded.g, unfolded.weights, unfolded.planes = &conv, packed, workspace
+    run_planes(&unfolded, workers)
     return True
 
 
@@ -102,7 +107,7 @@ cdef bint take_linear(const Step *step, Py_ssize_t images, const char *x, char *
 cdef bint take_transposed(const Step *step, Py_ssize_t images, const char *x, char *y,
                           void **parameters) noexcept nogil:
     cdef Gradients g = step.transposed
-    g.N, g.dy, g.dx = images, x, y
+    g.shape.N, g.dy, g.dx = images, x, y
     g.w, g.bias = parameter(parameters, step.weight), parameter(parameters, step.bias)
     return input_gradient(&g)
 

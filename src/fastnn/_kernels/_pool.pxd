@@ -1,5 +1,8 @@
-# Forward pooling, for the plans of whole networks.
-from fastnn._kernels.fnn cimport fnn_tiles
+# Pooling: what both directions share, and the forward for the plans of whole networks.
+from fastnn._kernels.fnn cimport ceil_div, fnn_tiles
+
+# `Windows` of `_validate` as an entry point gets it: KH, KW, SH, SW, PH, PW, DH, DW.
+ctypedef (Py_ssize_t, Py_ssize_t, Py_ssize_t, Py_ssize_t, Py_ssize_t, Py_ssize_t, Py_ssize_t, Py_ssize_t) Windows
 
 cdef struct Pool:
     fnn_tiles *t
@@ -22,10 +25,32 @@ cdef struct Pool:
     Py_ssize_t workspace_step        # bytes
 
 
-# The pooling of so many planes; x and y are missing yet, and so are the places of maxima, which need not be wanted, and
-# how an average counts.
+# The pooling of `planes` planes. The caller adds x and y, the places of maxima if they are wanted, and how an average
+# counts.
 cdef Pool describe(fnn_tiles *t, Py_ssize_t planes, Py_ssize_t H, Py_ssize_t W, Py_ssize_t OH, Py_ssize_t OW,
-                   Py_ssize_t KH, Py_ssize_t KW, Py_ssize_t SH, Py_ssize_t SW, Py_ssize_t PH, Py_ssize_t PW,
-                   Py_ssize_t DH, Py_ssize_t DW) noexcept nogil
+                   Windows windows) noexcept nogil
 cdef void maxpool(Pool *g, int workers) noexcept nogil
 cdef void avgpool(Pool *g, int workers) noexcept nogil
+
+
+cdef inline Py_ssize_t chunks(const Pool *g) noexcept nogil:
+    return ceil_div(g.total, g.planes)
+
+
+cdef inline void span(Py_ssize_t o, Py_ssize_t K, Py_ssize_t S, Py_ssize_t P, Py_ssize_t D, Py_ssize_t size,
+                      Py_ssize_t *start, Py_ssize_t *length, Py_ssize_t *skipped) noexcept nogil:
+    """Window o along one axis: its first pixel inside, how many are inside, how many come before."""
+    cdef Py_ssize_t first = o * S - P
+    skipped[0] = ceil_div(-first, D)
+    start[0] = first + skipped[0] * D
+    length[0] = min(K - skipped[0], ceil_div(size - start[0], D))
+
+
+cdef inline Py_ssize_t area(const Pool *g, Py_ssize_t oh, Py_ssize_t ow, Py_ssize_t kh,
+                            Py_ssize_t kw) noexcept nogil:
+    """What the sum of a window of an average is divided by, if kh x kw of its pixels are inside."""
+    if g.divisor:
+        return g.divisor
+    if g.count_padding:
+        return min(g.KH, g.H + 2 * g.PH - oh * g.SH) * min(g.KW, g.W + 2 * g.PW - ow * g.SW)
+    return kh * kw

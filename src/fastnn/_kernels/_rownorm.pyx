@@ -10,6 +10,7 @@ from libc.math cimport sqrt
 from libc.string cimport memset
 
 from fastnn._kernels._table cimport allocate, parallel, release, threads, tiles
+from fastnn._kernels.direction cimport BACKWARD, FORWARD
 from fastnn._kernels.fnn cimport add_doubles, begin, ceil_div, fits, fnn_tiles
 from fastnn._kernels.scaled cimport Scaled, in_range, scaled_apply, scaled_moments
 
@@ -186,6 +187,7 @@ cdef Rows describe_rows(fnn_tiles *t, Py_ssize_t N, Py_ssize_t G, Py_ssize_t S, 
         g.S, g.P = 1, g.length
     g.spread = g.P < (SHORT * t.lanes if weights else t.lanes)
     g.group = max(<Py_ssize_t> 1, CHUNK // g.length)
+    g.direction = FORWARD
     g.dy = g.weight = g.bias = g.pattern = g.shift = NULL
     g.out = g.mean = g.invstd = g.dw = g.db = g.sums = NULL
     g.var = g.totals = g.slopes = NULL
@@ -208,12 +210,12 @@ cdef bint normalise_rows(Rows *g, int workers) noexcept nogil:
     cdef Py_ssize_t size = g.t.itemsize, all_of = g.G * g.length, parts = 0, sums = 0
     cdef double work = 3.0 * g.N * all_of
     cdef char *workspace = NULL
-    if g.dy != NULL and g.spread:
+    if g.direction == BACKWARD and g.spread:
         parts = min(min(<Py_ssize_t> PARTS, g.N // 4), g.N * all_of // CHUNK)
         g.group = max(<Py_ssize_t> 1, ceil_div(g.N, max(<Py_ssize_t> 1, parts)))
         parts = ceil_div(g.N, g.group)
         sums = parts * all_of
-    elif g.dy != NULL:
+    elif g.direction == BACKWARD:
         sums = g.N * g.G * g.S
     if fits(16.0 * (sums + 1) + 2.0 * (all_of + <double> workers * g.length) * size):
         workspace = <char *> allocate(2 * sums * sizeof(double) + 2 * (all_of + workers * g.length) * size)
@@ -225,7 +227,7 @@ cdef bint normalise_rows(Rows *g, int workers) noexcept nogil:
     if g.spread:
         g.pattern = spread_numbers(g, g.weight, 1, g.sums + 2 * workers * g.length * size)
         g.shift = spread_numbers(g, g.bias, 0, g.sums + (2 * workers * g.length + all_of) * size)
-    if g.dy == NULL:
+    if g.direction == FORWARD:
         parallel(forward_rows, g, ceil_div(g.N * g.G, g.group), workers, work)
     elif g.spread:
         parallel(backward_patterns, g, parts, workers, work)
@@ -275,7 +277,7 @@ def row_norm_backward(const real[:, :, :, ::1] dy, const real[:, :, :, ::1] x, c
     """
     cdef Rows g = describe_rows(tiles(real is double), x.shape[0], x.shape[1], x.shape[2], x.shape[3],
                                 weight is not None or dw is not None or db is not None)
-    g.dy, g.x = begin(dy), begin(x)
+    g.direction, g.dy, g.x = BACKWARD, begin(dy), begin(x)
     g.weight = begin(weight)
     g.mean, g.invstd = begin(mean), begin(invstd)
     g.out = begin(dx)

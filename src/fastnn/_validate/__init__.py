@@ -27,7 +27,7 @@ from fastnn._validate.norm import *
 from fastnn._validate.optim import *
 from fastnn._validate.optimizer import *
 from fastnn._validate.pad import *
-from fastnn._validate.pointwise import *
+from fastnn._validate.pair_loss import *
 from fastnn._validate.pool import *
 from fastnn._validate.resample import *
 from fastnn._validate.rownorm import *

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 from fastnn._validate import hints
 from fastnn._validate._base import (
     Array,
@@ -23,6 +25,7 @@ from fastnn._validate._base import (
 )
 
 __all__ = [
+    "ConvGeometry",
     "conv1d",
     "conv1d_backward",
     "conv1d_settings",
@@ -37,6 +40,20 @@ __all__ = [
 ]
 
 PADDING_MODES = ("zeros", "reflect", "replicate", "circular")
+
+
+class ConvGeometry(NamedTuple):
+    """Size, stride, padding above and on the left, and dilation of windows; and groups of channels."""
+
+    KH: int
+    KW: int
+    SH: int = 1
+    SW: int = 1
+    PH: int = 0
+    PW: int = 0
+    DH: int = 1
+    DW: int = 1
+    G: int = 1
 
 
 def conv2d_settings(
@@ -135,7 +152,7 @@ def input_channels(x: Array, ndim: int, channels: int) -> None:
 
 def _conv_geometry(
     x: Array, weight: Array, stride: IntPair, padding: Padding, dilation: IntPair, groups: int
-) -> tuple[int, int, int, int, int, int, int, int]:
+) -> tuple[ConvGeometry, int, int]:
     images("x", x)
     same_dtype("x", x, "weight", weight, of_layer=True)
     has_axes("weight", weight, 4, "(O, C/groups, KH, KW)")
@@ -144,11 +161,11 @@ def _conv_geometry(
     SH, SW = pair("stride", stride, 1)
     DH, DW = pair("dilation", dilation, 1)
     PH, PW, more_h, more_w = _padding(padding, KH, KW, SH, SW, DH, DW)
-    if not more_h and not more_w:
-        windows_fit(H, W, KH, KW, PH, PW, DH, DW)
     OH = (H + 2 * PH + more_h - DH * (KH - 1) - 1) // SH + 1
     OW = (W + 2 * PW + more_w - DW * (KW - 1) - 1) // SW + 1
-    return SH, SW, PH, PW, DH, DW, OH, OW
+    if (OH < 1 or OW < 1) and not more_h and not more_w:
+        windows_fit(H, W, KH, KW, PH, PW, DH, DW)
+    return ConvGeometry(KH, KW, SH, SW, PH, PW, DH, DW, groups), OH, OW
 
 
 def conv2d(
@@ -160,8 +177,8 @@ def conv2d(
     dilation: IntPair,
     groups: int,
     activation: str | None,
-) -> tuple[int, int, int, int, int, int, int, int]:
-    """Return SH, SW, PH, PW, DH, DW, OH, OW."""
+) -> tuple[ConvGeometry, int, int]:
+    """Return the geometry, OH and OW."""
     geometry = _conv_geometry(x, weight, stride, padding, dilation, groups)
     if bias is not None:
         same_dtype("x", x, "bias", bias, of_layer=True)
@@ -178,18 +195,16 @@ def conv2d_backward(
     padding: Padding,
     dilation: IntPair,
     groups: int,
-) -> tuple[int, int, int, int, int, int]:
-    """Return SH, SW, PH, PW, DH, DW."""
-    *geometry, OH, OW = _conv_geometry(x, weight, stride, padding, dilation, groups)
+) -> ConvGeometry:
+    geometry, OH, OW = _conv_geometry(x, weight, stride, padding, dilation, groups)
     same_dtype("x", x, "dy", dy)
     has_shape("dy", dy, (x.shape[0], weight.shape[0], OH, OW), "the shape of the output of conv2d")
-    SH, SW, PH, PW, DH, DW = geometry
-    return SH, SW, PH, PW, DH, DW
+    return geometry
 
 
 def _conv1d_geometry(
     x: Array, weight: Array, stride: IntSingle, padding: IntSingle | str, dilation: IntSingle, groups: int
-) -> tuple[int, int, int, int]:
+) -> tuple[ConvGeometry, int]:
     sequences("x", x)
     same_dtype("x", x, "weight", weight, of_layer=True)
     has_axes("weight", weight, 3, "(O, C/groups, K)")
@@ -202,7 +217,7 @@ def _conv1d_geometry(
         raise ValueError(
             f"kernel_size: got {K}{dilated}; expected at most the padded input, {L + 2 * P} (input {L}, padding {P})"
         )
-    return S, P, D, (L + 2 * P + more - D * (K - 1) - 1) // S + 1
+    return ConvGeometry(1, K, 1, S, 0, P, 1, D, groups), (L + 2 * P + more - D * (K - 1) - 1) // S + 1
 
 
 def conv1d(
@@ -214,8 +229,8 @@ def conv1d(
     dilation: IntSingle,
     groups: int,
     activation: str | None,
-) -> tuple[int, int, int, int]:
-    """Return S, P, D, OL."""
+) -> tuple[ConvGeometry, int]:
+    """Return the geometry, of maps of one row, and OL."""
     geometry = _conv1d_geometry(x, weight, stride, padding, dilation, groups)
     if bias is not None:
         same_dtype("x", x, "bias", bias, of_layer=True)
@@ -232,12 +247,12 @@ def conv1d_backward(
     padding: IntSingle | str,
     dilation: IntSingle,
     groups: int,
-) -> tuple[int, int, int]:
-    """Return S, P, D."""
-    S, P, D, OL = _conv1d_geometry(x, weight, stride, padding, dilation, groups)
+) -> ConvGeometry:
+    """Return the geometry, of maps of one row."""
+    geometry, OL = _conv1d_geometry(x, weight, stride, padding, dilation, groups)
     same_dtype("x", x, "dy", dy)
     has_shape("dy", dy, (x.shape[0], weight.shape[0], OL), "the shape of the output of conv1d")
-    return S, P, D
+    return geometry
 
 
 def patch_settings(kernel_size: IntPair, dilation: IntPair, padding: IntPair, stride: IntPair) -> None:
@@ -250,15 +265,15 @@ def patch_settings(kernel_size: IntPair, dilation: IntPair, padding: IntPair, st
 
 def unfold(
     x: Array, kernel_size: IntPair, stride: IntPair, padding: IntPair, dilation: IntPair
-) -> tuple[int, int, int, int, int, int, int, int, int, int]:
-    """Return KH, KW, SH, SW, PH, PW, DH, DW, OH, OW."""
+) -> tuple[ConvGeometry, int, int]:
+    """Return the geometry, OH and OW."""
     images("x", x)
     return _unfold_geometry(x.shape[2], x.shape[3], kernel_size, stride, padding, dilation)
 
 
 def _unfold_geometry(
     H: int, W: int, kernel_size: IntPair, stride: IntPair, padding: IntPair, dilation: IntPair
-) -> tuple[int, int, int, int, int, int, int, int, int, int]:
+) -> tuple[ConvGeometry, int, int]:
     KH, KW = pair("kernel_size", kernel_size, 1)
     SH, SW = pair("stride", stride, 1)
     PH, PW = pair("padding", padding, 0)
@@ -266,7 +281,7 @@ def _unfold_geometry(
     windows_fit(H, W, KH, KW, PH, PW, DH, DW)
     OH = (H + 2 * PH - DH * (KH - 1) - 1) // SH + 1
     OW = (W + 2 * PW - DW * (KW - 1) - 1) // SW + 1
-    return KH, KW, SH, SW, PH, PW, DH, DW, OH, OW
+    return ConvGeometry(KH, KW, SH, SW, PH, PW, DH, DW), OH, OW
 
 
 def fold(
@@ -276,12 +291,13 @@ def fold(
     stride: IntPair,
     padding: IntPair,
     dilation: IntPair,
-) -> tuple[int, int, int, int, int, int, int, int, int, int, int]:
-    """Return C, H, W, KH, KW, SH, SW, PH, PW, DH, DW."""
+) -> tuple[int, int, int, ConvGeometry]:
+    """Return C, H, W and the geometry."""
     float_array("x", x)
     has_axes("x", x, 3, "(N, C*KH*KW, OH*OW)")
     H, W = pair("output_size", output_size, 1)
-    KH, KW, SH, SW, PH, PW, DH, DW, OH, OW = _unfold_geometry(H, W, kernel_size, stride, padding, dilation)
+    geometry, OH, OW = _unfold_geometry(H, W, kernel_size, stride, padding, dilation)
+    KH, KW = geometry[:2]
     _, rows, places = x.shape
     if rows == 0 or rows % (KH * KW):
         raise ValueError(f"x: got shape {x.shape}, {rows} rows; expected a multiple of KH*KW = {KH * KW}, C*KH*KW")
@@ -289,4 +305,4 @@ def fold(
         raise ValueError(
             f"x: got shape {x.shape}, {places} windows; expected OH*OW = {OH}*{OW} = {OH * OW} for output_size {(H, W)}"
         )
-    return rows // (KH * KW), H, W, KH, KW, SH, SW, PH, PW, DH, DW
+    return rows // (KH * KW), H, W, geometry

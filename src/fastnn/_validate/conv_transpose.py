@@ -15,6 +15,7 @@ from fastnn._validate._base import (
     pair,
     same_dtype,
 )
+from fastnn._validate.conv import ConvGeometry
 
 __all__ = ["conv_transpose2d", "conv_transpose2d_backward", "conv_transpose2d_settings"]
 
@@ -51,7 +52,7 @@ def _geometry(
     output_padding: IntPair,
     groups: int,
     dilation: IntPair,
-) -> tuple[int, int, int, int, int, int, int, int]:
+) -> tuple[ConvGeometry, int, int]:
     images("x", x)
     same_dtype("x", x, "weight", weight, of_layer=True)
     has_axes("weight", weight, 4, "(C, O/groups, KH, KW)")
@@ -72,7 +73,7 @@ def _geometry(
     OW = (W - 1) * SW - 2 * PW + DW * (KW - 1) + more_w + 1
     if OH < 1 or OW < 1:
         raise ValueError(f"padding: got {padding!r}, which leaves {(OH, OW)} pixels; expected less")
-    return SH, SW, PH, PW, DH, DW, OH, OW
+    return ConvGeometry(KH, KW, SH, SW, PH, PW, DH, DW, groups), OH, OW
 
 
 def conv_transpose2d(
@@ -85,8 +86,8 @@ def conv_transpose2d(
     groups: int,
     dilation: IntPair,
     activation: str | None,
-) -> tuple[int, int, int, int, int, int, int, int]:
-    """Return SH, SW, PH, PW, DH, DW, OH, OW."""
+) -> tuple[ConvGeometry, int, int]:
+    """Return the geometry, OH and OW."""
     geometry = _geometry(x, weight, stride, padding, output_padding, groups, dilation)
     if bias is not None:
         same_dtype("x", x, "bias", bias, of_layer=True)
@@ -104,10 +105,9 @@ def conv_transpose2d_backward(
     output_padding: IntPair,
     groups: int,
     dilation: IntPair,
-) -> tuple[int, int, int, int, int, int]:
-    """Return SH, SW, PH, PW, DH, DW."""
-    SH, SW, PH, PW, DH, DW, OH, OW = _geometry(x, weight, stride, padding, output_padding, groups, dilation)
+) -> ConvGeometry:
+    geometry, OH, OW = _geometry(x, weight, stride, padding, output_padding, groups, dilation)
     same_dtype("x", x, "dy", dy)
     shape = x.shape[0], weight.shape[1] * groups, OH, OW
     has_shape("dy", dy, shape, "the shape of the output of conv_transpose2d")
-    return SH, SW, PH, PW, DH, DW
+    return geometry

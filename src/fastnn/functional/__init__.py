@@ -26,7 +26,7 @@ from fastnn.functional.matmul import *
 from fastnn.functional.norm import *
 from fastnn.functional.optim import *
 from fastnn.functional.pad import *
-from fastnn.functional.pointwise import *
+from fastnn.functional.pair_loss import *
 from fastnn.functional.pool import *
 from fastnn.functional.resample import *
 from fastnn.functional.rownorm import *

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-import fastnn._kernels._conv as _conv
 import fastnn._kernels._conv_backward as _conv_backward
+import fastnn._kernels._conv_forward as _conv_forward
 import fastnn._kernels._im2col as _im2col
 from fastnn import _validate as check
 from fastnn import reference
@@ -17,12 +17,12 @@ __all__ = ["conv1d", "conv1d_backward", "conv2d", "conv2d_backward", "fold", "un
 
 
 def unfold(x: Array, kernel_size: IntPair, dilation: IntPair = 1, padding: IntPair = 0, stride: IntPair = 1) -> Array:
-    KH, KW, SH, SW, PH, PW, DH, DW, OH, OW = check.unfold(x, kernel_size, stride, padding, dilation)
+    geometry, OH, OW = check.unfold(x, kernel_size, stride, padding, dilation)
     if use_reference():
         return reference.unfold(x, kernel_size, stride=stride, padding=padding, dilation=dilation)
     N, C = x.shape[:2]
-    y = empty((N, C * KH * KW, OH * OW), x.dtype)
-    pick(_im2col.im2col, x.dtype)(contiguous(x), y, KH, KW, SH, SW, PH, PW, DH, DW)
+    y = empty((N, C * geometry.KH * geometry.KW, OH * OW), x.dtype)
+    pick(_im2col.im2col, x.dtype)(contiguous(x), y, geometry)
     return y
 
 
@@ -34,11 +34,11 @@ def fold(
     padding: IntPair = 0,
     stride: IntPair = 1,
 ) -> Array:
-    C, H, W, KH, KW, SH, SW, PH, PW, DH, DW = check.fold(x, output_size, kernel_size, stride, padding, dilation)
+    C, H, W, geometry = check.fold(x, output_size, kernel_size, stride, padding, dilation)
     if use_reference():
         return reference.fold(x, output_size, kernel_size, stride=stride, padding=padding, dilation=dilation)
     y = empty((x.shape[0], C, H, W), x.dtype)
-    pick(_im2col.col2im, x.dtype)(contiguous(x), y, KH, KW, SH, SW, PH, PW, DH, DW)
+    pick(_im2col.col2im, x.dtype)(contiguous(x), y, geometry)
     return y
 
 
@@ -53,14 +53,14 @@ def conv2d(
     *,
     activation: str | None = None,
 ) -> Array:
-    *geometry, OH, OW = check.conv2d(x, weight, bias, stride, padding, dilation, groups, activation)
+    geometry, OH, OW = check.conv2d(x, weight, bias, stride, padding, dilation, groups, activation)
     if use_reference():
         return reference.conv2d(
             x, weight, bias, stride=stride, padding=padding, dilation=dilation, groups=groups, activation=activation
         )
     y = empty((x.shape[0], weight.shape[0], OH, OW), x.dtype)
-    forward = pick(_conv.conv2d_forward, x.dtype)
-    forward(contiguous(x), contiguous(weight), contiguous_or_none(bias), y, *geometry, groups, activation is not None)
+    forward = pick(_conv_forward.conv2d_forward, x.dtype)
+    forward(contiguous(x), contiguous(weight), contiguous_or_none(bias), y, geometry, activation is not None)
     return y
 
 
@@ -85,7 +85,7 @@ def conv2d_backward(
     dw = empty(weight.shape, x.dtype) if "dw" in needs else None
     db = empty(weight.shape[:1], x.dtype) if "db" in needs else None
     backward = pick(_conv_backward.conv2d_backward, x.dtype)
-    backward(contiguous(dy), contiguous(x), contiguous(weight), dx, dw, db, *geometry, groups)
+    backward(contiguous(dy), contiguous(x), contiguous(weight), dx, dw, db, geometry)
     return dx, dw, db
 
 
@@ -100,14 +100,14 @@ def conv1d(
     *,
     activation: str | None = None,
 ) -> Array:
-    S, P, D, OL = check.conv1d(x, weight, bias, stride, padding, dilation, groups, activation)
+    geometry, OL = check.conv1d(x, weight, bias, stride, padding, dilation, groups, activation)
     if use_reference():
         return reference.conv1d(
             x, weight, bias, stride=stride, padding=padding, dilation=dilation, groups=groups, activation=activation
         )
     y = empty((x.shape[0], weight.shape[0], OL), x.dtype)
-    forward, rows = pick(_conv.conv2d_forward, x.dtype), (1, S, 0, P, 1, D, groups)
-    forward(_row(x), _row(weight), contiguous_or_none(bias), _row(y), *rows, activation is not None)
+    forward = pick(_conv_forward.conv2d_forward, x.dtype)
+    forward(_row(x), _row(weight), contiguous_or_none(bias), _row(y), geometry, activation is not None)
     return y
 
 
@@ -123,7 +123,7 @@ def conv1d_backward(
     needs: Iterable[str] = check.GRADIENTS,
 ) -> tuple[MaybeArray, MaybeArray, MaybeArray]:
     needs = check.gradient_names(needs)
-    S, P, D = check.conv1d_backward(dy, x, weight, stride, padding, dilation, groups)
+    geometry = check.conv1d_backward(dy, x, weight, stride, padding, dilation, groups)
     if use_reference():
         return reference.conv1d_backward(
             dy, x, weight, stride=stride, padding=padding, dilation=dilation, groups=groups, needs=needs
@@ -131,8 +131,8 @@ def conv1d_backward(
     dx = empty(x.shape, x.dtype) if "dx" in needs else None
     dw = empty(weight.shape, x.dtype) if "dw" in needs else None
     db = empty(weight.shape[:1], x.dtype) if "db" in needs else None
-    backward, rows = pick(_conv_backward.conv2d_backward, x.dtype), (1, S, 0, P, 1, D, groups)
-    backward(_row(dy), _row(x), _row(weight), _row_or_none(dx), _row_or_none(dw), db, *rows)
+    backward = pick(_conv_backward.conv2d_backward, x.dtype)
+    backward(_row(dy), _row(x), _row(weight), _row_or_none(dx), _row_or_none(dw), db, geometry)
     return dx, dw, db
 
 

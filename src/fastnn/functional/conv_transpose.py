@@ -26,7 +26,7 @@ def conv_transpose2d(
     *,
     activation: str | None = None,
 ) -> Array:
-    *geometry, OH, OW = check.conv_transpose2d(
+    geometry, OH, OW = check.conv_transpose2d(
         x, weight, bias, stride, padding, output_padding, groups, dilation, activation
     )
     if use_reference():
@@ -43,7 +43,7 @@ def conv_transpose2d(
         )
     y = empty((x.shape[0], weight.shape[1] * groups, OH, OW), x.dtype)
     forward = pick(_conv_backward.conv_transpose2d_forward, x.dtype)
-    forward(contiguous(x), contiguous(weight), contiguous_or_none(bias), y, *geometry, groups, activation is not None)
+    forward(contiguous(x), contiguous(weight), contiguous_or_none(bias), y, geometry, activation is not None)
     return y
 
 
@@ -77,5 +77,5 @@ def conv_transpose2d_backward(
     dw = empty(weight.shape, x.dtype) if "dw" in needs else None
     db = empty((dy.shape[1],), x.dtype) if "db" in needs else None
     backward = pick(_conv_backward.conv_transpose2d_backward, x.dtype)
-    backward(contiguous(dy), contiguous(x), contiguous(weight), dx, dw, db, *geometry, groups)
+    backward(contiguous(dy), contiguous(x), contiguous(weight), dx, dw, db, geometry)
     return dx, dw, db

@@ -7,6 +7,7 @@ from typing import Any, Literal, overload
 import numpy as np
 
 import fastnn._kernels._pool as _pool
+import fastnn._kernels._pool_backward as _backward
 from fastnn import _validate as check
 from fastnn import reference
 from fastnn._runtime import empty, use_reference
@@ -82,12 +83,12 @@ def _max_pool(
     y: Array = empty(shape, x.dtype)
     positions: Any = empty(shape, check.positions_dtype(KH, KW)) if return_positions or return_indices else None
     forward = _pool.max_pool2d_forward_wide if KH * KW > 256 else _pool.max_pool2d_forward
-    pick(forward, x.dtype)(contiguous(x), y, positions, *windows)
+    pick(forward, x.dtype)(contiguous(x), y, positions, windows)
     if not return_indices:
         return y if positions is None else (y, positions)
     indices: Array = empty(shape, np.dtype(np.int64))
     kernel: Any = _pool.max_pool2d_indices
-    kernel["int32_t" if KH * KW > 256 else "uint8_t"](positions, indices, x.shape[-1], *windows[1:])
+    kernel["int32_t" if KH * KW > 256 else "uint8_t"](positions, indices, x.shape[-1], windows)
     return (y, positions, indices) if return_positions else (y, indices)
 
 
@@ -119,8 +120,8 @@ def max_pool2d_backward(
 
 def _max_pool_backward(dy: Array, positions: Array, H: int, W: int, windows: Windows) -> Array:
     dx: Array = empty((*dy.shape[:2], H, W), dy.dtype)
-    backward = _pool.max_pool2d_backward_wide if windows.KH * windows.KW > 256 else _pool.max_pool2d_backward
-    pick(backward, dy.dtype)(contiguous(dy), contiguous(positions), dx, *windows)
+    backward = _backward.max_pool2d_backward_wide if windows.KH * windows.KW > 256 else _backward.max_pool2d_backward
+    pick(backward, dy.dtype)(contiguous(dy), contiguous(positions), dx, windows)
     return dx
 
 
@@ -150,7 +151,7 @@ def avg_pool2d(
 
 def _avg_pool(x: Array, shape: tuple[int, ...], windows: Windows, count_padding: bool, divisor: int) -> Array:
     y: Array = empty(shape, x.dtype)
-    pick(_pool.avg_pool2d_forward, x.dtype)(contiguous(x), y, *windows[:6], count_padding, divisor)
+    pick(_pool.avg_pool2d_forward, x.dtype)(contiguous(x), y, windows, count_padding, divisor)
     return y
 
 
@@ -182,7 +183,7 @@ def avg_pool2d_backward(
 
 def _avg_pool_backward(dy: Array, H: int, W: int, windows: Windows, count_padding: bool, divisor: int) -> Array:
     dx: Array = empty((*dy.shape[:2], H, W), dy.dtype)
-    pick(_pool.avg_pool2d_backward, dy.dtype)(contiguous(dy), dx, *windows[:6], count_padding, divisor)
+    pick(_backward.avg_pool2d_backward, dy.dtype)(contiguous(dy), dx, windows, count_padding, divisor)
     return dx
 
 

@@ -7,7 +7,6 @@ from fastnn.layers.activation import (
     Hardswish,
     Hardtanh,
     LeakyReLU,
-    PReLU,
     ReLU,
     ReLU6,
     Sigmoid,
@@ -20,7 +19,7 @@ from fastnn.layers.containers import Sequential
 from fastnn.layers.conv import Conv1d, Conv2d, ConvTranspose2d
 from fastnn.layers.dropout import Dropout, Dropout2d
 from fastnn.layers.embedding import Embedding
-from fastnn.layers.fold import fold_batch_norm
+from fastnn.layers.fold_batch_norm import fold_batch_norm
 from fastnn.layers.hooks import RemovableHandle
 from fastnn.layers.linear import Linear
 from fastnn.layers.localnorm import LocalResponseNorm
@@ -29,6 +28,7 @@ from fastnn.layers.norm import BatchNorm1d, BatchNorm2d
 from fastnn.layers.parameter import Buffer, Parameter
 from fastnn.layers.patches import Fold, Unfold, ZeroPad2d
 from fastnn.layers.pool import AvgPool1d, AvgPool2d, MaxPool1d, MaxPool2d
+from fastnn.layers.prelu import PReLU
 from fastnn.layers.resample import AdaptiveAvgPool2d, AdaptiveMaxPool2d, Upsample
 from fastnn.layers.rownorm import GroupNorm, InstanceNorm2d, LayerNorm
 from fastnn.layers.shape import Flatten, Identity, Unflatten

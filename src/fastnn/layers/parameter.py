@@ -243,7 +243,7 @@ def one_backward(backward: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def with_own_memory(array: Array) -> Array:
-    """`array`, or a copy of one in foreign memory, for which there is no seal: NumPy leaves large ones in the pickle."""
+    """`array`, or a copy of one in foreign memory, which has no seal: NumPy leaves large arrays in the pickle."""
     return array if array.flags.owndata else array.copy()
 
 

@@ -106,9 +106,9 @@ class Steps:
     ) -> None:
         places, arrays = self._parameters(w, b)
         settings = _fixed(stride), _fixed(padding), _fixed(dilation), _fixed(groups)
-        SH, SW, PH, PW, DH, DW, OH, OW = check.conv2d(self.y, *arrays, *settings, None)
-        (C, H, W), (filters, _, KH, KW) = self.y.shape[1:], arrays[0].shape
-        self.plan.conv2d(*places, (C, H, W, filters, KH, KW, SH, SW, PH, PW, DH, DW, OH, OW, groups))
+        geometry, OH, OW = check.conv2d(self.y, *arrays, *settings, None)
+        (C, H, W), filters = self.y.shape[1:], len(arrays[0])
+        self.plan.conv2d(*places, C, H, W, filters, OH, OW, geometry)
         self._becomes(filters, OH, OW)
 
     def conv1d(
@@ -123,9 +123,9 @@ class Steps:
     ) -> None:
         places, arrays = self._parameters(w, b)
         settings = _fixed(stride), _fixed(padding), _fixed(dilation), _fixed(groups)
-        S, P, D, OL = check.conv1d(self.y, *arrays, *settings, None)
-        (C, L), (filters, _, K) = self.y.shape[1:], arrays[0].shape
-        self.plan.conv2d(*places, (C, 1, L, filters, 1, K, 1, S, 0, P, 1, D, 1, OL, groups))
+        geometry, OL = check.conv1d(self.y, *arrays, *settings, None)
+        (C, L), filters = self.y.shape[1:], len(arrays[0])
+        self.plan.conv2d(*places, C, 1, L, filters, 1, OL, geometry)
         self._becomes(filters, OL)
 
     def conv_transpose2d(
@@ -141,32 +141,30 @@ class Steps:
     ) -> None:
         places, arrays = self._parameters(w, b)
         settings = _fixed(stride), _fixed(padding), _fixed(output_padding), _fixed(groups), _fixed(dilation)
-        *windows, OH, OW = check.conv_transpose2d(self.y, *arrays, *settings, None)
-        (C, H, W), (_, filters, KH, KW) = self.y.shape[1:], arrays[0].shape
-        self.plan.conv_transpose2d(*places, (C, H, W, filters * groups, KH, KW, *windows, OH, OW, groups))
-        self._becomes(filters * groups, OH, OW)
+        geometry, OH, OW = check.conv_transpose2d(self.y, *arrays, *settings, None)
+        (C, H, W), filters = self.y.shape[1:], arrays[0].shape[1] * groups
+        self.plan.conv_transpose2d(*places, C, H, W, filters, OH, OW, geometry)
+        self._becomes(filters, OH, OW)
 
     def unfold(self, kernel_size: IntPair, *, stride: IntPair, padding: IntPair, dilation: IntPair) -> None:
-        *windows, OH, OW = check.unfold(self.y, *map(_fixed, (kernel_size, stride, padding, dilation)))
+        geometry, OH, OW = check.unfold(self.y, *map(_fixed, (kernel_size, stride, padding, dilation)))
         C, H, W = self.y.shape[1:]
-        self.plan.unfold((C, H, W, OH, OW), windows)
-        self._becomes(C * windows[0] * windows[1], OH * OW)
+        self.plan.unfold(C, H, W, geometry)
+        self._becomes(C * geometry.KH * geometry.KW, OH * OW)
 
     def fold(
         self, output_size: IntPair, kernel_size: IntPair, *, stride: IntPair, padding: IntPair, dilation: IntPair
     ) -> None:
         settings = map(_fixed, (output_size, kernel_size, stride, padding, dilation))
-        C, H, W, *windows = check.fold(self.y, *settings)
-        KH, KW, SH, SW, PH, PW, DH, DW = windows
-        OH, OW = (H + 2 * PH - DH * (KH - 1) - 1) // SH + 1, (W + 2 * PW - DW * (KW - 1) - 1) // SW + 1
-        self.plan.fold((C, H, W, OH, OW), windows)
+        C, H, W, geometry = check.fold(self.y, *settings)
+        self.plan.fold(C, H, W, geometry)
         self._becomes(C, H, W)
 
     def pad(self, padding: Frame, *, mode: str) -> None:
         left, right, top, bottom = check.pad(self.y, _fixed(padding), mode)
         C, H, W = self.y.shape[1:]
         OH, OW = top + H + bottom, left + W + right
-        self.plan.pad((C, H, W, OH, OW), top, left, _im2col.BORDERS[mode])
+        self.plan.pad(C, H, W, OH, OW, top, left, _im2col.BORDERS[mode])
         self._becomes(C, OH, OW)
 
     def max_pool1d(self, kernel_size: int, *, stride: int, padding: int, dilation: int, ceil_mode: bool) -> None:
@@ -200,7 +198,7 @@ class Steps:
     def _pool(self, axes: int, step: Callable[..., None], settings: tuple[Any, ...], *more: Any) -> None:
         windows, OH, OW = check.pool(axes, self.y, *map(_fixed, settings))
         C, H, W = self.y.shape[1:] if axes == 2 else (self.y.shape[1], 1, self.y.shape[2])
-        step((C, H, W, OH, OW), windows, *more)
+        step(C, H, W, OH, OW, windows, *more)
         self._becomes(*((C, OH, OW) if axes == 2 else (C, OW)))
 
     def adaptive_avg_pool2d(self, output_size: OutputSize) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
@@ -14,16 +14,29 @@ from fastnn.plots.figure import COLORS, MARKERS, PUBLISHED, TEST, TRAIN, add_tit
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-    from fastnn.training import History
-
 _POINTS = 2000  # of a curve at most: more are not seen, and take long to draw
 _TICKS = 6  # at most: numbers of five digits stay apart
 _MARKS = 20  # of a curve at most
 
 
+class Recorded(Protocol):
+    """The numbers of a run that are drawn; a `fastnn.training.History` has them all, and says what they are."""
+
+    metric_name: str | None
+    loss: list[float]
+    eval_iteration: list[int]
+    eval_loss: list[float]
+
+    @property
+    def measured(self) -> list[float]: ...
+
+    @property
+    def eval_measured(self) -> list[float]: ...
+
+
 @picture
 def learning_curves(
-    history: History | Mapping[str, History],
+    history: Recorded | Mapping[str, Recorded],
     *,
     title: str = "",
     published: Mapping[Any, Any] | None = None,
@@ -39,7 +52,7 @@ def learning_curves(
 
     Parameters
     ----------
-    history : from a `Trainer`; or several, by the names of the runs
+    history : the `History` of a `Trainer`; or several, by the names of the runs
     title : above the picture
     published : iteration (or epoch, with `steps_per_epoch`) to the metric, drawn as crosses beside ours; of several
         runs, by their names
@@ -74,14 +87,14 @@ def learning_curves(
     return figure
 
 
-def panels_of(runs: Mapping[str, History], published: Mapping[str, Mapping[float, float]]) -> int:
+def panels_of(runs: Mapping[str, Recorded], published: Mapping[str, Mapping[float, float]]) -> int:
     """How many axes `draw_runs` fills: one for the loss, and one for the metric if there is any."""
     return 1 + (any(published.values()) or any(run.measured or run.eval_measured for run in runs.values()))
 
 
 def draw_runs(
     axes: Any,
-    runs: Mapping[str, History],
+    runs: Mapping[str, Recorded],
     published: Mapping[str, Mapping[float, float]],
     steps_per_epoch: int | None,
     metric: str | None = None,
@@ -212,7 +225,7 @@ def _name_last(axes: Any, x: float, value: float) -> None:
 
 
 def _crosses(
-    published: Mapping[str, Mapping[float, float]], runs: Mapping[str, History]
+    published: Mapping[str, Mapping[float, float]], runs: Mapping[str, Recorded]
 ) -> Mapping[str, Mapping[float, float]]:
     if not runs:
         raise ValueError("history: got no runs, expected at least one")

@@ -7,18 +7,16 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from fastnn.plots.curves import draw_runs, name_runs, panels_of
+from fastnn.plots.curves import Recorded, draw_runs, name_runs, panels_of
 from fastnn.plots.figure import COLORS, MARKERS, add_title, new_figure, picture, short
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-    from fastnn.training import History
-
 
 @picture
 def initialisations(
-    runs: Mapping[str, History],
+    runs: Mapping[str, Recorded],
     *,
     outputs: Mapping[str, Mapping[str, np.ndarray]] | None = None,
     published: Mapping[str, Mapping[float, float]] | None = None,

@@ -17,7 +17,7 @@ from fastnn.reference.matmul import *
 from fastnn.reference.norm import *
 from fastnn.reference.optim import *
 from fastnn.reference.pad import *
-from fastnn.reference.pointwise import *
+from fastnn.reference.pair_loss import *
 from fastnn.reference.pool import *
 from fastnn.reference.resample import *
 from fastnn.reference.rownorm import *

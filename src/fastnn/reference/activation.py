@@ -624,8 +624,8 @@ def relu6(x: Array) -> Array:
 
     Examples
     --------
-    >>> fastnn.functional.relu6(np.array([-1.0, 2.0, 7.0]))
-    array([0., 2., 6.])
+    >>> print(F.relu6(np.array([-1, 2, 7], np.float32)))
+    [0. 2. 6.]
     """
     check.elementwise(x)
     return _like(x, np.clip(x, 0, 6))
@@ -643,6 +643,12 @@ def relu6_backward(dy: Array, x: Array) -> Array:
     Returns
     -------
     array of the shape of `x`
+
+    Examples
+    --------
+    >>> x = np.array([-1, 2, 7], np.float32)
+    >>> print(F.relu6_backward(np.ones_like(x), x))
+    [0. 1. 0.]
     """
     check.elementwise_backward(dy, x, "x")
     return _like(x, np.where((x > 0) & (x < 6), dy, x.dtype.type(0)))

@@ -34,7 +34,7 @@ def unfold(x: Array, kernel_size: IntPair, dilation: IntPair = 1, padding: IntPa
     >>> F.unfold(np.ones((1, 3, 4, 4), np.float32), 2).shape  # 9 patches of 3 x 2 x 2
     (1, 12, 9)
     """
-    KH, KW, SH, SW, PH, PW, DH, DW, *_ = check.unfold(x, kernel_size, stride, padding, dilation)
+    (KH, KW, SH, SW, PH, PW, DH, DW, _), *_ = check.unfold(x, kernel_size, stride, padding, dilation)
     patches = windows(pad(x, PH, PW), KH, KW, SH, SW, DH, DW)
     N, C, OH, OW, _, _ = patches.shape
     cols = np.empty((N, C, KH, KW, OH, OW), x.dtype)
@@ -76,7 +76,8 @@ def fold(
      [2. 4. 4. 2.]
      [1. 2. 2. 1.]]
     """
-    C, H, W, KH, KW, SH, SW, PH, PW, DH, DW = check.fold(x, output_size, kernel_size, stride, padding, dilation)
+    C, H, W, geometry = check.fold(x, output_size, kernel_size, stride, padding, dilation)
+    KH, KW, SH, SW, PH, PW, DH, DW, _ = geometry
     N = x.shape[0]
     padded = np.zeros((N, C, H + 2 * PH, W + 2 * PW), x.dtype)
     patches = windows(padded, KH, KW, SH, SW, DH, DW, writeable=True)
@@ -141,8 +142,9 @@ def conv2d(
     >>> F.conv2d(x, weight, stride=2, padding=1).shape
     (8, 16, 16, 16)
     """
-    SH, SW, PH, PW, DH, DW, *_ = check.conv2d(x, weight, bias, stride, padding, dilation, groups, activation)
-    filters, C, KH, KW = weight.shape
+    geometry, *_ = check.conv2d(x, weight, bias, stride, padding, dilation, groups, activation)
+    KH, KW, SH, SW, PH, PW, DH, DW, _ = geometry
+    filters, C = weight.shape[:2]
     more_h, more_w = _more(padding, KH, KW, DH, DW)
     patches = windows(pad(x, PH, PW, more_h=more_h, more_w=more_w), KH, KW, SH, SW, DH, DW)
     N, _, OH, OW, _, _ = patches.shape
@@ -196,9 +198,10 @@ def conv2d_backward(
     ((8, 3, 32, 32), (16, 3, 3, 3), (16,))
     """
     needs = check.gradient_names(needs)
-    SH, SW, PH, PW, DH, DW = check.conv2d_backward(dy, x, weight, stride, padding, dilation, groups)
+    geometry = check.conv2d_backward(dy, x, weight, stride, padding, dilation, groups)
+    KH, KW, SH, SW, PH, PW, DH, DW, _ = geometry
     N, _, H, W = x.shape
-    filters, C, KH, KW = weight.shape
+    filters, C = weight.shape[:2]
     more_h, more_w = _more(padding, KH, KW, DH, DW)
     dy_rows = dy.reshape(N, groups, filters // groups, dy.shape[2] * dy.shape[3])
     dx = dw = db = None
@@ -270,8 +273,8 @@ def conv1d(
     >>> F.conv1d(x, weight, padding=2).shape
     (8, 16, 100)
     """
-    S, P, D, _ = check.conv1d(x, weight, bias, stride, padding, dilation, groups, activation)
-    options = _as_rows(S, P, D, padding) | {"groups": groups, "activation": activation}
+    geometry, _ = check.conv1d(x, weight, bias, stride, padding, dilation, groups, activation)
+    options = _as_rows(geometry, padding) | {"groups": groups, "activation": activation}
     return conv2d(x[:, :, None], weight[:, :, None], bias, **options)[:, :, 0]
 
 
@@ -311,12 +314,13 @@ def conv1d_backward(
     ((8, 2, 100), (16, 2, 5), (16,))
     """
     needs = check.gradient_names(needs)
-    S, P, D = check.conv1d_backward(dy, x, weight, stride, padding, dilation, groups)
-    options = _as_rows(S, P, D, padding) | {"groups": groups, "needs": needs}
+    geometry = check.conv1d_backward(dy, x, weight, stride, padding, dilation, groups)
+    options = _as_rows(geometry, padding) | {"groups": groups, "needs": needs}
     dx, dw, db = conv2d_backward(dy[:, :, None], x[:, :, None], weight[:, :, None], **options)
     return None if dx is None else dx[:, :, 0], None if dw is None else dw[:, :, 0], db
 
 
-def _as_rows(S: int, P: int, D: int, padding: IntSingle | str) -> dict[str, Any]:
+def _as_rows(geometry: check.ConvGeometry, padding: IntSingle | str) -> dict[str, Any]:
     """The settings of a convolution of maps of one row."""
-    return {"stride": (1, S), "padding": padding if padding == "same" else (0, P), "dilation": (1, D)}
+    frame = padding if padding == "same" else (0, geometry.PW)
+    return {"stride": (1, geometry.SW), "padding": frame, "dilation": (1, geometry.DW)}

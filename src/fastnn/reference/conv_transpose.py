@@ -65,11 +65,12 @@ def conv_transpose2d(
     >>> F.conv_transpose2d(x, weight, stride=2, padding=1).shape
     (8, 3, 16, 16)
     """
-    SH, SW, PH, PW, DH, DW, OH, OW = check.conv_transpose2d(
+    geometry, OH, OW = check.conv_transpose2d(
         x, weight, bias, stride, padding, output_padding, groups, dilation, activation
     )
+    KH, KW, SH, SW, PH, PW, DH, DW, _ = geometry
     N, C, H, W = x.shape
-    filters, KH, KW = weight.shape[1] * groups, *weight.shape[2:]
+    filters = weight.shape[1] * groups
     padded = np.zeros((N, filters, OH + 2 * PH, OW + 2 * PW), x.dtype)
     patches = windows(padded, KH, KW, SH, SW, DH, DW, writeable=True)[:, :, :H, :W]
     matrix = weight.reshape(groups, C // groups, weight[0].size).transpose(0, 2, 1)
@@ -120,11 +121,9 @@ def conv_transpose2d_backward(
     ((8, 16, 8, 8), (16, 3, 4, 4), (3,))
     """
     needs = check.gradient_names(needs)
-    SH, SW, PH, PW, DH, DW = check.conv_transpose2d_backward(
-        dy, x, weight, stride, padding, output_padding, groups, dilation
-    )
+    geometry = check.conv_transpose2d_backward(dy, x, weight, stride, padding, output_padding, groups, dilation)
+    KH, KW, SH, SW, PH, PW, DH, DW, _ = geometry
     N, C, H, W = x.shape
-    KH, KW = weight.shape[2:]
     patches = windows(pad(dy, PH, PW), KH, KW, SH, SW, DH, DW)[:, :, :H, :W]
     cols = patches.transpose(0, 1, 4, 5, 2, 3).reshape(N, groups, weight[0].size, H * W)
     dx = dw = db = None

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
-from typing import Any
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -15,6 +15,29 @@ from fastnn.layers import Module
 from fastnn.training.callbacks import Callback
 
 Data = tuple[Any, Any]  # examples and targets, see `Examples`
+MetricFunction = Callable[[np.ndarray, np.ndarray], Any]
+
+
+class Criterion(Protocol):
+    """A loss: the call gives its value, `backward` the gradient with respect to the scores of that call."""
+
+    reduction: str
+
+    def __call__(self, x: np.ndarray, target: np.ndarray) -> float: ...
+
+    def backward(self) -> np.ndarray: ...
+
+
+class Optimizer(Protocol):
+    """Changes the parameters it was made with, which its groups have as "params", by their gradients."""
+
+    param_groups: list[dict[str, Any]]
+
+    def step(self) -> None: ...
+
+    def state_dict(self) -> dict[str, Any]: ...
+
+    def load_state_dict(self, state_dict: Mapping[str, Any]) -> None: ...
 
 
 def examples_of(name: str, data: Data) -> Examples:
@@ -45,6 +68,14 @@ def total_steps(iterations: int | None, epochs: int | None, per_epoch: int) -> i
     if iterations is not None:
         return check.integer("iterations", iterations, 0)
     return check.integer("epochs", epochs, 0) * per_epoch  # type: ignore[arg-type]
+
+
+def fit_options(*, prefetch: bool | None, **others: bool) -> None:
+    """All are True or False; `prefetch` may be None."""
+    for name, value in others.items():
+        check.true_or_false(name, value)
+    if prefetch is not None:
+        check.true_or_false("prefetch", prefetch)
 
 
 def described(value: Any) -> str:

@@ -8,6 +8,7 @@ import numpy as np
 
 from fastnn.layers import Module
 from fastnn.layers.module import copied
+from fastnn.training.history import History
 
 
 class DivergenceError(ArithmeticError):
@@ -71,4 +72,15 @@ def explanation(net: Module, x: np.ndarray) -> tuple[str, str]:
     return (
         f"The first layer whose output has NaN or infinite values is {label}{why}",
         "Try a smaller learning rate, clip_norm=1, and inputs scaled to 0-1",
+    )
+
+
+def diverged(loss: float, net: Module, x: np.ndarray, history: History, lr: float) -> DivergenceError:
+    """What to raise after the steps of `history`: the loss of the minibatch `x` is `loss`."""
+    before = f"; the last finite loss was {history.loss[-1]:.4g}" if history.loss else ""
+    why, advice = explanation(net, x)
+    return DivergenceError(
+        f"training diverged at iteration {history.iterations + 1}: the loss is {loss} with learning rate "
+        f"{lr:g}{before}. {why}",
+        advice,
     )

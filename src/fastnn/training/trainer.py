@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import closing
-from typing import Any, Literal, Protocol
+from typing import Any, Literal
 
 import numpy as np
 
@@ -16,41 +16,18 @@ from fastnn.data.batches import Augmentation, Batch, Examples, epochs_of, take
 from fastnn.layers import Module
 from fastnn.optim import clip_grad_norm_, clip_grad_value_
 from fastnn.training import _arguments as rules
-from fastnn.training._arguments import Data, examples_of, steps_per_epoch, total_steps
+from fastnn.training._arguments import Criterion, Data, MetricFunction, Optimizer, examples_of
 from fastnn.training._interrupt import Interruption
+from fastnn.training._position import Position
 from fastnn.training._schedule import Schedule, Schedules
 from fastnn.training.callbacks import Callback, overridden
-from fastnn.training.divergence import DivergenceError, explanation
+from fastnn.training.divergence import diverged
 from fastnn.training.history import EVAL, History
 from fastnn.training.metrics import metric_of
 from fastnn.training.progress import Progress
 
 _EVALUATION_BATCH = 250
 INTERRUPTED = "interrupted"
-
-MetricFunction = Callable[[np.ndarray, np.ndarray], Any]
-
-
-class Criterion(Protocol):
-    """A loss: the call gives its value, `backward` the gradient with respect to the scores of that call."""
-
-    reduction: str
-
-    def __call__(self, x: np.ndarray, target: np.ndarray) -> float: ...
-
-    def backward(self) -> np.ndarray: ...
-
-
-class Optimizer(Protocol):
-    """Changes the parameters it was made with, which its groups have as "params", by their gradients."""
-
-    param_groups: list[dict[str, Any]]
-
-    def step(self) -> None: ...
-
-    def state_dict(self) -> dict[str, Any]: ...
-
-    def load_state_dict(self, state_dict: Mapping[str, Any]) -> None: ...
 
 
 class Trainer:
@@ -123,10 +100,7 @@ class Trainer:
         self._clip_norm, self._clip_value = clip_norm, clip_value
         self._check()
         self._seed = rules.seed_of(rng)
-        self._begun = 0  # steps taken before this call of `fit`
-        self._place = (0, 0)  # epoch and minibatch that come next
-        self._per_epoch = 0  # minibatches of the epoch that is going on
-        self._looked = self._looked_before = 0  # steps taken before the last evaluation, and before the one before it
+        self._position = Position()
 
     def fit(
         self,
@@ -175,77 +149,43 @@ class Trainer:
         """
         self._check()
         batch_size = check.integer("batch_size", batch_size, 1)
-        for name, value in (("shuffle", shuffle), ("drop_last", drop_last), ("progress", progress)):
-            check.true_or_false(name, value)
-        if prefetch is not None:
-            check.true_or_false("prefetch", prefetch)
+        rules.fit_options(shuffle=shuffle, drop_last=drop_last, progress=progress, prefetch=prefetch)
         rules.function("augment", augment, "the examples of a minibatch and a generator")
         rules.function("transform", transform, "the examples of a minibatch")
         self.transform = transform
         examples = examples_of("train", train)
         held_out = None if valid is None else examples_of("valid", valid)
-        per_epoch = steps_per_epoch(len(examples), batch_size, drop_last)
-        total = total_steps(iterations, epochs, per_epoch)
+        per_epoch = rules.steps_per_epoch(len(examples), batch_size, drop_last)
+        total = rules.total_steps(iterations, epochs, per_epoch)
         every = per_epoch if evaluate_every is None else check.integer("evaluate_every", evaluate_every, 1)
 
-        self.stopped, self._begun = None, self.history.iterations
-        if self._place[1]:
-            self._place = self._place[0] + 1, 0  # an epoch that another call left begins anew
+        self.stopped = None
+        self._position.begin(self.history.iterations)
         for callback in self.callbacks:
             callback.on_fit_begin(self)  # may have loaded a checkpoint
-        if self._place[1] and self._per_epoch != per_epoch:
-            raise ValueError(
-                f"train: got {per_epoch} minibatches an epoch, expected {self._per_epoch}: the run that is resumed was "
-                "in the middle of an epoch; give it the same examples and batch_size"
-            )
-        self._per_epoch = per_epoch
+        self._position.divide(per_epoch)
         if self.history.iterations == 0:
             self._look(held_out)
-        on_step = overridden(self.callbacks, "on_step_end")
         batches = epochs_of(
             examples,
             batch_size,
             per_epoch,
             self._seed,
-            self._place,
+            (self._position.epoch, self._position.number),
             shuffle=shuffle,
             augment=augment,
             transform=transform,
             shard=self.shard,
             prefetch=prefetch,
         )
-        done = self.history.iterations - self._begun
-        clock = time.perf_counter()
-        self.net.train()
+        done = self.history.iterations - self._position.begun
         name = self.history.metric_name or ""
         with (
             Interruption() as interruption,
             Progress(total, done, show=progress, metric=name) as shown,
             closing(batches),
         ):
-            while done < total and self.stopped is None:
-                batch = next(batches)
-                shown.step(*self._step(batch))
-                done += 1
-                self._schedules.step_ended()
-                last = batch.number == per_epoch - 1
-                self._place = (batch.epoch + 1, 0) if last else (batch.epoch, batch.number + 1)
-                for tell in on_step:
-                    tell(self)
-                if last:
-                    self._schedules.epoch_ended()
-                    for callback in self.callbacks:
-                        callback.on_epoch_end(self)
-                if done % every == 0 or done == total:
-                    self.seconds += time.perf_counter() - clock
-                    self._look(held_out)
-                    if held_out is not None:
-                        shown.evaluated(self.history.eval_loss[-1], self.history.eval_measured[-1:])
-                    self.net.train()
-                    clock = time.perf_counter()
-                if interruption.came:
-                    self.stop(INTERRUPTED)
-        self.seconds += time.perf_counter() - clock
+            self._take_steps(batches, done, total, every, held_out, shown, interruption)
         self.net.eval()
         for callback in reversed(self.callbacks):
             callback.on_fit_end(self)
@@ -266,7 +206,7 @@ class Trainer:
         scores = self.net(batch.x)
         loss = self._mean_loss(self.criterion(scores, batch.y), len(batch.y))
         if not math.isfinite(loss):
-            raise self._divergence(loss, batch.x)
+            raise diverged(loss, self.net, batch.x, self.history, self._lr)
         self.net.backward(self.criterion.backward(), needs_dx=False)
         return loss, self._measure(scores, batch.y)
 
@@ -308,7 +248,7 @@ class Trainer:
         values = getattr(self.history, self.monitored(monitor))
         if not values:
             raise ValueError(f"monitor: got {monitor!r}, of which there is none; expected valid=(x, y)")
-        newest = values[-1:] if monitor.startswith(EVAL) else values[self._looked_before : self._looked]
+        newest = values[-1:] if monitor.startswith(EVAL) else values[self._position.between_looks]
         return float(np.mean(newest))
 
     def monitored(self, monitor: str | None) -> str:
@@ -330,7 +270,11 @@ class Trainer:
     @property
     def epochs(self) -> int:
         """Epochs that are over."""
-        return self._place[0]
+        return self._position.epoch
+
+    @property
+    def _lr(self) -> float:
+        return float(self.optimizer.param_groups[0]["lr"])
 
     def state_dict(self) -> dict[str, Any]:
         """All that training goes on from, to the same bits; what `save_checkpoint` writes."""
@@ -343,8 +287,7 @@ class Trainer:
             "history": {name: np.array(values) for name, values in self.history.as_dict().items()},
             "generator": _runtime.generator().bit_generator.state,
             "seed": self._seed,
-            "steps": (self._begun, self._looked, self._looked_before),
-            "place": (*self._place, self._per_epoch),
+            **self._position.state_dict(),
             "stopped": self.stopped,
             "seconds": self.seconds,
         }
@@ -381,9 +324,7 @@ class Trainer:
         self.history = history
         _runtime.generator().bit_generator.state = state["generator"]
         self._seed, self.seconds = state["seed"], state["seconds"]
-        *place, self._per_epoch = state["place"]
-        self._place = place[0], place[1]
-        self._begun, self._looked, self._looked_before = state["steps"]
+        self._position.load_state_dict(state)
         self.stopped = None if state["stopped"] == INTERRUPTED else state["stopped"]
 
     def _check(self) -> None:
@@ -395,9 +336,46 @@ class Trainer:
             raise ValueError(f"metric: got {name}, expected {recorded}, that of the history; make a new Trainer")
         self._schedules.check(self.optimizer, name)
 
+    def _take_steps(
+        self,
+        batches: Iterator[Batch],
+        done: int,
+        total: int,
+        every: int,
+        held_out: Examples | None,
+        shown: Progress,
+        interruption: Interruption,
+    ) -> None:
+        """From step `done` of this `fit` to `total`, or until something stops it."""
+        on_step = overridden(self.callbacks, "on_step_end")
+        clock = time.perf_counter()
+        self.net.train()
+        while done < total and self.stopped is None:
+            batch = next(batches)
+            shown.step(*self._step(batch))
+            done += 1
+            self._schedules.step_ended()
+            last = self._position.advance(batch)
+            for tell in on_step:
+                tell(self)
+            if last:
+                self._schedules.epoch_ended()
+                for callback in self.callbacks:
+                    callback.on_epoch_end(self)
+            if done % every == 0 or done == total:
+                self.seconds += time.perf_counter() - clock
+                self._look(held_out)
+                if held_out is not None:
+                    shown.evaluated(self.history.eval_loss[-1], self.history.eval_measured[-1:])
+                self.net.train()
+                clock = time.perf_counter()
+            if interruption.came:
+                self.stop(INTERRUPTED)
+        self.seconds += time.perf_counter() - clock
+
     def _step(self, batch: Batch) -> tuple[float, float | None]:
         loss, value = self.gradients(batch)
-        lr = float(self.optimizer.param_groups[0]["lr"])
+        lr = self._lr
         self.update()
         self.history.add_step(loss, value, lr)
         return loss, value
@@ -406,7 +384,7 @@ class Trainer:
         """Evaluate and tell the callbacks."""
         if held_out is not None:
             self.history.add_evaluation(*self.evaluate((held_out.x, held_out.y)))
-        self._looked_before, self._looked = self._looked, self.history.iterations
+        self._position.look(self.history.iterations)
         if self.history.iterations:
             self._schedules.evaluated(self.latest, "" if held_out is None else EVAL)
         for callback in self.callbacks:
@@ -417,13 +395,3 @@ class Trainer:
 
     def _mean_loss(self, loss: float, examples: int) -> float:
         return float(loss) / max(examples, 1) if self.criterion.reduction == "sum" else float(loss)
-
-    def _divergence(self, loss: float, x: np.ndarray) -> DivergenceError:
-        before = f"; the last finite loss was {self.history.loss[-1]:.4g}" if self.history.loss else ""
-        lr = self.optimizer.param_groups[0]["lr"]
-        why, advice = explanation(self.net, x)
-        return DivergenceError(
-            f"training diverged at iteration {self.history.iterations + 1}: the loss is {loss} with learning rate "
-            f"{lr:g}{before}. {why}",
-            advice,
-        )

@@ -41,6 +41,23 @@ class Operations:
             return self._inference(case.setting, arrays["x"])
         return getattr(self, f"_{case.direction}")(case, arrays)
 
+    def _norm_forward(self, case: BenchCase, a: dict[str, Array]) -> Work:
+        F, s = self.module, case.setting
+        match case.family:
+            case "batch_norm":
+                running = np.zeros_like(a["w"]), np.ones_like(a["w"])
+                options = {"training": True, "return_statistics": True}
+                return lambda: F.batch_norm(a["x"], *running, a["w"], a["b"], **options)
+            case "layer_norm":
+                return lambda: F.layer_norm(a["x"], s.x[-1], a["w"], a["b"], return_statistics=True)
+            case "group_norm":
+                return lambda: F.group_norm(a["x"], CHANNEL_GROUPS, a["w"], a["b"], return_statistics=True)
+            case "instance_norm":
+                return lambda: F.instance_norm(a["x"], None, None, a["w"], a["b"], return_statistics=True)
+            case "local_response_norm":
+                return lambda: F.local_response_norm(a["x"], NEIGHBOURS)
+        raise AssertionError(f"no norm {case.family}")
+
     def _forward(self, case: BenchCase, a: dict[str, Array]) -> Work:
         F, s = self.module, case.setting
         match case.family:
@@ -75,18 +92,8 @@ class Operations:
                 return lambda: F.index_select(a["w"], 0, a["x"])
             case "linear":
                 return lambda: F.linear(a["x"], a["w"], a["b"])
-            case "batch_norm":
-                running = np.zeros_like(a["w"]), np.ones_like(a["w"])
-                options = {"training": True, "return_statistics": True}
-                return lambda: F.batch_norm(a["x"], *running, a["w"], a["b"], **options)
-            case "layer_norm":
-                return lambda: F.layer_norm(a["x"], s.x[-1], a["w"], a["b"], return_statistics=True)
-            case "group_norm":
-                return lambda: F.group_norm(a["x"], CHANNEL_GROUPS, a["w"], a["b"], return_statistics=True)
-            case "instance_norm":
-                return lambda: F.instance_norm(a["x"], None, None, a["w"], a["b"], return_statistics=True)
-            case "local_response_norm":
-                return lambda: F.local_response_norm(a["x"], NEIGHBOURS)
+            case family if family.endswith("_norm"):
+                return self._norm_forward(case, a)
             case "dropout":
                 return lambda: F.dropout(a["x"], DROPPED, key=(0, 0))
             case "cross_entropy" | "nll_loss":
@@ -103,6 +110,25 @@ class Operations:
             reduction = pairs_options(case)
             return lambda: function(a["x"], a["target"], **reduction)
         return lambda: function(a["x"])
+
+    def _norm_backward(self, case: BenchCase, a: dict[str, Array]) -> Work:
+        F, s = self.module, case.setting
+        match case.family:
+            case "batch_norm":
+                statistics = F.batch_norm(a["x"], training=True, return_statistics=True)[1:]
+                return lambda: F.batch_norm_backward(a["dy"], a["x"], a["w"], *statistics)
+            case "layer_norm":
+                statistics = F.layer_norm(a["x"], s.x[-1], return_statistics=True)[1:]
+                return lambda: F.layer_norm_backward(a["dy"], a["x"], s.x[-1], a["w"], *statistics)
+            case "group_norm":
+                statistics = F.group_norm(a["x"], CHANNEL_GROUPS, return_statistics=True)[1:]
+                return lambda: F.group_norm_backward(a["dy"], a["x"], CHANNEL_GROUPS, a["w"], *statistics)
+            case "instance_norm":
+                statistics = F.instance_norm(a["x"], return_statistics=True)[1:]
+                return lambda: F.instance_norm_backward(a["dy"], a["x"], a["w"], *statistics)
+            case "local_response_norm":
+                return lambda: F.local_response_norm_backward(a["dy"], a["x"], NEIGHBOURS)
+        raise AssertionError(f"no norm {case.family}")
 
     def _backward(self, case: BenchCase, a: dict[str, Array]) -> Work:
         F, s = self.module, case.setting
@@ -141,20 +167,8 @@ class Operations:
                 return lambda: F.embedding_backward(a["dy"], a["x"], s.rows)
             case "linear":
                 return lambda: F.linear_backward(a["dy"], a["x"], a["w"])
-            case "batch_norm":
-                statistics = F.batch_norm(a["x"], training=True, return_statistics=True)[1:]
-                return lambda: F.batch_norm_backward(a["dy"], a["x"], a["w"], *statistics)
-            case "layer_norm":
-                statistics = F.layer_norm(a["x"], s.x[-1], return_statistics=True)[1:]
-                return lambda: F.layer_norm_backward(a["dy"], a["x"], s.x[-1], a["w"], *statistics)
-            case "group_norm":
-                statistics = F.group_norm(a["x"], CHANNEL_GROUPS, return_statistics=True)[1:]
-                return lambda: F.group_norm_backward(a["dy"], a["x"], CHANNEL_GROUPS, a["w"], *statistics)
-            case "instance_norm":
-                statistics = F.instance_norm(a["x"], return_statistics=True)[1:]
-                return lambda: F.instance_norm_backward(a["dy"], a["x"], a["w"], *statistics)
-            case "local_response_norm":
-                return lambda: F.local_response_norm_backward(a["dy"], a["x"], NEIGHBOURS)
+            case family if family.endswith("_norm"):
+                return self._norm_backward(case, a)
             case "dropout":
                 return lambda: F.dropout_backward(a["dy"], DROPPED, key=(0, 0))
             case "cross_entropy" | "nll_loss":

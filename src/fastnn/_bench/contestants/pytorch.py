@@ -71,6 +71,21 @@ class Torch:
 
         return without_autograd if case.direction != "step" else work
 
+    def _norm_forward(self, case: BenchCase, t: dict[str, Any]) -> Work:
+        F, aten, s = self.torch.nn.functional, self.torch.ops.aten, case.setting
+        match case.family:
+            case "batch_norm":
+                running = self.torch.zeros_like(t["w"]), self.torch.ones_like(t["w"])
+                return lambda: aten.native_batch_norm(t["x"], t["w"], t["b"], *running, True, 0.1, 1e-5)
+            case "layer_norm":
+                return lambda: aten.native_layer_norm(t["x"], [s.x[-1]], t["w"], t["b"], 1e-5)
+            case "group_norm" | "instance_norm":
+                sizes = _group_sizes(case)
+                return lambda: aten.native_group_norm(t["x"], t["w"], t["b"], *sizes, 1e-5)
+            case "local_response_norm":
+                return lambda: F.local_response_norm(t["x"], NEIGHBOURS)
+        raise AssertionError(f"no norm {case.family}")
+
     def _forward(self, case: BenchCase, t: dict[str, Any]) -> Work:
         F, aten, s = self.torch.nn.functional, self.torch.ops.aten, case.setting
         match case.family:
@@ -104,16 +119,8 @@ class Torch:
                 return lambda: self.torch.index_select(t["w"], 0, t["x"])
             case "linear":
                 return lambda: F.linear(t["x"], t["w"], t["b"])
-            case "batch_norm":
-                running = self.torch.zeros_like(t["w"]), self.torch.ones_like(t["w"])
-                return lambda: aten.native_batch_norm(t["x"], t["w"], t["b"], *running, True, 0.1, 1e-5)
-            case "layer_norm":
-                return lambda: aten.native_layer_norm(t["x"], [s.x[-1]], t["w"], t["b"], 1e-5)
-            case "group_norm" | "instance_norm":
-                sizes = _group_sizes(case)
-                return lambda: aten.native_group_norm(t["x"], t["w"], t["b"], *sizes, 1e-5)
-            case "local_response_norm":
-                return lambda: F.local_response_norm(t["x"], NEIGHBOURS)
+            case family if family.endswith("_norm"):
+                return self._norm_forward(case, t)
             case "dropout":
                 return lambda: aten.native_dropout(t["x"], DROPPED, True)
             case "cross_entropy" | "nll_loss":
@@ -151,6 +158,59 @@ class Torch:
                 return lambda: aten.mse_loss_backward(one, x, target, mean)
         backward = getattr(aten, f"{case.family}_backward")
         return lambda: backward(one, x, target, mean, 1.0)
+
+    def _activation_backward(self, case: BenchCase, dy: Any, x: Any, t: dict[str, Any]) -> Work:
+        torch, aten = self.torch, self.torch.ops.aten
+        match case.family:
+            case "relu":
+                y = torch.relu(x)
+                return lambda: aten.threshold_backward(dy, y, 0)
+            case "softmax" | "log_softmax":
+                y = getattr(torch, case.family)(x, -1)
+                backward = getattr(aten, f"_{case.family}_backward_data")
+                return lambda: backward(dy, y, -1, x.dtype)
+            case "prelu":
+                w, others = t["w"].reshape(-1, 1, 1), [0, 2, 3]
+
+                def prelu() -> tuple[Any, Any]:
+                    dx, terms = aten._prelu_kernel_backward(dy, x, w)
+                    return dx, terms.sum(others)
+
+                return prelu
+            case "elu" | "selu":
+                return lambda: aten.elu_backward(dy, 1.0, 1.0, 1.0, False, x)
+            case "leaky_relu":
+                return lambda: aten.leaky_relu_backward(dy, x, 0.01, False)
+            case "softplus":
+                return lambda: aten.softplus_backward(dy, x, 1.0, 20.0)
+            case "hardtanh":
+                return lambda: aten.hardtanh_backward(dy, x, -1.0, 1.0)
+        backward = getattr(aten, f"{case.family}_backward")
+        seen = x if case.family in OF_INPUT else getattr(torch, case.family)(x)
+        return lambda: backward(dy, seen)
+
+    def _norm_backward(self, case: BenchCase, t: dict[str, Any]) -> Work:
+        torch, aten, s = self.torch, self.torch.ops.aten, case.setting
+        dy, x = t["dy"], t["x"]
+        match case.family:
+            case "batch_norm":
+                w, running = t["w"], (torch.zeros_like(t["w"]), torch.ones_like(t["w"]))
+                statistics = aten.native_batch_norm(x, w, t["b"], *running, True, 0.1, 1e-5)[1:]
+                rest = *running, *statistics, True, 1e-5, [True] * 3
+                return lambda: aten.native_batch_norm_backward(dy, x, w, *rest)
+            case "layer_norm":
+                w, b = t["w"], t["b"]
+                rest = [s.x[-1]], *aten.native_layer_norm(x, [s.x[-1]], w, b, 1e-5)[1:], w, b, [True] * 3
+                return lambda: aten.native_layer_norm_backward(dy, x, *rest)
+            case "group_norm" | "instance_norm":
+                w, sizes = t["w"], _group_sizes(case)
+                rest = *aten.native_group_norm(x, w, t["b"], *sizes, 1e-5)[1:], w, *sizes, [True] * 3
+                return lambda: aten.native_group_norm_backward(dy, x, *rest)
+            case "local_response_norm":
+                x = x.clone().requires_grad_()
+                y = torch.nn.functional.local_response_norm(x, NEIGHBOURS)
+                return lambda: torch.autograd.grad(y, x, dy, retain_graph=True)
+        raise AssertionError(f"no norm {case.family}")
 
     def _backward(self, case: BenchCase, t: dict[str, Any]) -> Work:
         if isinstance(case.setting, Pairs):
@@ -196,23 +256,8 @@ class Torch:
             case "linear":
                 w = t["w"]
                 return lambda: (dy @ w, dy.t() @ x, dy.sum(0))
-            case "batch_norm":
-                w, running = t["w"], (torch.zeros_like(t["w"]), torch.ones_like(t["w"]))
-                statistics = aten.native_batch_norm(x, w, t["b"], *running, True, 0.1, 1e-5)[1:]
-                rest = *running, *statistics, True, 1e-5, [True] * 3
-                return lambda: aten.native_batch_norm_backward(dy, x, w, *rest)
-            case "layer_norm":
-                w, b = t["w"], t["b"]
-                rest = [s.x[-1]], *aten.native_layer_norm(x, [s.x[-1]], w, b, 1e-5)[1:], w, b, [True] * 3
-                return lambda: aten.native_layer_norm_backward(dy, x, *rest)
-            case "group_norm" | "instance_norm":
-                w, sizes = t["w"], _group_sizes(case)
-                rest = *aten.native_group_norm(x, w, t["b"], *sizes, 1e-5)[1:], w, *sizes, [True] * 3
-                return lambda: aten.native_group_norm_backward(dy, x, *rest)
-            case "local_response_norm":
-                x = x.clone().requires_grad_()
-                y = torch.nn.functional.local_response_norm(x, NEIGHBOURS)
-                return lambda: torch.autograd.grad(y, x, dy, retain_graph=True)
+            case family if family.endswith("_norm"):
+                return self._norm_backward(case, t)
             case "dropout":
                 kept = aten.native_dropout(x, DROPPED, True)[1]
                 return lambda: aten.native_dropout_backward(dy, kept, 1 / (1 - DROPPED))
@@ -222,32 +267,7 @@ class Torch:
             case "nll_loss":
                 one, count = torch.ones(()), torch.tensor(float(len(x)))
                 return lambda: aten.nll_loss_backward(one, x, t["labels"], None, 1, -100, count)
-            case "relu":
-                y = torch.relu(x)
-                return lambda: aten.threshold_backward(dy, y, 0)
-            case "softmax" | "log_softmax":
-                y = getattr(torch, case.family)(x, -1)
-                backward = getattr(aten, f"_{case.family}_backward_data")
-                return lambda: backward(dy, y, -1, x.dtype)
-            case "prelu":
-                w, others = t["w"].reshape(-1, 1, 1), [0, 2, 3]
-
-                def prelu() -> tuple[Any, Any]:
-                    dx, terms = aten._prelu_kernel_backward(dy, x, w)
-                    return dx, terms.sum(others)
-
-                return prelu
-            case "elu" | "selu":
-                return lambda: aten.elu_backward(dy, 1.0, 1.0, 1.0, False, x)
-            case "leaky_relu":
-                return lambda: aten.leaky_relu_backward(dy, x, 0.01, False)
-            case "softplus":
-                return lambda: aten.softplus_backward(dy, x, 1.0, 20.0)
-            case "hardtanh":
-                return lambda: aten.hardtanh_backward(dy, x, -1.0, 1.0)
-        backward = getattr(aten, f"{case.family}_backward")
-        seen = x if case.family in OF_INPUT else getattr(torch, case.family)(x)
-        return lambda: backward(dy, seen)
+        return self._activation_backward(case, dy, x, t)
 
     @staticmethod
     def _window(s: Pool) -> tuple[list[int], list[int]]:

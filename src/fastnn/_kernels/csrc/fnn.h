@@ -278,7 +278,7 @@ int fnn_isa_supported(int tier);     /* whether this CPU runs it under this syst
 void fnn_isa_use(int tier);          /* chooses the tier that fnn_tiles_now returns */
 const fnn_tiles *fnn_tiles_now(int is_double);
 
-/* ---- Thread pool (pool.c) ------------------------------------------------------------------------------------------
+/* ---- Threads (threads.c) --------------------------------------------------------------------------------------------
  * task(job, chunk, slot) runs once for each chunk < chunks, on at most `threads` threads. `slot` < threads tells the
  * threads apart: ask for fnn_threads() once, and make one workspace for each slot. The call returns when all chunks
  * are done. A job of little work runs on the caller alone. A unit of work is an element moved, or 16 multiply-adds of a

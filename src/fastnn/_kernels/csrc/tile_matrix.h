@@ -1,7 +1,17 @@
 /* The two register tiles of every matrix product, convolution and gradient. docs/dev/matrix-products.md draws them; the
  * contracts are in fnn.h. */
 
-/* ---- panel: rank-one updates. Each k loads PANEL_VECTORS vectors of b, and broadcasts one element of a a row. ------ */
+/* ---- panel: rank-one updates. Per k: PANEL_VECTORS loads of b, one broadcast of a for each row. --------------------
+ * All of c stays in registers while k runs. With AVX-512, 14 rows x 2 vectors of 16 floats take 28 of the 32 registers;
+ * two hold b, and one an element of a. Here are 3 rows x 2 vectors of 4 floats in step k:
+ *
+ *                          b + koff[k]      [ b0 b1 b2 b3 ] [ b4 b5 b6 b7 ]     2 loads
+ *
+ *      a + k * a_depth             a0   ->  [ c0 c1 c2 c3 ] [ c4 c5 c6 c7 ]     c += a0 * b
+ *                      + a_row     a1   ->  [ ........... ] [ ........... ]     c += a1 * b
+ *                      + 2*a_row   a2   ->  [ ........... ] [ ........... ]     c += a2 * b
+ *
+ * So 14 rows make 28 multiply-adds of 2 loads and 14 broadcasts, and c is stored once, after the last k. */
 INLINE void NAME(panel_tile)(const int rows, const int vectors, ptrdiff_t cols, ptrdiff_t segments, ptrdiff_t depth,
                              const real *a, const ptrdiff_t *starts, ptrdiff_t a_row, ptrdiff_t a_depth,
                              const real *b, const ptrdiff_t *koff, real *c, ptrdiff_t ldc, const real *bias, int flags,

@@ -18,12 +18,12 @@ from fastnn._validate._base import (
 )
 from fastnn._validate.loss import outputs, reduction
 
-__all__ = ["element_losses", "huber", "kl_div", "kl_reduction", "pointwise", "smooth_l1", "unit_interval", "weighted"]
+__all__ = ["element_losses", "huber", "kl_div", "kl_reduction", "pair_loss", "smooth_l1", "unit_interval", "weighted"]
 
 KL_REDUCTIONS = ("mean", "batchmean", "sum", "none")
 
 
-def pointwise(x: Array, target: Array, reduction_name: str) -> None:
+def pair_loss(x: Array, target: Array, reduction_name: str) -> None:
     _pair(x, target)
     reduction(reduction_name)
 
@@ -37,13 +37,13 @@ def _pair(x: Array, target: Array) -> None:
 
 def smooth_l1(x: Array, target: Array, reduction_name: str, beta: float) -> float:
     """Return `beta` as a float."""
-    pointwise(x, target, reduction_name)
+    pair_loss(x, target, reduction_name)
     return number("beta", beta, 0.0)
 
 
 def huber(x: Array, target: Array, reduction_name: str, delta: float) -> float:
     """Return `delta` as a float."""
-    pointwise(x, target, reduction_name)
+    pair_loss(x, target, reduction_name)
     return positive("delta", delta)
 
 
@@ -68,8 +68,8 @@ def element_losses(reduction_name: str, **weights: MaybeArray) -> None:
 
 
 def weighted(x: Array, target: Array, reduction_name: str, **weights: MaybeArray) -> None:
-    """x and target as in `pointwise`; each of `weights` is None or can be broadcast to their shape."""
-    pointwise(x, target, reduction_name)
+    """x and target as in `pair_loss`; each of `weights` is None or can be broadcast to their shape."""
+    pair_loss(x, target, reduction_name)
     for name, weight in weights.items():
         if weight is None:
             continue

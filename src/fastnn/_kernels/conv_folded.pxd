@@ -1,6 +1,14 @@
-# A plane of gradients while windows add to it: its rows with the padding above, and in each row the columns with the
-# padding left, sorted by their phase column % SW: (rows, SW, AW). Windows of neighbouring outputs are then neighbours,
-# whatever the stride, so that whole rows are added at a time.
+# A plane of gradients while windows add to it. It has the rows of dx and the padding above them. Each row has the
+# columns of dx and the padding on the left, sorted by their phase column % SW: (rows, SW, AW). A row of seven columns
+# at SW = 2, AW = 4, and the three windows of KW = 3 over it:
+#
+#     columns   0 1 2 3 4 5 6       windows   ow = 0: 0 1 2    ow = 1: 2 3 4    ow = 2: 4 5 6
+#     stored    0 2 4 6 | 1 3 5 -
+#     kw = 0    ^ ^ ^                         columns 0 2 4, of ow = 0 1 2
+#     kw = 1              ^ ^ ^               columns 1 3 5
+#     kw = 2      ^ ^ ^                       columns 2 4 6
+#
+# The columns that one kw meets are neighbours, whatever the stride, so that whole rows of outputs are added at a time.
 from fastnn._kernels.fnn cimport fnn_tiles
 
 

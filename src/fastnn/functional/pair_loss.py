@@ -43,14 +43,14 @@ def mse_loss(x: Array, target: Array, *, reduction: Literal["mean", "sum"] = "me
 @overload
 def mse_loss(x: Array, target: Array, *, reduction: str) -> float | Array: ...
 def mse_loss(x: Array, target: Array, *, reduction: str = "mean") -> float | Array:
-    check.pointwise(x, target, reduction)
+    check.pair_loss(x, target, reduction)
     if use_reference():
         return reference.mse_loss(x, target, reduction=reduction)
     return _value(_loss.DISTANCE, SQUARED, x, target, reduction)
 
 
 def mse_loss_backward(x: Array, target: Array, *, reduction: str = "mean", dloss: float | Array = 1.0) -> Array:
-    check.pointwise(x, target, reduction)
+    check.pair_loss(x, target, reduction)
     if use_reference():
         return reference.mse_loss_backward(x, target, reduction=reduction, dloss=dloss)
     return _slope(_loss.DISTANCE, SQUARED, x, target, reduction, dloss)
@@ -61,14 +61,14 @@ def l1_loss(x: Array, target: Array, *, reduction: Literal["mean", "sum"] = "mea
 @overload
 def l1_loss(x: Array, target: Array, *, reduction: str) -> float | Array: ...
 def l1_loss(x: Array, target: Array, *, reduction: str = "mean") -> float | Array:
-    check.pointwise(x, target, reduction)
+    check.pair_loss(x, target, reduction)
     if use_reference():
         return reference.l1_loss(x, target, reduction=reduction)
     return _value(_loss.DISTANCE, ABSOLUTE, x, target, reduction)
 
 
 def l1_loss_backward(x: Array, target: Array, *, reduction: str = "mean", dloss: float | Array = 1.0) -> Array:
-    check.pointwise(x, target, reduction)
+    check.pair_loss(x, target, reduction)
     if use_reference():
         return reference.l1_loss_backward(x, target, reduction=reduction, dloss=dloss)
     return _slope(_loss.DISTANCE, ABSOLUTE, x, target, reduction, dloss)

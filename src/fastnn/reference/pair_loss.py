@@ -46,7 +46,7 @@ def mse_loss(x: Array, target: Array, *, reduction: str = "mean") -> float | Arr
     >>> float(F.mse_loss(x, target))
     4.625
     """
-    check.pointwise(x, target, reduction)
+    check.pair_loss(x, target, reduction)
     return _reduced(np.square(x - target), reduction)
 
 
@@ -71,7 +71,7 @@ def mse_loss_backward(x: Array, target: Array, *, reduction: str = "mean", dloss
     >>> F.mse_loss_backward(x, target).tolist()
     [-0.5, 3.0]
     """
-    check.pointwise(x, target, reduction)
+    check.pair_loss(x, target, reduction)
     return _scaled(2 * (x - target), reduction, dloss)
 
 
@@ -94,7 +94,7 @@ def l1_loss(x: Array, target: Array, *, reduction: str = "mean") -> float | Arra
     >>> float(F.l1_loss(x, target))
     1.75
     """
-    check.pointwise(x, target, reduction)
+    check.pair_loss(x, target, reduction)
     return _reduced(np.abs(x - target), reduction)
 
 
@@ -117,7 +117,7 @@ def l1_loss_backward(x: Array, target: Array, *, reduction: str = "mean", dloss:
     >>> F.l1_loss_backward(x, target).tolist()
     [-0.5, 0.5]
     """
-    check.pointwise(x, target, reduction)
+    check.pair_loss(x, target, reduction)
     return _scaled(np.sign(x - target), reduction, dloss)
 
 

@@ -1,0 +1,199 @@
+"""Interpolation: rows are blended first, whole rows at a time, and columns in the one row that is left."""
+from libc.math cimport floorf
+from libc.string cimport memcpy, memset
+
+from fastnn._kernels.resample_planes cimport Resample
+
+cdef enum:
+    FLOAT_MAX_OUTPUTS = 32  # of a pixel along one axis, whose gradients are added to one another in their own precision
+
+
+cdef void nearest(Py_ssize_t size, Py_ssize_t outputs, double scale, Py_ssize_t *low) noexcept nogil:
+    """The pixel that each output is, by PyTorch's arithmetic, which is in float."""
+    cdef Py_ssize_t o
+    cdef float step = <float> (1 / scale) if scale else <float> size / <float> outputs
+    for o in range(outputs):
+        if outputs == size or outputs == 2 * size:
+            low[o] = o * size // outputs
+        else:
+            low[o] = min(<Py_ssize_t> floorf(<float> o * step), size - 1)
+
+
+cdef void between(Py_ssize_t size, Py_ssize_t outputs, double scale, bint align_corners, Py_ssize_t *low,
+                  Py_ssize_t *high, real *first, real *second) noexcept nogil:
+    """The two pixels that each output lies between, and their weights; axes that keep their size do not ask."""
+    cdef Py_ssize_t o
+    cdef double step, at
+    if align_corners:
+        step = <double> (size - 1) / <double> (outputs - 1) if outputs > 1 else 0
+    else:
+        step = 1 / scale if scale else <double> size / <double> outputs
+    for o in range(outputs):
+        at = o * step if align_corners else max((o + 0.5) * step - 0.5, 0.)
+        low[o] = min(<Py_ssize_t> at, size - 1)
+        high[o] = min(low[o] + 1, size - 1)
+        at = min(at - low[o], 1.)
+        first[o], second[o] = <real> (1 - at), <real> at
+
+
+cdef void fill_nearest(Resample *g) noexcept nogil:
+    nearest(g.H, g.OH, g.scale_h, g.low_h)
+    nearest(g.W, g.OW, g.scale_w, g.low_w)
+
+
+cdef void fill_bilinear(Resample *g) noexcept nogil:
+    if g.t.itemsize == sizeof(float):
+        between[float](g.H, g.OH, g.scale_h, g.align_corners, g.low_h, g.high_h, <float *> g.first_h,
+                       <float *> g.second_h)
+        between[float](g.W, g.OW, g.scale_w, g.align_corners, g.low_w, g.high_w, <float *> g.first_w,
+                       <float *> g.second_w)
+    else:
+        between[double](g.H, g.OH, g.scale_h, g.align_corners, g.low_h, g.high_h, <double *> g.first_h,
+                        <double *> g.second_h)
+        between[double](g.W, g.OW, g.scale_w, g.align_corners, g.low_w, g.high_w, <double *> g.first_w,
+                        <double *> g.second_w)
+
+
+cdef void nearest_plane(const Resample *g, const real *x, real *y) noexcept nogil:
+    cdef Py_ssize_t oh, ow
+    cdef const real *row
+    for oh in range(g.OH):
+        row = x + g.low_h[oh] * g.W
+        if oh and g.low_h[oh] == g.low_h[oh - 1]:
+            memcpy(y, y - g.OW, g.OW * sizeof(real))
+        elif g.OW == 2 * g.W:
+            g.t.zip(y, row, row, g.W)
+        else:
+            for ow in range(g.OW):
+                y[ow] = row[g.low_w[ow]]
+        y += g.OW
+
+
+cdef void nearest_plane_backward(const Resample *g, real *dx, const real *dy, real *row) noexcept nogil:
+    """dx is 0. Output rows that are copies of one row of pixels follow one another."""
+    cdef Py_ssize_t oh = 0, next_, ow, at
+    cdef real *target
+    cdef double total
+    while oh < g.OH:
+        next_ = oh + 1
+        while next_ < g.OH and g.low_h[next_] == g.low_h[oh]:
+            next_ += 1
+        memset(row, 0, g.OW * sizeof(real))
+        g.t.sum_rows(row, dy + oh * g.OW, g.OW, next_ - oh, g.OW)
+        target = dx + g.low_h[oh] * g.W
+        if g.OW == 2 * g.W:
+            for ow in range(g.W):
+                target[ow] = row[2 * ow] + row[2 * ow + 1]
+        elif g.OW <= FLOAT_MAX_OUTPUTS * g.W:
+            for ow in range(g.OW):
+                target[g.low_w[ow]] += row[ow]
+        else:
+            ow = 0
+            while ow < g.OW:  # so are those that follow one another in a row
+                at, total = g.low_w[ow], 0
+                while ow < g.OW and g.low_w[ow] == at:
+                    total += row[ow]
+                    ow += 1
+                target[at] = <real> total
+        oh = next_
+
+
+cdef void bilinear_plane(const Resample *g, const real *x, real *y, real *rows) noexcept nogil:
+    """A row of pixels is brought to the width of the output once, for all the output rows that it has a part in."""
+    cdef Py_ssize_t oh, ow, side, wanted
+    cdef Py_ssize_t held[2]
+    cdef real *wide[2]
+    cdef real *spare
+    cdef const real *upper
+    cdef const real *lower
+    cdef real first, second
+    wide[0], wide[1], held[0], held[1] = rows, rows + g.OW, -1, -1
+    for oh in range(g.OH):
+        if g.OH == g.H:
+            widen(g, y, x + oh * g.W)
+            y += g.OW
+            continue
+        if held[1] == g.low_h[oh] and held[0] != held[1]:
+            spare, wide[0] = wide[0], wide[1]
+            wide[1], held[0], held[1] = spare, held[1], -1
+        for side in range(2):
+            wanted = g.high_h[oh] if side else g.low_h[oh]
+            if held[side] != wanted:
+                widen(g, wide[side], x + wanted * g.W)
+                held[side] = wanted
+        first, second = (<const real *> g.first_h)[oh], (<const real *> g.second_h)[oh]
+        upper, lower = wide[0], wide[1]
+        for ow in range(g.OW):
+            y[ow] = upper[ow] * first + lower[ow] * second
+        y += g.OW
+
+
+cdef void widen(const Resample *g, real *wide, const real *row) noexcept nogil:
+    cdef Py_ssize_t ow
+    cdef const real *first = <const real *> g.first_w
+    cdef const real *second = <const real *> g.second_w
+    if g.OW == g.W:
+        memcpy(wide, row, g.W * sizeof(real))
+        return
+    for ow in range(g.OW):
+        wide[ow] = row[g.low_w[ow]] * first[ow] + row[g.high_w[ow]] * second[ow]
+
+
+cdef void narrow(const Resample *g, real *row, const real *wide) noexcept nogil:
+    """The transpose of `widen`: row is added to."""
+    cdef Py_ssize_t ow, low, high
+    cdef double to_low, to_high
+    cdef const real *first = <const real *> g.first_w
+    cdef const real *second = <const real *> g.second_w
+    if g.OW == g.W:
+        g.t.add(row, 0, wide, 0, 1, g.W)
+        return
+    for ow in range(g.OW if g.OW <= FLOAT_MAX_OUTPUTS * g.W else 0):
+        row[g.low_w[ow]] += wide[ow] * first[ow]
+        row[g.high_w[ow]] += wide[ow] * second[ow]
+    ow = 0
+    while ow < g.OW and g.OW > FLOAT_MAX_OUTPUTS * g.W:
+        low, high, to_low, to_high = g.low_w[ow], g.high_w[ow], 0, 0
+        while ow < g.OW and g.low_w[ow] == low:
+            to_low += wide[ow] * first[ow]
+            to_high += wide[ow] * second[ow]
+            ow += 1
+        row[low] += <real> to_low
+        row[high] += <real> to_high
+
+
+cdef void bilinear_plane_backward(const Resample *g, real *dx, const real *dy, real *rows) noexcept nogil:
+    """dx is 0. What two neighbouring rows of pixels get of some output rows is gathered at the width of the output."""
+    cdef Py_ssize_t oh, ow, gathered = 0, at = g.low_h[0]  # the upper one of the two
+    cdef real *upper = rows
+    cdef real *lower = rows + g.OW
+    cdef real *target
+    cdef real first, second
+    if g.OH == g.H:
+        for oh in range(g.OH):
+            narrow(g, dx + oh * g.W, dy + oh * g.OW)
+        return
+    memset(rows, 0, 2 * g.OW * sizeof(real))
+    for oh in range(g.OH):
+        while at < g.low_h[oh] or gathered == FLOAT_MAX_OUTPUTS:
+            narrow(g, dx + at * g.W, upper)
+            if at == g.low_h[oh]:
+                narrow(g, dx + g.high_h[oh] * g.W, lower)
+                memset(rows, 0, 2 * g.OW * sizeof(real))
+            else:
+                target, upper = upper, lower
+                lower = target
+                memset(lower, 0, g.OW * sizeof(real))
+                at += 1
+            gathered = 0
+        gathered += 1
+        first, second = (<const real *> g.first_h)[oh], (<const real *> g.second_h)[oh]
+        target = upper if g.high_h[oh] == at else lower
+        for ow in range(g.OW):
+            upper[ow] += dy[ow] * first
+        for ow in range(g.OW):
+            target[ow] += dy[ow] * second
+        dy += g.OW
+    narrow(g, dx + at * g.W, upper)
+    if at + 1 < g.H:
+        narrow(g, dx + (at + 1) * g.W, lower)

@@ -1,0 +1,252 @@
+"""The gradients of max and average pooling, plane by plane."""
+from libc.stdint cimport int32_t, uint8_t
+from libc.string cimport memset
+
+from fastnn._kernels._pool cimport Pool, Windows, area, chunks, describe, span
+from fastnn._kernels._table cimport allocate, parallel, release, threads, tiles
+from fastnn._kernels.conv_folded cimport folded_at, unfold_phases
+from fastnn._kernels.fnn cimport begin, ceil_div, fits, fnn_task
+
+cdef str NO_MEMORY = "no memory for the workspace of a pool"
+
+cdef enum:
+    FOLD_MAX_WINDOW = 16     # pixels of a window whose shares are folded, place by place,
+    FOLD_MIN_OUTPUTS = 4     # if the rows of outputs are this long
+    FLOAT_MAX_WINDOWS = 64   # that a pixel is in: the shares of more are added in double precision
+
+ctypedef fused real:
+    float
+    double
+
+ctypedef fused place:
+    uint8_t
+    int32_t
+
+cdef void max_backward(void *job, Py_ssize_t chunk, int slot) noexcept nogil:
+    cdef const Pool *g = <const Pool *> job
+    cdef Py_ssize_t size = g.t.itemsize, plane
+    cdef char *dx
+    for plane in range(chunk * g.planes, min(g.total, (chunk + 1) * g.planes)):
+        dx = g.x + plane * g.H * g.W * size
+        if g.side_by_side and not g.wide:
+            g.t.unpool_2x2(g.y + plane * g.OH * g.OW * size, <const uint8_t *> g.positions + plane * g.OH * g.OW, dx,
+                           g.OH, g.OW)
+            continue
+        if g.by_twos:
+            g.t.unpool_3x3(g.y + plane * g.OH * g.OW * size, <const uint8_t *> g.positions + plane * g.OH * g.OW, dx,
+                           g.OH, g.OW, g.H, g.W, g.PH, g.PW, g.workspace + slot * g.workspace_step)
+            continue
+        memset(dx, 0, g.H * g.W * size)
+        if size == sizeof(float) and g.wide:
+            scatter[float, int32_t](g, <float *> dx, <const float *> g.y, <const int32_t *> g.positions, plane)
+        elif size == sizeof(float):
+            scatter[float, uint8_t](g, <float *> dx, <const float *> g.y, <const uint8_t *> g.positions, plane)
+        elif g.wide:
+            scatter[double, int32_t](g, <double *> dx, <const double *> g.y, <const int32_t *> g.positions, plane)
+        else:
+            scatter[double, uint8_t](g, <double *> dx, <const double *> g.y, <const uint8_t *> g.positions, plane)
+
+
+cdef void scatter(const Pool *g, real *dx, const real *dy, const place *positions, Py_ssize_t plane) noexcept nogil:
+    """dx += dy where each window's maximum was. Windows inside the image take the way there from a table."""
+    cdef Py_ssize_t oh, ow, from_, to, base = plane * g.OH * g.OW
+    cdef real *corner
+    for oh in range(g.OH):
+        from_ = g.column_from if place is uint8_t and g.row_from <= oh < g.row_to else g.OW
+        to = max(from_, g.column_to)
+        for ow in range(from_):
+            scatter_one(g, dx, dy[base + ow], positions[base + ow], oh, ow)
+        corner = dx + (oh * g.SH - g.PH) * g.W - g.PW
+        for ow in range(from_, to):
+            corner[ow * g.SW + g.steps[<uint8_t> positions[base + ow]]] += dy[base + ow]
+        for ow in range(to, g.OW):
+            scatter_one(g, dx, dy[base + ow], positions[base + ow], oh, ow)
+        base += g.OW
+
+
+cdef inline void scatter_one(const Pool *g, real *dx, real dy, Py_ssize_t position, Py_ssize_t oh,
+                             Py_ssize_t ow) noexcept nogil:
+    """A place outside the image, which no forward gives, gets nothing."""
+    cdef Py_ssize_t kh = position // g.KW, ih = oh * g.SH - g.PH + kh * g.DH
+    cdef Py_ssize_t iw = ow * g.SW - g.PW + (position - kh * g.KW) * g.DW
+    if 0 <= ih < g.H and 0 <= iw < g.W:
+        dx[ih * g.W + iw] += dy
+
+
+# Small windows of an average are folded, place by place of the window, whole rows at a time; of large ones, and in
+# narrow maps, each goes back alone, or pixels gather what their many windows give.
+
+cdef bint fold_by_place(const Pool *g) noexcept nogil:
+    return g.KH * g.KW <= FOLD_MAX_WINDOW and g.OW >= FOLD_MIN_OUTPUTS
+
+
+cdef void fold_plane(const Pool *g, char *dx, const char *share, char *folded) noexcept nogil:
+    """dx = the sum of the shares (OH, OW) of all windows that a pixel is in, place by place of the windows."""
+    cdef Py_ssize_t size = g.t.itemsize, kh, kw
+    memset(folded, 0, g.AH * g.SW * g.AW * size)
+    for kh in range(g.KH):
+        for kw in range(g.KW):
+            g.t.add(folded + folded_at(kh, kw, g.SW, g.AW) * size, g.SH * g.SW * g.AW, share, g.OW, g.OH, g.OW)
+    unfold_phases(g.t, dx, g.H, g.W, folded, g.PH, g.PW, g.SW, g.AW)
+
+
+cdef void average_backward(void *job, Py_ssize_t chunk, int slot) noexcept nogil:
+    cdef const Pool *g = <const Pool *> job
+    cdef Py_ssize_t size = g.t.itemsize, plane
+    cdef bint by_place = fold_by_place(g), quarters = g.side_by_side and (g.divisor == 0 or g.divisor == 4)
+    cdef char *dx
+    cdef char *dy
+    cdef char *workspace = g.workspace + slot * g.workspace_step
+    cdef double *row = <double *> workspace + ceil_div(g.OH * g.OW * size, sizeof(double))
+    for plane in range(chunk * g.planes, min(g.total, (chunk + 1) * g.planes)):
+        dx = g.x + plane * g.H * g.W * size
+        dy = g.y + plane * g.OH * g.OW * size
+        if quarters:
+            g.t.unpool_2x2(dy, NULL, dx, g.OH, g.OW)
+            continue
+        if size == sizeof(float):
+            divide[float](g, <float *> workspace, <const float *> dy)
+        else:
+            divide[double](g, <double *> workspace, <const double *> dy)
+        if g.by_twos:
+            g.t.unpool_3x3(workspace, NULL, dx, g.OH, g.OW, g.H, g.W, g.PH, g.PW, workspace + g.OH * g.OW * size)
+        elif by_place:
+            fold_plane(g, dx, workspace, workspace + g.OH * g.OW * size)
+        elif size == sizeof(float) and overlap(g):
+            gather[float](g, <float *> dx, <const float *> workspace, row)
+        elif size == sizeof(float):
+            spread[float](g, <float *> dx, <const float *> workspace)
+        elif overlap(g):
+            gather[double](g, <double *> dx, <const double *> workspace, row)
+        else:
+            spread[double](g, <double *> dx, <const double *> workspace)
+
+
+cdef void divide(const Pool *g, real *share, const real *dy) noexcept nogil:
+    """share = what each pixel of a window gets of dy."""
+    cdef Py_ssize_t oh, ow, ih, iw, kh, kw, skipped
+    cdef real factor
+    for oh in range(g.OH):
+        span(oh, g.KH, g.SH, g.PH, 1, g.H, &ih, &kh, &skipped)
+        factor = 1 / <real> area(g, oh, g.column_from, kh, g.KW)
+        for ow in range(g.column_from, g.column_to):
+            share[oh * g.OW + ow] = dy[oh * g.OW + ow] * factor
+        for ow in range(g.OW):
+            if not g.column_from <= ow < g.column_to:
+                span(ow, g.KW, g.SW, g.PW, 1, g.W, &iw, &kw, &skipped)
+                share[oh * g.OW + ow] = dy[oh * g.OW + ow] * (1 / <real> area(g, oh, ow, kh, kw))
+
+
+cdef bint overlap(const Pool *g) noexcept nogil:
+    """Whether pixels are in so many windows that the sums of their shares are to be in double precision."""
+    return ceil_div(g.KH, g.SH) * ceil_div(g.KW, g.SW) > FLOAT_MAX_WINDOWS
+
+
+cdef void spread(const Pool *g, real *dx, const real *share) noexcept nogil:
+    """dx = the sum of shares over the windows that each pixel is in."""
+    cdef Py_ssize_t oh, ow, i, j, ih, iw, kh, kw, skipped
+    memset(dx, 0, g.H * g.W * sizeof(real))
+    for oh in range(g.OH):
+        span(oh, g.KH, g.SH, g.PH, 1, g.H, &ih, &kh, &skipped)
+        for ow in range(g.OW):
+            span(ow, g.KW, g.SW, g.PW, 1, g.W, &iw, &kw, &skipped)
+            for i in range(ih, ih + kh):
+                for j in range(iw, iw + kw):
+                    dx[i * g.W + j] += share[oh * g.OW + ow]
+
+
+cdef void gather(const Pool *g, real *dx, const real *share, double *row) noexcept nogil:
+    """The same: of each row the windows above one another first, in row (OW,)."""
+    cdef Py_ssize_t ih, iw, oh, ow
+    cdef double total
+    for ih in range(g.H):
+        memset(row, 0, g.OW * sizeof(double))
+        for oh in range(ceil_div(ih + g.PH - g.KH + 1, g.SH), min(g.OH, (ih + g.PH) // g.SH + 1)):
+            for ow in range(g.OW):
+                row[ow] += share[oh * g.OW + ow]
+        for iw in range(g.W):
+            total = 0
+            for ow in range(ceil_div(iw + g.PW - g.KW + 1, g.SW), min(g.OW, (iw + g.PW) // g.SW + 1)):
+                total += row[ow]
+            dx[ih * g.W + iw] = <real> total
+
+
+cdef bint run_backward(Pool *g, fnn_task task, double workspace) noexcept nogil:
+    """With so many elements of workspace for each thread. False when there is no memory."""
+    cdef int workers = threads()
+    if not fits(workspace * workers * g.t.itemsize):
+        return False
+    g.workspace_step = ceil_div(<Py_ssize_t> workspace * g.t.itemsize, sizeof(double)) * sizeof(double)
+    g.workspace = <char *> allocate(workers * g.workspace_step)
+    if g.workspace == NULL:
+        return False
+    parallel(task, g, chunks(g), workers, <double> g.total * g.H * g.W)
+    release(g.workspace)
+    return True
+
+
+cdef bint run_average_backward(Pool *g) noexcept nogil:
+    cdef double workspace = <double> g.OH * g.OW
+    g.AH = max((g.OH - 1) * g.SH + g.KH, g.H + g.PH)
+    g.AW = max(g.OW + (g.KW - 1) // g.SW, ceil_div(g.W + g.PW, g.SW))
+    if g.by_twos:
+        workspace += 2 * g.OW + 1
+    elif fold_by_place(g):
+        workspace += <double> g.AH * g.SW * g.AW
+    elif overlap(g):
+        workspace += 2 * g.OW + 1  # as many doubles, whatever the dtype
+    return run_backward(g, average_backward, workspace)
+
+
+cdef bint run_max_backward(const real[:, :, :, ::1] dy, const void *positions, bint wide, real[:, :, :, ::1] dx,
+                           Windows windows) noexcept nogil:
+    cdef Pool g = describe(tiles(real is double), dx.shape[0] * dx.shape[1], dx.shape[2], dx.shape[3], dy.shape[2],
+                           dy.shape[3], windows)
+    cdef Py_ssize_t position
+    cdef Py_ssize_t steps[256]
+    g.x, g.y, g.positions, g.wide = begin(dx), begin(dy), <char *> positions, wide
+    for position in range(256):
+        steps[position] = (position // g.KW * g.DH * g.W + position % g.KW * g.DW if position < g.KH * g.KW
+                           else 0)
+    g.steps = steps
+    return run_backward(&g, max_backward, 2 * g.OW + 1 if g.by_twos else 1)
+
+
+def max_pool2d_backward(const real[:, :, :, ::1] dy, const uint8_t[:, :, :, ::1] positions, real[:, :, :, ::1] dx,
+                        Windows windows):
+    """dx (N, C, H, W) = dy (N, C, OH, OW) summed where positions say the maxima were.
+
+    Sums are in row-major order of the windows. Writes all of dx; no overlap. EXACT: an ordered sum.
+    """
+    cdef bint enough
+    with nogil:
+        enough = run_max_backward(dy, begin(positions), False, dx, windows)
+    if not enough:
+        raise MemoryError(NO_MEMORY)
+
+
+def max_pool2d_backward_wide(const real[:, :, :, ::1] dy, const int32_t[:, :, :, ::1] positions,
+                             real[:, :, :, ::1] dx, Windows windows):
+    """max_pool2d_backward for windows of more than 256 pixels."""
+    cdef bint enough
+    with nogil:
+        enough = run_max_backward(dy, begin(positions), True, dx, windows)
+    if not enough:
+        raise MemoryError(NO_MEMORY)
+
+
+def avg_pool2d_backward(const real[:, :, :, ::1] dy, real[:, :, :, ::1] dx, Windows windows, bint count_padding,
+                        Py_ssize_t divisor):
+    """dx (N, C, H, W) = each window's share of dy (N, C, OH, OW), summed in row-major order of the windows.
+
+    Writes all of dx; no overlap. REDUCTION(KH*KW).
+    """
+    cdef Pool g = describe(tiles(real is double), dx.shape[0] * dx.shape[1], dx.shape[2], dx.shape[3], dy.shape[2],
+                           dy.shape[3], windows)
+    cdef bint enough
+    g.x, g.y = begin(dx), begin(dy)
+    g.count_padding, g.divisor = count_padding, divisor
+    with nogil:
+        enough = run_average_backward(&g)
+    if not enough:
+        raise MemoryError(NO_MEMORY)

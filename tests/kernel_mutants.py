@@ -1,0 +1,290 @@
+"""Faults that are planted in the kernels, and the tests that must notice them: see test_kernel_mutants.py."""
+
+from typing import NamedTuple
+
+PARITY = "test_parity.py"
+
+
+class Mutant(NamedTuple):
+    """What is planted, and who must notice it."""
+
+    name: str
+    file: str  # of csrc, or a .pyx beside it
+    old: str  # stands in the file once
+    new: str
+    cases: str  # of the tests that must fail: pytest's -k
+    tests: str = PARITY
+
+
+MUTANTS = (
+    # Matrix products and what is made of them
+    Mutant("panel: rows of a are neighbours", "tile_matrix.h", "as[m * a_row]", "as[m]", "conv2d or matmul or linear"),
+    Mutant("panel: one bias for all rows", "tile_matrix.h", "value += bias[m];", "value += bias[0];", "conv2d"),
+    Mutant(
+        "panel: the last element is left out",
+        "tile_matrix.h",
+        "NAME(store_part)(cm + v * LANES, value, left);",
+        "NAME(store_part)(cm + v * LANES, value, left - 1);",
+        "matmul",
+    ),
+    Mutant(
+        "panel: sums begin anew",
+        "tile_matrix.h",
+        "if (flags & FNN_ACCUMULATE)\n                value += left",
+        "if (0)\n                value += left",
+        "matmul or linear or conv2d",
+    ),
+    Mutant(
+        "panel: the last segment is skipped",
+        "tile_matrix.h",
+        "for (ptrdiff_t s = 0; s < segments; s++, koff",
+        "for (ptrdiff_t s = 0; s == 0 || s + 1 < segments; s++, koff",
+        "conv2d",
+    ),
+    Mutant(
+        "panel: ReLU loses NaN",
+        "template.h",
+        "choose)(x <= NAME(splat)(0), NAME(splat)(0), x)",
+        "choose)(x > NAME(splat)(0), x, NAME(splat)(0))",
+        "conv2d",
+    ),
+    Mutant(
+        "dot: the tail counts twice",
+        "tile_matrix.h",
+        "ivec mask = NAME(iota)() >= (integer)(LANES - (length - whole)) - (ivec){0};",
+        "ivec mask = ~(ivec){0};",
+        "linear",
+    ),
+    Mutant("dot: short rows are skipped", "tile_matrix.h", "DOT_STEP(DOT_SHORT);", ";", "linear"),
+    Mutant(
+        "taps: no tail",
+        "tile_matrix.h",
+        "j = j + (vectors) * LANES > n ? n - (vectors) * LANES : j;",
+        "if (j + (vectors) * LANES > n) break;",
+        "conv2d",
+    ),
+    Mutant(
+        "row: no tail of one", "tile_matrix.h", "if ((left = cols - j) > 0)", "if ((left = cols - j) > 1)", "linear"
+    ),
+    Mutant(
+        "sum_rows: the first block is skipped",
+        "tile_matrix.h",
+        "for (ptrdiff_t i = 0; i < rows; i += SUM_ROWS)",
+        "for (ptrdiff_t i = SUM_ROWS; i < rows; i += SUM_ROWS)",
+        "linear_backward",
+    ),
+    Mutant(
+        "gemm: the last block of rows is skipped",
+        "_matmul.pyx",
+        "for block in range(first, last):",
+        "for block in range(first, last - (last - first > 1)):",
+        "matmul",
+    ),
+    Mutant(
+        "linear: long rows begin anew",
+        "_matmul.pyx",
+        "(FNN_ACCUMULATE if k0 else 0) | (FNN_RELU if g.relu and",
+        "(FNN_RELU if g.relu and",
+        "linear",
+    ),
+    Mutant(
+        "sums: one accumulator takes all terms",
+        "tile_sums.h",
+        "#define SUM_TERMS 16",
+        "#define SUM_TERMS 100000000",
+        "",
+        "test_long_sums.py",
+    ),
+    # Moving data
+    Mutant(
+        "copy: no tail",
+        "tile_image.h",
+        "NAME(store)(d + cols - LANES, NAME(load)(s + cols - LANES));",
+        ";",
+        "conv2d or pad",
+    ),
+    Mutant(
+        "unfold: the right padding begins late",
+        "tile_image.h",
+        "for (ptrdiff_t j = to; j < cols; j++)",
+        "for (ptrdiff_t j = to + 1; j < cols; j++)",
+        "conv2d",
+    ),
+    Mutant(
+        "unfold: the last column of a stride is lost",
+        "tile_image.h",
+        "(W - iw0 - 1) / step + 1;",
+        "(W - iw0) / step;",
+        "conv2d or unfold",
+    ),
+    Mutant(
+        "fold: the last row is skipped",
+        "tile_image.h",
+        "if (ih < 0 || ih >= H)",
+        "if (ih < 0 || ih >= H - 1)",
+        "conv2d_backward or fold",
+    ),
+    Mutant(
+        "transpose: no tail",
+        "tile_image.h",
+        "j0 = j0 + width > cols ? cols - width : j0;",
+        "if (j0 + width > cols) break;",
+        "matmul or linear",
+    ),
+    # Pooling
+    Mutant(
+        "maximum: NaN is lost",
+        "tile_pool_span.h",
+        "return ~(value <= most) & (most == most);",
+        "return value > most;",
+        "pool",
+    ),
+    Mutant(
+        "maximum: rows are not dilated",
+        "tile_pool_span.h",
+        "corner + i * dh * W + c * dw, sw);",
+        "corner + i * W + c * dw, sw);",
+        "pool",
+    ),
+    Mutant(
+        "pool: no tail",
+        "tile_pool_span.h",
+        "j = j + SPAN < n && j + 2 * SPAN > n ? n - SPAN : j + SPAN",
+        "j = j + 2 * SPAN > n ? n : j + SPAN",
+        "pool",
+    ),
+    Mutant(
+        "average: windows are neighbours",
+        "tile_pool.h",
+        "total += columns[j * sw + c];",
+        "total += columns[j + c];",
+        "pool",
+    ),
+    Mutant(
+        "unpool: a corner is lost",
+        "tile_pool_span.h",
+        "even += SPAN_NAME(given)(h + j + 1, here + j + 1, first, placed);",
+        ";",
+        "pool",
+    ),
+    # Normalisation
+    Mutant(
+        "norm: the tail counts twice",
+        "tile_norm.h",
+        "DO((n)-LANES, 3, NAME(iota)() >= (integer)(LANES - (n) + i));",
+        "DO((n)-LANES, 3, ALL);",
+        "norm",
+    ),
+    Mutant(
+        "norm: the rounding of the mean stays",
+        "tile_norm.h",
+        "*m2 = squares - count * rest * rest;",
+        "*m2 = squares;",
+        "norm",
+    ),
+    Mutant(
+        "norm: blocks weigh the same", "tile_norm.h", "share = (double)m / (double)(seen + m);", "share = 0.5;", "norm"
+    ),
+    Mutant(
+        "norm: the head is one short",
+        "tile_norm.h",
+        "DO(0, 3, NAME(iota)() < (integer)i);",
+        "DO(0, 3, NAME(iota)() < (integer)i - 1);",
+        "norm",
+    ),
+    Mutant(
+        "local norm: the last row is skipped",
+        "tile_local.h",
+        "for (ptrdiff_t r = 1; r < rows; r++)",
+        "for (ptrdiff_t r = 1; r + 1 < rows; r++)",
+        "local_response_norm",
+    ),
+    # Softmax, element-wise functions, losses
+    Mutant(
+        "softmax: the maximum without the tail",
+        "tile_softmax.h",
+        "most[1] = NAME(larger)(NAME(load_part)(x + i, n - i, -(real)INFINITY), most[1]);",
+        ";",
+        "softmax",
+    ),
+    Mutant(
+        "softmax backward: no tail",
+        "tile_softmax.h",
+        "for (; i < n; i += LANES) {",
+        "for (; i + LANES <= n; i += LANES) {",
+        "softmax",
+    ),
+    Mutant(
+        "map: the last element is left out",
+        "tile_map.h",
+        "NAME(load_part)(x + i, n - i, 0), a, b), n - i);",
+        "NAME(load_part)(x + i, n - i, 0), a, b), n - i - 1);",
+        "relu or tanh",
+    ),
+    Mutant("gelu: no limit at minus infinity", "tile_map.h", "WHERE(s > TAIL_MOST, ZERO, less)", "less", "gelu"),
+    Mutant(
+        "add: ReLU loses NaN", "tile_map.h", "WHERE(sum <= least, least, sum)", "WHERE(sum > least, sum, least)", "add"
+    ),
+    Mutant("exp: a wrong coefficient", "tile_math.h", "(real)(1.0 / 24.0)", "(real)(1.0 / 24.1)", "sigmoid or softmax"),
+    Mutant("loss: no tail of one", "tile_loss.h", "if ((left = n - i) > 0) {", "if ((left = n - i) > 1) {", "loss"),
+    Mutant(
+        "cross entropy: lanes beyond the row count",
+        "tile_loss.h",
+        "NAME(load)(p), NAME(splat)(fill));",
+        "NAME(load)(p), NAME(splat)(0));",
+        "cross_entropy",
+    ),
+    Mutant(
+        "cross entropy: the maximum without the tail",
+        "tile_loss.h",
+        "largest = NAME(larger)(NAME(row_end)(row + whole, n - whole, end, lowest), largest);",
+        ";",
+        "cross_entropy",
+    ),
+    # Optimisers, dropout
+    Mutant(
+        "sgd: no dampening",
+        "tile_optim.h",
+        "v[i] = momentum * v[i] + fresh * g;",
+        "v[i] = momentum * v[i] + g;",
+        "sgd_step",
+    ),
+    Mutant(
+        "adam: no step of the gradient's own", "tile_optim.h", "(of_m * m[i] + of_g * g)", "(of_m * m[i])", "nadam_step"
+    ),
+    Mutant(
+        "norm of gradients: the last element is left out",
+        "tile_optim.h",
+        "for (int j = 0; i + j < n; j++) {",
+        "for (int j = 0; i + j < n - 1; j++) {",
+        "clip_grad_norm_",
+    ),
+    Mutant(
+        "optimisers: the last chunk is skipped",
+        "_optim.pyx",
+        "self.chunks += ceil_div(n, CHUNK)",
+        "self.chunks += max(n // CHUNK, <Py_ssize_t> 1)",
+        "step",
+    ),
+    Mutant(
+        "dropout: not scaled",
+        "tile_drop.h",
+        "y[i] = words[i] >= threshold ? x[i] * scale : 0;",
+        "y[i] = words[i] >= threshold ? x[i] : 0;",
+        "dropout",
+    ),
+    # Winograd
+    Mutant("winograd: a pixel of six is forgotten", "tile_winograd.h", "d[3] + d[5];", "d[3];", "winograd"),
+    Mutant("winograd: no bias", "tile_winograd.h", "vec value = y[j] + b;", "vec value = y[j];", "winograd"),
+    Mutant(
+        "winograd: half of the spoilt tiles are seen",
+        "tile_winograd.h",
+        "if (i == 0 || i == 3)",
+        "if (i == 0)",
+        "nan",
+        "test_winograd.py",
+    ),
+    Mutant(
+        "winograd: taps are turned", "tile_winograd.h", "(3 * i + j) * tap_step", "(3 * j + i) * tap_step", "winograd"
+    ),
+)
