@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-import fastnn._kernels._softmax as _softmax
+import fastnn._kernels._activation as _activation
 from fastnn import _validate as check
 from fastnn import reference
 from fastnn._runtime import empty, use_reference
@@ -20,7 +20,7 @@ def _forward(function: str, x: Array, axis: int) -> Array:
     if shape[2] == 1:
         return _map.forward(function, x, row=shape[1])
     y = empty(x.shape, x.dtype)
-    forward = pick(_softmax.softmax_forward, x.dtype)
+    forward = pick(_activation.softmax_forward, x.dtype)
     forward(contiguous(x).reshape(shape), y.reshape(shape), function == "log_softmax")
     return y
 
@@ -30,7 +30,7 @@ def _backward(function: str, dy: Array, y: Array, axis: int) -> Array:
     if shape[2] == 1:
         return _map.backward(function, dy, y, row=shape[1])
     dx = empty(y.shape, y.dtype)
-    backward = pick(_softmax.softmax_backward, y.dtype)
+    backward = pick(_activation.softmax_backward, y.dtype)
     logged = function == "log_softmax"
     backward(contiguous(dy).reshape(shape), contiguous(y).reshape(shape), dx.reshape(shape), logged)
     return dx

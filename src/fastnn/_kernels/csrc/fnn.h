@@ -57,6 +57,16 @@ typedef struct fnn_function {
 #define FNN_PLACE(with, name, work, backward_work) FNN_##name,
 enum { FNN_FUNCTIONS(FNN_PLACE, ) FNN_FUNCTION_COUNT };
 
+/* Where the windows of a pool lie along one axis: the first of their pixels that is inside the image, how many are
+ * inside, how many places come before it, and a divisor. That of an average is the product of both axes'. */
+typedef struct fnn_span {
+    ptrdiff_t start, count, skipped, divisor;
+} fnn_span;
+typedef struct fnn_windows {
+    ptrdiff_t H, W, OH, OW, KW, DH, DW; /* position i*KW + c of a window is pixel (i*DH, c*DW) of it */
+    const fnn_span *rows, *columns;     /* OH and OW of them */
+} fnn_windows;
+
 typedef struct fnn_tiles {
     const char *isa;
     ptrdiff_t itemsize;
@@ -134,6 +144,14 @@ typedef struct fnn_tiles {
                     ptrdiff_t first, ptrdiff_t row_step);
     void (*avgpool)(const void *x, ptrdiff_t W, ptrdiff_t kh, ptrdiff_t kw, ptrdiff_t sh, ptrdiff_t sw, ptrdiff_t rows,
                     ptrdiff_t n, void *y, ptrdiff_t y_step, ptrdiff_t divisor);
+    /* The same pools, and their gradients, of `planes` whole planes (H, W) that follow one another, planes <= lanes.
+     * `room` has space for lanes*(H*W + 2*OH*OW) elements, at a multiple of a vector. */
+    void (*maxpool_lanes)(const fnn_windows *w, const void *x, void *y, uint8_t *positions, ptrdiff_t planes,
+                          void *room);
+    void (*avgpool_lanes)(const fnn_windows *w, const void *x, void *y, ptrdiff_t planes, void *room);
+    void (*maxpool_lanes_backward)(const fnn_windows *w, const void *dy, const uint8_t *positions, void *dx,
+                                   ptrdiff_t planes, void *room);
+    void (*avgpool_lanes_backward)(const fnn_windows *w, const void *dy, void *dx, ptrdiff_t planes, void *room);
     /* The gradient of rows x n windows of 2 x 2 at stride 2; rows of dx have 2*n elements. dx[(2*r + i)*2*n + 2*j +
      * c] is dy[r*n + j] where positions[r*n + j] == 2*i + c, else 0. With positions NULL it is dy[r*n + j]/4, for
      * averages. */
