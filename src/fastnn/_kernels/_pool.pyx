@@ -1,5 +1,6 @@
 """Max and average pooling, plane by plane. Windows at the border are clipped here; the tiles see whole ones."""
 from libc.stdint cimport int32_t, int64_t, uint8_t
+from libc.string cimport memset
 
 from fastnn._kernels._pool_lanes cimport AVERAGES, AVERAGES_BACK, MAXIMA, MAXIMA_BACK, Lanes, run_lanes
 from fastnn._kernels._table cimport parallel, threads, tiles
@@ -167,8 +168,11 @@ def avg_pool2d_forward(const real[:, :, :, ::1] x, real[:, :, :, ::1] y, Windows
 
 cdef bint positions_fit(const place *p, Py_ssize_t planes, Py_ssize_t OH, Py_ssize_t OW, Py_ssize_t H, Py_ssize_t W,
                         Windows windows) noexcept nogil:
-    cdef Py_ssize_t KH, KW, SH, SW, PH, PW, DH, DW, plane, oh, ow, at, ih, iw, kh, kw, above, left
+    """Only windows on the border need more than a look at the largest position. Division would take longest of all."""
+    cdef Py_ssize_t KH, KW, SH, SW, PH, PW, DH, DW, plane, oh, ow, i, at, ih, iw, kh, kw, above, left
     cdef place most = 0, least = 0
+    cdef uint8_t fits[256]
+    cdef bint all_fit = True
     KH, KW, SH, SW, PH, PW, DH, DW = windows
     for at in range(planes * OH * OW):
         most, least = max(most, p[at]), min(least, p[at])
@@ -180,11 +184,17 @@ cdef bint positions_fit(const place *p, Py_ssize_t planes, Py_ssize_t OH, Py_ssi
             span(ow, KW, SW, PW, DW, W, &iw, &kw, &left)
             if kh == KH and kw == KW:
                 continue
+            if place is uint8_t:
+                memset(fits, 0, KH * KW)
+                for i in range(above, above + kh):
+                    memset(fits + i * KW + left, 1, kw)
             for plane in range(planes):
                 at = p[(plane * OH + oh) * OW + ow]
-                if not (above <= at // KW < above + kh and left <= at % KW < left + kw):
-                    return False
-    return True
+                if place is uint8_t:
+                    all_fit &= fits[at]
+                else:
+                    all_fit &= above <= at // KW < above + kh and left <= at % KW < left + kw
+    return all_fit
 
 
 def max_pool2d_positions_fit(const place[:, :, :, ::1] positions, Py_ssize_t H, Py_ssize_t W, Windows windows):

@@ -66,7 +66,7 @@ cdef double rows_cost_backward(const Lanes *g) noexcept nogil:
     cdef Py_ssize_t KH = g.size[0], KW = g.size[1]
     cdef double pixels = <double> g.w.H * g.w.W, windows = <double> g.w.OH * g.w.OW, inner
     if g.stride[0] == g.stride[1] == 2 and g.w.DH == g.w.DW == 1 and KH == KW and (KH == 2 or KH == 3):
-        return g.total * pixels * 1.2
+        return g.total * <double> g.w.H * (25 + 0.4 * g.w.W)
     if g.kind == AVERAGES_BACK:
         return INFINITY
     inner = <double> inside(g, 0, g.w.H, g.w.OH) * inside(g, 1, g.w.W, g.w.OW)

@@ -52,6 +52,15 @@ def pool_settings(
     axes: int, kernel_size: IntPair, stride: IntPair | None, padding: IntPair, dilation: IntPair, ceil_mode: bool
 ) -> Windows:
     """The windows of a pool over one or two axes."""
+    numbers = (kernel_size, padding, dilation) if stride is None else (kernel_size, padding, dilation, stride)
+    if type(ceil_mode) is bool and all(type(number) is int for number in numbers):
+        return _remembered(axes, kernel_size, stride, padding, dilation, ceil_mode)
+    return _windows(axes, kernel_size, stride, padding, dilation, ceil_mode)
+
+
+def _windows(
+    axes: int, kernel_size: IntPair, stride: IntPair | None, padding: IntPair, dilation: IntPair, ceil_mode: bool
+) -> Windows:
     KH, KW = _sizes(axes, "kernel_size", kernel_size, 1, 1)
     SH, SW = (KH, KW) if stride is None else _sizes(axes, "stride", stride, 1, 1)
     PH, PW = _sizes(axes, "padding", padding, 0, 0)
@@ -62,6 +71,9 @@ def pool_settings(
         raise ValueError(f"kernel_size: got {_shown(axes, KH, KW)}; expected at most {LARGEST} elements")
     true_or_false("ceil_mode", ceil_mode)
     return Windows(KH, KW, SH, SW, PH, PW, DH, DW)
+
+
+_remembered = functools.lru_cache(maxsize=1024)(_windows)  # of plain numbers only: True would pass for 1
 
 
 def _sizes(axes: int, name: str, value: IntPair, least: int, missing: int) -> tuple[int, int]:
