@@ -52,8 +52,8 @@ def pool_settings(
     axes: int, kernel_size: IntPair, stride: IntPair | None, padding: IntPair, dilation: IntPair, ceil_mode: bool
 ) -> Windows:
     """The windows of a pool over one or two axes."""
-    numbers = (kernel_size, padding, dilation) if stride is None else (kernel_size, padding, dilation, stride)
-    if type(ceil_mode) is bool and all(type(number) is int for number in numbers):
+    plain = type(kernel_size) is type(padding) is type(dilation) is int and type(ceil_mode) is bool
+    if plain and (stride is None or type(stride) is int):
         return _remembered(axes, kernel_size, stride, padding, dilation, ceil_mode)
     return _windows(axes, kernel_size, stride, padding, dilation, ceil_mode)
 
