@@ -1,7 +1,7 @@
 # Pools of as many planes at once as a vector has lanes.
 from libc.stdint cimport uint8_t
 
-from fastnn._kernels.fnn cimport fnn_tiles, fnn_windows
+from fastnn._kernels.fnn cimport fnn_span, fnn_tiles, fnn_windows
 
 cdef enum:
     MAXIMA
@@ -29,3 +29,5 @@ cdef struct Lanes:
 
 # Runs a pool if that pays; returns False if it does not, or if there is no memory, and nothing was done then.
 cdef bint run_lanes(Lanes *g, int workers) noexcept nogil
+# Where the windows along one axis lie: rows of them (axis 0) or columns (axis 1).
+cdef void place_windows(const Lanes *g, int axis, Py_ssize_t size, Py_ssize_t outputs, fnn_span *spans) noexcept nogil

@@ -3,7 +3,7 @@ from libc.math cimport INFINITY
 from libc.stdint cimport uint8_t
 
 from fastnn._kernels._table cimport allocate, parallel, release
-from fastnn._kernels.fnn cimport ceil_div, fits, fnn_span
+from fastnn._kernels.fnn cimport ceil_div, fits
 
 cdef enum:
     CHUNK = 16384      # pixels of a chunk, at least
@@ -13,7 +13,6 @@ cdef enum:
 
 
 cdef void place_windows(const Lanes *g, int axis, Py_ssize_t size, Py_ssize_t outputs, fnn_span *spans) noexcept nogil:
-    """Where the windows along one axis lie: rows of them (axis 0) or columns (axis 1)."""
     cdef Py_ssize_t o, first, K = g.size[axis], S = g.stride[axis], P = g.padding[axis]
     cdef Py_ssize_t D = g.w.DW if axis else g.w.DH
     for o in range(outputs):

@@ -243,6 +243,28 @@ static void NAME(avgpool_lanes_backward)(const fnn_windows *w, const void *dy, v
     });
     NAME(planes_out)(dx, pixels, planes, w->H * w->W);
 }
+
+INLINE vec NAME(window_product)(const fnn_windows *w, const vec *top, const vec *factor, ptrdiff_t kh, ptrdiff_t kw,
+                                vec total) {
+    for (ptrdiff_t i = 0; i < kh; i++, top += w->DH * w->W, factor += w->KW)
+        for (ptrdiff_t c = 0; c < kw; c++)
+            total += factor[c] * top[c * w->DW];
+    return total;
+}
+
+static void NAME(depthwise_lanes)(const fnn_windows *w, const void *x, const void *weight, ptrdiff_t taps,
+                                  const void *bias, void *y, ptrdiff_t planes, int flags, void *room) {
+    vec *pixels = room, *out = pixels + w->H * w->W, *kernel = out + w->OH * w->OW;
+    const vec start = bias ? NAME(load_part)(bias, planes, 0) : NAME(splat)(0);
+    NAME(planes_in)(pixels, x, planes, w->H * w->W);
+    NAME(planes_in)(kernel, weight, planes, taps);
+    EACH_WINDOW(w, {
+        const vec *factor = kernel + row->skipped * w->KW + column->skipped;
+        vec total = NAME(window_product)(w, pixels + corner, factor, kh, kw, start);
+        out[o] = flags & FNN_RELU ? NAME(positive)(total) : total;
+    });
+    NAME(planes_out)(y, out, planes, w->OH * w->OW);
+}
 #undef EACH_PIXELS
 #undef EACH_WINDOW
 #undef LARGE_WINDOW
