@@ -20,6 +20,8 @@ MODULES = (
     "_memory",
     "_matmul_amx",
     "_matmul",
+    "_pool_lanes",
+    "_conv_lanes",
     "_conv_ways",
     "_conv_planes",
     "_conv_winograd",

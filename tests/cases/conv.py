@@ -199,6 +199,8 @@ CONVS = (
             ("grouped-wide", (9, 72, 12, 11), 80, (3, 3), 1, 1, 1, 2, True),
             ("depthwise", (2, 5, 9, 21), 5, (3, 3), 1, 1, 1, 5, False),
             ("depthwise-strided", (3, 4, 11, 10), 4, (3, 3), 2, 1, 1, 4, False),
+            ("depthwise-lanes", (3, 35, 7, 6), 35, (5, 5), 1, 2, 1, 35, False),
+            ("depthwise-lanes-strided", (2, 19, 9, 8), 19, (3, 2), 2, 1, 2, 19, False),
             ("depthwise-two-each", (2, 3, 8, 9), 6, (5, 5), 1, 2, 1, 3, False),
             ("depthwise-large", (9, 33, 30, 41), 33, (3, 3), 1, 2, 2, 33, True),
             ("same", (2, 3, 7, 9), 4, (3, 5), 1, "same", 1, 1, False),

@@ -120,6 +120,7 @@ SHAPES = (
     ("large-planes", (20, 16, 24, 24)),
     ("large-few-channels", (8, 2, 90, 91)),
     ("large-columns", (600, 70)),
+    ("large-wide-rows", (1030, 541)),
 )
 
 

@@ -143,6 +143,16 @@ POOLS = (
     PoolShape("3x3-s2-p1-divided-by-5", (1, 2, 8, 7), 3, 2, 1, counting={"divisor_override": 5}),
     *(PoolShape(f"2x2-columns-{n}", (1, 2, 4, 2 * n), 2) for n in WIDTHS),
     *(PoolShape(f"3x3-s2-columns-{n}", (1, 2, 5, 2 * n + 1), 3, 2) for n in WIDTHS),
+    # Planes in lanes: one vector of planes and parts of others, planes smaller than a vector, and planes too large.
+    PoolShape("lanes-5x5-p2", (3, 7, 6, 9), 5, 1, 2),
+    PoolShape("lanes-4x4-s3", (2, 20, 11, 7), 4, 3),
+    PoolShape("lanes-3x3-p1-ceil", (5, 5, 7, 10), 3, 3, 1, True),
+    PoolShape("lanes-tiny", (3, 11, 2, 3), 2, 1, 1),
+    PoolShape("lanes-dilated", (4, 8, 9, 8), (3, 2), (3, 1), 1, dilation=(2, 3)),
+    PoolShape("lanes-real-pixels", (4, 5, 6, 5), (3, 4), 2, (1, 2), counting={"count_include_pad": False}),
+    PoolShape("lanes-divided-by-7", (4, 5, 6, 5), 3, 3, 1, counting={"divisor_override": 7}),
+    PoolShape("plane-too-large-for-lanes", (1, 1, 91, 94), (2, 3), (1, 2), 1),
+    PoolShape("large-lanes-4x4-s2-p1", (30, 8, 15, 14), 4, 2, 1, large=True),
     PoolShape("large-2x2", (16, 20, 24, 24), 2, large=True),
     PoolShape("large-3x3-s2", (4, 32, 33, 31), 3, 2, large=True),
 )

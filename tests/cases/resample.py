@@ -77,6 +77,8 @@ ADAPTIVE = (
     ("rows-as-they-are", (1, 2, 4, 7), (None, 3)),
     ("as-it-is", (1, 1, 3, 2), None),
     ("no-images", (0, 2, 4, 4), 2),
+    ("more-planes-than-lanes", (3, 11, 9, 10), (4, 3)),
+    ("windows-too-large-for-lanes", (1, 2, 41, 37), (2, 3)),
 )
 
 

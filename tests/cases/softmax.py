@@ -83,6 +83,14 @@ SOFTMAXES = (
     ((0, 10), -1),
     ((3, 300), 1),
     ((600, 70), -1),
+    # Columns: strips of four vectors, single ones and parts of one; more rows than one accumulator takes; rows
+    # if what lies behind the axis is one place.
+    *(((2, 3, n), 1) for n in WIDTHS),
+    ((70, 4), 0),
+    ((3, 40, 9), 1),
+    ((5, 7, 1, 1), 1),
+    ((2, 3, 0), 1),
+    ((40, 33, 97), 1),
 )
 
 

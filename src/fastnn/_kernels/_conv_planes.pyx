@@ -28,6 +28,7 @@ hold too few outputs (`taps`), each output is a sum of runs, without packed weig
 """
 from libc.string cimport memcpy
 
+from fastnn._kernels._conv_lanes cimport depthwise_in_lanes
 from fastnn._kernels._table cimport allocate, parallel, release, threads
 from fastnn._kernels.conv_output cimport Output
 from fastnn._kernels.conv_shape cimport ConvShape, is_pointwise
@@ -232,7 +233,10 @@ cdef void forget_planes(Planes *p) noexcept nogil:
 cdef bint convolve_by_planes(const Output *g, Way way) noexcept nogil:
     cdef Planes p
     cdef int workers = threads()
-    cdef bint enough = prepare_planes(&p, g, way, workers)
+    cdef bint enough
+    if way == TAPS and depthwise_in_lanes(g, workers):
+        return True
+    enough = prepare_planes(&p, g, way, workers)
     if enough:
         p.weights = <char *> allocate(0 if p.taps else g.shape.G * g.shape.O * p.depth * g.t.itemsize)
         p.planes = <char *> allocate(workers * p.planes_step)

@@ -20,6 +20,7 @@ ctypedef fused real:
 
 cdef enum:
     CHUNK = 16384  # elements of a chunk, at least
+    MANY_BLOCKS = 8  # of rows: each is read in the order of memory, over all columns
     EACH = 4096    # elements of a chunk where columns are kept apart: it stays in the first-level cache
 
 cdef Norm describe_norm(fnn_tiles *t, Py_ssize_t N, Py_ssize_t C, Py_ssize_t P) noexcept nogil:
@@ -33,6 +34,8 @@ cdef Norm describe_norm(fnn_tiles *t, Py_ssize_t N, Py_ssize_t C, Py_ssize_t P) 
     g.group = max(<Py_ssize_t> 1, CHUNK // max(N * P, <Py_ssize_t> 1))
     if g.each:
         g.group = max(max(<Py_ssize_t> 1, EACH // max(N * P, <Py_ssize_t> 1)), ceil_div(64, P))
+        if g.blocks >= MANY_BLOCKS:
+            g.group = C
     g.group = min(g.group, C)
     g.cuts = 1
     g.x = g.dy = g.relu = g.weight = g.bias = NULL

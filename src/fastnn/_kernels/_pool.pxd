@@ -29,6 +29,9 @@ cdef struct Pool:
 # counts.
 cdef Pool describe(fnn_tiles *t, Py_ssize_t planes, Py_ssize_t H, Py_ssize_t W, Py_ssize_t OH, Py_ssize_t OW,
                    Windows windows) noexcept nogil
+# Runs a pool or its gradient, of a kind of `_pool_lanes`, with planes in lanes. False where that does not pay, or if
+# there is no memory.
+cdef bint in_lanes(const Pool *g, int kind, int workers) noexcept nogil
 cdef void maxpool(Pool *g, int workers) noexcept nogil
 cdef void avgpool(Pool *g, int workers) noexcept nogil
 

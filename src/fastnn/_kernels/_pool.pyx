@@ -1,6 +1,8 @@
 """Max and average pooling, plane by plane. Windows at the border are clipped here; the tiles see whole ones."""
 from libc.stdint cimport int32_t, int64_t, uint8_t
+from libc.string cimport memset
 
+from fastnn._kernels._pool_lanes cimport AVERAGES, AVERAGES_BACK, MAXIMA, MAXIMA_BACK, Lanes, run_lanes
 from fastnn._kernels._table cimport parallel, threads, tiles
 from fastnn._kernels.fnn cimport begin, ceil_div, fnn_tiles
 
@@ -78,11 +80,31 @@ cdef void average_forward(void *job, Py_ssize_t chunk, int slot) noexcept nogil:
             oh += rows
 
 
+cdef bint in_lanes(const Pool *g, int kind, int workers) noexcept nogil:
+    cdef Lanes lanes
+    cdef bint backward = kind == MAXIMA_BACK or kind == AVERAGES_BACK
+    if g.wide:
+        return False
+    lanes.t, lanes.kind, lanes.total = g.t, kind, g.total
+    lanes.w.H, lanes.w.W, lanes.w.OH, lanes.w.OW = g.H, g.W, g.OH, g.OW
+    lanes.w.KW, lanes.w.DH, lanes.w.DW = g.KW, g.DH, g.DW
+    lanes.size, lanes.stride, lanes.padding = [g.KH, g.KW], [g.SH, g.SW], [g.PH, g.PW]
+    lanes.count_padding, lanes.divisor = g.count_padding, g.divisor
+    lanes.x = g.y if backward else g.x
+    lanes.y = g.x if backward else g.y
+    lanes.positions = g.positions
+    return run_lanes(&lanes, workers)
+
+
 cdef void maxpool(Pool *g, int workers) noexcept nogil:
+    if in_lanes(g, MAXIMA, workers):
+        return
     parallel(max_forward, g, chunks(g), workers, <double> g.total * g.H * g.W)
 
 
 cdef void avgpool(Pool *g, int workers) noexcept nogil:
+    if in_lanes(g, AVERAGES, workers):
+        return
     parallel(average_forward, g, chunks(g), workers, <double> g.total * g.H * g.W)
 
 
@@ -142,3 +164,44 @@ def avg_pool2d_forward(const real[:, :, :, ::1] x, real[:, :, :, ::1] y, Windows
     g.count_padding, g.divisor = count_padding, divisor
     with nogil:
         avgpool(&g, threads())
+
+
+cdef bint positions_fit(const place *p, Py_ssize_t planes, Py_ssize_t OH, Py_ssize_t OW, Py_ssize_t H, Py_ssize_t W,
+                        Windows windows) noexcept nogil:
+    """Only windows on the border need more than a look at the largest position. Division would take longest of all."""
+    cdef Py_ssize_t KH, KW, SH, SW, PH, PW, DH, DW, plane, oh, ow, i, at, ih, iw, kh, kw, above, left
+    cdef place most = 0, least = 0
+    cdef uint8_t fits[256]
+    cdef bint all_fit = True
+    KH, KW, SH, SW, PH, PW, DH, DW = windows
+    for at in range(planes * OH * OW):
+        most, least = max(most, p[at]), min(least, p[at])
+    if least < 0 or most >= KH * KW:
+        return False
+    for oh in range(OH):
+        span(oh, KH, SH, PH, DH, H, &ih, &kh, &above)
+        for ow in range(OW):
+            span(ow, KW, SW, PW, DW, W, &iw, &kw, &left)
+            if kh == KH and kw == KW:
+                continue
+            if place is uint8_t:
+                memset(fits, 0, KH * KW)
+                for i in range(above, above + kh):
+                    memset(fits + i * KW + left, 1, kw)
+            for plane in range(planes):
+                at = p[(plane * OH + oh) * OW + ow]
+                if place is uint8_t:
+                    all_fit &= fits[at]
+                else:
+                    all_fit &= above <= at // KW < above + kh and left <= at % KW < left + kw
+    return all_fit
+
+
+def max_pool2d_positions_fit(const place[:, :, :, ::1] positions, Py_ssize_t H, Py_ssize_t W, Windows windows):
+    """Whether all positions (N, C, OH, OW) are places in their windows, and inside an image (H, W)."""
+    cdef Py_ssize_t planes = positions.shape[0] * positions.shape[1]
+    cdef const place *p = <const place *> begin(positions)
+    cdef bint fit
+    with nogil:
+        fit = positions_fit(p, planes, positions.shape[2], positions.shape[3], H, W, windows)
+    return fit

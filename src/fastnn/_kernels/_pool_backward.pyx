@@ -2,7 +2,8 @@
 from libc.stdint cimport int32_t, uint8_t
 from libc.string cimport memset
 
-from fastnn._kernels._pool cimport Pool, Windows, area, chunks, describe, span
+from fastnn._kernels._pool cimport Pool, Windows, area, chunks, describe, in_lanes, span
+from fastnn._kernels._pool_lanes cimport AVERAGES_BACK, MAXIMA_BACK
 from fastnn._kernels._table cimport allocate, parallel, release, threads, tiles
 from fastnn._kernels.conv_folded cimport folded_at, unfold_phases
 from fastnn._kernels.fnn cimport begin, ceil_div, fits, fnn_task
@@ -187,6 +188,8 @@ cdef bint run_backward(Pool *g, fnn_task task, double workspace) noexcept nogil:
 
 cdef bint average_pool_gradient(Pool *g) noexcept nogil:
     cdef double workspace = <double> g.OH * g.OW
+    if in_lanes(g, AVERAGES_BACK, threads()):
+        return True
     g.AH = max((g.OH - 1) * g.SH + g.KH, g.H + g.PH)
     g.AW = max(g.OW + (g.KW - 1) // g.SW, ceil_div(g.W + g.PW, g.SW))
     if g.by_twos:
@@ -201,6 +204,8 @@ cdef bint average_pool_gradient(Pool *g) noexcept nogil:
 cdef bint max_pool_gradient(Pool *g) noexcept nogil:
     cdef Py_ssize_t position
     cdef Py_ssize_t steps[256]
+    if in_lanes(g, MAXIMA_BACK, threads()):
+        return True
     for position in range(256):
         steps[position] = (position // g.KW * g.DH * g.W + position % g.KW * g.DW if position < g.KH * g.KW
                            else 0)

@@ -14,6 +14,7 @@ from fastnn._kernels._interpolate cimport (
     nearest_plane,
     nearest_plane_backward,
 )
+from fastnn._kernels._pool_lanes cimport AVERAGES, AVERAGES_BACK, Lanes, run_lanes
 from fastnn._kernels._table cimport allocate, parallel, release, threads, tiles
 from fastnn._kernels.fnn cimport begin, fits, fnn_task, fnn_tiles
 from fastnn._kernels.resample_planes cimport Resample
@@ -35,10 +36,24 @@ cdef Resample describe_resample(fnn_tiles *t, int kind, Py_ssize_t planes, Py_ss
     return g
 
 
+cdef bint averages_in_lanes(const Resample *g, int kind, int workers) noexcept nogil:
+    cdef Lanes lanes
+    lanes.t, lanes.kind, lanes.total = g.t, kind, g.total
+    lanes.w.H, lanes.w.W, lanes.w.OH, lanes.w.OW = g.H, g.W, g.OH, g.OW
+    lanes.w.KW, lanes.w.DH, lanes.w.DW = 0, 1, 1
+    lanes.size, lanes.stride, lanes.padding = [0, 0], [0, 0], [0, 0]
+    lanes.count_padding, lanes.divisor, lanes.positions = False, 0, NULL
+    lanes.x = g.y if kind == AVERAGES_BACK else g.x
+    lanes.y = g.x if kind == AVERAGES_BACK else g.y
+    return run_lanes(&lanes, workers)
+
+
 cdef bint run(Resample *g, fnn_task task, int workers) noexcept nogil:
     """The task for all planes, with the tables and the rows that it works with. False when there is no memory."""
     cdef Py_ssize_t size = g.t.itemsize, outputs = g.OH + g.OW
     cdef char *tables
+    if g.kind == AVERAGE and averages_in_lanes(g, AVERAGES_BACK if task == backward_task else AVERAGES, workers):
+        return True
     g.workspace_step = (2 * max(g.W, g.OW) + 16) * 8
     if not fits(<double> workers * g.workspace_step + 32. * outputs):
         return False

@@ -35,6 +35,14 @@ cdef extern from "fnn.h" nogil:
                          const double *settings) noexcept nogil
         double work, backward_work
 
+    ctypedef struct fnn_span:
+        Py_ssize_t start, count, skipped, divisor
+
+    ctypedef struct fnn_windows:
+        Py_ssize_t H, W, OH, OW, KW, DH, DW
+        const fnn_span *rows
+        const fnn_span *columns
+
     ctypedef struct fnn_tiles "const fnn_tiles":
         const char *isa
         Py_ssize_t itemsize, lanes, mr, nr, dot_m, dot_n
@@ -72,11 +80,25 @@ cdef extern from "fnn.h" nogil:
                         void *positions, int wide, Py_ssize_t first, Py_ssize_t row_step) noexcept nogil
         void (*avgpool)(const void *x, Py_ssize_t W, Py_ssize_t kh, Py_ssize_t kw, Py_ssize_t sh, Py_ssize_t sw,
                         Py_ssize_t rows, Py_ssize_t n, void *y, Py_ssize_t y_step, Py_ssize_t divisor) noexcept nogil
+        void (*maxpool_lanes)(const fnn_windows *w, const void *x, void *y, uint8_t *positions, Py_ssize_t planes,
+                              void *room) noexcept nogil
+        void (*avgpool_lanes)(const fnn_windows *w, const void *x, void *y, Py_ssize_t planes,
+                              void *room) noexcept nogil
+        void (*maxpool_lanes_backward)(const fnn_windows *w, const void *dy, const uint8_t *positions, void *dx,
+                                       Py_ssize_t planes, void *room) noexcept nogil
+        void (*avgpool_lanes_backward)(const fnn_windows *w, const void *dy, void *dx, Py_ssize_t planes,
+                                       void *room) noexcept nogil
+        void (*depthwise_lanes)(const fnn_windows *w, const void *x, const void *weight, Py_ssize_t taps,
+                                const void *bias, void *y, Py_ssize_t planes, int flags, void *room) noexcept nogil
         void (*unpool_2x2)(const void *dy, const uint8_t *positions, void *dx, Py_ssize_t rows,
                            Py_ssize_t n) noexcept nogil
         void (*unpool_3x3)(const void *dy, const uint8_t *positions, void *dx, Py_ssize_t rows, Py_ssize_t cols,
                            Py_ssize_t H, Py_ssize_t W, Py_ssize_t PH, Py_ssize_t PW, void *row) noexcept nogil
         fnn_function functions[FNN_FUNCTION_COUNT]
+        void (*softmax_columns)(const void *x, void *y, Py_ssize_t columns, Py_ssize_t n, Py_ssize_t step,
+                                bint logged) noexcept nogil
+        void (*softmax_columns_backward)(const void *dy, const void *y, void *dx, Py_ssize_t columns, Py_ssize_t n,
+                                         Py_ssize_t step, bint logged) noexcept nogil
         void (*add_two)(const void *a, const void *b, void *y, Py_ssize_t n, bint relu) noexcept nogil
         void (*prelu)(const void *x, const void *w, void *y, Py_ssize_t n, bint each) noexcept nogil
         void (*prelu_backward)(const void *dy, const void *x, const void *w, void *dx, double *dw, Py_ssize_t n,

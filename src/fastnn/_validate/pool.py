@@ -5,6 +5,7 @@ Whatever the number of axes, the rules give two of everything, rows and columns:
 
 from __future__ import annotations
 
+import functools
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -22,7 +23,16 @@ from fastnn._validate._base import (
     windows_fit,
 )
 
-__all__ = ["Windows", "average_settings", "pool", "pool_backward", "pool_settings", "positions", "positions_dtype"]
+__all__ = [
+    "Windows",
+    "average_settings",
+    "pool",
+    "pool_backward",
+    "pool_settings",
+    "positions",
+    "positions_dtype",
+    "positions_inside",
+]
 
 
 class Windows(NamedTuple):
@@ -42,6 +52,15 @@ def pool_settings(
     axes: int, kernel_size: IntPair, stride: IntPair | None, padding: IntPair, dilation: IntPair, ceil_mode: bool
 ) -> Windows:
     """The windows of a pool over one or two axes."""
+    plain = type(kernel_size) is type(padding) is type(dilation) is int and type(ceil_mode) is bool
+    if plain and (stride is None or type(stride) is int):
+        return _remembered(axes, kernel_size, stride, padding, dilation, ceil_mode)
+    return _windows(axes, kernel_size, stride, padding, dilation, ceil_mode)
+
+
+def _windows(
+    axes: int, kernel_size: IntPair, stride: IntPair | None, padding: IntPair, dilation: IntPair, ceil_mode: bool
+) -> Windows:
     KH, KW = _sizes(axes, "kernel_size", kernel_size, 1, 1)
     SH, SW = (KH, KW) if stride is None else _sizes(axes, "stride", stride, 1, 1)
     PH, PW = _sizes(axes, "padding", padding, 0, 0)
@@ -52,6 +71,9 @@ def pool_settings(
         raise ValueError(f"kernel_size: got {_shown(axes, KH, KW)}; expected at most {LARGEST} elements")
     true_or_false("ceil_mode", ceil_mode)
     return Windows(KH, KW, SH, SW, PH, PW, DH, DW)
+
+
+_remembered = functools.lru_cache(maxsize=1024)(_windows)  # of plain numbers only: True would pass for 1
 
 
 def _sizes(axes: int, name: str, value: IntPair, least: int, missing: int) -> tuple[int, int]:
@@ -78,6 +100,7 @@ def _outputs(size: int, K: int, S: int, P: int, D: int, ceil_mode: bool) -> int:
     return count - 1 if (count - 1) * S >= size + P else count
 
 
+@functools.lru_cache(maxsize=1024)  # of whole numbers: what callers gave has been checked
 def _output_size(axes: int, H: int, W: int, windows: Windows, ceil_mode: bool) -> tuple[int, int]:
     KH, KW, SH, SW, PH, PW, DH, DW = windows
     OH, OW = _outputs(H, KH, SH, PH, DH, ceil_mode), _outputs(W, KW, SW, PW, DW, ceil_mode)
@@ -150,9 +173,9 @@ def average_settings(count_include_pad: bool, divisor_override: int | None) -> i
     return 0 if divisor_override is None else integer("divisor_override", divisor_override, 1)
 
 
-def positions(positions: Array, dy: Array, H: int, W: int, windows: Windows) -> None:
-    """`positions` is what max pooling returned beside the output that `dy` belongs to: all inside the input."""
-    KH, KW, SH, SW, PH, PW, DH, DW = windows
+def positions(positions: Array, dy: Array, windows: Windows) -> None:
+    """`positions` can be what max pooling returned beside the output that `dy` belongs to."""
+    KH, KW = windows[:2]
     wanted = positions_dtype(KH, KW)
     if not isinstance(positions, np.ndarray) or isinstance(positions, np.ma.MaskedArray) or positions.dtype != wanted:
         came = getattr(positions, "dtype", type(positions).__name__)
@@ -160,6 +183,12 @@ def positions(positions: Array, dy: Array, H: int, W: int, windows: Windows) -> 
             f"positions: got {came}; expected an array of {wanted}, as max pooling returns for kernel_size {(KH, KW)}"
         )
     has_shape("positions", positions, dy.shape, "the shape of dy")
+
+
+def positions_inside(positions: Array, H: int, W: int, windows: Windows) -> None:
+    """All positions are places in their windows and inside the input."""
+    KH, KW, SH, SW, PH, PW, DH, DW = windows
+    wanted = positions.dtype
     if positions.size and (positions.max() >= KH * KW or (wanted != np.uint8 and positions.min() < 0)):
         raise ValueError(
             f"positions: got values from {positions.min()} to {positions.max()}; "

@@ -103,7 +103,7 @@ def max_pool2d_backward(
     ceil_mode: bool = False,
 ) -> Array:
     windows, H, W = check.pool_backward(2, dy, input_size, kernel_size, stride, padding, dilation, ceil_mode)
-    check.positions(positions, dy, H, W, windows)
+    check.positions(positions, dy, windows)
     if use_reference():
         return reference.max_pool2d_backward(
             dy,
@@ -120,8 +120,13 @@ def max_pool2d_backward(
 
 def _max_pool_backward(dy: Array, positions: Array, H: int, W: int, windows: Windows) -> Array:
     dx: Array = empty((*dy.shape[:2], H, W), dy.dtype)
-    backward = _backward.max_pool2d_backward_wide if windows.KH * windows.KW > 256 else _backward.max_pool2d_backward
-    pick(backward, dy.dtype)(contiguous(dy), contiguous(positions), dx, windows)
+    wide = windows.KH * windows.KW > 256
+    positions = contiguous(positions)
+    fit: Any = _pool.max_pool2d_positions_fit
+    if not fit["int32_t" if wide else "uint8_t"](positions, H, W, windows):
+        check.positions_inside(positions, H, W, windows)
+    backward = _backward.max_pool2d_backward_wide if wide else _backward.max_pool2d_backward
+    pick(backward, dy.dtype)(contiguous(dy), positions, dx, windows)
     return dx
 
 
@@ -249,7 +254,7 @@ def max_pool1d_backward(
     ceil_mode: bool = False,
 ) -> Array:
     windows, _, L = check.pool_backward(1, dy, input_size, kernel_size, stride, padding, dilation, ceil_mode)
-    check.positions(positions, dy, 1, L, windows)
+    check.positions(positions, dy, windows)
     if use_reference():
         return reference.max_pool1d_backward(
             dy,

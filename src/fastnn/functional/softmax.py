@@ -1,30 +1,46 @@
-"""Softmax along an axis, which the kernels do along the last."""
+"""Softmax along an axis: rows if it is the last, columns otherwise."""
 
 from __future__ import annotations
 
-import numpy as np
+import math
 
+import fastnn._kernels._activation as _activation
 from fastnn import _validate as check
 from fastnn import reference
-from fastnn._runtime import use_reference
+from fastnn._runtime import empty, use_reference
 from fastnn._validate import Array
 from fastnn.functional import _map
+from fastnn.functional._door import contiguous, pick
 
 __all__ = ["log_softmax", "log_softmax_backward", "softmax", "softmax_backward"]
 
 
 def _forward(function: str, x: Array, axis: int) -> Array:
-    if axis == x.ndim - 1:
-        return _map.forward(function, x, row=x.shape[axis])
-    y = _map.forward(function, x.swapaxes(axis, -1), row=x.shape[axis])
-    return np.ascontiguousarray(y.swapaxes(axis, -1))
+    shape = _images(x, axis)
+    if shape[2] == 1:
+        return _map.forward(function, x, row=shape[1])
+    y = empty(x.shape, x.dtype)
+    forward = pick(_activation.softmax_forward, x.dtype)
+    forward(contiguous(x).reshape(shape), y.reshape(shape), function == "log_softmax")
+    return y
 
 
 def _backward(function: str, dy: Array, y: Array, axis: int) -> Array:
-    if axis == y.ndim - 1:
-        return _map.backward(function, dy, y, row=y.shape[axis])
-    dx = _map.backward(function, dy.swapaxes(axis, -1), y.swapaxes(axis, -1), row=y.shape[axis])
-    return np.ascontiguousarray(dx.swapaxes(axis, -1))
+    shape = _images(y, axis)
+    if shape[2] == 1:
+        return _map.backward(function, dy, y, row=shape[1])
+    dx = empty(y.shape, y.dtype)
+    backward = pick(_activation.softmax_backward, y.dtype)
+    logged = function == "log_softmax"
+    backward(contiguous(dy).reshape(shape), contiguous(y).reshape(shape), dx.reshape(shape), logged)
+    return dx
+
+
+def _images(x: Array, axis: int) -> tuple[int, int, int]:
+    """The shape (N, K, P) that has this axis in the middle."""
+    if axis == x.ndim - 1:
+        return 0, x.shape[axis], 1
+    return math.prod(x.shape[:axis]), x.shape[axis], math.prod(x.shape[axis + 1 :])
 
 
 def softmax(x: Array, dim: int = -1) -> Array:

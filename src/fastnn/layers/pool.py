@@ -46,11 +46,10 @@ class _MaxPool(Module):
 
     def forward(self, x: Array) -> Any:
         pool = functional.max_pool2d if self.axes == 2 else functional.max_pool1d
+        settings = self.kernel_size, self.stride, self.padding, self.dilation, self.ceil_mode, self.return_indices
         if not self.training:
-            return pool(x, self.kernel_size, **self._windows(), return_indices=self.return_indices)
-        y, positions, *indices = pool(
-            x, self.kernel_size, **self._windows(), return_positions=True, return_indices=self.return_indices
-        )
+            return pool(x, *settings)
+        y, positions, *indices = pool(x, *settings, return_positions=True)
         size = x.shape[2:]
         self._keep((positions, size if self.axes == 2 else size[0], y))
         return (y, *indices) if indices else y
@@ -213,7 +212,15 @@ class AvgPool2d(_AvgPool):
         return {**super()._windows(), "divisor_override": self.divisor_override}
 
     def forward(self, x: Array) -> Array:
-        y = functional.avg_pool2d(x, self.kernel_size, **self._windows())
+        y = functional.avg_pool2d(
+            x,
+            self.kernel_size,
+            self.stride,
+            self.padding,
+            self.ceil_mode,
+            self.count_include_pad,
+            self.divisor_override,
+        )
         self._keep(x.shape[2:])
         return y
 
@@ -262,7 +269,9 @@ class AvgPool1d(_AvgPool):
         self._set(1, kernel_size, stride, padding, ceil_mode, count_include_pad)
 
     def forward(self, x: Array) -> Array:
-        y = functional.avg_pool1d(x, self.kernel_size, **self._windows())
+        y = functional.avg_pool1d(
+            x, self.kernel_size, self.stride, self.padding, self.ceil_mode, self.count_include_pad
+        )
         self._keep(x.shape[2])
         return y
 

@@ -204,6 +204,11 @@ class TrainingStep:
         self.optimizer.step()
         return loss
 
+    def of(self, net: Any, criterion: Any, optimizer: Any) -> TrainingStep:
+        """Return this step if it has these parts, or a new one of them."""
+        same = net is self.net and criterion is self.criterion and optimizer is self.optimizer
+        return self if same else TrainingStep(net, criterion, optimizer)
+
     def gradients(self, x: Array, y: Array) -> tuple[Any, Array]:
         """The first half of a step: forward, loss and backward.
 

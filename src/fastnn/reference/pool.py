@@ -155,7 +155,8 @@ def max_pool2d_backward(
      [ 0. 13.  0. 15.]]
     """
     geometry, H, W = check.pool_backward(2, dy, input_size, kernel_size, stride, padding, dilation, ceil_mode)
-    check.positions(positions, dy, H, W, geometry)
+    check.positions(positions, dy, geometry)
+    check.positions_inside(positions, H, W, geometry)
     padded, view = _zeros_to_add_to(dy, H, W, geometry, ceil_mode)
     for kh, kw in reversed(list(np.ndindex(view.shape[4:]))):  # the last tap of a pixel belongs to its first window
         view[..., kh, kw] += np.where(positions == kh * geometry.KW + kw, dy, 0)
@@ -355,7 +356,8 @@ def max_pool1d_backward(
     [[[0.0, 3.0, 7.0, 0.0]]]
     """
     geometry, _, L = check.pool_backward(1, dy, input_size, kernel_size, stride, padding, dilation, ceil_mode)
-    check.positions(positions, dy, 1, L, geometry)
+    check.positions(positions, dy, geometry)
+    check.positions_inside(positions, 1, L, geometry)
     rows = dy[:, :, None], positions[:, :, None]
     return max_pool2d_backward(*rows, (1, L), **_of_rows(geometry), ceil_mode=ceil_mode)[:, :, 0]
 

@@ -205,7 +205,8 @@ class Trainer:
         DivergenceError
             The loss is NaN or infinite.
         """
-        value, scores = self._training_step().gradients(batch.x, batch.y)
+        self._step_of_parts = self._step_of_parts.of(self.net, self.criterion, self.optimizer)
+        value, scores = self._step_of_parts.gradients(batch.x, batch.y)
         loss = self._mean_loss(value, len(batch.y))
         if not math.isfinite(loss):
             raise diverged(loss, self.net, batch.x, self.history, self._lr)
@@ -217,7 +218,7 @@ class Trainer:
             clip_grad_norm_(self.net.parameters(), self._clip_norm)
         if self._clip_value is not None:
             clip_grad_value_(self.net.parameters(), self._clip_value)
-        self._training_step().update()
+        self._step_of_parts.of(self.net, self.criterion, self.optimizer).update()
 
     def stop(self, why: str) -> None:
         """End the `fit` that is running after this step; `why` is `stopped` then."""
@@ -336,13 +337,6 @@ class Trainer:
         if name != recorded:
             raise ValueError(f"metric: got {name}, expected {recorded}, that of the history; make a new Trainer")
         self._schedules.check(self.optimizer, name)
-
-    def _training_step(self) -> TrainingStep:
-        """That of the network, criterion and optimiser as they are now: all three can be replaced."""
-        step = self._step_of_parts
-        if step.net is not self.net or step.criterion is not self.criterion or step.optimizer is not self.optimizer:
-            step = self._step_of_parts = TrainingStep(self.net, self.criterion, self.optimizer)
-        return step
 
     def _take_steps(
         self,

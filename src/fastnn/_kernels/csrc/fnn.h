@@ -57,6 +57,16 @@ typedef struct fnn_function {
 #define FNN_PLACE(with, name, work, backward_work) FNN_##name,
 enum { FNN_FUNCTIONS(FNN_PLACE, ) FNN_FUNCTION_COUNT };
 
+/* Where the windows of a pool lie along one axis: the first of their pixels that is inside the image, how many are
+ * inside, how many places come before it, and a divisor. That of an average is the product of both axes'. */
+typedef struct fnn_span {
+    ptrdiff_t start, count, skipped, divisor;
+} fnn_span;
+typedef struct fnn_windows {
+    ptrdiff_t H, W, OH, OW, KW, DH, DW; /* position i*KW + c of a window is pixel (i*DH, c*DW) of it */
+    const fnn_span *rows, *columns;     /* OH and OW of them */
+} fnn_windows;
+
 typedef struct fnn_tiles {
     const char *isa;
     ptrdiff_t itemsize;
@@ -134,6 +144,18 @@ typedef struct fnn_tiles {
                     ptrdiff_t first, ptrdiff_t row_step);
     void (*avgpool)(const void *x, ptrdiff_t W, ptrdiff_t kh, ptrdiff_t kw, ptrdiff_t sh, ptrdiff_t sw, ptrdiff_t rows,
                     ptrdiff_t n, void *y, ptrdiff_t y_step, ptrdiff_t divisor);
+    /* The same pools, and their gradients, of `planes` whole planes (H, W) that follow one another, planes <= lanes.
+     * `room` has space for lanes*(H*W + 2*OH*OW) elements, at a multiple of a vector. */
+    void (*maxpool_lanes)(const fnn_windows *w, const void *x, void *y, uint8_t *positions, ptrdiff_t planes,
+                          void *room);
+    void (*avgpool_lanes)(const fnn_windows *w, const void *x, void *y, ptrdiff_t planes, void *room);
+    void (*maxpool_lanes_backward)(const fnn_windows *w, const void *dy, const uint8_t *positions, void *dx,
+                                   ptrdiff_t planes, void *room);
+    void (*avgpool_lanes_backward)(const fnn_windows *w, const void *dy, void *dx, ptrdiff_t planes, void *room);
+    /* A convolution of each plane with its own weight, of `taps` elements that follow one another: y = act(bias[plane] +
+     * the sum). `bias` may be NULL. `room` has space for lanes*(H*W + OH*OW + taps) elements. */
+    void (*depthwise_lanes)(const fnn_windows *w, const void *x, const void *weight, ptrdiff_t taps, const void *bias,
+                            void *y, ptrdiff_t planes, int flags, void *room);
     /* The gradient of rows x n windows of 2 x 2 at stride 2; rows of dx have 2*n elements. dx[(2*r + i)*2*n + 2*j +
      * c] is dy[r*n + j] where positions[r*n + j] == 2*i + c, else 0. With positions NULL it is dy[r*n + j]/4, for
      * averages. */
@@ -146,6 +168,12 @@ typedef struct fnn_tiles {
 
     /* Functions element by element and row by row, in the order of FNN_FUNCTIONS. */
     fnn_function functions[FNN_FUNCTION_COUNT];
+
+    /* Softmax, or if `logged` its logarithm, of each column i < columns of x[k*step + i], k < n, and the backward from
+     * dy and y. y may be x; dx may be dy or y. Columns should be many: each strip of them is read three times. */
+    void (*softmax_columns)(const void *x, void *y, ptrdiff_t columns, ptrdiff_t n, ptrdiff_t step, int logged);
+    void (*softmax_columns_backward)(const void *dy, const void *y, void *dx, ptrdiff_t columns, ptrdiff_t n,
+                                     ptrdiff_t step, int logged);
 
     /* y = a + b over n elements, or its ReLU. y may be a. */
     void (*add_two)(const void *a, const void *b, void *y, ptrdiff_t n, int relu);

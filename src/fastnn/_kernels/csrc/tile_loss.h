@@ -1,35 +1,4 @@
-/* Losses; contracts in fnn.h.
- *
- * log x = k*ln2 + log m, sqrt(1/2) <= m < sqrt(2), f = m - 1. log(1 + f) = 2 atanh(s), s = f/(2 + f), by the series of
- * atanh; the first term left out is below a tenth of an ulp. f, the largest part, is added last. */
-
-INLINE vec NAME(log_of)(vec x) {
-    const real magic = IS_DOUBLE ? (real)6755399441055744.0 : (real)12582912.0; /* 1.5 * 2^mantissa bits */
-    const real ln2_high = IS_DOUBLE ? (real)0x1.62e42feep-1 : (real)0x1.62e4p-1;
-    const real ln2_low = IS_DOUBLE ? (real)0x1.a39ef35793c76p-33 : (real)0x1.7f7d1cp-20;
-    const int mantissa = IS_DOUBLE ? 52 : 23;
-    const vec zero = NAME(splat)(0), infinity = NAME(splat)((real)INFINITY);
-    ivec exponent = ((ivec)x - (ivec)NAME(splat)((real)0.70710678118654752)) >> mantissa;
-    vec k = (vec)(exponent + (ivec)NAME(splat)(magic)) - magic;
-    vec f = (vec)((ivec)x - (exponent << mantissa)) - 1;
-    vec s = f / (2 + f), z = s * s, half = (real)0.5 * f * f;
-    vec series = zero;
-    if (IS_DOUBLE) {
-        series = series + (real)(2.0 / 21);
-        series = series * z + (real)(2.0 / 19);
-        series = series * z + (real)(2.0 / 17);
-        series = series * z + (real)(2.0 / 15);
-        series = series * z + (real)(2.0 / 13);
-        series = series * z + (real)(2.0 / 11);
-    }
-    series = series * z + (real)(2.0 / 9);
-    series = series * z + (real)(2.0 / 7);
-    series = series * z + (real)(2.0 / 5);
-    series = series * z + (real)(2.0 / 3);
-    vec y = k * ln2_high - ((half - (s * (half + z * series) + k * ln2_low)) - f);
-    y = NAME(choose)(x == infinity, infinity, y);
-    return NAME(choose)(x > zero, y, NAME(choose)(x == zero, -infinity, zero / zero));
-}
+/* Losses; contracts in fnn.h. */
 
 /* log(1 + u), u >= -1; `lost` corrects for the rounding of 1 + u */
 INLINE vec NAME(log1p_of)(vec u) {

@@ -1,4 +1,4 @@
-/* exp, log1p, the normal distribution, sigmoid and tanh of one vector; contracts in fnn.h.
+/* exp, log, log1p, the normal distribution, sigmoid and tanh of one vector; contracts in fnn.h.
  *
  * exp: Cody-Waite reduction t = n*ln2 + r, |r| <= ln2/2, then the Taylor series of expm1(r). The first term left out
  * is below a tenth of an ulp. Results near or below the smallest normal number are 0. log1p on [0, 1]: the Taylor
@@ -112,6 +112,36 @@ INLINE vec NAME(log1p)(vec e) {
     for (int k = IS_DOUBLE ? 16 : 7; k > 0; k--)
         series = (series + (real)(2.0 / (2 * k + 1))) * square;
     return w * 2 + w * series;
+}
+
+/* log x = k*ln2 + log m, sqrt(1/2) <= m < sqrt(2), f = m - 1. log(1 + f) = 2 atanh(s), s = f/(2 + f), by the series of
+ * atanh; the first term left out is below a tenth of an ulp. f, the largest part, is added last. */
+INLINE vec NAME(log_of)(vec x) {
+    const real magic = IS_DOUBLE ? (real)6755399441055744.0 : (real)12582912.0; /* 1.5 * 2^mantissa bits */
+    const real ln2_high = IS_DOUBLE ? (real)0x1.62e42feep-1 : (real)0x1.62e4p-1;
+    const real ln2_low = IS_DOUBLE ? (real)0x1.a39ef35793c76p-33 : (real)0x1.7f7d1cp-20;
+    const int mantissa = IS_DOUBLE ? 52 : 23;
+    const vec zero = NAME(splat)(0), infinity = NAME(splat)((real)INFINITY);
+    ivec exponent = ((ivec)x - (ivec)NAME(splat)((real)0.70710678118654752)) >> mantissa;
+    vec k = (vec)(exponent + (ivec)NAME(splat)(magic)) - magic;
+    vec f = (vec)((ivec)x - (exponent << mantissa)) - 1;
+    vec s = f / (2 + f), z = s * s, half = (real)0.5 * f * f;
+    vec series = zero;
+    if (IS_DOUBLE) {
+        series = series + (real)(2.0 / 21);
+        series = series * z + (real)(2.0 / 19);
+        series = series * z + (real)(2.0 / 17);
+        series = series * z + (real)(2.0 / 15);
+        series = series * z + (real)(2.0 / 13);
+        series = series * z + (real)(2.0 / 11);
+    }
+    series = series * z + (real)(2.0 / 9);
+    series = series * z + (real)(2.0 / 7);
+    series = series * z + (real)(2.0 / 5);
+    series = series * z + (real)(2.0 / 3);
+    vec y = k * ln2_high - ((half - (s * (half + z * series) + k * ln2_low)) - f);
+    y = NAME(choose)(x == infinity, infinity, y);
+    return NAME(choose)(x > zero, y, NAME(choose)(x == zero, -infinity, zero / zero));
 }
 
 INLINE vec NAME(sigmoid_of)(vec x) {

@@ -143,11 +143,13 @@ INLINE void NAME(moments_apart)(const real *x, ptrdiff_t rows, ptrdiff_t step, i
     }
 }
 
+#include "tile_norm_wide.h"
+
 /* DO(j, vectors, width) for strips of columns from j on, of the n of a matrix: as many vectors of that width. The last
  * may overlap the one before. */
-#define EACH_STRIP(n, DO)                                                                                          \
+#define EACH_STRIP(done, n, DO)                                                                                    \
     do {                                                                                                           \
-        ptrdiff_t j = 0;                                                                                           \
+        ptrdiff_t j = done;                                                                                        \
         for (; j + 4 * LANES <= (n); j += 4 * LANES)                                                               \
             DO(j, 4, LANES);                                                                                       \
         for (; j + LANES <= (n); j += LANES)                                                                       \
@@ -169,8 +171,12 @@ static void NAME(norm_moments)(const void *x_, ptrdiff_t at, ptrdiff_t rows, ptr
         NAME(moments_together)(x, at, rows, step, n, mean, m2);
         return;
     }
+    ptrdiff_t done = 0;
+#define MOMENTS(j, m) NAME(moments_wide)(x + at + (j), rows, step, m, mean + (j), m2 + (j))
+    EACH_RUN(n, done, MOMENTS);
+#undef MOMENTS
 #define MOMENTS(j, vectors, width) NAME(moments_apart)(x + at + (j), rows, step, vectors, width, mean + (j), m2 + (j))
-    EACH_STRIP(n, MOMENTS);
+    EACH_STRIP(done, n, MOMENTS);
 #undef MOMENTS
 }
 
@@ -286,11 +292,18 @@ static void NAME(norm_sums)(const void *dy_, const void *x_, const void *y_, ptr
     else if (!each)
         NAME(sums_together)(dy, x, NULL, at, rows, step, n, *mean, *invstd, total, slope);
     else {
+        ptrdiff_t done = 0;
+#define SUMS(j, m)                                                                                                 \
+    NAME(sums_wide)                                                                                                \
+    (dy + at + (j), x + at + (j), y ? y + at + (j) : NULL, rows, step, m, mean + (j), invstd + (j), total + (j),   \
+     slope + (j))
+        EACH_RUN(n, done, SUMS);
+#undef SUMS
 #define SUMS(j, vectors, width)                                                                                    \
     NAME(sums_apart)                                                                                               \
     (dy + at + (j), x + at + (j), y ? y + at + (j) : NULL, rows, step, vectors, width, mean + (j), invstd + (j),   \
      total + (j), slope + (j))
-        EACH_STRIP(n, SUMS);
+        EACH_STRIP(done, n, SUMS);
 #undef SUMS
     }
 }
@@ -345,6 +358,9 @@ static void NAME(norm_backward)(const void *dy, const void *x, const void *y, vo
 #undef EACH_BLOCK
 #undef EACH_VECTOR
 #undef EACH_STRIP
+#undef EACH_RUN
+#undef EACH_ROWS
+#undef WIDE
 #undef EACH_COLUMNS
 #undef ALL
 #undef SUMMED

@@ -172,4 +172,3 @@ static void NAME(zip)(void *dst, const void *even, const void *odd, ptrdiff_t n)
 #undef POOL_IF_4
 #undef ASKED_AHEAD
 #undef COLUMNS
-#undef LARGE_WINDOW

@@ -1,4 +1,4 @@
-/* Softmax and its logarithm of one row of n classes, and their backwards; contracts in fnn.h. */
+/* Softmax and its logarithm of one row of n classes, or of columns, and their backwards; contracts in fnn.h. */
 
 /* The largest element; NaN is ignored here, and shows in the sum of exponentials. Four maxima take turns, because
  * one alone would wait for its own result at each step. */
@@ -112,3 +112,114 @@ static void NAME(log_softmax_backward)(const void *dy_, const void *y_, void *dx
 
 #undef ROW_STORE
 #undef PART
+
+/* Columns, in strips of up to four vectors that are read several times while they are in a cache:
+ *
+ *        columns ->
+ *      k [v0 v0 v0 v0|v1 v1 v1 v1|...]     row k of the strip; row k + 1 is `step` elements further on
+ *      | [v0 v0 v0 v0|v1 v1 v1 v1|...]     lane i of vector v is one column, so no lane is ever added to another
+ *
+ * ROWS runs f for row k and vector v, where `at` is the offset of that vector. The last strip of all has one vector
+ * of `width` lanes. */
+#define ROWS(first, last, f)                                                                                       \
+    for (ptrdiff_t k = (first); k < (last); k++)                                                                   \
+        UNROLL                                                                                                     \
+        for (int v = 0; v < vectors; v++) {                                                                        \
+            const ptrdiff_t at = k * step + v * LANES;                                                             \
+            f;                                                                                                     \
+        }
+#define AT(p) (width == LANES ? NAME(load)((p) + at) : NAME(load_part)((p) + at, width, 0))
+#define PUT(p, value)                                                                                              \
+    do {                                                                                                           \
+        if (width == LANES)                                                                                        \
+            NAME(store)((p) + at, value);                                                                          \
+        else                                                                                                       \
+            NAME(store_part)((p) + at, value, width);                                                              \
+    } while (0)
+
+/* total[v] = the sum over all rows of f, which adds to part[v]. Blocks of rows are added in double precision. */
+#define SUM_COLUMNS(f)                                                                                             \
+    do {                                                                                                           \
+        double totals[4 * LANES] = {0};                                                                            \
+        for (ptrdiff_t first = 0; first < n; first += SUM_ROWS) {                                                  \
+            vec part[4] = {{0}, {0}, {0}, {0}};                                                                    \
+            ROWS(first, n - first < SUM_ROWS ? n : first + SUM_ROWS, f)                                            \
+            UNROLL for (int v = 0; v < vectors; v++) {                                                             \
+                total[v] = part[v];                                                                                \
+                for (int i = 0; i < LANES && n > SUM_ROWS; i++)                                                    \
+                    totals[v * LANES + i] += (double)part[v][i];                                                   \
+            }                                                                                                      \
+        }                                                                                                          \
+        for (int v = 0; v < vectors && n > SUM_ROWS; v++)                                                          \
+            for (int i = 0; i < LANES; i++)                                                                        \
+                total[v][i] = (real)totals[v * LANES + i];                                                         \
+    } while (0)
+
+INLINE void NAME(softmax_strip)(const real *x, real *y, ptrdiff_t n, ptrdiff_t step, int vectors, ptrdiff_t width,
+                                int logged) {
+    vec most[4], total[4];
+    UNROLL for (int v = 0; v < vectors; v++) most[v] = NAME(splat)(-(real)INFINITY);
+    ROWS(0, n, most[v] = NAME(larger)(AT(x), most[v]))
+    if (logged) {
+        SUM_COLUMNS(part[v] += NAME(exp)(AT(x) - most[v]));
+        UNROLL for (int v = 0; v < vectors; v++) total[v] = NAME(log_of)(total[v]);
+        ROWS(0, n, PUT(y, (AT(x) - most[v]) - total[v]))
+    } else {
+        SUM_COLUMNS(vec e = NAME(exp)(AT(x) - most[v]); part[v] += e; PUT(y, e));
+        UNROLL for (int v = 0; v < vectors; v++) total[v] = 1 / total[v];
+        ROWS(0, n, PUT(y, AT(y) * total[v]))
+    }
+}
+
+INLINE void NAME(softmax_strip_backward)(const real *dy, const real *y, real *dx, ptrdiff_t n, ptrdiff_t step,
+                                         int vectors, ptrdiff_t width, int logged) {
+    vec total[4];
+    if (logged) {
+        SUM_COLUMNS(part[v] += AT(dy));
+        ROWS(0, n, PUT(dx, AT(dy) - NAME(exp)(AT(y)) * total[v]))
+    } else {
+        SUM_COLUMNS(part[v] += AT(dy) * AT(y));
+        ROWS(0, n, PUT(dx, AT(y) * (AT(dy) - total[v])))
+    }
+}
+
+/* DO(j, vectors, width) for strips of columns from j on */
+#define STRIPS(columns, DO)                                                                                        \
+    ptrdiff_t j = 0;                                                                                               \
+    for (; j + 4 * LANES <= (columns); j += 4 * LANES)                                                             \
+        DO(j, 4, LANES);                                                                                           \
+    for (; j + LANES <= (columns); j += LANES)                                                                     \
+        DO(j, 1, LANES);                                                                                           \
+    if (j < (columns))                                                                                             \
+        DO(j, 1, (columns)-j)
+
+static void NAME(softmax_columns)(const void *x_, void *y_, ptrdiff_t columns, ptrdiff_t n, ptrdiff_t step,
+                                  int logged) {
+    const real *x = x_;
+    real *y = y_;
+#define STRIP(j, vectors, width)                                                                                   \
+    if (logged)                                                                                                    \
+        NAME(softmax_strip)(x + (j), y + (j), n, step, vectors, width, 1);                                         \
+    else                                                                                                           \
+        NAME(softmax_strip)(x + (j), y + (j), n, step, vectors, width, 0)
+    STRIPS(columns, STRIP);
+#undef STRIP
+}
+
+static void NAME(softmax_columns_backward)(const void *dy_, const void *y_, void *dx_, ptrdiff_t columns, ptrdiff_t n,
+                                           ptrdiff_t step, int logged) {
+    const real *dy = dy_, *y = y_;
+    real *dx = dx_;
+#define STRIP(j, vectors, width)                                                                                   \
+    if (logged)                                                                                                    \
+        NAME(softmax_strip_backward)(dy + (j), y + (j), dx + (j), n, step, vectors, width, 1);                     \
+    else                                                                                                           \
+        NAME(softmax_strip_backward)(dy + (j), y + (j), dx + (j), n, step, vectors, width, 0)
+    STRIPS(columns, STRIP);
+#undef STRIP
+}
+#undef ROWS
+#undef AT
+#undef PUT
+#undef SUM_COLUMNS
+#undef STRIPS

@@ -85,8 +85,14 @@
      .fold_plane = fold_plane_##suffix, .transpose = transpose_##suffix, .copy = copy_##suffix,                    \
      .add = add_##suffix, .row = row_##suffix, .sum_rows = sum_rows_##suffix, .zip = zip_##suffix,     \
      .sums = sums_##suffix, .maxpool = maxpool_##suffix, .avgpool = avgpool_##suffix,                                \
+     .maxpool_lanes = maxpool_lanes_##suffix, .avgpool_lanes = avgpool_lanes_##suffix,                             \
+     .maxpool_lanes_backward = maxpool_lanes_backward_##suffix,                                                    \
+     .avgpool_lanes_backward = avgpool_lanes_backward_##suffix,                                                    \
+     .depthwise_lanes = depthwise_lanes_##suffix,                                                                  \
      .unpool_2x2 = unpool_2x2_##suffix, .unpool_3x3 = unpool_3x3_##suffix,                                         \
      .functions = {FNN_FUNCTIONS(FNN_FUNCTION, suffix)},                                                           \
+     .softmax_columns = softmax_columns_##suffix,                                                                  \
+     .softmax_columns_backward = softmax_columns_backward_##suffix,                                                \
      .add_two = add_two_##suffix, .prelu = prelu_##suffix, .prelu_backward = prelu_backward_##suffix,                    \
      .norm_moments = norm_moments_##suffix, .norm_apply = norm_apply_##suffix, .norm_sums = norm_sums_##suffix,    \
      .norm_backward = norm_backward_##suffix, .norm_row = norm_row_##suffix,                                       \

@@ -1,0 +1,137 @@
+"""Pools of as many planes at once as a vector has lanes: for short rows, and for windows that rows cannot vectorise."""
+from libc.math cimport INFINITY
+from libc.stdint cimport uint8_t
+
+from fastnn._kernels._table cimport allocate, parallel, release
+from fastnn._kernels.fnn cimport ceil_div, fits
+
+cdef enum:
+    CHUNK = 16384      # pixels of a chunk, at least
+    MAX_WINDOW = 64    # pixels, whose sum needs no double precision
+    MAX_SIDE = 32
+    MAX_PIXELS = 8192  # of a plane: `lanes` of them stay in the second-level cache
+
+
+cdef void place_windows(const Lanes *g, int axis, Py_ssize_t size, Py_ssize_t outputs, fnn_span *spans) noexcept nogil:
+    cdef Py_ssize_t o, first, K = g.size[axis], S = g.stride[axis], P = g.padding[axis]
+    cdef Py_ssize_t D = g.w.DW if axis else g.w.DH
+    for o in range(outputs):
+        if K == 0:
+            spans[o].start, spans[o].skipped = o * size // outputs, 0
+            spans[o].count = ((o + 1) * size + outputs - 1) // outputs - spans[o].start
+            spans[o].divisor = spans[o].count
+            continue
+        first = o * S - P
+        spans[o].skipped = 0 if first >= 0 else -first if D == 1 else ceil_div(-first, D)
+        spans[o].start = first + spans[o].skipped * D
+        spans[o].count = size - spans[o].start if D == 1 else ceil_div(size - spans[o].start, D)
+        spans[o].count = min(K - spans[o].skipped, spans[o].count)
+        spans[o].divisor = min(K, size + 2 * P - o * S) if g.count_padding else spans[o].count
+        if g.divisor:
+            spans[o].divisor = 1 if axis else g.divisor
+
+
+# Which way is taken: the cycles of both, fitted over random shapes. Both follow from the shape and the tier alone.
+
+cdef double lanes_cost(const Lanes *g) noexcept nogil:
+    """Planes are transposed, and each window is whole vectors."""
+    cdef bint averages = g.kind == AVERAGES or g.kind == AVERAGES_BACK
+    cdef bint backward = g.kind == AVERAGES_BACK or g.kind == MAXIMA_BACK
+    cdef double pixels = <double> g.w.H * g.w.W, windows = <double> g.w.OH * g.w.OW
+    cdef double moved = pixels + windows * (1 if averages or g.positions == NULL else 2)
+    cdef double move = 0.85 * g.t.lanes if backward else 3 + 0.375 * g.t.lanes
+    return ceil_div(g.total, g.t.lanes) * (moved * move + windows * (15 + window(g) * (1 if averages else 2.5)))
+
+
+cdef double rows_cost(const Lanes *g) noexcept nogil:
+    """Forward. Rows of windows inside the image are vectors; those on its border are taken one by one."""
+    cdef Py_ssize_t KH = g.size[0], KW = g.size[1], SW = g.stride[1], lanes = g.t.lanes
+    cdef Py_ssize_t inner = inside(g, 1, g.w.W, g.w.OW), border = g.w.OW - inner
+    cdef Py_ssize_t width = min(lanes, inner), vectors = ceil_div(inner, lanes)
+    cdef double area = window(g), load = 0.8 if SW == 1 else 1.2 if SW == 2 else width
+    cdef double calls = 40.0 * (g.w.OH - inside(g, 0, g.w.H, g.w.OH) + 1) * (border + 1), row
+    if inner < lanes and inner & (inner - 1):
+        vectors = 2  # the widest kind that fits, twice
+    if g.kind == AVERAGES and area >= 16:
+        row = 1.5 * ceil_div(g.w.W, lanes) * KH + 2.0 * inner * KW
+    elif g.kind == MAXIMA and g.positions == NULL and area > 4:
+        row = 1.5 * ceil_div(g.w.W, lanes) * KH + vectors * (KW * (load + 1.2) + 10)
+    else:
+        row = vectors * (area * (load + (1 if g.kind == AVERAGES else 2.2)) + 10)
+    return g.total * (calls + g.w.OH * (3 * border * area + row))
+
+
+cdef double rows_cost_backward(const Lanes *g) noexcept nogil:
+    cdef Py_ssize_t KH = g.size[0], KW = g.size[1]
+    cdef double pixels = <double> g.w.H * g.w.W, windows = <double> g.w.OH * g.w.OW, inner
+    if g.stride[0] == g.stride[1] == 2 and g.w.DH == g.w.DW == 1 and KH == KW and (KH == 2 or KH == 3):
+        return g.total * <double> g.w.H * (25 + 0.4 * g.w.W)
+    if g.kind == AVERAGES_BACK:
+        return INFINITY
+    inner = <double> inside(g, 0, g.w.H, g.w.OH) * inside(g, 1, g.w.W, g.w.OW)
+    return g.total * (0.3 * pixels + 5 * inner + 12 * (windows - inner))
+
+
+cdef double window(const Lanes *g) noexcept nogil:
+    """The pixels of a window."""
+    if g.size[0]:
+        return <double> g.size[0] * g.size[1]
+    return <double> (g.w.H // g.w.OH + 1) * (g.w.W // g.w.OW + 1)
+
+
+cdef Py_ssize_t inside(const Lanes *g, int axis, Py_ssize_t size, Py_ssize_t outputs) noexcept nogil:
+    """How many windows along one axis need no clipping."""
+    cdef Py_ssize_t room = size + g.padding[axis] - (g.w.DW if axis else g.w.DH) * (g.size[axis] - 1) - 1
+    cdef Py_ssize_t first = ceil_div(g.padding[axis], g.stride[axis])
+    return max(<Py_ssize_t> 0, min(outputs, room // g.stride[axis] + 1 if room >= 0 else 0) - first)
+
+
+cdef bint pays(const Lanes *g) noexcept nogil:
+    if window(g) > MAX_WINDOW or max(g.size[0], g.size[1]) > MAX_SIDE or g.w.H * g.w.W > MAX_PIXELS:
+        return False
+    if g.size[0] == 0:
+        return g.w.OW > 1  # windows of whole rows are runs of memory
+    if g.kind == MAXIMA or g.kind == AVERAGES:
+        return lanes_cost(g) < rows_cost(g)
+    return lanes_cost(g) < rows_cost_backward(g)
+
+
+cdef void lanes_chunk(void *job, Py_ssize_t chunk, int slot) noexcept nogil:
+    cdef const Lanes *g = <const Lanes *> job
+    cdef Py_ssize_t pixels = g.w.H * g.w.W * g.t.itemsize, windows = g.w.OH * g.w.OW, plane, planes
+    cdef char *room = g.room + slot * g.room_step
+    cdef char *positions
+    for plane from chunk * g.group <= plane < min(g.total, (chunk + 1) * g.group) by g.t.lanes:
+        planes = min(g.t.lanes, g.total - plane)
+        positions = g.positions + plane * windows if g.positions != NULL else NULL
+        if g.kind == MAXIMA:
+            g.t.maxpool_lanes(&g.w, g.x + plane * pixels, g.y + plane * windows * g.t.itemsize, <uint8_t *> positions,
+                              planes, room)
+        elif g.kind == AVERAGES:
+            g.t.avgpool_lanes(&g.w, g.x + plane * pixels, g.y + plane * windows * g.t.itemsize, planes, room)
+        elif g.kind == MAXIMA_BACK:
+            g.t.maxpool_lanes_backward(&g.w, g.x + plane * windows * g.t.itemsize, <const uint8_t *> positions,
+                                       g.y + plane * pixels, planes, room)
+        else:
+            g.t.avgpool_lanes_backward(&g.w, g.x + plane * windows * g.t.itemsize, g.y + plane * pixels, planes, room)
+
+
+cdef bint run_lanes(Lanes *g, int workers) noexcept nogil:
+    cdef Py_ssize_t pixels = g.w.H * g.w.W, windows = g.w.OH * g.w.OW
+    cdef Py_ssize_t spans = (g.w.OH + g.w.OW) * sizeof(fnn_span)
+    if not pays(g):
+        return False
+    if not fits(workers * (pixels + 2.0 * windows) * g.t.lanes * g.t.itemsize + spans):
+        return False
+    g.room_step = (pixels + 2 * windows) * g.t.lanes * g.t.itemsize
+    g.room = <char *> allocate(workers * g.room_step + spans)
+    if g.room == NULL:
+        return False
+    g.w.rows = <fnn_span *> (g.room + workers * g.room_step)
+    g.w.columns = g.w.rows + g.w.OH
+    place_windows(g, 0, g.w.H, g.w.OH, <fnn_span *> g.w.rows)
+    place_windows(g, 1, g.w.W, g.w.OW, <fnn_span *> g.w.columns)
+    g.group = g.t.lanes * max(<Py_ssize_t> 1, CHUNK // (g.t.lanes * max(pixels, <Py_ssize_t> 1)))
+    parallel(lanes_chunk, g, ceil_div(g.total, g.group), workers, <double> g.total * pixels)
+    release(g.room)
+    return True

@@ -1,0 +1,270 @@
+/* Pools of up to LANES planes at once, one in each lane; contracts in fnn.h. Windows of any size, stride and padding
+ * are whole vectors here, so this is for planes whose rows are short, and for windows that rows cannot take in vectors.
+ *
+ *      plane 0   a0 a1 a2 ...                 pixel 0   a0 b0 c0 ...
+ *      plane 1   b0 b1 b2 ...      <->        pixel 1   a1 b1 c1 ...
+ *      plane 2   c0 c1 c2 ...                 pixel 2   a2 b2 c2 ...
+ */
+
+/* DO(j, width) for blocks of `width` pixels from j on: whole ones that may overlap, or one that is smaller. */
+#define EACH_PIXELS(n, DO)                                                                                         \
+    do {                                                                                                           \
+        for (ptrdiff_t j = 0; j + LANES <= (n); j = j + LANES < (n) && j + 2 * LANES > (n) ? (n)-LANES : j + LANES) \
+            DO(j, LANES);                                                                                          \
+        if ((n) < LANES)                                                                                           \
+            DO(0, n);                                                                                              \
+    } while (0)
+
+INLINE void NAME(planes_in)(vec *pixels, const real *x, ptrdiff_t planes, ptrdiff_t n) {
+    vec v[LANES];
+#define BLOCK(j, width)                                                                                            \
+    {                                                                                                              \
+        UNROLL for (int i = 0; i < LANES; i++)                                                                     \
+            v[i] = i >= planes          ? NAME(splat)(0)                                                           \
+                   : (width) == LANES ? NAME(load)(x + i * n + (j))                                                  \
+                                        : NAME(load_part)(x + i * n, width, 0);                                    \
+        NAME(transpose_block)(v);                                                                                  \
+        UNROLL for (int i = 0; i < LANES; i++) if (i < (width)) pixels[(j) + i] = v[i];                            \
+    }
+    EACH_PIXELS(n, BLOCK);
+#undef BLOCK
+}
+
+INLINE void NAME(planes_out)(real *y, const vec *pixels, ptrdiff_t planes, ptrdiff_t n) {
+    vec v[LANES];
+#define BLOCK(j, width)                                                                                            \
+    {                                                                                                              \
+        UNROLL for (int i = 0; i < LANES; i++) v[i] = i < (width) ? pixels[(j) + i] : NAME(splat)(0);              \
+        NAME(transpose_block)(v);                                                                                  \
+        UNROLL for (int i = 0; i < LANES; i++) if (i < planes) {                                                   \
+            if ((width) == LANES)                                                                                  \
+                NAME(store)(y + i * n + (j), v[i]);                                                                  \
+            else                                                                                                   \
+                NAME(store_part)(y + i * n, v[i], width);                                                          \
+        }                                                                                                          \
+    }
+    EACH_PIXELS(n, BLOCK);
+#undef BLOCK
+}
+
+/* Bytes as integers; see `widen` in tile_pool_span.h */
+INLINE ivec NAME(wide_places)(const uint8_t *p) {
+#if LANES == 16
+    return (ivec)_mm512_cvtepu8_epi32(_mm_loadu_si128((const __m128i *)p));
+#elif LANES == 8 && VECTOR == 64
+    return (ivec)_mm512_cvtepu8_epi64(_mm_loadl_epi64((const __m128i *)p));
+#elif LANES == 8
+    return (ivec)_mm256_cvtepu8_epi32(_mm_loadl_epi64((const __m128i *)p));
+#else
+    ivec v;
+    UNROLL
+    for (int i = 0; i < LANES; i++)
+        v[i] = p[i];
+    return v;
+#endif
+}
+
+typedef uint8_t NAME(places) __attribute__((vector_size(LANES)));
+INLINE void NAME(places_in)(ivec *pixels, const uint8_t *positions, ptrdiff_t planes, ptrdiff_t n) {
+    vec v[LANES];
+#define BLOCK(j, width)                                                                                            \
+    {                                                                                                              \
+        for (int i = 0; i < LANES; i++) {                                                                          \
+            uint8_t some[LANES] = {0};                                                                             \
+            if (i < planes && (width) == LANES)                                                                    \
+                memcpy(some, positions + i * n + (j), LANES);                                                        \
+            else if (i < planes)                                                                                   \
+                memcpy(some, positions + i * n, (size_t)(width));                                                  \
+            v[i] = (vec)NAME(wide_places)(some);                                                                   \
+        }                                                                                                          \
+        NAME(transpose_block)(v);                                                                                  \
+        UNROLL for (int i = 0; i < LANES; i++) if (i < (width)) pixels[(j) + i] = (ivec)v[i];                      \
+    }
+    EACH_PIXELS(n, BLOCK);
+#undef BLOCK
+}
+
+INLINE void NAME(places_out)(uint8_t *positions, const ivec *pixels, ptrdiff_t planes, ptrdiff_t n) {
+    vec v[LANES];
+#define BLOCK(j, width)                                                                                            \
+    {                                                                                                              \
+        UNROLL for (int i = 0; i < LANES; i++) v[i] = i < (width) ? (vec)pixels[(j) + i] : NAME(splat)(0);         \
+        NAME(transpose_block)(v);                                                                                  \
+        for (int i = 0; i < LANES; i++) if (i < planes) {                                                          \
+            NAME(places) narrow = __builtin_convertvector((ivec)v[i], NAME(places));                               \
+            if ((width) == LANES)                                                                                  \
+                memcpy(positions + i * n + (j), &narrow, LANES);                                                     \
+            else                                                                                                   \
+                memcpy(positions + i * n, &narrow, (size_t)(width));                                               \
+        }                                                                                                          \
+    }
+    EACH_PIXELS(n, BLOCK);
+#undef BLOCK
+}
+
+/* DO for each window: its first pixel `corner`, `kh` rows of `kw` pixels, the place `first` of that pixel in the window,
+ * and o, its number. */
+#define EACH_WINDOW(w, DO)                                                                                         \
+    do {                                                                                                           \
+        ptrdiff_t o = 0;                                                                                           \
+        for (const fnn_span *row = (w)->rows; row < (w)->rows + (w)->OH; row++)                                    \
+            for (const fnn_span *column = (w)->columns; column < (w)->columns + (w)->OW; column++, o++) {          \
+                const ptrdiff_t corner = row->start * (w)->W + column->start, kh = row->count, kw = column->count; \
+                DO;                                                                                                \
+            }                                                                                                      \
+    } while (0)
+
+/* The next value of a window: it becomes the maximum if it is greater, or the first NaN, and `here` its place. Compilers
+ * keep masks in whole vectors here, which takes four times as long. */
+INLINE void NAME(take_larger)(vec value, ivec here, vec *most, ivec *at, int placed) {
+#if LANES == 16
+    __mmask16 better = _mm512_cmp_ps_mask((__m512)*most, (__m512)*most, _CMP_ORD_Q);
+    better = _mm512_mask_cmp_ps_mask(better, (__m512)value, (__m512)*most, _CMP_NLE_UQ);
+    *most = (vec)_mm512_mask_mov_ps((__m512)*most, better, (__m512)value);
+    if (placed)
+        *at = (ivec)_mm512_mask_mov_epi32((__m512i)*at, better, (__m512i)here);
+#else
+    ivec better = ~(value <= *most) & (*most == *most);
+    *most = NAME(choose)(better, value, *most);
+    if (placed)
+        *at = (ivec)NAME(choose)(better, (vec)here, (vec)*at);
+#endif
+}
+
+/* pixel + given where place is `here` */
+INLINE vec NAME(add_where)(vec pixel, vec given, ivec place, ivec here) {
+#if LANES == 16
+    __mmask16 chosen = _mm512_cmpeq_epi32_mask((__m512i)place, (__m512i)here);
+    return (vec)_mm512_mask_add_ps((__m512)pixel, chosen, (__m512)pixel, (__m512)given);
+#else
+    return pixel + (vec)((place == here) & (ivec)given);
+#endif
+}
+
+INLINE void NAME(window_max)(const fnn_windows *w, const vec *pixels, ptrdiff_t corner, ptrdiff_t kh, ptrdiff_t kw,
+                             ptrdiff_t first, vec *y, ivec *place, int placed) {
+    const vec *top = pixels + corner;
+    vec most = *top;
+    ivec at = (integer)first - (ivec){0};
+    for (ptrdiff_t i = 0; i < kh; i++, top += w->DH * w->W) {
+        ivec here = (integer)(first + i * w->KW) - (ivec){0};
+        for (ptrdiff_t c = 0; c < kw; c++, here += 1)
+            NAME(take_larger)(top[c * w->DW], here, &most, &at, placed);
+    }
+    *y = most;
+    if (placed)
+        *place = at;
+}
+
+static void NAME(maxpool_lanes)(const fnn_windows *w, const void *x, void *y, uint8_t *positions, ptrdiff_t planes,
+                                void *room) {
+    vec *pixels = room, *out = pixels + w->H * w->W;
+    ivec *places = (ivec *)(out + w->OH * w->OW);
+    NAME(planes_in)(pixels, x, planes, w->H * w->W);
+#define MAXIMUM(placed)                                                                                            \
+    NAME(window_max)                                                                                               \
+    (w, pixels, corner, kh, kw, row->skipped * w->KW + column->skipped, out + o, places + o, placed)
+    if (positions)
+        EACH_WINDOW(w, MAXIMUM(1));
+    else
+        EACH_WINDOW(w, MAXIMUM(0));
+#undef MAXIMUM
+    NAME(planes_out)(y, out, planes, w->OH * w->OW);
+    if (positions)
+        NAME(places_out)(positions, places, planes, w->OH * w->OW);
+}
+
+/* Sums are in the order of `avgpool`: row by row, and of large windows column by column. */
+INLINE vec NAME(window_sum)(const vec *top, ptrdiff_t W, ptrdiff_t kh, ptrdiff_t kw) {
+    vec total = {0};
+    for (ptrdiff_t i = 0; i < kh && kh * kw < LARGE_WINDOW; i++)
+        for (ptrdiff_t c = 0; c < kw; c++)
+            total += top[i * W + c];
+    for (ptrdiff_t c = 0; c < kw && kh * kw >= LARGE_WINDOW; c++) {
+        vec column = {0};
+        for (ptrdiff_t i = 0; i < kh; i++)
+            column += top[i * W + c];
+        total += column;
+    }
+    return total;
+}
+
+static void NAME(avgpool_lanes)(const fnn_windows *w, const void *x, void *y, ptrdiff_t planes, void *room) {
+    vec *pixels = room, *out = pixels + w->H * w->W;
+    ptrdiff_t area = 1;
+    real share = 1;
+    NAME(planes_in)(pixels, x, planes, w->H * w->W);
+    EACH_WINDOW(w, {
+        if (area != row->divisor * column->divisor) {
+            area = row->divisor * column->divisor;
+            share = 1 / (real)area;
+        }
+        out[o] = NAME(window_sum)(pixels + corner, w->W, kh, kw) * share;
+    });
+    NAME(planes_out)(y, out, planes, w->OH * w->OW);
+}
+
+static void NAME(maxpool_lanes_backward)(const fnn_windows *w, const void *dy, const uint8_t *positions, void *dx,
+                                         ptrdiff_t planes, void *room) {
+    vec *pixels = room, *gradients = pixels + w->H * w->W;
+    ivec *places = (ivec *)(gradients + w->OH * w->OW);
+    NAME(planes_in)(gradients, dy, planes, w->OH * w->OW);
+    NAME(places_in)(places, positions, planes, w->OH * w->OW);
+    memset(pixels, 0, (size_t)(w->H * w->W) * sizeof(vec));
+    EACH_WINDOW(w, {
+        const vec given = gradients[o];
+        const ivec place = places[o];
+        vec *top = pixels + corner;
+        for (ptrdiff_t i = 0; i < kh; i++, top += w->DH * w->W) {
+            ivec here = (integer)((row->skipped + i) * w->KW + column->skipped) - (ivec){0};
+            for (ptrdiff_t c = 0; c < kw; c++, here += 1)
+                top[c * w->DW] = NAME(add_where)(top[c * w->DW], given, place, here);
+        }
+    });
+    NAME(planes_out)(dx, pixels, planes, w->H * w->W);
+}
+
+static void NAME(avgpool_lanes_backward)(const fnn_windows *w, const void *dy, void *dx, ptrdiff_t planes, void *room) {
+    vec *pixels = room, *gradients = pixels + w->H * w->W;
+    ptrdiff_t area = 1;
+    real share = 1;
+    NAME(planes_in)(gradients, dy, planes, w->OH * w->OW);
+    memset(pixels, 0, (size_t)(w->H * w->W) * sizeof(vec));
+    EACH_WINDOW(w, {
+        if (area != row->divisor * column->divisor) {
+            area = row->divisor * column->divisor;
+            share = 1 / (real)area;
+        }
+        const vec given = gradients[o] * share;
+        vec *top = pixels + corner;
+        for (ptrdiff_t i = 0; i < kh; i++, top += w->W)
+            for (ptrdiff_t c = 0; c < kw; c++)
+                top[c] += given;
+    });
+    NAME(planes_out)(dx, pixels, planes, w->H * w->W);
+}
+
+INLINE vec NAME(window_product)(const fnn_windows *w, const vec *top, const vec *factor, ptrdiff_t kh, ptrdiff_t kw,
+                                vec total) {
+    for (ptrdiff_t i = 0; i < kh; i++, top += w->DH * w->W, factor += w->KW)
+        for (ptrdiff_t c = 0; c < kw; c++)
+            total += factor[c] * top[c * w->DW];
+    return total;
+}
+
+static void NAME(depthwise_lanes)(const fnn_windows *w, const void *x, const void *weight, ptrdiff_t taps,
+                                  const void *bias, void *y, ptrdiff_t planes, int flags, void *room) {
+    vec *pixels = room, *out = pixels + w->H * w->W, *kernel = out + w->OH * w->OW;
+    const vec start = bias ? NAME(load_part)(bias, planes, 0) : NAME(splat)(0);
+    NAME(planes_in)(pixels, x, planes, w->H * w->W);
+    NAME(planes_in)(kernel, weight, planes, taps);
+    EACH_WINDOW(w, {
+        const vec *factor = kernel + row->skipped * w->KW + column->skipped;
+        vec total = NAME(window_product)(w, pixels + corner, factor, kh, kw, start);
+        out[o] = flags & FNN_RELU ? NAME(positive)(total) : total;
+    });
+    NAME(planes_out)(y, out, planes, w->OH * w->OW);
+}
+#undef EACH_PIXELS
+#undef EACH_WINDOW
+#undef LARGE_WINDOW
