@@ -167,6 +167,13 @@ MUTANTS = (
         ";",
         "pool",
     ),
+    Mutant(
+        "pool: the last pixel does not get into the lanes",
+        "tile_pool_lanes.h",
+        "if (i < (width)) pixels[(j) + i] = v[i];",
+        "if (i + 1 < (width)) pixels[(j) + i] = v[i];",
+        "pool",
+    ),
     # Normalisation
     Mutant(
         "norm: the tail counts twice",
@@ -191,6 +198,13 @@ MUTANTS = (
         "DO(0, 3, NAME(iota)() < (integer)i);",
         "DO(0, 3, NAME(iota)() < (integer)i - 1);",
         "norm",
+    ),
+    Mutant(
+        "wide norm: a row in five is skipped",
+        "tile_norm_wide.h",
+        "for (; r + 4 <= (rows); r += 4)",
+        "for (; r + 4 <= (rows); r += 5)",
+        "batch_norm",
     ),
     Mutant(
         "row norm: eps is left out",
