@@ -205,8 +205,11 @@ def test_kernels_import_no_python_of_fastnn():
 
 def test_no_two_kernels_cimport_each_other():
     """Nor in a circle of more: what a module and its .pxd file cimport can be drawn from the top down."""
+    sources = Path(__file__).parents[1] / "src" / "fastnn" / "_kernels"  # an installed package has none
+    if not sources.exists():
+        pytest.skip("a checkout is needed")
     cimports = {}
-    for file in (PACKAGE / "_kernels").glob("*.p[yx][xd]"):
+    for file in sources.glob("*.p[yx][xd]"):
         names = re.findall(r"^from fastnn\._kernels\.(\w+) cimport", file.read_text(), re.MULTILINE)
         cimports.setdefault(file.stem, set()).update(set(names) - {file.stem})
     assert cimports["_conv_forward"] >= {"_conv_planes", "_conv_ways"}

@@ -15,7 +15,11 @@ FLAGS = doctest.NORMALIZE_WHITESPACE | doctest.ELLIPSIS
 FINDER = doctest.DocTestFinder(exclude_empty=True)
 BASES = (fnn.Module, fnn.losses.Loss, fnn.optim.Optimizer, fnn.lr_scheduler.LRScheduler)
 NAMES = {"np": np, "fnn": fnn, "F": fnn.functional, "plots": fnn.plots}  # what examples need not import
-NEEDS = {"plots": "matplotlib", "vision": "skimage"}  # rooms whose examples need a package
+NEEDS = {
+    "plots": "matplotlib",
+    "vision": "skimage",
+    "interop.torch.modules": "torch",
+}  # rooms whose examples need a package
 LEFT_OUT = ("fastnn.__main__",)  # runs the command when it is imported
 
 

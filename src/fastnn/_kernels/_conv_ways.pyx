@@ -1,4 +1,4 @@
-"""Which way serves which convolution: all the choices are here. HACKING.md has the figures behind them."""
+"""Which way serves which convolution: all the choices are here. docs/dev/measurements.md has the figures."""
 from fastnn._kernels._conv_winograd cimport TILE
 from fastnn._kernels._table cimport tiles
 from fastnn._kernels.conv_shape cimport ConvShape, Geometry, conv_shape, is_pointwise, turned
