@@ -121,8 +121,8 @@ signal.setitimer(signal.ITIMER_REAL, 0)
 
 signal.signal(signal.SIGALRM, signal.default_int_handler)
 for delay in (1e-4, 1e-3, 3e-3, 1e-2):
-    signal.setitimer(signal.ITIMER_REAL, delay)
     try:
+        signal.setitimer(signal.ITIMER_REAL, delay)  # inside: it may ring before the next line
         while True:
             work()
     except KeyboardInterrupt:
