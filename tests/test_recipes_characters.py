@@ -222,6 +222,13 @@ def test_cnn_on_cifar10(tmp_path, monkeypatch, capsys):
 
 
 @pytest.mark.usefixtures("unpainted")
+def test_the_cnn_takes_widths():
+    net = cnn.network(cnn.Settings(widths="4x8x16x32"), 10, 3)
+    assert [p.shape[0] for p in net.parameters() if p.data.ndim > 1] == [4, 8, 16, 32, 10]
+    with pytest.raises(ValueError, match="widths: got 4x8, expected four numbers"):
+        cnn.network(cnn.Settings(widths="4x8"), 10, 3)
+
+
 def test_the_cnn_goes_on_with_its_rate(tmp_path):
     folder = str(tmp_path / "run")
     settings = {"quick": True, "batch_size": 834, "lr_step": 2}

@@ -25,7 +25,7 @@ from fastnn.recipes._frame.classifier import show_classifier, test_accuracy
 from fastnn.recipes._frame.printing import EpochTable
 from fastnn.recipes._frame.report import Picture
 from fastnn.recipes._frame.run import run_folder
-from fastnn.recipes._frame.settings import CommonSettings, at_least_one, number, option
+from fastnn.recipes._frame.settings import CommonSettings, at_least_one, number, option, widths
 from fastnn.recipes._frame.split import Split
 from fastnn.training import Trainer, write
 
@@ -83,6 +83,7 @@ class Settings(CommonSettings):
     )
     lr_factor: float = option(0.2, "what it is multiplied with then", number)
     dropout: float = option(0.5, "share of the hidden units that are dropped in training", number)
+    widths: str = option("32x64x128x256", "channels of the three convolutions, and hidden units", widths)
 
 
 class Data(NamedTuple):
@@ -113,12 +114,20 @@ class _Cifar10(Split):
         return f"CIFAR-10, {train:,} images to train, {valid:,} to validate, {test:,} to test"
 
 
+def network(settings: Settings, classes: int, channels: int) -> fnn.Sequential:
+    """S6's network with these settings, for images of so many channels."""
+    sizes = tuple(map(int, settings.widths.split("x")))
+    if len(sizes) != 4:
+        raise ValueError(f"widths: got {settings.widths}, expected four numbers: three convolutions, and hidden units")
+    return networks.cnn(classes, sizes, in_channels=channels, dropout=settings.dropout)
+
+
 def run(settings: Settings) -> Path:
     """Train, report, and write the run folder; returns its path."""
     with run_folder("cnn", settings) as run:
         split, class_names, transform, augment, name = load(settings.data, quick=settings.quick)
         channels = split.train[0].shape[1]
-        net = networks.cnn(len(class_names), in_channels=channels, dropout=settings.dropout)
+        net = network(settings, len(class_names), channels)
         write(f"{split}; seed {settings.seed}\n{net.summary((1, channels, 32, 32))}\n")
         optimizer = fnn.Adam(net.parameters(), lr=settings.lr)
         schedule = {"epoch": fnn.lr_scheduler.StepLR(optimizer, settings.lr_step, settings.lr_factor)}
