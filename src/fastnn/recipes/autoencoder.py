@@ -13,7 +13,7 @@ from fastnn.data import CHARACTERS
 from fastnn.networks import autoencoder
 from fastnn.recipes._frame.card import Card, System
 from fastnn.recipes._frame.handwriting import data_option, load
-from fastnn.recipes._frame.report import Page, Picture
+from fastnn.recipes._frame.report import NARROW, Page, Picture
 from fastnn.recipes._frame.run import run_folder
 from fastnn.recipes._frame.settings import CommonSettings, at_least_one, number, option
 from fastnn.recipes.characters import RULES
@@ -78,11 +78,10 @@ def run(settings: Settings) -> Path:
         shown = {"title": title, "steps_per_epoch": steps, "metric": "PSNR, dB"}
         run.draw("curves", plots.learning_curves, {"32 x 32 x 32": trainer.history}, **shown)
         chosen = of_some_classes(data.test[1])
-        pictures = plots.reconstructions(
-            *(images.reshape(-1, 32, 32) for images in (test[chosen], trainer.predict(test[chosen]))),
-            title="test images, and what the autoencoder makes of them",
-        )
-        run.save(pictures, "reconstructions")
+        few = chosen[np.unique(data.test[1][chosen], return_index=True)[1]]
+        for name, places in {"reconstructions": chosen, f"reconstructions{NARROW}": few}.items():
+            images = (each.reshape(-1, 32, 32) for each in (test[places], trainer.predict(test[places])))
+            run.save(plots.reconstructions(*images, title="Test images, and the autoencoder's"), name)
         result = {f"{part}_psnr": ratio for part, ratio in ratios.items()}
         names = ", ".join(dict.fromkeys(CHARACTERS[place] for place in data.test[1][chosen]))
         page = Page(
