@@ -88,6 +88,14 @@ def test_feature_maps_refuse(image, maps, message):
         plots.feature_maps(image, maps)
 
 
+def test_weight_tiles_below_each_other():
+    tiles = {"before": np.ones((4, 12)), "after": np.ones((4, 12))}
+    beside, below = (plots.weight_tiles(tiles, (3, 4), stacked=stacked) for stacked in (False, True))
+    assert below.get_figwidth() < beside.get_figwidth()
+    places = [axes.get_position() for axes in below.axes]
+    assert places[1].y1 < places[0].y0
+
+
 def test_weight_tiles_before_and_after():
     before, after = RNG.normal(size=(5, 12)), 3 * RNG.normal(size=(5, 12))
     figure = plots.weight_tiles({"before": before, "after": after}, (3, 4), count=4)

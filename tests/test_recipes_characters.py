@@ -115,6 +115,7 @@ def test_characters(tmp_path, capsys):
     assert {path.name for path in folder.glob("*.png")} >= {
         "rates.png",
         "weights.png",
+        "weights-narrow.png",
         "confusion.png",
         "most_wrong.png",
     }

@@ -22,6 +22,7 @@ def weight_tiles(
     *,
     count: int = 64,
     title: str = "",
+    stacked: bool = False,
 ) -> Figure:
     """The weights of a linear layer, a tile for each unit, in the shape of the images that it looks at.
 
@@ -34,6 +35,7 @@ def weight_tiles(
     shape : (H, W)
     count : units that are drawn at most
     title : above the picture
+    stacked : several arrays one below the other, for narrow screens
 
     Examples
     --------
@@ -56,8 +58,9 @@ def weight_tiles(
 
     rows, columns = grid(max(map(len, tiles.values())))
     wide, high = size_of(rows, columns, max(0.35, min(0.6, 3.6 / columns)))
-    figure = new_figure((wide + 0.15) * len(tiles), high + 0.4 + 0.4 * bool(title))
-    for axes, (name, stack) in zip(figure.subplots(1, len(tiles), squeeze=False)[0], tiles.items(), strict=True):
+    down, across = (len(tiles), 1) if stacked else (1, len(tiles))
+    figure = new_figure((wide + 0.15) * across, (high + 0.4) * down + 0.4 * bool(title))
+    for axes, (name, stack) in zip(figure.subplots(down, across, squeeze=False).flat, tiles.items(), strict=True):
         limit = float(np.quantile(np.abs(stack), 0.995)) or limit_of(stack)
         draw_tiles(axes, stack, columns, cmap=DIVERGING, vmin=-limit, vmax=limit)
         heading = f"blue {-limit:.2g}, white 0, red {limit:.2g}".replace("-", "\N{MINUS SIGN}")

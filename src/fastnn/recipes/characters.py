@@ -105,7 +105,7 @@ def run(settings: Settings) -> Path:
         steps = -(-len(data.train[0]) // settings.batch_size)
         run.draw("rates", plots.learning_curves, histories, title=title, steps_per_epoch=steps)
         tiles = {"before": before, "after": base.net.state_dict()["1.weight"]}
-        run.save(plots.weight_tiles(tiles, (32, 32), title="weights of the first layer"), "weights")
+        run.draw("weights", plots.weight_tiles, tiles, (32, 32), title="Weights of the first layer")
         show_classifier(
             run,
             base,

@@ -54,7 +54,7 @@ def run(settings: Settings) -> Path:
 
         valid = trainer.history.eval_accuracy[-1]
         tiles = {"before": before, "after": net.state_dict()["1.weight"]}
-        run.save(plots.weight_tiles(tiles, (32, 32), title="weights of the first layer"), "weights")
+        run.draw("weights", plots.weight_tiles, tiles, (32, 32), title="Weights of the first layer")
         show_classifier(
             run,
             trainer,

@@ -71,7 +71,7 @@ def run(settings: Settings) -> Path:
         error = _pooling_error(edges, settings.pool)
         rows.insert(0, CARD.beside("S9c", "gradients of image and mask", f"relative error {max(errors):.1e} at most"))
         rows += [Comparison("pooling: relative error of the gradient", "-", f"{error:.1e}")]
-        run.draw("edges", plots.feature_maps, image[0], maps, title="edges, and their largest")
+        run.draw("edges", plots.feature_maps, image[0], maps, title="Edges, and their largest")
         pictures = [
             Picture("edges.png", "Edges", "Right of each: the largest in each pooling window, whatever its sign.")
         ]

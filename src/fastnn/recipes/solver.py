@@ -91,9 +91,8 @@ def run(settings: Settings) -> Path:
         last = {} if settings.quick else {trainer.history.iterations: PUBLISHED}
         result = {SCORE: valid, "best_iteration": best.iteration}
         kept = keep_classifier(run, trainer, data.test[1], predicted, title=title, published=last)
-        first = trainer.net.state_dict()["1.weight"]
-        tiles = plots.weight_tiles({"before": before, "after": first}, (28, 28), title="weights of the first layer")
-        run.save(tiles, "weights")
+        tiles = {"before": before, "after": trainer.net.state_dict()["1.weight"]}
+        run.draw("weights", plots.weight_tiles, tiles, (28, 28), title="Weights of the first layer")
         write_submission(run.folder / "submission.csv", predicted)
         run.finish({**result, **kept}, _page(title, str(data), rows, data.test[1], predicted))
     return run.folder
