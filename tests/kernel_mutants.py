@@ -3,6 +3,7 @@
 from typing import NamedTuple
 
 PARITY = "test_parity.py"
+AMX = ("", "test_amx.py")
 
 
 class Mutant(NamedTuple):
@@ -308,4 +309,43 @@ MUTANTS = (
     Mutant(
         "winograd: taps are turned", "tile_winograd.h", "(3 * i + j) * tap_step", "(3 * j + i) * tap_step", "winograd"
     ),
+    # Matrix tiles, which a CPU without them emulates
+    Mutant(
+        "amx: the third part of a is left out",
+        "amx.c",
+        "LOAD_A(2);\n            LOAD_B(0);\n            ADD_PRODUCTS;",
+        "LOAD_B(0);",
+        *AMX,
+    ),
+    Mutant(
+        "amx: the second parts are not multiplied", "amx.c", "LOAD_B(1);\n            ADD_PRODUCTS;", "LOAD_B(1);", *AMX
+    ),
+    Mutant("amx: pairs are not neighbours", "amx.c", "_mm512_set1_epi32(16)), 16)", "_mm512_set1_epi32(0)), 16)", *AMX),
+    Mutant("amx: half transposed", "amx.c", "round < 4; round++", "round < 3; round++", *AMX),
+    Mutant(
+        "amx: the last row is not stored",
+        "amx.c",
+        "finish(sums[(blocks - 1) % 2], 0, rows,",
+        "finish(sums[(blocks - 1) % 2], 0, rows - 1,",
+        *AMX,
+    ),
+    Mutant(
+        "amx: both halves of a block have 16 rows",
+        "amx.c",
+        "tile_store(2, &sums[block % 2][upper][0]",
+        "tile_store(2, &sums[block % 2][16][0]",
+        *AMX,
+    ),
+    Mutant(
+        "amx: reads beyond the last step of k",
+        "amx.c",
+        "end = first_lanes(depth - 16);",
+        "end = first_lanes(depth);",
+        *AMX,
+    ),
+    Mutant("amx: sums begin anew", "amx.c", "if (flags & FNN_ACCUMULATE)", "if (0)", *AMX),
+    Mutant("amx: every block has the first one's bias", "amx.c", "bias ? bias + before : NULL", "bias", *AMX),
+    Mutant("amx: ReLU loses NaN", "amx.c", "_CMP_NLE_UQ", "_CMP_GT_OQ", *AMX),
+    Mutant("amx: large numbers are not seen", "amx.c", "highest > *most ? highest : *most", "*most", *AMX),
+    Mutant("amx: small numbers are not seen", "amx.c", "lowest < *least ? lowest : *least", "*least", *AMX),
 )

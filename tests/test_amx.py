@@ -135,6 +135,26 @@ def test_a_linear_layer_and_its_gradients():
 
 
 @on_tiles
+@pytest.mark.parametrize("inner", [32, 64])
+def test_a_product_is_as_exact_as_the_plain_one(inner):
+    """The bound grows with the terms and would allow for a product of parts that is missing; this does not."""
+    a, b = operands(m=300, k=inner, n=300)
+    truth = a.astype(np.float64) @ b
+    tiles, plain = (np.abs(product(tier, a, b) - truth).max() for tier in ("amx", "v4"))
+    assert tiles < 1.5 * plain
+
+
+@on_tiles
+def test_a_bias_of_nan_stays_under_relu():
+    rng = np.random.default_rng(1)
+    x, w, b = (rng.standard_normal(shape).astype(np.float32) for shape in ((150, 260), (170, 260), (170,)))
+    b[[3, 169]] = np.nan
+    _table.use_isa("amx")
+    y = fnn.functional.linear(x, w, b, activation="relu")
+    np.testing.assert_array_equal(np.isnan(y), np.broadcast_to(np.isnan(b), y.shape))
+
+
+@on_tiles
 def test_signals_in_the_middle():
     """Each interrupts whatever runs: the system keeps the tiles and gives them back."""
     a, b = operands(400, 400, 400)
