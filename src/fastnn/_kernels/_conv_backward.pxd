@@ -1,5 +1,5 @@
-# The gradients of a convolution, for plans of training.
+# The gradients of a convolution, for the plan of a training step.
 from fastnn._kernels.conv_gradients cimport Gradients
 
-# Those that are wanted, each by the way that suits it. False when there is no memory.
+# Write each gradient whose pointer is not NULL, by the way that suits it. False when there is no memory.
 cdef bint gradients(const Gradients *a) noexcept nogil

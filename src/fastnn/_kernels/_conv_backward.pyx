@@ -1,6 +1,6 @@
-"""The gradients of convolution: each that was asked for, its way (see `_conv_ways`).
+"""The gradients of convolution, each by the way that `_conv_ways` chooses, and transposed convolution.
 
-And transposed convolution, which is one of them.
+A transposed convolution is the input gradient of a convolution, so it reuses these kernels.
 """
 from libc.string cimport memset
 
@@ -32,7 +32,7 @@ cdef void bias_chunk(void *job, Py_ssize_t o, int slot) noexcept nogil:
 
 
 cdef bint gradients(const Gradients *a) noexcept nogil:
-    """False when there is no memory."""
+    """Write each gradient whose pointer is not NULL. False when there is no memory."""
     cdef const ConvShape *s = &a.shape
     cdef Gradients rest = a[0]
     cdef Outcome outcome
@@ -65,9 +65,9 @@ cdef bint gradients(const Gradients *a) noexcept nogil:
 
 def conv2d_backward(const real[:, :, :, ::1] dy, const real[:, :, :, ::1] x, const real[:, :, :, ::1] w,
                     real[:, :, :, ::1] dx, real[:, :, :, ::1] dw, real[::1] db, Geometry geometry):
-    """dx (N, C, H, W), dw (O, C/G, KH, KW), db (O,), each if it is not None, from dy (N, O, OH, OW), x and w.
+    """dx (N, C, H, W), dw (O, C/G, KH, KW) and db (O,), from dy (N, O, OH, OW), x and w. Each of the three may be None.
 
-    Writes all of them; no overlap. REDUCTION(O/G*KH*KW) for dx, REDUCTION(N*OH*OW) for dw and db.
+    Writes all of the others; no overlap. REDUCTION(O/G*KH*KW) for dx, REDUCTION(N*OH*OW) for dw and db.
     """
     cdef Gradients a
     cdef bint enough
@@ -84,9 +84,10 @@ def conv2d_backward(const real[:, :, :, ::1] dy, const real[:, :, :, ::1] x, con
 
 def conv_transpose2d_forward(const real[:, :, :, ::1] x, const real[:, :, :, ::1] w, const real[::1] b,
                              real[:, :, :, ::1] y, Geometry geometry, bint relu):
-    """y (N, O, OH, OW) = act(b (O,) or None + the input gradient of a convolution by w (C, O/G, KH, KW)), x its dy.
+    """y (N, O, OH, OW) = act(b + the input gradient of a convolution by w (C, O/G, KH, KW)).
 
-    Writes all of y; y overlaps no input. REDUCTION(C/G*KH*KW + 1).
+    x (N, C, H, W) is the output gradient of that convolution. b is (O,), or None for zeros. Writes all of y; y overlaps
+    no input. REDUCTION(C/G*KH*KW + 1).
     """
     cdef Gradients a
     cdef bint enough = True
@@ -103,7 +104,7 @@ def conv_transpose2d_forward(const real[:, :, :, ::1] x, const real[:, :, :, ::1
 
 
 cdef bint transposed_gradients(Gradients *a, char *dx, char *db) noexcept nogil:
-    """dw as `a` says, dx and db if they are not NULL. False when there is no memory."""
+    """Write a.dw, dx and db, except those that are NULL. False when there is no memory."""
     cdef const ConvShape *s = &a.shape
     cdef Output g
     cdef Gradients bias = a[0]
@@ -120,9 +121,10 @@ cdef bint transposed_gradients(Gradients *a, char *dx, char *db) noexcept nogil:
 
 def conv_transpose2d_backward(const real[:, :, :, ::1] dy, const real[:, :, :, ::1] x, const real[:, :, :, ::1] w,
                               real[:, :, :, ::1] dx, real[:, :, :, ::1] dw, real[::1] db, Geometry geometry):
-    """dx (N, C, H, W), dw (C, O/G, KH, KW), db (O,), each if it is not None, from dy (N, O, OH, OW), x and w.
+    """dx (N, C, H, W), dw (C, O/G, KH, KW) and db (O,), from dy (N, O, OH, OW), x and w. Each of the three may be None.
 
-    Writes all of them; no overlap. REDUCTION(O/G*KH*KW) for dx, REDUCTION(N*H*W) for dw, REDUCTION(N*OH*OW) for db.
+    Writes all of the others; no overlap. REDUCTION(O/G*KH*KW) for dx, REDUCTION(N*H*W) for dw, REDUCTION(N*OH*OW) for
+    db.
     """
     cdef Gradients a
     cdef bint enough

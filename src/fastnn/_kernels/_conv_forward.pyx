@@ -44,10 +44,10 @@ cdef bint convolve(const Output *g) noexcept nogil:
 
 def conv2d_forward(const real[:, :, :, ::1] x, const real[:, :, :, ::1] w, const real[::1] b, real[:, :, :, ::1] y,
                    Geometry geometry, bint relu):
-    """y (N, O, OH, OW) = act(b (O,) or None + x (N, C, H, W) correlated with w (O, C/G, KH, KW)).
+    """y (N, O, OH, OW) = act(b + x (N, C, H, W) correlated with w (O, C/G, KH, KW)).
 
-    The shape of y says how much padding there is below and on the right. Writes all of y; y overlaps no input.
-    REDUCTION(C/G*KH*KW + 1).
+    b is (O,), or None for zeros. The shape of y says how much padding there is below and on the right. Writes all of y;
+    y overlaps no input. REDUCTION(C/G*KH*KW + 1).
     """
     cdef Output g
     cdef bint enough = True

@@ -1,4 +1,4 @@
 from fastnn._kernels.conv_gradients cimport Gradients
 
-# dx, which is wanted. False when there is no memory.
+# Write dx, which must not be NULL. False when there is no memory.
 cdef bint input_gradient(const Gradients *a) noexcept nogil

@@ -1,8 +1,13 @@
 """The gradient of a convolution's input.
 
-Where maps keep their size, it is the convolution of dy with the kernel turned round. Elsewhere (strides, windows that
-shrink the map, 1 x 1), for each image, the product of the transposed weights with dy gives the gradients of its
-patches, which are folded (col2im) into planes while they are in the cache.
+At stride 1, where maps keep their size, dx is a convolution of dy with each kernel turned by half a turn. Elsewhere
+(strides, kernels that shrink the map, 1 x 1) dx is folded, image by image. The transposed weights times dy are the
+gradients of the patches. These are folded (col2im) into planes while they are in the cache:
+
+    patches    (c, kh, kw) x pixels  =  weights^T (c, kh, kw) x o   times   dy, o x pixels
+    planes     row (c, kh, kw) of the patches adds to plane c, shifted by (kh, kw)
+
+`conv_folded.pxd` draws such a plane.
 """
 from libc.string cimport memset
 
@@ -21,19 +26,20 @@ ctypedef fused real:
     double
 
 cdef enum:
-    PANEL_BYTES = 393216  # of dy's panels at a time: they stay in the second-level cache
-    PATCH_BYTES = 131072  # of patch gradients at a time
+    PANEL_BYTES = 393216  # panels of dy in use: they stay in the second-level cache
+    PATCH_BYTES = 131072  # patch gradients in use
 
 cdef struct InputGradient:
     const Gradients *a
-    Py_ssize_t group, groups    # channels folded together, and how many such groups C has
-    Py_ssize_t share            # groups of a chunk
-    Py_ssize_t band             # output rows at a time
+    # In this struct a group is some channels that are folded together. The G groups of the convolution are others.
+    Py_ssize_t group, groups    # channels of a group; groups that C has
+    Py_ssize_t share            # groups that one chunk takes
+    Py_ssize_t band             # output rows that are taken at a time
     bint pointwise              # 1 x 1, stride 1: a patch is a pixel, nothing is folded
     Py_ssize_t patch_step       # elements of a row of patch gradients
-    Py_ssize_t AH, AW           # of a plane being folded
-    Py_ssize_t *koff            # k * nr
-    char *weights               # for each of the G, for each group, for each block of its rows (c, kh, kw): (O, rows)
+    Py_ssize_t AH, AW           # the plane being folded is (AH, SW, AW), see conv_folded.pxd
+    Py_ssize_t *koff            # o * nr
+    char *weights               # (O, rows) for each of the G, each group, and each block of its rows (c, kh, kw)
     char *workspace             # for each thread: panels of dy, patch gradients, planes being folded
     Py_ssize_t panels_size, patches_size, folded_size, workspace_step  # elements, the last in bytes
 
@@ -57,7 +63,7 @@ cdef void pack_group(void *job, Py_ssize_t chunk, int slot) noexcept nogil:
 
 
 cdef void pack_dy(const InputGradient *p, char *panels, const char *dy, Py_ssize_t pixels) noexcept nogil:
-    """Panels (O, nr) of the pixels of dy (O, OH*OW)."""
+    """Copy dy (O, OH*OW) into panels (O, nr) of nr pixels each."""
     cdef const Gradients *a = p.a
     cdef const ConvShape *s = &a.shape
     cdef Py_ssize_t q, nr = a.t.nr
@@ -68,7 +74,7 @@ cdef void pack_dy(const InputGradient *p, char *panels, const char *dy, Py_ssize
 cdef void patch_gradients(const InputGradient *p, char *patches, Py_ssize_t patch_step, const char *panels,
                           Py_ssize_t of, Py_ssize_t group, Py_ssize_t pixels, const char *bias,
                           int flags) noexcept nogil:
-    """Rows (c, kh, kw) of a group of one of the G, `pixels` long."""
+    """The patch gradients of one group of channels, within number `of` of the G: rows (c, kh, kw) of `pixels`."""
     cdef const Gradients *a = p.a
     cdef const ConvShape *s = &a.shape
     cdef fnn_tiles *t = a.t
@@ -99,7 +105,7 @@ cdef void fold(const InputGradient *p, char *folded, const char *patches, Py_ssi
 
 
 cdef void input_chunk(void *job, Py_ssize_t chunk, int slot) noexcept nogil:
-    """Some groups of channels of one of the G of one image."""
+    """Some groups of channels, for one of the G of one image."""
     cdef const InputGradient *p = <const InputGradient *> job
     cdef const Gradients *a = p.a
     cdef const ConvShape *s = &a.shape
@@ -133,7 +139,7 @@ cdef void input_chunk(void *job, Py_ssize_t chunk, int slot) noexcept nogil:
                 patch_gradients(p, dx + oh * s.W * size, plane, panels, i % s.G, group, band * s.W, bias,
                                 a.flags)
             else:
-                # whole vectors, into rows that have room for them: what lies beyond the pixels means nothing
+                # whole vectors are faster, and the rows have room for them; elements beyond the pixels are never read
                 patch_gradients(p, patches, p.patch_step, panels, i % s.G, group,
                                 ceil_div(band * s.OW, a.t.lanes) * a.t.lanes, NULL, 0)
                 fold(p, folded, patches, channels, oh, band)
@@ -152,7 +158,7 @@ cdef void fill(real *folded, const real *bias, Py_ssize_t channels, Py_ssize_t l
 
 
 cdef bint fold_patches(const Gradients *a) noexcept nogil:
-    """Decide the split, pack the weights, run the chunks. False when there is no memory."""
+    """Cut the work, pack the weights, and run the chunks. False when there is no memory."""
     cdef InputGradient p
     cdef const ConvShape *s = &a.shape
     cdef fnn_tiles *t = a.t
@@ -193,7 +199,7 @@ cdef bint fold_patches(const Gradients *a) noexcept nogil:
 
 
 cdef void turn(const real *w, real *flipped, const ConvShape *s) noexcept nogil:
-    """flipped (G, C, O, KH, KW) = w (G, O, C, KH, KW), each kernel turned round."""
+    """flipped (G, C, O, KH, KW) = w (G, O, C, KH, KW), with each kernel turned by half a turn."""
     cdef Py_ssize_t c, o, k, K = s.KH * s.KW
     for _ in range(s.G):
         for c in range(s.C):

@@ -1,19 +1,22 @@
-"""Depthwise convolution of small maps, with channels in the lanes of vectors: its rows are too short for vectors."""
+"""Depthwise convolution of small maps, with channels in the lanes of vectors.
+
+The rows of a small map are too short for vectors of pixels. `csrc/tile_pool_lanes.h` draws the layout.
+"""
 from fastnn._kernels._pool_lanes cimport Lanes, place_windows
 from fastnn._kernels._table cimport allocate, parallel, release
 from fastnn._kernels.conv_output cimport Output
 from fastnn._kernels.fnn cimport ceil_div, fits, fnn_span, fnn_windows
 
 cdef enum:
-    MAX_PIXELS = 1024  # of a map
+    MAX_PIXELS = 1024  # pixels of a map
     MAX_TAPS = 64
 
 cdef struct Depthwise:
     const Output *g
     fnn_windows w
-    Py_ssize_t groups     # of channels that are in lanes together, of an image
-    char *room            # for each thread
-    Py_ssize_t room_step  # bytes
+    Py_ssize_t groups     # an image has this many groups of channels; a group fills the lanes of a vector
+    char *room            # one workspace for each thread
+    Py_ssize_t room_step  # bytes of a workspace
 
 
 cdef void depthwise_chunk(void *job, Py_ssize_t chunk, int slot) noexcept nogil:

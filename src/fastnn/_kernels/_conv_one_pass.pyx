@@ -1,14 +1,17 @@
-"""The gradients of a convolution in one pass over dy: for patches of few elements (the first layer of a network), and
-for 1 x 1 over large maps.
+"""The gradients of a convolution in one pass over dy.
 
-There dy and x are large and the product is thin, so memory decides: dy is taken a band of rows at a time, and both
-gradients are made of a band while it is in the second-level cache and the next one is on its way.
+This serves patches of few elements (the first layer of a network), and 1 x 1 over large maps. There dy and x are large
+and the product is thin, so reading memory takes most of the time. dy is taken a band of rows at a time. Both gradients
+of a band are made while it is in the second-level cache, and the next band is prefetched meanwhile.
 
 Input: the transposed weights times dy are the gradients of the patches, which are folded (col2im) into planes.
-Weight: the values of a patch element over the pixels are a contiguous run of the unfolded planes (drawn in
-`_conv_planes`), and the values of an output channel are a run of dy. Their products are summed by dot tiles, which read
-both runs where they lie. A fixed number of parts of the batch are summed apart, for the threads, and added in order.
-With 1 x 1, x and dx are the planes themselves: nothing is unfolded or folded.
+Weight: the pixels that one patch element meets are neighbours in the unfolded planes (drawn in `_conv_planes`). The
+pixels of one output channel are neighbours in dy. So dot tiles multiply the two where they lie, without packing:
+
+    dw[o][k] += the dot product of dy[o] (pixels) and row k of the patches (pixels), for k = (c, kh, kw)
+
+The batch is cut into a fixed number of parts, which threads share. Each part has its own sums, and the sums are added
+in order at the end. With 1 x 1, x and dx are the planes themselves: nothing is unfolded or folded.
 """
 from libc.string cimport memset
 
@@ -20,23 +23,23 @@ from fastnn._kernels.conv_shape cimport ConvShape, is_pointwise
 from fastnn._kernels.fnn cimport FNN_ACCUMULATE, add_doubles, ceil_div, fits, fnn_tiles, put_doubles, reach, split_at
 
 cdef enum:
-    BAND_BYTES = 196608  # of dy at a time: with its panels it stays in the second-level cache
-    PARTS = 8            # of the batch, at most
+    BAND_BYTES = 196608  # a band of dy: with its panels it stays in the second-level cache
+    PARTS = 8            # the most parts of a batch
     LINE = 64            # bytes of a cache line
 
 cdef struct OnePass:
     const Gradients *a
     Unfolded unfolded        # the planes of the forward, which dw needs again
-    Py_ssize_t band          # output rows at a time
+    Py_ssize_t band          # output rows that are taken at a time
     Py_ssize_t K, P          # elements of a patch, pixels of an output plane
     bint pointwise           # 1 x 1, stride 1, no padding
-    Py_ssize_t parts         # of the batch, for each group
+    Py_ssize_t parts         # parts of the batch, for each group
     Py_ssize_t patch_step    # elements of a row of patch gradients
-    Py_ssize_t AH, AW        # of a plane being folded
+    Py_ssize_t AH, AW        # the plane being folded is (AH, SW, AW), see conv_folded.pxd
     Py_ssize_t *dy_rows      # o * P
     Py_ssize_t *panel_rows   # o * nr
-    Py_ssize_t *patch_rows   # where the patch elements' runs start among the planes
-    char *weights            # for each group, for each block of patch elements: (O, rows)
+    Py_ssize_t *patch_rows   # the place among the planes where the row of each patch element starts
+    char *weights            # (O, rows) for each group and each block of patch elements
     char *dw_sums            # (groups, parts, O, K)
     double *db_sums          # (groups, parts, O)
     char *workspace          # for each thread: planes, a panel of dy, patch gradients, planes being folded
@@ -44,7 +47,7 @@ cdef struct OnePass:
 
 
 cdef void images_chunk(void *job, Py_ssize_t chunk, int slot) noexcept nogil:
-    """One group of one part of the batch, its images in order, each in bands of output rows."""
+    """One group, for the images of one part of the batch: images in order, and each in bands of output rows."""
     cdef const OnePass *p = <const OnePass *> job
     cdef const Gradients *a = p.a
     cdef const ConvShape *s = &a.shape
@@ -81,9 +84,10 @@ cdef void images_chunk(void *job, Py_ssize_t chunk, int slot) noexcept nogil:
 
 cdef void multiply_band(const OnePass *p, char *panel, char *patches, Py_ssize_t patch_step, Py_ssize_t i,
                         Py_ssize_t oh, Py_ssize_t rows, Py_ssize_t ahead) noexcept nogil:
-    """The gradients of the patches under the output rows oh .. oh + rows of group i % G of image i // G.
+    """The gradients of the patches under `rows` output rows from oh on, in group i % G of image i // G.
 
-    Fetches the band `ahead` of it in dy; half of it, where sum_band will fetch too.
+    Prefetches the next band of dy, which begins `ahead` elements after this one. If sum_band prefetches too, each of
+    them does a part.
     """
     cdef const Gradients *a = p.a
     cdef const ConvShape *s = &a.shape
@@ -97,7 +101,7 @@ cdef void multiply_band(const OnePass *p, char *panel, char *patches, Py_ssize_t
     for q from 0 <= q < pixels by nr:
         cols = min(nr, pixels - q)
         b, rows_at = dy + q * size, p.dy_rows
-        if cols < nr:  # a tile reads whole vectors
+        if cols < nr:  # a tile reads whole vectors, and would read beyond the end of dy
             t.copy(panel, nr, b, p.P, s.O, cols)
             b, rows_at = panel, p.panel_rows
         for block in range(blocks):
@@ -121,9 +125,10 @@ cdef void fold(const OnePass *p, char *folded, const char *patches, Py_ssize_t o
 
 cdef void sum_band(const OnePass *p, const char *planes, Py_ssize_t chunk, Py_ssize_t i, Py_ssize_t oh, Py_ssize_t rows,
                    Py_ssize_t ahead, bint first) noexcept nogil:
-    """Add the products of the output rows oh .. oh + rows of group i % G of image i // G with its patches.
+    """Add to dw and db: the products of dy with the patches, for `rows` rows from oh on, group i % G, image i // G.
 
-    Fetches what comes next: of x itself with 1 x 1, else the band `ahead` in dy.
+    Prefetches memory that is read next. With 1 x 1 this is the next channels of x, else the next band of dy, which
+    begins `ahead` elements after this one.
     """
     cdef const Gradients *a = p.a
     cdef const ConvShape *s = &a.shape
@@ -147,7 +152,7 @@ cdef void sum_band(const OnePass *p, const char *planes, Py_ssize_t chunk, Py_ss
 
 cdef void add_parts(fnn_tiles *t, char *total, const char *sums, Py_ssize_t groups, Py_ssize_t parts,
                     Py_ssize_t length) noexcept nogil:
-    """The parts (parts, length) of each group, in order."""
+    """total (groups, length) = the sums (groups, parts, length), with the parts added in order."""
     cdef Py_ssize_t group
     memset(total, 0, groups * length * t.itemsize)
     for group in range(groups):
@@ -156,7 +161,7 @@ cdef void add_parts(fnn_tiles *t, char *total, const char *sums, Py_ssize_t grou
 
 
 cdef void lay_out_workspace(OnePass *p) noexcept nogil:
-    """Bands of output rows, and what a thread needs for one."""
+    """Decide the size of a band, and the workspace that a thread needs for one."""
     cdef const Gradients *a = p.a
     cdef const ConvShape *s = &a.shape
     cdef Unfolded *u = &p.unfolded
@@ -190,7 +195,7 @@ cdef void pack_weights(const OnePass *p) noexcept nogil:
 
 
 cdef void run(OnePass *p, int workers) noexcept nogil:
-    """Fill the tables, pack the weights, go through the images, add the parts."""
+    """Fill the tables, pack the weights, run the chunks, and add the parts."""
     cdef const Gradients *a = p.a
     cdef const ConvShape *s = &a.shape
     cdef Py_ssize_t size = a.t.itemsize, sums = p.parts * s.O, o, group

@@ -1,30 +1,32 @@
-"""Convolution forward, as a matrix product whose patches are never materialised.
+"""Convolution forward, as a matrix product whose right factor, the patches, is never written out.
 
-An image is unfolded over its width only: for each kernel column kw and channel c, the plane of the input pixels that
-the columns of the output see, with padding and column stride applied. For x (1, 3, 4) and a 2 x 2 kernel, whose output
-is 2 x 3, that is two planes of three rows:
+An image is unfolded over its width only. Each kernel column kw has a copy of each channel's plane: the pixels that the
+output's columns meet at kw, with padding and column stride applied. For x (1, 3, 4) and a 2 x 2 kernel, the output is
+2 x 3, and there are two planes of three rows:
 
     x  a b c d      plane kw = 0  a b c      plane kw = 1  b c d      element  0  1  2  3  4  5  6  7  8
        e f g h                    e f g                    f g h      plane 0  a  b  c  e  f  g  i  j  k
        i j k l                    i j k                    j k l      plane 1  b  c  d  f  g  h  j  k  l
 
-The values that one kernel element (kh, kw) meets at the six output pixels lie in a row: a run of OH * OW elements of
-plane kw, which begins kh rows down. im2col would write these runs; here a table says where they begin:
+The pixels that one kernel element (kh, kw) meets at the six outputs are neighbours. They are a row of the patch matrix:
+OH * OW elements of plane kw, which begin kh rows down. `unfold` would write these rows out. Here the table `koff` holds
+where each row begins:
 
-    (kh, kw)  koff  run
+    (kh, kw)  koff  row
     (0, 0)     0    a b c e f g
     (0, 1)     9    b c d f g h
     (1, 0)     3    e f g i j k
     (1, 1)    12    f g h j k l
 
-A row stride SH sorts the rows of a plane by their phase, row % SH. At stride 2, kernel row kh begins in phase kh % 2,
-kh // 2 rows down, and the rows that it meets are neighbours again:
+With a row stride SH, the rows of a plane are sorted by their phase, row % SH. At stride 2, kernel row kh begins in
+phase kh % 2, kh // 2 rows down. The rows that it meets are neighbours again:
 
-    rows of x seen    0 1 2 3 4      plane  [phase 0: rows 0 2 4] [phase 1: rows 1 3]
+    rows of x met     0 1 2 3 4      plane  [phase 0: rows 0 2 4] [phase 1: rows 1 3]
 
-Dilation is another table. A group of an image is an image with weights of its own. Where a band of few rows would fill
-the cache, some channels are unfolded at a time instead, and the products of the others are added. Where a tile would
-hold too few outputs (`taps`), each output is a sum of runs, without packed weights.
+Dilation only changes the table. A group of an image is treated as an image with weights of its own. If few output rows
+fill the cache, only some channels are unfolded at a time, and their products are added to y. With too few outputs for a
+tile (`taps`), each output is a weighted sum of rows of the patch matrix, and the weights are not packed.
+docs/dev/convolution.md has a larger example.
 """
 from libc.string cimport memcpy
 
@@ -36,13 +38,13 @@ from fastnn._kernels.conv_way cimport PLANES, POINTWISE, TAPS, Way
 from fastnn._kernels.fnn cimport FNN_ACCUMULATE, ceil_div, fits, fnn_fetch, fnn_tiles, reach, split_at
 
 cdef enum:
-    UNFOLD_BYTES = 524288  # of unfolded planes at a time: they stay in the second-level cache
-    STRIP_BYTES = 262144   # of an image that is read where it lies
-    TAPS_BYTES = 24576     # of unfolded planes whose sums are taken: they stay in the first-level cache
+    UNFOLD_BYTES = 524288  # unfolded planes of a band: they stay in the second-level cache
+    STRIP_BYTES = 262144   # a strip of an image that is read where it lies
+    TAPS_BYTES = 24576     # unfolded planes of a band for `taps`: they stay in the first-level cache
     LINE = 64              # bytes of a cache line
-    CHUNK_MIN_TILES = 4    # that a chunk for one of several threads should have
-    BAND_MIN_TILES = 8     # from which the weights are worth reading again for a band
-    SUM_MIN_DEPTH = 96     # of a product, from which it is worth adding to y
+    CHUNK_MIN_TILES = 4    # tiles that a chunk should have if several threads share the bands
+    BAND_MIN_TILES = 8     # a band of fewer tiles does not repay reading all weights
+    SUM_MIN_DEPTH = 96     # a product of smaller depth does not repay adding it to y
 
 
 cdef void pack_weights(void *job, Py_ssize_t chunk, int slot) noexcept nogil:
@@ -83,7 +85,7 @@ cdef void unfold(const Unfolded *u, char *planes, const char *x, Py_ssize_t oh0,
 
 
 cdef void planes_chunk(void *job, Py_ssize_t chunk, int slot) noexcept nogil:
-    """One part of the output channels of one band of rows of one group of one image."""
+    """One part of the output channels, for one band of output rows of one group of one image."""
     cdef const Planes *p = <const Planes *> job
     cdef const Output *g = p.g
     cdef const ConvShape *s = &g.shape
@@ -104,7 +106,7 @@ cdef void planes_chunk(void *job, Py_ssize_t chunk, int slot) noexcept nogil:
 
 
 cdef void add_taps(const Planes *p, const char *planes, char *y, Py_ssize_t pixels, Py_ssize_t first) noexcept nogil:
-    """y = the outputs of the group that begins with the output `first`."""
+    """y = `pixels` pixels of each output of a group. `first` is the group's first output channel."""
     cdef const Output *g = p.g
     cdef Py_ssize_t size = g.t.itemsize, o
     for o in range(first, first + g.shape.O):
@@ -115,7 +117,10 @@ cdef void add_taps(const Planes *p, const char *planes, char *y, Py_ssize_t pixe
 
 cdef void multiply(const Planes *p, const char *b, char *y, Py_ssize_t pixels, Py_ssize_t first, Py_ssize_t part,
                    Py_ssize_t c0) noexcept nogil:
-    """y (+)= weights of a part of the group's outputs, of its channels from c0 on, times the patches' rows, at b."""
+    """y = the weights of one part of a group's outputs times the patches, whose planes begin at b.
+
+    The planes hold some channels, from c0 on. Unless c0 is 0, the products are added to y.
+    """
     cdef const Output *g = p.g
     cdef const ConvShape *s = &g.shape
     cdef fnn_tiles *t = g.t
@@ -135,10 +140,10 @@ cdef void multiply(const Planes *p, const char *b, char *y, Py_ssize_t pixels, P
             rows = split_at(s.O, p.blocks, block + 1) - o0
             q = q0
             while q < min(pixels, q0 + strip):
-                # the last tile ends with the band and may repeat pixels of the one before: no partial vectors
+                # the last tile ends with the band: it repeats pixels of the tile before rather than take a part vector
                 cols = min(pixels - q if c0 else pixels, t.nr if pixels - q > t.lanes else t.lanes)
                 q = min(q, pixels - cols)
-                # an image read where it lies comes from memory: the first blocks fetch the lines of the next strip
+                # an image that is read where it lies comes from memory: the first blocks prefetch the next strip
                 next = b + (q + strip) * size + block * LINE if p.pointwise and block < lines else NULL
                 t.panel(rows, cols, 1, depth, p.weights + ((first + o0) * p.depth + c0 * s.KH * s.KW * rows) * size,
                         NULL, 1, rows, b + q * size, p.koff, y + (o0 * s.OH * s.OW + q) * size, s.OH * s.OW,
@@ -147,7 +152,7 @@ cdef void multiply(const Planes *p, const char *b, char *y, Py_ssize_t pixels, P
 
 
 cdef Py_ssize_t channels_at_a_time(const ConvShape *s, Py_ssize_t fitting) noexcept nogil:
-    """At most `fitting` channels, in equal parts; all of them where the parts' products would be too short."""
+    """At most `fitting` channels, so that C is cut into equal parts; all C if a part's products would be too short."""
     cdef Py_ssize_t parts = ceil_div(s.C, max(fitting, <Py_ssize_t> 1))
     while parts < s.C and s.C % parts:
         parts += 1
@@ -155,15 +160,15 @@ cdef Py_ssize_t channels_at_a_time(const ConvShape *s, Py_ssize_t fitting) noexc
 
 
 cdef void cut(Planes *p, Way way, int workers) noexcept nogil:
-    """Bands of rows, parts of the output channels, and the channels of the input to unfold at a time.
+    """Decide the bands of rows, the parts of the output channels, and the input channels to unfold at a time.
 
-    The number of threads has no say in the channels: a cut there goes through sums.
+    The number of threads must not decide the channels, because that cut goes through sums.
     """
     cdef const ConvShape *s = &p.g.shape
     cdef fnn_tiles *t = p.g.t
     cdef Py_ssize_t below = (reach(s.KH, s.DH) - 1) // s.SH, rows
     cdef Py_ssize_t row_bytes = max(<Py_ssize_t> 1, s.KW * s.C * p.unfolded.phases * s.OW * t.itemsize)
-    # A band: as many rows as stay in the cache, few enough that every thread gets some, enough to fill a tile.
+    # A band has as many rows as the cache holds. Below it is cut so that every thread has some, but it fills a tile.
     p.band = (TAPS_BYTES if p.taps else UNFOLD_BYTES) // row_bytes - below
     if way == PLANES and p.band < s.OH and p.band * s.OW < BAND_MIN_TILES * t.nr:
         p.band = min(s.OH, ceil_div(BAND_MIN_TILES * t.nr, s.OW))
@@ -171,7 +176,7 @@ cdef void cut(Planes *p, Way way, int workers) noexcept nogil:
         row_bytes = row_bytes // s.C * p.unfolded.shape.C
         p.band = UNFOLD_BYTES // row_bytes - below
     if workers > 1:
-        # four chunks a thread, or fewer of some tiles: the last tile of each is seldom full
+        # four chunks a thread, or fewer if these would have too few tiles: the last tile of a chunk is seldom full
         rows = s.OH * s.N * s.G
         p.band = min(p.band, max(ceil_div(rows, 4 * workers),
                                  min(ceil_div(rows, workers), ceil_div(CHUNK_MIN_TILES * t.nr, s.OW))))
@@ -179,11 +184,11 @@ cdef void cut(Planes *p, Way way, int workers) noexcept nogil:
     p.bands = ceil_div(s.OH, p.band)
     p.band = ceil_div(s.OH, p.bands)
     p.bands = ceil_div(s.OH, p.band)
-    # too few bands for the threads: these share the outputs, and each unfolds for itself
+    # with fewer bands than threads, the threads share the outputs, and each unfolds for itself
     p.parts = 1
     if not p.taps and s.N * s.G * p.bands < workers:
         p.parts = min(p.blocks, <Py_ssize_t> workers)
-    # the last band too must fill a tile, for a tile reads whole vectors
+    # even the last band must fill a tile, because a tile reads whole vectors
     p.pointwise = way == POINTWISE and (s.OH - (p.bands - 1) * p.band) * s.OW >= t.nr
     p.unfolded.plane = s.H * s.W if p.pointwise else (p.band + below) * s.OW
 

@@ -1,4 +1,4 @@
-"""Which way serves which convolution: all the choices are here. docs/dev/measurements.md has the figures."""
+"""Chooses the way of each convolution and of its gradients. docs/dev/measurements.md has the figures."""
 from fastnn._kernels._conv_winograd cimport TILE
 from fastnn._kernels._table cimport tiles
 from fastnn._kernels.conv_shape cimport ConvShape, Geometry, conv_shape, is_pointwise, turned
@@ -6,23 +6,27 @@ from fastnn._kernels.conv_way cimport FOLD, ONE_PASS, PIXELS, PLANES, POINTWISE,
 from fastnn._kernels.fnn cimport ceil_div, fnn_tiles, reach
 
 cdef enum:
-    TAPS_MAX_CHANNELS = 2     # of a group, on both sides: a tile would be nearly empty
-    PLANES_MIN_CHANNELS = 8   # that dx has as a convolution: fewer would fill too little of a tile
+    TAPS_MAX_CHANNELS = 2     # input and output channels of a group: a tile would be nearly empty
+    PLANES_MIN_CHANNELS = 8   # channels of dx as a convolution: fewer would fill too little of a tile
 
     ONE_PASS_MAX_PATCH = 32                 # elements of a patch: dx and dw in one pass over dy
-    ONE_PASS_MIN_POINTWISE_MAP = 1024       # pixels of a map, for 1 x 1,
-    ONE_PASS_MAX_POINTWISE_DW = 1 << 20     # and bytes of dw, which has to stay in the cache
-    ONE_PASS_MAX_DW_PATCH = 300             # elements of a patch: dw alone,
-    ONE_PASS_MIN_DW_MAP = 1024              # if its rows are this long; they are summed over their lanes
-    ONE_PASS_MIN_DW_MAP_FEW_OUTPUTS = 256   # a vector of outputs at most: they leave the tiles of PIXELS half empty
+    ONE_PASS_MIN_POINTWISE_MAP = 1024       # pixels of a map, for 1 x 1
+    ONE_PASS_MAX_POINTWISE_DW = 1 << 20     # bytes of dw, for 1 x 1: dw has to stay in the cache
+    ONE_PASS_MAX_DW_PATCH = 300             # elements of a patch, for dw without dx
+    ONE_PASS_MIN_DW_MAP = 1024              # pixels of a map, for dw: with fewer, summing over lanes costs too much
+    ONE_PASS_MIN_DW_MAP_FEW_OUTPUTS = 256   # the same for at most a vector of outputs: they half fill tiles of PIXELS
 
     WINOGRAD_MIN_CHANNELS = 5       # C*O / (C + O), or half a vector: the products outweigh the transforms of images
-    WINOGRAD_MIN_TILES = 32         # of a batch: the products outweigh the transform of the weights
-    WINOGRAD_MIN_TILES_PACKED = 4   # of a batch whose weights are transformed already
+    WINOGRAD_MIN_TILES = 32         # tiles of a batch: the products outweigh the transform of the weights
+    WINOGRAD_MIN_TILES_PACKED = 4   # tiles of a batch, if the weights are transformed already
 
 
 cdef bint winograd_pays(fnn_tiles *t, const ConvShape *s, Py_ssize_t min_tiles) noexcept nogil:
-    """Plain 3 x 3; enough channels on both sides, enough tiles, at most half of the tiles' area beyond the border."""
+    """Whether Winograd's way is faster.
+
+    The kernel must be 3 x 3 at stride 1. There must be enough channels on both sides and enough tiles. At most half of
+    the tiles' area may lie beyond the border.
+    """
     cdef Py_ssize_t count = ceil_div(s.OH, TILE) * ceil_div(s.OW, TILE)
     return (s.KH == s.KW == 3 and s.SH == s.SW == s.DH == s.DW == s.G == 1 and 0 <= s.PH <= 2 and 0 <= s.PW <= 2
             and s.C * s.O >= max(<Py_ssize_t> WINOGRAD_MIN_CHANNELS, t.lanes // 2) * (s.C + s.O)
@@ -51,7 +55,7 @@ cdef Way input_way(fnn_tiles *t, const ConvShape *s) noexcept nogil:
         return ONE_PASS
     if s.SH == s.SW == 1 and winograd_pays(t, &f, WINOGRAD_MIN_TILES):
         return WINOGRAD
-    # as a convolution, where at most an eighth of its output comes of the zeros of a border
+    # a convolution of dy multiplies the zeros of a border too: dx may be an eighth larger than dy at most
     if (s.SH == s.SW == 1 and s.KH * s.KW > 1 and s.C >= PLANES_MIN_CHANNELS
             and 8 * s.H * s.W <= 9 * s.OH * s.OW):
         return PLANES
@@ -73,9 +77,9 @@ cdef Way weight_way(fnn_tiles *t, const ConvShape *s) noexcept nogil:
 
 def ways(Py_ssize_t N, Py_ssize_t C, Py_ssize_t H, Py_ssize_t W, Py_ssize_t O, Geometry geometry, bint is_double=False,
          bint packed=False):
-    """The ways of y, dx and dw of a convolution of this shape, by name. C and O are the channels of all groups.
+    """The names of the ways of y, dx and dw, for a convolution of this shape. C and O are the channels of all groups.
 
-    `packed`: whether the weights of the forward are packed already.
+    `packed` says whether the weights of the forward are packed already.
     """
     cdef fnn_tiles *t = tiles(is_double)
     cdef ConvShape s = conv_shape(N, C, H, W, O, 0, 0, geometry)

@@ -1,4 +1,4 @@
 from fastnn._kernels.conv_gradients cimport Gradients
 
-# dw, which is wanted, and db if it is. False when there is no memory.
+# Write dw, which must not be NULL, and db unless it is NULL. False when there is no memory.
 cdef bint weight_gradient(const Gradients *a) noexcept nogil

@@ -1,8 +1,15 @@
-"""The gradient of a convolution's weight, and of its bias on the way.
+"""The gradients of a convolution's weight and bias.
 
-Images, or bands of one, are laid out pixel by pixel, channels last, and so is dy; then the patch elements (kw, c) of
-one kernel row are neighbours (with dilation, those of one kw), and the sum over pixels is a panel tile whose rows they
-are. A fixed number of parts of the batch are summed apart, for the threads, and added in order.
+Some images, or a band of one image, are laid out with the channels last, and so is dy. Then the patch elements (kw, c)
+of one kernel row are neighbours. With dilation, the elements of one kw are. A panel tile has these elements as rows and
+outputs as columns, and it sums over pixels. Here are two channels, KW = 3 and PW = 1:
+
+    laid out         c0 c1   c0 c1   c0 c1   c0 c1     pixels -1, 0, 1 and 2 of a row
+    output pixel 0  [=====================]            6 rows of the tile, times dy at pixel 0: o0 o1 o2 ...
+    output pixel 1          [=====================]    6 rows of the tile, times dy at pixel 1: o0 o1 o2 ...
+
+The batch is cut into a fixed number of parts, which threads share. Each part has its own sums, and the sums are added
+in order at the end.
 """
 from libc.string cimport memset
 
@@ -22,32 +29,32 @@ from fastnn._kernels.fnn cimport (
 )
 
 cdef enum:
-    PANEL_BYTES = 393216  # of an image laid out, at a time: it stays in the second-level cache
-    PIXELS = 256          # summed at a time: a panel of dy stays in the first-level cache
-    PARTS = 8             # of the batch, at most
-    SUMS_BYTES = 1 << 24  # of all their sums
-    WIDEST = 32           # columns of a panel, at most
+    PANEL_BYTES = 393216  # pixels laid out at a time: they stay in the second-level cache
+    PIXELS = 256          # pixels that a tile sums at a time: a panel of dy stays in the first-level cache
+    PARTS = 8             # the most parts of a batch
+    SUMS_BYTES = 1 << 24  # sums of all parts together
+    WIDEST = 32           # the most columns that a panel has
 
 cdef struct WeightGradient:
     const Gradients *a
-    Py_ssize_t parts                   # of the batch, for each group
-    Py_ssize_t images, band            # at a time: `images` whole ones, or a band of output rows of one
-    Py_ssize_t channels, blocks        # of a group at a time, and how many such blocks it has
-    Py_ssize_t HP, WP                  # of an image or band laid out, with the padding that windows see
+    Py_ssize_t parts                   # parts of the batch, for each group
+    Py_ssize_t images, band            # taken at a time: `images` whole images, or `band` output rows of one image
+    Py_ssize_t channels, blocks        # channels of a block; blocks of a group
+    Py_ssize_t HP, WP                  # rows and columns of an image or band laid out, with padding
     Py_ssize_t OL                      # O, up to whole vectors
-    Py_ssize_t *places                 # of pixels of x among those laid out, from the first row that is
-    Py_ssize_t *starts                 # of the output rows among them
-    Py_ssize_t *channel_places         # o * C*KH*KW: of the outputs in dw
-    Py_ssize_t *koff                   # p * nr
+    Py_ssize_t *places                 # the place of each pixel of x among the pixels laid out, from their first row on
+    Py_ssize_t *starts                 # the place among the pixels where each output row starts
+    Py_ssize_t *channel_places         # o * C*KH*KW, the place of each output in dw
+    Py_ssize_t *koff                   # pixel * nr
     char *sums                         # (groups, parts, blocks, KH, (kw, channel), OL)
     double *db_sums                    # (groups, parts, O)
     char *workspace                    # for each thread: pixels (images, HP, WP, channels), panel of dy (pixels, nr)
-    Py_ssize_t image_size, sums_size   # elements, of an image laid out and of a part and block of the sums
-    Py_ssize_t workspace_step          # bytes
+    Py_ssize_t image_size, sums_size   # elements of an image laid out; elements of the sums of one part and block
+    Py_ssize_t workspace_step          # bytes of a workspace
 
 
 cdef void weight_chunk(void *job, Py_ssize_t chunk, int slot) noexcept nogil:
-    """The sums of one group of one part of the batch and one block of its channels, images in order."""
+    """The sums of one group and one block of its channels, over the images of one part of the batch, in order."""
     cdef const WeightGradient *p = <const WeightGradient *> job
     cdef const Gradients *a = p.a
     cdef const ConvShape *s = &a.shape
@@ -72,7 +79,10 @@ cdef void weight_chunk(void *job, Py_ssize_t chunk, int slot) noexcept nogil:
 
 cdef void lay_out(const WeightGradient *p, char *pixels, const char *x, Py_ssize_t channels,
                   Py_ssize_t oh) noexcept nogil:
-    """The rows that a band from output row oh on sees, zeros above and below; those beside it are there already."""
+    """Lay out the rows that a band meets, which begins at output row oh, with zeros above and below the image.
+
+    The zeros beside the image are there already.
+    """
     cdef const Gradients *a = p.a
     cdef const ConvShape *s = &a.shape
     cdef Py_ssize_t row = p.WP * p.channels * a.t.itemsize, first = max(<Py_ssize_t> 0, oh * s.SH - s.PH)
@@ -85,9 +95,9 @@ cdef void lay_out(const WeightGradient *p, char *pixels, const char *x, Py_ssize
 
 cdef void add_products(const WeightGradient *p, char *pixels, char *sums, double *db_sums, Py_ssize_t group,
                        Py_ssize_t n, Py_ssize_t images, Py_ssize_t oh, bint first) noexcept nogil:
-    """sums += the products of a band of rows of some images, from output row oh on, all kernel elements, all O.
+    """sums += the products of a band, from output row oh on, of `images` images from n on: all kernel elements, all O.
 
-    db_sums, if not NULL, gets the sums of dy alone, while it is at hand.
+    db_sums += the sums of dy, unless db_sums is NULL. They are cheap here, while dy is in the cache.
     """
     cdef const Gradients *a = p.a
     cdef const ConvShape *s = &a.shape
@@ -118,7 +128,7 @@ cdef void add_products(const WeightGradient *p, char *pixels, char *sums, double
 
 
 cdef void finish_channel(void *job, Py_ssize_t chunk, int slot) noexcept nogil:
-    """dw[:, c] of a group: the parts added in order."""
+    """dw[:, c] of one group: adds the parts in order."""
     cdef const WeightGradient *p = <const WeightGradient *> job
     cdef const Gradients *a = p.a
     cdef const ConvShape *s = &a.shape
@@ -131,7 +141,7 @@ cdef void finish_channel(void *job, Py_ssize_t chunk, int slot) noexcept nogil:
 
 
 cdef void finish_bias(const WeightGradient *p) noexcept nogil:
-    """db: the parts added in order."""
+    """db: adds the parts in order."""
     cdef const Gradients *a = p.a
     cdef const ConvShape *s = &a.shape
     cdef Py_ssize_t size = a.t.itemsize, group
@@ -141,7 +151,7 @@ cdef void finish_bias(const WeightGradient *p) noexcept nogil:
 
 
 cdef bint cut(WeightGradient *p, int workers) noexcept nogil:
-    """Decide the split, by the shape alone. False when the workspace would be too large to exist."""
+    """Cut the work, by the shape alone. False when the workspace would be too large to exist."""
     cdef const ConvShape *s = &p.a.shape
     cdef fnn_tiles *t = p.a.t
     cdef Py_ssize_t P = s.OH * s.OW, dw_bytes = s.G * s.O * s.C * s.KH * s.KW * t.itemsize
@@ -151,7 +161,8 @@ cdef bint cut(WeightGradient *p, int workers) noexcept nogil:
     p.WP = max(s.W + s.PW, (s.OW - 1) * s.SW + reach(s.KW, s.DW))
     if not fits(<double> p.HP * p.WP * (p.images * s.C + t.mr) * workers * t.itemsize):
         return False
-    # Parts while their sums are small, blocks of channels for the cache and where the parts are few.
+    # More parts serve more threads, as long as their sums are small. Blocks of channels keep pixels in the cache, and
+    # serve the threads where there are few parts.
     p.parts = max(<Py_ssize_t> 1, min(min(<Py_ssize_t> PARTS, ceil_div(s.N, p.images)), SUMS_BYTES // dw_bytes))
     p.channels = max(ceil_div(t.mr, s.KW), PANEL_BYTES // (p.images * p.HP * p.WP * t.itemsize))
     p.blocks = min(s.C, max(ceil_div(s.C, p.channels), PARTS // p.parts if s.C * s.KW >= 8 * t.mr else 1))
@@ -164,7 +175,7 @@ cdef bint cut(WeightGradient *p, int workers) noexcept nogil:
 
 
 cdef void fill_tables(WeightGradient *p, Py_ssize_t shown) noexcept nogil:
-    """The tables, which begin at `places`; `shown` pixels of x are seen from the first output row."""
+    """Fill the tables, which lie one after the other from `places` on. `shown` pixels of x are laid out at most."""
     cdef const ConvShape *s = &p.a.shape
     cdef Py_ssize_t i, rows = p.images * p.band, length = rows * s.OW
     p.starts = p.places + shown

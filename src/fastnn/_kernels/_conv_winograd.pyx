@@ -1,13 +1,16 @@
 """Convolution forward, 3 x 3 at stride 1, by Winograd's F(4 x 4, 3 x 3): a quarter of the multiplications.
 
-Images are laid out pixel by pixel, channels last. Of each tile of 6 x 6 pixels (they overlap by 2) come 36 values for
-each channel, of each kernel 36 values too; for each of the 36, the product of the matrix (tiles, channels) with the
-matrix (channels, outputs) gives values from which the 4 x 4 pixels of each output are computed. Some tiles at a time,
-so that their values stay in the cache.
+Images are laid out with the channels last. A tile of 6 x 6 input pixels becomes 36 values for each channel. Neighbour
+tiles overlap by 2 pixels. Each kernel becomes 36 values too. Number i of the 36 makes one matrix product:
 
-The rounding error is larger than that of the direct form, and is spread over a tile: for each output at most
-(C + 40) eps times what the transforms make of absolute values. An inf or NaN would be spread over its tile too: such an
-image is spoilt, and the direct form is to be used for it.
+    values i (tiles, channels)  times  weights i (channels, outputs)  =  products i (tiles, outputs)
+
+The 36 products of a tile become 4 x 4 pixels of each output. A chunk has few enough tiles that their values stay in the
+cache. docs/dev/winograd.md draws the tiles and the 36 planes.
+
+The rounding error is larger than that of the direct form, and is spread over a tile. For each output it is at most
+(C + 40) eps times the result of the same transforms of absolute values. An inf or NaN would spread over its whole tile.
+So its image counts as spoilt, and the caller convolves it again by the direct form.
 """
 from libc.string cimport memset
 
@@ -17,8 +20,8 @@ from fastnn._kernels.conv_shape cimport ConvShape
 from fastnn._kernels.fnn cimport ceil_div, fits, fnn_tiles, split_at
 
 cdef enum:
-    CHUNK_BYTES = 1 << 17  # of the values and products of the tiles of a chunk
-    SHARE = 2              # blocks of tiles for each thread, from which they are worth reading all weights
+    CHUNK_BYTES = 1 << 17  # values and products of a chunk's tiles
+    SHARE = 2              # blocks of tiles for each thread: fewer do not repay reading all weights
 
 cdef void transform_weights(void *job, Py_ssize_t c, int slot) noexcept nogil:
     cdef const Winograd *p = <const Winograd *> job
@@ -53,7 +56,7 @@ cdef char *zeroed(char *workspace, Py_ssize_t nbytes) noexcept nogil:
 
 cdef void multiply(const Winograd *p, const char *values, char *products, Py_ssize_t tiles, Py_ssize_t first,
                    Py_ssize_t last) noexcept nogil:
-    """The panels of outputs from first on, up to last."""
+    """The products of `tiles` tiles with the panels first <= panel < last of outputs."""
     cdef const Output *g = p.g
     cdef const ConvShape *s = &g.shape
     cdef fnn_tiles *t = g.t
@@ -71,9 +74,10 @@ cdef void multiply(const Winograd *p, const char *values, char *products, Py_ssi
 
 
 cdef void winograd_chunk(void *job, Py_ssize_t chunk, int slot) noexcept nogil:
-    """Some images, or some rows of tiles of one; all outputs, or a part of them: all pieces of a part, then the next.
+    """Some images, or a band of one image, for all outputs or for one part of them.
 
-    A thread claims neighbouring chunks, so it keeps to the weights of its part, which stay in its cache.
+    Chunks run over the images of the first part, then over those of the next part. A thread claims neighbouring chunks.
+    So it needs the weights of one part, which stay in its cache.
     """
     cdef const Winograd *p = <const Winograd *> job
     cdef const Output *g = p.g
@@ -109,7 +113,7 @@ cdef void winograd_chunk(void *job, Py_ssize_t chunk, int slot) noexcept nogil:
                                      products + (at * p.OL + o0) * size, p.tiles * p.OL, width, bias, g.flags):
                     p.spoilt[n] = True
                 at += 1
-        # some outputs at a time: their planes are written from the first pixel to the last
+        # a vector of outputs at a time, so that each plane is written from its first pixel to its last
         y = g.y + (n * s.O * s.OH + row * TILE) * s.OW * size
         for o from o0 <= o < o1 by t.lanes:
             if s.OW == p.cols * TILE:
@@ -131,8 +135,8 @@ cdef bint prepare_winograd(Winograd *p, const Output *g, int workers) noexcept n
         return False
     room = max(t.mr, CHUNK_BYTES // (VALUES * (p.CL + p.OL) * size))
     p.band = min(p.rows, max(<Py_ssize_t> 1, room // p.cols))
-    # Threads share the rows of tiles of few images, or, where these are few as well, the outputs, since each reads all
-    # weights of its own.
+    # If there are fewer images than threads, threads share the rows of tiles. If there are few tiles too, threads share
+    # the outputs instead: then each thread reads the weights of its own outputs only.
     p.parts = 1
     if s.N < workers and p.rows * p.cols * s.N < workers * SHARE * t.mr and p.panels >= workers:
         p.parts = workers
@@ -144,7 +148,7 @@ cdef bint prepare_winograd(Winograd *p, const Output *g, int workers) noexcept n
     p.images = 1 if p.bands > 1 else min(s.N, max(<Py_ssize_t> 1, room // (p.rows * p.cols)))
     if p.images > 1 and workers > 1:
         p.images = max(<Py_ssize_t> 1, min(p.images, s.N // (2 * workers)))
-    p.tiles = p.images * p.band * p.cols | 1  # the values of a tile must not all be in one set of the cache
+    p.tiles = p.images * p.band * p.cols | 1  # odd, or the 36 values of a tile could all fall into one set of the cache
     p.weights_size = VALUES * p.panels * s.C * t.nr + p.OL
     p.pixels_size = (p.band * TILE + 2) * (p.cols * TILE + 2) * p.CL
     p.values_size = VALUES * p.tiles * p.CL

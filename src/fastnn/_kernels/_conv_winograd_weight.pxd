@@ -1,5 +1,5 @@
 from fastnn._kernels._conv_winograd cimport Outcome
 from fastnn._kernels.conv_gradients cimport Gradients
 
-# dw, which is wanted, and db if it is; 3 x 3, stride 1, padding up to 2.
+# Write dw, which must not be NULL, and db unless it is NULL, for 3 x 3 at stride 1 with padding up to 2.
 cdef Outcome winograd_weight(const Gradients *a) noexcept nogil

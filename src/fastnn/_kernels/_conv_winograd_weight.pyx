@@ -1,8 +1,12 @@
-"""The gradient of the weights of a 3 x 3 convolution at stride 1, by Winograd's F(4 x 4, 3 x 3) turned about.
+"""The gradient of the weights of a 3 x 3 convolution at stride 1, by the transposed transforms of F(4 x 4, 3 x 3).
 
-The forward is dM = U V for each of the 36 values of a tile, y = A^T M A, U = G w G^T (see `_conv_winograd`). So
-dU = (A dy A^T) V^T, summed over all tiles, and dw = G^T dU G. Some images at a time: first their values, image by
-image, then the products, value by value, added to the sums so far: the order of the sums depends on the shape alone.
+The forward is M = U V for each of the 36 values of a tile, with y = A^T M A and U = G w G^T (see `_conv_winograd`). So
+dU = (A dy A^T) V^T, summed over all tiles, and dw = G^T dU G.
+
+A group of images is taken at a time. First its images are transformed, one by one. Then each of the 36 products is
+added to its sums. The order of the sums depends on the shape alone. For product k of the 36:
+
+    sums k (channels, outputs)  +=  x values k (tiles, channels)^T  times  dy values k (tiles, outputs)
 """
 from libc.string cimport memset
 
@@ -24,25 +28,25 @@ from fastnn._kernels.conv_shape cimport ConvShape
 from fastnn._kernels.fnn cimport FNN_ACCUMULATE, ceil_div, fits, fnn_tiles, split_at
 
 cdef enum:
-    GROUP_BYTES = 1 << 22  # of the values of the images of a group
+    GROUP_BYTES = 1 << 22  # values of a group of images
 
 cdef struct WinogradWeight:
     const Gradients *a
-    Py_ssize_t rows, cols         # of tiles, of an image
-    Py_ssize_t first, images      # of the group at work
-    Py_ssize_t tiles              # of a group, at most; odd
-    Py_ssize_t CL, OL             # C and O in whole vectors
-    Py_ssize_t x_line, dy_line    # of images laid out
-    Py_ssize_t *x_places
-    Py_ssize_t *dy_places
+    Py_ssize_t rows, cols         # rows and columns of tiles in an image
+    Py_ssize_t first, images      # the first image of the current group; images of this group
+    Py_ssize_t tiles              # the tiles that a group has room for, an odd number
+    Py_ssize_t CL, OL             # C and O up to whole vectors
+    Py_ssize_t x_line, dy_line    # elements of a row of x and of dy, laid out
+    Py_ssize_t *x_places          # the place of each pixel of x among the pixels laid out
+    Py_ssize_t *dy_places         # the same for dy
     Py_ssize_t *koff              # tile * OL
     char *x_values                # (VALUES, tiles, CL)
     char *dy_values               # (VALUES, tiles, OL)
     char *sums                    # (VALUES, C, OL)
     char *db_sums                 # (N, OL)
-    char *workspace               # for each thread: a line, pixels of x, pixels of dy
-    Py_ssize_t x_size, workspace_step  # elements; bytes
-    char *spoilt                  # for each channel: whether inf or NaN came of it
+    char *workspace               # for each thread: flag line, pixels of x, pixels of dy
+    Py_ssize_t x_size, workspace_step  # elements of x laid out; bytes of a workspace
+    char *spoilt                  # (C): True where the sums of a channel have inf or NaN
 
 
 cdef void transform_image(void *job, Py_ssize_t i, int slot) noexcept nogil:
@@ -68,7 +72,7 @@ cdef void transform_image(void *job, Py_ssize_t i, int slot) noexcept nogil:
 
 
 cdef void multiply(void *job, Py_ssize_t k, int slot) noexcept nogil:
-    """sums[k] += the products of the values k of the group's tiles."""
+    """sums[k] += value k of x times value k of dy, over the tiles of the group."""
     cdef const WinogradWeight *p = <const WinogradWeight *> job
     cdef fnn_tiles *t = p.a.t
     cdef Py_ssize_t size = t.itemsize, C = p.a.shape.C, blocks = ceil_div(C, t.mr), block, m, o
@@ -112,7 +116,7 @@ cdef Outcome winograd_weight(const Gradients *a) noexcept nogil:
                 * VALUES * size):
         return NO_MEMORY
     group = min(s.N, max(<Py_ssize_t> 1, GROUP_BYTES // (VALUES * tiles * (p.CL + p.OL) * size)))
-    p.tiles = group * tiles | 1  # the values of a tile must not all be in one set of the cache
+    p.tiles = group * tiles | 1  # odd, or the 36 values of a tile could all fall into one set of the cache
     p.x_line, p.dy_line = (p.cols * TILE + 2) * p.CL, p.cols * TILE * p.OL
     p.x_size, dy_size = (p.rows * TILE + 2) * p.x_line, p.rows * TILE * p.dy_line
     p.workspace_step = LINE + ceil_div((p.x_size + dy_size) * size, LINE) * LINE

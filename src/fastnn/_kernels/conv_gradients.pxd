@@ -1,4 +1,4 @@
-# What a backward of a convolution is asked for, and the ways to it; `_conv_backward` chooses.
+# The arguments of a convolution's backward, which every way takes; `_conv_backward` calls the ways.
 from fastnn._kernels.conv_shape cimport ConvShape
 from fastnn._kernels.fnn cimport fnn_tiles
 
@@ -8,8 +8,8 @@ cdef struct Gradients:
     const char *dy    # (N, G*O, OH, OW)
     const char *x     # (N, G*C, H, W)
     const char *w     # (G*O, C, KH, KW)
-    char *dx          # shaped like x, or NULL where it is not wanted
-    char *dw          # shaped like w, or NULL
-    char *db          # (G*O,), or NULL
-    const char *bias  # (G*C,), added to dx where dx is the output of a transposed convolution; or NULL
-    int flags         # FNN_RELU: of that output too
+    char *dx          # shaped like x; NULL if the caller does not want it
+    char *dw          # shaped like w; NULL if the caller does not want it
+    char *db          # (G*O,); NULL if the caller does not want it
+    const char *bias  # (G*C,), added to dx when a transposed convolution computes its output there; else NULL
+    int flags         # FNN_RELU applies ReLU to dx, for a transposed convolution; else 0

@@ -1,4 +1,4 @@
-# What a forward of a convolution is asked for, and the ways to it; `_conv_forward` chooses.
+# The arguments of a convolution's forward, which every way takes; `_conv_forward` calls the ways.
 from fastnn._kernels.conv_shape cimport ConvShape
 from fastnn._kernels.fnn cimport fnn_tiles
 

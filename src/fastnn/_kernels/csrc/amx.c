@@ -1,7 +1,7 @@
 /* Products of float32 on AMX's matrix tiles, which multiply bfloat16 and add in float32. docs/dev/amx.md has an
  * example; the contracts are in fnn.h.
  *
- * A float32 x is the sum of three bfloat16: x0 is x rounded, x1 is the rest rounded, and x2 is the rest after that.
+ * A float32 x is the sum of three bfloat16: x0 is x rounded, x1 is x - x0 rounded, and x2 is x - x0 - x1.
  * Each has 8 of the 24 bits. A product of two bfloat16 is exact in float32. (x0 + x1 + x2)(y0 + y1 + y2) has nine
  * products; three are left out, which together are at most 2^-24 of the whole. The small products are added before
  * the large ones.
@@ -97,7 +97,7 @@ INLINE void split_row(__m512 first, __m512 second, int pairs, __m512i *to, ptrdi
     }
 }
 
-/* Each round interleaves a row of the upper half with one of the lower. */
+/* Transposes 16 rows of 16 pairs. Each round interleaves row i of the upper half with row i of the lower half. */
 INLINE void transpose(const __m512i *tile, __m512i *to) {
     const __m512i low = _mm512_setr_epi32(0, 16, 1, 17, 2, 18, 3, 19, 4, 20, 5, 21, 6, 22, 7, 23);
     const __m512i high = _mm512_add_epi32(low, _mm512_set1_epi32(8));

@@ -1,5 +1,5 @@
-/* The ISA tiers of this build: which of them this CPU runs, and which one is in use. Compiled without special flags, so
- * that it runs anywhere. */
+/* The ISA tiers of this build: which of them this CPU runs, and which one is in use. This file is compiled without
+ * special flags, so that it runs on any CPU. */
 #define _GNU_SOURCE /* syscall */
 #include "fnn.h"
 

@@ -57,8 +57,13 @@ typedef struct fnn_function {
 #define FNN_PLACE(with, name, work, backward_work) FNN_##name,
 enum { FNN_FUNCTIONS(FNN_PLACE, ) FNN_FUNCTION_COUNT };
 
-/* Where the windows of a pool lie along one axis: the first of their pixels that is inside the image, how many are
- * inside, how many places come before it, and a divisor. That of an average is the product of both axes'. */
+/* One window of a pool, along one axis of the image. `start` is its first pixel inside the image, `count` says how many
+ * of its pixels are inside, and `skipped` how many lie before the image. An average divides by the `divisor` of the row
+ * times that of the column. For KH = 3 at stride 2 with padding 1, over H = 4:
+ *
+ *      row            -1  0  1  2  3      start  count  skipped
+ *      window 0       [------]              0      2       1
+ *      window 1             [------]        1      3       0     */
 typedef struct fnn_span {
     ptrdiff_t start, count, skipped, divisor;
 } fnn_span;

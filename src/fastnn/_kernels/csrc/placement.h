@@ -44,8 +44,8 @@ static long long time_run(clockid_t clock) {
     return t.tv_sec * 1000000000LL + t.tv_nsec;
 }
 
-/* Bring a thread here if the system has put it off: its running time stands still. The caller is about to sleep, so its
- * CPU becomes free. */
+/* Move `thread` to this CPU if the system does not run it: then its running time stands still. The caller is about to
+ * sleep, so this CPU becomes free. */
 static void bring_if_put_off(const fnn_thread *thread) {
     enum { LOOK = 10000 }; /* nanoseconds for which the running time is watched */
     cpu_set_t allowed, here;

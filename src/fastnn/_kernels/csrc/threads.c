@@ -17,15 +17,16 @@
 #define WORK_WORTH_SHARING 20000.0 /* units of work, where a worker is awake already */
 
 static struct {
-    /* Bits 63 to 32: the generation. Bits 31 to 16: the first chunk left to claim. Bits 15 to 0: the last one, plus 1.
-     * One compare-and-swap claims a chunk of exactly the job that was read, so the fields below need no lock. */
+    /* Bits 63 to 32: the generation. Bits 31 to 16: the first chunk that is not claimed. Bits 15 to 0: the last chunk
+     * that is not claimed, plus 1. One compare-and-swap claims a chunk of exactly the job that was read, so the fields
+     * below need no lock. */
     _Atomic uint64_t state;
     _Atomic(fnn_task) task;
     _Atomic(void *) job;
     _Atomic ptrdiff_t start; /* the first chunk of this round */
     _Atomic int limit;             /* threads that may take part, the caller included */
     _Atomic ptrdiff_t unfinished;  /* chunks not yet done */
-    _Atomic int sleepers, waiting, caller_sleeps; /* `waiting` counts workers that are awake without a job */
+    _Atomic int sleepers, waiting, caller_sleeps; /* `sleepers` sleep; `waiting` counts awake workers without a job */
     _Atomic int caller_cpu;
     struct {
         fnn_thread thread;
@@ -69,7 +70,7 @@ static ptrdiff_t first_of(uint64_t state) { return (ptrdiff_t)(state >> 16 & 0xf
 static ptrdiff_t end_of(uint64_t state) { return (ptrdiff_t)(state & 0xffff); }
 static uint32_t generation_of(uint64_t state) { return (uint32_t)(state >> 32); }
 
-/* Claim and run chunks of the current job until none is left; returns the state last seen. */
+/* Claims and runs chunks of the current job until none is left. Returns the state that it read last. */
 static uint64_t run_chunks(int slot) {
     uint64_t state = atomic_load(&pool.state);
     while (first_of(state) < end_of(state) && slot < atomic_load(&pool.limit)) {
@@ -197,7 +198,7 @@ void fnn_parallel(fnn_task task, void *job, ptrdiff_t chunks, int threads, doubl
 
 int fnn_threads(void) { return atomic_load(&pool.threads); }
 
-/* A forked child has none of the workers, and a thread of the parent may have held its locks. */
+/* Makes the pool new in a forked child, which has no workers, and whose locks a thread of the parent may have held. */
 static void forget_workers(void) {
     pool.workers = 0;
     for (int slot = 0; slot < MAX_THREADS; slot++)

@@ -8,7 +8,8 @@ INLINE void NAME(inside)(ptrdiff_t cols, ptrdiff_t W, ptrdiff_t iw0, ptrdiff_t s
     *to = hi < *from ? *from : hi < cols ? hi : cols;
 }
 
-/* Short rows are the usual case (maps of 8 or 16 columns): two overlapping moves of a fixed size, no inner loop. */
+/* Short rows are the usual case, in maps of 8 or 16 columns. Two overlapping moves of a fixed size need no inner loop.
+ * A row of 6 elements, with w = 4:   head [0 1 2 3]   tail [2 3 4 5] */
 #define MOVE(w)                                                                                                    \
     if (cols >= (w)) {                                                                                             \
         for (ptrdiff_t i = 0; i < rows; i++, d += dst_step, s += src_step) {                                       \
@@ -36,7 +37,8 @@ static void NAME(copy)(void *dst, ptrdiff_t dst_step, const void *src, ptrdiff_t
 }
 #undef MOVE
 
-/* The same for sums: where head and tail overlap, both hold the same sum of what was there before. */
+/* The same for sums. Where head and tail overlap, both hold the same sum, because both were read before either is
+ * stored. */
 #define ADD(w)                                                                                                     \
     if (cols >= (w)) {                                                                                             \
         for (ptrdiff_t i = 0; i < rows; i++, d += dst_step, s += src_step) {                                       \
@@ -104,7 +106,13 @@ static void NAME(fold_plane)(void *dst, ptrdiff_t H, ptrdiff_t W, const void *sr
     }
 }
 
-/* A block of LANES x LANES: log2(LANES) rounds that zip the vectors of its upper half with those of its lower half. */
+/* Transposes a block of LANES x LANES in log2(LANES) rounds. A round zips vector i of the upper half with vector i of
+ * the lower half. For four lanes:
+ *
+ *      a0 a1 a2 a3                 a0 c0 a1 c1                 a0 b0 c0 d0
+ *      b0 b1 b2 b3   zip a with c  a2 c2 a3 c3   zip again     a1 b1 c1 d1
+ *      c0 c1 c2 c3   zip b with d  b0 d0 b1 d1                 a2 b2 c2 d2
+ *      d0 d1 d2 d3                 b2 d2 b3 d3                 a3 b3 c3 d3     */
 #if LANES == 16
 #define LOW 0, 16, 1, 17, 2, 18, 3, 19, 4, 20, 5, 21, 6, 22, 7, 23
 #define HIGH 8, 24, 9, 25, 10, 26, 11, 27, 12, 28, 13, 29, 14, 30, 15, 31
@@ -135,7 +143,7 @@ INLINE void NAME(transpose_block)(vec *v) {
 #undef LOW
 #undef HIGH
 
-/* The first `height` lanes of each vector, as two overlapping moves. */
+/* Stores the first `height` lanes of each vector, by two overlapping moves. */
 #define PART(w)                                                                                                    \
     if (height >= (w)) {                                                                                           \
         for (ptrdiff_t j = 0; j < width; j++) {                                                                    \

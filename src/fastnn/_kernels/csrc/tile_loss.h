@@ -1,6 +1,6 @@
 /* Losses; contracts in fnn.h. */
 
-/* log(1 + u), u >= -1; `lost` corrects for the rounding of 1 + u */
+/* log(1 + u) for u >= -1. `lost` corrects for the rounding of 1 + u. */
 INLINE vec NAME(log1p_of)(vec u) {
     vec w = 1 + u, lost = (u - (w - 1)) / w, y = NAME(log_of)(w);
     return NAME(choose)(lost == lost, y + lost, y);
@@ -109,7 +109,7 @@ static void NAME(softmax_rows)(const void *x_, const void *factor_, void *y_, pt
         part[r] = largest;
     }
     NAME(store)(most, NAME(lane_maxes)(part));
-    const int is_long = n > 4 * SUM_TERMS * LANES; /* each row is summed alone, in blocks */
+    const int is_long = n > 4 * SUM_TERMS * LANES; /* then each row is summed alone, in blocks */
     for (ptrdiff_t r = 0; r < LANES && is_long; r++)
         share[r] = r < rows ? NAME(row_exp)(x + r * n, most[r], y ? y + r * n : NULL, n) : 0;
     for (ptrdiff_t r = 0; r < LANES && !is_long; r++) {
@@ -127,7 +127,7 @@ static void NAME(softmax_rows)(const void *x_, const void *factor_, void *y_, pt
                 vec e = NAME(exp)(NAME(row_end)(row + whole, n - whole, end, lowest) - most[r]);
                 total += e;
                 if (y && y_end - (out + whole) >= LANES)
-                    NAME(store)(out + whole, e); /* the row behind it is written next, so it may be overwritten */
+                    NAME(store)(out + whole, e); /* reaches into the next row, which is written after this one */
                 else if (y)
                     NAME(store_part)(out + whole, e, n - whole);
             }

@@ -21,7 +21,7 @@ FORWARD(elu) { return WHERE(x > ZERO, b * x, a * NAME(expm1)(x)); }
 BACKWARD(elu, x) { return dy * WHERE(x > ZERO, b, a * NAME(exp)(x)); }
 
 /* max(x, 0) - |x| tail equals x times the distribution at x, and loses no digits on either side of 0. At minus
- * infinity it is the limit, 0. */
+ * infinity the result is the limit, 0. */
 FORWARD(gelu) {
     vec s = NAME(size_of)(x), less = s * NAME(normal_tail)(s);
     return NAME(positive)(x) - WHERE(s > TAIL_MOST, ZERO, less);

@@ -1,9 +1,9 @@
 /* The two register tiles of every matrix product, convolution and gradient. docs/dev/matrix-products.md draws them; the
  * contracts are in fnn.h. */
 
-/* ---- panel: rank-one updates. Per k: PANEL_VECTORS loads of b, one broadcast of a for each row. --------------------
- * All of c stays in registers while k runs. With AVX-512, 14 rows x 2 vectors of 16 floats take 28 of the 32 registers;
- * two hold b, and one an element of a. Here are 3 rows x 2 vectors of 4 floats in step k:
+/* ---- panel: rank-one updates. Each k loads PANEL_VECTORS vectors of b, and broadcasts an element of a for each row. -
+ * All of c stays in registers while k runs. With AVX-512, 14 rows x 2 vectors of 16 floats take 28 of the 32 registers.
+ * Two more hold b, and one holds an element of a. Here are 3 rows x 2 vectors of 4 floats in step k:
  *
  *                          b + koff[k]      [ b0 b1 b2 b3 ] [ b4 b5 b6 b7 ]     2 loads
  *
@@ -11,7 +11,7 @@
  *                      + a_row     a1   ->  [ ........... ] [ ........... ]     c += a1 * b
  *                      + 2*a_row   a2   ->  [ ........... ] [ ........... ]     c += a2 * b
  *
- * So 14 rows make 28 multiply-adds of 2 loads and 14 broadcasts, and c is stored once, after the last k. */
+ * So for 14 rows, 2 loads and 14 broadcasts feed 28 multiply-adds. c is stored once, after the last k. */
 INLINE void NAME(panel_tile)(const int rows, const int vectors, ptrdiff_t cols, ptrdiff_t segments, ptrdiff_t depth,
                              const real *a, const ptrdiff_t *starts, ptrdiff_t a_row, ptrdiff_t a_depth,
                              const real *b, const ptrdiff_t *koff, real *c, ptrdiff_t ldc, const real *bias, int flags,
@@ -93,13 +93,13 @@ static void NAME(panel)(ptrdiff_t rows, ptrdiff_t cols, ptrdiff_t segments, ptrd
                         const ptrdiff_t *koff, void *c, ptrdiff_t ldc, const void *bias, int flags, const void *next) {
     if (next == NULL)
         next = b; /* b is in the cache already, and the loop needs no branch */
-    if (a_row == 1) /* faster with a step that the compiler knows */
+    if (a_row == 1) /* the loop is faster with a step that the compiler knows */
         NAME(panel_of)(rows, cols, segments, depth, a, starts, 1, a_depth, b, koff, c, ldc, bias, flags, next);
     else
         NAME(panel_of)(rows, cols, segments, depth, a, starts, a_row, a_depth, b, koff, c, ldc, bias, flags, next);
 }
 
-/* ---- taps: one row of a panel over all columns, up to 8 vectors at a time. ----------------------------------------- */
+/* ---- taps: one row of c over all its columns, up to 8 vectors at a time. ------------------------------------------- */
 INLINE void NAME(taps_block)(const int vectors, ptrdiff_t n, ptrdiff_t depth, const real *w, const real *x,
                              const ptrdiff_t *koff, real *y, const real *bias, int flags) {
     vec acc[8];
@@ -143,7 +143,7 @@ static void NAME(taps)(ptrdiff_t n, ptrdiff_t depth, const void *w, const void *
 }
 #undef TAPS
 
-/* ---- dot: products of rows with rows, both contiguous, nothing packed. --------------------------------------------- */
+/* ---- dot: products of rows with rows. Both are contiguous, so nothing is packed. ----------------------------------- */
 /* One step of the tile at q. A masked load sets lanes to 0 before they are multiplied, because 0 * inf is not 0. */
 #define DOT_STEP(LOAD)                                                                                             \
     do {                                                                                                           \

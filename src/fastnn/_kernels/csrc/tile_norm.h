@@ -1,10 +1,10 @@
-/* Normalisation; contracts in fnn.h. The elements of a channel are rows of planes, at least a vector long, or, where
- * planes are smaller (`each`), columns of a matrix. Moments are taken about a mean that was rounded to `real`;
- * what that rounding left out is summed on the way and corrected for (Chan, Golub and LeVeque, "Algorithms for
- * computing the sample variance", The American Statistician 37, 1983): they are as good as about the exact mean. */
+/* Normalisation; contracts in fnn.h. The elements of a channel are rows of at least a vector. In planes smaller than a
+ * vector (`each`) they are the columns of a matrix. Moments are taken about a mean m that was rounded to `real`. The
+ * sum of x - m is kept, and corrects both moments, so they are as exact as about the exact mean (Chan, Golub and
+ * LeVeque, "Algorithms for computing the sample variance", The American Statistician 37, 1983). */
 
 INLINE vec NAME(keep)(ivec mask, vec v) { return (vec)(mask & (ivec)v); }
-/* The gradient behind a ReLU whose output is y, or as it came if y is NULL. */
+/* The gradient of a ReLU's input, from that of its output y. Without a ReLU y is NULL, and the gradient is dy. */
 INLINE vec NAME(through_relu)(vec dy, const real *y, ptrdiff_t i) {
     return y ? NAME(keep)(NAME(load)(y + i) > NAME(splat)(0), dy) : dy;
 }
@@ -23,15 +23,23 @@ INLINE void NAME(store_doubles)(double *p, vec v, ptrdiff_t width) {
 }
 INLINE double NAME(total_of_4)(const vec *s) { return (double)NAME(lane_sum)((s[0] + s[1]) + (s[2] + s[3])); }
 
-/* Elements of a row of n before the first that begins a vector of its array, where its own first one is at `at`. Short
- * rows have not enough vectors to gain by it. */
+/* How many elements of a row lie before the first one whose place is a multiple of LANES. The row begins at place `at`
+ * of its array, and has n elements. Short rows have too few vectors to gain by alignment. With 4 lanes and at = 6:
+ *
+ *      place   4 5 [6 7] 8 9 10 11 12 ...         head = 2: elements 0 and 1 come before place 8 */
 INLINE ptrdiff_t NAME(head)(ptrdiff_t at, ptrdiff_t n) { return n >= 8 * LANES ? -at & (LANES - 1) : 0; }
 
-/* DO(i, k, lanes) for a row of n elements at `at`, vector by vector, into accumulator k < 4: the lanes that count of
- * the vector at element i, or ALL. Whole vectors are aligned with the array, and what is before and after them comes
- * from vectors that overlap them. Four accumulators, for an addition takes as many cycles. */
+/* DO(i, k, lanes) adds the vector at element i of a row to accumulator k < 4. `lanes` masks the lanes that count; ALL
+ * are used in whole vectors, which are aligned with the array. The elements before and after them come from vectors
+ * that overlap a whole one. There are four accumulators because an addition takes four cycles. Here are 13 elements
+ * with 4 lanes and a head of 2, though a row with a head is longer in truth; x marks a lane that does not count:
+ *
+ *      element     0 1 2 3 4 5 6 7 8 9 10 11 12
+ *      vectors     [0 1 x x]                        lanes < 2
+ *                      [2 3 4 5] [6 7 8 9]          ALL
+ *                                  [x  10 11 12]    lanes >= 1 */
 #define ALL (~(ivec){0})
-#define SUMMED (4 * 2 * SUM_TERMS * LANES) /* elements that the accumulators take; then they go to doubles */
+#define SUMMED (4 * 2 * SUM_TERMS * LANES) /* elements that the accumulators take before they are added to doubles */
 #define EACH_VECTOR(at, n, DO)                                                                                     \
     do {                                                                                                           \
         ptrdiff_t i = NAME(head)(at, n);                                                                           \
@@ -48,7 +56,8 @@ INLINE ptrdiff_t NAME(head)(ptrdiff_t at, ptrdiff_t n) { return n >= 8 * LANES ?
             DO((n)-LANES, 3, NAME(iota)() >= (integer)(LANES - (n) + i));                                          \
     } while (0)
 
-/* DO(r, some, first, m) for blocks of rows r .. r + some, elements first .. first + m, of SUMMED elements at most. */
+/* DO(r, some, first, m) for blocks of at most SUMMED elements: `some` rows from r on, m elements of each from `first`
+ * on. */
 #define EACH_BLOCK(rows, n, DO)                                                                                    \
     do {                                                                                                           \
         const ptrdiff_t most = (n) < SUMMED ? SUMMED / (n) : 1;                                                    \
@@ -57,7 +66,8 @@ INLINE ptrdiff_t NAME(head)(ptrdiff_t at, ptrdiff_t n) { return n >= 8 * LANES ?
                 DO(r, (rows) - r < most ? (rows) - r : most, first, (n) - first < SUMMED ? (n) - first : SUMMED);  \
     } while (0)
 
-/* The sums of x - about and of its squares are added to; `ahead` elements further on is what is read next. */
+/* Adds the sum of x - about to *rest, and the sum of its squares to *squares. Prefetches the elements that are read
+ * next, which lie `ahead` elements further on. */
 INLINE void NAME(squares_about)(const real *x, ptrdiff_t at, ptrdiff_t rows, ptrdiff_t step, ptrdiff_t n, real about,
                                 ptrdiff_t ahead, double *rest, double *squares) {
     vec t[4] = {0}, q[4] = {0};
@@ -97,12 +107,12 @@ INLINE void NAME(moments_together)(const real *x, ptrdiff_t at, ptrdiff_t rows, 
     EACH_BLOCK(rows, n, SQUARES);
 #undef SQUARES
     rest /= count;
-    *mean = about - about == 0 ? (double)about + rest : (double)about; /* nothing corrects an infinite mean */
+    *mean = about - about == 0 ? (double)about + rest : (double)about; /* an infinite mean has no correction */
     *m2 = squares - count * rest * rest;
 }
 
-/* Of a row of any length: its blocks, which are read again while they are in the first-level cache, one after another
- * (Chan, Golub and LeVeque 1983). */
+/* The moments of a row of any length. Its blocks are joined one after another (Chan, Golub and LeVeque 1983). A block
+ * is short enough to be read the second time from the first-level cache. */
 static void NAME(moments_of_row)(const real *x, ptrdiff_t at, ptrdiff_t n, double *mean, double *m2) {
     const ptrdiff_t block = FNN_NORM_BLOCK;
     ptrdiff_t m = n < 2 * block ? n : block;
@@ -118,8 +128,8 @@ static void NAME(moments_of_row)(const real *x, ptrdiff_t at, ptrdiff_t n, doubl
     }
 }
 
-/* Some vectors of columns, each for itself. Rows of a matrix may be a power of two apart, and push each other out of
- * the cache: the second reading is of a copy. */
+/* The moments of each of some vectors of columns. Rows of a matrix may be a power of two apart, and then push each
+ * other out of the cache. So the second pass reads a copy. */
 INLINE void NAME(moments_apart)(const real *x, ptrdiff_t rows, ptrdiff_t step, int vectors, ptrdiff_t width,
                                 double *mean, double *m2) {
     vec copy[FNN_NORM_ROWS][4], s[4] = {0}, t[4] = {0}, q[4] = {0};
@@ -145,8 +155,8 @@ INLINE void NAME(moments_apart)(const real *x, ptrdiff_t rows, ptrdiff_t step, i
 
 #include "tile_norm_wide.h"
 
-/* DO(j, vectors, width) for strips of columns from j on, of the n of a matrix: as many vectors of that width. The last
- * may overlap the one before. */
+/* DO(j, vectors, width) for strips of the n columns of a matrix, from column `done` on. A strip begins at column j and
+ * has `vectors` vectors of `width` columns. The last strip may overlap the strip before it. */
 #define EACH_STRIP(done, n, DO)                                                                                    \
     do {                                                                                                           \
         ptrdiff_t j = done;                                                                                        \
@@ -180,8 +190,9 @@ static void NAME(norm_moments)(const void *x_, ptrdiff_t at, ptrdiff_t rows, ptr
 #undef MOMENTS
 }
 
-/* DO(j, width) for columns j .. j + width of the n of a row whose first element is at `at`: vectors that may overlap,
- * those in the middle aligned; or, where the row is narrower than a vector, all at once. */
+/* DO(j, width) for the vectors of a row of n elements that begins at place `at`. A vector has `width` elements from j
+ * on. The first and the last may overlap their neighbours; the others are aligned. A `narrow` row is shorter than a
+ * vector, and is taken at once. */
 #define EACH_COLUMNS(at, n, narrow, DO)                                                                            \
     do {                                                                                                           \
         if (narrow) {                                                                                              \
@@ -329,7 +340,7 @@ INLINE void NAME(backward_as)(const real *dy, const real *x, const real *y, real
         if (y)                                                                                                     \
             g = NAME(keep)(NAME(load_columns)(y_row + (i), width) > NAME(splat)(0), g);                            \
         g *= scale;                                                                                                \
-        if (x) /* in this order it is two fused operations */                                                      \
+        if (x) /* in this order the compiler makes two fused operations */                                         \
             g = (g - shift) - (NAME(load_columns)(x_row + (i), width) - mean) * invstd * slope;                    \
         NAME(store_columns)(to + (i), g, width);                                                                   \
     }

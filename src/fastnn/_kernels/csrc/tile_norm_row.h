@@ -1,7 +1,7 @@
 /* Normalisation of a row by its own moments, as in layer norm, with a weight and a bias for each element; contracts in
  * fnn.h. Part of tile_norm.h, whose macros and sums it uses. */
 
-/* Rows shorter than a vector are few elements: plain loops. */
+/* The moments of a row that is shorter than a vector. */
 INLINE void NAME(moments_of_few)(const real *x, ptrdiff_t n, double *mean, double *m2) {
     double total = 0, squares = 0;
     for (ptrdiff_t i = 0; i < n; i++)
@@ -22,7 +22,7 @@ static void NAME(norm_row)(const void *x_, void *y_, ptrdiff_t at, ptrdiff_t n, 
         NAME(moments_of_few)(x + at, n, mean, &m2);
     else
         NAME(moments_of_row)(x, at, n, mean, &m2);
-    *var = m2 < 0 ? 0 : m2 / (double)n; /* below 0 is what rounding leaves of nothing; NaN stays */
+    *var = m2 < 0 ? 0 : m2 / (double)n; /* rounding can leave a 0 slightly below 0; NaN stays */
     const real about = (real)*mean, scale = (real)(1 / sqrt(*var + eps));
     const real *from = x + at;
     real *to = y + at;
@@ -37,7 +37,7 @@ static void NAME(norm_row)(const void *x_, void *y_, ptrdiff_t at, ptrdiff_t n, 
 #undef APPLY
 }
 
-/* Sums over a row of at least a vector, or of a block of one, and the parts of dw and db. */
+/* Adds a row, or a block of one, to the sums of dy*w and dy*w*h, and to dw and db. It has at least a vector. */
 INLINE void NAME(add_row_sums)(const real *dy, const real *x, const real *w, real *dw, real *db, ptrdiff_t at,
                                ptrdiff_t n, real mean, real invstd, double *total, double *slope) {
     vec s[4] = {0}, q[4] = {0};

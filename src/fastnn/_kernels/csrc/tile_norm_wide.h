@@ -1,6 +1,7 @@
-/* Columns of wide matrices: rows are read in the order of memory, some at a time; the sums stay in the first-level cache.
- * Each column's terms are added in the order in which strips add them. */
-#define WIDE 512 /* columns whose sums are kept at hand */
+/* The moments and sums of columns in wide matrices. Rows are read in the order of memory, up to four at a time, and the
+ * sums stay in the first-level cache. The terms of a column are added in the same order as in strips. Part of
+ * tile_norm.h. */
+#define WIDE 512 /* columns whose sums stay in the first-level cache */
 #define EACH_ROWS(rows, DO)                                                                                        \
     do {                                                                                                           \
         ptrdiff_t r = 0;                                                                                           \
@@ -66,8 +67,8 @@ static void NAME(sums_wide)(const real *dy, const real *x, const real *y, ptrdif
     }
 }
 
-/* DO(j, m) for runs of whole vectors of columns, m of them from j on, if there are many of the n of a matrix; they are
- * `done`. */
+/* DO(j, m) for runs of m columns from j on, in whole vectors, if the matrix has many columns (n). `done` counts the
+ * columns that the runs took; strips take the rest. */
 #define EACH_RUN(n, done, DO)                                                                                      \
     for (; (n) >= 8 * LANES && done + LANES <= (n); done += (n)-done < WIDE ? ((n)-done) / LANES * LANES : WIDE)   \
     DO(done, (n)-done < WIDE ? ((n)-done) / LANES * LANES : WIDE)

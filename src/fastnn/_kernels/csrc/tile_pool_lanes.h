@@ -1,12 +1,14 @@
-/* Pools of up to LANES planes at once, one in each lane; contracts in fnn.h. Windows of any size, stride and padding
- * are whole vectors here, so this is for planes whose rows are short, and for windows that rows cannot take in vectors.
+/* Pools of up to LANES planes at once, one in each lane; contracts in fnn.h. Here every pixel of a window is a whole
+ * vector, whatever its size, stride and padding. This serves planes whose rows are shorter than a vector, and windows
+ * that tile_pool_span.h cannot take in vectors. The planes are transposed first:
  *
  *      plane 0   a0 a1 a2 ...                 pixel 0   a0 b0 c0 ...
  *      plane 1   b0 b1 b2 ...      <->        pixel 1   a1 b1 c1 ...
  *      plane 2   c0 c1 c2 ...                 pixel 2   a2 b2 c2 ...
  */
 
-/* DO(j, width) for blocks of `width` pixels from j on: whole ones that may overlap, or one that is smaller. */
+/* DO(j, width) for blocks of `width` of the n pixels, from j on. Blocks have LANES pixels, and the last may overlap the
+ * block before it. With fewer than LANES pixels there is one block of n. */
 #define EACH_PIXELS(n, DO)                                                                                         \
     do {                                                                                                           \
         for (ptrdiff_t j = 0; j + LANES <= (n); j = j + LANES < (n) && j + 2 * LANES > (n) ? (n)-LANES : j + LANES) \
@@ -102,8 +104,8 @@ INLINE void NAME(places_out)(uint8_t *positions, const ivec *pixels, ptrdiff_t p
 #undef BLOCK
 }
 
-/* DO for each window: its first pixel `corner`, `kh` rows of `kw` pixels, the place `first` of that pixel in the window,
- * and o, its number. */
+/* Runs DO for each window. DO may use o, the number of the window; `corner`, its first pixel inside the image; and `kh`
+ * and `kw`, the rows and columns of it that are inside. */
 #define EACH_WINDOW(w, DO)                                                                                         \
     do {                                                                                                           \
         ptrdiff_t o = 0;                                                                                           \
@@ -114,8 +116,8 @@ INLINE void NAME(places_out)(uint8_t *positions, const ivec *pixels, ptrdiff_t p
             }                                                                                                      \
     } while (0)
 
-/* The next value of a window: it becomes the maximum if it is greater, or the first NaN, and `here` its place. Compilers
- * keep masks in whole vectors here, which takes four times as long. */
+/* Takes the next value of a window. A value that is greater than *most, or is the first NaN, replaces *most, and `here`
+ * replaces *at. Intrinsics, because compilers keep the masks in whole vectors, which is several times slower. */
 INLINE void NAME(take_larger)(vec value, ivec here, vec *most, ivec *at, int placed) {
 #if LANES == 16
     __mmask16 better = _mm512_cmp_ps_mask((__m512)*most, (__m512)*most, _CMP_ORD_Q);
@@ -131,7 +133,7 @@ INLINE void NAME(take_larger)(vec value, ivec here, vec *most, ivec *at, int pla
 #endif
 }
 
-/* pixel + given where place is `here` */
+/* pixel + given in the lanes where place is `here`; pixel in the others */
 INLINE vec NAME(add_where)(vec pixel, vec given, ivec place, ivec here) {
 #if LANES == 16
     __mmask16 chosen = _mm512_cmpeq_epi32_mask((__m512i)place, (__m512i)here);
@@ -174,7 +176,7 @@ static void NAME(maxpool_lanes)(const fnn_windows *w, const void *x, void *y, ui
         NAME(places_out)(positions, places, planes, w->OH * w->OW);
 }
 
-/* Sums are in the order of `avgpool`: row by row, and of large windows column by column. */
+/* The sum of a window, in the order in which `avgpool` adds: row by row, but in large windows column by column. */
 INLINE vec NAME(window_sum)(const vec *top, ptrdiff_t W, ptrdiff_t kh, ptrdiff_t kw) {
     vec total = {0};
     for (ptrdiff_t i = 0; i < kh && kh * kw < LARGE_WINDOW; i++)

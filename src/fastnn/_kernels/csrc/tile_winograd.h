@@ -1,14 +1,14 @@
 /* Winograd's minimal filtering F(4 x 4, 3 x 3): 4 x 4 outputs of a 3 x 3 correlation from 6 x 6 inputs by 36 products
  * instead of 144 (Lavin and Gray, Fast Algorithms for Convolutional Neural Networks, CVPR 2016). The polynomials are
- * evaluated at 0, -a, a, -b, b and infinity with a = 2/3, b = 3/2: since a*b = 1 the transforms stay cheap, and the
- * rounding error is a quarter of that of the usual 0, 1, -1, 2, -2. One dimension at a time; lanes are channels.
- * Contracts in fnn.h. */
+ * evaluated at 0, a, -a, b, -b and infinity with a = 2/3 and b = 3/2. Since a*b = 1, the transforms stay cheap. The
+ * rounding error is a quarter of that with the usual points 0, 1, -1, 2, -2. A transform runs over one dimension at a
+ * time, and lanes are channels. docs/dev/winograd.md has an example in one dimension; contracts in fnn.h. */
 #define WINO_A ((real)(2.0 / 3.0))
 #define WINO_B ((real)1.5)
 #define WINO_A2 (WINO_A * WINO_A)
 #define WINO_B2 (WINO_B * WINO_B)
 
-/* B^T d, six values of six inputs; v[i*step] */
+/* B^T d: six values of six inputs. Value i goes to v[i*step], and likewise in the transforms below. */
 INLINE void NAME(wino_in)(const vec *d, vec *v, ptrdiff_t step) {
     vec even_a = d[4] - WINO_B2 * d[2], odd_a = WINO_A * d[3] - WINO_B * d[1];
     vec even_b = d[4] - WINO_A2 * d[2], odd_b = WINO_B * d[3] - WINO_A * d[1];
@@ -20,7 +20,7 @@ INLINE void NAME(wino_in)(const vec *d, vec *v, ptrdiff_t step) {
     v[5 * step] = d[1] - (WINO_A2 + WINO_B2) * d[3] + d[5];
 }
 
-/* A^T m, four outputs of six products */
+/* A^T m: four outputs of six products. */
 INLINE void NAME(wino_out)(const vec *m, vec *y, ptrdiff_t step) {
     vec sum_a = m[1] + m[2], difference_a = m[1] - m[2];
     vec sum_b = m[3] + m[4], difference_b = m[3] - m[4];
@@ -30,7 +30,7 @@ INLINE void NAME(wino_out)(const vec *m, vec *y, ptrdiff_t step) {
     y[3 * step] = WINO_A * WINO_A2 * difference_a + WINO_B * WINO_B2 * difference_b + m[5];
 }
 
-/* G g, six values of three weights */
+/* G g: six values of three weights. */
 INLINE void NAME(wino_filter)(const vec *g, vec *u, ptrdiff_t step) {
     const real at_a = 1 / (2 * WINO_A2 * (WINO_A2 - WINO_B2)), at_b = 1 / (2 * WINO_B2 * (WINO_B2 - WINO_A2));
     vec even_a = at_a * (g[0] + WINO_A2 * g[2]), odd_a = at_a * WINO_A * g[1];
@@ -43,8 +43,8 @@ INLINE void NAME(wino_filter)(const vec *g, vec *u, ptrdiff_t step) {
     u[5 * step] = g[2];
 }
 
-/* The transposes of the last two, for the gradient of the weights: A y, six values of four pixels' gradients; and
- * G^T u, three taps' gradients of six sums. */
+/* The transposes of the last two, for the gradient of the weights. A y makes six values of the gradients of four
+ * pixels. G^T u makes the gradients of three taps of six sums. */
 INLINE void NAME(wino_spread)(const vec *y, vec *v, ptrdiff_t step) {
     vec even_a = y[0] + WINO_A2 * y[2], odd_a = WINO_A * y[1] + WINO_A * WINO_A2 * y[3];
     vec even_b = y[0] + WINO_B2 * y[2], odd_b = WINO_B * y[1] + WINO_B * WINO_B2 * y[3];
