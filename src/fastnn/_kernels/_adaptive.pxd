@@ -1,4 +1,4 @@
-# Adaptive pooling of one plane; `row` has room for a row of x, and of places in it.
+# Adaptive pooling of one plane. `row` has room for a row of x, and for as many int32.
 from libc.stdint cimport int64_t
 
 from fastnn._kernels.resample_planes cimport Resample

@@ -1,6 +1,7 @@
 """Adaptive pooling: window o of `outputs` reaches from o*size/outputs to (o + 1)*size/outputs, rounded outwards.
 
-Windows of a plane are taken row by row of windows: whole rows of pixels first, and columns in the one row that is left.
+The kernel takes a row of windows at a time. It combines their rows of pixels into one row, and then the columns of each
+window in this row. docs/dev/resampling.md draws the windows.
 """
 from libc.stdint cimport int32_t, int64_t
 from libc.string cimport memset
@@ -33,7 +34,7 @@ cdef void average_plane(const Resample *g, const real *x, real *y, real *row) no
     for oh in range(g.OH):
         ih = window_from(oh, g.H, g.OH)
         kh = window_to(oh, g.H, g.OH) - ih
-        if g.OW == 1:  # whole rows: one run of pixels
+        if g.OW == 1:  # a window of whole rows is contiguous
             total = 0
             g.t.sums(&total, x + ih * g.W, 0, 1, kh * g.W)
             y[oh] = <real> total / <real> (kh * g.W)
@@ -49,7 +50,7 @@ cdef void average_plane(const Resample *g, const real *x, real *y, real *row) no
 
 
 cdef void average_plane_backward(const Resample *g, real *dx, const real *dy, real *row) noexcept nogil:
-    cdef Py_ssize_t oh, ow, ih, ih_to, j, from_, to, written = 0  # rows of dx
+    cdef Py_ssize_t oh, ow, ih, ih_to, j, from_, to, written = 0  # counts rows of dx
     cdef real share
     for oh in range(g.OH):
         ih, ih_to = window_from(oh, g.H, g.OH), window_to(oh, g.H, g.OH)
@@ -67,7 +68,7 @@ cdef void average_plane_backward(const Resample *g, real *dx, const real *dy, re
 
 
 cdef void maximum_plane(const Resample *g, const real *x, real *y, int64_t *indices, real *row) noexcept nogil:
-    """First the maximum of each column, and its row; then the maximum of those, the upper row where they are equal."""
+    """Find the maximum of each column and its row, then the maximum of these. Of equal ones the upper row wins."""
     cdef Py_ssize_t oh, ow, ih, best, j
     cdef int32_t *found = <int32_t *> (row + g.W)
     cdef bint upper

@@ -1,15 +1,15 @@
-# Patches as columns, and frames around images, for the plans of whole networks.
+# Unfolding, folding and padding, for the plans of whole networks.
 from fastnn._kernels.conv_shape cimport ConvShape, Geometry
 from fastnn._kernels.fnn cimport fnn_tiles
 
 cdef struct Patches:
     fnn_tiles *t
-    ConvShape shape  # of one plane
-    char *image      # one plane for each chunk: N*C of them
-    char *cols       # KH*KW rows of OH*OW for each plane
+    ConvShape shape  # one plane as an image of one channel
+    char *image      # planes (H, W)
+    char *cols       # (KH*KW, OH*OW) for each plane
 
 
-# What a frame is filled with; `BORDERS` has them by their names.
+# The values of the pixels that padding adds. `BORDERS` has their names.
 cdef enum Border:
     ZEROS
     REFLECT
@@ -22,13 +22,14 @@ cdef struct Frames:
     Border border
     const char *source
     char *target
-    Py_ssize_t *rows     # of each row of the framed image, where it comes from; -1: zeros
-    Py_ssize_t *columns
+    Py_ssize_t *rows     # (OH): the row of the source that each row of the target copies; -1 for zeros
+    Py_ssize_t *columns  # (OW): the same for columns
 
 
-# The patches of planes (H, W) as a convolution of one channel takes them; `image` and `cols` are missing yet.
+# The patches of planes (H, W). The caller sets `image` and `cols`.
 cdef Patches describe_patches(fnn_tiles *t, Py_ssize_t H, Py_ssize_t W, Geometry geometry) noexcept nogil
+# cols = the patches of `planes` planes; and image = the planes that col2im makes of cols.
 cdef void unfold_planes(Patches *g, Py_ssize_t planes, int workers) noexcept nogil
 cdef void fold_planes(Patches *g, Py_ssize_t planes, int workers) noexcept nogil
-# target (planes, OH, OW) = source (planes, H, W) in a frame. False when there is no memory.
+# target (planes, OH, OW) = source (planes, H, W), padded. False when there is no memory.
 cdef bint frame_planes(Frames *g, Py_ssize_t planes, int workers) noexcept nogil

@@ -1,4 +1,4 @@
-"""Patches as columns, and back: `im2col` and `col2im`; and images in a frame, and back."""
+"""Unfolding and folding (`im2col` and `col2im`), and padding with its gradient."""
 from libc.string cimport memset
 
 from fastnn._kernels._table cimport allocate, parallel, release, threads, tiles
@@ -61,9 +61,9 @@ def im2col(const real[:, :, :, ::1] x, real[:, :, ::1] cols, Geometry geometry):
 
 
 def col2im(const real[:, :, ::1] cols, real[:, :, :, ::1] dx, Geometry geometry):
-    """dx (N, C, H, W) = the sum of cols (N, C*KH*KW, OH*OW) where im2col took them from, in the order of (kh, kw).
+    """dx (N, C, H, W) = the transpose of im2col: each element of cols (N, C*KH*KW, OH*OW) is added to its pixel.
 
-    Writes all of dx; no overlap. EXACT: an ordered sum.
+    A pixel's sum is in the order of (kh, kw). Writes all of dx; no overlap. EXACT: an ordered sum.
     """
     cdef Patches g = describe_patches(tiles(real is double), dx.shape[2], dx.shape[3], geometry)
     g.image, g.cols = begin(dx), begin(cols)
@@ -71,14 +71,23 @@ def col2im(const real[:, :, ::1] cols, real[:, :, :, ::1] dx, Geometry geometry)
         fold_planes(&g, dx.shape[0] * dx.shape[1], threads())
 
 
-# ---- Frames around images ------------------------------------------------------------------------------------------
+# ---- Padding -------------------------------------------------------------------------------------------------------
+#
+# The padding around an image is its frame. A table tells which row of the source each row of the target copies, and
+# another does so for columns. Four columns with two before and one after them:
+#
+#     target column    0   1   2   3   4   5   6
+#     constant        -1  -1   0   1   2   3  -1
+#     reflect          2   1   0   1   2   3   2
+#     replicate        0   0   0   1   2   3   3
+#     circular         2   3   0   1   2   3   0
 
 BORDERS = {"constant": ZEROS, "reflect": REFLECT, "replicate": REPLICATE, "circular": CIRCULAR}
 
 
 cdef void come_from(Py_ssize_t *places, Py_ssize_t framed, Py_ssize_t size, Py_ssize_t before,
                     Border border) noexcept nogil:
-    """The pixel that each of `framed` is, of `size` ones with `before` of the frame in front."""
+    """Fill places[i], i < framed: which of `size` pixels place i copies. `before` places of the frame come first."""
     cdef Py_ssize_t i, at
     for i in range(framed):
         at = i - before
@@ -174,9 +183,9 @@ cdef int run_frames(Frames *g, Py_ssize_t planes, bint backward, str mode) excep
 
 
 def pad2d(const real[:, :, :, ::1] x, real[:, :, :, ::1] y, Py_ssize_t top, Py_ssize_t left, str mode):
-    """y (N, C, OH, OW) = x (N, C, H, W) in a frame; "constant" is zeros, or made of x by another mode, which fits.
+    """y (N, C, OH, OW) = x (N, C, H, W), padded by zeros ("constant"), or by pixels of x in another mode of `BORDERS`.
 
-    Writes all of y; no overlap. EXACT.
+    The padding must fit the mode. Writes all of y; no overlap. EXACT.
     """
     cdef Frames g
     g.t, g.H, g.W, g.OH, g.OW = tiles(real is double), x.shape[2], x.shape[3], y.shape[2], y.shape[3]
@@ -185,9 +194,9 @@ def pad2d(const real[:, :, :, ::1] x, real[:, :, :, ::1] y, Py_ssize_t top, Py_s
 
 
 def pad2d_backward(const real[:, :, :, ::1] dy, real[:, :, :, ::1] dx, Py_ssize_t top, Py_ssize_t left, str mode):
-    """dx (N, C, H, W) = the sum of dy (N, C, OH, OW) where pad2d took its pixels from.
+    """dx (N, C, H, W) = the transpose of pad2d: dy (N, C, OH, OW) is added to the pixels that pad2d copies.
 
-    Writes all of dx; no overlap. REDUCTION(how often pad2d takes a pixel).
+    Writes all of dx; no overlap. REDUCTION(the most copies that pad2d makes of a pixel).
     """
     cdef Frames g
     g.t, g.H, g.W, g.OH, g.OW = tiles(real is double), dx.shape[2], dx.shape[3], dy.shape[2], dy.shape[3]

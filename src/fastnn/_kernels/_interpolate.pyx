@@ -1,15 +1,18 @@
-"""Interpolation: rows are blended first, whole rows at a time, and columns in the one row that is left."""
+"""Interpolation: rows are blended first, whole rows at a time, and then the columns of the resulting row.
+
+docs/dev/resampling.md has an example of the tables.
+"""
 from libc.math cimport floorf
 from libc.string cimport memcpy, memset
 
 from fastnn._kernels.resample_planes cimport Resample
 
 cdef enum:
-    FLOAT_MAX_OUTPUTS = 32  # of a pixel along one axis, whose gradients are added to one another in their own precision
+    FLOAT_MAX_OUTPUTS = 32  # outputs of one pixel along an axis: the gradients of more are added in double precision
 
 
 cdef void nearest(Py_ssize_t size, Py_ssize_t outputs, double scale, Py_ssize_t *low) noexcept nogil:
-    """The pixel that each output is, by PyTorch's arithmetic, which is in float."""
+    """The pixel that each output copies. The arithmetic is PyTorch's, which is in float."""
     cdef Py_ssize_t o
     cdef float step = <float> (1 / scale) if scale else <float> size / <float> outputs
     for o in range(outputs):
@@ -21,7 +24,7 @@ cdef void nearest(Py_ssize_t size, Py_ssize_t outputs, double scale, Py_ssize_t 
 
 cdef void between(Py_ssize_t size, Py_ssize_t outputs, double scale, bint align_corners, Py_ssize_t *low,
                   Py_ssize_t *high, real *first, real *second) noexcept nogil:
-    """The two pixels that each output lies between, and their weights; axes that keep their size do not ask."""
+    """The two pixels that each output lies between, and their weights. Axes that keep their size do not use them."""
     cdef Py_ssize_t o
     cdef double step, at
     if align_corners:
@@ -70,7 +73,7 @@ cdef void nearest_plane(const Resample *g, const real *x, real *y) noexcept nogi
 
 
 cdef void nearest_plane_backward(const Resample *g, real *dx, const real *dy, real *row) noexcept nogil:
-    """dx is 0. Output rows that are copies of one row of pixels follow one another."""
+    """Add dy to dx, which is 0. The output rows that copy one row of pixels are neighbours, and are added up first."""
     cdef Py_ssize_t oh = 0, next_, ow, at
     cdef real *target
     cdef double total
@@ -89,7 +92,7 @@ cdef void nearest_plane_backward(const Resample *g, real *dx, const real *dy, re
                 target[g.low_w[ow]] += row[ow]
         else:
             ow = 0
-            while ow < g.OW:  # so are those that follow one another in a row
+            while ow < g.OW:  # the columns that copy one pixel are neighbours too
                 at, total = g.low_w[ow], 0
                 while ow < g.OW and g.low_w[ow] == at:
                     total += row[ow]
@@ -99,7 +102,7 @@ cdef void nearest_plane_backward(const Resample *g, real *dx, const real *dy, re
 
 
 cdef void bilinear_plane(const Resample *g, const real *x, real *y, real *rows) noexcept nogil:
-    """A row of pixels is brought to the width of the output once, for all the output rows that it has a part in."""
+    """y from x. Each row of pixels is brought to the width of the output once, for all output rows that need it."""
     cdef Py_ssize_t oh, ow, side, wanted
     cdef Py_ssize_t held[2]
     cdef real *wide[2]
@@ -140,7 +143,7 @@ cdef void widen(const Resample *g, real *wide, const real *row) noexcept nogil:
 
 
 cdef void narrow(const Resample *g, real *row, const real *wide) noexcept nogil:
-    """The transpose of `widen`: row is added to."""
+    """Add to `row` the transpose of `widen`."""
     cdef Py_ssize_t ow, low, high
     cdef double to_low, to_high
     cdef const real *first = <const real *> g.first_w
@@ -163,8 +166,8 @@ cdef void narrow(const Resample *g, real *row, const real *wide) noexcept nogil:
 
 
 cdef void bilinear_plane_backward(const Resample *g, real *dx, const real *dy, real *rows) noexcept nogil:
-    """dx is 0. What two neighbouring rows of pixels get of some output rows is gathered at the width of the output."""
-    cdef Py_ssize_t oh, ow, gathered = 0, at = g.low_h[0]  # the upper one of the two
+    """Add to dx, which is 0. Two rows of the output's width gather the gradients of two neighbouring rows of pixels."""
+    cdef Py_ssize_t oh, ow, gathered = 0, at = g.low_h[0]  # `at` is the upper row of pixels
     cdef real *upper = rows
     cdef real *lower = rows + g.OW
     cdef real *target

@@ -1,9 +1,9 @@
 """A whole network in eval mode as one call: its steps for inputs of one shape, planned once and run often.
 
-A `Plan` holds what shapes decide, `Weights` where the parameters lie, and `Packed` what steps have packed of them. Each
-job has a file; a file knows those above it::
+A `Plan` holds all that follows from shapes. `Weights` holds the addresses of the parameters, and `Packed` the packed
+weights. Each job has a file, and a file imports only from files above it::
 
-    _plan_steps     one step, of any kind: what it leaves to the kernels
+    _plan_steps     one step of any kind: how it calls its kernel
     _plan_stages    groups of images that go through several steps
     _plan_buffers   lifetimes of values, and where they lie
     _plan_watch     changes of layers and parameters
@@ -35,9 +35,9 @@ from fastnn._kernels.fnn cimport FNN_RELU, ceil_div, fnn_tiles
 
 
 cdef class Plan:
-    """The steps of a network for N inputs; a method for each kind of step adds one, `settle` ends the list.
+    """The steps of a network for N inputs. Each kind of step has a method that adds one, and `settle` ends the list.
 
-    Shapes and windows are the kernels'. `w` and `b` are places among the parameters, -1 for none.
+    Shapes and windows are as the kernels take them. `w` and `b` are places among the parameters, or -1 for none.
     """
 
     cdef fnn_tiles *t
@@ -47,9 +47,9 @@ cdef class Plan:
     cdef Step *steps
     cdef Stage *stage
     cdef Packed packed
-    cdef Py_ssize_t current          # the value that the next step begins with, as `Step.source`
-    cdef Py_ssize_t marked           # steps there were when a value was last marked
-    cdef Py_ssize_t memory, between  # bytes: of the stages; of the buffers for what goes from stage to stage
+    cdef Py_ssize_t current          # the value that the next step reads, as a `Step.source`
+    cdef Py_ssize_t marked           # the number of steps when a value was last marked
+    cdef Py_ssize_t memory, between  # bytes of the stages' memory, and of the buffers that lie APART
 
     def __cinit__(self, Py_ssize_t N, bint is_double):
         self.N, self.is_double = N, is_double
@@ -69,11 +69,11 @@ cdef class Plan:
         return self.count
 
     def stages(self):
-        """The stages as (first step, step after the last one, images that go through them together)."""
+        """The stages as (first step, step after the last one, images of a group)."""
         return [(self.stage[i].first, self.stage[i].last, self.stage[i].group) for i in range(self.stage_count)]
 
     def places(self):
-        """Where the output of each step lies, as (kind of place, offset in bytes)."""
+        """The place of each step's output, as (kind of place, offset in bytes)."""
         names = {APART: "apart", LOCAL: "local", OUTPUT: "output"}
         return [(names[self.steps[i].y.where], self.steps[i].y.offset) for i in range(self.count)]
 
@@ -96,11 +96,11 @@ cdef class Plan:
         return steps
 
     cdef Step *last_step(self) noexcept:
-        """The step whose output the next one begins with, if that output may be changed; or NULL."""
+        """The step whose output the next step reads, if a ReLU may still change this output; else NULL."""
         return self.steps + self.count - 1 if self.current == self.count > self.marked else NULL
 
     def mark(self):
-        """The value that the next step begins with; it is to be used again."""
+        """Mark the value that the next step reads, because a later step will read it again. Returns the value."""
         self.marked = self.count
         return self.current
 
@@ -108,17 +108,17 @@ cdef class Plan:
         self.current = value
 
     def is_whole(self):
-        """Whether what the last step gives is what the next one would begin with."""
+        """Whether the next step would read the output of the last step."""
         return self.current == self.count
 
     def add_up(self, Py_ssize_t other, Py_ssize_t size):
-        """Of `size` elements of an input."""
+        """The current value plus the value `other`, each of `size` elements."""
         cdef Step *step = self.add(SUM, size, size, size)
         step.other, step.others = other, size
         step.sum.t, step.sum.relu = self.t, False
 
     def cat(self, Py_ssize_t before, Py_ssize_t rows, Py_ssize_t n, Py_ssize_t m):
-        """`rows` of an input, each n elements of the value `before`, and then m."""
+        """Join each of `rows` rows: n elements of the value `before`, and then m elements of the current value."""
         cdef Py_ssize_t after = self.current
         cdef Step *step = self.add(JOIN, rows * n, rows * (n + m), rows)
         step.source, step.other, step.others = before, after, rows * m
@@ -132,9 +132,9 @@ cdef class Plan:
 
     def conv_transpose2d(self, Py_ssize_t w, Py_ssize_t b, Py_ssize_t C, Py_ssize_t H, Py_ssize_t W, Py_ssize_t O,
                          Py_ssize_t OH, Py_ssize_t OW, Geometry geometry):
-        """C and O are the channels of all groups: C, H and W come in, O, OH and OW go out."""
+        """From (C, H, W) to (O, OH, OW). C and O are the channels of all groups."""
         cdef Step *step = self.add(TRANSPOSED, C * H * W, O * OH * OW, 1)
-        cdef Gradients *g = &step.transposed  # of the convolution that goes the other way
+        cdef Gradients *g = &step.transposed  # the input gradient of the convolution from (O, OH, OW) to (C, H, W)
         step.weight, step.bias = w, b
         g.t, g.shape, g.flags = self.t, conv_shape(self.N, O, OH, OW, C, H, W, geometry), 0
         g.x, g.dw, g.db = NULL, NULL, NULL
@@ -157,7 +157,7 @@ cdef class Plan:
         self.add_patches(UNFOLD, C, H, W, geometry)
 
     def fold(self, Py_ssize_t C, Py_ssize_t H, Py_ssize_t W, Geometry geometry):
-        """Patches come in, and planes (H, W) go out."""
+        """From patches to planes (H, W)."""
         self.add_patches(FOLD, C, H, W, geometry)
 
     cdef int add_patches(self, Kind kind, Py_ssize_t C, Py_ssize_t H, Py_ssize_t W, Geometry geometry) except -1:
@@ -171,13 +171,13 @@ cdef class Plan:
 
     def pad(self, Py_ssize_t C, Py_ssize_t H, Py_ssize_t W, Py_ssize_t OH, Py_ssize_t OW, Py_ssize_t top,
             Py_ssize_t left, int border):
-        """`border` is one of `_im2col.BORDERS`."""
+        """Pad planes. `border` is a value of `_im2col.BORDERS`."""
         cdef Step *step = self.add(FRAME, C * H * W, C * OH * OW, C)
         cdef Frames *g = &step.frames
         g.t, g.H, g.W, g.OH, g.OW, g.top, g.left, g.border = self.t, H, W, OH, OW, top, left, <Border> border
 
     def embedding(self, Py_ssize_t w, Py_ssize_t count, Py_ssize_t D):
-        """The first step: of int64 indices, `count` of an input, each of which is a row of w (rows, D)."""
+        """Rows of w (rows, D) for int64 indices, `count` in each input. Only the first step can be an embedding."""
         cdef Step *step = self.add(LOOKUP, count * 8 // self.t.itemsize, count * D, count)
         step.weight = w
 
@@ -188,20 +188,20 @@ cdef class Plan:
         step.planes.align_corners, step.planes.scale_h, step.planes.scale_w = align_corners, scale_h, scale_w
 
     def linear(self, Py_ssize_t w, Py_ssize_t b, Py_ssize_t rows, Py_ssize_t I, Py_ssize_t O):
-        """`rows` of an input."""
+        """A linear layer for `rows` rows of each input, from I to O elements."""
         cdef Step *step = self.add(LINEAR, rows * I, rows * O, rows)
         step.weight, step.bias = w, b
         step.linear = describe_linear(self.t, rows, O, I, False)
 
     def batch_norm(self, Py_ssize_t mean, Py_ssize_t var, Py_ssize_t w, Py_ssize_t b, Py_ssize_t C, Py_ssize_t P,
                    double eps):
-        """`mean` and `var` are places too. P elements of a plane."""
+        """Normalise C planes of P elements. `mean` and `var` are places among the parameters too."""
         cdef Step *step = self.add(NORM, C * P, C * P, 1)
         step.weight, step.bias, step.mean, step.var = w, b, mean, var
         step.norm.C, step.norm.P, step.norm.eps, step.norm.flags = C, P, eps, 0
 
     def row_norm(self, Py_ssize_t w, Py_ssize_t b, rows, double eps):
-        """`rows`: how many such arrays in an input, and of each G, S and P as in `_rownorm`."""
+        """`rows` is (count, G, S, P): each input has `count` arrays of G rows of S segments of P elements."""
         cdef Py_ssize_t count, G, S, P
         count, G, S, P = rows
         cdef Step *step = self.add(ROW_NORM, count * G * S * P, count * G * S * P, count)
@@ -209,12 +209,12 @@ cdef class Plan:
         step.rows.G, step.rows.S, step.rows.P, step.rows.eps = G, S, P, eps
 
     def local_response_norm(self, Py_ssize_t C, Py_ssize_t P, Py_ssize_t size, double alpha, double beta, double k):
-        """P elements of a plane."""
+        """Normalise C planes of P elements over `size` neighbouring channels."""
         cdef Step *step = self.add(LOCAL_NORM, C * P, C * P, 1)
         step.local = describe_local(self.t, C, P, size, alpha, beta, k)
 
     def fuse_relu(self):
-        """A ReLU in the store of the step before; False if it has none."""
+        """Let the last step apply a ReLU while it stores its output. False if it cannot."""
         cdef Step *last = self.last_step()
         if last != NULL and last.kind == CONV:
             last.conv.flags |= FNN_RELU
@@ -231,17 +231,17 @@ cdef class Plan:
         return True
 
     def map(self, Py_ssize_t function, Py_ssize_t size, double a=0, double b=0, Py_ssize_t row=0):
-        """A function by its place, of `size` elements of an input, in rows of `row` if it is one of rows."""
+        """A function by its place in FNN_FUNCTIONS, for `size` elements. A function of rows takes rows of `row`."""
         cdef Step *step = self.add(MAP, size, size, size)
         step.map = describe_map(self.t, function, size, row, a, b)
 
     def prelu(self, Py_ssize_t w, Py_ssize_t C, Py_ssize_t P):
-        """P elements of a plane."""
+        """PReLU of C planes of P elements, with a slope w for each plane."""
         cdef Step *step = self.add(PRELU, C * P, C * P, 1)
         step.weight, step.prelu.C, step.prelu.P = w, C, P
 
     def settle(self):
-        """Group the steps into stages, and let every step decide what shapes decide."""
+        """End the list: cut the steps into stages, prepare every step, and place the values."""
         cdef Py_ssize_t s, i
         cdef Stage *stage
         cdef bint enough = True
@@ -264,7 +264,7 @@ cdef class Plan:
             raise MemoryError("no memory for the plan of a network")
 
     cdef Packed weights_of(self, Weights weights):
-        """What the steps need of these weights, packed."""
+        """The packed weights of all steps."""
         cdef Py_ssize_t i
         cdef Packed packed
         with cython.critical_section(self):
@@ -273,7 +273,7 @@ cdef class Plan:
             packed = Packed(weights, self.count)
             for i in range(self.count):
                 packed.at[i] = packed_for(self.steps + i, weights, self.workers)
-            self.keep(packed)  # whole: other threads may take it at once
+            self.keep(packed)  # only when it is complete, because other threads may take it at once
         return packed
 
     cdef void keep(self, Packed packed):
@@ -284,11 +284,11 @@ cdef class Plan:
         self.keep(None)
 
     def holds(self):
-        """Whether it is for the tier and the number of threads that are in use."""
+        """Whether the tier and the number of threads are still those that the plan was made for."""
         return self.t == tiles(self.is_double) and self.workers == threads()
 
     def run(self, x, y, Weights weights):
-        """y = the network's output for x, both contiguous."""
+        """y = the network's output for x. Both are contiguous."""
         cdef Py_buffer source, target
         cdef bint enough
         cdef Packed packed = self.weights_of(weights)

@@ -1,8 +1,9 @@
-"""Memory for the values that go from step to step.
+"""Memory for the values that steps hand to later steps.
 
 A value lives from the step that writes it to the last step that reads it. Values that do not live at the same time
-share a buffer. A value that stays in its stage has a LOCAL buffer, for one group of images; a value that a later stage
-reads lies APART, in a buffer for all images. A residual block and a pooling in one stage, a linear layer in the next::
+share a buffer. A value that only its own stage reads has a LOCAL buffer, for one group of images. A value that a later
+stage reads lies APART, in a buffer for all images. Here are a residual block and a pool in one stage, and a linear
+layer in the next::
 
     step        reads   writes     lives while steps run      place
                                    0   1   2   3   4   5
@@ -13,8 +14,8 @@ reads lies APART, in a buffer for all images. A residual block and a pooling in 
     4 pool      d       e                          e---e      APART 0    another stage reads it
     5 linear    e       OUTPUT                                OUTPUT
 
-Element-wise steps write in place where their input is read for the last time. What is joined is written to its place in
-the join at once, where a group is one image (`parts_of_joins`).
+An element-wise step writes in place if it is the last to read its input. If a group is one image, the parts of a join
+are written straight to their places in the joined value (`parts_of_joins`).
 """
 from fastnn._kernels._plan_stages cimport Stage
 from fastnn._kernels._plan_steps cimport APART, INPUT, JOIN, LOCAL, MAP, OUTPUT, SUM, Place, Step
@@ -23,7 +24,7 @@ from fastnn._kernels.fnn cimport ceil_div
 
 
 cdef class Memory:
-    """Some bytes of the caching allocator."""
+    """A block of the caching allocator, which lives as long as this object."""
 
     def __cinit__(self, Py_ssize_t nbytes):
         self.start = <char *> allocate(nbytes)
@@ -52,7 +53,7 @@ cdef class Buffers:
         return len(self.until) - 1
 
     cdef list starts(self):
-        """Where each buffer begins, and as the last element the bytes of all."""
+        """The offset of each buffer, and as the last element the bytes of all buffers."""
         cdef Py_ssize_t nbytes, end = 0
         starts = [end]
         for nbytes in self.sizes:
@@ -62,7 +63,7 @@ cdef class Buffers:
 
 
 cdef list last_reads(const Step *steps, Py_ssize_t count):
-    """For the input and for the output of each step: the last step that reads it, or else the step that writes it."""
+    """The last step that reads each value, or the step that writes it if none reads it. Value 0 is the input."""
     cdef Py_ssize_t i
     cdef list last = list(range(-1, count))
     for i in range(count):
@@ -73,7 +74,7 @@ cdef list last_reads(const Step *steps, Py_ssize_t count):
 
 
 cdef Place value_of(const Step *steps, Py_ssize_t value, Py_ssize_t size) noexcept nogil:
-    """Where a value lies. Value 0 is the input, and value i + 1 is the output of step i."""
+    """The place of a value. Value 0 is the input, and value i + 1 is the output of step i."""
     return steps[value - 1].y if value > 0 else Place(INPUT, 0, size)
 
 
@@ -81,8 +82,8 @@ cdef Py_ssize_t place_of_stage(Step *steps, Py_ssize_t count, const Stage *stage
                                list last, Buffers apart, Py_ssize_t N) except -1:
     """Find a place for the output of each step of stage s. Returns the bytes of its LOCAL buffers.
 
-    The offset of a value APART is the number of its buffer, until `place` knows where the buffers begin.
-    Values APART live from stage to stage, not from step to step: other groups may still be in the stage that reads one.
+    The offset of a value APART is the number of its buffer, until `place` knows where the buffers begin. The lifetime
+    of a value APART counts whole stages, because other groups may still be in the stage that reads it.
     """
     cdef const Stage *stage = stages + s
     cdef Py_ssize_t i, whole, until, size = steps.t.itemsize
@@ -136,16 +137,19 @@ cdef Py_ssize_t place(Step *steps, Py_ssize_t count, Stage *stages, Py_ssize_t s
 
 
 cdef list parts_of_joins(Step *steps, Py_ssize_t count, const Stage *stage, list last):
-    """For each step that writes to its place in a join at once: the join, and the first element of the place; or None.
+    """For each step (join, element), if it writes straight to the joined value, from this element on; else None.
 
-    The join must be of single images. It counts as its own first part, and has nothing left to do.
+    A group must be one image, or the parts of two images would not be neighbours. Then the join has nothing left to do,
+    and counts as its own first part. Joins of joins share one value. For cat(cat(a, b), c) with 2, 3 and 4 elements::
+
+        a a b b b c c c c      a: (outer, 0)   b: (outer, 2)   inner: (outer, 0)   c: (outer, 5)   outer: (outer, 0)
     """
     cdef Py_ssize_t j, offset
     cdef Step *step
     cdef list parts = [None] * count
     if stage.group > 1:
         return parts
-    for j in range(min(stage.last, count - 1) - 1, stage.first - 1, -1):  # the last step's place is known
+    for j in range(min(stage.last, count - 1) - 1, stage.first - 1, -1):  # the plan's last step writes to OUTPUT
         step = steps + j
         if step.kind != JOIN or step.count > 1 or step.source == step.other or last[j + 1] >= stage.last:
             continue

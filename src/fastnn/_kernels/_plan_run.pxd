@@ -17,13 +17,13 @@ cdef struct Run:
     char *y
     void **parameters
     char **packed
-    char *apart   # buffers for what goes from stage to stage, for all images
-    char *memory  # for each thread
-    int workers   # that a step may use: 1 where groups go side by side
-    bint enough
+    char *apart   # buffers for the values that a later stage reads, for all images
+    char *memory  # one workspace for each thread
+    int workers   # threads that a step may use: 1 if several groups run at once
+    bint enough   # no step lacked memory
 
 
-# The weights that the step needs packed, or NULL; other plans of these weights share them.
+# The packed weights of a step, or NULL if it needs none. All plans of `weights` share them.
 cdef char *packed_for(const Step *step, Weights weights, int workers) except? NULL
-# Stage after stage. x is only read; `stage`, `workers` and `enough` are missing yet. False when there is no memory.
+# Run stage after stage. Does not write to x, and sets `stage`, `workers` and `enough`. False when there is no memory.
 cdef bint run_stages(Run *r, const Stage *stages, Py_ssize_t count, int workers) noexcept nogil

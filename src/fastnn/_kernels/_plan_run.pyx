@@ -1,4 +1,4 @@
-"""One call of a planned network: stage after stage, and in a stage group after group of images."""
+"""One call of a planned network: stage after stage, and within a stage group after group of images."""
 from fastnn._kernels._activation cimport Sum, add_up
 from fastnn._kernels._plan_buffers cimport Memory
 from fastnn._kernels._plan_stages cimport Stage
@@ -9,7 +9,7 @@ from fastnn._kernels.fnn cimport ceil_div
 
 
 cdef class Packed:
-    """Packed weights for each step of a plan, NULL where it needs none."""
+    """The packed weights of each step of a plan, or NULL for a step that needs none."""
 
     def __cinit__(self, Weights weights, Py_ssize_t steps):
         self.weights, self.places = weights, Memory(steps * sizeof(char *))
@@ -25,12 +25,12 @@ cdef char *packed_for(const Step *step, Weights weights, int workers) except? NU
     if memory is None:
         memory = Memory(step.packed)
         pack(step, weights.starts, memory.start, workers)
-        memory = weights.packed.setdefault(key, memory)  # another thread's, if it was first: one of them is kept
+        memory = weights.packed.setdefault(key, memory)  # if another thread was first, its copy is kept
     return memory.start
 
 
 cdef inline char *address(const Run *r, const Place *place, Py_ssize_t n, char *memory, Py_ssize_t size) noexcept nogil:
-    """Where a value lies for the images from n on."""
+    """The address of a value for the images from n on."""
     if place.where == LOCAL:
         return memory + place.offset
     return (r.x if place.where == INPUT else r.y if place.where == OUTPUT else r.apart) + place.offset + (
@@ -39,7 +39,7 @@ cdef inline char *address(const Run *r, const Place *place, Py_ssize_t n, char *
 
 cdef void put_together(const Step *step, Py_ssize_t images, const char *x, const char *b, char *y,
                        int workers) noexcept nogil:
-    """y = x + b, or x and b joined, for some images."""
+    """y = x + b, or x and b joined, for `images` images."""
     cdef Py_ssize_t n = step.inputs // step.count, m = step.others // step.count, rows = images * step.count
     cdef Sum sum
     if step.kind == SUM:
@@ -52,7 +52,7 @@ cdef void put_together(const Step *step, Py_ssize_t images, const char *x, const
 
 
 cdef void go_through(void *job, Py_ssize_t chunk, int slot) noexcept nogil:
-    """The steps of a stage for one group of images."""
+    """Run the steps of a stage for one group of images."""
     cdef Run *r = <Run *> job
     cdef const Stage *stage = r.stage
     cdef const Step *step

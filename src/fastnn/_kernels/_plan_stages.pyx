@@ -1,25 +1,26 @@
-"""Stages: runs of steps that a group of images goes through before the next group does.
+"""Stages: neighbouring steps that a group of images goes through before the next group does.
 
-So a group's activations stay in the second-level cache from step to step::
+So the values of a group stay in the second-level cache from step to step::
 
     steps    conv   relu   pool | conv   pool | linear  linear
     group      4 images         | 16 images   | all images
              <-- for each 4 --> | <- each 16->| <--- once --->
 
-With several threads a group is one thread's.
+With several threads, each group belongs to one thread.
 """
 from fastnn._kernels._plan_steps cimport LINEAR, TRANSPOSED, Step
 
 cdef enum:
-    CACHE_BYTES = 524288  # of the inputs and outputs of a step for a group of images: they stay in the cache
+    CACHE_BYTES = 524288  # inputs and outputs of a step for a group of images: they stay in the second-level cache
 
 
 cdef Py_ssize_t group_of(const Step *step, Py_ssize_t before, Py_ssize_t N, int workers) noexcept nogil:
-    """How many images take a step together. `before` is the group of the step before it, or 0.
+    """The images of a group, for one step. `before` is the group of the step before, or 0.
 
-    The inputs and outputs of a group should stay in the cache; the group before is kept if it is about right. All
-    images go together in three cases: from the first linear layer on, which reads more weights than images; through a
-    transposed convolution, whose way the whole batch decides; and where groups would be too few for the threads.
+    The inputs and outputs of a group should stay in the cache. The group before is kept if it is right within a factor
+    of four. All images go together in three cases. A linear layer, and all steps after it, read more weights than
+    images. The way of a transposed convolution depends on the whole batch. A small batch has too few groups for the
+    threads.
     """
     cdef Py_ssize_t fitting
     if step.kind == LINEAR or step.kind == TRANSPOSED or before == N or N < 2 * workers:

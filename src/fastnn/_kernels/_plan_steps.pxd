@@ -1,4 +1,5 @@
-# One step of a plan, of any kind: in parts, as a convolution is. Sizes are those of one image.
+# One step of a plan, of any kind. Its work is in parts, so that a plan can do the earlier ones once. Sizes are those of
+# one image.
 from fastnn._kernels._activation cimport Map, Prelu, Sum
 from fastnn._kernels._conv_planes cimport Planes
 from fastnn._kernels._conv_winograd cimport Winograd
@@ -33,12 +34,12 @@ cdef enum Kind:
     JOIN
 
 cdef enum Where:
-    INPUT   # of the network
-    OUTPUT
+    INPUT   # the network's input
+    OUTPUT  # the network's output
     APART   # a buffer for all images
     LOCAL   # a buffer for a group of images
 
-# Where a value lies that goes into steps or comes out of one.
+# The place of a value that steps read or write.
 cdef struct Place:
     Where where
     Py_ssize_t offset  # bytes
@@ -47,16 +48,16 @@ cdef struct Place:
 cdef struct Step:
     Kind kind
     fnn_tiles *t
-    Py_ssize_t weight, bias, mean, var  # places among the parameters; -1: none
-    Py_ssize_t inputs, others, outputs  # elements
-    Py_ssize_t source, other            # what goes in: 0 for the network's input, i + 1 for what step i gives, -1: none
-    Place x, b, y                       # of both, and of what comes out
-    Py_ssize_t count                    # of what the kernel counts: planes, rows or elements
-    bint joined                         # a join whose parts are written to their places at once
+    Py_ssize_t weight, bias, mean, var  # places among the parameters; -1 for none
+    Py_ssize_t inputs, others, outputs  # elements of the first and of the second input, and of the output
+    Py_ssize_t source, other            # the two inputs: 0 is the network's, i + 1 the output of step i, -1 none
+    Place x, b, y                       # the places of the two inputs, and of the output
+    Py_ssize_t count                    # planes, rows or elements, as the kernel counts
+    bint joined                         # a join that has nothing to do, because its parts are written in place
     bint by_winograd
     Py_ssize_t workspace                # bytes that `take` needs
-    Py_ssize_t packed                   # bytes of packed weights; 0: parameters are used as they are
-    Output conv                         # one of these, by its kind, or two
+    Py_ssize_t packed                   # bytes of packed weights; 0 if parameters are used as they are
+    Output conv                         # one or two of these structs are in use, which depends on `kind`
     Planes unfolded
     Winograd winograd
     Pool pool
@@ -73,13 +74,13 @@ cdef struct Step:
     Prelu prelu
 
 
-# What the shapes decide, for a batch of N of which at most `group` images are taken at a time. False when there is no
-# memory.
+# Decide all that follows from the shapes, for a batch of N images. At most `group` images are taken at a time. False
+# when there is no memory.
 cdef bint settle(Step *step, Py_ssize_t N, Py_ssize_t group, int workers) noexcept nogil
-# Weights for `take`, of the arrays of the parameters.
+# Pack the weights for `take`, from the arrays of the parameters.
 cdef void pack(const Step *step, void **parameters, char *packed, int workers) noexcept nogil
-# y = step(x) for some images, from the one at n on, of a step with one input. False when there is no memory.
+# y = step(x) for `images` images from image n on, for a step with one input. False when there is no memory.
 cdef bint take(const Step *step, Py_ssize_t n, Py_ssize_t images, const char *x, char *y, void **parameters,
                char *packed, char *workspace, int workers) noexcept nogil
-# Release what `settle` has allocated.
+# Release the memory that `settle` has allocated.
 cdef void forget(Step *step) noexcept nogil

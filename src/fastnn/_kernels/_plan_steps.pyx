@@ -1,4 +1,4 @@
-"""One step of a plan: what it leaves to the kernels, and how it shares out parameters, packed weights and workspace."""
+"""One step of a plan: how it calls its kernel, with its parameters, packed weights and workspace."""
 from libc.stdint cimport int64_t
 
 from fastnn._kernels._activation cimport apply, apply_prelu, describe_prelu
@@ -32,7 +32,7 @@ cdef bint settle(Step *step, Py_ssize_t N, Py_ssize_t group, int workers) noexce
         step.packed = packed_linear(&step.linear)
     if step.kind != CONV:
         return True
-    g.shape.N = N  # the batch decides the way, whatever is taken at a time: the bits are those of the whole
+    g.shape.N = N  # the whole batch decides the way, so that the bits do not depend on the group
     way = forward_way(g.t, &g.shape, True)
     g.shape.N = group
     step.by_winograd = way == WINOGRAD
@@ -149,7 +149,7 @@ cdef void take_lookup(const Step *step, Py_ssize_t images, const char *x, char *
 
 
 cdef bint take_planes(const Step *step, Py_ssize_t images, const char *x, char *y, int workers) noexcept nogil:
-    """Of steps whose planes do not meet, and which have no parameters."""
+    """Run a step that takes each plane by itself, and has no parameters."""
     cdef Py_ssize_t planes = images * step.count
     cdef Pool pool
     cdef Resample resampled

@@ -1,10 +1,10 @@
 """A training step as one call: its steps for inputs of one shape, planned once and run often.
 
-Each job has a file; a file knows those above it::
+Each job has a file, and a file imports only from files above it::
 
-    _plan_train_steps    one step, and what one call knows
+    _plan_train_steps    one step, and the struct of one call
     _plan_train_groups   small perceptrons, by groups of examples whose values lie element by element
-    _plan_train_whole    all others, by groups or over the whole batch
+    _plan_train_whole    all other networks, by groups or over the whole batch
     _plan_train_learnt   parameters, gradients and update
     _plan_train          the list of steps, as the layers write it down
 """
@@ -33,13 +33,16 @@ SEEN_IN_OUTPUT = (b"relu", b"sigmoid", b"tanh")
 
 
 cdef class TrainingPlan:
-    """The steps of a network and its loss for N examples; a method for each kind of step adds one, `settle` ends the
-    list. Sizes are those of one example; `w` and `b` are places among the parameters, -1 for none."""
+    """The steps of a network and its loss for N examples.
+
+    Each kind of step has a method that adds one, and `settle` ends the list. Sizes are those of one example. `w` and
+    `b` are places among the parameters, or -1 for none.
+    """
 
     cdef Call g
     cdef Step steps[MOST_STEPS]
     cdef bint is_double, grouped
-    cdef Py_ssize_t statistics  # elements, of normalisations
+    cdef Py_ssize_t statistics  # elements that all normalisations save
     cdef Memory memory, small
 
     def __cinit__(self, Py_ssize_t N, Py_ssize_t inputs, bint is_double):
@@ -53,11 +56,11 @@ cdef class TrainingPlan:
         return self.g.count
 
     def __getattr__(self, step):
-        """Other steps are not for training."""
+        """Steps without a method here have no training step."""
         raise NotImplementedError(f"{step} has no step of training")
 
     def sizes(self):
-        """Examples of a group, and of a chunk."""
+        """The examples of a group, and of a chunk."""
         return self.g.group, self.g.chunk
 
     cdef Step *add(self, Kind kind, Py_ssize_t inputs, Py_ssize_t outputs, bint in_place) except NULL:
@@ -119,7 +122,7 @@ cdef class TrainingPlan:
 
     def batch_norm(self, Py_ssize_t mean, Py_ssize_t var, Py_ssize_t w, Py_ssize_t b, Py_ssize_t C, Py_ssize_t P,
                    double momentum, double eps):
-        """By the moments of the batch; `mean` and `var` are places too. P elements of a plane."""
+        """Normalise C planes of P elements by the batch's moments. `mean` and `var` are places of parameters too."""
         cdef Step *step = self.add(NORM, C * P, C * P, False)
         self.learn(step, w, b, C, C)
         step.mean, step.var, step.channels, step.momentum, step.eps = mean, var, C, momentum, eps
@@ -127,17 +130,17 @@ cdef class TrainingPlan:
         self.statistics += 2 * C
 
     def dropout(self, Py_ssize_t size, Py_ssize_t n, uint64_t threshold, double scale):
-        """Of `size` elements of an input, n of which are kept or dropped together. Returns the place of its key."""
+        """Drop some of `size` elements, always n neighbours together. Returns the place of the dropout's key."""
         cdef Step *step = self.add(DROP, size, size, False)
         step.drop.t, step.drop.n, step.drop.threshold, step.drop.scale = self.g.t, n, threshold, scale
         return self.g.count - 1
 
     def set_key(self, Py_ssize_t place, uint64_t stream, uint64_t step):
-        """The key of dropout at that place for the next run."""
+        """Set the key of the dropout at this place, for the next run."""
         self.steps[place].drop.stream, self.steps[place].drop.step = stream, step
 
     def fuse_relu(self):
-        """A ReLU in the store of the step before; False if it has none."""
+        """Let the last step apply a ReLU while it stores its output. False if it cannot."""
         cdef Step *last = self.steps + self.g.count - 1
         if self.g.count == 0 or last.kind not in (LINEAR, CONV, NORM):
             return False
@@ -145,7 +148,7 @@ cdef class TrainingPlan:
         return True
 
     def map(self, Py_ssize_t function, Py_ssize_t size, double a=0, double b=0, Py_ssize_t row=0):
-        """A function by its place, of `size` elements; one of rows has no step."""
+        """A function by its place in FNN_FUNCTIONS, for `size` elements. A function of rows has no training step."""
         if row:
             raise NotImplementedError("a function of rows has no step of training")
         cdef bint sees_y = (<bytes> self.g.t.functions[function].name) in SEEN_IN_OUTPUT
@@ -156,19 +159,19 @@ cdef class TrainingPlan:
         step.settings[0], step.settings[1] = a, b
 
     def cross_entropy(self, int64_t ignored, double smoothing, bint mean):
-        """Of int64 labels (N,), and of the last step's output (N, K)."""
+        """End with the cross-entropy of the last step's output (N, K) and int64 labels (N,)."""
         self.g.loss = CROSS_ENTROPY
         self.g.divisor = 0 if mean else 1
         self.g.scores = describe_scores(self.g.t, self.g.N, self.g.outputs, 0, ignored, smoothing)
 
     def mse_loss(self, bint mean):
-        """Of targets of the shape of the last step's output."""
+        """End with the squared error of the last step's output and targets of its shape."""
         self.g.loss = SQUARED_ERROR
         self.g.divisor = self.g.N * self.g.outputs if mean else 1
         self.g.power[0], self.g.power[1], self.g.power[2], self.g.power[3] = INFINITY, 1, INFINITY, 0
 
     def settle(self, Learnt learnt):
-        """Decide what shapes decide, and lay the buffers out."""
+        """End the list: decide all that follows from the shapes, and lay the buffers out."""
         cdef Call *g = &self.g
         cdef Py_ssize_t i, slots, partial
         g.first = g.count
@@ -190,11 +193,11 @@ cdef class TrainingPlan:
         partial = ceil_div(g.learnt * g.t.itemsize, <Py_ssize_t> 64) * 64
         self.memory = Memory(slots + (g.chunks - 1) * partial)
         if self.grouped:
-            memset(self.memory.start, 0, slots)  # vectors reach beyond the last example
+            memset(self.memory.start, 0, slots)  # because vectors also read beyond the last example
         g.memory, g.partials = self.memory.start, self.memory.start + slots
 
     cdef void lay_rows_out(self) noexcept:
-        """Where the rows of a value are, for groups whose values lie element by element."""
+        """Fill the table of rows, for groups whose values lie element by element."""
         cdef Call *g = &self.g
         cdef Py_ssize_t i
         if g.loss == CROSS_ENTROPY:
@@ -206,14 +209,14 @@ cdef class TrainingPlan:
             g.offsets[g.widest + i] = i * g.outputs
 
     def holds(self):
-        """Whether it is for the tier and the number of threads that are in use."""
+        """Whether the tier and the number of threads are still those that the plan was made for."""
         return self.g.t == tiles(self.is_double) and self.g.workers == threads()
 
     def run(self, x, target, y, Learnt learnt, Update update, bint changes):
-        """The loss of x and target, both contiguous, and the gradients; `changes`: the update too. y = the scores, if
-        not None.
+        """Return the loss of x and target, which are contiguous, and give the parameters their gradients.
 
-        None, and nothing has changed, where `learnt` is not what it was, or a label is none.
+        With `changes`, update the parameters too. y = the scores, unless it is None. Returns None, and changes nothing,
+        if the parameters are not those that the plan was made for, or if a label is not a class.
         """
         cdef Py_buffer views[3]
         cdef bint enough, known

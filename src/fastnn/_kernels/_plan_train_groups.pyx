@@ -1,6 +1,6 @@
 """A training step by groups of examples, which go forward and back through all steps while they are in the cache.
 
-Within a group, a value lies with a row for each of its elements, so that vectors are full however narrow a layer is::
+Within a group, a value has a row for each of its elements. So vectors are full even where a layer is narrow::
 
     x (group, I) of the caller          value (I, ld): element by element, example after example
     e0: a b c                           a d g . . .
@@ -9,10 +9,10 @@ Within a group, a value lies with a row for each of its elements, so that vector
 
     forward    y (O, ld)  = w (O, I) x (I, ld)           panel tile; w is read where it lies
     backward   dx (I, ld) = w^T (I, O) dy (O, ld)        panel tile
-               dw (O, I)  = dy (O, group) x (I, group)^T dot tile: both are rows
+               dw (O, I)  = dy (O, group) x (I, group)^T dot tile: it multiplies rows by rows
 
-A chunk is some groups, whose gradients are added up where they are made. Chunks follow from the sizes alone, and their
-gradients are added in order: the bits do not depend on the number of threads.
+A chunk has some groups, and each group adds its gradients to those of its chunk. Chunks follow from the sizes alone,
+and their gradients are added in order. So the bits do not depend on the number of threads.
 """
 from libc.stdint cimport int64_t
 from libc.string cimport memset
@@ -23,10 +23,10 @@ from fastnn._kernels._table cimport parallel
 from fastnn._kernels.fnn cimport FNN_ACCUMULATE, FNN_DISTANCE, FNN_RELU, FNN_relu, ceil_div, split_at
 
 cdef enum:
-    MOST_WEIGHTS = 32768   # elements, up to which they stay in the cache beside a group
-    CACHE_BYTES = 393216   # of a group's values and gradients
+    MOST_WEIGHTS = 32768   # elements of all weights: they stay in the cache beside a group
+    CACHE_BYTES = 393216   # values and gradients of a group
     MOST_CHUNKS = 16
-    CHUNK_WORK = 400000    # multiply-adds of a chunk, at least
+    CHUNK_WORK = 400000    # the least multiply-adds of a chunk
 
 
 cdef inline Py_ssize_t vectors(const Call *g, Py_ssize_t n) noexcept nogil:
@@ -58,7 +58,10 @@ cdef Py_ssize_t memory_of_groups(const Call *g) noexcept nogil:
 
 cdef inline void map_rows(const Call *g, Py_ssize_t function, const double *settings, const char *dy, const char *x,
                           char *y, Py_ssize_t rows, Py_ssize_t n) noexcept nogil:
-    """A function of `rows` rows of n, or its gradient; all at once where hardly anything lies between them."""
+    """A function of `rows` rows of n elements, or its gradient if dy is not NULL.
+
+    If the gaps between rows are short, they are computed too, in one call for all rows.
+    """
     cdef Py_ssize_t i, at, step = g.ld * g.t.itemsize
     if n + g.t.lanes >= g.ld:
         n, rows = (rows - 1) * g.ld + n, 1
@@ -105,7 +108,7 @@ cdef void bias_gradient(const Call *g, Py_ssize_t O, const char *dy, Py_ssize_t 
 
 cdef double loss_of(const Call *g, Py_ssize_t first, Py_ssize_t n, const char *x, char *dx, char *target,
                     double *totals) noexcept nogil:
-    """The sum of losses of a group, and the gradient of its scores x; `target` is room for its targets."""
+    """Return the sum of losses of a group, and write the gradient of its scores x. `target` is room for its targets."""
     cdef Rows r
     cdef double total = 0
     cdef Py_ssize_t k, at, size = g.t.itemsize
@@ -146,7 +149,10 @@ cdef void forward(const Call *g, char *values, Py_ssize_t first, Py_ssize_t n) n
 
 cdef void backward(const Call *g, char *values, char *dy, char *dx, double *totals, Py_ssize_t n, Py_ssize_t chunk,
                    bint more) noexcept nogil:
-    """From the gradient dy of the scores; dy and dx take turns."""
+    """All gradients of a group, from the gradient dy of the scores. dy and dx are buffers that take turns.
+
+    With `more`, the gradients of parameters are added to those of the chunk's earlier groups.
+    """
     cdef Py_ssize_t i, row = g.ld * g.t.itemsize
     cdef const Step *step
     cdef char *wanted

@@ -1,15 +1,15 @@
-# The parameters that a training step changes, their gradients, and the rules that they are changed by.
+# The parameters that a training step changes, their gradients, and the optimiser's rules.
 from fastnn._kernels._plan_buffers cimport Memory
 from fastnn._kernels.fnn cimport fnn_tiles
 
 cdef enum:
-    FACTORS = 10  # of a rule, at most
-    KEPT = 3      # arrays that a rule keeps of a parameter, at most
+    FACTORS = 10  # the most factors of a rule
+    KEPT = 3      # the most arrays that a rule keeps for a parameter
 
 cdef struct Piece:
-    Py_ssize_t parameter, first, count  # elements
-    Py_ssize_t rule                     # among those of the update, or -1
-    char *kept[KEPT]                    # from the parameter's first element on, or NULL
+    Py_ssize_t parameter, first, count  # the piece is `count` elements of this parameter, from `first` on
+    Py_ssize_t rule                     # the number of its rule in the update, or -1
+    char *kept[KEPT]                    # the first element of each array that the rule keeps, or NULL
 
 cdef struct Rule:
     int kind
@@ -20,8 +20,8 @@ cdef class Learnt:
     cdef list keepers, gradients, shapes
     cdef Memory places
     cdef void **starts
-    cdef char **to            # where the gradients lie, or NULL
-    cdef Py_ssize_t *at       # elements of the gradients before it
+    cdef char **to            # the gradient of each parameter, or NULL
+    cdef Py_ssize_t *at       # elements of the gradients before that of each parameter
     cdef Py_ssize_t count, elements
     cdef bint owns
     cdef fnn_tiles *t
@@ -34,5 +34,5 @@ cdef class Update:
     cdef Memory pieces, rules
     cdef Py_ssize_t count
     cdef list kept
-    # Add up the gradients of chunks, `partials` having those of all but the first, and apply the rules if `changes`.
+    # Add the gradients in `partials`, which are those of all chunks except the first. Apply the rules if `changes`.
     cdef void go(self, Learnt learnt, const char *partials, Py_ssize_t chunks, bint changes, int workers) noexcept nogil

@@ -1,7 +1,7 @@
-"""The parameters that a training step changes, their gradients, and the rules that they are changed by.
+"""The parameters that a training step changes, their gradients, and the optimiser's rules.
 
-A step writes its gradients to arrays of its own, the same ones at every step. Somebody may have kept the gradient of a
-step before: then the next one gets a new array, so that a gradient is as long-lived as after any other backward.
+Every step writes its gradients to the same arrays. If somebody else has kept one of them, the next step writes to a new
+array instead. So a kept gradient does not change, as after any other backward.
 """
 from cpython.buffer cimport PyBUF_C_CONTIGUOUS, PyBUF_WRITABLE, PyBuffer_Release, PyObject_GetBuffer
 from cpython.list cimport PyList_GET_ITEM
@@ -17,14 +17,14 @@ cdef extern from "Python.h":
     Py_ssize_t Py_REFCNT(PyObject *o)
 
 cdef enum:
-    PIECE = 16384  # elements
+    PIECE = 16384  # elements of a piece, which one thread updates
 
 
 cdef class Learnt:
-    """Parameters and buffers, in the order of their places, and arrays for the gradients of those that learn."""
+    """Parameters and buffers in the order of their places, and an array for each gradient."""
 
     def __cinit__(self, list parameters, bint is_double, bint owns):
-        """`owns`: counts of references tell who else has an array."""
+        """`owns` says that reference counts tell whether somebody else has an array."""
         cdef Py_ssize_t i, count = len(parameters)
         self.parameters, self.count, self.owns, self.t = parameters, count, owns, tiles(is_double)
         self.keepers = [p._keeper for p in parameters]
@@ -42,7 +42,7 @@ cdef class Learnt:
                 self.elements += parameters[i].size
 
     cdef int begin(self, Py_ssize_t i) except -1:
-        """Have a new array for a gradient."""
+        """Make a new array for the gradient of parameter i."""
         cdef Py_buffer view
         gradient = empty(self.shapes[i], self.parameters[i].dtype)
         PyObject_GetBuffer(gradient, &view, PyBUF_WRITABLE)
@@ -55,7 +55,7 @@ cdef class Learnt:
         return [gradient is not None for gradient in self.gradients]
 
     def hold(self):
-        """Whether the parameters have the gradients of the last step."""
+        """Whether the parameters still have the gradients that the last step gave them."""
         cdef Py_ssize_t i
         for i in range(self.count):
             if self.to[i] != NULL and self.parameters[i]._grad is not self.gradients[i]:
@@ -63,9 +63,9 @@ cdef class Learnt:
         return True
 
     cdef bint look(self, bint begins) except -1:
-        """Note where the parameters lie. False: they, or what is to be learnt of them, are not what they were.
+        """Note the addresses of the parameters. False if a parameter has another array, shape or `requires_grad` now.
 
-        `begins`: gradients are to be written, and arrays that somebody else has are left to them.
+        With `begins`, gradients will be written. So a gradient that somebody else has gets a new array first.
         """
         cdef Py_ssize_t i
         cdef Py_buffer view
@@ -90,19 +90,19 @@ cdef class Learnt:
         return True
 
     cdef bint is_alone(self, Py_ssize_t i):
-        """Whether nobody but this and the parameter has the gradient."""
+        """Whether only this object and the parameter refer to the gradient."""
         cdef PyObject *gradient = PyList_GET_ITEM(self.gradients, i)
         cdef bint given = <PyObject *> self.parameters[i]._grad == gradient
         return Py_REFCNT(gradient) == 1 + given
 
     cdef int give(self, bint changed) except -1:
-        """Give the parameters their gradients; `changed`: they have been written to."""
+        """Give the parameters their gradients. With `changed`, the parameters have new values, so their seals break."""
         cdef Py_ssize_t i
         for i in range(self.count):
             p = self.parameters[i]
             if self.to[i] != NULL:
                 p._grad = self.gradients[i]
-            if changed or self.to[i] == NULL:  # buffers change in the forward
+            if changed or self.to[i] == NULL:  # buffers, such as running means, change in the forward
                 p._seal = None
         return 0
 
@@ -136,8 +136,11 @@ cdef void take_piece(void *job, Py_ssize_t chunk, int slot) noexcept nogil:
 
 
 cdef class Update:
-    """How the parameters of `learnt` are changed: for each rule the places of its parameters, and its columns, each of
-    which is a list of arrays, one for each of them, or None."""
+    """The rules that change the parameters of `learnt`.
+
+    `rules` has (places, columns) for each rule: the places of its parameters, and the arrays that it keeps. A column is
+    a list with an array for each of these parameters, or None.
+    """
 
     def __cinit__(self, Learnt learnt, list rules):
         cdef Py_ssize_t i, first, column
@@ -166,7 +169,7 @@ cdef class Update:
                 piece += 1
 
     def set(self, Py_ssize_t number, int kind, tuple factors):
-        """Have a rule of fnn.h with its factors as the one of this number."""
+        """Set rule `number` to a rule of fnn.h (FNN_SGD …) with its factors."""
         cdef Rule *rule = <Rule *> self.rules.start + number
         cdef Py_ssize_t i
         rule.kind = kind
@@ -174,7 +177,10 @@ cdef class Update:
             rule.factors[i] = factors[i]
 
     def run(self, Learnt learnt):
-        """Change the parameters by the gradients they have. False, and nothing has changed, if they are others."""
+        """Change the parameters by their gradients.
+
+        Returns False, and changes nothing, if parameters or gradients are not those of the last step.
+        """
         if not learnt.hold() or not learnt.look(False):
             return False
         with nogil:

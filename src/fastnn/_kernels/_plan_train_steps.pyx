@@ -1,4 +1,4 @@
-"""One step of a plan of training, forward and back, over some examples: what it leaves to the kernels."""
+"""One step in the plan of a training step, forward and back, over some examples: how it calls its kernels."""
 from fastnn._kernels._activation cimport Map, apply, describe_map
 from fastnn._kernels._conv_backward cimport gradients as conv_gradients
 from fastnn._kernels._conv_forward cimport convolve
@@ -25,7 +25,7 @@ cdef void take_map(const Call *g, Py_ssize_t function, const double *settings, P
 
 
 cdef inline char *statistics(const Call *g, const Step *step, Py_ssize_t row) noexcept nogil:
-    """The means of the channels, row 0, or 1/sqrt of their variances."""
+    """The saved numbers of the channels: the means in row 0, and 1/sqrt(var + eps) in row 1."""
     return g.statistics + (step.saved + row * step.channels) * g.t.itemsize
 
 

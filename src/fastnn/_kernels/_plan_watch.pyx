@@ -1,7 +1,8 @@
 """Watching for changes: a plan must never be stale.
 
-What it is made from changes in two ways. Layers change by their attributes, which `Unchanged` compares at every call.
-Values of parameters change by writes that nobody reports; `Weights` asks the seals of `fastnn.layers.parameter`.
+A plan depends on layers and on values of parameters. Layers change by their attributes, which `Unchanged` compares at
+every call. Values change by writes that nobody reports; `Weights` asks the seals of `fastnn.layers.parameter`.
+docs/dev/plans.md explains seals.
 """
 cimport cython
 from cpython.buffer cimport PyBUF_SIMPLE, PyBuffer_Release, PyObject_GetBuffer
@@ -12,7 +13,7 @@ from fastnn._kernels._plan_buffers cimport Memory
 
 
 cdef class Unchanged:
-    """True while the modules have the attributes that they had: the same objects under all names except those in `but`.
+    """True while the attributes of the modules are the same objects as before. The names in `but` may change.
 
     Addresses are compared, because under the stable ABI an element of a list costs more than the comparison. Lists hold
     the objects, so that no address is used again.
@@ -54,10 +55,11 @@ cdef class Unchanged:
 
 
 cdef class Weights:
-    """Where the arrays of some parameters lie, and what steps have packed of them.
+    """The addresses of the arrays of some parameters, and the weights that steps have packed.
 
-    Made of what `Parameter.sealed` gives for each, and of the arrays as a kernel can read them: themselves, or copies.
-    The arrays themselves are not kept, but what keeps them is, or `sealed` could not tell that nobody else has them.
+    `sealed` has the results of `Parameter.sealed`. `readable` has arrays that a kernel can read: the parameters' own
+    arrays, or copies. This object refers to the keeper of each array, but not to the array itself: another reference
+    would look as if somebody else had the array.
     """
 
     def __cinit__(self, list parameters, list sealed, list readable):

@@ -1,7 +1,7 @@
-# Pooling: what both directions share, and the forward for the plans of whole networks.
+# Pooling: the struct that both directions share, and the forward for the plans of whole networks.
 from fastnn._kernels.fnn cimport ceil_div, fnn_tiles
 
-# `Windows` of `_validate` as an entry point gets it: KH, KW, SH, SW, PH, PW, DH, DW.
+# An entry point gets `Windows` of `_validate` as this tuple: KH, KW, SH, SW, PH, PW, DH, DW.
 ctypedef (Py_ssize_t, Py_ssize_t, Py_ssize_t, Py_ssize_t, Py_ssize_t, Py_ssize_t, Py_ssize_t, Py_ssize_t) Windows
 
 cdef struct Pool:
@@ -11,25 +11,25 @@ cdef struct Pool:
     char *y           # planes (OH, OW), or their gradient
     char *positions   # planes (OH, OW), or NULL
     int wide          # int32 positions, not uint8
-    Py_ssize_t planes  # of a chunk
-    Py_ssize_t total
-    bint count_padding               # of the average: whether pixels of the padding count
-    Py_ssize_t divisor               # of the average: of all windows, or 0: each has its own
+    Py_ssize_t planes  # planes of a chunk
+    Py_ssize_t total   # planes of all chunks
+    bint count_padding               # average: pixels of the padding count too
+    Py_ssize_t divisor               # average: the divisor of all windows; 0 if each window has its own
     bint side_by_side                # 2 x 2 windows that tile the plane: every pixel is in one window
     bint by_twos                     # 3 x 3 windows at stride 2: a row of pixels is in two rows of windows at most
     Py_ssize_t row_from, row_to      # output rows whose windows are inside the image
     Py_ssize_t column_from, column_to
-    const Py_ssize_t *steps          # of the maximum's backward: from a window's corner to each of its places
-    Py_ssize_t AH, AW                # of the average's backward: of a plane being folded
+    const Py_ssize_t *steps          # maximum's backward: elements from a window's corner to each position
+    Py_ssize_t AH, AW                # average's backward: the plane being folded is (AH, SW, AW), see conv_folded.pxd
     char *workspace                  # for each thread: a row of pixels, shares of a plane, a plane being folded
-    Py_ssize_t workspace_step        # bytes
+    Py_ssize_t workspace_step        # bytes of a workspace
 
 
-# The pooling of `planes` planes. The caller adds x and y, the places of maxima if they are wanted, and how an average
-# counts.
+# Describe the pooling of `planes` planes. The caller sets x and y, `positions` to have them, and for an average
+# count_padding and divisor.
 cdef Pool describe(fnn_tiles *t, Py_ssize_t planes, Py_ssize_t H, Py_ssize_t W, Py_ssize_t OH, Py_ssize_t OW,
                    Windows windows) noexcept nogil
-# Runs a pool or its gradient, of a kind of `_pool_lanes`, with planes in lanes. False where that does not pay, or if
+# Run a pool or its gradient with planes in lanes. `kind` is one of `_pool_lanes`. False if lanes do not pay, or if
 # there is no memory.
 cdef bint in_lanes(const Pool *g, int kind, int workers) noexcept nogil
 cdef void maxpool(Pool *g, int workers) noexcept nogil
@@ -42,7 +42,7 @@ cdef inline Py_ssize_t chunks(const Pool *g) noexcept nogil:
 
 cdef inline void span(Py_ssize_t o, Py_ssize_t K, Py_ssize_t S, Py_ssize_t P, Py_ssize_t D, Py_ssize_t size,
                       Py_ssize_t *start, Py_ssize_t *length, Py_ssize_t *skipped) noexcept nogil:
-    """Window o along one axis: its first pixel inside, how many are inside, how many come before."""
+    """Clip window o along one axis: its first pixel inside the image, the number inside, and the number before it."""
     cdef Py_ssize_t first = o * S - P
     skipped[0] = ceil_div(-first, D)
     start[0] = first + skipped[0] * D
@@ -51,7 +51,7 @@ cdef inline void span(Py_ssize_t o, Py_ssize_t K, Py_ssize_t S, Py_ssize_t P, Py
 
 cdef inline Py_ssize_t area(const Pool *g, Py_ssize_t oh, Py_ssize_t ow, Py_ssize_t kh,
                             Py_ssize_t kw) noexcept nogil:
-    """What the sum of a window of an average is divided by, if kh x kw of its pixels are inside."""
+    """The divisor of window (oh, ow) of an average, which has kh x kw pixels inside the image."""
     if g.divisor:
         return g.divisor
     if g.count_padding:

@@ -1,4 +1,15 @@
-"""Max and average pooling, plane by plane. Windows at the border are clipped here; the tiles see whole ones."""
+"""Max and average pooling, plane by plane.
+
+Windows at the border of the image are clipped here, so that the tiles see pixels of the image only. One call of a tile
+takes a grid of windows of one shape. Of these windows, those with the same letter are one call::
+
+    a b b b c
+    d e e e f      e: the windows that lie inside the image
+    d e e e f
+    g h h h i
+
+docs/dev/pooling.md has an example.
+"""
 from libc.stdint cimport int32_t, int64_t, uint8_t
 from libc.string cimport memset
 
@@ -16,7 +27,7 @@ ctypedef fused place:
 
 cdef void inside(Py_ssize_t outputs, Py_ssize_t K, Py_ssize_t S, Py_ssize_t P, Py_ssize_t D, Py_ssize_t size,
                  Py_ssize_t *start, Py_ssize_t *stop) noexcept nogil:
-    """The windows along one axis that need no clipping."""
+    """Find the windows along one axis that need no clipping: start <= o < stop."""
     cdef Py_ssize_t room = size + P - D * (K - 1) - 1
     start[0] = min(outputs, ceil_div(P, S))
     stop[0] = max(start[0], min(outputs, room // S + 1 if room >= 0 else 0))
@@ -118,9 +129,10 @@ cdef void run_max_forward(const real[:, :, :, ::1] x, real[:, :, :, ::1] y, void
 
 def max_pool2d_forward(const real[:, :, :, ::1] x, real[:, :, :, ::1] y, uint8_t[:, :, :, ::1] positions,
                        Windows windows):
-    """y (N, C, OH, OW) = window maxima of x (N, C, H, W); positions, if not None, their places kh*KW + kw.
+    """y (N, C, OH, OW) = window maxima of x (N, C, H, W). positions, unless None, gets the position kh*KW + kw of each.
 
-    Padding is never the maximum; every window has a pixel inside. Writes all of y and positions; no overlap. EXACT.
+    Padding is never the maximum. Every window must have a pixel inside the image. Writes all of y and positions; no
+    overlap. EXACT.
     """
     cdef void *places = begin(positions)
     with nogil:
@@ -137,7 +149,7 @@ def max_pool2d_forward_wide(const real[:, :, :, ::1] x, real[:, :, :, ::1] y, in
 
 def max_pool2d_indices(const place[:, :, :, ::1] positions, int64_t[:, :, :, ::1] indices, Py_ssize_t W,
                        Windows windows):
-    """indices (N, C, OH, OW) = places h*W + w in the plane, of places kh*KW + kw in windows. EXACT."""
+    """indices (N, C, OH, OW) = the indices h*W + w in the plane of positions kh*KW + kw in windows. EXACT."""
     cdef Py_ssize_t n, c, oh, ow, kh, at, KW, SH, SW, PH, PW, DH, DW
     _, KW, SH, SW, PH, PW, DH, DW = windows
     with nogil:
@@ -154,9 +166,9 @@ def avg_pool2d_forward(const real[:, :, :, ::1] x, real[:, :, :, ::1] y, Windows
                        Py_ssize_t divisor):
     """y (N, C, OH, OW) = window averages of x (N, C, H, W).
 
-    The padding is counted or not, what lies beyond it is not; a `divisor` that is not 0 takes the place of the count.
-    Writes all of y; no overlap. REDUCTION(KH*KW), and of large windows, whose blocks are added in double precision,
-    of some tens.
+    An average divides by the number of its pixels inside the image. With `count_padding`, pixels of the padding count
+    too, but none beyond it. A `divisor` that is not 0 replaces this number. Writes all of y; no overlap.
+    REDUCTION(KH*KW); for large windows, whose blocks are added in double precision, REDUCTION(some tens).
     """
     cdef Pool g = describe(tiles(real is double), x.shape[0] * x.shape[1], x.shape[2], x.shape[3], y.shape[2],
                            y.shape[3], windows)
@@ -168,7 +180,11 @@ def avg_pool2d_forward(const real[:, :, :, ::1] x, real[:, :, :, ::1] y, Windows
 
 cdef bint positions_fit(const place *p, Py_ssize_t planes, Py_ssize_t OH, Py_ssize_t OW, Py_ssize_t H, Py_ssize_t W,
                         Windows windows) noexcept nogil:
-    """Only windows on the border need more than a look at the largest position. Division would take longest of all."""
+    """Whether all positions lie in their windows and inside the image.
+
+    For windows inside the image, the smallest and the largest position decide. Windows at the border look each position
+    up in a table, because divisions would take most of the time.
+    """
     cdef Py_ssize_t KH, KW, SH, SW, PH, PW, DH, DW, plane, oh, ow, i, at, ih, iw, kh, kw, above, left
     cdef place most = 0, least = 0
     cdef uint8_t fits[256]

@@ -1,4 +1,5 @@
-# The gradients of pools, for plans of training: of y, as x. False when there is no memory.
+# The gradients of pools, for the plan of a training step. They read the output's gradient from g.y, and write the
+# input's gradient to g.x. False when there is no memory.
 from fastnn._kernels._pool cimport Pool
 
 cdef bint max_pool_gradient(Pool *g) noexcept nogil

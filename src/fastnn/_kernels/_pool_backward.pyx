@@ -1,4 +1,10 @@
-"""The gradients of max and average pooling, plane by plane."""
+"""The gradients of max and average pooling, plane by plane.
+
+The gradient of a maximum goes to its position. An average has four ways. Windows of 2 x 2 and 3 x 3 at stride 2 have
+tiles of their own. Other small windows are folded: for each pixel (kh, kw) of a window, a whole row of shares is added
+at a time. Large windows, and windows of narrow maps, spread their shares one by one. Where very many windows overlap,
+each pixel gathers its shares in double precision instead.
+"""
 from libc.stdint cimport int32_t, uint8_t
 from libc.string cimport memset
 
@@ -11,9 +17,9 @@ from fastnn._kernels.fnn cimport begin, ceil_div, fits, fnn_task
 cdef str NO_MEMORY = "no memory for the workspace of a pool"
 
 cdef enum:
-    FOLD_MAX_WINDOW = 16     # pixels of a window whose shares are folded, place by place,
-    FOLD_MIN_OUTPUTS = 4     # if the rows of outputs are this long
-    FLOAT_MAX_WINDOWS = 64   # that a pixel is in: the shares of more are added in double precision
+    FOLD_MAX_WINDOW = 16     # pixels of a window whose shares are folded
+    FOLD_MIN_OUTPUTS = 4     # outputs in a row, from which folding pays
+    FLOAT_MAX_WINDOWS = 64   # windows that a pixel lies in: the shares of more are added in double precision
 
 ctypedef fused real:
     float
@@ -49,7 +55,7 @@ cdef void max_backward(void *job, Py_ssize_t chunk, int slot) noexcept nogil:
 
 
 cdef void scatter(const Pool *g, real *dx, const real *dy, const place *positions, Py_ssize_t plane) noexcept nogil:
-    """dx += dy where each window's maximum was. Windows inside the image take the way there from a table."""
+    """dx += dy at each window's maximum. Inside the image, the table `steps` leads from a window's corner to it."""
     cdef Py_ssize_t oh, ow, from_, to, base = plane * g.OH * g.OW
     cdef real *corner
     for oh in range(g.OH):
@@ -67,22 +73,19 @@ cdef void scatter(const Pool *g, real *dx, const real *dy, const place *position
 
 cdef inline void scatter_one(const Pool *g, real *dx, real dy, Py_ssize_t position, Py_ssize_t oh,
                              Py_ssize_t ow) noexcept nogil:
-    """A place outside the image, which no forward gives, gets nothing."""
+    """dx += dy at one position. A position outside the image, which no forward writes, is ignored."""
     cdef Py_ssize_t kh = position // g.KW, ih = oh * g.SH - g.PH + kh * g.DH
     cdef Py_ssize_t iw = ow * g.SW - g.PW + (position - kh * g.KW) * g.DW
     if 0 <= ih < g.H and 0 <= iw < g.W:
         dx[ih * g.W + iw] += dy
 
 
-# Small windows of an average are folded, place by place of the window, whole rows at a time; of large ones, and in
-# narrow maps, each goes back alone, or pixels gather what their many windows give.
-
 cdef bint fold_by_place(const Pool *g) noexcept nogil:
     return g.KH * g.KW <= FOLD_MAX_WINDOW and g.OW >= FOLD_MIN_OUTPUTS
 
 
 cdef void fold_plane(const Pool *g, char *dx, const char *share, char *folded) noexcept nogil:
-    """dx = the sum of the shares (OH, OW) of all windows that a pixel is in, place by place of the windows."""
+    """dx = at each pixel the sum of the shares (OH, OW) of its windows, in the order of (kh, kw)."""
     cdef Py_ssize_t size = g.t.itemsize, kh, kw
     memset(folded, 0, g.AH * g.SW * g.AW * size)
     for kh in range(g.KH):
@@ -124,7 +127,7 @@ cdef void average_backward(void *job, Py_ssize_t chunk, int slot) noexcept nogil
 
 
 cdef void divide(const Pool *g, real *share, const real *dy) noexcept nogil:
-    """share = what each pixel of a window gets of dy."""
+    """share (OH, OW) = dy over the divisor of the window: the gradient that each of its pixels gets."""
     cdef Py_ssize_t oh, ow, ih, iw, kh, kw, skipped
     cdef real factor
     for oh in range(g.OH):
@@ -139,12 +142,12 @@ cdef void divide(const Pool *g, real *share, const real *dy) noexcept nogil:
 
 
 cdef bint overlap(const Pool *g) noexcept nogil:
-    """Whether pixels are in so many windows that the sums of their shares are to be in double precision."""
+    """Whether a pixel may lie in more than FLOAT_MAX_WINDOWS windows."""
     return ceil_div(g.KH, g.SH) * ceil_div(g.KW, g.SW) > FLOAT_MAX_WINDOWS
 
 
 cdef void spread(const Pool *g, real *dx, const real *share) noexcept nogil:
-    """dx = the sum of shares over the windows that each pixel is in."""
+    """dx = at each pixel the sum of its windows' shares, window by window."""
     cdef Py_ssize_t oh, ow, i, j, ih, iw, kh, kw, skipped
     memset(dx, 0, g.H * g.W * sizeof(real))
     for oh in range(g.OH):
@@ -157,7 +160,7 @@ cdef void spread(const Pool *g, real *dx, const real *share) noexcept nogil:
 
 
 cdef void gather(const Pool *g, real *dx, const real *share, double *row) noexcept nogil:
-    """The same: of each row the windows above one another first, in row (OW,)."""
+    """dx = the same sums, pixel by pixel: the shares of a column of windows are first added up in row (OW,)."""
     cdef Py_ssize_t ih, iw, oh, ow
     cdef double total
     for ih in range(g.H):
@@ -173,7 +176,7 @@ cdef void gather(const Pool *g, real *dx, const real *share, double *row) noexce
 
 
 cdef bint run_backward(Pool *g, fnn_task task, double workspace) noexcept nogil:
-    """With so many elements of workspace for each thread. False when there is no memory."""
+    """Run the task with `workspace` elements of workspace for each thread. False when there is no memory."""
     cdef int workers = threads()
     if not fits(workspace * workers * g.t.itemsize):
         return False
@@ -197,7 +200,7 @@ cdef bint average_pool_gradient(Pool *g) noexcept nogil:
     elif fold_by_place(g):
         workspace += <double> g.AH * g.SW * g.AW
     elif overlap(g):
-        workspace += 2 * g.OW + 1  # as many doubles, whatever the dtype
+        workspace += 2 * g.OW + 1  # room for OW doubles, in elements of either dtype
     return run_backward(g, average_backward, workspace)
 
 
@@ -223,7 +226,7 @@ cdef bint run_max_backward(const real[:, :, :, ::1] dy, const void *positions, b
 
 def max_pool2d_backward(const real[:, :, :, ::1] dy, const uint8_t[:, :, :, ::1] positions, real[:, :, :, ::1] dx,
                         Windows windows):
-    """dx (N, C, H, W) = dy (N, C, OH, OW) summed where positions say the maxima were.
+    """dx (N, C, H, W) = at each pixel the sum of dy (N, C, OH, OW) over the windows whose position is this pixel.
 
     Sums are in row-major order of the windows. Writes all of dx; no overlap. EXACT: an ordered sum.
     """
@@ -246,7 +249,7 @@ def max_pool2d_backward_wide(const real[:, :, :, ::1] dy, const int32_t[:, :, :,
 
 def avg_pool2d_backward(const real[:, :, :, ::1] dy, real[:, :, :, ::1] dx, Windows windows, bint count_padding,
                         Py_ssize_t divisor):
-    """dx (N, C, H, W) = each window's share of dy (N, C, OH, OW), summed in row-major order of the windows.
+    """dx (N, C, H, W) = at each pixel the sum of dy (N, C, OH, OW) over the divisor, over the windows that cover it.
 
     Writes all of dx; no overlap. REDUCTION(KH*KW).
     """

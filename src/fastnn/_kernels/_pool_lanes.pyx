@@ -1,4 +1,8 @@
-"""Pools of as many planes at once as a vector has lanes: for short rows, and for windows that rows cannot vectorise."""
+"""Pools that take as many planes at once as a vector has lanes, so that every pixel of a window is a vector.
+
+They serve planes with short rows, and windows that a row cannot take in vectors. `csrc/tile_pool_lanes.h` draws the
+layout.
+"""
 from libc.math cimport INFINITY
 from libc.stdint cimport uint8_t
 
@@ -6,10 +10,10 @@ from fastnn._kernels._table cimport allocate, parallel, release
 from fastnn._kernels.fnn cimport ceil_div, fits
 
 cdef enum:
-    CHUNK = 16384      # pixels of a chunk, at least
-    MAX_WINDOW = 64    # pixels, whose sum needs no double precision
-    MAX_SIDE = 32
-    MAX_PIXELS = 8192  # of a plane: `lanes` of them stay in the second-level cache
+    CHUNK = 16384      # the least pixels of a chunk
+    MAX_WINDOW = 64    # pixels of a window: their sum needs no double precision
+    MAX_SIDE = 32      # rows or columns of a window
+    MAX_PIXELS = 8192  # pixels of a plane: `lanes` planes stay in the second-level cache
 
 
 cdef void place_windows(const Lanes *g, int axis, Py_ssize_t size, Py_ssize_t outputs, fnn_span *spans) noexcept nogil:
@@ -31,10 +35,11 @@ cdef void place_windows(const Lanes *g, int axis, Py_ssize_t size, Py_ssize_t ou
             spans[o].divisor = 1 if axis else g.divisor
 
 
-# Which way is taken: the cycles of both, fitted over random shapes. Both follow from the shape and the tier alone.
+# Lanes or rows: the cheaper one is taken. The costs are CPU cycles, fitted over random shapes. They depend on the shape
+# and the tier alone.
 
 cdef double lanes_cost(const Lanes *g) noexcept nogil:
-    """Planes are transposed, and each window is whole vectors."""
+    """The cycles with lanes: planes are transposed, and each pixel of a window is a vector."""
     cdef bint averages = g.kind == AVERAGES or g.kind == AVERAGES_BACK
     cdef bint backward = g.kind == AVERAGES_BACK or g.kind == MAXIMA_BACK
     cdef double pixels = <double> g.w.H * g.w.W, windows = <double> g.w.OH * g.w.OW
@@ -44,14 +49,14 @@ cdef double lanes_cost(const Lanes *g) noexcept nogil:
 
 
 cdef double rows_cost(const Lanes *g) noexcept nogil:
-    """Forward. Rows of windows inside the image are vectors; those on its border are taken one by one."""
+    """The cycles of a forward by rows: windows inside the image are vectors, those at its border go one by one."""
     cdef Py_ssize_t KH = g.size[0], KW = g.size[1], SW = g.stride[1], lanes = g.t.lanes
     cdef Py_ssize_t inner = inside(g, 1, g.w.W, g.w.OW), border = g.w.OW - inner
     cdef Py_ssize_t width = min(lanes, inner), vectors = ceil_div(inner, lanes)
     cdef double area = window(g), load = 0.8 if SW == 1 else 1.2 if SW == 2 else width
     cdef double calls = 40.0 * (g.w.OH - inside(g, 0, g.w.H, g.w.OH) + 1) * (border + 1), row
     if inner < lanes and inner & (inner - 1):
-        vectors = 2  # the widest kind that fits, twice
+        vectors = 2  # two vectors of the widest SPAN that fits, which overlap
     if g.kind == AVERAGES and area >= 16:
         row = 1.5 * ceil_div(g.w.W, lanes) * KH + 2.0 * inner * KW
     elif g.kind == MAXIMA and g.positions == NULL and area > 4:
@@ -80,7 +85,7 @@ cdef double window(const Lanes *g) noexcept nogil:
 
 
 cdef Py_ssize_t inside(const Lanes *g, int axis, Py_ssize_t size, Py_ssize_t outputs) noexcept nogil:
-    """How many windows along one axis need no clipping."""
+    """The number of windows along one axis that need no clipping."""
     cdef Py_ssize_t room = size + g.padding[axis] - (g.w.DW if axis else g.w.DH) * (g.size[axis] - 1) - 1
     cdef Py_ssize_t first = ceil_div(g.padding[axis], g.stride[axis])
     return max(<Py_ssize_t> 0, min(outputs, room // g.stride[axis] + 1 if room >= 0 else 0) - first)
@@ -90,7 +95,7 @@ cdef bint pays(const Lanes *g) noexcept nogil:
     if window(g) > MAX_WINDOW or max(g.size[0], g.size[1]) > MAX_SIDE or g.w.H * g.w.W > MAX_PIXELS:
         return False
     if g.size[0] == 0:
-        return g.w.OW > 1  # windows of whole rows are runs of memory
+        return g.w.OW > 1  # a window of whole rows is contiguous, and `_adaptive` sums it faster
     if g.kind == MAXIMA or g.kind == AVERAGES:
         return lanes_cost(g) < rows_cost(g)
     return lanes_cost(g) < rows_cost_backward(g)

@@ -8,7 +8,8 @@ cpdef enum:
     NEAREST
     BILINEAR
 
-# `planes` planes of another size. The caller adds x and y, and indices, corners and scales where the kind has them.
+# Describe the resampling of `planes` planes. The caller sets x and y, and the indices, align_corners and scales that
+# its kind reads.
 cdef Resample describe_resample(fnn_tiles *t, int kind, Py_ssize_t planes, Py_ssize_t H, Py_ssize_t W, Py_ssize_t OH,
                                 Py_ssize_t OW) noexcept nogil
 cdef bint resample(Resample *g, int workers) noexcept nogil  # False when there is no memory

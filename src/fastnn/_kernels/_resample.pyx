@@ -1,6 +1,7 @@
-"""Planes of another size: adaptive pooling, whose windows share out the plane, and interpolation.
+"""Planes of another size: adaptive pooling and interpolation.
 
-All of it is separable: rows are taken together first, whole rows at a time, and columns after that.
+All four kinds are separable: rows are combined first, whole rows at a time, and columns after that.
+docs/dev/resampling.md has examples.
 """
 from libc.stdint cimport int64_t
 from libc.string cimport memset
@@ -49,7 +50,7 @@ cdef bint averages_in_lanes(const Resample *g, int kind, int workers) noexcept n
 
 
 cdef bint run(Resample *g, fnn_task task, int workers) noexcept nogil:
-    """The task for all planes, with the tables and the rows that it works with. False when there is no memory."""
+    """Fill the tables, and run the task for all planes. False when there is no memory."""
     cdef Py_ssize_t size = g.t.itemsize, outputs = g.OH + g.OW
     cdef char *tables
     if g.kind == AVERAGE and averages_in_lanes(g, AVERAGES_BACK if task == backward_task else AVERAGES, workers):
@@ -138,12 +139,12 @@ cdef void backward_plane(const Resample *g, Py_ssize_t plane, real *rows) noexce
 
 def resample_forward(int kind, const real[:, :, :, ::1] x, real[:, :, :, ::1] y, int64_t[:, :, :, ::1] indices,
                      bint align_corners, double scale_h, double scale_w):
-    """y (N, C, OH, OW) = planes of another size, of x (N, C, H, W); with the kind MAXIMUM and indices that are not None
-    also the places h*W + w of the maxima.
+    """y (N, C, OH, OW) = the planes of x (N, C, H, W), resampled.
 
-    Scales are those that were asked for, or 0. Writes all of y and indices; no overlap. MAXIMUM and NEAREST are EXACT;
-    AVERAGE is a REDUCTION of a window's pixels, of many of some tens, as their blocks are added in double precision.
-    BILINEAR is one of 4.
+    With MAXIMUM, indices get the places h*W + w of the maxima, unless None. A scale is the caller's, or 0 for the ratio
+    of the sizes. Writes all of y and indices; no overlap. MAXIMUM and NEAREST are EXACT. AVERAGE is REDUCTION(a
+    window's pixels); for large windows, whose blocks are added in double precision, REDUCTION(some tens). BILINEAR is
+    REDUCTION(4).
     """
     cdef Resample g = describe_resample(tiles(real is double), kind, x.shape[0] * x.shape[1], x.shape[2], x.shape[3],
                                         y.shape[2], y.shape[3])
@@ -159,10 +160,10 @@ def resample_forward(int kind, const real[:, :, :, ::1] x, real[:, :, :, ::1] y,
 
 def resample_backward(int kind, const real[:, :, :, ::1] dy, real[:, :, :, ::1] dx,
                       const int64_t[:, :, :, ::1] indices, bint align_corners, double scale_h, double scale_w):
-    """dx (N, C, H, W) of dy (N, C, OH, OW); indices are wanted for the kind MAXIMUM, and lie in the plane.
+    """dx (N, C, H, W) from dy (N, C, OH, OW). MAXIMUM needs the indices, which must lie in the plane.
 
-    Writes all of dx; no overlap. MAXIMUM is EXACT, an ordered sum; the others are a REDUCTION of the outputs that a
-    pixel has a part in.
+    Writes all of dx; no overlap. MAXIMUM is EXACT, an ordered sum. The others are REDUCTION(the outputs that depend on
+    a pixel).
     """
     cdef Resample g = describe_resample(tiles(real is double), kind, dx.shape[0] * dx.shape[1], dx.shape[2],
                                         dx.shape[3], dy.shape[2], dy.shape[3])

@@ -99,7 +99,7 @@ static void NAME(panel)(ptrdiff_t rows, ptrdiff_t cols, ptrdiff_t segments, ptrd
         NAME(panel_of)(rows, cols, segments, depth, a, starts, a_row, a_depth, b, koff, c, ldc, bias, flags, next);
 }
 
-/* ---- taps: one row of c over all its columns, up to 8 vectors at a time. ------------------------------------------- */
+/* ---- taps: one row of c over all its columns, up to 8 vectors at a time. ----------------------------------------- */
 INLINE void NAME(taps_block)(const int vectors, ptrdiff_t n, ptrdiff_t depth, const real *w, const real *x,
                              const ptrdiff_t *koff, real *y, const real *bias, int flags) {
     vec acc[8];
@@ -143,7 +143,7 @@ static void NAME(taps)(ptrdiff_t n, ptrdiff_t depth, const void *w, const void *
 }
 #undef TAPS
 
-/* ---- dot: products of rows with rows. Both are contiguous, so nothing is packed. ----------------------------------- */
+/* ---- dot: products of rows with rows. Both are contiguous, so nothing is packed. --------------------------------- */
 /* One step of the tile at q. A masked load sets lanes to 0 before they are multiplied, because 0 * inf is not 0. */
 #define DOT_STEP(LOAD)                                                                                             \
     do {                                                                                                           \
