@@ -7,7 +7,7 @@ gradients of the patches. These are folded (col2im) into planes while they are i
     patches    (c, kh, kw) x pixels  =  weights^T (c, kh, kw) x o   times   dy, o x pixels
     planes     row (c, kh, kw) of the patches adds to plane c, shifted by (kh, kw)
 
-`conv_folded.pxd` draws such a plane.
+`conv_folded.pxd` draws a plane that is being folded.
 """
 from libc.string cimport memset
 

@@ -25,7 +25,7 @@ phase kh % 2, kh // 2 rows down. The rows that it meets are neighbours again:
 
 Dilation only changes the table. A group of an image is treated as an image with weights of its own. If few output rows
 fill the cache, only some channels are unfolded at a time, and their products are added to y. With too few outputs for a
-tile (`taps`), each output is a weighted sum of rows of the patch matrix, and the weights are not packed.
+tile (`taps`), each output is a weighted sum of rows of the patch matrix. Then the weights are not packed.
 docs/dev/convolution.md has a larger example.
 """
 from libc.string cimport memcpy

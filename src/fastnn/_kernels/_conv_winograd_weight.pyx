@@ -1,6 +1,6 @@
-"""The gradient of the weights of a 3 x 3 convolution at stride 1, by the transposed transforms of F(4 x 4, 3 x 3).
+"""The weight gradient of a 3 x 3 convolution at stride 1, by the transposed transforms of F(4 x 4, 3 x 3).
 
-The forward is M = U V for each of the 36 values of a tile, with y = A^T M A and U = G w G^T (see `_conv_winograd`). So
+See `_conv_winograd` for the forward: M = U V for each of the 36 values of a tile, y = A^T M A and U = G w G^T. So
 dU = (A dy A^T) V^T, summed over all tiles, and dw = G^T dU G.
 
 A group of images is taken at a time. First its images are transformed, one by one. Then each of the 36 products is

@@ -11,10 +11,10 @@ cdef struct Lookup:
     const int64_t *indices
     const char *source
     char *target
-    int64_t *counts         # of the indices of each row, or -1 - the place among the totals of one picked often
+    int64_t *counts         # the picks of each row; for a row picked often, -1 - its place among the totals
     double *totals          # (rows picked often, D)
-    int64_t *added          # how many gradients of each of them so far
+    int64_t *added          # the gradients of each of these rows that were added so far
 
 
-# target (count, D) = the rows of source (rows, D) at the indices, which are all in it.
+# target (count, D) = the rows of source (rows, D) at the indices, each of which must be from 0 to rows - 1.
 cdef void look_up(Lookup *g, int workers) noexcept nogil

@@ -10,7 +10,7 @@ ctypedef fused real:
     double
 
 cdef enum:
-    OFTEN = 32  # picks of a row: so many gradients are added before double precision takes over
+    OFTEN = 32  # picks of a row: its gradients are then added in blocks of 32, and the blocks in double precision
 
 cdef void pick_rows(void *job, Py_ssize_t chunk, int slot) noexcept nogil:
     cdef const Lookup *g = <const Lookup *> job

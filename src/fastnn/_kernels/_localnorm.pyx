@@ -15,11 +15,11 @@ ctypedef fused real:
     double
 
 cdef enum:
-    STRIP = 32768  # elements, of all channels together
-    PIXELS = 64    # of a strip, at least
+    STRIP = 32768  # elements of a strip, of all channels together
+    PIXELS = 64    # the least pixels of a strip
 
 cdef void strip(void *job, Py_ssize_t chunk, int slot) noexcept nogil:
-    """y, or the gradient, of one strip of one image."""
+    """Write y or dx for one strip of one image."""
     cdef const Local *g = <const Local *> job
     cdef Py_ssize_t size = g.t.itemsize, pixel = chunk % g.strips * g.width, n = min(g.width, g.P - pixel)
     cdef Py_ssize_t c, first, last
@@ -51,9 +51,10 @@ cdef void strip(void *job, Py_ssize_t chunk, int slot) noexcept nogil:
 
 cdef void far_strip(const Local *g, const real *x, const real *dy, real *out, Py_ssize_t n,
                     double *terms) noexcept nogil:
-    """The same of a strip of n pixels with numbers whose squares leave the range of the dtype.
+    """Write y or dx for a strip of n pixels whose squares leave the range of the dtype.
 
-    Pixel by pixel, in double precision, of x*unit, a power of two: then d is that of x times unit^2.
+    Works pixel by pixel in double precision, on x*unit, where `unit` is a power of two. The divisor d of x*unit is the
+    divisor of x times unit^2.
     """
     cdef Py_ssize_t j, c, i
     cdef double most, unit, total, d, each
@@ -118,9 +119,9 @@ cdef int run(Local *g, Py_ssize_t N) except -1:
 
 def local_response_norm(const real[:, :, ::1] x, real[:, :, ::1] y, Py_ssize_t size, double alpha, double beta,
                         double k):
-    """y = x/d^beta, d = k + alpha/size*(the sum of x^2 over the channels c - size//2 .. c + (size - 1)//2).
+    """y = x/d^beta, with d = k + alpha/size*(the sum of x^2 over the channels c - size//2 to c + (size - 1)//2).
 
-    x, y (N, C, P); no overlap. A relative error of beta*(size + 3) + 8 roundings.
+    x, y (N, C, P); no overlap. The relative error is at most beta*(size + 3) + 8 roundings.
     """
     cdef Local g = describe_local(tiles(real is double), x.shape[1], x.shape[2], size, alpha, beta, k)
     g.x, g.out = begin(x), begin(y)
@@ -129,7 +130,7 @@ def local_response_norm(const real[:, :, ::1] x, real[:, :, ::1] y, Py_ssize_t s
 
 def local_response_norm_backward(const real[:, :, ::1] dy, const real[:, :, ::1] x, real[:, :, ::1] dx,
                                  Py_ssize_t size, double alpha, double beta, double k):
-    """dx of local_response_norm; all (N, C, P), no overlap."""
+    """dx of local_response_norm. All arrays are (N, C, P), without overlap."""
     cdef Local g = describe_local(tiles(real is double), x.shape[1], x.shape[2], size, alpha, beta, k)
     g.direction, g.x, g.dy = BACKWARD, begin(x), begin(dy)
     g.out = begin(dx)

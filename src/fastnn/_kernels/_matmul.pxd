@@ -9,7 +9,7 @@ cdef struct Linear:
     const char *b
     char *y
     bint relu
-    const char *packed   # the weights as `pack_linear` packs them, or NULL
+    const char *packed   # w as `pack_linear` packs it, or NULL
     Py_ssize_t width     # outputs of a chunk
     Py_ssize_t koff[16]  # j * K, j < dot_n
 
@@ -24,12 +24,12 @@ cdef struct Gradient:
     char *db
 
 
-# Describes a layer for N rows, without a bias. The caller sets x, w and y.
+# Describe a layer for N rows, without a bias. The caller sets x, w and y.
 cdef Linear describe_linear(fnn_tiles *t, Py_ssize_t N, Py_ssize_t O, Py_ssize_t K, bint relu) noexcept nogil
-# The bytes of packed weights, or 0 where packing does not help; and the packing of `w`.
+# The bytes of packed weights, or 0 if packed weights are not faster. `pack_linear` packs g.w.
 cdef Py_ssize_t packed_linear(const Linear *g) noexcept nogil
 cdef void pack_linear(const Linear *g, char *packed) noexcept nogil
 # y = act(x w^T + b). False when there is no memory.
 cdef bint linear(Linear *g, int workers) noexcept nogil
-# The gradients that are wanted. False when there is no memory.
+# Write dx, dw and db, except those that are NULL. False when there is no memory.
 cdef bint linear_gradients(const Gradient *g) noexcept nogil

@@ -1,4 +1,7 @@
-"""Matrix products: packed panels around the panel tile (`gemm`), and products of rows with rows (linear forward)."""
+"""Matrix products: packed panels around the panel tile (`gemm`), and products of rows with rows (linear forward).
+
+docs/dev/matrix-products.md draws both tiles and the packed factors.
+"""
 from libc.string cimport memcpy, memset
 
 from fastnn._kernels._matmul_amx cimport gemm_on_tiles, is_for_tiles
@@ -13,13 +16,13 @@ ctypedef fused real:
 
 cdef enum:
     READ = 4           # input rows: with fewer, reading the weights takes longer than multiplying
-    DEPTH = 384        # rows of a packed panel, at most: PANELS of them stay in the second-level cache
-    PANELS = 8         # panels of a chunk of columns, at most
+    DEPTH = 384        # the most rows of a packed panel: PANELS panels stay in the second-level cache
+    PANELS = 8         # the most panels of a chunk of columns
     PLAIN_PANELS = 4   # panels of b: up to here packing a costs more than it saves
     THIN_DEPTH = 64    # rows of b that are read at a time where b is not packed
-    THIN_ROWS = 64     # rows of a chunk of rows, at least: each such chunk packs all of b
+    THIN_ROWS = 64     # the least rows of a chunk of rows, because each of these chunks packs all of b
     NEAR = 32768       # bytes of x: above, dot tiles read x from the second-level cache
-    LATENCY = 8        # vectors of a tile: a step of fewer takes as long as the latency of a multiply-add
+    LATENCY = 8        # vectors of a tile: with fewer, a step still takes the latency of a multiply-add
     THIN_SUMS = 32     # room for the sums of a dot tile of any tier
     DOT_LENGTH = 1024  # elements of a row at a time: the rows of a dot tile stay in the first-level cache
 
@@ -35,10 +38,10 @@ cdef struct Gemm:
     bint relu
     Py_ssize_t blocks                # blocks of rows: M // blocks rows each, and one more in the first ones
     Py_ssize_t width                 # columns of a chunk
-    Py_ssize_t parts                 # parts of the blocks, where the columns are too few for the threads
+    Py_ssize_t parts                 # parts of the blocks, if there are too few columns for the threads
     Py_ssize_t depth                 # rows of a packed panel
-    bint in_place                    # whole panels of b are read where they lie, because one block of rows reads them
-    bint a_in_place                  # a is read where it lies, because few panels read it
+    bint in_place                    # whole panels of b are not packed, because only one block of rows reads them
+    bint a_in_place                  # a is not packed, because few panels read it
     char *packed_a                   # (K, rows) for each block
     char *packed_b                   # (DEPTH, nr) for each panel of a chunk, for each thread
     const char *ready                # all of b as `pack_columns` packs it, or NULL
@@ -48,7 +51,7 @@ cdef struct Gemm:
 
 
 cdef inline Py_ssize_t even_depth(Py_ssize_t K) noexcept nogil:
-    """The depth of packed panels, about equal for all: a short last one would read and write all of c for few terms."""
+    """The depth of packed panels, about equal for all. A short last one would read and write all of c for few terms."""
     return ceil_div(K, ceil_div(K, <Py_ssize_t> DEPTH))
 
 
@@ -234,7 +237,7 @@ cdef inline bint is_thin(const Linear *g) noexcept nogil:
 
 
 cdef inline double dot_cost(const Linear *g) noexcept nogil:
-    """The cost of dot tiles in multiply-adds of a vector: one for each vector of a row and each sum; then lane sums."""
+    """The cost of dot tiles, in multiply-adds of a vector. Each sum has one for each vector of a row, and lane sums."""
     cdef double each = 6.5 * max(1, ceil_div(g.K, <Py_ssize_t> DOT_LENGTH)) + ceil_div(g.K, g.t.lanes) * (
         1.2 if g.N * g.K * g.t.itemsize <= NEAR else 1.5)
     return each * (sums(g.t, g.O, g.N) if is_thin(g) else sums(g.t, g.N, g.O))
@@ -299,14 +302,14 @@ cdef bint linear(Linear *g, int workers) noexcept nogil:
         g.width = g.t.dot_n * ceil_div(g.N, g.t.dot_n * 2 * workers)
         parallel(thin_chunk, g, ceil_div(g.N, g.width), workers, <double> g.N * g.O * g.K / 16)
         return True
-    # Few chunks: where two chunks meet, two threads write to one cache line in every row.
+    # Few chunks, because where two chunks meet, two threads write to one cache line in every row.
     g.width = g.t.dot_n * ceil_div(g.O, g.t.dot_n * 2 * workers)
     parallel(linear_chunk, g, ceil_div(g.O, g.width), workers, <double> max(g.N, READ) * g.O * g.K / 16)
     return True
 
 
 def linear_forward(const real[:, ::1] x, const real[:, ::1] w, const real[::1] b, real[:, ::1] y, bint relu):
-    """y (N, O) = act(x (N, I) w (O, I)^T + b (O,) or None). Writes all of y; y overlaps no input. REDUCTION(I + 1)."""
+    """y (N, O) = act(x (N, I) w (O, I)^T + b). b is (O,) or None. Writes all of y; no overlap. REDUCTION(I + 1)."""
     cdef Linear g = describe_linear(tiles(real is double), x.shape[0], w.shape[0], x.shape[1], relu)
     cdef bint enough
     g.x, g.w, g.y = begin(x), begin(w), begin(y)

@@ -10,11 +10,11 @@ from fastnn._kernels.fnn cimport FNN_ACCUMULATE, FNN_BLOCK, FNN_RELU, ceil_div, 
 from fastnn._kernels.matrix cimport Matrix
 
 cdef enum:
-    DEPTH = 128   # steps of k in a piece: the 24 KB of a block's parts stay in the first-level cache
-    PANELS = 48   # blocks of b in a piece: their 1.2 MB of parts stay in the second-level cache
+    DEPTH = 128   # steps of k in a piece: the parts of a block (24 KB) stay in the first-level cache
+    PANELS = 48   # blocks of b in a piece: their parts (1.2 MB) stay in the second-level cache
     PARTS = 6     # bytes of the three parts of an element
-    SPLIT = 56    # multiply-adds for each element that is split: from here on the tiles save time
-    LONG = 32     # steps of k, at least: shorter products are rounded up to it
+    SPLIT = 56    # multiply-adds for each element that is split: with fewer, splitting costs more than the tiles save
+    LONG = 32     # the least steps of k: tiles would pad shorter products to 32
     LEAST = 0x0c800000  # the bits of 2^-102: below, a part of a float would be lost
     MOST = 0x7e800000   # the bits of 2^126: above, a part would overflow
 
@@ -29,8 +29,8 @@ cdef struct Operand:
     const char *x
     Py_ssize_t length, step, k_step  # rows of a, or columns of b
     Py_ssize_t blocks
-    bint even                        # blocks of equal size, for rows of a: an instruction takes as long as it has rows
-    Range *ranges                    # for each chunk: the range of the elements that it has split
+    bint even                        # rows of a are cut evenly, because the time of an instruction grows with its rows
+    Range *ranges                    # for each chunk, the range of the elements that it has split
 
 
 cdef struct Product:

@@ -6,19 +6,19 @@ cdef struct Norm:
     fnn_tiles *t
     Direction direction
     Py_ssize_t N, C, P  # images, channels, elements of a plane
-    Py_ssize_t columns  # of a channel: P where `each`, else 1
+    Py_ssize_t columns  # columns of a channel: P with `each`, else 1
     bint each           # planes are shorter than a vector, so every column has moments of its own
     Py_ssize_t images, parts, blocks  # images of a block; parts of a plane; blocks of a channel
     Py_ssize_t group, cuts            # channels of a chunk; parts that the blocks of these channels are cut into
     const char *x
     const char *dy
     const char *relu   # the output of a ReLU, if dy is the gradient of that output; or NULL
-    char *out          # y or dx, or NULL if it is not wanted
+    char *out          # y or dx, or NULL if the caller does not want it
     int flags
     double *first      # (blocks, C*columns): the means of blocks, or in the backward the sums of dy
-    double *second     # the same shape: sums of squares about those means, or sums of dy*(x - mean)*invstd
-    double *numbers    # (3, C), working room
-    char *far          # (C,), in train mode: whether the squares of a channel leave the range of the dtype
+    double *second     # (blocks, C*columns): sums of squares about these means, or sums of dy*(x - mean)*invstd
+    double *numbers    # (3, C), workspace
+    char *far          # (C,), in train mode: True if the squares of a channel leave the range of the dtype
     char *mean         # from here to slope (C*columns,) each: the arguments of the tiles
     char *invstd
     char *scale
@@ -32,7 +32,7 @@ cdef struct Norm:
     char *saved_invstd
     char *dw
     char *db
-    bint training  # uses the moments of this batch, not given ones
+    bint training  # uses the moments of this batch, not the running ones
     bint looks     # reads the blocks once before it writes
     double momentum, eps
 

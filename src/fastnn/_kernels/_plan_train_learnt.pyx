@@ -102,7 +102,7 @@ cdef class Learnt:
             p = self.parameters[i]
             if self.to[i] != NULL:
                 p._grad = self.gradients[i]
-            if changed or self.to[i] == NULL:  # buffers, such as running means, change in the forward
+            if changed or self.to[i] == NULL:  # buffers, for example running means, change in the forward
                 p._seal = None
         return 0
 

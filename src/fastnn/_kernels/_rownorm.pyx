@@ -3,8 +3,8 @@
 An array is N images of G groups of S segments of P elements. A group is a row, and a segment has one weight and one
 bias (docs/dev/normalisation.md draws them). Layer normalisation has one group, whose segments have one element.
 Instance normalisation has groups of one segment. For short segments the weights are spread to a pattern over the row.
-What a chunk does depends on the shape alone, so any number of threads gives the same bits. A row whose squares leave
-the range of the dtype shows in its variance, and is done again, scaled (`scaled.pxd`).
+Chunks depend on the shape alone, so any number of threads gives the same bits. If squares leave the range of the dtype,
+the variance shows it, and the row is computed again, scaled (`scaled.pxd`).
 """
 from libc.math cimport sqrt
 from libc.string cimport memset
@@ -20,9 +20,9 @@ ctypedef fused real:
 
 cdef enum:
     SHORT = 8      # vectors of a segment: for a shorter one the call costs more than the elements
-    CHUNK = 16384  # elements of a chunk, at least
-    PARTS = 32     # parts of the images, at most; each sums the gradients of weights for itself
-    IMAGES = 32    # whose gradients of weights are added before double precision takes over
+    CHUNK = 16384  # the least elements of a chunk
+    PARTS = 32     # the most parts of the images; each part has its own sums of the gradients of weights
+    IMAGES = 32    # images whose gradients of weights are added in the dtype, before they are added to doubles
 
 cdef inline double number(const Rows *g, const char *a, Py_ssize_t i, double otherwise) noexcept nogil:
     if a == NULL:
@@ -89,7 +89,7 @@ cdef void forward_rows(void *job, Py_ssize_t chunk, int slot) noexcept nogil:
 
 
 cdef void backward_segments(void *job, Py_ssize_t chunk, int slot) noexcept nogil:
-    """Write dx of some rows, and the sums over each of their segments."""
+    """Write dx of some rows, and the sums of dy and of dy*(x - mean)*invstd over each of their segments."""
     cdef const Rows *g = <const Rows *> job
     cdef double numbers[4]
     cdef char *n = <char *> numbers
@@ -152,7 +152,7 @@ cdef void widen(double *slopes, double *totals, const real *sums, Py_ssize_t n) 
 
 
 cdef void sum_segments(const Rows *g) noexcept nogil:
-    """dw and db from the sums over segments, image by image."""
+    """dw and db: add the sums of segments, image by image."""
     cdef Py_ssize_t C = g.G * g.S, c, i
     cdef double total, slope
     for c in range(C):
@@ -165,7 +165,7 @@ cdef void sum_segments(const Rows *g) noexcept nogil:
 
 
 cdef void sum_patterns(const Rows *g, Py_ssize_t parts) noexcept nogil:
-    """dw and db from the sums over parts of the images: add the parts, then the columns of each segment."""
+    """dw and db: add the sums of the parts of the images, and then the elements of each segment."""
     cdef Py_ssize_t j, c
     cdef double total, slope
     add_doubles(g.totals, parts, g.G * g.length)
@@ -251,10 +251,10 @@ cdef int run(Rows *g) except -1:
 
 def row_norm(const real[:, :, :, ::1] x, const real[::1] weight, const real[::1] bias, real[::1] mean,
              real[::1] invstd, double[::1] var, real[:, :, :, ::1] y, double eps):
-    """y = (x - m)*s*weight + bias for each row of x (N, G, S, P); weight and bias (G*S,), or None: 1 and 0.
+    """y = (x - m)*s*weight + bias for each row of x (N, G, S, P). weight and bias are (G*S,), or None for 1 and 0.
 
-    m is the mean, v the variance, and s = 1/sqrt(v + eps), of the n = S*P elements of a group: written to mean, var and
-    invstd (N*G,), unless these are None. No overlap. REDUCTION(2*n + 10).
+    m and v are the mean and the variance of the n = S*P elements of a row, and s = 1/sqrt(v + eps). They are written to
+    mean, var and invstd (N*G,), unless these are None. Writes all of y; no overlap. REDUCTION(2*n + 10).
     """
     cdef Rows g = describe_rows(tiles(real is double), x.shape[0], x.shape[1], x.shape[2], x.shape[3],
                                 weight is not None or bias is not None)
@@ -270,7 +270,7 @@ def row_norm(const real[:, :, :, ::1] x, const real[::1] weight, const real[::1]
 def row_norm_backward(const real[:, :, :, ::1] dy, const real[:, :, :, ::1] x, const real[::1] weight,
                       const real[::1] mean, const real[::1] invstd, real[:, :, :, ::1] dx, real[::1] dw,
                       real[::1] db):
-    """The gradients dx (N, G, S, P), dw and db (G*S,) that are not None.
+    """The gradients dx (N, G, S, P), dw (G*S,) and db (G*S,), each unless it is None.
 
     dy, x (N, G, S, P); weight, mean, invstd as given to and written by the forward; no overlap. dx is
     REDUCTION(S*P + 10), dw and db are REDUCTION(N*P + 4).

@@ -1,4 +1,4 @@
-# A factor of a matrix product, wherever its elements lie.
+# A factor of a matrix product. Its steps say whether it is transposed.
 cdef struct Matrix:
     const char *start
     Py_ssize_t row, col  # elements from one row to the next, and from one column to the next

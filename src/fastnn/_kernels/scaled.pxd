@@ -12,7 +12,7 @@ cdef struct Scaled:
 
 
 cdef inline bint in_range(double var, double eps, bint is_double) noexcept nogil:
-    """Whether the variance lost no square: to infinity, or below the smallest normal number."""
+    """Whether no square in the variance overflowed, or vanished below the smallest normal number."""
     if is_double:
         return DBL_MIN / DBL_EPSILON <= var + eps <= DBL_MAX
     return FLT_MIN / FLT_EPSILON <= var + eps <= FLT_MAX

@@ -103,9 +103,9 @@ typedef struct fnn_tiles {
      * of FNN_BLOCK.
      * split: writes the block of x[i*step + k*k_step], i < rows <= FNN_BLOCK, k < depth; one of the steps is 1. The
      * block is rows of a, or with `columns` columns of b. *least and *most are bits of floats; they are updated with
-     * the smallest |x| above 0 and with the largest |x|. The product is valid only if, over all of a and b, most <=
-     * 2^126 and least >= 2^-102, most(a)*most(b) <= 2^120 and least(a)*least(b) >= 2^-102. Then no part overflows
-     * and none is lost.
+     * the smallest |x| above 0 and with the largest |x|. The product is valid if four bounds hold: most <= 2^126 and
+     * least >= 2^-102 over all of a and b; most(a)*most(b) <= 2^120; least(a)*least(b) >= 2^-102. Then no part
+     * overflows and none is lost.
      * product: c[m*ldc + j] = act(bias[j] + sum_k a[m][k] b[k][j]), m < rows <= FNN_BLOCK, j < cols. It takes one
      * block of a, and the blocks of b that hold `cols` columns. `bias` may be NULL; FNN_ACCUMULATE adds to c.
      * REDUCTION(depth + 1). It must run inside a job of fnn_parallel. */
@@ -194,8 +194,8 @@ typedef struct fnn_tiles {
      * and offsets, never on addresses. In the formulas h = (x - mean[j])*invstd[j]; g = dy where y is NULL or y > 0,
      * else 0.
      * norm_moments: mean[j], and m2[j] = the sum of (x - mean[j])^2. With `each`, rows <= FNN_NORM_ROWS. Several
-     * rows should have FNN_NORM_BLOCK elements together; a single long row is cut into such blocks here. The result
-     * is inf or NaN where a sum or a square leaves the range of the dtype.
+     * rows should have FNN_NORM_BLOCK elements together; a single long row is cut into blocks of this size. The
+     * result is inf or NaN where a sum or a square leaves the range of the dtype.
      * norm_apply: y = (x - mean[j])*scale[j] + shift[j]; with FNN_RELU its positive part.
      * norm_sums: total[j] = the sum of g, slope[j] = the sum of g*h.
      * norm_backward: dx = g*scale[j] - h*slope[j] - shift[j]; if x is NULL, dx = g*scale[j]. */

@@ -4,8 +4,8 @@
  * anything. */
 typedef uint64_t philox_lanes __attribute__((vector_size(VECTOR)));
 
-/* The lower halves of the lanes times m. Intrinsics, because compilers multiply all 64 bits, which is slower, and
- * much slower where the CPU has no such multiplication. */
+/* The lower halves of the lanes times m. Intrinsics, because compilers multiply all 64 bits. That is slower, and much
+ * slower on a CPU without an instruction for it. */
 INLINE philox_lanes philox_multiply(philox_lanes v, uint64_t m) {
 #if defined(__AVX512F__)
     return (philox_lanes)_mm512_mul_epu32((__m512i)v, (__m512i)((philox_lanes){0} + m));

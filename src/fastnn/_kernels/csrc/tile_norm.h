@@ -1,7 +1,7 @@
 /* Normalisation; contracts in fnn.h. The elements of a channel are rows of at least a vector. In planes smaller than a
  * vector (`each`) they are the columns of a matrix. Moments are taken about a mean m that was rounded to `real`. The
- * sum of x - m is kept, and corrects both moments, so they are as exact as about the exact mean (Chan, Golub and
- * LeVeque, "Algorithms for computing the sample variance", The American Statistician 37, 1983). */
+ * sum of x - m is kept, and corrects both moments, so they are as exact as about the exact mean. See Chan, Golub and
+ * LeVeque, "Algorithms for computing the sample variance", The American Statistician 37, 1983. */
 
 INLINE vec NAME(keep)(ivec mask, vec v) { return (vec)(mask & (ivec)v); }
 /* The gradient of a ReLU's input, from that of its output y. Without a ReLU y is NULL, and the gradient is dy. */

@@ -1,5 +1,5 @@
 /* Winograd's minimal filtering F(4 x 4, 3 x 3): 4 x 4 outputs of a 3 x 3 correlation from 6 x 6 inputs by 36 products
- * instead of 144 (Lavin and Gray, Fast Algorithms for Convolutional Neural Networks, CVPR 2016). The polynomials are
+ * instead of 144. See Lavin and Gray, Fast Algorithms for Convolutional Neural Networks, CVPR 2016. The polynomials are
  * evaluated at 0, a, -a, b, -b and infinity with a = 2/3 and b = 3/2. Since a*b = 1, the transforms stay cheap. The
  * rounding error is a quarter of that with the usual points 0, 1, -1, 2, -2. A transform runs over one dimension at a
  * time, and lanes are channels. docs/dev/winograd.md has an example in one dimension; contracts in fnn.h. */
