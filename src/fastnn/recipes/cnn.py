@@ -150,7 +150,8 @@ def run(settings: Settings) -> Path:
             split.test,
             class_names=class_names,
             title=title,
-            summary=f"Three convolutions with batch norm, ReLU and max pool, 256, {len(class_names)} classes; {split}.",
+            summary="Three convolutions with batch norm, ReLU and max pool, and two linear layers: "
+            f"{settings.widths}, {len(class_names)} classes; {split}.",
             rows=[
                 CARD.beside("S6", "validation accuracy", percent(valid)),
                 CARD.beside("S6", f"test accuracy, {name}", percent(test_accuracy(trainer, split.test))),
