@@ -3,6 +3,7 @@ from libc.string cimport memset
 
 from fastnn._kernels._table cimport allocate, parallel, release, threads, tiles
 from fastnn._kernels.conv_shape cimport ConvShape, Geometry, conv_shape
+from fastnn._kernels.buffers cimport Buffers, borrow, give_back, is_double
 from fastnn._kernels.fnn cimport begin, fnn_task, fnn_tiles, reach
 
 ctypedef fused real:
@@ -163,33 +164,42 @@ cdef bint frame_planes(Frames *g, Py_ssize_t planes, int workers) noexcept nogil
     return in_frames(g, planes, pad_plane, workers)
 
 
-cdef int run_frames(Frames *g, Py_ssize_t planes, bint backward, str mode) except -1:
+cdef int run_frames(source, target, Py_ssize_t top, Py_ssize_t left, bint backward, str mode) except -1:
+    cdef Buffers b
+    cdef Py_buffer *given
+    cdef Py_buffer *made
+    cdef Py_buffer *inner
+    cdef Py_buffer *outer
+    cdef Frames g
     cdef bint enough
-    g.border = BORDERS[mode]
-    with nogil:
-        enough = in_frames(g, planes, unpad_plane if backward else pad_plane, threads())
+    b.count = 0
+    try:
+        given, made = borrow(&b, source, False), borrow(&b, target, True)
+        inner, outer = (made, given) if backward else (given, made)
+        g.t, g.border = tiles(is_double(given)), BORDERS[mode]
+        g.source, g.target = <const char *> given.buf, <char *> made.buf
+        g.H, g.W, g.OH, g.OW = inner.shape[2], inner.shape[3], outer.shape[2], outer.shape[3]
+        g.top, g.left = top, left
+        with nogil:
+            enough = in_frames(&g, inner.shape[0] * inner.shape[1], unpad_plane if backward else pad_plane, threads())
+    finally:
+        give_back(&b)
     if not enough:
         raise MemoryError("no memory for the places of a frame")
     return 0
 
 
-def pad2d(const real[:, :, :, ::1] x, real[:, :, :, ::1] y, Py_ssize_t top, Py_ssize_t left, str mode):
+def pad2d(x, y, Py_ssize_t top, Py_ssize_t left, str mode):
     """y (N, C, OH, OW) = x (N, C, H, W) in a frame; "constant" is zeros, or made of x by another mode, which fits.
 
     Writes all of y; no overlap. EXACT.
     """
-    cdef Frames g
-    g.t, g.H, g.W, g.OH, g.OW = tiles(real is double), x.shape[2], x.shape[3], y.shape[2], y.shape[3]
-    g.top, g.left, g.source, g.target = top, left, begin(x), begin(y)
-    run_frames(&g, x.shape[0] * x.shape[1], False, mode)
+    run_frames(x, y, top, left, False, mode)
 
 
-def pad2d_backward(const real[:, :, :, ::1] dy, real[:, :, :, ::1] dx, Py_ssize_t top, Py_ssize_t left, str mode):
+def pad2d_backward(dy, dx, Py_ssize_t top, Py_ssize_t left, str mode):
     """dx (N, C, H, W) = the sum of dy (N, C, OH, OW) where pad2d took its pixels from.
 
     Writes all of dx; no overlap. REDUCTION(how often pad2d takes a pixel).
     """
-    cdef Frames g
-    g.t, g.H, g.W, g.OH, g.OW = tiles(real is double), dx.shape[2], dx.shape[3], dy.shape[2], dy.shape[3]
-    g.top, g.left, g.source, g.target = top, left, begin(dy), begin(dx)
-    run_frames(&g, dx.shape[0] * dx.shape[1], True, mode)
+    run_frames(dy, dx, top, left, True, mode)

@@ -1,4 +1,5 @@
 # Pooling: what both directions share, and the forward for the plans of whole networks.
+from fastnn._kernels.buffers cimport Buffers
 from fastnn._kernels.fnn cimport ceil_div, fnn_tiles
 
 # `Windows` of `_validate` as an entry point gets it: KH, KW, SH, SW, PH, PW, DH, DW.
@@ -29,6 +30,8 @@ cdef struct Pool:
 # counts.
 cdef Pool describe(fnn_tiles *t, Py_ssize_t planes, Py_ssize_t H, Py_ssize_t W, Py_ssize_t OH, Py_ssize_t OW,
                    Windows windows) noexcept nogil
+# The same of arrays: x (N, C, H, W) and y (N, C, OH, OW), or with `backward` their gradients.
+cdef Pool borrow_planes(Buffers *b, large, small, bint backward, Windows windows) except *
 # Runs a pool or its gradient, of a kind of `_pool_lanes`, with planes in lanes. False where that does not pay, or if
 # there is no memory.
 cdef bint in_lanes(const Pool *g, int kind, int workers) noexcept nogil

@@ -4,11 +4,8 @@ from libc.string cimport memset
 
 from fastnn._kernels._pool_lanes cimport AVERAGES, AVERAGES_BACK, MAXIMA, MAXIMA_BACK, Lanes, run_lanes
 from fastnn._kernels._table cimport parallel, threads, tiles
-from fastnn._kernels.fnn cimport begin, ceil_div, fnn_tiles
-
-ctypedef fused real:
-    float
-    double
+from fastnn._kernels.buffers cimport Buffers, borrow, give_back, is_double, writes
+from fastnn._kernels.fnn cimport ceil_div, fnn_tiles
 
 ctypedef fused place:
     uint8_t
@@ -108,31 +105,32 @@ cdef void avgpool(Pool *g, int workers) noexcept nogil:
     parallel(average_forward, g, chunks(g), workers, <double> g.total * g.H * g.W)
 
 
-cdef void run_max_forward(const real[:, :, :, ::1] x, real[:, :, :, ::1] y, void *positions, bint wide,
-                          Windows windows) noexcept nogil:
-    cdef Pool g = describe(tiles(real is double), x.shape[0] * x.shape[1], x.shape[2], x.shape[3], y.shape[2],
+cdef Pool borrow_planes(Buffers *b, large, small, bint backward, Windows windows) except *:
+    """A pool of planes (N, C, H, W), to or from which small ones (N, C, OH, OW) go."""
+    cdef Py_buffer *x = borrow(b, large, backward)
+    cdef Py_buffer *y = borrow(b, small, not backward)
+    cdef Pool g = describe(tiles(is_double(x)), x.shape[0] * x.shape[1], x.shape[2], x.shape[3], y.shape[2],
                            y.shape[3], windows)
-    g.x, g.y, g.positions, g.wide = begin(x), begin(y), <char *> positions, wide
-    maxpool(&g, threads())
+    g.x, g.y, g.wide = <char *> x.buf, <char *> y.buf, g.KH * g.KW > 256
+    return g
 
 
-def max_pool2d_forward(const real[:, :, :, ::1] x, real[:, :, :, ::1] y, uint8_t[:, :, :, ::1] positions,
-                       Windows windows):
+def max_pool2d_forward(x, y, positions, Windows windows):
     """y (N, C, OH, OW) = window maxima of x (N, C, H, W); positions, if not None, their places kh*KW + kw.
 
-    Padding is never the maximum; every window has a pixel inside. Writes all of y and positions; no overlap. EXACT.
+    Positions are int32 for windows of more than 256 pixels, uint8 for others. Padding is never the maximum; every
+    window has a pixel inside. Writes all of y and positions; no overlap. EXACT.
     """
-    cdef void *places = begin(positions)
-    with nogil:
-        run_max_forward(x, y, places, False, windows)
-
-
-def max_pool2d_forward_wide(const real[:, :, :, ::1] x, real[:, :, :, ::1] y, int32_t[:, :, :, ::1] positions,
-                            Windows windows):
-    """max_pool2d_forward for windows of more than 256 pixels."""
-    cdef void *places = begin(positions)
-    with nogil:
-        run_max_forward(x, y, places, True, windows)
+    cdef Buffers b
+    cdef Pool g
+    b.count = 0
+    try:
+        g = borrow_planes(&b, x, y, False, windows)
+        g.positions = writes(&b, positions)
+        with nogil:
+            maxpool(&g, threads())
+    finally:
+        give_back(&b)
 
 
 def max_pool2d_indices(const place[:, :, :, ::1] positions, int64_t[:, :, :, ::1] indices, Py_ssize_t W,
@@ -150,20 +148,23 @@ def max_pool2d_indices(const place[:, :, :, ::1] positions, int64_t[:, :, :, ::1
                         indices[n, c, oh, ow] = at + (positions[n, c, oh, ow] - kh * KW) * DW
 
 
-def avg_pool2d_forward(const real[:, :, :, ::1] x, real[:, :, :, ::1] y, Windows windows, bint count_padding,
-                       Py_ssize_t divisor):
+def avg_pool2d_forward(x, y, Windows windows, bint count_padding, Py_ssize_t divisor):
     """y (N, C, OH, OW) = window averages of x (N, C, H, W).
 
     The padding is counted or not, what lies beyond it is not; a `divisor` that is not 0 takes the place of the count.
     Writes all of y; no overlap. REDUCTION(KH*KW), and of large windows, whose blocks are added in double precision,
     of some tens.
     """
-    cdef Pool g = describe(tiles(real is double), x.shape[0] * x.shape[1], x.shape[2], x.shape[3], y.shape[2],
-                           y.shape[3], windows)
-    g.x, g.y = begin(x), begin(y)
-    g.count_padding, g.divisor = count_padding, divisor
-    with nogil:
-        avgpool(&g, threads())
+    cdef Buffers b
+    cdef Pool g
+    b.count = 0
+    try:
+        g = borrow_planes(&b, x, y, False, windows)
+        g.count_padding, g.divisor = count_padding, divisor
+        with nogil:
+            avgpool(&g, threads())
+    finally:
+        give_back(&b)
 
 
 cdef bint positions_fit(const place *p, Py_ssize_t planes, Py_ssize_t OH, Py_ssize_t OW, Py_ssize_t H, Py_ssize_t W,
@@ -197,11 +198,21 @@ cdef bint positions_fit(const place *p, Py_ssize_t planes, Py_ssize_t OH, Py_ssi
     return all_fit
 
 
-def max_pool2d_positions_fit(const place[:, :, :, ::1] positions, Py_ssize_t H, Py_ssize_t W, Windows windows):
+def max_pool2d_positions_fit(positions, Py_ssize_t H, Py_ssize_t W, Windows windows):
     """Whether all positions (N, C, OH, OW) are places in their windows, and inside an image (H, W)."""
-    cdef Py_ssize_t planes = positions.shape[0] * positions.shape[1]
-    cdef const place *p = <const place *> begin(positions)
+    cdef Buffers b
+    cdef Py_buffer *p
+    cdef Py_ssize_t planes
     cdef bint fit
-    with nogil:
-        fit = positions_fit(p, planes, positions.shape[2], positions.shape[3], H, W, windows)
+    b.count = 0
+    try:
+        p = borrow(&b, positions, False)
+        planes = p.shape[0] * p.shape[1]
+        with nogil:
+            if p.itemsize == 1:
+                fit = positions_fit(<const uint8_t *> p.buf, planes, p.shape[2], p.shape[3], H, W, windows)
+            else:
+                fit = positions_fit(<const int32_t *> p.buf, planes, p.shape[2], p.shape[3], H, W, windows)
+    finally:
+        give_back(&b)
     return fit

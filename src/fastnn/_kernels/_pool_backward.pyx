@@ -2,11 +2,12 @@
 from libc.stdint cimport int32_t, uint8_t
 from libc.string cimport memset
 
-from fastnn._kernels._pool cimport Pool, Windows, area, chunks, describe, in_lanes, span
+from fastnn._kernels._pool cimport Pool, Windows, area, borrow_planes, chunks, in_lanes, span
 from fastnn._kernels._pool_lanes cimport AVERAGES_BACK, MAXIMA_BACK
-from fastnn._kernels._table cimport allocate, parallel, release, threads, tiles
+from fastnn._kernels._table cimport allocate, parallel, release, threads
+from fastnn._kernels.buffers cimport Buffers, give_back, reads
 from fastnn._kernels.conv_folded cimport folded_at, unfold_phases
-from fastnn._kernels.fnn cimport begin, ceil_div, fits, fnn_task
+from fastnn._kernels.fnn cimport ceil_div, fits, fnn_task
 
 cdef str NO_MEMORY = "no memory for the workspace of a pool"
 
@@ -213,49 +214,42 @@ cdef bint max_pool_gradient(Pool *g) noexcept nogil:
     return run_backward(g, max_backward, 2 * g.OW + 1 if g.by_twos else 1)
 
 
-cdef bint run_max_backward(const real[:, :, :, ::1] dy, const void *positions, bint wide, real[:, :, :, ::1] dx,
-                           Windows windows) noexcept nogil:
-    cdef Pool g = describe(tiles(real is double), dx.shape[0] * dx.shape[1], dx.shape[2], dx.shape[3], dy.shape[2],
-                           dy.shape[3], windows)
-    g.x, g.y, g.positions, g.wide = begin(dx), begin(dy), <char *> positions, wide
-    return max_pool_gradient(&g)
-
-
-def max_pool2d_backward(const real[:, :, :, ::1] dy, const uint8_t[:, :, :, ::1] positions, real[:, :, :, ::1] dx,
-                        Windows windows):
+def max_pool2d_backward(dy, positions, dx, Windows windows):
     """dx (N, C, H, W) = dy (N, C, OH, OW) summed where positions say the maxima were.
 
-    Sums are in row-major order of the windows. Writes all of dx; no overlap. EXACT: an ordered sum.
+    Positions are as the forward writes them. Sums are in row-major order of the windows. Writes all of dx; no overlap.
+    EXACT: an ordered sum.
     """
+    cdef Buffers b
+    cdef Pool g
     cdef bint enough
-    with nogil:
-        enough = run_max_backward(dy, begin(positions), False, dx, windows)
+    b.count = 0
+    try:
+        g = borrow_planes(&b, dx, dy, True, windows)
+        g.positions = <char *> reads(&b, positions)
+        with nogil:
+            enough = max_pool_gradient(&g)
+    finally:
+        give_back(&b)
     if not enough:
         raise MemoryError(NO_MEMORY)
 
 
-def max_pool2d_backward_wide(const real[:, :, :, ::1] dy, const int32_t[:, :, :, ::1] positions,
-                             real[:, :, :, ::1] dx, Windows windows):
-    """max_pool2d_backward for windows of more than 256 pixels."""
-    cdef bint enough
-    with nogil:
-        enough = run_max_backward(dy, begin(positions), True, dx, windows)
-    if not enough:
-        raise MemoryError(NO_MEMORY)
-
-
-def avg_pool2d_backward(const real[:, :, :, ::1] dy, real[:, :, :, ::1] dx, Windows windows, bint count_padding,
-                        Py_ssize_t divisor):
+def avg_pool2d_backward(dy, dx, Windows windows, bint count_padding, Py_ssize_t divisor):
     """dx (N, C, H, W) = each window's share of dy (N, C, OH, OW), summed in row-major order of the windows.
 
     Writes all of dx; no overlap. REDUCTION(KH*KW).
     """
-    cdef Pool g = describe(tiles(real is double), dx.shape[0] * dx.shape[1], dx.shape[2], dx.shape[3], dy.shape[2],
-                           dy.shape[3], windows)
+    cdef Buffers b
+    cdef Pool g
     cdef bint enough
-    g.x, g.y = begin(dx), begin(dy)
-    g.count_padding, g.divisor = count_padding, divisor
-    with nogil:
-        enough = average_pool_gradient(&g)
+    b.count = 0
+    try:
+        g = borrow_planes(&b, dx, dy, True, windows)
+        g.count_padding, g.divisor = count_padding, divisor
+        with nogil:
+            enough = average_pool_gradient(&g)
+    finally:
+        give_back(&b)
     if not enough:
         raise MemoryError(NO_MEMORY)
