@@ -4,7 +4,7 @@ from libc.string cimport memcpy
 from fastnn._kernels._table cimport allocate, parallel, release, threads, tiles
 from fastnn._kernels.buffers cimport Buffers, borrow, give_back, is_double, reads, writes
 from fastnn._kernels.direction cimport BACKWARD, FORWARD
-from fastnn._kernels.fnn cimport FNN_FUNCTION_COUNT, ceil_div, fits, fnn_tiles
+from fastnn._kernels.fnn cimport FNN_FUNCTION_COUNT, FNN_SHORT_ROW, FNN_log_softmax, ceil_div, fits, fnn_tiles
 
 ctypedef fused real:
     float
@@ -24,6 +24,9 @@ FUNCTIONS = {tiles(False).functions[i].name.decode(): i for i in range(FNN_FUNCT
 cdef void run_chunk(void *job, Py_ssize_t chunk, int slot) noexcept nogil:
     cdef const Map *g = <const Map *> job
     cdef Py_ssize_t i, n
+    if g.short_rows:
+        short_rows(g, chunk * g.chunk * g.size, min(g.chunk, g.total - chunk * g.chunk) // g.step)
+        return
     for i from chunk * g.chunk <= i < min(g.total, (chunk + 1) * g.chunk) by g.step:
         n = min(g.step, g.total - i)
         if g.direction == BACKWARD:
@@ -32,11 +35,19 @@ cdef void run_chunk(void *job, Py_ssize_t chunk, int slot) noexcept nogil:
             g.function.forward(g.x + i * g.size, g.y + i * g.size, n, g.settings)
 
 
+cdef void short_rows(const Map *g, Py_ssize_t at, Py_ssize_t rows) noexcept nogil:
+    if g.direction == BACKWARD:
+        g.t.softmax_short_backward(g.dy + at, g.x + at, g.y + at, rows, g.step, g.logged)
+    else:
+        g.t.softmax_short(g.x + at, g.y + at, rows, g.step, g.logged)
+
+
 cdef Map describe_map(fnn_tiles *t, Py_ssize_t function, Py_ssize_t total, Py_ssize_t row, double a,
                       double b) noexcept nogil:
     cdef Map g
     g.function, g.direction, g.total, g.size = &t.functions[function], FORWARD, total, t.itemsize
     g.settings[0], g.settings[1] = a, b
+    g.t, g.short_rows, g.logged = t, 0 < row <= FNN_SHORT_ROW, function == FNN_log_softmax
     g.step = row if row else CHUNK
     g.chunk = g.step * max(<Py_ssize_t> 1, CHUNK // g.step)
     return g

@@ -2,8 +2,8 @@
 from libc.string cimport memset
 
 from fastnn._kernels._table cimport allocate, parallel, release, threads, tiles
-from fastnn._kernels.conv_shape cimport ConvShape, Geometry, conv_shape
 from fastnn._kernels.buffers cimport Buffers, borrow, give_back, is_double
+from fastnn._kernels.conv_shape cimport ConvShape, Geometry, conv_shape
 from fastnn._kernels.fnn cimport begin, fnn_task, fnn_tiles, reach
 
 ctypedef fused real:
@@ -98,10 +98,12 @@ cdef void pad_plane(void *job, Py_ssize_t plane, int slot) noexcept nogil:
     cdef Py_ssize_t oh, size = g.t.itemsize
     cdef const char *row
     cdef char *y = g.target + plane * g.OH * g.OW * size
+    if g.border == ZEROS:
+        zero_frame(g, y, size)
+        g.t.copy(y + (g.top * g.OW + g.left) * size, g.OW, g.source + plane * g.H * g.W * size, g.W, g.H, g.W)
+        return
     for oh in range(g.OH):
-        if g.rows[oh] < 0:
-            memset(y, 0, g.OW * size)
-        else:
+        if g.rows[oh] >= 0:
             row = g.source + (plane * g.H + g.rows[oh]) * g.W * size
             g.t.copy(y + g.left * size, 0, row, 0, 1, g.W)
             if size == sizeof(float):
@@ -109,6 +111,18 @@ cdef void pad_plane(void *job, Py_ssize_t plane, int slot) noexcept nogil:
             else:
                 frame_row[double](g, <double *> y, <const double *> row)
         y += g.OW * size
+
+
+cdef void zero_frame(const Frames *g, char *y, Py_ssize_t size) noexcept nogil:
+    """Between two rows of the image, the right and the left of the frame are one run."""
+    cdef Py_ssize_t _oh, beside = (g.OW - g.W) * size, before = (g.top * g.OW + g.left) * size
+    cdef char *end = y + g.OH * g.OW * size
+    memset(y, 0, before)
+    y += before + g.W * size
+    for _oh in range(g.H - 1):
+        memset(y, 0, beside)
+        y += g.OW * size
+    memset(y, 0, end - y)
 
 
 cdef void frame_row(const Frames *g, real *y, const real *x) noexcept nogil:

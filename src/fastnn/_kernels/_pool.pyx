@@ -1,6 +1,5 @@
 """Max and average pooling, plane by plane. Windows at the border are clipped here; the tiles see whole ones."""
-from libc.stdint cimport int32_t, int64_t, uint8_t
-from libc.string cimport memset
+from libc.stdint cimport int32_t, int64_t, uint8_t, uint64_t
 
 from fastnn._kernels._pool_lanes cimport AVERAGES, AVERAGES_BACK, MAXIMA, MAXIMA_BACK, Lanes, run_lanes
 from fastnn._kernels._table cimport parallel, threads, tiles
@@ -10,6 +9,10 @@ from fastnn._kernels.fnn cimport ceil_div, fnn_tiles
 ctypedef fused place:
     uint8_t
     int32_t
+
+cdef enum:
+    MOST_OUTPUTS = 256  # along an axis, of pools whose positions are checked by tables
+
 
 cdef void inside(Py_ssize_t outputs, Py_ssize_t K, Py_ssize_t S, Py_ssize_t P, Py_ssize_t D, Py_ssize_t size,
                  Py_ssize_t *start, Py_ssize_t *stop) noexcept nogil:
@@ -167,35 +170,76 @@ def avg_pool2d_forward(x, y, Windows windows, bint count_padding, Py_ssize_t div
         give_back(&b)
 
 
-cdef bint positions_fit(const place *p, Py_ssize_t planes, Py_ssize_t OH, Py_ssize_t OW, Py_ssize_t H, Py_ssize_t W,
-                        Windows windows) noexcept nogil:
-    """Only windows on the border need more than a look at the largest position. Division would take longest of all."""
-    cdef Py_ssize_t KH, KW, SH, SW, PH, PW, DH, DW, plane, oh, ow, i, at, ih, iw, kh, kw, above, left
+cdef bint none_beyond(const place *p, Py_ssize_t n, Py_ssize_t size) noexcept nogil:
+    """Whether all are 0 to size - 1."""
     cdef place most = 0, least = 0
-    cdef uint8_t fits[256]
-    cdef bint all_fit = True
+    cdef Py_ssize_t i
+    for i in range(n):
+        most, least = max(most, p[i]), min(least, p[i])
+    return least >= 0 and most < size
+
+
+cdef bint inside_clipped(const place *p, Py_ssize_t planes, Py_ssize_t OH, Py_ssize_t OW, Py_ssize_t H, Py_ssize_t W,
+                         Windows windows) noexcept nogil:
+    """Whether the places in windows on the border are inside the image; windows may be of any size."""
+    cdef Py_ssize_t KH, KW, SH, SW, PH, PW, DH, DW, plane, oh, ow, at, ih, iw, kh, kw, above, left
+    cdef bint fit = True
     KH, KW, SH, SW, PH, PW, DH, DW = windows
-    for at in range(planes * OH * OW):
-        most, least = max(most, p[at]), min(least, p[at])
-    if least < 0 or most >= KH * KW:
-        return False
     for oh in range(OH):
         span(oh, KH, SH, PH, DH, H, &ih, &kh, &above)
         for ow in range(OW):
             span(ow, KW, SW, PW, DW, W, &iw, &kw, &left)
             if kh == KH and kw == KW:
                 continue
-            if place is uint8_t:
-                memset(fits, 0, KH * KW)
-                for i in range(above, above + kh):
-                    memset(fits + i * KW + left, 1, kw)
             for plane in range(planes):
                 at = p[(plane * OH + oh) * OW + ow]
-                if place is uint8_t:
-                    all_fit &= fits[at]
-                else:
-                    all_fit &= above <= at // KW < above + kh and left <= at % KW < left + kw
-    return all_fit
+                fit &= above <= at // KW < above + kh and left <= at % KW < left + kw
+    return fit
+
+
+cdef bint inside_clipped_by_bits(const uint8_t *p, Py_ssize_t planes, Py_ssize_t OH, Py_ssize_t OW, Py_ssize_t H,
+                                 Py_ssize_t W, Windows windows) noexcept nogil:
+    """The same without division: a bit for each row and column of a window. OH and OW are at most MOST_OUTPUTS."""
+    cdef Py_ssize_t KH, KW, SH, SW, PH, PW, DH, DW, _plane, oh, ow, at, start, count, before
+    cdef Py_ssize_t row_from, row_to, from_, to
+    cdef uint64_t row[256]
+    cdef uint64_t column[256]
+    cdef uint64_t outside_rows[MOST_OUTPUTS]
+    cdef uint64_t outside_columns[MOST_OUTPUTS]
+    cdef uint64_t bad = 0, one = 1
+    KH, KW, SH, SW, PH, PW, DH, DW = windows
+    inside(OH, KH, SH, PH, DH, H, &row_from, &row_to)
+    inside(OW, KW, SW, PW, DW, W, &from_, &to)
+    if row_to - row_from == OH and to - from_ == OW:
+        return True
+    for at in range(KH * KW):
+        row[at], column[at] = one << at // KW, one << at % KW
+    for oh in range(OH):
+        span(oh, KH, SH, PH, DH, H, &start, &count, &before)
+        outside_rows[oh] = ~(((one << count) - 1) << before)
+    for ow in range(OW):
+        span(ow, KW, SW, PW, DW, W, &start, &count, &before)
+        outside_columns[ow] = ~(((one << count) - 1) << before)
+    for _plane in range(planes):
+        for oh in range(OH):
+            ow = 0
+            while ow < OW:
+                if row_from <= oh < row_to and from_ <= ow < to:
+                    ow = to
+                    continue
+                bad |= row[p[ow]] & outside_rows[oh] | column[p[ow]] & outside_columns[ow]
+                ow += 1
+            p += OW
+    return bad == 0
+
+
+cdef bint bytes_fit(const uint8_t *p, Py_ssize_t planes, Py_ssize_t OH, Py_ssize_t OW, Py_ssize_t H, Py_ssize_t W,
+                    Windows windows) noexcept nogil:
+    if not none_beyond(p, planes * OH * OW, windows[0] * windows[1]):
+        return False
+    if max(OH, OW) <= MOST_OUTPUTS and max(windows[0], windows[1]) < 64:
+        return inside_clipped_by_bits(p, planes, OH, OW, H, W, windows)
+    return inside_clipped(p, planes, OH, OW, H, W, windows)
 
 
 def max_pool2d_positions_fit(positions, Py_ssize_t H, Py_ssize_t W, Windows windows):
@@ -210,9 +254,10 @@ def max_pool2d_positions_fit(positions, Py_ssize_t H, Py_ssize_t W, Windows wind
         planes = p.shape[0] * p.shape[1]
         with nogil:
             if p.itemsize == 1:
-                fit = positions_fit(<const uint8_t *> p.buf, planes, p.shape[2], p.shape[3], H, W, windows)
+                fit = bytes_fit(<const uint8_t *> p.buf, planes, p.shape[2], p.shape[3], H, W, windows)
             else:
-                fit = positions_fit(<const int32_t *> p.buf, planes, p.shape[2], p.shape[3], H, W, windows)
+                fit = (none_beyond(<const int32_t *> p.buf, planes * p.shape[2] * p.shape[3], windows[0] * windows[1])
+                       and inside_clipped(<const int32_t *> p.buf, planes, p.shape[2], p.shape[3], H, W, windows))
     finally:
         give_back(&b)
     return fit

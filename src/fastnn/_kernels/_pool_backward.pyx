@@ -14,65 +14,83 @@ cdef str NO_MEMORY = "no memory for the workspace of a pool"
 cdef enum:
     FOLD_MAX_WINDOW = 16     # pixels of a window whose shares are folded, place by place,
     FOLD_MIN_OUTPUTS = 4     # if the rows of outputs are this long
+    TOGETHER = 4             # planes that maxima are scattered to by turns
     FLOAT_MAX_WINDOWS = 64   # that a pixel is in: the shares of more are added in double precision
 
 ctypedef fused real:
     float
     double
 
-ctypedef fused place:
-    uint8_t
-    int32_t
-
 cdef void max_backward(void *job, Py_ssize_t chunk, int slot) noexcept nogil:
     cdef const Pool *g = <const Pool *> job
-    cdef Py_ssize_t size = g.t.itemsize, plane
+    cdef Py_ssize_t size = g.t.itemsize, plane = chunk * g.planes, end = min(g.total, plane + g.planes)
     cdef char *dx
-    for plane in range(chunk * g.planes, min(g.total, (chunk + 1) * g.planes)):
+    while plane < end:
         dx = g.x + plane * g.H * g.W * size
         if g.side_by_side and not g.wide:
             g.t.unpool_2x2(g.y + plane * g.OH * g.OW * size, <const uint8_t *> g.positions + plane * g.OH * g.OW, dx,
                            g.OH, g.OW)
-            continue
-        if g.by_twos:
+            plane += 1
+        elif g.by_twos:
             g.t.unpool_3x3(g.y + plane * g.OH * g.OW * size, <const uint8_t *> g.positions + plane * g.OH * g.OW, dx,
                            g.OH, g.OW, g.H, g.W, g.PH, g.PW, g.workspace + slot * g.workspace_step)
-            continue
-        memset(dx, 0, g.H * g.W * size)
-        if size == sizeof(float) and g.wide:
-            scatter[float, int32_t](g, <float *> dx, <const float *> g.y, <const int32_t *> g.positions, plane)
+            plane += 1
         elif size == sizeof(float):
-            scatter[float, uint8_t](g, <float *> dx, <const float *> g.y, <const uint8_t *> g.positions, plane)
-        elif g.wide:
-            scatter[double, int32_t](g, <double *> dx, <const double *> g.y, <const int32_t *> g.positions, plane)
+            plane += scatter_planes[float](g, <float *> g.x, <const float *> g.y, plane, end)
         else:
-            scatter[double, uint8_t](g, <double *> dx, <const double *> g.y, <const uint8_t *> g.positions, plane)
+            plane += scatter_planes[double](g, <double *> g.x, <const double *> g.y, plane, end)
 
 
-cdef void scatter(const Pool *g, real *dx, const real *dy, const place *positions, Py_ssize_t plane) noexcept nogil:
-    """dx += dy where each window's maximum was. Windows inside the image take the way there from a table."""
-    cdef Py_ssize_t oh, ow, from_, to, base = plane * g.OH * g.OW
-    cdef real *corner
+cdef Py_ssize_t scatter_planes(const Pool *g, real *dx, const real *dy, Py_ssize_t plane,
+                               Py_ssize_t end) noexcept nogil:
+    """dx += dy where each window's maximum was, in some planes from `plane` on; returns how many."""
+    cdef Py_ssize_t pixels = g.H * g.W, outputs = g.OH * g.OW
+    cdef Py_ssize_t planes = TOGETHER if not g.wide and end - plane >= TOGETHER else 1
+    dx, dy = dx + plane * pixels, dy + plane * outputs
+    memset(dx, 0, planes * pixels * sizeof(real))
+    if g.wide:
+        scatter_wide(g, dx, dy, <const int32_t *> g.positions + plane * outputs)
+    elif planes == 1:
+        scatter(g, dx, dy, <const uint8_t *> g.positions + plane * outputs)
+    else:
+        scatter_together(g, dx, dy, <const uint8_t *> g.positions + plane * outputs)
+    return planes
+
+
+cdef void scatter(const Pool *g, real *dx, const real *dy, const uint8_t *positions) noexcept nogil:
+    """The way from a window's first pixel to the place of its maximum is in a table."""
+    cdef Py_ssize_t oh, ow, at
     for oh in range(g.OH):
-        from_ = g.column_from if place is uint8_t and g.row_from <= oh < g.row_to else g.OW
-        to = max(from_, g.column_to)
-        for ow in range(from_):
-            scatter_one(g, dx, dy[base + ow], positions[base + ow], oh, ow)
-        corner = dx + (oh * g.SH - g.PH) * g.W - g.PW
-        for ow in range(from_, to):
-            corner[ow * g.SW + g.steps[<uint8_t> positions[base + ow]]] += dy[base + ow]
-        for ow in range(to, g.OW):
-            scatter_one(g, dx, dy[base + ow], positions[base + ow], oh, ow)
-        base += g.OW
+        at = (oh * g.SH - g.PH) * g.W - g.PW
+        for ow in range(g.OW):
+            dx[at + g.steps[positions[ow]]] += dy[ow]
+            at += g.SW
+        dy, positions = dy + g.OW, positions + g.OW
 
 
-cdef inline void scatter_one(const Pool *g, real *dx, real dy, Py_ssize_t position, Py_ssize_t oh,
-                             Py_ssize_t ow) noexcept nogil:
-    """A place outside the image, which no forward gives, gets nothing."""
-    cdef Py_ssize_t kh = position // g.KW, ih = oh * g.SH - g.PH + kh * g.DH
-    cdef Py_ssize_t iw = ow * g.SW - g.PW + (position - kh * g.KW) * g.DW
-    if 0 <= ih < g.H and 0 <= iw < g.W:
-        dx[ih * g.W + iw] += dy
+cdef void scatter_together(const Pool *g, real *dx, const real *dy, const uint8_t *positions) noexcept nogil:
+    """The same, planes by turns. Windows that overlap often add to one pixel, and each waits for the one before."""
+    cdef Py_ssize_t oh, ow, at, pixels = g.H * g.W, outputs = g.OH * g.OW
+    for oh in range(g.OH):
+        at = (oh * g.SH - g.PH) * g.W - g.PW
+        for ow in range(g.OW):
+            dx[at + g.steps[positions[ow]]] += dy[ow]
+            dx[pixels + at + g.steps[positions[outputs + ow]]] += dy[outputs + ow]
+            dx[2 * pixels + at + g.steps[positions[2 * outputs + ow]]] += dy[2 * outputs + ow]
+            dx[3 * pixels + at + g.steps[positions[3 * outputs + ow]]] += dy[3 * outputs + ow]
+            at += g.SW
+        dy, positions = dy + g.OW, positions + g.OW
+
+
+cdef void scatter_wide(const Pool *g, real *dx, const real *dy, const int32_t *positions) noexcept nogil:
+    cdef Py_ssize_t oh, ow, kh, ih, iw
+    for oh in range(g.OH):
+        for ow in range(g.OW):
+            kh = positions[ow] // g.KW
+            ih, iw = oh * g.SH - g.PH + kh * g.DH, ow * g.SW - g.PW + (positions[ow] - kh * g.KW) * g.DW
+            if 0 <= ih < g.H and 0 <= iw < g.W:  # a place outside the image, which no forward gives, gets nothing
+                dx[ih * g.W + iw] += dy[ow]
+        dy, positions = dy + g.OW, positions + g.OW
 
 
 # Small windows of an average are folded, place by place of the window, whole rows at a time; of large ones, and in
@@ -210,7 +228,7 @@ cdef bint max_pool_gradient(Pool *g) noexcept nogil:
     for position in range(256):
         steps[position] = (position // g.KW * g.DH * g.W + position % g.KW * g.DW if position < g.KH * g.KW
                            else 0)
-    g.steps = steps
+    g.steps, g.planes = steps, max(g.planes, <Py_ssize_t> TOGETHER)
     return run_backward(g, max_backward, 2 * g.OW + 1 if g.by_twos else 1)
 
 
