@@ -24,6 +24,7 @@ ctypedef (Py_ssize_t, Py_ssize_t, Py_ssize_t, Py_ssize_t) Sizes
 cdef enum:
     SHORT = 8      # vectors of a segment: for a shorter one the call costs more than the elements
     CHUNK = 16384  # elements of a chunk, at least
+    LONG = 2048    # elements of the patterns of an image, whose sums leave the first-level cache
     PARTS = 32     # parts of the images, at most; each sums the gradients of weights for itself
     IMAGES = 32    # whose gradients of weights are added before double precision takes over
 
@@ -214,7 +215,7 @@ cdef bint normalise_rows(Rows *g, int workers) noexcept nogil:
     cdef double work = 3.0 * g.N * all_of
     cdef char *workspace = NULL
     if g.direction == BACKWARD and g.spread:
-        parts = min(min(<Py_ssize_t> PARTS, g.N // 4), g.N * all_of // CHUNK)
+        parts = min(min(<Py_ssize_t> PARTS, g.N // (8 if all_of > LONG else 4)), g.N * all_of // CHUNK)
         g.group = max(<Py_ssize_t> 1, ceil_div(g.N, max(<Py_ssize_t> 1, parts)))
         parts = ceil_div(g.N, g.group)
         sums = parts * all_of
