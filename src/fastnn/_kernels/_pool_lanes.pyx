@@ -97,7 +97,7 @@ cdef bint pays(const Lanes *g) noexcept nogil:
     if window(g) > MAX_WINDOW or max(g.size[0], g.size[1]) > MAX_SIDE or g.w.H * g.w.W > MAX_PIXELS:
         return False
     if g.size[0] == 0:
-        return g.w.OW > 1  # windows of whole rows are runs of memory
+        return g.w.OW > 1 or g.w.OH > 1  # a whole plane is a run of memory
     if g.kind == MAXIMA or g.kind == AVERAGES:
         return lanes_cost(g) < rows_cost(g)
     return lanes_cost(g) < rows_cost_backward(g)
