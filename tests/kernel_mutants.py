@@ -263,6 +263,27 @@ MUTANTS = (
         ";",
         "cross_entropy",
     ),
+    Mutant(
+        "softmax of short rows: every lane has the first row",
+        "tile_softmax.h",
+        "NAME(planes_in)(room, x + r * n, some, n);",
+        "NAME(planes_in)(room, x, some, n);",
+        "softmax",
+    ),
+    Mutant(
+        "max pool backward: the fourth plane gets the third's gradient",
+        "_pool_backward.pyx",
+        "+= dy[3 * outputs + ow]",
+        "+= dy[2 * outputs + ow]",
+        "max_pool2d",
+    ),
+    Mutant(
+        "frame: the last row below is left",
+        "_im2col.pyx",
+        "memset(y, 0, end - y)",
+        "memset(y, 0, max(end - y - g.OW * size, <Py_ssize_t> 0))",
+        "pad",
+    ),
     # Optimisers, dropout
     Mutant(
         "sgd: no dampening",
@@ -291,10 +312,11 @@ MUTANTS = (
     Mutant(
         "dropout: not scaled",
         "tile_drop.h",
-        "y[i] = words[i] >= threshold ? x[i] * scale : 0;",
-        "y[i] = words[i] >= threshold ? x[i] : 0;",
+        "? x[i] * scale : 0;",
+        "? x[i] : 0;",
         "dropout",
     ),
+    Mutant("dropout: bits behind the last", "philox.h", "j < 8 && i + j < n", "j < 8 && i < n", "dropout and kept"),
     # Winograd
     Mutant("winograd: a pixel of six is forgotten", "tile_winograd.h", "d[3] + d[5];", "d[3];", "winograd"),
     Mutant("winograd: no bias", "tile_winograd.h", "vec value = y[j] + b;", "vec value = y[j];", "winograd"),

@@ -99,6 +99,30 @@ def test_ends(implementation):
             assert not np.shares_memory(y, x)
 
 
+def test_bits_of_what_was_kept():
+    """A backward that is given the bits makes no random words: what the bits say goes, whatever the key."""
+    x = np.random.default_rng(3).standard_normal(1029).astype(np.float32)
+    y, kept = F.dropout(x, 0.4, key=(5, 6), return_kept=True)
+    np.testing.assert_array_equal(y, F.dropout(x, 0.4, key=(5, 6)))
+    np.testing.assert_array_equal(np.unpackbits(kept, count=x.size, bitorder="little"), y != 0)
+    np.testing.assert_array_equal(F.dropout_backward(x, 0.4, key=(9, 9), kept=kept), y)
+    _, none = F.dropout(x, 1.0, key=(5, 6), return_kept=True)
+    assert not none.any()
+
+
+@pytest.mark.parametrize(
+    ("kept", "error", "words"),
+    [
+        (np.zeros(2, np.uint8), ValueError, r"kept: got shape \(2,\); expected \(3,\), a bit for each of the 17"),
+        (np.zeros(3, np.int8), TypeError, "kept: got int8; expected an array of uint8"),
+        ([0, 0, 0], TypeError, "kept: got list; expected an array of uint8"),
+    ],
+)
+def test_other_bits_are_refused(kept, error, words):
+    with pytest.raises(error, match=words):
+        F.dropout_backward(np.ones(17, np.float32), key=(1, 1), kept=kept)
+
+
 # The layers
 
 LAYERS = pytest.mark.parametrize("make", [fnn.Dropout, fnn.Dropout2d])
@@ -109,7 +133,8 @@ X = np.random.default_rng(1).standard_normal((6, 8, 3, 4)).astype(np.float32)
 def test_layer_is_the_function_of_its_key(make):
     fnn.manual_seed(4)
     layer = make(0.3)
-    forward, backward = layer._functions()
+    name = {fnn.Dropout: "dropout", fnn.Dropout2d: "dropout2d"}[make]
+    forward, backward = getattr(F, name), getattr(F, f"{name}_backward")
     for step in range(3):
         y = layer(X)
         key = (layer.stream, step)

@@ -5,6 +5,8 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 
+import numpy as np
+
 from cases._base import EXACT, WIDTHS, Case, Operation, register
 
 KEY = 0x0123456789ABCDEF, 0xFEDCBA9876543210
@@ -15,12 +17,41 @@ def _gradient(name):
 
 
 register(
-    *(Operation(name, terms=lambda *_, **__: (EXACT,), backward=_gradient(name)) for name in ("dropout", "dropout2d")),
+    Operation(
+        "dropout", terms=lambda *_, **k: (EXACT,) * (1 + k.get("return_kept", False)), backward=_gradient("dropout")
+    ),
+    Operation("dropout2d", terms=lambda *_, **__: (EXACT,), backward=_gradient("dropout2d")),
     *(Operation(f"{name}_backward", terms=lambda *_, **__: (EXACT,)) for name in ("dropout", "dropout2d")),
 )
 
 SHAPES = (*((n,) for n in WIDTHS), (2, 3, 5, 7), (1023,), (1025, 2), (0, 4), (40_000,))
 IMAGES = ((2, 3, 5, 7), (1, 70, 1, 1), (3, 1, 1, 33), (0, 3, 4, 4), (1, 1100, 1, 2), (10, 20, 16, 17))
+
+
+def _kept() -> Iterator[Case]:
+    """The bits of what a forward kept, and backwards that are given bits, which need not be a forward's."""
+    for n in (*WIDTHS, 1023, 4096, 40_001, 0):
+        for p in (0.3, 1.0) if n == 1023 else (0.3,):
+            yield Case(
+                "dropout",
+                f"kept-{n}-p{p:g}",
+                lambda draw, n=n, p=p: ((draw((n,)), p), {"key": KEY, "return_kept": True}),
+                ("normal", "special"),
+                ("x",),
+                large=n > 30_000,
+            )
+        yield Case(
+            "dropout_backward",
+            f"kept-{n}",
+            lambda draw, n=n: ((draw((n,), "dy"), 0.3), {"key": KEY, "kept": _some_bits(n)}),
+            ("normal", "special"),
+            ("dy",),
+            large=n > 30_000,
+        )
+
+
+def _some_bits(n):
+    return np.random.default_rng(n).integers(0, 256, -(-n // 8), dtype=np.uint8)
 
 
 def _cases() -> Iterator[Case]:
@@ -46,6 +77,8 @@ def _cases() -> Iterator[Case]:
                     ("normal", "special"),
                     ("x",),
                 )
+        if name == "dropout":
+            yield from _kept()
         yield Case(
             name,
             "not-training",

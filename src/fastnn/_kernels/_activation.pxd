@@ -13,6 +13,9 @@ cdef struct Map:
     Py_ssize_t chunk      # elements of a chunk
     Py_ssize_t step       # elements of a call: a chunk, or a row
     Py_ssize_t size       # bytes of an element
+    fnn_tiles *t
+    bint short_rows       # of a softmax: rows are in lanes
+    bint logged           # its logarithm
 
 # y of x (A, C, P), with a slope for each of the C channels.
 cdef struct Prelu:

@@ -1,14 +1,16 @@
 """Functions element by element and row by row, from the table of the tier; softmax of columns; sums; and PReLU."""
-from cpython.buffer cimport PyBUF_ND, PyBUF_WRITABLE, PyBuffer_Release, PyObject_GetBuffer
 from libc.string cimport memcpy
 
 from fastnn._kernels._table cimport allocate, parallel, release, threads, tiles
+from fastnn._kernels.buffers cimport Buffers, borrow, give_back, is_double, reads, writes
 from fastnn._kernels.direction cimport BACKWARD, FORWARD
-from fastnn._kernels.fnn cimport FNN_FUNCTION_COUNT, begin, ceil_div, fits, fnn_tiles
+from fastnn._kernels.fnn cimport FNN_FUNCTION_COUNT, FNN_SHORT_ROW, FNN_log_softmax, ceil_div, fits, fnn_tiles
 
 ctypedef fused real:
     float
     double
+
+ctypedef (Py_ssize_t, Py_ssize_t, Py_ssize_t) Planes
 
 cdef enum:
     CHUNK = 16384  # elements
@@ -22,6 +24,9 @@ FUNCTIONS = {tiles(False).functions[i].name.decode(): i for i in range(FNN_FUNCT
 cdef void run_chunk(void *job, Py_ssize_t chunk, int slot) noexcept nogil:
     cdef const Map *g = <const Map *> job
     cdef Py_ssize_t i, n
+    if g.short_rows:
+        short_rows(g, chunk * g.chunk * g.size, min(g.chunk, g.total - chunk * g.chunk) // g.step)
+        return
     for i from chunk * g.chunk <= i < min(g.total, (chunk + 1) * g.chunk) by g.step:
         n = min(g.step, g.total - i)
         if g.direction == BACKWARD:
@@ -30,11 +35,19 @@ cdef void run_chunk(void *job, Py_ssize_t chunk, int slot) noexcept nogil:
             g.function.forward(g.x + i * g.size, g.y + i * g.size, n, g.settings)
 
 
+cdef void short_rows(const Map *g, Py_ssize_t at, Py_ssize_t rows) noexcept nogil:
+    if g.direction == BACKWARD:
+        g.t.softmax_short_backward(g.dy + at, g.x + at, g.y + at, rows, g.step, g.logged)
+    else:
+        g.t.softmax_short(g.x + at, g.y + at, rows, g.step, g.logged)
+
+
 cdef Map describe_map(fnn_tiles *t, Py_ssize_t function, Py_ssize_t total, Py_ssize_t row, double a,
                       double b) noexcept nogil:
     cdef Map g
     g.function, g.direction, g.total, g.size = &t.functions[function], FORWARD, total, t.itemsize
     g.settings[0], g.settings[1] = a, b
+    g.t, g.short_rows, g.logged = t, 0 < row <= FNN_SHORT_ROW, function == FNN_log_softmax
     g.step = row if row else CHUNK
     g.chunk = g.step * max(<Py_ssize_t> 1, CHUNK // g.step)
     return g
@@ -46,41 +59,22 @@ cdef void apply(Map *g, const void *dy, const void *x, void *y, int workers) noe
     parallel(run_chunk, g, ceil_div(g.total, g.chunk), workers, work * g.total)
 
 
-cdef int borrow(Py_buffer *buffers, y, x, other) except -1:
-    """Take the buffers of y (writable), x and other; `other` may be None.
-
-    Memoryviews would cost as much as all the rest of a call on a small array.
-    """
-    cdef int taken = 0
-    try:
-        PyObject_GetBuffer(y, &buffers[0], PyBUF_ND | PyBUF_WRITABLE)
-        taken = 1
-        PyObject_GetBuffer(x, &buffers[1], PyBUF_ND)
-        taken = 2
-        buffers[2].buf = NULL
-        if other is not None:
-            PyObject_GetBuffer(other, &buffers[2], PyBUF_ND)
-    except BaseException:
-        give_back(buffers, taken)
-        raise
-    return 0
-
-
-cdef void give_back(Py_buffer *buffers, int taken) noexcept:
-    for i in range(taken):
-        PyBuffer_Release(&buffers[i])
-
-
 cdef int run(Py_ssize_t function, dy, x, y, double a, double b, Py_ssize_t row) except -1:
-    cdef Py_buffer buffers[3]
+    cdef Buffers buffers
+    cdef Py_buffer *out
+    cdef const char *seen
+    cdef const char *given
     cdef Map g
-    borrow(buffers, y, x, dy)
-    with nogil:
-        g = describe_map(tiles(buffers[0].itemsize == sizeof(double)), function,
-                         buffers[0].len // buffers[0].itemsize, row, a, b)
-        g.direction = FORWARD if dy is None else BACKWARD
-        apply(&g, buffers[2].buf, buffers[1].buf, buffers[0].buf, threads())
-    give_back(buffers, 2 if dy is None else 3)
+    buffers.count = 0
+    try:
+        out = borrow(&buffers, y, True)
+        seen, given = reads(&buffers, x), reads(&buffers, dy)
+        with nogil:
+            g = describe_map(tiles(out.itemsize == sizeof(double)), function, out.len // out.itemsize, row, a, b)
+            g.direction = FORWARD if given == NULL else BACKWARD
+            apply(&g, given, seen, out.buf, threads())
+    finally:
+        give_back(&buffers)
     return 0
 
 
@@ -110,15 +104,18 @@ cdef void add_up(Sum *g, int workers) noexcept nogil:
 
 def add(a, b, y, bint relu):
     """y = a + b, its ReLU if asked for; all contiguous arrays of one shape and dtype. REDUCTION(2)."""
-    cdef Py_buffer buffers[3]
+    cdef Buffers buffers
+    cdef Py_buffer *out
     cdef Sum g
-    borrow(buffers, y, a, b)
-    with nogil:
-        g.t, g.relu = tiles(buffers[0].itemsize == sizeof(double)), relu
-        g.total = buffers[0].len // buffers[0].itemsize
-        g.y, g.a, g.b = <char *> buffers[0].buf, <const char *> buffers[1].buf, <const char *> buffers[2].buf
-        add_up(&g, threads())
-    give_back(buffers, 3)
+    buffers.count = 0
+    try:
+        out = borrow(&buffers, y, True)
+        g.y, g.a, g.b = <char *> out.buf, reads(&buffers, a), reads(&buffers, b)
+        g.t, g.relu, g.total = tiles(is_double(out)), relu, out.len // out.itemsize
+        with nogil:
+            add_up(&g, threads())
+    finally:
+        give_back(&buffers)
 
 
 # ---- Softmax along an axis that is not the last: the places of an image are columns of its classes -------------------
@@ -146,35 +143,35 @@ cdef void columns_chunk(void *job, Py_ssize_t chunk, int slot) noexcept nogil:
             g.t.softmax_columns_backward(g.dy + at, g.x + at, g.y + at, min(g.width, g.P - first), g.K, g.P, g.logged)
 
 
-cdef Columns describe_columns(const real[:, :, ::1] x, real[:, :, ::1] y, bint logged) noexcept:
+cdef int run_columns(dy, x, y, Planes planes, bint logged, double work) except -1:
+    cdef Buffers b
     cdef Columns g
-    g.t, g.images, g.K, g.P, g.logged = tiles(real is double), x.shape[0], x.shape[1], x.shape[2], logged
-    g.width = VECTORS * g.t.lanes
-    g.strips = ceil_div(g.P, g.width)
-    g.group = max(<Py_ssize_t> 1, CHUNK // max(g.K * min(g.P, g.width), <Py_ssize_t> 1))
-    g.x, g.dy, g.y = begin(x), NULL, begin(y)
-    return g
+    b.count = 0
+    try:
+        g.t, g.logged = tiles(is_double(borrow(&b, y, True))), logged
+        g.images, g.K, g.P = planes
+        g.width = VECTORS * g.t.lanes
+        g.strips = ceil_div(g.P, g.width)
+        g.group = max(<Py_ssize_t> 1, CHUNK // max(g.K * min(g.P, g.width), <Py_ssize_t> 1))
+        g.y, g.x, g.dy = <char *> b.each[0].buf, reads(&b, x), reads(&b, dy)
+        with nogil:
+            parallel(columns_chunk, &g, ceil_div(g.images * g.strips, g.group), threads(), work * g.images * g.K * g.P)
+    finally:
+        give_back(&b)
+    return 0
 
 
-cdef void run_columns(Columns *g, double work) noexcept:
-    with nogil:
-        parallel(columns_chunk, g, ceil_div(g.images * g.strips, g.group), threads(), work * g.images * g.K * g.P)
+def softmax_forward(x, y, Planes planes, bint logged):
+    """y = the softmax of x (N, K, P) along its second axis, or with `logged` its logarithm; `planes` are N, K and P.
 
-
-def softmax_forward(const real[:, :, ::1] x, real[:, :, ::1] y, bint logged):
-    """y = the softmax of x (N, K, P) along its second axis, or with `logged` its logarithm. No overlap.
-
-    REDUCTION(K + 6), or with `logged` REDUCTION(K + 10).
+    No overlap. REDUCTION(K + 6), or with `logged` REDUCTION(K + 10).
     """
-    cdef Columns g = describe_columns(x, y, logged)
-    run_columns(&g, 4)
+    run_columns(None, x, y, planes, logged, 4)
 
 
-def softmax_backward(const real[:, :, ::1] dy, const real[:, :, ::1] y, real[:, :, ::1] dx, bint logged):
+def softmax_backward(dy, y, dx, Planes planes, bint logged):
     """dx (N, K, P) from dy and from y, the output of the forward. No overlap. REDUCTION(K + 6)."""
-    cdef Columns g = describe_columns(y, dx, logged)
-    g.dy = begin(dy)
-    run_columns(&g, 4 if logged else 2)
+    run_columns(dy, y, dx, planes, logged, 4 if logged else 2)
 
 
 # ---- PReLU -----------------------------------------------------------------------------------------------------------
@@ -255,36 +252,59 @@ cdef void add_sums(const Prelu *g, real *dw) noexcept nogil:
         dw[c] = <real> totals[c]
 
 
-def prelu_forward(const real[:, :, ::1] x, const real[::1] w, real[:, :, ::1] y):
-    """y = x where x > 0, else w[c]*x, for each channel c of x (A, C, P); w (C,). REDUCTION(1)."""
-    cdef Prelu g = describe_prelu(tiles(real is double), x.shape[0], x.shape[1], x.shape[2])
+def prelu_forward(x, w, y, Planes planes):
+    """y = x where x > 0, else w[c]*x, for each channel c of x (A, C, P); w (C,); `planes` are A, C and P.
+
+    REDUCTION(1).
+    """
+    cdef Buffers b
+    cdef Prelu g
     cdef bint enough
-    g.x, g.w, g.y = begin(x), begin(w), begin(y)
-    with nogil:
-        enough = apply_prelu(&g, threads())
+    b.count = 0
+    try:
+        g = describe_prelu(tiles(is_double(borrow(&b, y, True))), planes[0], planes[1], planes[2])
+        g.y, g.x, g.w = <char *> b.each[0].buf, reads(&b, x), reads(&b, w)
+        with nogil:
+            enough = apply_prelu(&g, threads())
+    finally:
+        give_back(&b)
     if not enough:
         raise MemoryError("no memory for the slopes of a PReLU")
 
 
-def prelu_backward(const real[:, :, ::1] dy, const real[:, :, ::1] x, const real[::1] w, real[:, :, ::1] dx,
-                   real[::1] dw):
+cdef bint prelu_gradients(Prelu *g, void *dw) noexcept nogil:
+    """dx, and unless it is NULL dw. False when there is no memory."""
+    cdef Py_ssize_t i, count = sums_of(g)
+    cdef bint enough
+    if dw != NULL:
+        g.sums = <double *> allocate((count + g.C) * sizeof(double)) if fits(8.0 * count) else NULL
+        if g.sums == NULL:
+            return False
+        for i in range(count + g.C):
+            g.sums[i] = 0
+    enough = apply_prelu(g, threads())
+    if dw != NULL and g.t.itemsize == sizeof(float):
+        add_sums(g, <float *> dw)
+    elif dw != NULL:
+        add_sums(g, <double *> dw)
+    release(g.sums)
+    return enough
+
+
+def prelu_backward(dy, x, w, dx, dw, Planes planes):
     """The gradients dx (A, C, P), REDUCTION(1), and dw (C,), REDUCTION(A*P), unless None; dy, x (A, C, P), w (C,)."""
-    cdef Prelu g = describe_prelu(tiles(real is double), x.shape[0], x.shape[1], x.shape[2])
-    cdef Py_ssize_t i, count = sums_of(&g)
-    cdef bint enough = True
-    g.direction = BACKWARD
-    g.dy, g.x, g.w = begin(dy), begin(x), begin(w)
-    g.y = begin(dx)
-    with nogil:
-        if dw is not None:
-            g.sums = <double *> allocate((count + g.C) * sizeof(double)) if fits(8.0 * count) else NULL
-            enough = g.sums != NULL
-        if enough:
-            for i in range(count + g.C if g.sums != NULL else 0):
-                g.sums[i] = 0
-            enough = apply_prelu(&g, threads())
-            if g.sums != NULL:
-                add_sums(&g, <real *> begin(dw))
-        release(g.sums)
+    cdef Buffers b
+    cdef Prelu g
+    cdef void *slopes
+    cdef bint enough
+    b.count = 0
+    try:
+        g = describe_prelu(tiles(is_double(borrow(&b, x, False))), planes[0], planes[1], planes[2])
+        g.direction, g.x = BACKWARD, <const char *> b.each[0].buf
+        g.dy, g.w, g.y, slopes = reads(&b, dy), reads(&b, w), writes(&b, dx), <void *> writes(&b, dw)
+        with nogil:
+            enough = prelu_gradients(&g, slopes)
+    finally:
+        give_back(&b)
     if not enough:
         raise MemoryError("no memory for the slopes of a PReLU")

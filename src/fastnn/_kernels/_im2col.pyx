@@ -2,6 +2,7 @@
 from libc.string cimport memset
 
 from fastnn._kernels._table cimport allocate, parallel, release, threads, tiles
+from fastnn._kernels.buffers cimport Buffers, borrow, give_back, is_double
 from fastnn._kernels.conv_shape cimport ConvShape, Geometry, conv_shape
 from fastnn._kernels.fnn cimport begin, fnn_task, fnn_tiles, reach
 
@@ -106,10 +107,12 @@ cdef void pad_plane(void *job, Py_ssize_t plane, int slot) noexcept nogil:
     cdef Py_ssize_t oh, size = g.t.itemsize
     cdef const char *row
     cdef char *y = g.target + plane * g.OH * g.OW * size
+    if g.border == ZEROS:
+        zero_frame(g, y, size)
+        g.t.copy(y + (g.top * g.OW + g.left) * size, g.OW, g.source + plane * g.H * g.W * size, g.W, g.H, g.W)
+        return
     for oh in range(g.OH):
-        if g.rows[oh] < 0:
-            memset(y, 0, g.OW * size)
-        else:
+        if g.rows[oh] >= 0:
             row = g.source + (plane * g.H + g.rows[oh]) * g.W * size
             g.t.copy(y + g.left * size, 0, row, 0, 1, g.W)
             if size == sizeof(float):
@@ -117,6 +120,18 @@ cdef void pad_plane(void *job, Py_ssize_t plane, int slot) noexcept nogil:
             else:
                 frame_row[double](g, <double *> y, <const double *> row)
         y += g.OW * size
+
+
+cdef void zero_frame(const Frames *g, char *y, Py_ssize_t size) noexcept nogil:
+    """Between two rows of the image, the right and the left of the frame are one run."""
+    cdef Py_ssize_t _oh, beside = (g.OW - g.W) * size, before = (g.top * g.OW + g.left) * size
+    cdef char *end = y + g.OH * g.OW * size
+    memset(y, 0, before)
+    y += before + g.W * size
+    for _oh in range(g.H - 1):
+        memset(y, 0, beside)
+        y += g.OW * size
+    memset(y, 0, end - y)
 
 
 cdef void frame_row(const Frames *g, real *y, const real *x) noexcept nogil:
@@ -172,33 +187,42 @@ cdef bint frame_planes(Frames *g, Py_ssize_t planes, int workers) noexcept nogil
     return in_frames(g, planes, pad_plane, workers)
 
 
-cdef int run_frames(Frames *g, Py_ssize_t planes, bint backward, str mode) except -1:
+cdef int run_frames(source, target, Py_ssize_t top, Py_ssize_t left, bint backward, str mode) except -1:
+    cdef Buffers b
+    cdef Py_buffer *given
+    cdef Py_buffer *made
+    cdef Py_buffer *inner
+    cdef Py_buffer *outer
+    cdef Frames g
     cdef bint enough
-    g.border = BORDERS[mode]
-    with nogil:
-        enough = in_frames(g, planes, unpad_plane if backward else pad_plane, threads())
+    b.count = 0
+    try:
+        given, made = borrow(&b, source, False), borrow(&b, target, True)
+        inner, outer = (made, given) if backward else (given, made)
+        g.t, g.border = tiles(is_double(given)), BORDERS[mode]
+        g.source, g.target = <const char *> given.buf, <char *> made.buf
+        g.H, g.W, g.OH, g.OW = inner.shape[2], inner.shape[3], outer.shape[2], outer.shape[3]
+        g.top, g.left = top, left
+        with nogil:
+            enough = in_frames(&g, inner.shape[0] * inner.shape[1], unpad_plane if backward else pad_plane, threads())
+    finally:
+        give_back(&b)
     if not enough:
         raise MemoryError("no memory for the places of a frame")
     return 0
 
 
-def pad2d(const real[:, :, :, ::1] x, real[:, :, :, ::1] y, Py_ssize_t top, Py_ssize_t left, str mode):
+def pad2d(x, y, Py_ssize_t top, Py_ssize_t left, str mode):
     """y (N, C, OH, OW) = x (N, C, H, W), padded by zeros ("constant"), or by pixels of x in another mode of `BORDERS`.
 
     The padding must fit the mode. Writes all of y; no overlap. EXACT.
     """
-    cdef Frames g
-    g.t, g.H, g.W, g.OH, g.OW = tiles(real is double), x.shape[2], x.shape[3], y.shape[2], y.shape[3]
-    g.top, g.left, g.source, g.target = top, left, begin(x), begin(y)
-    run_frames(&g, x.shape[0] * x.shape[1], False, mode)
+    run_frames(x, y, top, left, False, mode)
 
 
-def pad2d_backward(const real[:, :, :, ::1] dy, real[:, :, :, ::1] dx, Py_ssize_t top, Py_ssize_t left, str mode):
+def pad2d_backward(dy, dx, Py_ssize_t top, Py_ssize_t left, str mode):
     """dx (N, C, H, W) = the transpose of pad2d: dy (N, C, OH, OW) is added to the pixels that pad2d copies.
 
     Writes all of dx; no overlap. REDUCTION(the most copies that pad2d makes of a pixel).
     """
-    cdef Frames g
-    g.t, g.H, g.W, g.OH, g.OW = tiles(real is double), dx.shape[2], dx.shape[3], dy.shape[2], dy.shape[3]
-    g.top, g.left, g.source, g.target = top, left, begin(dy), begin(dx)
-    run_frames(&g, dx.shape[0] * dx.shape[1], True, mode)
+    run_frames(dy, dx, top, left, True, mode)

@@ -10,8 +10,9 @@ from libc.math cimport sqrt
 from libc.string cimport memcpy
 
 from fastnn._kernels._table cimport allocate, parallel, release, threads, tiles
+from fastnn._kernels.buffers cimport Buffers, borrow, give_back, is_double, reads, writes
 from fastnn._kernels.direction cimport BACKWARD, FORWARD
-from fastnn._kernels.fnn cimport FNN_NORM_BLOCK, FNN_NORM_ROWS, FNN_RELU, begin, ceil_div, fits, fnn_tiles, split_at
+from fastnn._kernels.fnn cimport FNN_NORM_BLOCK, FNN_NORM_ROWS, FNN_RELU, ceil_div, fits, fnn_tiles, split_at
 from fastnn._kernels.scaled cimport Scaled, in_range, scaled_apply, scaled_moments
 
 ctypedef fused real:
@@ -326,61 +327,75 @@ cdef int run(Norm *g) except -1:
     return 0
 
 
-cdef Norm forward(const real[:, :, ::1] x, const real[::1] weight, const real[::1] bias, real[::1] mean,
-                  real[::1] invstd, real[:, :, ::1] y, double eps, bint relu) noexcept:
-    cdef Norm g = describe_norm(tiles(real is double), x.shape[0], x.shape[1], x.shape[2])
-    g.x, g.out, g.flags, g.eps = begin(x), begin(y), FNN_RELU if relu else 0, eps
-    g.weight = begin(weight)
-    g.bias = begin(bias)
-    if mean is not None:
-        g.saved_mean, g.saved_invstd = begin(mean), begin(invstd)
+cdef Norm of_array(Buffers *b, x, bint whole_batch) except *:
+    """The normalisation of an array (N, C, ...)."""
+    cdef Py_buffer *a = borrow(b, x, False)
+    cdef Py_ssize_t P = 1, axis
+    cdef Norm g
+    for axis in range(2, a.ndim):
+        P *= a.shape[axis]
+    g = describe_norm(tiles(is_double(a)), a.shape[0], a.shape[1], P)
+    g.x, g.training = <const char *> a.buf, whole_batch
     return g
 
 
-def batch_norm_train(const real[:, :, ::1] x, const real[::1] weight, const real[::1] bias, real[::1] running_mean,
-                     real[::1] running_var, double momentum, real[::1] mean, real[::1] invstd, real[:, :, ::1] y,
-                     double eps, bint relu):
-    """y = (x - m)*s*weight + bias for each channel of x (N, C, P), or its ReLU. The other arrays are (C,). No overlap.
+def batch_norm_train(x, weight, bias, running_mean, running_var, double momentum, mean, invstd, y, double eps,
+                     bint relu):
+    """y = (x - m)*s*weight + bias for each channel of x (N, C, ...), or its ReLU. The others are (C,). No overlap.
 
-    m and v are the mean and the variance of the n = N*P elements of a channel, and s = 1/sqrt(v + eps). m and s are
+    m and v are the mean and the variance of the n elements of a channel, and s = 1/sqrt(v + eps). m and s are
     written to mean and invstd unless these are None. running_mean and running_var, unless None, move by `momentum`
     towards m and v*n/(n - 1) if n > 0; n = 1 is not allowed. Weight None means 1, bias None 0. REDUCTION(2*n + 10).
     """
-    cdef Norm g = forward(x, weight, bias, mean, invstd, y, eps, relu)
-    if running_mean is not None:
-        g.running_mean, g.running_var = begin(running_mean), begin(running_var)
-    g.training = g.looks = True
-    g.momentum = momentum
-    run(&g)
+    cdef Buffers b
+    cdef Norm g
+    b.count = 0
+    try:
+        g = of_array(&b, x, True)
+        g.out, g.flags, g.eps = writes(&b, y), FNN_RELU if relu else 0, eps
+        g.weight, g.bias = reads(&b, weight), reads(&b, bias)
+        g.running_mean, g.running_var = writes(&b, running_mean), writes(&b, running_var)
+        g.saved_mean, g.saved_invstd = writes(&b, mean), writes(&b, invstd)
+        g.looks, g.momentum = True, momentum
+        run(&g)
+    finally:
+        give_back(&b)
 
 
-def batch_norm_eval(const real[:, :, ::1] x, const real[::1] weight, const real[::1] bias,
-                    const real[::1] running_mean, const real[::1] running_var, real[::1] mean, real[::1] invstd,
-                    real[:, :, ::1] y, double eps, bint relu):
+def batch_norm_eval(x, weight, bias, running_mean, running_var, mean, invstd, y, double eps, bint relu):
     """As batch_norm_train, with m = running_mean and v = running_var, which do not change. REDUCTION(8)."""
-    cdef Norm g = forward(x, weight, bias, mean, invstd, y, eps, relu)
-    g.running_mean, g.running_var = begin(running_mean), begin(running_var)
-    g.training = g.looks = False
-    run(&g)
+    cdef Buffers b
+    cdef Norm g
+    b.count = 0
+    try:
+        g = of_array(&b, x, False)
+        g.out, g.flags, g.eps = writes(&b, y), FNN_RELU if relu else 0, eps
+        g.weight, g.bias = reads(&b, weight), reads(&b, bias)
+        g.running_mean, g.running_var = <char *> reads(&b, running_mean), <char *> reads(&b, running_var)
+        g.saved_mean, g.saved_invstd = writes(&b, mean), writes(&b, invstd)
+        g.looks = False
+        run(&g)
+    finally:
+        give_back(&b)
 
 
-def batch_norm_backward(const real[:, :, ::1] dy, const real[:, :, ::1] x, const real[:, :, ::1] y,
-                        const real[::1] weight, const real[::1] mean, const real[::1] invstd, real[:, :, ::1] dx,
-                        real[::1] dw, real[::1] db, bint training):
+def batch_norm_backward(dy, x, y, weight, mean, invstd, dx, dw, db, bint training):
     """The gradients dx (N, C, P), dw (C,) and db (C,), each unless it is None.
 
     dy, x, y (N, C, P); weight, mean, invstd (C,) as given to and written by the forward; no overlap. If y is not None,
     it is the output of a ReLU after the normalisation, and dy is the gradient of y. Without `training` mean and invstd
     are constants that do not depend on x. REDUCTION(N*P + 8).
     """
-    cdef Norm g = describe_norm(tiles(real is double), x.shape[0], x.shape[1], x.shape[2])
-    g.direction, g.dy, g.x = BACKWARD, begin(dy), begin(x)
-    g.relu = begin(y)
-    g.weight = begin(weight)
-    g.saved_mean, g.saved_invstd = begin(mean), begin(invstd)
-    g.out = begin(dx)
-    g.dw = begin(dw)
-    g.db = begin(db)
-    g.training = training
-    g.looks = training or dw is not None or db is not None
-    run(&g)
+    cdef Buffers b
+    cdef Norm g
+    b.count = 0
+    try:
+        g = of_array(&b, x, training)
+        g.direction, g.dy, g.relu = BACKWARD, reads(&b, dy), reads(&b, y)
+        g.weight = reads(&b, weight)
+        g.saved_mean, g.saved_invstd = <char *> reads(&b, mean), <char *> reads(&b, invstd)
+        g.out, g.dw, g.db = writes(&b, dx), writes(&b, dw), writes(&b, db)
+        g.looks = training or dw is not None or db is not None
+        run(&g)
+    finally:
+        give_back(&b)

@@ -1,4 +1,5 @@
 # Pooling: the struct that both directions share, and the forward for the plans of whole networks.
+from fastnn._kernels.buffers cimport Buffers
 from fastnn._kernels.fnn cimport ceil_div, fnn_tiles
 
 # An entry point gets `Windows` of `_validate` as this tuple: KH, KW, SH, SW, PH, PW, DH, DW.
@@ -29,6 +30,8 @@ cdef struct Pool:
 # count_padding and divisor.
 cdef Pool describe(fnn_tiles *t, Py_ssize_t planes, Py_ssize_t H, Py_ssize_t W, Py_ssize_t OH, Py_ssize_t OW,
                    Windows windows) noexcept nogil
+# The pooling of arrays: x (N, C, H, W) and y (N, C, OH, OW), or with `backward` their gradients.
+cdef Pool borrow_planes(Buffers *b, large, small, bint backward, Windows windows) except *
 # Run a pool or its gradient with planes in lanes. `kind` is one of `_pool_lanes`. False if lanes do not pay, or if
 # there is no memory.
 cdef bint in_lanes(const Pool *g, int kind, int workers) noexcept nogil

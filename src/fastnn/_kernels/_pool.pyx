@@ -10,20 +10,20 @@ takes a grid of windows of one shape. Of these windows, those with the same lett
 
 docs/dev/pooling.md has an example.
 """
-from libc.stdint cimport int32_t, int64_t, uint8_t
-from libc.string cimport memset
+from libc.stdint cimport int32_t, int64_t, uint8_t, uint64_t
 
 from fastnn._kernels._pool_lanes cimport AVERAGES, AVERAGES_BACK, MAXIMA, MAXIMA_BACK, Lanes, run_lanes
 from fastnn._kernels._table cimport parallel, threads, tiles
-from fastnn._kernels.fnn cimport begin, ceil_div, fnn_tiles
-
-ctypedef fused real:
-    float
-    double
+from fastnn._kernels.buffers cimport Buffers, borrow, give_back, is_double, writes
+from fastnn._kernels.fnn cimport ceil_div, fnn_tiles
 
 ctypedef fused place:
     uint8_t
     int32_t
+
+cdef enum:
+    MOST_OUTPUTS = 256  # along an axis, of pools whose positions are checked by tables
+
 
 cdef void inside(Py_ssize_t outputs, Py_ssize_t K, Py_ssize_t S, Py_ssize_t P, Py_ssize_t D, Py_ssize_t size,
                  Py_ssize_t *start, Py_ssize_t *stop) noexcept nogil:
@@ -119,32 +119,32 @@ cdef void avgpool(Pool *g, int workers) noexcept nogil:
     parallel(average_forward, g, chunks(g), workers, <double> g.total * g.H * g.W)
 
 
-cdef void run_max_forward(const real[:, :, :, ::1] x, real[:, :, :, ::1] y, void *positions, bint wide,
-                          Windows windows) noexcept nogil:
-    cdef Pool g = describe(tiles(real is double), x.shape[0] * x.shape[1], x.shape[2], x.shape[3], y.shape[2],
+cdef Pool borrow_planes(Buffers *b, large, small, bint backward, Windows windows) except *:
+    """A pool of planes (N, C, H, W), to or from which small ones (N, C, OH, OW) go."""
+    cdef Py_buffer *x = borrow(b, large, backward)
+    cdef Py_buffer *y = borrow(b, small, not backward)
+    cdef Pool g = describe(tiles(is_double(x)), x.shape[0] * x.shape[1], x.shape[2], x.shape[3], y.shape[2],
                            y.shape[3], windows)
-    g.x, g.y, g.positions, g.wide = begin(x), begin(y), <char *> positions, wide
-    maxpool(&g, threads())
+    g.x, g.y, g.wide = <char *> x.buf, <char *> y.buf, g.KH * g.KW > 256
+    return g
 
 
-def max_pool2d_forward(const real[:, :, :, ::1] x, real[:, :, :, ::1] y, uint8_t[:, :, :, ::1] positions,
-                       Windows windows):
+def max_pool2d_forward(x, y, positions, Windows windows):
     """y (N, C, OH, OW) = window maxima of x (N, C, H, W). positions, unless None, gets the position kh*KW + kw of each.
 
     Padding is never the maximum. Every window must have a pixel inside the image. Writes all of y and positions; no
     overlap. EXACT.
     """
-    cdef void *places = begin(positions)
-    with nogil:
-        run_max_forward(x, y, places, False, windows)
-
-
-def max_pool2d_forward_wide(const real[:, :, :, ::1] x, real[:, :, :, ::1] y, int32_t[:, :, :, ::1] positions,
-                            Windows windows):
-    """max_pool2d_forward for windows of more than 256 pixels."""
-    cdef void *places = begin(positions)
-    with nogil:
-        run_max_forward(x, y, places, True, windows)
+    cdef Buffers b
+    cdef Pool g
+    b.count = 0
+    try:
+        g = borrow_planes(&b, x, y, False, windows)
+        g.positions = writes(&b, positions)
+        with nogil:
+            maxpool(&g, threads())
+    finally:
+        give_back(&b)
 
 
 def max_pool2d_indices(const place[:, :, :, ::1] positions, int64_t[:, :, :, ::1] indices, Py_ssize_t W,
@@ -162,62 +162,113 @@ def max_pool2d_indices(const place[:, :, :, ::1] positions, int64_t[:, :, :, ::1
                         indices[n, c, oh, ow] = at + (positions[n, c, oh, ow] - kh * KW) * DW
 
 
-def avg_pool2d_forward(const real[:, :, :, ::1] x, real[:, :, :, ::1] y, Windows windows, bint count_padding,
-                       Py_ssize_t divisor):
+def avg_pool2d_forward(x, y, Windows windows, bint count_padding, Py_ssize_t divisor):
     """y (N, C, OH, OW) = window averages of x (N, C, H, W).
 
     An average divides by the number of its pixels inside the image. With `count_padding`, pixels of the padding count
     too, but none beyond it. A `divisor` that is not 0 replaces this number. Writes all of y; no overlap.
     REDUCTION(KH*KW); for large windows, whose blocks are added in double precision, REDUCTION(some tens).
     """
-    cdef Pool g = describe(tiles(real is double), x.shape[0] * x.shape[1], x.shape[2], x.shape[3], y.shape[2],
-                           y.shape[3], windows)
-    g.x, g.y = begin(x), begin(y)
-    g.count_padding, g.divisor = count_padding, divisor
-    with nogil:
-        avgpool(&g, threads())
+    cdef Buffers b
+    cdef Pool g
+    b.count = 0
+    try:
+        g = borrow_planes(&b, x, y, False, windows)
+        g.count_padding, g.divisor = count_padding, divisor
+        with nogil:
+            avgpool(&g, threads())
+    finally:
+        give_back(&b)
 
 
-cdef bint positions_fit(const place *p, Py_ssize_t planes, Py_ssize_t OH, Py_ssize_t OW, Py_ssize_t H, Py_ssize_t W,
-                        Windows windows) noexcept nogil:
-    """Whether all positions lie in their windows and inside the image.
-
-    For windows inside the image, the smallest and the largest position decide. Windows at the border look each position
-    up in a table, because divisions would take most of the time.
-    """
-    cdef Py_ssize_t KH, KW, SH, SW, PH, PW, DH, DW, plane, oh, ow, i, at, ih, iw, kh, kw, above, left
+cdef bint none_beyond(const place *p, Py_ssize_t n, Py_ssize_t size) noexcept nogil:
+    """Whether all are 0 to size - 1."""
     cdef place most = 0, least = 0
-    cdef uint8_t fits[256]
-    cdef bint all_fit = True
+    cdef Py_ssize_t i
+    for i in range(n):
+        most, least = max(most, p[i]), min(least, p[i])
+    return least >= 0 and most < size
+
+
+cdef bint inside_clipped(const place *p, Py_ssize_t planes, Py_ssize_t OH, Py_ssize_t OW, Py_ssize_t H, Py_ssize_t W,
+                         Windows windows) noexcept nogil:
+    """Whether the places in windows on the border are inside the image; windows may be of any size."""
+    cdef Py_ssize_t KH, KW, SH, SW, PH, PW, DH, DW, plane, oh, ow, at, ih, iw, kh, kw, above, left
+    cdef bint fit = True
     KH, KW, SH, SW, PH, PW, DH, DW = windows
-    for at in range(planes * OH * OW):
-        most, least = max(most, p[at]), min(least, p[at])
-    if least < 0 or most >= KH * KW:
-        return False
     for oh in range(OH):
         span(oh, KH, SH, PH, DH, H, &ih, &kh, &above)
         for ow in range(OW):
             span(ow, KW, SW, PW, DW, W, &iw, &kw, &left)
             if kh == KH and kw == KW:
                 continue
-            if place is uint8_t:
-                memset(fits, 0, KH * KW)
-                for i in range(above, above + kh):
-                    memset(fits + i * KW + left, 1, kw)
             for plane in range(planes):
                 at = p[(plane * OH + oh) * OW + ow]
-                if place is uint8_t:
-                    all_fit &= fits[at]
-                else:
-                    all_fit &= above <= at // KW < above + kh and left <= at % KW < left + kw
-    return all_fit
+                fit &= above <= at // KW < above + kh and left <= at % KW < left + kw
+    return fit
 
 
-def max_pool2d_positions_fit(const place[:, :, :, ::1] positions, Py_ssize_t H, Py_ssize_t W, Windows windows):
+cdef bint inside_clipped_by_bits(const uint8_t *p, Py_ssize_t planes, Py_ssize_t OH, Py_ssize_t OW, Py_ssize_t H,
+                                 Py_ssize_t W, Windows windows) noexcept nogil:
+    """The same without division: a bit for each row and column of a window. OH and OW are at most MOST_OUTPUTS."""
+    cdef Py_ssize_t KH, KW, SH, SW, PH, PW, DH, DW, _plane, oh, ow, at, start, count, before
+    cdef Py_ssize_t row_from, row_to, from_, to
+    cdef uint64_t row[256]
+    cdef uint64_t column[256]
+    cdef uint64_t outside_rows[MOST_OUTPUTS]
+    cdef uint64_t outside_columns[MOST_OUTPUTS]
+    cdef uint64_t bad = 0, one = 1
+    KH, KW, SH, SW, PH, PW, DH, DW = windows
+    inside(OH, KH, SH, PH, DH, H, &row_from, &row_to)
+    inside(OW, KW, SW, PW, DW, W, &from_, &to)
+    if row_to - row_from == OH and to - from_ == OW:
+        return True
+    for at in range(KH * KW):
+        row[at], column[at] = one << at // KW, one << at % KW
+    for oh in range(OH):
+        span(oh, KH, SH, PH, DH, H, &start, &count, &before)
+        outside_rows[oh] = ~(((one << count) - 1) << before)
+    for ow in range(OW):
+        span(ow, KW, SW, PW, DW, W, &start, &count, &before)
+        outside_columns[ow] = ~(((one << count) - 1) << before)
+    for _plane in range(planes):
+        for oh in range(OH):
+            ow = 0
+            while ow < OW:
+                if row_from <= oh < row_to and from_ <= ow < to:
+                    ow = to
+                    continue
+                bad |= row[p[ow]] & outside_rows[oh] | column[p[ow]] & outside_columns[ow]
+                ow += 1
+            p += OW
+    return bad == 0
+
+
+cdef bint bytes_fit(const uint8_t *p, Py_ssize_t planes, Py_ssize_t OH, Py_ssize_t OW, Py_ssize_t H, Py_ssize_t W,
+                    Windows windows) noexcept nogil:
+    if not none_beyond(p, planes * OH * OW, windows[0] * windows[1]):
+        return False
+    if max(OH, OW) <= MOST_OUTPUTS and max(windows[0], windows[1]) < 64:
+        return inside_clipped_by_bits(p, planes, OH, OW, H, W, windows)
+    return inside_clipped(p, planes, OH, OW, H, W, windows)
+
+
+def max_pool2d_positions_fit(positions, Py_ssize_t H, Py_ssize_t W, Windows windows):
     """Whether all positions (N, C, OH, OW) are places in their windows, and inside an image (H, W)."""
-    cdef Py_ssize_t planes = positions.shape[0] * positions.shape[1]
-    cdef const place *p = <const place *> begin(positions)
+    cdef Buffers b
+    cdef Py_buffer *p
+    cdef Py_ssize_t planes
     cdef bint fit
-    with nogil:
-        fit = positions_fit(p, planes, positions.shape[2], positions.shape[3], H, W, windows)
+    b.count = 0
+    try:
+        p = borrow(&b, positions, False)
+        planes = p.shape[0] * p.shape[1]
+        with nogil:
+            if p.itemsize == 1:
+                fit = bytes_fit(<const uint8_t *> p.buf, planes, p.shape[2], p.shape[3], H, W, windows)
+            else:
+                fit = (none_beyond(<const int32_t *> p.buf, planes * p.shape[2] * p.shape[3], windows[0] * windows[1])
+                       and inside_clipped(<const int32_t *> p.buf, planes, p.shape[2], p.shape[3], H, W, windows))
+    finally:
+        give_back(&b)
     return fit

@@ -8,76 +8,95 @@ each pixel gathers its shares in double precision instead.
 from libc.stdint cimport int32_t, uint8_t
 from libc.string cimport memset
 
-from fastnn._kernels._pool cimport Pool, Windows, area, chunks, describe, in_lanes, span
+from fastnn._kernels._pool cimport Pool, Windows, area, borrow_planes, chunks, in_lanes, span
 from fastnn._kernels._pool_lanes cimport AVERAGES_BACK, MAXIMA_BACK
-from fastnn._kernels._table cimport allocate, parallel, release, threads, tiles
+from fastnn._kernels._table cimport allocate, parallel, release, threads
+from fastnn._kernels.buffers cimport Buffers, give_back, reads
 from fastnn._kernels.conv_folded cimport folded_at, unfold_phases
-from fastnn._kernels.fnn cimport begin, ceil_div, fits, fnn_task
+from fastnn._kernels.fnn cimport ceil_div, fits, fnn_task
 
 cdef str NO_MEMORY = "no memory for the workspace of a pool"
 
 cdef enum:
     FOLD_MAX_WINDOW = 16     # pixels of a window whose shares are folded
     FOLD_MIN_OUTPUTS = 4     # outputs in a row, from which folding pays
+    TOGETHER = 4             # planes that maxima are scattered to by turns
     FLOAT_MAX_WINDOWS = 64   # windows that a pixel lies in: the shares of more are added in double precision
 
 ctypedef fused real:
     float
     double
 
-ctypedef fused place:
-    uint8_t
-    int32_t
-
 cdef void max_backward(void *job, Py_ssize_t chunk, int slot) noexcept nogil:
     cdef const Pool *g = <const Pool *> job
-    cdef Py_ssize_t size = g.t.itemsize, plane
+    cdef Py_ssize_t size = g.t.itemsize, plane = chunk * g.planes, end = min(g.total, plane + g.planes)
     cdef char *dx
-    for plane in range(chunk * g.planes, min(g.total, (chunk + 1) * g.planes)):
+    while plane < end:
         dx = g.x + plane * g.H * g.W * size
         if g.side_by_side and not g.wide:
             g.t.unpool_2x2(g.y + plane * g.OH * g.OW * size, <const uint8_t *> g.positions + plane * g.OH * g.OW, dx,
                            g.OH, g.OW)
-            continue
-        if g.by_twos:
+            plane += 1
+        elif g.by_twos:
             g.t.unpool_3x3(g.y + plane * g.OH * g.OW * size, <const uint8_t *> g.positions + plane * g.OH * g.OW, dx,
                            g.OH, g.OW, g.H, g.W, g.PH, g.PW, g.workspace + slot * g.workspace_step)
-            continue
-        memset(dx, 0, g.H * g.W * size)
-        if size == sizeof(float) and g.wide:
-            scatter[float, int32_t](g, <float *> dx, <const float *> g.y, <const int32_t *> g.positions, plane)
+            plane += 1
         elif size == sizeof(float):
-            scatter[float, uint8_t](g, <float *> dx, <const float *> g.y, <const uint8_t *> g.positions, plane)
-        elif g.wide:
-            scatter[double, int32_t](g, <double *> dx, <const double *> g.y, <const int32_t *> g.positions, plane)
+            plane += scatter_planes[float](g, <float *> g.x, <const float *> g.y, plane, end)
         else:
-            scatter[double, uint8_t](g, <double *> dx, <const double *> g.y, <const uint8_t *> g.positions, plane)
+            plane += scatter_planes[double](g, <double *> g.x, <const double *> g.y, plane, end)
 
 
-cdef void scatter(const Pool *g, real *dx, const real *dy, const place *positions, Py_ssize_t plane) noexcept nogil:
-    """dx += dy at each window's maximum. Inside the image, the table `steps` leads from a window's corner to it."""
-    cdef Py_ssize_t oh, ow, from_, to, base = plane * g.OH * g.OW
-    cdef real *corner
+cdef Py_ssize_t scatter_planes(const Pool *g, real *dx, const real *dy, Py_ssize_t plane,
+                               Py_ssize_t end) noexcept nogil:
+    """dx += dy at each window's maximum, in some planes from `plane` on; returns how many."""
+    cdef Py_ssize_t pixels = g.H * g.W, outputs = g.OH * g.OW
+    cdef Py_ssize_t planes = TOGETHER if not g.wide and end - plane >= TOGETHER else 1
+    dx, dy = dx + plane * pixels, dy + plane * outputs
+    memset(dx, 0, planes * pixels * sizeof(real))
+    if g.wide:
+        scatter_wide(g, dx, dy, <const int32_t *> g.positions + plane * outputs)
+    elif planes == 1:
+        scatter(g, dx, dy, <const uint8_t *> g.positions + plane * outputs)
+    else:
+        scatter_together(g, dx, dy, <const uint8_t *> g.positions + plane * outputs)
+    return planes
+
+
+cdef void scatter(const Pool *g, real *dx, const real *dy, const uint8_t *positions) noexcept nogil:
+    """dx += dy at each window's maximum. The table `steps` leads from a window's corner to it."""
+    cdef Py_ssize_t oh, ow, at
     for oh in range(g.OH):
-        from_ = g.column_from if place is uint8_t and g.row_from <= oh < g.row_to else g.OW
-        to = max(from_, g.column_to)
-        for ow in range(from_):
-            scatter_one(g, dx, dy[base + ow], positions[base + ow], oh, ow)
-        corner = dx + (oh * g.SH - g.PH) * g.W - g.PW
-        for ow in range(from_, to):
-            corner[ow * g.SW + g.steps[<uint8_t> positions[base + ow]]] += dy[base + ow]
-        for ow in range(to, g.OW):
-            scatter_one(g, dx, dy[base + ow], positions[base + ow], oh, ow)
-        base += g.OW
+        at = (oh * g.SH - g.PH) * g.W - g.PW
+        for ow in range(g.OW):
+            dx[at + g.steps[positions[ow]]] += dy[ow]
+            at += g.SW
+        dy, positions = dy + g.OW, positions + g.OW
 
 
-cdef inline void scatter_one(const Pool *g, real *dx, real dy, Py_ssize_t position, Py_ssize_t oh,
-                             Py_ssize_t ow) noexcept nogil:
-    """dx += dy at one position. A position outside the image, which no forward writes, is ignored."""
-    cdef Py_ssize_t kh = position // g.KW, ih = oh * g.SH - g.PH + kh * g.DH
-    cdef Py_ssize_t iw = ow * g.SW - g.PW + (position - kh * g.KW) * g.DW
-    if 0 <= ih < g.H and 0 <= iw < g.W:
-        dx[ih * g.W + iw] += dy
+cdef void scatter_together(const Pool *g, real *dx, const real *dy, const uint8_t *positions) noexcept nogil:
+    """The same for four planes by turns. Overlapping windows add to one pixel, and each addition waits for the last."""
+    cdef Py_ssize_t oh, ow, at, pixels = g.H * g.W, outputs = g.OH * g.OW
+    for oh in range(g.OH):
+        at = (oh * g.SH - g.PH) * g.W - g.PW
+        for ow in range(g.OW):
+            dx[at + g.steps[positions[ow]]] += dy[ow]
+            dx[pixels + at + g.steps[positions[outputs + ow]]] += dy[outputs + ow]
+            dx[2 * pixels + at + g.steps[positions[2 * outputs + ow]]] += dy[2 * outputs + ow]
+            dx[3 * pixels + at + g.steps[positions[3 * outputs + ow]]] += dy[3 * outputs + ow]
+            at += g.SW
+        dy, positions = dy + g.OW, positions + g.OW
+
+
+cdef void scatter_wide(const Pool *g, real *dx, const real *dy, const int32_t *positions) noexcept nogil:
+    cdef Py_ssize_t oh, ow, kh, ih, iw
+    for oh in range(g.OH):
+        for ow in range(g.OW):
+            kh = positions[ow] // g.KW
+            ih, iw = oh * g.SH - g.PH + kh * g.DH, ow * g.SW - g.PW + (positions[ow] - kh * g.KW) * g.DW
+            if 0 <= ih < g.H and 0 <= iw < g.W:  # no forward writes a position outside the image
+                dx[ih * g.W + iw] += dy[ow]
+        dy, positions = dy + g.OW, positions + g.OW
 
 
 cdef bint fold_by_place(const Pool *g) noexcept nogil:
@@ -212,53 +231,46 @@ cdef bint max_pool_gradient(Pool *g) noexcept nogil:
     for position in range(256):
         steps[position] = (position // g.KW * g.DH * g.W + position % g.KW * g.DW if position < g.KH * g.KW
                            else 0)
-    g.steps = steps
+    g.steps, g.planes = steps, max(g.planes, <Py_ssize_t> TOGETHER)
     return run_backward(g, max_backward, 2 * g.OW + 1 if g.by_twos else 1)
 
 
-cdef bint run_max_backward(const real[:, :, :, ::1] dy, const void *positions, bint wide, real[:, :, :, ::1] dx,
-                           Windows windows) noexcept nogil:
-    cdef Pool g = describe(tiles(real is double), dx.shape[0] * dx.shape[1], dx.shape[2], dx.shape[3], dy.shape[2],
-                           dy.shape[3], windows)
-    g.x, g.y, g.positions, g.wide = begin(dx), begin(dy), <char *> positions, wide
-    return max_pool_gradient(&g)
-
-
-def max_pool2d_backward(const real[:, :, :, ::1] dy, const uint8_t[:, :, :, ::1] positions, real[:, :, :, ::1] dx,
-                        Windows windows):
+def max_pool2d_backward(dy, positions, dx, Windows windows):
     """dx (N, C, H, W) = at each pixel the sum of dy (N, C, OH, OW) over the windows whose position is this pixel.
 
-    Sums are in row-major order of the windows. Writes all of dx; no overlap. EXACT: an ordered sum.
+    Positions are as the forward writes them. Sums are in row-major order of the windows. Writes all of dx; no overlap.
+    EXACT: an ordered sum.
     """
+    cdef Buffers b
+    cdef Pool g
     cdef bint enough
-    with nogil:
-        enough = run_max_backward(dy, begin(positions), False, dx, windows)
+    b.count = 0
+    try:
+        g = borrow_planes(&b, dx, dy, True, windows)
+        g.positions = <char *> reads(&b, positions)
+        with nogil:
+            enough = max_pool_gradient(&g)
+    finally:
+        give_back(&b)
     if not enough:
         raise MemoryError(NO_MEMORY)
 
 
-def max_pool2d_backward_wide(const real[:, :, :, ::1] dy, const int32_t[:, :, :, ::1] positions,
-                             real[:, :, :, ::1] dx, Windows windows):
-    """max_pool2d_backward for windows of more than 256 pixels."""
-    cdef bint enough
-    with nogil:
-        enough = run_max_backward(dy, begin(positions), True, dx, windows)
-    if not enough:
-        raise MemoryError(NO_MEMORY)
-
-
-def avg_pool2d_backward(const real[:, :, :, ::1] dy, real[:, :, :, ::1] dx, Windows windows, bint count_padding,
-                        Py_ssize_t divisor):
+def avg_pool2d_backward(dy, dx, Windows windows, bint count_padding, Py_ssize_t divisor):
     """dx (N, C, H, W) = at each pixel the sum of dy (N, C, OH, OW) over the divisor, over the windows that cover it.
 
     Writes all of dx; no overlap. REDUCTION(KH*KW).
     """
-    cdef Pool g = describe(tiles(real is double), dx.shape[0] * dx.shape[1], dx.shape[2], dx.shape[3], dy.shape[2],
-                           dy.shape[3], windows)
+    cdef Buffers b
+    cdef Pool g
     cdef bint enough
-    g.x, g.y = begin(dx), begin(dy)
-    g.count_padding, g.divisor = count_padding, divisor
-    with nogil:
-        enough = average_pool_gradient(&g)
+    b.count = 0
+    try:
+        g = borrow_planes(&b, dx, dy, True, windows)
+        g.count_padding, g.divisor = count_padding, divisor
+        with nogil:
+            enough = average_pool_gradient(&g)
+    finally:
+        give_back(&b)
     if not enough:
         raise MemoryError(NO_MEMORY)

@@ -44,8 +44,14 @@ cdef double lanes_cost(const Lanes *g) noexcept nogil:
     cdef bint backward = g.kind == AVERAGES_BACK or g.kind == MAXIMA_BACK
     cdef double pixels = <double> g.w.H * g.w.W, windows = <double> g.w.OH * g.w.OW
     cdef double moved = pixels + windows * (1 if averages or g.positions == NULL else 2)
-    cdef double move = 0.85 * g.t.lanes if backward else 3 + 0.375 * g.t.lanes
-    return ceil_div(g.total, g.t.lanes) * (moved * move + windows * (15 + window(g) * (1 if averages else 2.5)))
+    cdef double lanes = g.t.lanes, move = 0.5 * lanes if backward else 1 + 0.5 * lanes, each
+    if backward:
+        each = 9 + window(g) * (0.8 if averages else 1.5)
+    elif averages:
+        each = 2 + 0.4 * lanes + 0.7 * window(g)
+    else:
+        each = 4 + 0.7 * lanes + window(g) * (1.3 + 0.075 * lanes)
+    return ceil_div(g.total, g.t.lanes) * (moved * move + windows * each)
 
 
 cdef double rows_cost(const Lanes *g) noexcept nogil:
@@ -62,19 +68,20 @@ cdef double rows_cost(const Lanes *g) noexcept nogil:
     elif g.kind == MAXIMA and g.positions == NULL and area > 4:
         row = 1.5 * ceil_div(g.w.W, lanes) * KH + vectors * (KW * (load + 1.2) + 10)
     else:
-        row = vectors * (area * (load + (1 if g.kind == AVERAGES else 2.2)) + 10)
+        row = vectors * (area * (load + (1.4 if g.kind == AVERAGES else 2.2)) + 10)
     return g.total * (calls + g.w.OH * (3 * border * area + row))
 
 
 cdef double rows_cost_backward(const Lanes *g) noexcept nogil:
-    cdef Py_ssize_t KH = g.size[0], KW = g.size[1]
-    cdef double pixels = <double> g.w.H * g.w.W, windows = <double> g.w.OH * g.w.OW, inner
-    if g.stride[0] == g.stride[1] == 2 and g.w.DH == g.w.DW == 1 and KH == KW and (KH == 2 or KH == 3):
-        return g.total * <double> g.w.H * (25 + 0.4 * g.w.W)
+    cdef Py_ssize_t K = g.size[0], S = g.stride[0], P = max(g.padding[0], g.padding[1])
+    if K == g.size[1] and S == g.stride[1] == 2 and g.w.DH == g.w.DW == 1:
+        if K == 3:
+            return g.total * <double> g.w.H * (30 + 0.5 * g.w.W)
+        if K == 2 and P == 0 and g.w.H == 2 * g.w.OH and g.w.W == 2 * g.w.OW:
+            return g.total * <double> g.w.OH * (8 + 0.35 * g.w.W)
     if g.kind == AVERAGES_BACK:
         return INFINITY
-    inner = <double> inside(g, 0, g.w.H, g.w.OH) * inside(g, 1, g.w.W, g.w.OW)
-    return g.total * (0.3 * pixels + 5 * inner + 12 * (windows - inner))
+    return g.total * (10 + 0.3 * g.w.H * <double> g.w.W + 2.9 * g.w.OH * <double> g.w.OW)
 
 
 cdef double window(const Lanes *g) noexcept nogil:
@@ -95,7 +102,7 @@ cdef bint pays(const Lanes *g) noexcept nogil:
     if window(g) > MAX_WINDOW or max(g.size[0], g.size[1]) > MAX_SIDE or g.w.H * g.w.W > MAX_PIXELS:
         return False
     if g.size[0] == 0:
-        return g.w.OW > 1  # a window of whole rows is contiguous, and `_adaptive` sums it faster
+        return g.w.OW > 1 or g.w.OH > 1  # a whole plane is a run of memory
     if g.kind == MAXIMA or g.kind == AVERAGES:
         return lanes_cost(g) < rows_cost(g)
     return lanes_cost(g) < rows_cost_backward(g)

@@ -17,7 +17,8 @@ from fastnn._kernels._interpolate cimport (
 )
 from fastnn._kernels._pool_lanes cimport AVERAGES, AVERAGES_BACK, Lanes, run_lanes
 from fastnn._kernels._table cimport allocate, parallel, release, threads, tiles
-from fastnn._kernels.fnn cimport begin, fits, fnn_task, fnn_tiles
+from fastnn._kernels.buffers cimport Buffers, borrow, give_back, is_double, reads, writes
+from fastnn._kernels.fnn cimport fits, fnn_task, fnn_tiles
 from fastnn._kernels.resample_planes cimport Resample
 
 ctypedef fused real:
@@ -137,8 +138,31 @@ cdef void backward_plane(const Resample *g, Py_ssize_t plane, real *rows) noexce
         bilinear_plane_backward(g, dx, dy, rows)
 
 
-def resample_forward(int kind, const real[:, :, :, ::1] x, real[:, :, :, ::1] y, int64_t[:, :, :, ::1] indices,
-                     bint align_corners, double scale_h, double scale_w):
+cdef int run_arrays(int kind, large, small, indices, bint backward, bint align_corners, double scale_h,
+                    double scale_w) except -1:
+    cdef Buffers b
+    cdef Py_buffer *x
+    cdef Py_buffer *y
+    cdef Resample g
+    cdef bint enough
+    b.count = 0
+    try:
+        x, y = borrow(&b, large, backward), borrow(&b, small, not backward)
+        g = describe_resample(tiles(is_double(x)), kind, x.shape[0] * x.shape[1], x.shape[2], x.shape[3], y.shape[2],
+                              y.shape[3])
+        g.x, g.y = <char *> x.buf, <char *> y.buf
+        g.indices = <int64_t *> (reads(&b, indices) if backward else writes(&b, indices))
+        g.align_corners, g.scale_h, g.scale_w = align_corners, scale_h, scale_w
+        with nogil:
+            enough = run(&g, backward_task if backward else forward_task, threads())
+    finally:
+        give_back(&b)
+    if not enough:
+        raise MemoryError("no memory for the workspace of planes of another size")
+    return 0
+
+
+def resample_forward(int kind, x, y, indices, bint align_corners, double scale_h, double scale_w):
     """y (N, C, OH, OW) = the planes of x (N, C, H, W), resampled.
 
     With MAXIMUM, indices get the places h*W + w of the maxima, unless None. A scale is the caller's, or 0 for the ratio
@@ -146,32 +170,13 @@ def resample_forward(int kind, const real[:, :, :, ::1] x, real[:, :, :, ::1] y,
     window's pixels); for large windows, whose blocks are added in double precision, REDUCTION(some tens). BILINEAR is
     REDUCTION(4).
     """
-    cdef Resample g = describe_resample(tiles(real is double), kind, x.shape[0] * x.shape[1], x.shape[2], x.shape[3],
-                                        y.shape[2], y.shape[3])
-    cdef bint enough
-    g.x, g.y = begin(x), begin(y)
-    g.indices = <int64_t *> begin(indices)
-    g.align_corners, g.scale_h, g.scale_w = align_corners, scale_h, scale_w
-    with nogil:
-        enough = resample(&g, threads())
-    if not enough:
-        raise MemoryError("no memory for the workspace of planes of another size")
+    run_arrays(kind, x, y, indices, False, align_corners, scale_h, scale_w)
 
 
-def resample_backward(int kind, const real[:, :, :, ::1] dy, real[:, :, :, ::1] dx,
-                      const int64_t[:, :, :, ::1] indices, bint align_corners, double scale_h, double scale_w):
+def resample_backward(int kind, dy, dx, indices, bint align_corners, double scale_h, double scale_w):
     """dx (N, C, H, W) from dy (N, C, OH, OW). MAXIMUM needs the indices, which must lie in the plane.
 
     Writes all of dx; no overlap. MAXIMUM is EXACT, an ordered sum. The others are REDUCTION(the outputs that depend on
     a pixel).
     """
-    cdef Resample g = describe_resample(tiles(real is double), kind, dx.shape[0] * dx.shape[1], dx.shape[2],
-                                        dx.shape[3], dy.shape[2], dy.shape[3])
-    cdef bint enough
-    g.x, g.y = begin(dx), begin(dy)
-    g.indices = <int64_t *> begin(indices)
-    g.align_corners, g.scale_h, g.scale_w = align_corners, scale_h, scale_w
-    with nogil:
-        enough = run(&g, backward_task, threads())
-    if not enough:
-        raise MemoryError("no memory for the workspace of planes of another size")
+    run_arrays(kind, dx, dy, indices, True, align_corners, scale_h, scale_w)

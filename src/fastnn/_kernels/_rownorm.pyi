@@ -12,6 +12,7 @@ def row_norm(
     invstd: _Array | None,
     var: _Array | None,
     y: _Array,
+    sizes: tuple[int, int, int, int],
     eps: float,
 ) -> None: ...
 def row_norm_backward(
@@ -23,4 +24,5 @@ def row_norm_backward(
     dx: _Array | None,
     dw: _Array | None,
     db: _Array | None,
+    sizes: tuple[int, int, int, int],
 ) -> None: ...

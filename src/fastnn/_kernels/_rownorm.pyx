@@ -10,17 +10,21 @@ from libc.math cimport sqrt
 from libc.string cimport memset
 
 from fastnn._kernels._table cimport allocate, parallel, release, threads, tiles
+from fastnn._kernels.buffers cimport Buffers, borrow, give_back, is_double, reads, writes
 from fastnn._kernels.direction cimport BACKWARD, FORWARD
-from fastnn._kernels.fnn cimport add_doubles, begin, ceil_div, fits, fnn_tiles
+from fastnn._kernels.fnn cimport add_doubles, ceil_div, fits, fnn_tiles
 from fastnn._kernels.scaled cimport Scaled, in_range, scaled_apply, scaled_moments
 
 ctypedef fused real:
     float
     double
 
+ctypedef (Py_ssize_t, Py_ssize_t, Py_ssize_t, Py_ssize_t) Sizes
+
 cdef enum:
     SHORT = 8      # vectors of a segment: for a shorter one the call costs more than the elements
     CHUNK = 16384  # the least elements of a chunk
+    LONG = 2048    # the least elements of an image's patterns, whose sums do not stay in the first-level cache
     PARTS = 32     # the most parts of the images; each part has its own sums of the gradients of weights
     IMAGES = 32    # images whose gradients of weights are added in the dtype, before they are added to doubles
 
@@ -211,7 +215,7 @@ cdef bint normalise_rows(Rows *g, int workers) noexcept nogil:
     cdef double work = 3.0 * g.N * all_of
     cdef char *workspace = NULL
     if g.direction == BACKWARD and g.spread:
-        parts = min(min(<Py_ssize_t> PARTS, g.N // 4), g.N * all_of // CHUNK)
+        parts = min(min(<Py_ssize_t> PARTS, g.N // (8 if all_of > LONG else 4)), g.N * all_of // CHUNK)
         g.group = max(<Py_ssize_t> 1, ceil_div(g.N, max(<Py_ssize_t> 1, parts)))
         parts = ceil_div(g.N, g.group)
         sums = parts * all_of
@@ -249,38 +253,42 @@ cdef int run(Rows *g) except -1:
     return 0
 
 
-def row_norm(const real[:, :, :, ::1] x, const real[::1] weight, const real[::1] bias, real[::1] mean,
-             real[::1] invstd, double[::1] var, real[:, :, :, ::1] y, double eps):
+def row_norm(x, weight, bias, mean, invstd, var, y, Sizes sizes, double eps):
     """y = (x - m)*s*weight + bias for each row of x (N, G, S, P). weight and bias are (G*S,), or None for 1 and 0.
 
     m and v are the mean and the variance of the n = S*P elements of a row, and s = 1/sqrt(v + eps). They are written to
     mean, var and invstd (N*G,), unless these are None. Writes all of y; no overlap. REDUCTION(2*n + 10).
     """
-    cdef Rows g = describe_rows(tiles(real is double), x.shape[0], x.shape[1], x.shape[2], x.shape[3],
-                                weight is not None or bias is not None)
-    g.x, g.out, g.eps = begin(x), begin(y), eps
-    g.weight = begin(weight)
-    g.bias = begin(bias)
-    g.mean = begin(mean)
-    g.invstd = begin(invstd)
-    g.var = <double *> begin(var)
-    run(&g)
+    cdef Buffers b
+    cdef Rows g
+    b.count = 0
+    try:
+        g = describe_rows(tiles(is_double(borrow(&b, x, False))), sizes[0], sizes[1], sizes[2], sizes[3],
+                          weight is not None or bias is not None)
+        g.x, g.out, g.eps = <const char *> b.each[0].buf, writes(&b, y), eps
+        g.weight, g.bias = reads(&b, weight), reads(&b, bias)
+        g.mean, g.invstd, g.var = writes(&b, mean), writes(&b, invstd), <double *> writes(&b, var)
+        run(&g)
+    finally:
+        give_back(&b)
 
 
-def row_norm_backward(const real[:, :, :, ::1] dy, const real[:, :, :, ::1] x, const real[::1] weight,
-                      const real[::1] mean, const real[::1] invstd, real[:, :, :, ::1] dx, real[::1] dw,
-                      real[::1] db):
+def row_norm_backward(dy, x, weight, mean, invstd, dx, dw, db, Sizes sizes):
     """The gradients dx (N, G, S, P), dw (G*S,) and db (G*S,), each unless it is None.
 
     dy, x (N, G, S, P); weight, mean, invstd as given to and written by the forward; no overlap. dx is
     REDUCTION(S*P + 10), dw and db are REDUCTION(N*P + 4).
     """
-    cdef Rows g = describe_rows(tiles(real is double), x.shape[0], x.shape[1], x.shape[2], x.shape[3],
-                                weight is not None or dw is not None or db is not None)
-    g.direction, g.dy, g.x = BACKWARD, begin(dy), begin(x)
-    g.weight = begin(weight)
-    g.mean, g.invstd = begin(mean), begin(invstd)
-    g.out = begin(dx)
-    g.dw = begin(dw)
-    g.db = begin(db)
-    run(&g)
+    cdef Buffers b
+    cdef Rows g
+    b.count = 0
+    try:
+        g = describe_rows(tiles(is_double(borrow(&b, x, False))), sizes[0], sizes[1], sizes[2], sizes[3],
+                          weight is not None or dw is not None or db is not None)
+        g.direction, g.x, g.dy = BACKWARD, <const char *> b.each[0].buf, reads(&b, dy)
+        g.weight = reads(&b, weight)
+        g.mean, g.invstd = <char *> reads(&b, mean), <char *> reads(&b, invstd)
+        g.out, g.dw, g.db = writes(&b, dx), writes(&b, dw), writes(&b, db)
+        run(&g)
+    finally:
+        give_back(&b)

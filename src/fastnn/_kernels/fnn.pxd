@@ -23,6 +23,8 @@ cdef extern from "fnn.h" nogil:
         FNN_CLAMP
         FNN_RULES
         FNN_relu
+        FNN_log_softmax
+        FNN_SHORT_ROW
         FNN_FUNCTION_COUNT
 
     ctypedef void (*fnn_loss)(const void *x, const void *t, const void *q, const void *factors, const double *p,
@@ -97,6 +99,9 @@ cdef extern from "fnn.h" nogil:
         fnn_function functions[FNN_FUNCTION_COUNT]
         void (*softmax_columns)(const void *x, void *y, Py_ssize_t columns, Py_ssize_t n, Py_ssize_t step,
                                 bint logged) noexcept nogil
+        void (*softmax_short)(const void *x, void *y, Py_ssize_t rows, Py_ssize_t n, bint logged) noexcept nogil
+        void (*softmax_short_backward)(const void *dy, const void *y, void *dx, Py_ssize_t rows, Py_ssize_t n,
+                                       bint logged) noexcept nogil
         void (*softmax_columns_backward)(const void *dy, const void *y, void *dx, Py_ssize_t columns, Py_ssize_t n,
                                          Py_ssize_t step, bint logged) noexcept nogil
         void (*add_two)(const void *a, const void *b, void *y, Py_ssize_t n, bint relu) noexcept nogil
@@ -123,6 +128,8 @@ cdef extern from "fnn.h" nogil:
         void (*local_spread)(void *dx, const void *x, const void *sums, Py_ssize_t n, double factor) noexcept nogil
         void (*random)(uint32_t *words, uint64_t group, Py_ssize_t groups, uint64_t stream,
                        uint64_t step) noexcept nogil
+        void (*keep)(const uint32_t *words, uint32_t threshold, Py_ssize_t n, uint8_t *kept) noexcept nogil
+        void (*drop_kept)(const void *x, void *y, const uint8_t *kept, Py_ssize_t n, double scale) noexcept nogil
         void (*drop)(const void *x, void *y, const uint32_t *words, uint32_t threshold, Py_ssize_t rows, Py_ssize_t n,
                      double scale) noexcept nogil
         void (*softmax_rows)(const void *x, const void *factor, void *y, Py_ssize_t rows, Py_ssize_t n, void *most,

@@ -49,6 +49,7 @@ FLOAT64 = np.dtype(np.float64)
 INT64 = np.dtype(np.int64)
 UINT64 = np.dtype(np.uint64)
 GRADIENTS = ("dx", "dw", "db")
+NEEDED = (GRADIENTS, ("dw", "db"), ("dx", "dw"), ("dw",), ("dx",))  # by layers, which need no look at the names
 LARGEST = 2**31 - 1  # window, stride or padding: kernels multiply them by sizes of arrays
 
 
@@ -99,10 +100,11 @@ def has_shape(name: str, a: Array, expected: tuple[int, ...], why: str) -> None:
 
 def images(name: str, x: Array) -> None:
     """`x` is (N, C, H, W); only the batch may be empty."""
-    float_array(name, x)
+    if type(x) is not np.ndarray or x.dtype is not FLOAT32:
+        float_array(name, x)
     if x.ndim != 4:
         has_axes(name, x, 4, "(N, C, H, W)" + (hints.axis_of_channels(x) if name == "x" else ""))
-    if 0 in x.shape[1:]:
+    if x.size == 0 and 0 in x.shape[1:]:
         raise ValueError(f"{name}: got shape {x.shape}; expected at least one channel, row and column")
 
 
@@ -111,7 +113,7 @@ def sequences(name: str, x: Array) -> None:
     float_array(name, x)
     if x.ndim != 3:
         has_axes(name, x, 3, "(N, C, L)" + (hints.axis_of_sequences(x) if name == "x" else ""))
-    if 0 in x.shape[1:]:
+    if x.size == 0 and 0 in x.shape[1:]:
         raise ValueError(f"{name}: got shape {x.shape}; expected at least one channel and element")
 
 
@@ -127,6 +129,8 @@ def windows_fit(H: int, W: int, KH: int, KW: int, PH: int, PW: int, DH: int = 1,
 
 def integer(name: str, value: int, least: int | None = None) -> int:
     """`value` as an int, of at least `least`."""
+    if type(value) is int and (least is None or value >= least):
+        return value
     if isinstance(value, bool | np.bool_):
         raise TypeError(f"{name}: got {value!r}; expected an int")
     try:
@@ -235,6 +239,8 @@ def fused_activation(value: str | None) -> None:
 
 def gradient_names(needs: Iterable[str], names: tuple[str, ...] = GRADIENTS) -> tuple[str, ...]:
     """`needs` as a tuple of some of `names`, of gradients that a backward can be asked for."""
+    if names is GRADIENTS and type(needs) is tuple and needs in NEEDED:
+        return needs
     if type(needs) is not tuple and (isinstance(needs, str) or not isinstance(needs, Iterable)):
         raise TypeError(f"needs: got {needs!r}; expected a tuple of names, as in needs={names[:1]!r}")
     found = tuple(needs)

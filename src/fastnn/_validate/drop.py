@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
+
 from fastnn._validate._base import Array, float_array, has_shape, images, integer, number, true_or_false
 
-__all__ = ["dropout", "dropout_backward", "probability"]
+__all__ = ["dropout", "dropout_backward", "kept_bits", "probability"]
 
 Key = tuple[int, int]
 
@@ -50,3 +52,13 @@ def dropout(x: Array, p: float, training: bool, key: Key, planes: bool, name: st
 def dropout_backward(dy: Array, shape: tuple[int, ...]) -> None:
     float_array("dy", dy)
     has_shape("dy", dy, shape, "the shape of the output of the dropout")
+
+
+def kept_bits(kept: Array | None, dy: Array) -> None:
+    """`kept`, unless it is None, has a bit for each element of `dy`."""
+    if kept is None:
+        return
+    if not isinstance(kept, np.ndarray) or isinstance(kept, np.ma.MaskedArray) or kept.dtype != np.uint8:
+        came = getattr(kept, "dtype", type(kept).__name__)
+        raise TypeError(f"kept: got {came}; expected an array of uint8, as dropout returns")
+    has_shape("kept", kept, (-(-dy.size // 8),), f"a bit for each of the {dy.size} elements of dy")

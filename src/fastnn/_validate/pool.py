@@ -35,6 +35,9 @@ __all__ = [
 ]
 
 
+UINT8, INT32 = np.dtype(np.uint8), np.dtype(np.int32)
+
+
 class Windows(NamedTuple):
     """Size, stride, padding and dilation of windows."""
 
@@ -52,15 +55,6 @@ def pool_settings(
     axes: int, kernel_size: IntPair, stride: IntPair | None, padding: IntPair, dilation: IntPair, ceil_mode: bool
 ) -> Windows:
     """The windows of a pool over one or two axes."""
-    plain = type(kernel_size) is type(padding) is type(dilation) is int and type(ceil_mode) is bool
-    if plain and (stride is None or type(stride) is int):
-        return _remembered(axes, kernel_size, stride, padding, dilation, ceil_mode)
-    return _windows(axes, kernel_size, stride, padding, dilation, ceil_mode)
-
-
-def _windows(
-    axes: int, kernel_size: IntPair, stride: IntPair | None, padding: IntPair, dilation: IntPair, ceil_mode: bool
-) -> Windows:
     KH, KW = _sizes(axes, "kernel_size", kernel_size, 1, 1)
     SH, SW = (KH, KW) if stride is None else _sizes(axes, "stride", stride, 1, 1)
     PH, PW = _sizes(axes, "padding", padding, 0, 0)
@@ -71,9 +65,6 @@ def _windows(
         raise ValueError(f"kernel_size: got {_shown(axes, KH, KW)}; expected at most {LARGEST} elements")
     true_or_false("ceil_mode", ceil_mode)
     return Windows(KH, KW, SH, SW, PH, PW, DH, DW)
-
-
-_remembered = functools.lru_cache(maxsize=1024)(_windows)  # of plain numbers only: True would pass for 1
 
 
 def _sizes(axes: int, name: str, value: IntPair, least: int, missing: int) -> tuple[int, int]:
@@ -100,7 +91,6 @@ def _outputs(size: int, K: int, S: int, P: int, D: int, ceil_mode: bool) -> int:
     return count - 1 if (count - 1) * S >= size + P else count
 
 
-@functools.lru_cache(maxsize=1024)  # of whole numbers: what callers gave has been checked
 def _output_size(axes: int, H: int, W: int, windows: Windows, ceil_mode: bool) -> tuple[int, int]:
     KH, KW, SH, SW, PH, PW, DH, DW = windows
     OH, OW = _outputs(H, KH, SH, PH, DH, ceil_mode), _outputs(W, KW, SW, PW, DW, ceil_mode)
@@ -124,6 +114,40 @@ def _steps_over(size: int, S: int, P: int, D: int, outputs: int) -> bool:
     return size < D and any((o * S - P) % D >= size for o in range(outputs) if o * S < P)
 
 
+def _of_size(
+    axes: int,
+    H: int,
+    W: int,
+    kernel_size: IntPair,
+    stride: IntPair | None,
+    padding: IntPair,
+    dilation: IntPair,
+    ceil_mode: bool,
+) -> tuple[Windows, int, int]:
+    """The windows, OH and OW."""
+    windows = pool_settings(axes, kernel_size, stride, padding, dilation, ceil_mode)
+    return windows, *_output_size(axes, H, W, windows, ceil_mode)
+
+
+_remembered = functools.lru_cache(maxsize=1024)(_of_size)  # of plain numbers only: True would pass for 1
+
+
+def _looked_up(
+    axes: int,
+    H: int,
+    W: int,
+    kernel_size: IntPair,
+    stride: IntPair | None,
+    padding: IntPair,
+    dilation: IntPair,
+    ceil_mode: bool,
+) -> tuple[Windows, int, int]:
+    """As `_of_size`; a small call would take as long for working it out again as for pooling."""
+    plain = type(kernel_size) is type(padding) is type(dilation) is int and type(ceil_mode) is bool
+    find = _remembered if plain and (stride is None or type(stride) is int) else _of_size
+    return find(axes, H, W, kernel_size, stride, padding, dilation, ceil_mode)
+
+
 def pool(
     axes: int,
     x: Array,
@@ -135,9 +159,8 @@ def pool(
 ) -> tuple[Windows, int, int]:
     """Return the windows, OH and OW."""
     _planes(axes, "x", x)
-    windows = pool_settings(axes, kernel_size, stride, padding, dilation, ceil_mode)
     H, W = x.shape[2:] if axes == 2 else (1, x.shape[2])
-    return windows, *_output_size(axes, H, W, windows, ceil_mode)
+    return _looked_up(axes, H, W, kernel_size, stride, padding, dilation, ceil_mode)
 
 
 def pool_backward(
@@ -153,10 +176,10 @@ def pool_backward(
     """Return the windows, H and W."""
     _planes(axes, "dy", dy)
     H, W = _sizes(axes, "input_size", input_size, 1, 1)
-    windows = pool_settings(axes, kernel_size, stride, padding, dilation, ceil_mode)
-    OH, OW = _output_size(axes, H, W, windows, ceil_mode)
+    windows, OH, OW = _looked_up(axes, H, W, kernel_size, stride, padding, dilation, ceil_mode)
     out = (OH, OW) if axes == 2 else (OW,)
-    has_shape("dy", dy, (*dy.shape[:2], *out), f"the output of pooling an input of {_shown(axes, H, W)}")
+    if dy.shape[2:] != out:
+        has_shape("dy", dy, (*dy.shape[:2], *out), f"the output of pooling an input of {_shown(axes, H, W)}")
     return windows, H, W
 
 
@@ -175,12 +198,14 @@ def average_settings(count_include_pad: bool, divisor_override: int | None) -> i
 
 def positions(positions: Array, dy: Array, windows: Windows) -> None:
     """`positions` can be what max pooling returned beside the output that `dy` belongs to."""
-    KH, KW = windows[:2]
-    wanted = positions_dtype(KH, KW)
+    wanted = positions_dtype(windows.KH, windows.KW)
+    if type(positions) is np.ndarray and positions.dtype is wanted and positions.shape == dy.shape:
+        return
     if not isinstance(positions, np.ndarray) or isinstance(positions, np.ma.MaskedArray) or positions.dtype != wanted:
         came = getattr(positions, "dtype", type(positions).__name__)
         raise TypeError(
-            f"positions: got {came}; expected an array of {wanted}, as max pooling returns for kernel_size {(KH, KW)}"
+            f"positions: got {came}; expected an array of {wanted}, "
+            f"as max pooling returns for kernel_size {windows[:2]}"
         )
     has_shape("positions", positions, dy.shape, "the shape of dy")
 
@@ -216,4 +241,4 @@ def _positions_inside(places: Array, start: int, D: int, size: int) -> None:
 
 def positions_dtype(KH: int, KW: int) -> np.dtype[Any]:
     """The smallest of the two dtypes that holds every place in a window."""
-    return np.dtype(np.uint8) if KH * KW <= 256 else np.dtype(np.int32)
+    return UINT8 if KH * KW <= 256 else INT32

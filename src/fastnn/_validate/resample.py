@@ -38,6 +38,8 @@ Scale = float | tuple[float, float]
 
 def adaptive_settings(output_size: OutputSize) -> tuple[int | None, int | None]:
     """`output_size` of rows and columns; None: as many as there are."""
+    if type(output_size) is tuple and len(output_size) == 2 and type(output_size[0]) is type(output_size[1]) is int:
+        return pair("output_size", output_size, 1)  # type: ignore[arg-type]
     items = tuple(output_size) if isinstance(output_size, tuple | list) else (output_size, output_size)
     if len(items) != 2:
         raise ValueError(f"output_size: got {output_size!r}; expected an int or None, or a pair of them")

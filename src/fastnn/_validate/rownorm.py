@@ -5,6 +5,8 @@ from __future__ import annotations
 import math
 from typing import Any
 
+import numpy as np
+
 from fastnn._validate import hints
 from fastnn._validate._base import Array, float_array, has_shape, integer, number, same_dtype
 from fastnn._validate.norm import both_running_statistics, channels_of, for_channels, like_input
@@ -26,6 +28,12 @@ Rows = tuple[int, int, int, int]  # images, groups, segments of a group, element
 
 def normalized_shape(value: Any) -> tuple[int, ...]:
     """`value`, an int or some of them, as a tuple of ints of at least 1."""
+    if type(value) is tuple and value:
+        for length in value:
+            if type(length) is not int or length < 1:
+                break
+        else:
+            return value
     if not isinstance(value, tuple | list):
         return (integer("normalized_shape", value, 1),)
     if not value:
@@ -41,8 +49,9 @@ def layer_norm(x: Array, shape: Any, weight: Array | None, bias: Array | None, e
     if before < 0 or x.shape[before:] != shape:
         wanted = ", ".join(("...", *map(str, shape)))
         raise ValueError(f"x: got shape {x.shape}; expected ({wanted}), to end in normalized_shape")
+    dtype = x.dtype
     for name, a in (("weight", weight), ("bias", bias)):
-        if a is not None:
+        if a is not None and (type(a) is not np.ndarray or a.dtype is not dtype or a.shape != shape):
             same_dtype("x", x, name, a, of_layer=True)
             has_shape(name, a, shape, "normalized_shape")
     return (math.prod(x.shape[:before]), 1, math.prod(shape), 1), before, number("eps", eps, 0.0)
@@ -74,7 +83,7 @@ def group_norm_backward(dy: Array, x: Array, num_groups: int, weight: Array | No
     """Return the rows."""
     rows, groups, _ = group_norm(x, num_groups, weight, None, 0.0)
     like_input("dy", dy, x)
-    _for_each_row(mean, invstd, x, groups, f"one number for each of the {groups[1]} groups of each image of x")
+    _for_each_row(mean, invstd, x, groups, "one number for each group of each image of x")
     return rows
 
 
@@ -102,9 +111,11 @@ def instance_norm(
 
 
 def _for_each_row(mean: Array, invstd: Array, x: Array, shape: tuple[int, ...], why: str) -> None:
+    dtype = x.dtype
     for name, a in (("mean", mean), ("invstd", invstd)):
-        same_dtype("x", x, name, a)
-        has_shape(name, a, shape, why)
+        if type(a) is not np.ndarray or a.dtype is not dtype or a.shape != shape:
+            same_dtype("x", x, name, a)
+            has_shape(name, a, shape, why)
 
 
 def group_norm_settings(num_groups: int, num_channels: int, eps: float) -> tuple[int, int, float]:

@@ -10,7 +10,7 @@ from fastnn import reference
 from fastnn._runtime import empty, use_reference
 from fastnn._validate import Array, MaybeArray
 from fastnn.functional import _map
-from fastnn.functional._door import contiguous, pick
+from fastnn.functional._door import contiguous
 from fastnn.reference.activation import SELU_ALPHA, SELU_SCALE
 
 __all__ = [
@@ -226,7 +226,7 @@ def prelu(x: Array, weight: Array) -> Array:
     if use_reference():
         return reference.prelu(x, weight)
     y = empty(x.shape, x.dtype)
-    pick(_activation.prelu_forward, x.dtype)(contiguous(x).reshape(planes), contiguous(weight), y.reshape(planes))
+    _activation.prelu_forward(contiguous(x), contiguous(weight), y, planes)
     return y
 
 
@@ -239,11 +239,5 @@ def prelu_backward(
         return reference.prelu_backward(dy, x, weight, needs=needs)
     dx = empty(x.shape, x.dtype) if "dx" in needs else None
     dw = empty(weight.shape, weight.dtype) if "dw" in needs else None
-    pick(_activation.prelu_backward, x.dtype)(
-        contiguous(dy).reshape(planes),
-        contiguous(x).reshape(planes),
-        contiguous(weight),
-        None if dx is None else dx.reshape(planes),
-        dw,
-    )
+    _activation.prelu_backward(contiguous(dy), contiguous(x), contiguous(weight), dx, dw, planes)
     return dx, dw

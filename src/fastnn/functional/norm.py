@@ -10,7 +10,7 @@ from fastnn import _validate as check
 from fastnn import reference
 from fastnn._runtime import empty, use_reference
 from fastnn._validate import Array, MaybeArray
-from fastnn.functional._door import contiguous, contiguous_or_none, pick, write_back
+from fastnn.functional._door import contiguous, contiguous_or_none, write_back
 
 __all__ = ["batch_norm", "batch_norm_backward"]
 
@@ -56,7 +56,7 @@ def batch_norm(
     activation: str | None = None,
     return_statistics: bool = False,
 ) -> Array | tuple[Array, Array, Array]:
-    N, C, P, momentum, eps = check.batch_norm(
+    _, _, _, momentum, eps = check.batch_norm(
         x, running_mean, running_var, weight, bias, training, momentum, eps, activation
     )
     if use_reference():
@@ -73,15 +73,15 @@ def batch_norm(
             return_statistics=return_statistics,
         )
     y = empty(x.shape, x.dtype)
-    mean, invstd = empty((2, C), x.dtype) if return_statistics else (None, None)
-    now_mean, now_var = contiguous_or_none(running_mean), contiguous_or_none(running_var)
-    affine = contiguous_or_none(weight), contiguous_or_none(bias)
-    rest = mean, invstd, y.reshape(N, C, P), eps, activation is not None
-    planes = contiguous(x).reshape(N, C, P)
+    mean = empty(x.shape[1:2], x.dtype) if return_statistics else None
+    invstd = empty(x.shape[1:2], x.dtype) if return_statistics else None
+    now_mean: MaybeArray = contiguous_or_none(running_mean)
+    now_var: MaybeArray = contiguous_or_none(running_var)
+    weight, bias, relu = contiguous_or_none(weight), contiguous_or_none(bias), activation is not None
     if training:
-        pick(_norm.batch_norm_train, x.dtype)(planes, *affine, now_mean, now_var, momentum, *rest)
+        _norm.batch_norm_train(contiguous(x), weight, bias, now_mean, now_var, momentum, mean, invstd, y, eps, relu)
     else:
-        pick(_norm.batch_norm_eval, x.dtype)(planes, *affine, now_mean, now_var, *rest)
+        _norm.batch_norm_eval(contiguous(x), weight, bias, now_mean, now_var, mean, invstd, y, eps, relu)
     if training and running_mean is not None and running_var is not None:
         write_back(running_mean, now_mean)
         write_back(running_var, now_var)
@@ -100,20 +100,20 @@ def batch_norm_backward(
     needs: Iterable[str] = check.GRADIENTS,
 ) -> tuple[MaybeArray, MaybeArray, MaybeArray]:
     needs = check.gradient_names(needs)
-    shape = check.batch_norm_backward(dy, x, weight, mean, invstd, y)
+    check.batch_norm_backward(dy, x, weight, mean, invstd, y)
     if use_reference():
         return reference.batch_norm_backward(dy, x, weight, mean, invstd, training=training, y=y, needs=needs)
     dx = empty(x.shape, x.dtype) if "dx" in needs else None
-    dw = empty((shape[1],), x.dtype) if "dw" in needs else None
-    db = empty((shape[1],), x.dtype) if "db" in needs else None
-    pick(_norm.batch_norm_backward, x.dtype)(
-        contiguous(dy).reshape(shape),
-        contiguous(x).reshape(shape),
-        None if y is None else contiguous(y).reshape(shape),
+    dw = empty(x.shape[1:2], x.dtype) if "dw" in needs else None
+    db = empty(x.shape[1:2], x.dtype) if "db" in needs else None
+    _norm.batch_norm_backward(
+        contiguous(dy),
+        contiguous(x),
+        contiguous_or_none(y),
         contiguous_or_none(weight),
         contiguous(mean),
         contiguous(invstd),
-        None if dx is None else dx.reshape(shape),
+        dx,
         dw,
         db,
         bool(training),

@@ -7,7 +7,7 @@ from fastnn import _validate as check
 from fastnn import reference
 from fastnn._runtime import empty, use_reference
 from fastnn._validate import Array, Frame
-from fastnn.functional._door import contiguous, pick
+from fastnn.functional._door import contiguous
 
 __all__ = ["pad", "pad_backward"]
 
@@ -18,7 +18,7 @@ def pad(x: Array, pad: Frame, mode: str = "constant") -> Array:
         return reference.pad(x, pad, mode=mode)
     N, C, H, W = x.shape
     y = empty((N, C, top + H + bottom, left + W + right), x.dtype)
-    pick(_im2col.pad2d, x.dtype)(contiguous(x), y, top, left, mode)
+    _im2col.pad2d(contiguous(x), y, top, left, mode)
     return y
 
 
@@ -28,5 +28,5 @@ def pad_backward(dy: Array, pad: Frame, mode: str = "constant") -> Array:
         return reference.pad_backward(dy, pad, mode=mode)
     N, C, OH, OW = dy.shape
     dx = empty((N, C, OH - top - bottom, OW - left - right), dy.dtype)
-    pick(_im2col.pad2d_backward, dy.dtype)(contiguous(dy), dx, top, left, mode)
+    _im2col.pad2d_backward(contiguous(dy), dx, top, left, mode)
     return dx

@@ -12,7 +12,7 @@ from fastnn import _validate as check
 from fastnn import reference
 from fastnn._runtime import empty, use_reference
 from fastnn._validate import Array, IntPair, Windows
-from fastnn.functional._door import contiguous, pick
+from fastnn.functional._door import contiguous
 
 __all__ = [
     "avg_pool1d",
@@ -73,22 +73,21 @@ def max_pool2d(
             return_positions=return_positions,
             return_indices=return_indices,
         )
-    return _max_pool(x, (*x.shape[:2], OH, OW), windows, return_positions, return_indices)
+    return _max_pool(x, (x.shape[0], x.shape[1], OH, OW), windows, return_positions, return_indices)
 
 
 def _max_pool(
     x: Array, shape: tuple[int, ...], windows: Windows, return_positions: bool, return_indices: bool
 ) -> Array | tuple[Array, ...]:
-    KH, KW = windows[:2]
+    dtype = check.positions_dtype(windows.KH, windows.KW)
     y: Array = empty(shape, x.dtype)
-    positions: Any = empty(shape, check.positions_dtype(KH, KW)) if return_positions or return_indices else None
-    forward = _pool.max_pool2d_forward_wide if KH * KW > 256 else _pool.max_pool2d_forward
-    pick(forward, x.dtype)(contiguous(x), y, positions, windows)
+    positions: Any = empty(shape, dtype) if return_positions or return_indices else None
+    _pool.max_pool2d_forward(contiguous(x), y, positions, windows)
     if not return_indices:
         return y if positions is None else (y, positions)
     indices: Array = empty(shape, np.dtype(np.int64))
     kernel: Any = _pool.max_pool2d_indices
-    kernel["int32_t" if KH * KW > 256 else "uint8_t"](positions, indices, x.shape[-1], windows)
+    kernel["uint8_t" if dtype.itemsize == 1 else "int32_t"](positions, indices, x.shape[-1], windows)
     return (y, positions, indices) if return_positions else (y, indices)
 
 
@@ -119,14 +118,11 @@ def max_pool2d_backward(
 
 
 def _max_pool_backward(dy: Array, positions: Array, H: int, W: int, windows: Windows) -> Array:
-    dx: Array = empty((*dy.shape[:2], H, W), dy.dtype)
-    wide = windows.KH * windows.KW > 256
+    dx: Array = empty((dy.shape[0], dy.shape[1], H, W), dy.dtype)
     positions = contiguous(positions)
-    fit: Any = _pool.max_pool2d_positions_fit
-    if not fit["int32_t" if wide else "uint8_t"](positions, H, W, windows):
+    if not _pool.max_pool2d_positions_fit(positions, H, W, windows):
         check.positions_inside(positions, H, W, windows)
-    backward = _backward.max_pool2d_backward_wide if wide else _backward.max_pool2d_backward
-    pick(backward, dy.dtype)(contiguous(dy), positions, dx, windows)
+    _backward.max_pool2d_backward(contiguous(dy), positions, dx, windows)
     return dx
 
 
@@ -151,12 +147,12 @@ def avg_pool2d(
             count_include_pad=count_include_pad,
             divisor_override=divisor_override,
         )
-    return _avg_pool(x, (*x.shape[:2], OH, OW), windows, count_include_pad, divisor)
+    return _avg_pool(x, (x.shape[0], x.shape[1], OH, OW), windows, count_include_pad, divisor)
 
 
 def _avg_pool(x: Array, shape: tuple[int, ...], windows: Windows, count_padding: bool, divisor: int) -> Array:
     y: Array = empty(shape, x.dtype)
-    pick(_pool.avg_pool2d_forward, x.dtype)(contiguous(x), y, windows, count_padding, divisor)
+    _pool.avg_pool2d_forward(contiguous(x), y, windows, count_padding, divisor)
     return y
 
 
@@ -187,8 +183,8 @@ def avg_pool2d_backward(
 
 
 def _avg_pool_backward(dy: Array, H: int, W: int, windows: Windows, count_padding: bool, divisor: int) -> Array:
-    dx: Array = empty((*dy.shape[:2], H, W), dy.dtype)
-    pick(_backward.avg_pool2d_backward, dy.dtype)(contiguous(dy), dx, windows, count_padding, divisor)
+    dx: Array = empty((dy.shape[0], dy.shape[1], H, W), dy.dtype)
+    _backward.avg_pool2d_backward(contiguous(dy), dx, windows, count_padding, divisor)
     return dx
 
 

@@ -11,7 +11,7 @@ from fastnn import _validate as check
 from fastnn import reference
 from fastnn._runtime import empty, use_reference
 from fastnn._validate import Array, Interpolation, IntPair, OutputSize, Scale
-from fastnn.functional._door import contiguous, pick
+from fastnn.functional._door import contiguous
 
 __all__ = [
     "adaptive_avg_pool2d",
@@ -33,16 +33,16 @@ def adaptive_avg_pool2d(x: Array, output_size: OutputSize) -> Array:
 def _forward(
     kind: int, x: Array, OH: int, OW: int, *, indices: Any = None, how: tuple[Any, ...] = (False, 0, 0)
 ) -> Array:
-    y: Array = empty((*x.shape[:2], OH, OW), x.dtype)
-    pick(_resample.resample_forward, x.dtype)(kind, contiguous(x), y, indices, *how)
+    y: Array = empty((x.shape[0], x.shape[1], OH, OW), x.dtype)
+    _resample.resample_forward(kind, contiguous(x), y, indices, *how)
     return y
 
 
 def _backward(
     kind: int, dy: Array, H: int, W: int, *, indices: Any = None, how: tuple[Any, ...] = (False, 0, 0)
 ) -> Array:
-    dx: Array = empty((*dy.shape[:2], H, W), dy.dtype)
-    pick(_resample.resample_backward, dy.dtype)(kind, contiguous(dy), dx, indices, *how)
+    dx: Array = empty((dy.shape[0], dy.shape[1], H, W), dy.dtype)
+    _resample.resample_backward(kind, contiguous(dy), dx, indices, *how)
     return dx
 
 
@@ -63,7 +63,7 @@ def adaptive_max_pool2d(x: Array, output_size: OutputSize, return_indices: bool 
         return reference.adaptive_max_pool2d(x, output_size, return_indices=return_indices)
     if not return_indices:
         return _forward(_resample.MAXIMUM, x, OH, OW)
-    indices: Array = empty((*x.shape[:2], OH, OW), np.dtype(np.int64))
+    indices: Array = empty((x.shape[0], x.shape[1], OH, OW), np.dtype(np.int64))
     return _forward(_resample.MAXIMUM, x, OH, OW, indices=indices), indices
 
 

@@ -12,7 +12,7 @@ from fastnn import _validate as check
 from fastnn import reference
 from fastnn._runtime import empty, use_reference
 from fastnn._validate import Array, MaybeArray
-from fastnn.functional._door import contiguous, flat, pick
+from fastnn.functional._door import contiguous, contiguous_or_none
 
 __all__ = [
     "group_norm",
@@ -35,16 +35,8 @@ def _forward(
     eps: float,
 ) -> Array:
     y = empty(x.shape, x.dtype)
-    pick(_rownorm.row_norm, x.dtype)(
-        contiguous(x).reshape(rows),
-        None if weight is None else flat(weight),
-        None if bias is None else flat(bias),
-        None if mean is None else mean.reshape(-1),
-        None if invstd is None else invstd.reshape(-1),
-        var,
-        y.reshape(rows),
-        eps,
-    )
+    weight, bias = contiguous_or_none(weight), contiguous_or_none(bias)
+    _rownorm.row_norm(contiguous(x), weight, bias, mean, invstd, var, y, rows, eps)
     return y
 
 
@@ -62,15 +54,16 @@ def _backward(
     dx = empty(x.shape, x.dtype) if "dx" in needs else None
     dw = empty(shape, x.dtype) if "dw" in needs else None
     db = empty(shape, x.dtype) if "db" in needs else None
-    pick(_rownorm.row_norm_backward, x.dtype)(
-        contiguous(dy).reshape(rows),
-        contiguous(x).reshape(rows),
-        None if weight is None else flat(weight),
-        flat(mean),
-        flat(invstd),
-        None if dx is None else dx.reshape(rows),
-        None if dw is None else dw.reshape(-1),
-        None if db is None else db.reshape(-1),
+    _rownorm.row_norm_backward(
+        contiguous(dy),
+        contiguous(x),
+        contiguous_or_none(weight),
+        contiguous(mean),
+        contiguous(invstd),
+        dx,
+        dw,
+        db,
+        rows,
     )
     return dx, dw, db
 

@@ -10,7 +10,7 @@ from fastnn import reference
 from fastnn._runtime import empty, use_reference
 from fastnn._validate import Array
 from fastnn.functional import _map
-from fastnn.functional._door import contiguous, pick
+from fastnn.functional._door import contiguous
 
 __all__ = ["log_softmax", "log_softmax_backward", "softmax", "softmax_backward"]
 
@@ -20,8 +20,7 @@ def _forward(function: str, x: Array, axis: int) -> Array:
     if shape[2] == 1:
         return _map.forward(function, x, row=shape[1])
     y = empty(x.shape, x.dtype)
-    forward = pick(_activation.softmax_forward, x.dtype)
-    forward(contiguous(x).reshape(shape), y.reshape(shape), function == "log_softmax")
+    _activation.softmax_forward(contiguous(x), y, shape, function == "log_softmax")
     return y
 
 
@@ -30,9 +29,7 @@ def _backward(function: str, dy: Array, y: Array, axis: int) -> Array:
     if shape[2] == 1:
         return _map.backward(function, dy, y, row=shape[1])
     dx = empty(y.shape, y.dtype)
-    backward = pick(_activation.softmax_backward, y.dtype)
-    logged = function == "log_softmax"
-    backward(contiguous(dy).reshape(shape), contiguous(y).reshape(shape), dx.reshape(shape), logged)
+    _activation.softmax_backward(contiguous(dy), contiguous(y), dx, shape, function == "log_softmax")
     return dx
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from fastnn import _runtime, functional
@@ -17,7 +17,7 @@ _COUNTING = threading.Lock()
 
 
 class _Dropout(Module):
-    """What both share: the key that decides what is dropped. No mask is kept: a backward works it out again."""
+    """What both share: the key that decides what is dropped."""
 
     _whole_channels = False
 
@@ -27,15 +27,19 @@ class _Dropout(Module):
         self.stream: int | None = None
         self.step = 0
 
-    def _functions(self) -> tuple[Callable[..., Array], Callable[..., Array]]:
-        raise NotImplementedError(f"{type(self).__name__} has no functions")
+    def _drop(self, x: Array, key: tuple[int, int]) -> tuple[Array, Array | None]:
+        """The output, and bits that say what was kept unless a backward works that out again."""
+        raise NotImplementedError(f"{type(self).__name__} drops nothing")
+
+    def _drop_gradient(self, dy: Array, key: tuple[int, int], kept: Array | None) -> Array:
+        raise NotImplementedError(f"{type(self).__name__} drops nothing")
 
     def forward(self, x: Array) -> Array:
         if not self.training:
             return x
         key = self.next_key()
-        y = self._functions()[0](x, self.p, key=key)
-        self._keep((key, x.shape))
+        y, kept = self._drop(x, key)
+        self._keep((key, x.shape, kept))
         return y
 
     def next_key(self) -> tuple[int, int]:
@@ -48,9 +52,9 @@ class _Dropout(Module):
         return key
 
     def backward(self, dy: Array, accumulate: bool = False, needs_dx: bool = True) -> Array:
-        key, shape = check.kept(self, self._kept)
+        key, shape, kept = check.kept(self, self._kept)
         check.dropout_backward(dy, shape)
-        return self._functions()[1](dy, self.p, key=key)
+        return self._drop_gradient(dy, key, kept)
 
     def get_extra_state(self) -> dict[str, Any]:
         return {"stream": self.stream, "step": self.step}
@@ -95,8 +99,11 @@ class Dropout(_Dropout):
     True
     """
 
-    def _functions(self) -> tuple[Callable[..., Any], Callable[..., Any]]:
-        return functional.dropout, functional.dropout_backward
+    def _drop(self, x: Array, key: tuple[int, int]) -> tuple[Array, Array | None]:
+        return functional.dropout(x, self.p, key=key, return_kept=True)
+
+    def _drop_gradient(self, dy: Array, key: tuple[int, int], kept: Array | None) -> Array:
+        return functional.dropout_backward(dy, self.p, key=key, kept=kept)
 
 
 class Dropout2d(_Dropout):
@@ -125,5 +132,8 @@ class Dropout2d(_Dropout):
 
     _whole_channels = True
 
-    def _functions(self) -> tuple[Callable[..., Any], Callable[..., Any]]:
-        return functional.dropout2d, functional.dropout2d_backward
+    def _drop(self, x: Array, key: tuple[int, int]) -> tuple[Array, Array | None]:
+        return functional.dropout2d(x, self.p, key=key), None
+
+    def _drop_gradient(self, dy: Array, key: tuple[int, int], kept: Array | None) -> Array:
+        return functional.dropout2d_backward(dy, self.p, key=key)

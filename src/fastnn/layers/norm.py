@@ -91,9 +91,10 @@ class _BatchNorm(Module):
         needs = needed(needs_dx, self.weight, self.bias)
         w = data_of(self.weight)
         dx, dw, db = functional.batch_norm_backward(dy, x, w, mean, invstd, y=relu_output, needs=needs)
-        for parameter, gradient in ((self.weight, dw), (self.bias, db)):
-            if parameter is not None:
-                parameter.receive(gradient, accumulate)
+        if self.weight is not None:
+            self.weight.receive(dw, accumulate)
+        if self.bias is not None:
+            self.bias.receive(db, accumulate)
         return dx
 
     def plan(self, steps: Steps) -> None:

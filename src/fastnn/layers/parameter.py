@@ -276,7 +276,11 @@ def data_of(held: Held | None) -> Array | None:
     return None if held is None else held.data
 
 
+NEEDS = ((), ("db",), ("dw",), ("dw", "db"), ("dx",), ("dx", "db"), ("dx", "dw"), ("dx", "dw", "db"))
+
+
 def needed(needs_dx: bool, weight: Parameter | None, bias: Parameter | None) -> tuple[str, ...]:
     """The gradients that a layer asks its backward for: none of a parameter that is None or frozen."""
-    of_parameters = (name for name, p in (("dw", weight), ("db", bias)) if p is not None and p.requires_grad)
-    return ("dx", *of_parameters) if needs_dx else (*of_parameters,)
+    dw = weight is not None and weight.requires_grad
+    db = bias is not None and bias.requires_grad
+    return NEEDS[4 * bool(needs_dx) + 2 * dw + db]

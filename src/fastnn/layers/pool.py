@@ -46,18 +46,26 @@ class _MaxPool(Module):
 
     def forward(self, x: Array) -> Any:
         pool = functional.max_pool2d if self.axes == 2 else functional.max_pool1d
-        settings = self.kernel_size, self.stride, self.padding, self.dilation, self.ceil_mode, self.return_indices
+        made: Any = pool(
+            x,
+            self.kernel_size,
+            self.stride,
+            self.padding,
+            self.dilation,
+            self.ceil_mode,
+            self.return_indices,
+            return_positions=self.training,
+        )
         if not self.training:
-            return pool(x, *settings)
-        y, positions, *indices = pool(x, *settings, return_positions=True)
-        size = x.shape[2:]
-        self._keep((positions, size if self.axes == 2 else size[0], y))
-        return (y, *indices) if indices else y
+            return made
+        size = x.shape[2:] if self.axes == 2 else x.shape[2]
+        self._keep((made[1], size, made[0]))
+        return (made[0], made[2]) if self.return_indices else made[0]
 
     def backward(self, dy: Array, accumulate: bool = False, needs_dx: bool = True) -> Array:
         positions, size, _ = check.kept(self, self._kept)
         backward = functional.max_pool2d_backward if self.axes == 2 else functional.max_pool1d_backward
-        return backward(dy, positions, size, self.kernel_size, **self._windows())
+        return backward(dy, positions, size, self.kernel_size, self.stride, self.padding, self.dilation, self.ceil_mode)
 
     def extra_repr(self) -> str:
         return (
@@ -226,7 +234,16 @@ class AvgPool2d(_AvgPool):
 
     def backward(self, dy: Array, accumulate: bool = False, needs_dx: bool = True) -> Array:
         size = check.kept(self, self._kept)
-        return functional.avg_pool2d_backward(dy, size, self.kernel_size, **self._windows())
+        return functional.avg_pool2d_backward(
+            dy,
+            size,
+            self.kernel_size,
+            self.stride,
+            self.padding,
+            self.ceil_mode,
+            self.count_include_pad,
+            self.divisor_override,
+        )
 
     def plan(self, steps: Steps) -> None:
         steps.avg_pool2d(self.kernel_size, **self._windows())
@@ -277,7 +294,9 @@ class AvgPool1d(_AvgPool):
 
     def backward(self, dy: Array, accumulate: bool = False, needs_dx: bool = True) -> Array:
         length = check.kept(self, self._kept)
-        return functional.avg_pool1d_backward(dy, length, self.kernel_size, **self._windows())
+        return functional.avg_pool1d_backward(
+            dy, length, self.kernel_size, self.stride, self.padding, self.ceil_mode, self.count_include_pad
+        )
 
     def plan(self, steps: Steps) -> None:
         steps.avg_pool1d(self.kernel_size, **self._windows())

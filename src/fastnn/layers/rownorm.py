@@ -35,9 +35,10 @@ class _RowNorm(Module):
         x, mean, invstd = check.kept(self, self._kept)
         needs = needed(needs_dx, self.weight, self.bias)
         dx, dw, db = self._gradients(dy, x, self._weights()[0], mean, invstd, needs)
-        for parameter, gradient in ((self.weight, dw), (self.bias, db)):
-            if parameter is not None:
-                parameter.receive(gradient, accumulate)
+        if self.weight is not None:
+            self.weight.receive(dw, accumulate)
+        if self.bias is not None:
+            self.bias.receive(db, accumulate)
         return dx
 
     def _gradients(self, dy: Array, x: Array, w: Array | None, mean: Array, invstd: Array, needs: Any) -> Any:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Literal, overload
+
 import numpy as np
 
 from fastnn import _validate as check
@@ -38,14 +40,29 @@ def _words(n: int, stream: int, step: int) -> Array:
 
 
 @quiet
-def _drop(x: Array, p: float, training: bool, key: tuple[int, int], planes: bool, name: str) -> Array:
+def _drop(x: Array, p: float, training: bool, key: tuple[int, int], planes: bool, name: str) -> tuple[Array, Array]:
     threshold, scale, stream, step = check.dropout(x, p, training, key, planes, name)
-    shape = (*x.shape[:2], 1, 1) if planes else x.shape
     kept = _words(x.shape[0] * x.shape[1] if planes else x.size, stream, step) >= np.uint64(threshold)
+    return _where(kept, x, scale, planes), kept
+
+
+@quiet
+def _where(kept: Array, x: Array, scale: float, planes: bool) -> Array:
+    shape = (*x.shape[:2], 1, 1) if planes else x.shape
     return np.where(kept.reshape(shape), x * x.dtype.type(scale), np.zeros((), x.dtype))
 
 
-def dropout(x: Array, p: float = 0.5, training: bool = True, *, key: tuple[int, int]) -> Array:
+@overload
+def dropout(
+    x: Array, p: float = 0.5, training: bool = True, *, key: tuple[int, int], return_kept: Literal[False] = False
+) -> Array: ...
+@overload
+def dropout(
+    x: Array, p: float = 0.5, training: bool = True, *, key: tuple[int, int], return_kept: bool = False
+) -> Array | tuple[Array, Array]: ...
+def dropout(
+    x: Array, p: float = 0.5, training: bool = True, *, key: tuple[int, int], return_kept: bool = False
+) -> Array | tuple[Array, Array]:
     """Set elements to 0, each with probability `p`, and divide the others by ``1 - p``.
 
     After Srivastava, Hinton, Krizhevsky, Sutskever and Salakhutdinov, "Dropout: a simple way to prevent neural networks
@@ -60,11 +77,15 @@ def dropout(x: Array, p: float = 0.5, training: bool = True, *, key: tuple[int, 
         False: nothing is dropped or scaled.
     key : (int, int)
         Stream and step, each from 0 to 2**64 - 1: the same key drops the same elements.
+    return_kept : bool
+        Also return `kept`, which saves `dropout_backward` the making of the random words.
 
     Returns
     -------
     array of the shape of `x`
         0 where an element is dropped, even one that is NaN or inf.
+    kept : array of uint8, one for each 8 elements
+        Bit ``i % 8`` of ``kept[i // 8]`` says whether element i in C order is kept.
 
     Examples
     --------
@@ -73,10 +94,13 @@ def dropout(x: Array, p: float = 0.5, training: bool = True, *, key: tuple[int, 
     >>> sorted(set(y.ravel().tolist()))
     [0.0, 2.0]
     """
-    return _drop(x, p, training, key, False, "x")
+    y, kept = _drop(x, p, training, key, False, "x")
+    return (y, np.packbits(kept, bitorder="little")) if return_kept else y
 
 
-def dropout_backward(dy: Array, p: float = 0.5, training: bool = True, *, key: tuple[int, int]) -> Array:
+def dropout_backward(
+    dy: Array, p: float = 0.5, training: bool = True, *, key: tuple[int, int], kept: Array | None = None
+) -> Array:
     """Gradient of `dropout`: what it drops and scales, this drops and scales in `dy`.
 
     Parameters
@@ -85,6 +109,8 @@ def dropout_backward(dy: Array, p: float = 0.5, training: bool = True, *, key: t
         Gradient of the output.
     p, training, key
         As given to `dropout`.
+    kept : array of uint8, optional
+        What `dropout` returned with `return_kept`.
 
     Returns
     -------
@@ -97,7 +123,11 @@ def dropout_backward(dy: Array, p: float = 0.5, training: bool = True, *, key: t
     >>> bool((dx == F.dropout(x, 0.5, key=(7, 0))).all())
     True
     """
-    return _drop(dy, p, training, key, False, "dy")
+    check.kept_bits(kept, dy)
+    if kept is None:
+        return _drop(dy, p, training, key, False, "dy")[0]
+    scale = check.dropout(dy, p, training, key, False, "dy")[1]
+    return _where(np.unpackbits(kept, count=dy.size, bitorder="little").astype(bool), dy, scale, False)
 
 
 def dropout2d(x: Array, p: float = 0.5, training: bool = True, *, key: tuple[int, int]) -> Array:
@@ -123,7 +153,7 @@ def dropout2d(x: Array, p: float = 0.5, training: bool = True, *, key: tuple[int
     >>> all(channel.min() == channel.max() for channel in y[0])
     True
     """
-    return _drop(x, p, training, key, True, "x")
+    return _drop(x, p, training, key, True, "x")[0]
 
 
 def dropout2d_backward(dy: Array, p: float = 0.5, training: bool = True, *, key: tuple[int, int]) -> Array:
@@ -147,4 +177,4 @@ def dropout2d_backward(dy: Array, p: float = 0.5, training: bool = True, *, key:
     >>> bool((dx == F.dropout2d(x, 0.5, key=(7, 0))).all())
     True
     """
-    return _drop(dy, p, training, key, True, "dy")
+    return _drop(dy, p, training, key, True, "dy")[0]

@@ -57,6 +57,8 @@ typedef struct fnn_function {
 #define FNN_PLACE(with, name, work, backward_work) FNN_##name,
 enum { FNN_FUNCTIONS(FNN_PLACE, ) FNN_FUNCTION_COUNT };
 
+enum { FNN_SHORT_ROW = 32 }; /* a softmax of rows up to here has rows in lanes */
+
 /* One window of a pool, along one axis of the image. `start` is its first pixel inside the image, `count` says how many
  * of its pixels are inside, and `skipped` how many lie before the image. An average divides by the `divisor` of the row
  * times that of the column. For KH = 3 at stride 2 with padding 1, over H = 4:
@@ -177,6 +179,9 @@ typedef struct fnn_tiles {
     /* Softmax, or if `logged` its logarithm, of each column i < columns of x[k*step + i], k < n, and the backward from
      * dy and y. y may be x; dx may be dy or y. Columns should be many: each strip of them is read three times. */
     void (*softmax_columns)(const void *x, void *y, ptrdiff_t columns, ptrdiff_t n, ptrdiff_t step, int logged);
+    /* Rows of n <= FNN_SHORT_ROW numbers, `lanes` of them at once, transposed to columns. y may be x, dx may be dy. */
+    void (*softmax_short)(const void *x, void *y, ptrdiff_t rows, ptrdiff_t n, int logged);
+    void (*softmax_short_backward)(const void *dy, const void *y, void *dx, ptrdiff_t rows, ptrdiff_t n, int logged);
     void (*softmax_columns_backward)(const void *dy, const void *y, void *dx, ptrdiff_t columns, ptrdiff_t n,
                                      ptrdiff_t step, int logged);
 
@@ -229,9 +234,13 @@ typedef struct fnn_tiles {
     /* Random words, 64 in a group. Word 16*k + lane of group g is word k of Philox4x32-10 at the counter (16*g +
      * lane, step) under the key `stream`. Counter parts and key are 64-bit numbers, their lower half first. */
     void (*random)(uint32_t *words, uint64_t group, ptrdiff_t groups, uint64_t stream, uint64_t step);
-    /* y[r*n + j] = x[r*n + j]*scale, r < rows, j < n, where words[r] >= threshold, else 0 */
+    /* drop: y[r*n + j] = x[r*n + j]*scale, r < rows, j < n, where words[r] >= threshold, else 0.
+     * keep: bit i % 8 of kept[i/8] = whether words[i] >= threshold, i < n; the bits of the last byte behind n are 0.
+     * drop_kept: y[i] = x[i]*scale, i < n, where that bit is 1, else 0. y may be x. */
     void (*drop)(const void *x, void *y, const uint32_t *words, uint32_t threshold, ptrdiff_t rows, ptrdiff_t n,
                  double scale);
+    void (*keep)(const uint32_t *words, uint32_t threshold, ptrdiff_t n, uint8_t *kept);
+    void (*drop_kept)(const void *x, void *y, const uint8_t *kept, ptrdiff_t n, double scale);
 
     /* Softmax of rows of n scores that follow one another, rows <= lanes. most[r] is the maximum of row r, and
      * log_total[r] the logarithm of the sum of exp(x - most[r]); both have room for `lanes` numbers. Unless y is

@@ -50,3 +50,26 @@ static void philox(uint32_t *words, uint64_t group, ptrdiff_t groups, uint64_t s
         }
     }
 }
+
+/* Bit i % 8 of kept[i / 8] = whether words[i] >= threshold, i < n; bits behind the last are 0. */
+static void keep_words(const uint32_t *words, uint32_t threshold, ptrdiff_t n, uint8_t *kept) {
+    ptrdiff_t i = 0;
+#if defined(__AVX512F__)
+    for (; i + 16 <= n; i += 16) {
+        uint16_t bits = _mm512_cmpge_epu32_mask(_mm512_loadu_si512(words + i), _mm512_set1_epi32((int)threshold));
+        memcpy(kept + i / 8, &bits, sizeof bits);
+    }
+#elif defined(__AVX2__)
+    for (; i + 8 <= n; i += 8) {
+        __m256i word = _mm256_loadu_si256((const __m256i *)(words + i));
+        __m256i larger = _mm256_max_epu32(word, _mm256_set1_epi32((int)threshold));
+        kept[i / 8] = (uint8_t)_mm256_movemask_ps(_mm256_castsi256_ps(_mm256_cmpeq_epi32(larger, word)));
+    }
+#endif
+    for (; i < n; i += 8) {
+        unsigned bits = 0;
+        for (int j = 0; j < 8 && i + j < n; j++)
+            bits |= (unsigned)(words[i + j] >= threshold) << j;
+        kept[i / 8] = (uint8_t)bits;
+    }
+}

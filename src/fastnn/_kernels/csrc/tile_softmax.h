@@ -218,6 +218,39 @@ static void NAME(softmax_columns_backward)(const void *dy_, const void *y_, void
     STRIPS(columns, STRIP);
 #undef STRIP
 }
+
+/* Short rows leave lanes empty, and each ends in sums over lanes. With a row in each lane, columns are vectors. */
+static void NAME(softmax_short)(const void *x_, void *y_, ptrdiff_t rows, ptrdiff_t n, int logged) {
+    const real *x = x_;
+    real *y = y_;
+    vec room[FNN_SHORT_ROW];
+    for (ptrdiff_t r = 0; r < rows; r += LANES) {
+        const ptrdiff_t some = rows - r < LANES ? rows - r : LANES;
+        NAME(planes_in)(room, x + r * n, some, n);
+        if (logged)
+            NAME(softmax_strip)((real *)room, (real *)room, n, LANES, 1, LANES, 1);
+        else
+            NAME(softmax_strip)((real *)room, (real *)room, n, LANES, 1, LANES, 0);
+        NAME(planes_out)(y + r * n, room, some, n);
+    }
+}
+
+static void NAME(softmax_short_backward)(const void *dy_, const void *y_, void *dx_, ptrdiff_t rows, ptrdiff_t n,
+                                         int logged) {
+    const real *dy = dy_, *y = y_;
+    real *dx = dx_;
+    vec slopes[FNN_SHORT_ROW], room[FNN_SHORT_ROW];
+    for (ptrdiff_t r = 0; r < rows; r += LANES) {
+        const ptrdiff_t some = rows - r < LANES ? rows - r : LANES;
+        NAME(planes_in)(slopes, dy + r * n, some, n);
+        NAME(planes_in)(room, y + r * n, some, n);
+        if (logged)
+            NAME(softmax_strip_backward)((real *)slopes, (real *)room, (real *)slopes, n, LANES, 1, LANES, 1);
+        else
+            NAME(softmax_strip_backward)((real *)slopes, (real *)room, (real *)slopes, n, LANES, 1, LANES, 0);
+        NAME(planes_out)(dx + r * n, slopes, some, n);
+    }
+}
 #undef ROWS
 #undef AT
 #undef PUT

@@ -98,7 +98,8 @@
      .norm_backward = norm_backward_##suffix, .norm_row = norm_row_##suffix,                                       \
      .norm_row_backward = norm_row_backward_##suffix, .local_squares = local_squares_##suffix,                     \
      .local_scale = local_scale_##suffix, .local_spread = local_spread_##suffix,                                   \
-     .random = philox, .drop = drop_##suffix,                                                                      \
+     .random = philox, .keep = keep_words, .drop = drop_##suffix, .drop_kept = drop_kept_##suffix,                 \
+     .softmax_short = softmax_short_##suffix, .softmax_short_backward = softmax_short_backward_##suffix,           \
      .softmax_rows = softmax_rows_##suffix, .softmax_places = softmax_places_##suffix,                             \
      .loss = FNN_LOSS_TABLE(suffix),                                                                               \
      .rules = {[FNN_SGD] = sgd_##suffix, [FNN_ADAM] = adam_##suffix, [FNN_RMSPROP] = rmsprop_##suffix,             \
