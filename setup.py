@@ -25,6 +25,7 @@ MODULES = (
     "_conv_ways",
     "_conv_planes",
     "_conv_winograd",
+    "_conv_winograd_input",
     "_conv_winograd_weight",
     "_conv_input",
     "_conv_weight",

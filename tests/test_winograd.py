@@ -6,6 +6,7 @@ import pytest
 import fastnn as fnn
 import winograd
 from cases import DTYPES
+from cases._base import pair
 from fastnn._kernels._conv_ways import ways
 from fastnn._validate import ConvGeometry
 
@@ -17,12 +18,16 @@ def arrays():
     return x, w, rng.standard_normal((8, 32, 9, 14))
 
 
-def test_the_bound_is_of_the_algorithm_that_computes_a_convolution(arrays):
-    x, w, dy = arrays
-    dx, dw, _ = fnn.reference.conv2d_backward(dy, x, w, padding=1)
-    np.testing.assert_allclose(winograd.forward(x, w, (1, 1)), fnn.reference.conv2d(x, w, padding=1), atol=1e-10)
-    np.testing.assert_allclose(winograd.input_gradient(dy, w, (1, 1)), dx, atol=1e-10)
-    np.testing.assert_allclose(winograd.weight_gradient(dy, x, (1, 1)), dw, atol=1e-10)
+@pytest.mark.parametrize(("taps", "padding"), [(3, 1), (5, 2), (5, 0), (5, (4, 3))], ids=str)
+def test_the_bound_is_of_the_algorithm_that_computes_a_convolution(taps, padding):
+    rng = np.random.default_rng(5)
+    x, w = rng.standard_normal((8, 12, 9, 14)), rng.standard_normal((10, 12, taps, taps))
+    y, both = fnn.reference.conv2d(x, w, padding=padding), pair(padding)
+    dy = rng.standard_normal(y.shape)
+    dx, dw, _ = fnn.reference.conv2d_backward(dy, x, w, padding=padding)
+    np.testing.assert_allclose(winograd.forward(x, w, both), y, atol=1e-10)
+    np.testing.assert_allclose(winograd.input_gradient(dy, w, both), dx, atol=1e-10)
+    np.testing.assert_allclose(winograd.weight_gradient(dy, x, both), dw, atol=1e-10)
 
 
 def test_who_goes_which_way():
@@ -38,7 +43,15 @@ def test_who_goes_which_way():
     assert names(1, 64, 4, 8, 64, 3, 3, packed=True, **wide)[0] == "planes"
     assert names(64, 64, 5, 5, 64, 3, 3, **wide)[0] == "planes"  # too much of the tiles beyond the border
     assert names(64, 64, 9, 9, 64, 3, 3, SH=2, SW=2, **wide)[0] == "planes"
-    assert names(64, 20, 12, 12, 50, 5, 5) == ("planes", "fold", "pixels")
+    assert names(64, 20, 12, 12, 50, 5, 5) == ("winograd", "spread", "winograd")
+    assert names(32, 40, 20, 20, 60, 5, 5, PH=2, PW=2) == ("winograd", "spread", "winograd")
+    assert names(32, 40, 20, 20, 60, 5, 5, PH=2, PW=2, SW=2) == ("planes", "fold", "pixels")
+    assert names(32, 40, 20, 20, 60, 5, 5, PH=5, PW=5) == ("planes", "planes", "pixels")
+    assert names(1, 40, 8, 8, 60, 5, 5) == ("planes", "fold", "pixels")  # too few tiles
+    assert names(1, 40, 8, 8, 60, 5, 5, packed=True)[0] == "planes"
+    assert names(64, 3, 32, 32, 20, 5, 5)[:2] == ("planes", "fold")  # too few channels
+    assert names(64, 40, 5, 5, 60, 5, 5)[0] == "planes"  # too much of the tiles beyond the border
+    assert names(64, 40, 12, 12, 60, 5, 7)[0] == "planes"
     assert names(64, 1, 28, 28, 20, 5, 5) == ("planes", "one pass", "one pass")
     assert names(8, 256, 56, 56, 64, 1, 1) == ("pointwise", "one pass", "one pass")
     assert names(8, 256, 7, 7, 64, 1, 1) == ("pointwise", "fold", "pixels")
@@ -62,6 +75,52 @@ def test_inf_and_nan_stay_where_they_belong(arrays, dtype, value):
     truth = fnn.reference.conv2d_backward(dy, x, w, padding=1)
     assert np.array_equal(np.isfinite(dw), np.isfinite(truth[1]))
     assert np.array_equal(np.isfinite(db), np.isfinite(truth[2]))
+
+
+@pytest.mark.parametrize("value", [np.inf, np.nan])
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("at", [(0, 0), (0, 13), (9, 0), (9, 13), (4, 6), (5, 7)], ids=str)
+def test_inf_and_nan_stay_where_they_belong_5x5(dtype, value, at):
+    rng = np.random.default_rng(7)
+    x, w = (rng.standard_normal(shape).astype(dtype) for shape in ((8, 32, 10, 14), (32, 32, 5, 5)))
+    dy = rng.standard_normal((8, 32, 10, 14)).astype(dtype)
+    assert set(ways(*x.shape, len(w), ConvGeometry(5, 5, PH=2, PW=2)).values()) == {"winograd", "spread"}
+    row, column = at
+    touched = np.zeros(x.shape, bool)
+    touched[3, :, max(row - 2, 0) : row + 3, max(column - 2, 0) : column + 3] = True
+    x[3, 7, row, column] = value
+    assert np.array_equal(~np.isfinite(fnn.functional.conv2d(x, w, padding=2)), touched)
+    truth = fnn.reference.conv2d_backward(dy, x, w, padding=2)
+    dx, dw, _ = fnn.functional.conv2d_backward(dy, x, w, padding=2)
+    assert np.isfinite(dx).all()
+    assert np.array_equal(np.isfinite(dw), np.isfinite(truth[1]))
+    dy[3, 5, row, column] = value
+    dx, _, db = fnn.functional.conv2d_backward(dy, x, w, padding=2)
+    assert np.array_equal(~np.isfinite(dx), touched)
+    assert np.array_equal(np.flatnonzero(~np.isfinite(db)), [5])
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("n", [1, 5, 40])
+def test_5x5_is_the_same_in_plans_and_for_any_number_of_threads(dtype, n):
+    rng = np.random.default_rng(8)
+    layer = fnn.Conv2d(24, 40, 5, padding=(2, 1), dtype=dtype)
+    x = rng.standard_normal((n, 24, 19, 16)).astype(dtype)
+    assert set(ways(*x.shape, 40, ConvGeometry(5, 5, PH=2, PW=1)).values()) == {"winograd", "spread"}
+    plan = fnn.Sequential(layer, fnn.ReLU()).eval()
+
+    def results():
+        y = fnn.functional.conv2d(x, layer.weight.data, layer.bias.data, padding=(2, 1), activation="relu")
+        dx, dw, db = fnn.functional.conv2d_backward(y, x, layer.weight.data, padding=(2, 1))
+        assert plan(x).tobytes() == y.tobytes()
+        turned = fnn.functional.conv_transpose2d(y, layer.weight.data, x[0, :, 0, 0], padding=(2, 1), activation="relu")
+        return [a.tobytes() for a in (y, dx, dw, db, turned)]
+
+    with fnn.num_threads(1):
+        one = results()
+    for threads in (2, 3, 7):
+        with fnn.num_threads(threads):
+            assert results() == one
 
 
 @pytest.mark.parametrize("place", [(0, 0), (0, 6), (5, 0), (9, 5), (4, 13), (9, 13)], ids=str)

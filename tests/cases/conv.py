@@ -59,7 +59,7 @@ def _conv2d_backward_scale(dy, x, w, **geometry):
     positive = np.abs(dy), np.abs(x), np.abs(w)
     dx, dw, db = reference.conv2d_backward(*positive, **geometry)
     of_dx, of_dw, _ = _conv2d_backward_terms(dy, x, w)
-    if winograd.may_serve(w, x.shape, dy, w, **geometry):
+    if winograd.may_serve(w, winograd.with_tiles(w, x, dy), dy, w, **geometry):
         made = winograd.input_gradient(positive[0], positive[2], padding, **winograd.ABSOLUTE)
         dx = winograd.worse(dx, of_dx, made, w.shape[0])
     if winograd.may_serve(w, dy.shape, dy, x, **geometry):
@@ -185,6 +185,10 @@ CONVS = (
     ConvShape("winograd-no-padding", (5, 33, 18, 21), 34, (3, 3), large=True, columns=False),
     ConvShape("winograd-padding-2", (7, 40, 10, 7), 32, (3, 3), 1, (2, 1), large=True, columns=False),
     ConvShape("winograd-bands", (2, 64, 50, 39), 64, (3, 3), 1, 1, large=True, columns=False),
+    ConvShape("winograd-5x5", (9, 37, 15, 10), 41, (5, 5), 1, 2, large=True, columns=False),
+    ConvShape("winograd-5x5-no-padding", (5, 33, 18, 21), 34, (5, 5), large=True, columns=False),
+    ConvShape("winograd-5x5-padding-4", (7, 40, 10, 7), 32, (5, 5), 1, (4, 3), large=True, columns=False),
+    ConvShape("winograd-5x5-bands", (2, 64, 50, 39), 64, (5, 5), 1, 2, large=True, columns=False),
     # Dilated and grouped, by every way that takes them.
     *(
         ConvShape(label, x, filters, kernel, stride, padding, dilation, groups, large, columns=False)
@@ -209,6 +213,7 @@ CONVS = (
         )
     ),
     ConvShape("winograd-many-channels", (18, 130, 6, 7), 140, (3, 3), 1, 1, large=True, columns=False),
+    ConvShape("winograd-5x5-many-channels", (18, 130, 6, 7), 140, (5, 5), 1, 2, large=True, columns=False),
 )
 
 

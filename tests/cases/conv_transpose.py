@@ -25,7 +25,7 @@ def _terms(x, w, b=None, *, groups=1, **_):
 def _scale(x, w, b=None, *, activation=None, **geometry):
     positive = np.abs(x), np.abs(w)
     scale = reference.conv_transpose2d(*positive, **geometry)
-    if winograd.may_serve(w, scale.shape, x, w, **geometry):
+    if winograd.may_serve(w, winograd.with_tiles(w, scale, x), x, w, **geometry):
         made = winograd.input_gradient(*positive, pair(geometry.get("padding", 0)), **winograd.ABSOLUTE)
         scale = winograd.worse(scale, *_terms(x, w), made, x.shape[1])
     return (scale if b is None else scale + np.abs(b)[:, None, None],)
@@ -72,6 +72,7 @@ SHAPES = {
     "no-images": ((0, 3, 4, 5), 4, (2, 2), {"stride": 2}, False),
     "large": ((9, 33, 15, 14), 40, (4, 3), {"stride": 2, "padding": 1}, True),
     "winograd": ((9, 37, 15, 10), 41, (3, 3), {"padding": 1}, True),
+    "winograd-5x5": ((9, 37, 15, 10), 41, (5, 5), {"padding": (1, 2)}, True),
 }
 
 

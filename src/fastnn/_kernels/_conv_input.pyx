@@ -13,12 +13,13 @@ from libc.string cimport memset
 
 from fastnn._kernels._conv_forward cimport convolve
 from fastnn._kernels._conv_ways cimport input_way
+from fastnn._kernels._conv_winograd_input cimport winograd_input
 from fastnn._kernels._table cimport allocate, parallel, release, threads
 from fastnn._kernels.conv_folded cimport folded_at, unfold_phases
 from fastnn._kernels.conv_gradients cimport Gradients
 from fastnn._kernels.conv_output cimport Output
 from fastnn._kernels.conv_shape cimport ConvShape, is_pointwise, turned
-from fastnn._kernels.conv_way cimport PLANES, TAPS, WINOGRAD, Way
+from fastnn._kernels.conv_way cimport PLANES, SPREAD, TAPS, WINOGRAD, Way
 from fastnn._kernels.fnn cimport FNN_RELU, FNN_relu, ceil_div, fits, fnn_tiles, reach, split_at
 
 ctypedef fused real:
@@ -226,8 +227,29 @@ cdef bint correlate(const Gradients *a) noexcept nogil:
     return enough
 
 
+cdef bint fold_spoilt(const Gradients *a, const char *spoilt) noexcept nogil:
+    cdef const ConvShape *s = &a.shape
+    cdef Gradients one = a[0]
+    cdef Py_ssize_t n, size = a.t.itemsize
+    one.shape.N = 1
+    for n in range(s.N):
+        one.dy, one.dx = a.dy + n * s.O * s.OH * s.OW * size, a.dx + n * s.C * s.H * s.W * size
+        if spoilt[n] and not fold_patches(&one):
+            return False
+    return True
+
+
+cdef bint spread(const Gradients *a) noexcept nogil:
+    cdef char *spoilt = <char *> allocate(a.shape.N)
+    cdef bint enough = spoilt != NULL and winograd_input(a, spoilt) and fold_spoilt(a, spoilt)
+    release(spoilt)
+    return enough
+
+
 cdef bint input_gradient(const Gradients *a) noexcept nogil:
     cdef Way way = input_way(a.t, &a.shape)
     if way == PLANES or way == WINOGRAD or way == TAPS:
         return correlate(a)
+    if way == SPREAD:
+        return spread(a)
     return fold_patches(a)

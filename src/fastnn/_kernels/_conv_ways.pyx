@@ -1,8 +1,8 @@
 """Chooses the way of each convolution and of its gradients. docs/dev/measurements.md has the figures."""
-from fastnn._kernels._conv_winograd cimport TILE
+from fastnn._kernels._conv_winograd cimport VALUES, VIEW
 from fastnn._kernels._table cimport tiles
 from fastnn._kernels.conv_shape cimport ConvShape, Geometry, conv_shape, is_pointwise, turned
-from fastnn._kernels.conv_way cimport FOLD, ONE_PASS, PIXELS, PLANES, POINTWISE, TAPS, WINOGRAD, Way
+from fastnn._kernels.conv_way cimport FOLD, ONE_PASS, PIXELS, PLANES, POINTWISE, SPREAD, TAPS, WINOGRAD, Way
 from fastnn._kernels.fnn cimport ceil_div, fnn_tiles, reach
 
 cdef enum:
@@ -20,17 +20,64 @@ cdef enum:
     WINOGRAD_MIN_TILES = 32         # tiles of a batch: the products outweigh the transform of the weights
     WINOGRAD_MIN_TILES_PACKED = 4   # tiles of a batch, if the weights are transformed already
 
+    # 5 x 5: multiply-adds of a vector that take as long as
+    COST_OF_TILE = 300    # transforming a tile, for each vector of channels, before or after the products
+    COST_OF_KERNEL = 10   # transforming a kernel
+
+# 5 x 5 by a direct way: multiply-adds of Winograd's products that take as long as one of the definition, and as one
+# channel's share of the patches. All costs were fitted over 300 random shapes on the tiers v3 and v4.
+cdef double FORWARD = 0.95, FORWARD_PATCHES = 1.7
+cdef double PLANES_INPUT = 0.85, PLANES_INPUT_PATCHES = 4.2
+cdef double FOLD_INPUT = 1.0, FOLD_INPUT_PATCHES = 9.5
+cdef double WEIGHT = 1.15, WEIGHT_PATCHES = 11.5
+
+
+cdef inline Py_ssize_t tiles_of(const ConvShape *s) noexcept nogil:
+    """Winograd's, of an image; s.KH is 3 or 5."""
+    cdef Py_ssize_t tile = VIEW + 1 - s.KH
+    return ceil_div(s.OH, tile) * ceil_div(s.OW, tile)
+
+
+cdef inline bint tiles_fit(const ConvShape *s) noexcept nogil:
+    """A plain convolution with a square kernel; at most half of the tiles' area lies beyond the border."""
+    cdef Py_ssize_t tile = VIEW + 1 - s.KH
+    return (s.KH == s.KW and s.SH == s.SW == s.DH == s.DW == s.G == 1 and 0 <= s.PH < s.KH and 0 <= s.PW < s.KW
+            and tiles_of(s) * tile * tile <= 2 * s.OH * s.OW)
+
 
 cdef bint winograd_pays(fnn_tiles *t, const ConvShape *s, Py_ssize_t min_tiles) noexcept nogil:
-    """Whether Winograd's way is faster.
+    """Whether Winograd's way is faster for 3 x 3: enough channels on both sides, and enough tiles."""
+    return (s.KH == 3 and tiles_fit(s) and s.N * tiles_of(s) >= min_tiles
+            and s.C * s.O >= max(<Py_ssize_t> WINOGRAD_MIN_CHANNELS, t.lanes // 2) * (s.C + s.O))
 
-    The kernel must be 3 x 3 at stride 1. There must be enough channels on both sides and enough tiles. At most half of
-    the tiles' area may lie beyond the border.
+
+cdef bint winograd_pays_5x5(fnn_tiles *t, const ConvShape *s, Py_ssize_t ins, Py_ssize_t outs,
+                            double direct) noexcept nogil:
+    """Whether Winograd's way is faster for 5 x 5.
+
+    `direct` is the cost of the direct way for one image, without its 25 taps and without vectors. The maps that are
+    transformed have `ins` channels, and the products `outs`.
     """
-    cdef Py_ssize_t count = ceil_div(s.OH, TILE) * ceil_div(s.OW, TILE)
-    return (s.KH == s.KW == 3 and s.SH == s.SW == s.DH == s.DW == s.G == 1 and 0 <= s.PH <= 2 and 0 <= s.PW <= 2
-            and s.C * s.O >= max(<Py_ssize_t> WINOGRAD_MIN_CHANNELS, t.lanes // 2) * (s.C + s.O)
-            and s.N * count >= min_tiles and count * TILE * TILE <= 2 * s.OH * s.OW)
+    cdef double count, out_vectors = ceil_div(outs, t.lanes)
+    if s.KH != 5 or not tiles_fit(s):
+        return False
+    count = s.N * tiles_of(s)
+    return count >= WINOGRAD_MIN_TILES and (
+        count * (VALUES * ins * out_vectors + COST_OF_TILE * (ceil_div(ins, t.lanes) + out_vectors))
+        + <double> COST_OF_KERNEL * s.C * s.O < direct * s.N * s.KH * s.KW / t.lanes)
+
+
+cdef bint planes_pay_for_input(const ConvShape *s) noexcept nogil:
+    """A convolution of dy multiplies the zeros of a border too: dx may be an eighth larger than dy at most."""
+    return (s.SH == s.SW == 1 and s.KH * s.KW > 1 and s.C >= PLANES_MIN_CHANNELS
+            and 8 * s.H * s.W <= 9 * s.OH * s.OW)
+
+
+cdef bint spread_pays(fnn_tiles *t, const ConvShape *s) noexcept nogil:
+    cdef double direct = <double> s.OH * s.OW * s.C * (FOLD_INPUT * s.O + FOLD_INPUT_PATCHES)
+    if planes_pay_for_input(s):
+        direct = <double> s.H * s.W * s.O * (PLANES_INPUT * s.C + PLANES_INPUT_PATCHES)
+    return winograd_pays_5x5(t, s, s.O, s.C, direct)
 
 
 cdef bint one_pass_pays(fnn_tiles *t, const ConvShape *s) noexcept nogil:
@@ -41,6 +88,8 @@ cdef bint one_pass_pays(fnn_tiles *t, const ConvShape *s) noexcept nogil:
 
 cdef Way forward_way(fnn_tiles *t, const ConvShape *s, bint packed) noexcept nogil:
     if winograd_pays(t, s, WINOGRAD_MIN_TILES_PACKED if packed else WINOGRAD_MIN_TILES):
+        return WINOGRAD
+    if winograd_pays_5x5(t, s, s.C, s.O, <double> s.OH * s.OW * s.C * (FORWARD * s.O + FORWARD_PATCHES)):
         return WINOGRAD
     if is_pointwise(s) and s.OH * s.OW >= t.nr:
         return POINTWISE
@@ -53,13 +102,11 @@ cdef Way input_way(fnn_tiles *t, const ConvShape *s) noexcept nogil:
         return TAPS
     if one_pass_pays(t, s):
         return ONE_PASS
+    if spread_pays(t, s):
+        return SPREAD
     if s.SH == s.SW == 1 and winograd_pays(t, &f, WINOGRAD_MIN_TILES):
         return WINOGRAD
-    # a convolution of dy multiplies the zeros of a border too: dx may be an eighth larger than dy at most
-    if (s.SH == s.SW == 1 and s.KH * s.KW > 1 and s.C >= PLANES_MIN_CHANNELS
-            and 8 * s.H * s.W <= 9 * s.OH * s.OW):
-        return PLANES
-    return FOLD
+    return PLANES if planes_pay_for_input(s) else FOLD
 
 
 cdef Way weight_way(fnn_tiles *t, const ConvShape *s) noexcept nogil:
@@ -68,6 +115,8 @@ cdef Way weight_way(fnn_tiles *t, const ConvShape *s) noexcept nogil:
     if one_pass_pays(t, s):
         return ONE_PASS
     if s.SH == s.SW == 1 and winograd_pays(t, &f, WINOGRAD_MIN_TILES):
+        return WINOGRAD
+    if winograd_pays_5x5(t, s, s.C, s.O, <double> s.OH * s.OW * s.C * (WEIGHT * s.O + WEIGHT_PATCHES)):
         return WINOGRAD
     if s.C * s.KH * s.KW <= ONE_PASS_MAX_DW_PATCH and s.OH * s.OW >= (
             ONE_PASS_MIN_DW_MAP_FEW_OUTPUTS if s.O <= t.lanes else ONE_PASS_MIN_DW_MAP):
@@ -83,8 +132,8 @@ def ways(Py_ssize_t N, Py_ssize_t C, Py_ssize_t H, Py_ssize_t W, Py_ssize_t O, G
     """
     cdef fnn_tiles *t = tiles(is_double)
     cdef ConvShape s = conv_shape(N, C, H, W, O, 0, 0, geometry)
-    names = {PLANES: "planes", POINTWISE: "pointwise", TAPS: "taps", WINOGRAD: "winograd", ONE_PASS: "one pass",
-             FOLD: "fold", PIXELS: "pixels"}
+    names = {PLANES: "planes", POINTWISE: "pointwise", TAPS: "taps", WINOGRAD: "winograd", SPREAD: "spread",
+             ONE_PASS: "one pass", FOLD: "fold", PIXELS: "pixels"}
     s.OH = (H + 2 * s.PH - reach(s.KH, s.DH)) // s.SH + 1
     s.OW = (W + 2 * s.PW - reach(s.KW, s.DW)) // s.SW + 1
     return {"y": names[forward_way(t, &s, packed)], "dx": names[input_way(t, &s)], "dw": names[weight_way(t, &s)]}

@@ -2,7 +2,7 @@ from fastnn._kernels.conv_output cimport Output
 from fastnn._kernels.fnn cimport fnn_tiles
 
 cdef enum:
-    TILE = 4     # a tile has 4 x 4 output pixels
+    VIEW = 6     # a tile has 6 x 6 input pixels
     VALUES = 36  # and 36 values for each channel
     LINE = 64    # bytes of a cache line
 
@@ -11,8 +11,19 @@ cdef enum Outcome:
     NO_MEMORY
     NOT_FINITE  # some value was inf or NaN, and the results are not valid
 
+# The products of the 36 values of some tiles: for each, (tiles, depth) by (depth, outputs).
+cdef struct Products:
+    fnn_tiles *t
+    Py_ssize_t tiles             # there is room for
+    Py_ssize_t depth, panels     # panels of nr outputs
+    Py_ssize_t width, out_width  # elements from a tile to the next: depth and outputs in whole vectors
+    Py_ssize_t *koff             # d * nr
+    char *weights                # (VALUES, panels, depth, nr)
+
 cdef struct Winograd:
     const Output *g
+    int taps                   # 3 or 5: the kernel is taps x taps
+    Py_ssize_t tile            # a tile has tile x tile output pixels
     Py_ssize_t rows, cols      # rows and columns of tiles in an image
     Py_ssize_t images, band    # a chunk has `images` whole images, or `band` rows of tiles of one image
     Py_ssize_t bands           # bands of an image
@@ -29,8 +40,8 @@ cdef struct Winograd:
     char *spoilt               # (N): True where an image met inf or NaN
 
 
-# Write the whole output, for 3 x 3 at stride 1 with padding up to 2. An inf or NaN sets `spoilt` (N) for its image,
-# whose pixels are not valid then. False when there is no memory.
+# Write the whole output, for 3 x 3 or 5 x 5 at stride 1 with less padding than the kernel has rows. An inf or NaN sets
+# `spoilt` (N) for its image, whose pixels are not valid then. False when there is no memory.
 cdef bint winograd(const Output *g, char *spoilt) noexcept nogil
 
 # The parts of `winograd`, as in `_conv_planes`. `weights` has weights_size elements, and `workspace` has
@@ -39,6 +50,13 @@ cdef bint prepare_winograd(Winograd *p, const Output *g, int workers) noexcept n
 cdef void pack_winograd(const Winograd *p, int workers) noexcept nogil
 cdef void run_winograd(const Winograd *p, int workers) noexcept nogil
 cdef void forget_winograd(Winograd *p) noexcept nogil
+
+# How many tiles a chunk takes, so that their values and products stay in the cache. `width` counts the values and
+# products that a tile has in each of the 36 planes.
+cdef Py_ssize_t room_of_tiles(fnn_tiles *t, Py_ssize_t width) noexcept nogil
+# The products of `tiles` tiles with the panels first <= panel < last of outputs.
+cdef void multiply(const Products *p, const char *values, char *products, Py_ssize_t tiles, Py_ssize_t first,
+                   Py_ssize_t last) noexcept nogil
 
 # Each thread's workspace begins with a flag line, which says whether the thread has set its pixels to zero for this
 # job. `renew` clears the flags. `zeroed` writes the zeros of `nbytes` at a thread's first call, and returns the pixels.
@@ -51,3 +69,8 @@ cdef char *zeroed(char *workspace, Py_ssize_t nbytes) noexcept nogil
 # image must be 0 already.
 cdef void lay_out(fnn_tiles *t, char *pixels, const Py_ssize_t *places, Py_ssize_t line, const char *x, Py_ssize_t C,
                   Py_ssize_t H, Py_ssize_t W, Py_ssize_t first, Py_ssize_t rows) noexcept nogil
+
+# The way back: some channels of some rows of pixels (rows, W), whose rows are `line` and whose pixels `step` apart. Row
+# r of channel c goes to y + planes[c] + r*W.
+cdef void bring_back(fnn_tiles *t, char *y, const Py_ssize_t *planes, const char *pixels, Py_ssize_t line,
+                     Py_ssize_t step, Py_ssize_t first, Py_ssize_t last, Py_ssize_t rows, Py_ssize_t W) noexcept nogil

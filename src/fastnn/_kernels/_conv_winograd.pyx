@@ -1,12 +1,12 @@
-"""Convolution forward, 3 x 3 at stride 1, by Winograd's F(4 x 4, 3 x 3): a quarter of the multiplications.
+"""Convolution forward at stride 1, 3 x 3 by Winograd's F(4 x 4, 3 x 3) and 5 x 5 by F(2 x 2, 5 x 5).
 
 Images are laid out with the channels last. A tile of 6 x 6 input pixels becomes 36 values for each channel. Neighbour
-tiles overlap by 2 pixels. Each kernel becomes 36 values too. Number i of the 36 makes one matrix product:
+tiles overlap by 2 pixels, or by 4. Each kernel becomes 36 values too. Number i of the 36 makes one matrix product:
 
     values i (tiles, channels)  times  weights i (channels, outputs)  =  products i (tiles, outputs)
 
-The 36 products of a tile become 4 x 4 pixels of each output. A chunk has few enough tiles that their values stay in the
-cache. docs/dev/winograd.md draws the tiles and the 36 planes.
+The 36 products of a tile become 4 x 4 pixels of each output, or 2 x 2. A chunk has few enough tiles that their values
+stay in the cache. docs/dev/winograd.md draws the tiles and the 36 planes.
 
 The rounding error is larger than that of the direct form, and is spread over a tile. For each output it is at most
 (C + 40) eps times the result of the same transforms of absolute values. An inf or NaN would spread over its whole tile.
@@ -27,10 +27,10 @@ cdef void transform_weights(void *job, Py_ssize_t c, int slot) noexcept nogil:
     cdef const Winograd *p = <const Winograd *> job
     cdef const Output *g = p.g
     cdef const ConvShape *s = &g.shape
-    cdef Py_ssize_t size = g.t.itemsize, nr = g.t.nr, panel
+    cdef Py_ssize_t size = g.t.itemsize, nr = g.t.nr, K = s.KH * s.KW, panel
     for panel in range(p.panels):
-        g.t.wino_weights(p.weights + (panel * s.C + c) * nr * size, p.panels * s.C * nr,
-                         g.w + (panel * nr * s.C + c) * 9 * size, s.C * 9, 1, min(nr, s.O - panel * nr))
+        g.t.wino_weights(p.taps, p.weights + (panel * s.C + c) * nr * size, p.panels * s.C * nr,
+                         g.w + (panel * nr * s.C + c) * K * size, s.C * K, min(nr, s.O - panel * nr))
 
 
 cdef void lay_out(fnn_tiles *t, char *pixels, const Py_ssize_t *places, Py_ssize_t line, const char *x, Py_ssize_t C,
@@ -54,23 +54,37 @@ cdef char *zeroed(char *workspace, Py_ssize_t nbytes) noexcept nogil:
     return workspace + LINE
 
 
-cdef void multiply(const Winograd *p, const char *values, char *products, Py_ssize_t tiles, Py_ssize_t first,
+cdef void bring_back(fnn_tiles *t, char *y, const Py_ssize_t *planes, const char *pixels, Py_ssize_t line,
+                     Py_ssize_t step, Py_ssize_t first, Py_ssize_t last, Py_ssize_t rows, Py_ssize_t W) noexcept nogil:
+    """Some channels at a time: their planes are written from the first pixel to the last."""
+    cdef Py_ssize_t size = t.itemsize, c, r
+    for c from first <= c < last by t.lanes:
+        if line == W * step:
+            t.transpose(y, planes + c, pixels + c * size, step, rows * W, min(t.lanes, last - c))
+        else:
+            for r in range(rows):
+                t.transpose(y + r * W * size, planes + c, pixels + (r * line + c) * size, step, W,
+                            min(t.lanes, last - c))
+
+
+cdef Py_ssize_t room_of_tiles(fnn_tiles *t, Py_ssize_t width) noexcept nogil:
+    return max(t.mr, CHUNK_BYTES // (VALUES * width * t.itemsize))
+
+
+cdef void multiply(const Products *p, const char *values, char *products, Py_ssize_t tiles, Py_ssize_t first,
                    Py_ssize_t last) noexcept nogil:
-    """The products of `tiles` tiles with the panels first <= panel < last of outputs."""
-    cdef const Output *g = p.g
-    cdef const ConvShape *s = &g.shape
-    cdef fnn_tiles *t = g.t
+    cdef fnn_tiles *t = p.t
     cdef Py_ssize_t size = t.itemsize, nr = t.nr, blocks = ceil_div(tiles, t.mr), k, panel, block, m
     cdef const char *b
     for k in range(VALUES):
         for panel in range(first, last):
-            b = p.weights + (k * p.panels + panel) * s.C * nr * size
+            b = p.weights + (k * p.panels + panel) * p.depth * nr * size
             for block in range(blocks):
                 m = split_at(tiles, blocks, block)
-                t.panel(split_at(tiles, blocks, block + 1) - m, min(nr, p.OL - panel * nr), 1, s.C,
-                        values + (k * p.tiles + m) * p.CL * size, NULL, p.CL, 1, b, p.koff,
-                        products + ((k * p.tiles + m) * p.OL + panel * nr) * size, p.OL, NULL, 0,
-                        b + s.C * nr * size + block * LINE if block * LINE < nr * size else NULL)
+                t.panel(split_at(tiles, blocks, block + 1) - m, min(nr, p.out_width - panel * nr), 1, p.depth,
+                        values + (k * p.tiles + m) * p.width * size, NULL, p.width, 1, b, p.koff,
+                        products + ((k * p.tiles + m) * p.out_width + panel * nr) * size, p.out_width, NULL, 0,
+                        b + p.depth * nr * size + block * LINE if block * LINE < nr * size else NULL)
 
 
 cdef void winograd_chunk(void *job, Py_ssize_t chunk, int slot) noexcept nogil:
@@ -83,45 +97,41 @@ cdef void winograd_chunk(void *job, Py_ssize_t chunk, int slot) noexcept nogil:
     cdef const Output *g = p.g
     cdef const ConvShape *s = &g.shape
     cdef fnn_tiles *t = g.t
-    cdef Py_ssize_t size = t.itemsize, in_line = (p.cols * TILE + 2) * p.CL, out_line = p.cols * TILE * p.OL
+    cdef Py_ssize_t size = t.itemsize, tile = p.tile
+    cdef Py_ssize_t in_line = (p.cols * tile + VIEW - tile) * p.CL, out_line = p.cols * tile * p.OL
     cdef Py_ssize_t pieces = ceil_div(s.N, p.images) * p.bands, part = chunk // pieces, some = chunk % pieces
     cdef Py_ssize_t n0 = some // p.bands * p.images, n1 = min(s.N, n0 + p.images), row = some % p.bands * p.band
     cdef Py_ssize_t first = split_at(p.panels, p.parts, part), last = split_at(p.panels, p.parts, part + 1)
     cdef Py_ssize_t o0 = first * t.nr, o1 = min(s.O, last * t.nr), width = min(p.OL, last * t.nr) - o0
     cdef Py_ssize_t rows = min(p.band, p.rows - row), n, r, c, at = 0
-    cdef Py_ssize_t o, oh, lines = min(rows * TILE, s.OH - row * TILE)
+    cdef Py_ssize_t lines = min(rows * tile, s.OH - row * tile)
     cdef char *pixels = zeroed(p.workspace + slot * p.workspace_step, p.pixels_size * size)
     cdef char *results = pixels + p.pixels_size * size
-    cdef char *values = results + p.band * TILE * out_line * size
+    cdef char *values = results + p.band * tile * out_line * size
     cdef char *products = values + p.values_size * size
     cdef char *bias = p.weights + (p.weights_size - p.OL + o0) * size if g.bias != NULL else NULL
     cdef char *y
+    cdef Products q = {
+        't': t, 'tiles': p.tiles, 'depth': s.C, 'panels': p.panels, 'width': p.CL, 'out_width': p.OL, 'koff': p.koff,
+        'weights': p.weights}
     for n in range(n0, n1):
-        lay_out(t, pixels, p.places, in_line, g.x + n * s.C * s.H * s.W * size, s.C, s.H, s.W, row * TILE - s.PH,
-                rows * TILE + 2)
+        lay_out(t, pixels, p.places, in_line, g.x + n * s.C * s.H * s.W * size, s.C, s.H, s.W, row * tile - s.PH,
+                rows * tile + VIEW - tile)
         for r in range(rows):
-            for c in range(p.cols):
-                t.wino_image(values + at * p.CL * size, p.tiles * p.CL, pixels + (r * in_line + c * p.CL) * TILE * size,
-                             in_line, p.CL, p.CL)
-                at += 1
-    multiply(p, values, products, at, first, last)
+            t.wino_image(p.taps, values + at * p.CL * size, p.tiles * p.CL, pixels + r * tile * in_line * size, in_line,
+                         p.CL, p.CL, p.cols)
+            at += p.cols
+    multiply(&q, values, products, at, first, last)
     at = 0
     for n in range(n0, n1):
         for r in range(rows):
             for c in range(p.cols):
-                if not t.wino_result(results + ((r * out_line + c * p.OL) * TILE + o0) * size, out_line, p.OL,
+                if not t.wino_result(p.taps, results + ((r * out_line + c * p.OL) * tile + o0) * size, out_line, p.OL,
                                      products + (at * p.OL + o0) * size, p.tiles * p.OL, width, bias, g.flags):
                     p.spoilt[n] = True
                 at += 1
-        # a vector of outputs at a time, so that each plane is written from its first pixel to its last
-        y = g.y + (n * s.O * s.OH + row * TILE) * s.OW * size
-        for o from o0 <= o < o1 by t.lanes:
-            if s.OW == p.cols * TILE:
-                t.transpose(y, p.planes + o, results + o * size, p.OL, lines * s.OW, min(t.lanes, o1 - o))
-            else:
-                for oh in range(lines):
-                    t.transpose(y + oh * s.OW * size, p.planes + o, results + (oh * out_line + o) * size, p.OL, s.OW,
-                                min(t.lanes, o1 - o))
+        y = g.y + (n * s.O * s.OH + row * tile) * s.OW * size
+        bring_back(t, y, p.planes, results, out_line, p.OL, o0, o1, lines, s.OW)
 
 
 cdef bint prepare_winograd(Winograd *p, const Output *g, int workers) noexcept nogil:
@@ -129,11 +139,12 @@ cdef bint prepare_winograd(Winograd *p, const Output *g, int workers) noexcept n
     cdef fnn_tiles *t = g.t
     cdef Py_ssize_t size = t.itemsize, i, room
     p.g, p.places = g, NULL
-    p.rows, p.cols = ceil_div(s.OH, TILE), ceil_div(s.OW, TILE)
+    p.taps, p.tile = <int> s.KH, VIEW + 1 - s.KH
+    p.rows, p.cols = ceil_div(s.OH, p.tile), ceil_div(s.OW, p.tile)
     p.CL, p.OL, p.panels = ceil_div(s.C, t.lanes) * t.lanes, ceil_div(s.O, t.lanes) * t.lanes, ceil_div(s.O, t.nr)
     if not fits((<double> p.rows * p.cols * (p.CL + p.OL) * workers + <double> p.CL * p.OL) * VALUES * size):
         return False
-    room = max(t.mr, CHUNK_BYTES // (VALUES * (p.CL + p.OL) * size))
+    room = room_of_tiles(t, p.CL + p.OL)
     p.band = min(p.rows, max(<Py_ssize_t> 1, room // p.cols))
     # If there are fewer images than threads, threads share the rows of tiles. If there are few tiles too, threads share
     # the outputs instead: then each thread reads the weights of its own outputs only.
@@ -150,9 +161,9 @@ cdef bint prepare_winograd(Winograd *p, const Output *g, int workers) noexcept n
         p.images = max(<Py_ssize_t> 1, min(p.images, s.N // (2 * workers)))
     p.tiles = p.images * p.band * p.cols | 1  # odd, or the 36 values of a tile could all fall into one set of the cache
     p.weights_size = VALUES * p.panels * s.C * t.nr + p.OL
-    p.pixels_size = (p.band * TILE + 2) * (p.cols * TILE + 2) * p.CL
+    p.pixels_size = (p.band * p.tile + VIEW - p.tile) * (p.cols * p.tile + VIEW - p.tile) * p.CL
     p.values_size = VALUES * p.tiles * p.CL
-    room = p.pixels_size + p.band * p.cols * TILE * TILE * p.OL + p.values_size + VALUES * p.tiles * p.OL
+    room = p.pixels_size + p.band * p.cols * p.tile * p.tile * p.OL + p.values_size + VALUES * p.tiles * p.OL
     p.workspace_step = LINE + ceil_div(room * size, LINE) * LINE
     p.places = <Py_ssize_t *> allocate((s.H * s.W + s.C + s.O) * sizeof(Py_ssize_t))
     if p.places == NULL:
@@ -160,7 +171,7 @@ cdef bint prepare_winograd(Winograd *p, const Output *g, int workers) noexcept n
     p.koff = p.places + s.H * s.W
     p.planes = p.koff + s.C
     for i in range(s.H * s.W):
-        p.places[i] = (i // s.W * (p.cols * TILE + 2) + i % s.W + s.PW) * p.CL
+        p.places[i] = (i // s.W * (p.cols * p.tile + VIEW - p.tile) + i % s.W + s.PW) * p.CL
     for i in range(s.C):
         p.koff[i] = i * t.nr
     for i in range(s.O):
@@ -183,7 +194,7 @@ cdef void run_winograd(const Winograd *p, int workers) noexcept nogil:
     memset(p.spoilt, 0, s.N)
     renew(p.workspace, p.workspace_step, workers)
     parallel(winograd_chunk, <void *> p, ceil_div(s.N, p.images) * p.bands * p.parts, workers,
-             <double> s.N * s.O * s.OH * s.OW * s.C / 4)
+             <double> s.N * s.O * s.OH * s.OW * s.C * s.KH * s.KW / VALUES)
 
 
 cdef void forget_winograd(Winograd *p) noexcept nogil:

@@ -139,16 +139,18 @@ cdef extern from "fnn.h" nogil:
         fnn_loss loss[FNN_LOSSES][2]
         void (**rules)(void **arrays, Py_ssize_t n, const double *c) noexcept nogil
         double (*power_sum)(const void *x, Py_ssize_t n, double order) noexcept nogil
-        void (*wino_image)(void *values, Py_ssize_t step, const void *pixels, Py_ssize_t row_step, Py_ssize_t col_step,
-                           Py_ssize_t channels) noexcept nogil
-        void (*wino_weights)(void *values, Py_ssize_t step, const void *w, Py_ssize_t w_step, Py_ssize_t tap_step,
+        void (*wino_image)(int taps, void *values, Py_ssize_t step, const void *pixels, Py_ssize_t row_step,
+                           Py_ssize_t col_step, Py_ssize_t channels, Py_ssize_t tiles) noexcept nogil
+        void (*wino_weights)(int taps, void *values, Py_ssize_t step, const void *w, Py_ssize_t w_step,
                              Py_ssize_t rows) noexcept nogil
-        int (*wino_result)(void *pixels, Py_ssize_t row_step, Py_ssize_t col_step, const void *products,
+        int (*wino_result)(int taps, void *pixels, Py_ssize_t row_step, Py_ssize_t col_step, const void *products,
                            Py_ssize_t step, Py_ssize_t channels, const void *bias, int flags) noexcept nogil
-        void (*wino_gradient)(void *values, Py_ssize_t step, const void *pixels, Py_ssize_t row_step,
+        void (*wino_gradient)(int taps, void *values, Py_ssize_t step, const void *pixels, Py_ssize_t row_step,
                               Py_ssize_t col_step, Py_ssize_t channels) noexcept nogil
-        int (*wino_taps)(void *dw, Py_ssize_t w_step, Py_ssize_t tap_step, const void *sums, Py_ssize_t step,
+        int (*wino_taps)(int taps, void *dw, Py_ssize_t w_step, const void *sums, Py_ssize_t step,
                          Py_ssize_t rows) noexcept nogil
+        int (*wino_spread)(int taps, void *pixels, Py_ssize_t row_step, Py_ssize_t col_step, const void *products,
+                           Py_ssize_t step, Py_ssize_t channels, Py_ssize_t tiles) noexcept nogil
 
     void fnn_fetch(const void *start, Py_ssize_t nbytes) noexcept
     ctypedef void (*fnn_task)(void *job, Py_ssize_t chunk, int slot) noexcept nogil

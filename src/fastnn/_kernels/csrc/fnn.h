@@ -266,26 +266,28 @@ typedef struct fnn_tiles {
      * `order` is infinite, the largest |x|. A NaN makes the result NaN. */
     double (*power_sum)(const void *x, ptrdiff_t n, double order);
 
-    /* Winograd's transforms for 3 x 3 kernels. The channels of a pixel are neighbours, in whole vectors; pixel (i,
-     * j) of a tile is at i*row_step + j*col_step. The 36 values of a tile are `step` apart.
-     * wino_image: values from 6 x 6 input pixels.
-     * wino_weights: values from the kernels w[m*w_step + tap*tap_step], tap < 9, m < rows; zeros up to a whole
-     * vector.
-     * wino_result: 4 x 4 output pixels act(bias + ...) from 36 products. It returns 0 if a product was inf or NaN;
-     * the pixels are not valid then. */
-    void (*wino_image)(void *values, ptrdiff_t step, const void *pixels, ptrdiff_t row_step, ptrdiff_t col_step,
-                       ptrdiff_t channels);
-    void (*wino_weights)(void *values, ptrdiff_t step, const void *w, ptrdiff_t w_step, ptrdiff_t tap_step,
-                         ptrdiff_t rows);
-    int (*wino_result)(void *pixels, ptrdiff_t row_step, ptrdiff_t col_step, const void *products, ptrdiff_t step,
-                       ptrdiff_t channels, const void *bias, int flags);
-    /* For the gradient of the weights.
-     * wino_gradient: values from the gradients of 4 x 4 output pixels.
-     * wino_taps: dw[m*w_step + tap*tap_step], tap < 9, m < rows, from 36 sums of products. It returns 0 if one of
-     * them was inf or NaN. */
-    void (*wino_gradient)(void *values, ptrdiff_t step, const void *pixels, ptrdiff_t row_step, ptrdiff_t col_step,
-                          ptrdiff_t channels);
-    int (*wino_taps)(void *dw, ptrdiff_t w_step, ptrdiff_t tap_step, const void *sums, ptrdiff_t step, ptrdiff_t rows);
+    /* Winograd's transforms for kernels of `taps` x `taps`, 3 or 5, whose tiles have 7 - taps output pixels each way.
+     * The channels of a pixel are neighbours, in whole vectors; pixel (i, j) of a tile is at i*row_step + j*col_step.
+     * The 36 values of a tile are `step` apart, those of neighbouring tiles col_step.
+     * wino_image: values of the tiles of a row from their input pixels, 6 x 6 each.
+     * wino_weights: values from the kernels at w + m*w_step, m < rows; zeros up to a whole vector.
+     * wino_result: the output pixels of a tile, act(bias + ...), from 36 products. It returns 0 if a product was inf or
+     * NaN; the pixels are not valid then. */
+    void (*wino_image)(int taps, void *values, ptrdiff_t step, const void *pixels, ptrdiff_t row_step,
+                       ptrdiff_t col_step, ptrdiff_t channels, ptrdiff_t tiles);
+    void (*wino_weights)(int taps, void *values, ptrdiff_t step, const void *w, ptrdiff_t w_step, ptrdiff_t rows);
+    int (*wino_result)(int taps, void *pixels, ptrdiff_t row_step, ptrdiff_t col_step, const void *products,
+                       ptrdiff_t step, ptrdiff_t channels, const void *bias, int flags);
+    /* For the gradients.
+     * wino_gradient: values from the gradients of a tile's output pixels.
+     * wino_taps: the kernels' gradients at dw + m*w_step, m < rows, from 36 sums of products.
+     * wino_spread: the products of the tiles of a row, turned back, are added to the gradients of their input pixels.
+     * The last two return 0 if one of the products was inf or NaN. */
+    void (*wino_gradient)(int taps, void *values, ptrdiff_t step, const void *pixels, ptrdiff_t row_step,
+                          ptrdiff_t col_step, ptrdiff_t channels);
+    int (*wino_taps)(int taps, void *dw, ptrdiff_t w_step, const void *sums, ptrdiff_t step, ptrdiff_t rows);
+    int (*wino_spread)(int taps, void *pixels, ptrdiff_t row_step, ptrdiff_t col_step, const void *products,
+                       ptrdiff_t step, ptrdiff_t channels, ptrdiff_t tiles);
 } fnn_tiles;
 
 /* Prefetch memory that will be read soon, to the second-level cache. */

@@ -105,7 +105,7 @@
      .rules = {[FNN_SGD] = sgd_##suffix, [FNN_ADAM] = adam_##suffix, [FNN_RMSPROP] = rmsprop_##suffix,             \
                [FNN_SCALE] = scale_##suffix, [FNN_CLAMP] = clamp_##suffix}, .power_sum = power_sum_##suffix,       \
      .wino_image = wino_image_##suffix, .wino_weights = wino_weights_##suffix, .wino_result = wino_result_##suffix,  \
-     .wino_gradient = wino_gradient_##suffix, .wino_taps = wino_taps_##suffix}
+     .wino_gradient = wino_gradient_##suffix, .wino_taps = wino_taps_##suffix, .wino_spread = wino_spread_##suffix}
 
 #define FNN_TABLES(tier, ...)                                                                                      \
     {FNN_TABLE(tier, float, VECTOR / 4, f32, __VA_ARGS__), FNN_TABLE(tier, double, VECTOR / 8, f64, )}
