@@ -19,6 +19,7 @@ MODULES = (
     "_table",
     "_memory",
     "_matmul_amx",
+    "_matmul_dot",
     "_matmul",
     "_pool_lanes",
     "_conv_lanes",

@@ -51,12 +51,20 @@ MUTANTS = (
     ),
     Mutant(
         "dot: the tail counts twice",
-        "tile_matrix.h",
+        "tile_dot.h",
         "ivec mask = NAME(iota)() >= (integer)(LANES - (length - whole)) - (ivec){0};",
         "ivec mask = ~(ivec){0};",
         "linear",
     ),
-    Mutant("dot: short rows are skipped", "tile_matrix.h", "DOT_STEP(DOT_SHORT);", ";", "linear"),
+    Mutant("dot: short rows are skipped", "tile_dot.h", "DOT_STEP(DOT_SHORT);", ";", "linear"),
+    Mutant("dot: a bias is added to whole vectors only", "tile_dot.h", "value += bias[j];", ";", "linear"),
+    Mutant(
+        "linear: the last output of a turned tile is lost",
+        "_matmul_dot.pyx",
+        "t.transpose(g.y + n * g.O * size, offsets, sums, cols, g.O, live)",
+        "t.transpose(g.y + n * g.O * size, offsets, sums, cols, g.O - 1, live)",
+        "linear",
+    ),
     Mutant(
         "taps: no tail",
         "tile_matrix.h",
@@ -83,7 +91,7 @@ MUTANTS = (
     ),
     Mutant(
         "linear: long rows begin anew",
-        "_matmul.pyx",
+        "_matmul_dot.pyx",
         "(FNN_ACCUMULATE if k0 else 0) | (FNN_RELU if g.relu and",
         "(FNN_RELU if g.relu and",
         "linear",

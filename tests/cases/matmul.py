@@ -58,7 +58,12 @@ LARGE_PRODUCTS = (
     (1100, 17, 20),
     (9, 30, 1500),
     (1, 784, 500),
+    (700, 3, 1),
+    (150, 70, 400),
 )
+
+# Dot tiles of one to five rows, whichever factor they are of, whole and in part.
+FEW_ROWS = ((2, 40, 15), (4, 33, 13), (5, 37, 11), (6, 9, 3), (33, 20, 2), (35, 40, 4), (21, 130, 5), (40, 12, 1))
 
 
 def _product_cases() -> Iterator[Case]:
@@ -72,6 +77,8 @@ def _product_cases() -> Iterator[Case]:
         )
         if 0 in (k, n):
             continue  # a linear layer has at least one input and one output
+        yield from linear_cases(f"{m}x{k}x{n}", (m,), k, n)
+    for m, k, n in FEW_ROWS:
         yield from linear_cases(f"{m}x{k}x{n}", (m,), k, n)
     for m, k, n in LARGE_PRODUCTS:
         yield Case(

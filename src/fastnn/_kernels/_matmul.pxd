@@ -1,17 +1,6 @@
 # A linear layer, for plans.
+from fastnn._kernels._matmul_dot cimport Linear
 from fastnn._kernels.fnn cimport fnn_tiles
-
-cdef struct Linear:
-    fnn_tiles *t
-    Py_ssize_t N, O, K
-    const char *x
-    const char *w
-    const char *b
-    char *y
-    bint relu
-    const char *packed   # w as `pack_linear` packs it, or NULL
-    Py_ssize_t width     # outputs of a chunk
-    Py_ssize_t koff[16]  # j * K, j < dot_n
 
 cdef struct Gradient:
     fnn_tiles *t

@@ -1,10 +1,11 @@
-"""Matrix products: packed panels around the panel tile (`gemm`), and products of rows with rows (linear forward).
+"""Matrix products: packed panels around the panel tile (`gemm`), and linear layers.
 
 docs/dev/matrix-products.md draws both tiles and the packed factors.
 """
 from libc.string cimport memcpy, memset
 
 from fastnn._kernels._matmul_amx cimport gemm_on_tiles, is_for_tiles
+from fastnn._kernels._matmul_dot cimport DotTiles, choose_dot_tiles, linear_on_dot_tiles
 from fastnn._kernels._table cimport allocate, parallel, release, threads, tiles
 from fastnn._kernels.fnn cimport FNN_ACCUMULATE, FNN_BIAS_OF_COLUMNS, FNN_RELU, FNN_relu
 from fastnn._kernels.fnn cimport begin, ceil_div, fnn_tiles, split_at
@@ -15,16 +16,12 @@ ctypedef fused real:
     double
 
 cdef enum:
-    READ = 4           # input rows: with fewer, reading the weights takes longer than multiplying
     DEPTH = 384        # the most rows of a packed panel: PANELS panels stay in the second-level cache
     PANELS = 8         # the most panels of a chunk of columns
     PLAIN_PANELS = 4   # panels of b: up to here packing a costs more than it saves
     THIN_DEPTH = 64    # rows of b that are read at a time where b is not packed
-    THIN_ROWS = 64     # the least rows of a chunk of rows, because each of these chunks packs all of b
-    NEAR = 32768       # bytes of x: above, dot tiles read x from the second-level cache
+    THIN_ROWS = 16     # the least rows of a thread, if threads share rows instead of columns
     LATENCY = 8        # vectors of a tile: with fewer, a step still takes the latency of a multiply-add
-    THIN_SUMS = 32     # room for the sums of a dot tile of any tier
-    DOT_LENGTH = 1024  # elements of a row at a time: the rows of a dot tile stay in the first-level cache
 
 
 # ---- The packed product --------------------------------------------------------------------------------------------
@@ -42,7 +39,8 @@ cdef struct Gemm:
     Py_ssize_t depth                 # rows of a packed panel
     bint in_place                    # whole panels of b are not packed, because only one block of rows reads them
     bint a_in_place                  # a is not packed, because few panels read it
-    char *packed_a                   # (K, rows) for each block
+    bint a_on_the_way                # each chunk has all columns, and packs the blocks of a that it reads
+    char *packed_a                   # (K, rows) for each block; or (DEPTH, mr) for each thread
     char *packed_b                   # (DEPTH, nr) for each panel of a chunk, for each thread
     const char *ready                # all of b as `pack_columns` packs it, or NULL
     Py_ssize_t *koff                 # k * nr, k < DEPTH
@@ -74,6 +72,16 @@ cdef void pack_rows(void *job, Py_ssize_t block, int slot) noexcept nogil:
              g.a.start + (m0 * g.a.row + k * g.a.col) * size, g.a.col, g.a.row, min(g.depth, g.K - k), rows)
 
 
+cdef void pack_panel(void *job, Py_ssize_t panel, int slot) noexcept nogil:
+    """One panel of b, for all parts: in the order of `pack_linear`."""
+    cdef const Gemm *g = <const Gemm *> job
+    cdef Py_ssize_t size = g.t.itemsize, nr = g.t.nr, panels = ceil_div(g.N, nr), n = panel * nr, k0, depth
+    for k0 from 0 <= k0 < g.K by g.depth:
+        depth = min(g.depth, g.K - k0)
+        pack(g.t, g.packed_b + (k0 * panels + panel * depth) * nr * size, g.koff,
+             g.b.start + (k0 * g.b.row + n * g.b.col) * size, g.b.row, g.b.col, depth, min(nr, g.N - n))
+
+
 cdef void multiply_columns(void *job, Py_ssize_t chunk, int slot) noexcept nogil:
     """Some columns of the product, or of a part of its blocks of rows."""
     cdef const Gemm *g = <const Gemm *> job
@@ -103,6 +111,10 @@ cdef void multiply_columns(void *job, Py_ssize_t chunk, int slot) noexcept nogil
             a = g.packed_a + (m0 * g.K + k0 * rows) * size
             if g.a_in_place:
                 a = g.a.start + (m0 * g.a.row + k0 * g.a.col) * size
+            elif g.a_on_the_way:
+                a = g.packed_a + slot * DEPTH * t.mr * size
+                pack(t, <char *> a, g.a_offsets + (rows - g.M // g.blocks) * DEPTH,
+                     g.a.start + (m0 * g.a.row + k0 * g.a.col) * size, g.a.col, g.a.row, depth, rows)
             for n from n0 <= n < n1 by nr:
                 t.panel(rows, min(nr, n1 - n), 1, depth, a, NULL, g.a.row if g.a_in_place else 1,
                         g.a.col if g.a_in_place else rows,
@@ -124,6 +136,27 @@ cdef void multiply_row(void *job, Py_ssize_t chunk, int slot) noexcept nogil:
         g.t.functions[FNN_relu].forward(g.c + n0 * size, g.c + n0 * size, cols, NULL)
 
 
+cdef void lay_out(Gemm *g, int workers) noexcept nogil:
+    """How the product is cut, and which factors are packed."""
+    cdef Py_ssize_t panels = ceil_div(g.N, g.t.nr), chunks
+    g.blocks = ceil_div(g.M, g.t.mr)
+    g.parts = 1
+    if panels * min(g.K, <Py_ssize_t> DEPTH) <= PANELS * DEPTH and g.M >= THIN_ROWS * workers:  # share rows
+        g.width = g.t.nr * panels
+        if workers > 1:
+            g.parts = min(g.blocks, 2 * workers if g.M >= 8 * THIN_ROWS * workers else workers)
+    else:
+        g.width = g.t.nr * max(1, min(<Py_ssize_t> PANELS, panels if workers == 1 else panels // (4 * workers)))
+    chunks = ceil_div(g.N, g.width)
+    if g.ready != NULL and chunks < workers:
+        g.parts = min(g.blocks, ceil_div(workers, chunks))
+    g.blocks = ceil_div(g.blocks, g.parts) * g.parts
+    g.in_place = g.blocks == 1 and g.b.col == 1
+    g.depth = THIN_DEPTH if g.in_place else even_depth(g.K)
+    g.a_in_place = panels <= PLAIN_PANELS
+    g.a_on_the_way = not g.a_in_place and chunks == 1
+
+
 cdef bint gemm(fnn_tiles *t, Py_ssize_t M, Py_ssize_t N, Py_ssize_t K, Matrix a, Matrix b, void *c,
                const void *bias=NULL, bint relu=False, const char *ready=NULL) noexcept nogil:
     """c (M, N) = act(a (M, K) b (K, N) + bias (N,)), c in C order.
@@ -133,35 +166,28 @@ cdef bint gemm(fnn_tiles *t, Py_ssize_t M, Py_ssize_t N, Py_ssize_t K, Matrix a,
     memory for the packed panels.
     """
     cdef Gemm g
-    cdef Py_ssize_t k, panels = ceil_div(N, t.nr), chunks
+    cdef Py_ssize_t k, panels = ceil_div(N, t.nr)
     cdef int workers = threads()
-    cdef bint enough
+    cdef bint enough, packs_once
     if M == 0 or N == 0 or K == 0:
         memset(c, 0, M * N * t.itemsize)
         return True
     g.t, g.M, g.N, g.K, g.c, g.bias, g.relu = t, M, N, K, <char *> c, <const char *> bias, relu
     g.a, g.b, g.ready = a, b, ready
-    if M == 1 and b.col == 1:
-        g.width = ceil_div(ceil_div(N, workers), t.nr) * t.nr
-        parallel(multiply_row, &g, ceil_div(N, g.width), workers, <double> N * K / 16)
+    if N == 1 and a.row == 1 and bias == NULL:  # one column: the row of the transposed product
+        g.M, g.N, g.a, g.b = 1, M, matrix(b.start, 1, b.row), matrix(a.start, a.col, 1)
+    if g.M == 1 and g.b.col == 1:
+        g.width = ceil_div(ceil_div(g.N, workers), t.nr) * t.nr
+        parallel(multiply_row, &g, ceil_div(g.N, g.width), workers, <double> g.N * K / 16)
         return True
     if ready == NULL and is_for_tiles(t, M, N, K) and gemm_on_tiles(t, M, N, K, a, b, c, bias, relu):
         return True
-    g.blocks = ceil_div(M, t.mr)
-    g.a_in_place = panels <= PLAIN_PANELS
-    g.width = t.nr * max(1, min(<Py_ssize_t> PANELS, panels // (4 * workers)))
-    g.parts = 1
-    if panels * min(K, <Py_ssize_t> DEPTH) <= PANELS * DEPTH and M >= THIN_ROWS * workers:  # share rows, not columns
-        g.width = t.nr * panels
-        g.parts = min(g.blocks, 2 * workers if M >= 2 * THIN_ROWS * workers else workers)
-    chunks = ceil_div(N, g.width)
-    if ready != NULL and chunks < workers:  # without `ready` each part would pack b again
-        g.parts = min(g.blocks, ceil_div(workers, chunks))
-    g.blocks = ceil_div(g.blocks, g.parts) * g.parts
-    g.in_place = g.blocks == 1 and b.col == 1
-    g.depth = THIN_DEPTH if g.in_place else even_depth(K)
-    g.packed_a = <char *> allocate(0 if g.a_in_place else M * K * t.itemsize)
-    g.packed_b = <char *> allocate(0 if ready != NULL else workers * g.width * g.depth * t.itemsize)
+    lay_out(&g, workers)
+    packs_once = workers > 1 and g.parts > 1 and ready == NULL and not g.in_place
+    g.packed_a = <char *> allocate((0 if g.a_in_place else workers * DEPTH * t.mr if g.a_on_the_way else M * K) *
+                                   t.itemsize)
+    g.packed_b = <char *> allocate((0 if ready != NULL else K * panels * t.nr if packs_once else
+                                    workers * g.width * g.depth) * t.itemsize)
     g.koff = <Py_ssize_t *> allocate(4 * DEPTH * sizeof(Py_ssize_t))
     enough = g.packed_a != NULL and g.packed_b != NULL and g.koff != NULL
     if enough:
@@ -172,9 +198,12 @@ cdef bint gemm(fnn_tiles *t, Py_ssize_t M, Py_ssize_t N, Py_ssize_t K, Matrix a,
             g.b_offsets[k] = k * b.row
             g.a_offsets[k] = k * (M // g.blocks)
             g.a_offsets[DEPTH + k] = k * (M // g.blocks + 1)
-        if not g.a_in_place:
+        if not g.a_in_place and not g.a_on_the_way:
             parallel(pack_rows, &g, g.blocks, workers, <double> M * K)
-        parallel(multiply_columns, &g, chunks * g.parts, workers, <double> M * N * K / 16)
+        if packs_once:
+            parallel(pack_panel, &g, panels, workers, <double> N * K)
+            g.ready = g.packed_b
+        parallel(multiply_columns, &g, ceil_div(N, g.width) * g.parts, workers, <double> M * N * K / 16)
     release(g.packed_a)
     release(g.packed_b)
     release(g.koff)
@@ -198,49 +227,13 @@ def matmul(const real[:, ::1] a, const real[:, ::1] b, real[:, ::1] c):
 
 # ---- Linear --------------------------------------------------------------------------------------------------------
 
-cdef void linear_chunk(void *job, Py_ssize_t chunk, int slot) noexcept nogil:
-    cdef const Linear *g = <const Linear *> job
-    cdef fnn_tiles *t = g.t
-    cdef Py_ssize_t size = t.itemsize, o0 = chunk * g.width, o1 = min(g.O, o0 + g.width), o, n, k0, length
-    for o from o0 <= o < o1 by t.dot_n:
-        k0 = 0
-        while True:  # K = 0 needs one round too, which writes the bias
-            length = min(DOT_LENGTH, g.K - k0)
-            for n from 0 <= n < g.N by t.dot_m:
-                t.dot(min(t.dot_m, g.N - n), min(t.dot_n, o1 - o), length, g.x + (n * g.K + k0) * size, g.K,
-                      g.w + (o * g.K + k0) * size, g.koff, g.y + (n * g.O + o) * size, g.O,
-                      g.b + o * size if g.b != NULL and k0 == 0 else NULL,
-                      (FNN_ACCUMULATE if k0 else 0) | (FNN_RELU if g.relu and k0 + length >= g.K else 0),
-                      NULL)
-            k0 += length
-            if k0 >= g.K:
-                break
-
-
 cdef Linear describe_linear(fnn_tiles *t, Py_ssize_t N, Py_ssize_t O, Py_ssize_t K, bint relu) noexcept nogil:
     cdef Linear g
     cdef Py_ssize_t j
     g.t, g.N, g.O, g.K, g.relu, g.b, g.packed = t, N, O, K, relu, NULL, NULL
-    for j in range(t.dot_n):
+    for j in range(t.dot_cols[1]):
         g.koff[j] = j * K
     return g
-
-
-cdef inline Py_ssize_t sums(const fnn_tiles *t, Py_ssize_t rows, Py_ssize_t cols) noexcept nogil:
-    """The number of sums in the dot tiles of a rows x cols product. There is a smaller tile for one row."""
-    return (1 if rows == 1 else t.dot_m * ceil_div(rows, t.dot_m)) * t.dot_n * ceil_div(cols, t.dot_n)
-
-
-cdef inline bint is_thin(const Linear *g) noexcept nogil:
-    """Whether dot tiles are fuller with the outputs as their rows, and the rows of x as their columns."""
-    return 0 < g.K and g.O <= g.t.dot_m and sums(g.t, g.O, g.N) < sums(g.t, g.N, g.O)
-
-
-cdef inline double dot_cost(const Linear *g) noexcept nogil:
-    """The cost of dot tiles, in multiply-adds of a vector. Each sum has one for each vector of a row, and lane sums."""
-    cdef double each = 6.5 * max(1, ceil_div(g.K, <Py_ssize_t> DOT_LENGTH)) + ceil_div(g.K, g.t.lanes) * (
-        1.2 if g.N * g.K * g.t.itemsize <= NEAR else 1.5)
-    return each * (sums(g.t, g.O, g.N) if is_thin(g) else sums(g.t, g.N, g.O))
 
 
 cdef inline double packed_cost(const Linear *g, bint is_ready) noexcept nogil:
@@ -251,7 +244,7 @@ cdef inline double packed_cost(const Linear *g, bint is_ready) noexcept nogil:
 
 
 cdef inline bint is_packed(const Linear *g, bint is_ready) noexcept nogil:
-    return g.K > 0 and packed_cost(g, is_ready) < dot_cost(g)
+    return g.K > 0 and packed_cost(g, is_ready) < choose_dot_tiles(g).cost
 
 
 cdef Py_ssize_t packed_linear(const Linear *g) noexcept nogil:
@@ -270,41 +263,12 @@ cdef void pack_linear(const Linear *g, char *packed) noexcept nogil:
             packed += depth * nr * size
 
 
-cdef void thin_chunk(void *job, Py_ssize_t chunk, int slot) noexcept nogil:
-    """Some rows of a layer of few outputs. The rows of the tile are the outputs, and its columns the rows of x."""
-    cdef const Linear *g = <const Linear *> job
-    cdef fnn_tiles *t = g.t
-    cdef double sums_memory[THIN_SUMS]              # (O, dot_n), of either precision
-    cdef double biases_memory[THIN_SUMS]
-    cdef char *sums = <char *> sums_memory
-    cdef char *biases = <char *> biases_memory
-    cdef Py_ssize_t offsets[16]
-    cdef Py_ssize_t size = t.itemsize, dn = t.dot_n, n, m, k0, last = min(g.N, (chunk + 1) * g.width)
-    memset(biases, 0, sizeof(biases_memory))
-    for n in range(dn):
-        offsets[n] = n * g.O
-        if g.b != NULL:
-            for m in range(g.O):
-                memcpy(biases + (m * dn + n) * size, g.b + m * size, size)
-    for n from chunk * g.width <= n < last by dn:
-        memcpy(sums, biases, g.O * dn * size)
-        for k0 from 0 <= k0 < g.K by DOT_LENGTH:
-            t.dot(g.O, min(dn, last - n), min(<Py_ssize_t> DOT_LENGTH, g.K - k0), g.w + k0 * size, g.K,
-                  g.x + (n * g.K + k0) * size, g.koff, sums, dn, NULL,
-                  FNN_ACCUMULATE | (FNN_RELU if g.relu and k0 + DOT_LENGTH >= g.K else 0), NULL)
-        t.transpose(g.y + n * g.O * size, offsets, sums, dn, g.O, min(dn, last - n))
-
-
 cdef bint linear(Linear *g, int workers) noexcept nogil:
+    cdef DotTiles way
     if g.packed != NULL or is_packed(g, False):
         return gemm(g.t, g.N, g.O, g.K, matrix(g.x, g.K, 1), matrix(g.w, 1, g.K), g.y, g.b, g.relu, g.packed)
-    if is_thin(g):
-        g.width = g.t.dot_n * ceil_div(g.N, g.t.dot_n * 2 * workers)
-        parallel(thin_chunk, g, ceil_div(g.N, g.width), workers, <double> g.N * g.O * g.K / 16)
-        return True
-    # Few chunks, because where two chunks meet, two threads write to one cache line in every row.
-    g.width = g.t.dot_n * ceil_div(g.O, g.t.dot_n * 2 * workers)
-    parallel(linear_chunk, g, ceil_div(g.O, g.width), workers, <double> max(g.N, READ) * g.O * g.K / 16)
+    way = choose_dot_tiles(g)
+    linear_on_dot_tiles(g, &way, workers)
     return True
 
 
@@ -328,7 +292,12 @@ cdef void sum_columns(void *job, Py_ssize_t chunk, int slot) noexcept nogil:
 cdef bint linear_gradients(const Gradient *g) noexcept nogil:
     cdef fnn_tiles *t = g.t
     cdef bint enough = True
-    if g.dx != NULL:
+    cdef Linear rows
+    if g.dx != NULL and g.I == 1:  # w is one row then
+        rows = describe_linear(t, g.N, 1, g.O, False)
+        rows.x, rows.w, rows.y = g.dy, g.w, g.dx
+        enough &= linear(&rows, threads())
+    elif g.dx != NULL:
         enough &= gemm(t, g.N, g.I, g.O, matrix(g.dy, g.O, 1), matrix(g.w, g.I, 1), g.dx)
     if g.dw != NULL:
         enough &= gemm(t, g.O, g.I, g.N, matrix(g.dy, 1, g.O), matrix(g.x, g.I, 1), g.dw)

@@ -47,7 +47,8 @@ cdef extern from "fnn.h" nogil:
 
     ctypedef struct fnn_tiles "const fnn_tiles":
         const char *isa
-        Py_ssize_t itemsize, lanes, mr, nr, dot_m, dot_n
+        Py_ssize_t itemsize, lanes, mr, nr, dot_m, dot_n, dot_most
+        Py_ssize_t dot_cols[6]
         void (*panel)(Py_ssize_t rows, Py_ssize_t cols, Py_ssize_t segments, Py_ssize_t depth, const void *a,
                       const Py_ssize_t *starts, Py_ssize_t a_row, Py_ssize_t a_depth, const void *b,
                       const Py_ssize_t *koff, void *c, Py_ssize_t ldc, const void *bias, int flags,

@@ -10,6 +10,7 @@
  * table `koff` says where row k of an operand starts. So a matrix product, a convolution and its gradients are the
  * same tile with different tables. In a contract, x[i] with i < n means every i from 0 to n - 1. */
 enum { FNN_ACCUMULATE = 1, FNN_RELU = 2, FNN_BIAS_OF_COLUMNS = 4 };
+enum { FNN_DOT_ROWS = 5, FNN_DOT_COLS = 16, FNN_DOT_SUMS = 32 }; /* of a dot tile, at most */
 enum { FNN_NORM_ROWS = 128, FNN_NORM_BLOCK = 4096 };
 enum { FNN_BLOCK = 32 }; /* rows or columns of one block of an operand of `product` */
 enum { FNN_SGD, FNN_ADAM, FNN_RMSPROP, FNN_SCALE, FNN_CLAMP, FNN_RULES };
@@ -95,8 +96,9 @@ typedef struct fnn_tiles {
     void (*taps)(ptrdiff_t n, ptrdiff_t depth, const void *w, const void *x, const ptrdiff_t *koff, void *y,
                  const void *bias, int flags);
 
-    /* c[m*ldc + j] = act(bias[j] + sum_q a[m*lda + q] * b[koff[j] + q]), m < rows <= dot_m, j < cols <= dot_n,
-     * q < length. Each row is read for `length` elements. Unless `next` is NULL, next[q] is prefetched on the way. */
+    /* c[m*ldc + j] = act(bias[j] + sum_q a[m*lda + q] * b[koff[j] + q]), m < rows <= dot_most, j < cols <=
+     * dot_cols[rows], q < length. Each row is read for `length` elements. Unless `next` is NULL, next[q] is prefetched
+     * on the way. */
     void (*dot)(ptrdiff_t rows, ptrdiff_t cols, ptrdiff_t length, const void *a, ptrdiff_t lda, const void *b,
                 const ptrdiff_t *koff, void *c, ptrdiff_t ldc, const void *bias, int flags, const void *next);
 
@@ -288,6 +290,9 @@ typedef struct fnn_tiles {
     int (*wino_taps)(int taps, void *dw, ptrdiff_t w_step, const void *sums, ptrdiff_t step, ptrdiff_t rows);
     int (*wino_spread)(int taps, void *pixels, ptrdiff_t row_step, ptrdiff_t col_step, const void *products,
                        ptrdiff_t step, ptrdiff_t channels, ptrdiff_t tiles);
+
+    /* Dot tiles have up to dot_most rows, and dot_cols[rows] columns. */
+    ptrdiff_t dot_most, dot_cols[FNN_DOT_ROWS + 1];
 } fnn_tiles;
 
 /* Prefetch memory that will be read soon, to the second-level cache. */

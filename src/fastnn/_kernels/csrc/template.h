@@ -49,7 +49,33 @@ INLINE vec NAME(load_part)(const real *p, ptrdiff_t n, real fill) {
     return v;
 #endif
 }
+#if defined(__AVX2__)
+/* In halves: AVX has a masked store, but it is slow on processors of AMD, and so is a copy of n elements. */
+INLINE void NAME(store_part)(real *p, vec v, ptrdiff_t n) {
+    __m256i whole = (__m256i)v;
+    __m128i part = _mm256_castsi256_si128(whole);
+    char *to = (char *)p;
+    if (n >= LANES) {
+        NAME(store)(p, v);
+        return;
+    }
+    n *= (ptrdiff_t)sizeof(real);
+    if (n & 16) {
+        _mm_storeu_si128((__m128i *)to, part);
+        part = _mm256_extracti128_si256(whole, 1);
+        to += 16;
+    }
+    if (n & 8) {
+        _mm_storel_epi64((__m128i *)to, part);
+        part = _mm_unpackhi_epi64(part, part);
+        to += 8;
+    }
+    if (sizeof(real) == 4 && n & 4)
+        _mm_storeu_si32(to, part);
+}
+#else
 INLINE void NAME(store_part)(real *p, vec v, ptrdiff_t n) { memcpy(p, &v, (size_t)n * sizeof(real)); }
+#endif
 #endif
 /* np.maximum(x, 0): NaN stays */
 INLINE vec NAME(positive)(vec x) { return NAME(choose)(x <= NAME(splat)(0), NAME(splat)(0), x); }
@@ -58,6 +84,7 @@ INLINE vec NAME(positive)(vec x) { return NAME(choose)(x <= NAME(splat)(0), NAME
 
 #include "tile_sums.h"
 #include "tile_matrix.h"
+#include "tile_dot.h"
 #include "tile_pool.h"
 #include "tile_image.h"
 #include "tile_pool_lanes.h"

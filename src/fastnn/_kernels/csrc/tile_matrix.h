@@ -1,5 +1,5 @@
-/* The two register tiles of every matrix product, convolution and gradient. docs/dev/matrix-products.md draws them; the
- * contracts are in fnn.h. */
+/* The panel tile, and other primitives of matrix products, convolutions and gradients; the dot tile is in tile_dot.h.
+ * docs/dev/matrix-products.md draws both; the contracts are in fnn.h. */
 
 /* ---- panel: rank-one updates. Each k loads PANEL_VECTORS vectors of b, and broadcasts an element of a for each row. -
  * All of c stays in registers while k runs. With AVX-512, 14 rows x 2 vectors of 16 floats take 28 of the 32 registers.
@@ -143,96 +143,7 @@ static void NAME(taps)(ptrdiff_t n, ptrdiff_t depth, const void *w, const void *
 }
 #undef TAPS
 
-/* ---- dot: products of rows with rows. Both are contiguous, so nothing is packed. --------------------------------- */
-/* One step of the tile at q. A masked load sets lanes to 0 before they are multiplied, because 0 * inf is not 0. */
-#define DOT_STEP(LOAD)                                                                                             \
-    do {                                                                                                           \
-        vec am[DOT_ROWS];                                                                                          \
-        UNROLL for (int m = 0; m < rows; m++) am[m] = LOAD(as[m]);                                                 \
-        UNROLL for (int j = 0; j < DOT_COLS; j++) {                                                                \
-            vec bj = LOAD(bs[j]);                                                                                  \
-            IN_REGISTER(bj);                                                                                       \
-            UNROLL for (int m = 0; m < rows; m++) acc[m][j] += am[m] * bj;                                         \
-        }                                                                                                          \
-    } while (0)
-#define DOT_WHOLE(p) NAME(load)((p) + q)
-#define DOT_MASKED(p) (vec)((ivec)NAME(load)((p) + q) & mask)
-#define DOT_SHORT(p) NAME(load_part)((p), length, 0)
-
-INLINE void NAME(dot_tile)(const int rows, ptrdiff_t live_rows, ptrdiff_t cols, ptrdiff_t length, const real *a,
-                           ptrdiff_t lda, const real *b, const ptrdiff_t *koff, real *c, ptrdiff_t ldc,
-                           const real *bias, int flags, const real *next) {
-    vec acc[DOT_ROWS][DOT_COLS];
-    UNROLL
-    for (int m = 0; m < rows; m++)
-        UNROLL
-        for (int j = 0; j < DOT_COLS; j++)
-            acc[m][j] = NAME(splat)(0);
-    /* Rows and columns beyond the matrix repeat the last one; their sums are not stored. */
-    const real *as[DOT_ROWS], *bs[DOT_COLS];
-    UNROLL
-    for (int m = 0; m < rows; m++)
-        as[m] = a + (m < live_rows ? m : live_rows - 1) * lda;
-    UNROLL
-    for (int j = 0; j < DOT_COLS; j++)
-        bs[j] = b + koff[j < cols ? j : cols - 1];
-    ptrdiff_t whole = length / LANES * LANES;
-    for (ptrdiff_t q = 0; q < whole; q += LANES) {
-        __builtin_prefetch(next + q, 0, 2);
-        DOT_STEP(DOT_WHOLE);
-    }
-    if (whole < length && whole) {
-        /* The last vector ends with the row, and its lanes that were added before are masked out. */
-        ptrdiff_t q = length - LANES;
-        ivec mask = NAME(iota)() >= (integer)(LANES - (length - whole)) - (ivec){0};
-        DOT_STEP(DOT_MASKED);
-    } else if (whole < length) {
-        DOT_STEP(DOT_SHORT);
-    }
-    real sums[DOT_ROWS * DOT_COLS + LANES];
-    UNROLL
-    for (int first = 0; first < rows * DOT_COLS; first += LANES) {
-        vec group[LANES];
-        UNROLL
-        for (int i = 0; i < LANES; i++) {
-            int at = first + i < rows * DOT_COLS ? first + i : 0;
-            group[i] = acc[at / DOT_COLS][at % DOT_COLS];
-        }
-        NAME(store)(sums + first, NAME(lane_sums)(group));
-    }
-    UNROLL
-    for (int m = 0; m < rows; m++) {
-        real *cm = c + m * ldc;
-        if (m >= live_rows)
-            break;
-        UNROLL
-        for (int j = 0; j < DOT_COLS; j++) {
-            if (j >= cols)
-                break;
-            real value = sums[m * DOT_COLS + j];
-            if (flags & FNN_ACCUMULATE)
-                value += cm[j];
-            if (bias)
-                value += bias[j];
-            cm[j] = (flags & FNN_RELU) && value <= 0 ? 0 : value;
-        }
-    }
-}
-
-static void NAME(dot)(ptrdiff_t rows, ptrdiff_t cols, ptrdiff_t length, const void *a, ptrdiff_t lda, const void *b,
-                      const ptrdiff_t *koff, void *c, ptrdiff_t ldc, const void *bias, int flags, const void *next) {
-    const void *to_come = next ? next : a;
-    if (rows == 1)
-        NAME(dot_tile)(1, rows, cols, length, a, lda, b, koff, c, ldc, bias, flags, to_come);
-    else
-        NAME(dot_tile)(DOT_ROWS, rows, cols, length, a, lda, b, koff, c, ldc, bias, flags, to_come);
-}
-
 #undef PANEL_CASE
-#undef DOT_STEP
-#undef DOT_WHOLE
-#undef DOT_MASKED
-#undef DOT_SHORT
 
 /* ---- One row of a product. ----------------------------------------------------------------------------------------- */
 #define STREAMS 8 /* rows of b that are read at a time */

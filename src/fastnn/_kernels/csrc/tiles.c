@@ -28,29 +28,38 @@
 #endif
 
 /* The vector width in bytes, and the largest register tiles that do not spill: rows x vectors of the panel tile, rows x
- * columns of the dot tile. */
+ * columns of the dot tile. DOT_TILES lists the columns of dot tiles of one row and more. */
 #if defined(__AVX512F__)
 #define VECTOR 64
 #define PANEL_ROWS 14
 #define DOT_ROWS 3
 #define DOT_COLS 9
+#define DOT_TILES(X) X(1, 16) X(2, 14) X(3, 9) X(4, 6) X(5, 5)
 #elif defined(__AVX2__)
 #define VECTOR 32
 #define PANEL_ROWS 6
-#define DOT_ROWS 4
-#define DOT_COLS 2
+#define DOT_ROWS 3
+#define DOT_COLS 4
+#define DOT_TILES(X) X(1, 8) X(2, 6) X(3, 4)
 #elif defined(__aarch64__)
 #define VECTOR 16
 #define PANEL_ROWS 12
 #define DOT_ROWS 4
 #define DOT_COLS 6
+#define DOT_TILES(X) X(1, 16) X(2, 12) X(3, 8) X(4, 6)
 #else
 #define VECTOR 16
 #define PANEL_ROWS 6
 #define DOT_ROWS 4
 #define DOT_COLS 2
+#define DOT_TILES(X) X(1, 8) X(2, 4) X(3, 3) X(4, 2)
 #endif
 #define PANEL_VECTORS 2
+#if defined(__AVX512F__)
+#define HAS_MASKS 1 /* a masked load or store is as fast as a whole one */
+#else
+#define HAS_MASKS 0
+#endif
 
 #include "philox.h"
 
@@ -78,9 +87,11 @@
      [FNN_KL_LOG] = {kl_log_##suffix, kl_log_slope_##suffix}}
 #define FNN_FUNCTION(suffix, name, work, backward_work)                                                             \
     {#name, CONCAT(name, suffix), CONCAT(name##_backward, suffix), work, backward_work},
+#define DOT_ONE(rows, columns) +1
+#define DOT_PLACE(rows, columns) [rows] = columns,
 #define FNN_TABLE(tier, type, lanes_, suffix, ...)                                                                 \
     {.isa = QUOTE(tier), __VA_ARGS__ .itemsize = sizeof(type), .lanes = lanes_, .mr = PANEL_ROWS, .nr = PANEL_VECTORS * lanes_,\
-     .dot_m = DOT_ROWS, .dot_n = DOT_COLS,                                                                         \
+     .dot_m = DOT_ROWS, .dot_n = DOT_COLS, .dot_most = 0 DOT_TILES(DOT_ONE), .dot_cols = {DOT_TILES(DOT_PLACE)},          \
      .panel = panel_##suffix, .taps = taps_##suffix, .dot = dot_##suffix, .unfold_plane = unfold_plane_##suffix,   \
      .fold_plane = fold_plane_##suffix, .transpose = transpose_##suffix, .copy = copy_##suffix,                    \
      .add = add_##suffix, .row = row_##suffix, .sum_rows = sum_rows_##suffix, .zip = zip_##suffix,     \
