@@ -7,6 +7,7 @@ from libc.string cimport memset
 from fastnn._kernels._conv_batch_weight cimport batch_weight
 from fastnn._kernels._conv_forward cimport convolve
 from fastnn._kernels._conv_input cimport input_gradient
+from fastnn._kernels._conv_lanes cimport depthwise_gradients_in_lanes
 from fastnn._kernels._conv_one_pass cimport one_pass
 from fastnn._kernels._conv_ways cimport input_way, weight_way
 from fastnn._kernels._conv_weight cimport weight_gradient
@@ -47,6 +48,8 @@ cdef bint gradients(const Gradients *a) noexcept nogil:
     if a.db != NULL and a.dw == NULL:
         parallel(bias_chunk, <void *> a, s.G * s.O, threads(), <double> s.N * s.G * s.O * s.OH * s.OW)
         rest.db = NULL
+    if depthwise_gradients_in_lanes(a, threads()):
+        return True
     way = weight_way(a.t, s)
     if a.dx != NULL and input_way(a.t, s) == ONE_PASS:
         if way != BATCH:
