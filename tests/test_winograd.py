@@ -37,12 +37,10 @@ def test_who_goes_which_way():
 
     wide = {"PH": 1, "PW": 1}
     assert names(64, 64, 8, 8, 64, 3, 3, **wide) == ("winograd", "winograd", "winograd")
-    assert names(64, 9, 32, 32, 9, 3, 3, **wide) == ("planes", "planes", "one pass")  # too few channels
+    assert names(1, 9, 96, 96, 9, 3, 3, **wide) == ("planes", "planes", "one pass")  # too few channels
     assert names(1, 64, 8, 8, 64, 3, 3, **wide) == ("planes", "planes", "pixels")  # too few tiles
     assert names(1, 64, 8, 8, 64, 3, 3, packed=True, **wide)[0] == "winograd"  # the weights are transformed already
     assert names(1, 64, 4, 8, 64, 3, 3, packed=True, **wide)[0] == "planes"
-    assert names(64, 64, 5, 5, 64, 3, 3, **wide)[0] == "planes"  # too much of the tiles beyond the border
-    assert names(64, 64, 9, 9, 64, 3, 3, SH=2, SW=2, **wide)[0] == "planes"
     assert names(64, 20, 12, 12, 50, 5, 5) == ("winograd", "spread", "winograd")
     assert names(32, 40, 20, 20, 60, 5, 5, PH=2, PW=2) == ("winograd", "spread", "winograd")
     assert names(32, 40, 20, 20, 60, 5, 5, PH=2, PW=2, SW=2) == ("planes", "fold", "pixels")
@@ -53,8 +51,15 @@ def test_who_goes_which_way():
     assert names(64, 40, 5, 5, 60, 5, 5)[0] == "planes"  # too much of the tiles beyond the border
     assert names(64, 40, 12, 12, 60, 5, 7)[0] == "planes"
     assert names(64, 1, 28, 28, 20, 5, 5) == ("planes", "one pass", "one pass")
+    assert names(64, 64, 5, 5, 64, 3, 3, **wide)[0] == "batch"  # too much of the tiles beyond the border
+    assert names(64, 64, 9, 9, 64, 3, 3, SH=2, SW=2, **wide) == ("batch", "batch", "batch")
+    assert names(1, 64, 9, 9, 64, 3, 3, SH=2, SW=2, **wide) == ("planes", "fold", "pixels")  # a single image
+    assert names(64, 32, 7, 7, 32, 7, 7, PH=3, PW=3) == ("batch", "batch", "batch")  # half of the taps are on padding
+    assert names(1, 20, 12, 12, 50, 5, 5) == ("planes", "fold", "pixels")
+    assert names(64, 32, 7, 7, 32, 7, 7, packed=True, PH=3, PW=3)[0] == "planes"  # a plan goes image by image
+    assert names(8, 1, 96, 96, 20, 5, 5) == ("planes", "one pass", "one pass")
     assert names(8, 256, 56, 56, 64, 1, 1) == ("pointwise", "one pass", "one pass")
-    assert names(8, 256, 7, 7, 64, 1, 1) == ("pointwise", "fold", "pixels")
+    assert names(1, 256, 7, 7, 64, 1, 1) == ("pointwise", "fold", "pixels")
 
 
 @pytest.mark.parametrize("value", [np.inf, -np.inf, np.nan])

@@ -189,6 +189,14 @@ CONVS = (
     ConvShape("winograd-5x5-no-padding", (5, 33, 18, 21), 34, (5, 5), large=True, columns=False),
     ConvShape("winograd-5x5-padding-4", (7, 40, 10, 7), 32, (5, 5), 1, (4, 3), large=True, columns=False),
     ConvShape("winograd-5x5-bands", (2, 64, 50, 39), 64, (5, 5), 1, 2, large=True, columns=False),
+    # Images side by side, in lanes and as rows; several batches of them, the last one not full; windows on padding,
+    # strides with and without a rest, pixels that no window sees.
+    ConvShape("batch-lanes", (37, 10, 5, 7), 19, (3, 3), 2, 1, large=True, columns=False),
+    ConvShape("batch-rows", (9, 21, 6, 5), 50, (5, 5), 1, 2, large=True, columns=False),
+    ConvShape("batch-window-as-map", (19, 12, 7, 7), 33, (7, 7), 1, 3, large=True, columns=False),
+    ConvShape("batch-strides", (34, 5, 8, 9), 31, (4, 3), (3, 2), (2, 1), large=True, columns=False),
+    ConvShape("batch-gaps", (40, 9, 7, 8), 18, (2, 1), 3, 0, large=True, columns=False),
+    ConvShape("batch-few-outputs", (18, 40, 6, 9), 3, (3, 3), 1, 1, large=True, columns=False),
     # Dilated and grouped, by every way that takes them.
     *(
         ConvShape(label, x, filters, kernel, stride, padding, dilation, groups, large, columns=False)
@@ -200,6 +208,8 @@ CONVS = (
             ("grouped", (2, 6, 8, 7), 9, (3, 3), 1, 1, 1, 3, False),
             ("grouped-dilated-strided", (2, 24, 13, 12), 36, (3, 2), (2, 1), 1, (1, 2), 2, False),
             ("grouped-one-by-one", (2, 12, 7, 6), 8, (1, 1), 1, 0, 1, 4, False),
+            ("batch-dilated", (20, 11, 7, 8), 17, (3, 3), (2, 3), 2, (3, 2), 1, True),
+            ("batch-grouped", (35, 14, 6, 5), 22, (3, 3), 1, 1, 1, 2, True),
             ("grouped-wide", (9, 72, 12, 11), 80, (3, 3), 1, 1, 1, 2, True),
             ("depthwise", (2, 5, 9, 21), 5, (3, 3), 1, 1, 1, 5, False),
             ("depthwise-strided", (3, 4, 11, 10), 4, (3, 3), 2, 1, 1, 4, False),

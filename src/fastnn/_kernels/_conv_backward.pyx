@@ -4,8 +4,10 @@ A transposed convolution is the input gradient of a convolution, so it reuses th
 """
 from libc.string cimport memset
 
+from fastnn._kernels._conv_batch_weight cimport batch_weight
 from fastnn._kernels._conv_forward cimport convolve
 from fastnn._kernels._conv_input cimport input_gradient
+from fastnn._kernels._conv_lanes cimport depthwise_gradients_in_lanes
 from fastnn._kernels._conv_one_pass cimport one_pass
 from fastnn._kernels._conv_ways cimport input_way, weight_way
 from fastnn._kernels._conv_weight cimport weight_gradient
@@ -15,7 +17,7 @@ from fastnn._kernels._table cimport parallel, threads, tiles
 from fastnn._kernels.conv_gradients cimport Gradients
 from fastnn._kernels.conv_output cimport Output
 from fastnn._kernels.conv_shape cimport ConvShape, Geometry, conv_shape
-from fastnn._kernels.conv_way cimport ONE_PASS, WINOGRAD, Way
+from fastnn._kernels.conv_way cimport BATCH, ONE_PASS, WINOGRAD, Way
 from fastnn._kernels.fnn cimport FNN_RELU, begin, put_doubles
 
 ctypedef fused real:
@@ -46,16 +48,25 @@ cdef bint gradients(const Gradients *a) noexcept nogil:
     if a.db != NULL and a.dw == NULL:
         parallel(bias_chunk, <void *> a, s.G * s.O, threads(), <double> s.N * s.G * s.O * s.OH * s.OW)
         rest.db = NULL
+    if depthwise_gradients_in_lanes(a, threads()):
+        return True
+    way = weight_way(a.t, s)
     if a.dx != NULL and input_way(a.t, s) == ONE_PASS:
-        return one_pass(&rest)
-    if a.dx != NULL and not input_gradient(a):
+        if way != BATCH:
+            return one_pass(&rest)
+        rest.dw = rest.db = NULL
+        if not one_pass(&rest):
+            return False
+        rest.dw, rest.db = a.dw, a.db
+    elif a.dx != NULL and not input_gradient(a):
         return False
     if a.dw == NULL:
         return True
     rest.dx = NULL
-    way = weight_way(a.t, s)
     if way == ONE_PASS:
         return one_pass(&rest)
+    if way == BATCH:
+        return batch_weight(a)
     if way == WINOGRAD:
         outcome = winograd_weight(a)
         if outcome != NOT_FINITE:

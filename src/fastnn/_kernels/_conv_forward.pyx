@@ -1,11 +1,12 @@
 """Convolution forward, by the way that suits it (see `_conv_ways`)."""
+from fastnn._kernels._conv_batch cimport batch_forward
 from fastnn._kernels._conv_planes cimport convolve_by_planes
 from fastnn._kernels._conv_ways cimport forward_way
 from fastnn._kernels._conv_winograd cimport winograd
 from fastnn._kernels._table cimport allocate, release, tiles
 from fastnn._kernels.conv_output cimport Output
 from fastnn._kernels.conv_shape cimport ConvShape, Geometry, conv_shape
-from fastnn._kernels.conv_way cimport PLANES, WINOGRAD, Way
+from fastnn._kernels.conv_way cimport BATCH, PLANES, WINOGRAD, Way
 from fastnn._kernels.fnn cimport FNN_RELU, begin
 
 ctypedef fused real:
@@ -34,6 +35,8 @@ cdef bint convolve(const Output *g) noexcept nogil:
     cdef Way way = forward_way(g.t, &g.shape, False)
     cdef char *spoilt
     cdef bint enough
+    if way == BATCH:
+        return batch_forward(g)
     if way != WINOGRAD:
         return convolve_by_planes(g, way)
     spoilt = <char *> allocate(g.shape.N)

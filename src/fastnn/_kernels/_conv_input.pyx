@@ -11,6 +11,7 @@ gradients of the patches. These are folded (col2im) into planes while they are i
 """
 from libc.string cimport memset
 
+from fastnn._kernels._conv_batch cimport batch_input
 from fastnn._kernels._conv_forward cimport convolve
 from fastnn._kernels._conv_ways cimport input_way
 from fastnn._kernels._conv_winograd_input cimport winograd_input
@@ -19,7 +20,7 @@ from fastnn._kernels.conv_folded cimport folded_at, unfold_phases
 from fastnn._kernels.conv_gradients cimport Gradients
 from fastnn._kernels.conv_output cimport Output
 from fastnn._kernels.conv_shape cimport ConvShape, is_pointwise, turned
-from fastnn._kernels.conv_way cimport PLANES, SPREAD, TAPS, WINOGRAD, Way
+from fastnn._kernels.conv_way cimport BATCH, PLANES, SPREAD, TAPS, WINOGRAD, Way
 from fastnn._kernels.fnn cimport FNN_RELU, FNN_relu, ceil_div, fits, fnn_tiles, reach, split_at
 
 ctypedef fused real:
@@ -248,6 +249,8 @@ cdef bint spread(const Gradients *a) noexcept nogil:
 
 cdef bint input_gradient(const Gradients *a) noexcept nogil:
     cdef Way way = input_way(a.t, &a.shape)
+    if way == BATCH:
+        return batch_input(a)
     if way == PLANES or way == WINOGRAD or way == TAPS:
         return correlate(a)
     if way == SPREAD:

@@ -1,5 +1,8 @@
 # Depthwise convolution with channels in the lanes of vectors.
+from fastnn._kernels.conv_gradients cimport Gradients
 from fastnn._kernels.conv_output cimport Output
 
-# Write the whole output and return True. Return False, with nothing written, if lanes do not pay or there is no memory.
+# The whole convolution, and the gradients that are wanted, if that pays. False if it does not, or if there is no
+# memory; nothing was done then.
 cdef bint depthwise_in_lanes(const Output *g, int workers) noexcept nogil
+cdef bint depthwise_gradients_in_lanes(const Gradients *a, int workers) noexcept nogil

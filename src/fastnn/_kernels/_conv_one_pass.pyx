@@ -203,7 +203,7 @@ cdef void run(OnePass *p, int workers) noexcept nogil:
     p.patch_rows = p.panel_rows + s.O
     p.dw_sums = <char *> (p.db_sums + s.G * sums)
     memset(p.db_sums, 0, s.G * sums * sizeof(double))
-    patch_rows(&p.unfolded, p.patch_rows)
+    patch_rows(&p.unfolded, False, p.patch_rows)
     for o in range(s.O):
         p.dy_rows[o], p.panel_rows[o] = o * p.P, o * a.t.nr
     pack_weights(p)

@@ -22,7 +22,7 @@ cdef struct Planes:
     bint pointwise          # 1 x 1, stride 1: an image is its own unfolded plane, and is read where it lies
     bint taps               # too few outputs for tiles: weights are not packed
     Py_ssize_t *koff        # the place among the planes where the row of each patch element begins
-    Py_ssize_t *w_offsets   # where row k of the packed weights starts: k * rows for short blocks, then for long blocks
+    Py_ssize_t *w_offsets   # where packed weights of a patch element start: in short blocks, then in long ones
     Py_ssize_t planes_step  # bytes of one thread's planes
     # memory of the caller:
     char *weights           # (depth, rows) for each group and block; NULL for `taps`
@@ -44,5 +44,8 @@ cdef void forget_planes(Planes *p) noexcept nogil
 
 # Fill the planes of the output rows oh0 <= oh < oh0 + band, from the channels x (C, H, W) of one image.
 cdef void unfold(const Unfolded *u, char *planes, const char *x, Py_ssize_t oh0, Py_ssize_t band) noexcept nogil
-# Fill offsets[k]: the place among the planes where the row of patch element k = (c, kh, kw) begins.
-cdef void patch_rows(const Unfolded *u, Py_ssize_t *offsets) noexcept nogil
+# Fill offsets[k]: the place among the planes where the row of patch element k begins, with the elements in the order
+# (kh, kw, c), or (c, kh, kw).
+cdef void patch_rows(const Unfolded *u, bint taps_first, Py_ssize_t *offsets) noexcept nogil
+# How many channels the way PLANES unfolds at a time; it adds the products of the others.
+cdef Py_ssize_t channels_together(fnn_tiles *t, const ConvShape *s) noexcept nogil

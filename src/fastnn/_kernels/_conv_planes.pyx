@@ -56,14 +56,14 @@ cdef void pack_weights(void *job, Py_ssize_t chunk, int slot) noexcept nogil:
     g.t.transpose(p.weights + at, p.w_offsets + (rows - O // p.blocks) * p.depth, g.w + at, p.depth, rows, p.depth)
 
 
-cdef void patch_rows(const Unfolded *u, Py_ssize_t *offsets) noexcept nogil:
+cdef void patch_rows(const Unfolded *u, bint taps_first, Py_ssize_t *offsets) noexcept nogil:
     cdef const ConvShape *s = &u.shape
-    cdef Py_ssize_t c, kh, kw, k = 0
+    cdef Py_ssize_t c, kh, kw, k
     for c in range(s.C):
         for kh in range(s.KH):
             for kw in range(s.KW):
+                k = (kh * s.KW + kw) * s.C + c if taps_first else (c * s.KH + kh) * s.KW + kw
                 offsets[k] = ((kw * s.C + c) * u.phases + kh * s.DH % s.SH) * u.plane + kh * s.DH // s.SH * s.OW
-                k += 1
 
 
 cdef void unfold(const Unfolded *u, char *planes, const char *x, Py_ssize_t oh0, Py_ssize_t band) noexcept nogil:
@@ -159,6 +159,16 @@ cdef Py_ssize_t channels_at_a_time(const ConvShape *s, Py_ssize_t fitting) noexc
     return s.C // parts if s.C // parts * s.KH * s.KW >= SUM_MIN_DEPTH else s.C
 
 
+cdef Py_ssize_t channels_together(fnn_tiles *t, const ConvShape *s) noexcept nogil:
+    cdef Py_ssize_t span = reach(s.KH, s.DH), below = (span - 1) // s.SH
+    cdef Py_ssize_t row_bytes = max(<Py_ssize_t> 1, s.KW * s.C * min(s.SH, span) * s.OW * t.itemsize)
+    cdef Py_ssize_t band = UNFOLD_BYTES // row_bytes - below
+    if band >= s.OH or band * s.OW >= BAND_MIN_TILES * t.nr:
+        return s.C
+    band = min(s.OH, ceil_div(BAND_MIN_TILES * t.nr, s.OW))
+    return channels_at_a_time(s, UNFOLD_BYTES * s.C // (row_bytes * (band + below)))
+
+
 cdef void cut(Planes *p, Way way, int workers) noexcept nogil:
     """Decide the bands of rows, the parts of the output channels, and the input channels to unfold at a time.
 
@@ -171,8 +181,7 @@ cdef void cut(Planes *p, Way way, int workers) noexcept nogil:
     # A band has as many rows as the cache holds. Below it is cut so that every thread has some, but it fills a tile.
     p.band = (TAPS_BYTES if p.taps else UNFOLD_BYTES) // row_bytes - below
     if way == PLANES and p.band < s.OH and p.band * s.OW < BAND_MIN_TILES * t.nr:
-        p.band = min(s.OH, ceil_div(BAND_MIN_TILES * t.nr, s.OW))
-        p.unfolded.shape.C = channels_at_a_time(s, UNFOLD_BYTES * s.C // (row_bytes * (p.band + below)))
+        p.unfolded.shape.C = channels_together(t, s)
         row_bytes = row_bytes // s.C * p.unfolded.shape.C
         p.band = UNFOLD_BYTES // row_bytes - below
     if workers > 1:
@@ -193,10 +202,20 @@ cdef void cut(Planes *p, Way way, int workers) noexcept nogil:
     p.unfolded.plane = s.H * s.W if p.pointwise else (p.band + below) * s.OW
 
 
+cdef void place_weights(Planes *p) noexcept nogil:
+    """Weights in the order (kh, kw, c), for the channels of one unfolding after those of another."""
+    cdef const ConvShape *s = &p.g.shape
+    cdef Py_ssize_t k, c, tap, taps = s.KH * s.KW, together = p.unfolded.shape.C, rows = s.O // p.blocks
+    for k in range(p.depth):
+        c, tap = k // taps, k % taps
+        c, tap = c // together * together * taps + c % together, tap * together
+        p.w_offsets[k], p.w_offsets[p.depth + k] = (c + tap) * rows, (c + tap) * (rows + 1)
+
+
 cdef bint prepare_planes(Planes *p, const Output *g, Way way, int workers) noexcept nogil:
     cdef const ConvShape *s = &g.shape
     cdef fnn_tiles *t = g.t
-    cdef Py_ssize_t k, short_rows, span = reach(s.KH, s.DH)
+    cdef Py_ssize_t k, span = reach(s.KH, s.DH)
     p.g, p.koff = g, NULL
     if not fits(<double> (s.OH + span) * s.OW * s.KW * s.C * min(s.SH, span) * workers * t.itemsize):
         return False
@@ -213,10 +232,8 @@ cdef bint prepare_planes(Planes *p, const Output *g, Way way, int workers) noexc
     if p.koff == NULL:
         return False
     p.w_offsets = p.koff + p.depth
-    short_rows = s.O // p.blocks
-    patch_rows(&p.unfolded, p.koff)
-    for k in range(p.depth):
-        p.w_offsets[k], p.w_offsets[p.depth + k] = k * short_rows, k * (short_rows + 1)
+    patch_rows(&p.unfolded, not p.taps, p.koff)
+    place_weights(p)
     return True
 
 

@@ -1,11 +1,16 @@
 """Chooses the way of each convolution and of its gradients. docs/dev/measurements.md has the figures."""
+from fastnn._kernels._conv_cost cimport forward_cost, input_cost, weight_cost
+from fastnn._kernels._conv_planes cimport channels_together
 from fastnn._kernels._conv_winograd cimport VALUES, VIEW
 from fastnn._kernels._table cimport tiles
 from fastnn._kernels.conv_shape cimport ConvShape, Geometry, conv_shape, is_pointwise, turned
-from fastnn._kernels.conv_way cimport FOLD, ONE_PASS, PIXELS, PLANES, POINTWISE, SPREAD, TAPS, WINOGRAD, Way
+from fastnn._kernels.conv_way cimport BATCH, FOLD, ONE_PASS, PIXELS, PLANES, POINTWISE, SPREAD, TAPS, WINOGRAD, Way
 from fastnn._kernels.fnn cimport ceil_div, fnn_tiles, reach
 
 cdef enum:
+    BATCH_MAX_TAPS = 64        # of a kernel: tables grow with their square
+    BATCH_MAX_BYTES = 1 << 21  # of a vector of images laid side by side
+
     TAPS_MAX_CHANNELS = 2     # input and output channels of a group: a tile would be nearly empty
     PLANES_MIN_CHANNELS = 8   # channels of dx as a convolution: fewer would fill too little of a tile
 
@@ -86,7 +91,7 @@ cdef bint one_pass_pays(fnn_tiles *t, const ConvShape *s) noexcept nogil:
             and s.O * s.C * t.itemsize <= ONE_PASS_MAX_POINTWISE_DW)
 
 
-cdef Way forward_way(fnn_tiles *t, const ConvShape *s, bint packed) noexcept nogil:
+cdef Way forward_by_images(fnn_tiles *t, const ConvShape *s, bint packed) noexcept nogil:
     if winograd_pays(t, s, WINOGRAD_MIN_TILES_PACKED if packed else WINOGRAD_MIN_TILES):
         return WINOGRAD
     if winograd_pays_5x5(t, s, s.C, s.O, <double> s.OH * s.OW * s.C * (FORWARD * s.O + FORWARD_PATCHES)):
@@ -96,7 +101,7 @@ cdef Way forward_way(fnn_tiles *t, const ConvShape *s, bint packed) noexcept nog
     return TAPS if s.C <= TAPS_MAX_CHANNELS and s.O <= TAPS_MAX_CHANNELS else PLANES
 
 
-cdef Way input_way(fnn_tiles *t, const ConvShape *s) noexcept nogil:
+cdef Way input_by_images(fnn_tiles *t, const ConvShape *s) noexcept nogil:
     cdef ConvShape f = turned(s)
     if s.G > 1 and s.C <= TAPS_MAX_CHANNELS and s.O <= TAPS_MAX_CHANNELS and s.SH == s.SW == 1:
         return TAPS
@@ -109,7 +114,7 @@ cdef Way input_way(fnn_tiles *t, const ConvShape *s) noexcept nogil:
     return PLANES if planes_pay_for_input(s) else FOLD
 
 
-cdef Way weight_way(fnn_tiles *t, const ConvShape *s) noexcept nogil:
+cdef Way weight_by_images(fnn_tiles *t, const ConvShape *s) noexcept nogil:
     cdef ConvShape f = turned(s)
     f.OH, f.OW = s.OH, s.OW
     if one_pass_pays(t, s):
@@ -124,6 +129,34 @@ cdef Way weight_way(fnn_tiles *t, const ConvShape *s) noexcept nogil:
     return PIXELS
 
 
+cdef bint batch_may_serve(fnn_tiles *t, const ConvShape *s) noexcept nogil:
+    """Several images of small maps, few enough taps for its tables."""
+    return (s.N > 1 and s.KH * s.KW <= BATCH_MAX_TAPS
+            and max(s.C * s.H * s.W, s.O * s.OH * s.OW) * t.lanes * t.itemsize <= BATCH_MAX_BYTES)
+
+
+cdef Way forward_way(fnn_tiles *t, const ConvShape *s, bint packed) noexcept nogil:
+    cdef Way way = forward_by_images(t, s, packed)
+    # Plans keep the ways by images. These have the bits of BATCH, but for Winograd's, and for sums of several parts.
+    if packed or way == TAPS or way == WINOGRAD or not batch_may_serve(t, s) or channels_together(t, s) < s.C:
+        return way
+    return BATCH if forward_cost(t, s, BATCH) < forward_cost(t, s, way) else way
+
+
+cdef Way input_way(fnn_tiles *t, const ConvShape *s) noexcept nogil:
+    cdef Way way = input_by_images(t, s)
+    if way == TAPS or not batch_may_serve(t, s):
+        return way
+    return BATCH if input_cost(t, s, BATCH) < input_cost(t, s, way) else way
+
+
+cdef Way weight_way(fnn_tiles *t, const ConvShape *s) noexcept nogil:
+    cdef Way way = weight_by_images(t, s)
+    if not batch_may_serve(t, s):
+        return way
+    return BATCH if weight_cost(t, s, BATCH) < weight_cost(t, s, way) else way
+
+
 def ways(Py_ssize_t N, Py_ssize_t C, Py_ssize_t H, Py_ssize_t W, Py_ssize_t O, Geometry geometry, bint is_double=False,
          bint packed=False):
     """The names of the ways of y, dx and dw, for a convolution of this shape. C and O are the channels of all groups.
@@ -133,7 +166,7 @@ def ways(Py_ssize_t N, Py_ssize_t C, Py_ssize_t H, Py_ssize_t W, Py_ssize_t O, G
     cdef fnn_tiles *t = tiles(is_double)
     cdef ConvShape s = conv_shape(N, C, H, W, O, 0, 0, geometry)
     names = {PLANES: "planes", POINTWISE: "pointwise", TAPS: "taps", WINOGRAD: "winograd", SPREAD: "spread",
-             ONE_PASS: "one pass", FOLD: "fold", PIXELS: "pixels"}
+             ONE_PASS: "one pass", FOLD: "fold", PIXELS: "pixels", BATCH: "batch"}
     s.OH = (H + 2 * s.PH - reach(s.KH, s.DH)) // s.SH + 1
     s.OW = (W + 2 * s.PW - reach(s.KW, s.DW)) // s.SW + 1
     return {"y": names[forward_way(t, &s, packed)], "dx": names[input_way(t, &s)], "dw": names[weight_way(t, &s)]}

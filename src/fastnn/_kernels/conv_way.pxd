@@ -8,3 +8,4 @@ cdef enum Way:
     ONE_PASS   # a band of dy at a time makes both gradients (_conv_one_pass)
     FOLD       # the gradients of the patches are folded into dx (_conv_input)
     PIXELS     # tiles sum over the pixels of images that lie channels last (_conv_weight)
+    BATCH      # a product for each output pixel, over images side by side (_conv_batch)

@@ -93,6 +93,9 @@ cdef extern from "fnn.h" nogil:
                                        void *room) noexcept nogil
         void (*depthwise_lanes)(const fnn_windows *w, const void *x, const void *weight, Py_ssize_t taps,
                                 const void *bias, void *y, Py_ssize_t planes, int flags, void *room) noexcept nogil
+        void (*depthwise_lanes_backward)(const fnn_windows *w, const void *dy, const void *x, const void *weight,
+                                         Py_ssize_t taps, void *dx, void *sums, Py_ssize_t planes,
+                                         void *room) noexcept nogil
         void (*unpool_2x2)(const void *dy, const uint8_t *positions, void *dx, Py_ssize_t rows,
                            Py_ssize_t n) noexcept nogil
         void (*unpool_3x3)(const void *dy, const uint8_t *positions, void *dx, Py_ssize_t rows, Py_ssize_t cols,

@@ -165,6 +165,10 @@ typedef struct fnn_tiles {
      * the sum). `bias` may be NULL. `room` has space for lanes*(H*W + OH*OW + taps) elements. */
     void (*depthwise_lanes)(const fnn_windows *w, const void *x, const void *weight, ptrdiff_t taps, const void *bias,
                             void *y, ptrdiff_t planes, int flags, void *room);
+    /* Its gradients. dx may be NULL; so may `sums`, and x with it. sums[tap*lanes + plane] += that of the weight, and
+     * sums[taps*lanes + plane] += that of the bias. */
+    void (*depthwise_lanes_backward)(const fnn_windows *w, const void *dy, const void *x, const void *weight,
+                                     ptrdiff_t taps, void *dx, void *sums, ptrdiff_t planes, void *room);
     /* The gradient of rows x n windows of 2 x 2 at stride 2; rows of dx have 2*n elements. dx[(2*r + i)*2*n + 2*j +
      * c] is dy[r*n + j] where positions[r*n + j] == 2*i + c, else 0. With positions NULL it is dy[r*n + j]/4, for
      * averages. */

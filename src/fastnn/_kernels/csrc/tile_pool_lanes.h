@@ -267,6 +267,43 @@ static void NAME(depthwise_lanes)(const fnn_windows *w, const void *x, const voi
     });
     NAME(planes_out)(y, out, planes, w->OH * w->OW);
 }
+
+static void NAME(depthwise_lanes_backward)(const fnn_windows *w, const void *dy, const void *x, const void *weight,
+                                           ptrdiff_t taps, void *dx, void *sums, ptrdiff_t planes, void *room) {
+    vec *pixels = room, *gradients = pixels + w->H * w->W, *kernel = gradients + w->OH * w->OW;
+    NAME(planes_in)(gradients, dy, planes, w->OH * w->OW);
+    if (sums) {
+        real *of_weight = sums;
+        vec total = {0};
+        NAME(planes_in)(pixels, x, planes, w->H * w->W);
+        memset(kernel, 0, (size_t)taps * sizeof(vec));
+        EACH_WINDOW(w, {
+            const vec given = gradients[o];
+            const vec *top = pixels + corner;
+            vec *sum = kernel + row->skipped * w->KW + column->skipped;
+            total += given;
+            for (ptrdiff_t i = 0; i < kh; i++, top += w->DH * w->W, sum += w->KW)
+                for (ptrdiff_t c = 0; c < kw; c++)
+                    sum[c] += given * top[c * w->DW];
+        });
+        for (ptrdiff_t k = 0; k < taps; k++)
+            NAME(store)(of_weight + k * LANES, NAME(load)(of_weight + k * LANES) + kernel[k]);
+        NAME(store)(of_weight + taps * LANES, NAME(load)(of_weight + taps * LANES) + total);
+    }
+    if (dx) {
+        NAME(planes_in)(kernel, weight, planes, taps);
+        memset(pixels, 0, (size_t)(w->H * w->W) * sizeof(vec));
+        EACH_WINDOW(w, {
+            const vec given = gradients[o];
+            const vec *factor = kernel + row->skipped * w->KW + column->skipped;
+            vec *top = pixels + corner;
+            for (ptrdiff_t i = 0; i < kh; i++, top += w->DH * w->W, factor += w->KW)
+                for (ptrdiff_t c = 0; c < kw; c++)
+                    top[c * w->DW] += given * factor[c];
+        });
+        NAME(planes_out)(dx, pixels, planes, w->H * w->W);
+    }
+}
 #undef EACH_PIXELS
 #undef EACH_WINDOW
 #undef LARGE_WINDOW
