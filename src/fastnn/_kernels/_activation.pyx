@@ -255,6 +255,24 @@ cdef void add_sums(const Prelu *g, real *dw) noexcept nogil:
         dw[c] = <real> totals[c]
 
 
+cdef bint prelu_gradients(Prelu *g, char *dw, int workers) noexcept nogil:
+    cdef Py_ssize_t i, count = sums_of(g)
+    cdef bint enough = True
+    if dw != NULL:
+        g.sums = <double *> allocate((count + g.C) * sizeof(double)) if fits(8.0 * count) else NULL
+        enough = g.sums != NULL
+    if enough:
+        for i in range(count + g.C if g.sums != NULL else 0):
+            g.sums[i] = 0
+        enough = apply_prelu(g, workers)
+        if g.sums != NULL and g.t.itemsize == sizeof(float):
+            add_sums(g, <float *> dw)
+        elif g.sums != NULL:
+            add_sums(g, <double *> dw)
+    release(g.sums)
+    return enough
+
+
 def prelu_forward(const real[:, :, ::1] x, const real[::1] w, real[:, :, ::1] y):
     """y = x where x > 0, else w[c]*x, for each channel c of x (A, C, P); w (C,). REDUCTION(1)."""
     cdef Prelu g = describe_prelu(tiles(real is double), x.shape[0], x.shape[1], x.shape[2])
@@ -270,21 +288,11 @@ def prelu_backward(const real[:, :, ::1] dy, const real[:, :, ::1] x, const real
                    real[::1] dw):
     """The gradients dx (A, C, P), REDUCTION(1), and dw (C,), REDUCTION(A*P), unless None; dy, x (A, C, P), w (C,)."""
     cdef Prelu g = describe_prelu(tiles(real is double), x.shape[0], x.shape[1], x.shape[2])
-    cdef Py_ssize_t i, count = sums_of(&g)
-    cdef bint enough = True
+    cdef bint enough
     g.direction = BACKWARD
     g.dy, g.x, g.w = begin(dy), begin(x), begin(w)
     g.y = begin(dx)
     with nogil:
-        if dw is not None:
-            g.sums = <double *> allocate((count + g.C) * sizeof(double)) if fits(8.0 * count) else NULL
-            enough = g.sums != NULL
-        if enough:
-            for i in range(count + g.C if g.sums != NULL else 0):
-                g.sums[i] = 0
-            enough = apply_prelu(&g, threads())
-            if g.sums != NULL:
-                add_sums(&g, <real *> begin(dw))
-        release(g.sums)
+        enough = prelu_gradients(&g, begin(dw), threads())
     if not enough:
         raise MemoryError("no memory for the slopes of a PReLU")

@@ -81,6 +81,10 @@ cdef bint resample(Resample *g, int workers) noexcept nogil:
     return run(g, forward_task, workers)
 
 
+cdef bint resample_gradient(Resample *g, int workers) noexcept nogil:
+    return run(g, backward_task, workers)
+
+
 cdef void forward_task(void *job, Py_ssize_t chunk, int slot) noexcept nogil:
     cdef const Resample *g = <const Resample *> job
     cdef Py_ssize_t plane = chunk * g.planes, count = min(g.planes, g.total - plane)
@@ -172,6 +176,6 @@ def resample_backward(int kind, const real[:, :, :, ::1] dy, real[:, :, :, ::1] 
     g.indices = <int64_t *> begin(indices)
     g.align_corners, g.scale_h, g.scale_w = align_corners, scale_h, scale_w
     with nogil:
-        enough = run(&g, backward_task, threads())
+        enough = resample_gradient(&g, threads())
     if not enough:
         raise MemoryError("no memory for the workspace of planes of another size")
