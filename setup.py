@@ -40,6 +40,7 @@ MODULES = (
     "_embedding",
     "_activation",
     "_norm",
+    "_norm_pool",
     "_rownorm",
     "_localnorm",
     "_drop",

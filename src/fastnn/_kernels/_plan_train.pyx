@@ -17,11 +17,11 @@ from libc.string cimport memcpy, memset
 from fastnn._kernels._loss cimport describe_scores, look_at_labels
 from fastnn._kernels._plan_buffers cimport Memory
 from fastnn._kernels._plan_train_groups cimport by_groups, memory_of_groups, run_groups
-from fastnn._kernels._plan_train_learnt cimport Learnt, Update
+from fastnn._kernels._plan_train_learnt cimport Learnt, Update, wanted
 from fastnn._kernels._plan_train_slots cimport place_gradients
 from fastnn._kernels._plan_train_steps cimport (
     AVERAGE_POOL, CONV, CROSS_ENTROPY, DROP, JOIN, LINEAR, LOOKUP, MAP, MAX_POOL, NO_LOSS, NORM, PRELU, RESAMPLE,
-    ROW_NORM, SQUARED_ERROR, SUM, Call, Kind, Step
+    ROW_NORM, SQUARED_ERROR, SUM, Call, Kind, Step, have_pool
 )
 from fastnn._kernels._plan_train_whole cimport cut, memory_of_whole, run_backward, run_forward, run_whole
 from fastnn._kernels._pool cimport Windows, describe
@@ -189,14 +189,16 @@ cdef class TrainingPlan:
         self.g.most_learnt = max(self.g.most_learnt, weights + biases)
 
     def max_pool2d(self, Py_ssize_t C, Py_ssize_t H, Py_ssize_t W, Py_ssize_t OH, Py_ssize_t OW, Windows windows):
-        cdef Step *before = self.last_step()
-        cdef bint after_relu = before != NULL and before.kind in (CONV, NORM, SUM) and before.relu
-        cdef Step *step = self.add_pool(MAX_POOL, C, H, W, OH, OW, windows)
-        if step.pool.KH * step.pool.KW > 256:
+        cdef Step *step = self.last_step()
+        cdef bint after_relu = step != NULL and step.kind in (CONV, NORM, SUM) and step.relu
+        if windows[0] * windows[1] > 256:
             raise NotImplementedError("windows of more than 256 pixels have no step of training")
+        if (step == NULL or step.kind != NORM
+                or not have_pool(&self.g, step, describe(self.g.t, C, H, W, OH, OW, windows))):
+            step = self.add_pool(MAX_POOL, C, H, W, OH, OW, windows)
+            step.relu_first = after_relu
+            self.g.steps[self.g.count - 2].relu_later |= after_relu
         self.keep(step, ceil_div(step.outputs, self.g.t.itemsize))
-        step.relu_first = after_relu
-        self.g.steps[self.g.count - 2].relu_later |= after_relu
 
     def avg_pool2d(self, Py_ssize_t C, Py_ssize_t H, Py_ssize_t W, Py_ssize_t OH, Py_ssize_t OW, Windows windows,
                    bint count_padding, Py_ssize_t divisor):
@@ -384,10 +386,6 @@ cdef class TrainingPlan:
         loss[0] /= g.divisor
         g.divisor = divisor
         return True
-
-
-cdef inline bint wanted(Learnt learnt, Py_ssize_t place) noexcept:
-    return place >= 0 and learnt.to[place] != NULL
 
 
 cdef char *start(array, bint writes) except? NULL:

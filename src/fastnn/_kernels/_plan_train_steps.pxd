@@ -21,6 +21,7 @@ cdef enum Kind:
     LOOKUP
     SUM
     JOIN
+    NORM_POOL  # a normalisation, and the max pool behind it
 
 cdef enum Loss:
     CROSS_ENTROPY  # with int64 labels
@@ -99,6 +100,10 @@ cdef struct Call:
     # Of _plan_train_groups:
     Py_ssize_t ld                # elements from one row of a value to the next
     Py_ssize_t *offsets          # k * ld, and after `widest` of them i * outputs
+
+
+# Makes a normalisation one that has a pool behind it; False, and nothing has changed, where that does not pay.
+cdef bint have_pool(Call *g, Step *norm, Pool pool) noexcept nogil
 
 
 cdef inline bint turns(const Step *step) noexcept nogil:

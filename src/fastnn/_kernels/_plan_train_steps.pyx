@@ -8,6 +8,7 @@ from fastnn._kernels._drop cimport drop_rows
 from fastnn._kernels._embedding cimport Lookup, look_up, table_gradient
 from fastnn._kernels._matmul cimport Gradient, Linear, describe_linear, linear, linear_gradients
 from fastnn._kernels._norm cimport Norm, describe_norm, normalise
+from fastnn._kernels._norm_pool cimport may_pool, normalise_and_pool, unpool_and_normalise
 from fastnn._kernels._pool cimport avgpool, maxpool
 from fastnn._kernels._pool_backward cimport average_pool_gradient, max_pool_gradient
 from fastnn._kernels._resample cimport resample, resample_gradient
@@ -41,27 +42,46 @@ cdef inline char *statistics(const Call *g, const Step *step, Py_ssize_t row) no
     return g.statistics + (step.saved + row * step.channels) * g.t.itemsize
 
 
-cdef bint normalise_batch(const Call *g, const Step *step, Py_ssize_t n, const char *x, char *y,
+cdef bint have_pool(Call *g, Step *norm, Pool pool) noexcept nogil:
+    cdef Norm described = describe_norm(g.t, g.N, norm.channels, norm.inputs // norm.channels)
+    if not may_pool(&described, &pool):
+        return False
+    norm.kind, norm.pool, norm.relu_first, norm.relu_later = NORM_POOL, pool, norm.relu, True
+    norm.outputs = norm.channels * pool.OH * pool.OW
+    g.outputs, g.values = norm.outputs, norm.y + norm.outputs
+    return True
+
+
+cdef bint normalise_batch(const Call *g, const Step *step, Py_ssize_t n, const char *x, char *y, char *positions,
                           int workers) noexcept nogil:
     cdef Norm norm = describe_norm(g.t, n, step.channels, step.inputs // step.channels)
+    cdef Pool pool
     norm.x, norm.out, norm.flags, norm.eps = x, y, FNN_RELU if step.relu else 0, step.eps
     norm.weight, norm.bias = parameter(g, step.weight), parameter(g, step.bias)
     norm.running_mean, norm.running_var = <char *> parameter(g, step.mean), <char *> parameter(g, step.var)
     norm.saved_mean, norm.saved_invstd = statistics(g, step, 0), statistics(g, step, 1)
     norm.training = norm.looks = True
     norm.momentum = step.momentum
-    return normalise(&norm, workers)
+    if step.kind == NORM:
+        return normalise(&norm, workers)
+    pool = pool_of(step, n, NULL, y, positions)
+    return normalise_and_pool(&norm, &pool, workers)
 
 
 cdef bint normalisation_back(const Call *g, const Step *step, Py_ssize_t n, const char *dy, const char *x,
-                             const char *y, char *dx, char *dw, char *db, int workers) noexcept nogil:
+                             const char *y, char *positions, char *dx, char *dw, char *db,
+                             int workers) noexcept nogil:
     cdef Norm norm = describe_norm(g.t, n, step.channels, step.inputs // step.channels)
+    cdef Pool pool
     norm.direction, norm.dy, norm.x, norm.out, norm.dw, norm.db = BACKWARD, dy, x, dx, dw, db
     norm.relu = y if step.relu and not step.relu_later else NULL
     norm.weight = parameter(g, step.weight)
     norm.saved_mean, norm.saved_invstd = statistics(g, step, 0), statistics(g, step, 1)
     norm.training = norm.looks = True
-    return normalise(&norm, workers)
+    if step.kind == NORM:
+        return normalise(&norm, workers)
+    pool = pool_of(step, n, NULL, dy, positions)
+    return unpool_and_normalise(&norm, &pool, workers)
 
 
 cdef void take_drop(const Call *g, const Step *step, Py_ssize_t n, const char *x, char *y, int workers) noexcept nogil:
@@ -153,8 +173,8 @@ cdef bint step_forward(const Call *g, const Step *step, Py_ssize_t n, const char
         output.shape.N = n
         output.x, output.y, output.w, output.bias = x, y, parameter(g, step.weight), parameter(g, step.bias)
         return convolve(&output)
-    elif step.kind == NORM:
-        return normalise_batch(g, step, n, x, y, workers)
+    elif step.kind == NORM or step.kind == NORM_POOL:
+        return normalise_batch(g, step, n, x, y, positions, workers)
     elif step.kind == DROP:
         take_drop(g, step, n, x, y, workers)
     elif step.kind == RESAMPLE:
@@ -202,8 +222,8 @@ cdef bint step_backward(const Call *g, const Step *step, Py_ssize_t n, char *dy,
         of_conv.dy, of_conv.x, of_conv.w = dy, x, parameter(g, step.weight)
         of_conv.dx, of_conv.dw, of_conv.db = dx, dw, db
         return conv_gradients(&of_conv)
-    if step.kind == NORM:
-        return normalisation_back(g, step, n, dy, x, y, dx, dw, db, workers)
+    if step.kind == NORM or step.kind == NORM_POOL:
+        return normalisation_back(g, step, n, dy, x, y, positions, dx, dw, db, workers)
     if step.kind == ROW_NORM:
         return normalise_rows_back(g, step, n, dy, x, positions, dx, dw, db, workers)
     if step.kind == PRELU:

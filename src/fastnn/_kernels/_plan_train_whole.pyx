@@ -13,8 +13,8 @@ from libc.string cimport memcpy
 from fastnn._kernels._activation cimport Sum, add_up
 from fastnn._kernels._loss cimport Rows, forward_and_backward_rows
 from fastnn._kernels._plan_train_steps cimport (
-    CONV, CROSS_ENTROPY, DROP, JOIN, NO_LOSS, NORM, SUM, Call, Step, Target, gradient, step_backward, step_forward,
-    turn, turns
+    CONV, CROSS_ENTROPY, DROP, JOIN, NO_LOSS, NORM, NORM_POOL, SUM, Call, Step, Target, gradient, step_backward,
+    step_forward, turn, turns
 )
 from fastnn._kernels._table cimport parallel
 from fastnn._kernels.fnn cimport FNN_DISTANCE, ceil_div, fnn_tiles
@@ -66,7 +66,7 @@ cdef void cut(Call *g) noexcept nogil:
     cdef bint convolves = False, apart = g.loss != NO_LOSS
     for i in range(g.count):
         convolves |= g.steps[i].kind == CONV
-        apart &= g.steps[i].kind != NORM and g.steps[i].kind != DROP  # which know the place of an example in the batch
+        apart &= g.steps[i].kind not in (NORM, NORM_POOL, DROP)  # which know the place of an example in the batch
     g.chunk = g.group = g.N
     if convolves and apart and g.learnt <= MOST_LEARNT:
         g.chunk = <Py_ssize_t> (max(<double> CHUNK_WORK, <double> WORK_OF_A_SUM * g.learnt) / work) + 1
