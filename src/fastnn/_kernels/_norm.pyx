@@ -1,10 +1,10 @@
 """Batch normalisation, channel by channel. A channel is read twice, the second time while it is in the cache.
 
-A channel is cut into blocks that stay in the first-level cache, and the moments of the blocks are put together (Chan,
-Golub and LeVeque 1983). So the first reading takes the channel from memory once. The second reading goes backwards,
+A channel is cut into blocks that stay in the first-level cache. The moments of the blocks are put together (Chan, Golub
+and LeVeque 1983). So the first reading takes the channel from memory once. The second reading goes backwards,
 from the block that was read last. docs/dev/normalisation.md draws both. Blocks depend on the shape alone, so any number
-of threads gives the same bits. The sums of blocks are added in double precision. A channel whose squares leave the
-range of the dtype shows in its variance, and is done again, scaled (`scaled.pxd`).
+of threads gives the same bits. The sums of blocks are added in double precision. If squares leave the range of the
+dtype, the variance shows it, and the channel is computed again, scaled (`scaled.pxd`).
 """
 from libc.math cimport sqrt
 from libc.string cimport memcpy
@@ -19,9 +19,9 @@ ctypedef fused real:
     double
 
 cdef enum:
-    CHUNK = 16384  # elements of a chunk, at least
-    MANY_BLOCKS = 8  # of rows: each is read in the order of memory, over all columns
-    EACH = 4096    # elements of a chunk where columns are kept apart: it stays in the first-level cache
+    CHUNK = 16384  # the least elements of a chunk
+    MANY_BLOCKS = 8  # blocks of rows, from which a chunk has all columns: rows are then read in the order of memory
+    EACH = 4096    # elements of a chunk with `each`: it stays in the first-level cache
 
 cdef Norm describe_norm(fnn_tiles *t, Py_ssize_t N, Py_ssize_t C, Py_ssize_t P) noexcept nogil:
     cdef Norm g
@@ -46,7 +46,7 @@ cdef Norm describe_norm(fnn_tiles *t, Py_ssize_t N, Py_ssize_t C, Py_ssize_t P) 
 
 cdef inline void block_at(const Norm *g, Py_ssize_t b, Py_ssize_t *image, Py_ssize_t *images, Py_ssize_t *start,
                           Py_ssize_t *length) noexcept nogil:
-    """Find block b of a channel: from `image` on, `images` images, and of each `length` elements from `start` on."""
+    """Find block b of a channel: `images` images from `image` on, and `length` elements of each from `start` on."""
     cdef Py_ssize_t part = b % g.parts
     image[0] = b // g.parts * g.images
     images[0] = min(g.images, g.N - image[0])
@@ -55,7 +55,7 @@ cdef inline void block_at(const Norm *g, Py_ssize_t b, Py_ssize_t *image, Py_ssi
 
 
 cdef void collect(const Norm *g, Py_ssize_t c_from, Py_ssize_t c_to, Py_ssize_t b_from, Py_ssize_t b_to) noexcept nogil:
-    """Take the moments of x, or the sums of the backward, of the blocks b_from .. b_to of some channels."""
+    """Compute the moments of x, or the sums of the backward, for the blocks b_from <= b < b_to of some channels."""
     cdef Py_ssize_t size = g.t.itemsize, step = g.C * g.P, b, c, image, images, start, length, at, to
     for c from c_from <= c < c_to by (c_to - c_from if g.each else 1):
         for b in range(b_from, b_to):
@@ -73,7 +73,7 @@ cdef void collect(const Norm *g, Py_ssize_t c_from, Py_ssize_t c_to, Py_ssize_t 
 
 
 cdef void write(const Norm *g, Py_ssize_t c_from, Py_ssize_t c_to, Py_ssize_t b_from, Py_ssize_t b_to) noexcept nogil:
-    """Write the output of the blocks b_from .. b_to of some channels, last block first."""
+    """Write the output of the blocks b_from <= b < b_to of some channels, last block first."""
     cdef Py_ssize_t size = g.t.itemsize, step = g.C * g.P, b, c, image, images, start, length, at, of
     for c from c_from <= c < c_to by (c_to - c_from if g.each else 1):
         of = c * g.columns * size
@@ -91,7 +91,7 @@ cdef void write(const Norm *g, Py_ssize_t c_from, Py_ssize_t c_to, Py_ssize_t b_
 
 
 cdef inline double elements(const Norm *g, Py_ssize_t b) noexcept nogil:
-    """The number of elements of block b, of one channel or of one of its columns."""
+    """The number of elements of block b in one channel, or with `each` in one of its columns."""
     cdef Py_ssize_t image, images, start, length
     block_at(g, b, &image, &images, &start, &length)
     return <double> images * (length // g.columns)
@@ -101,7 +101,7 @@ cdef inline double elements(const Norm *g, Py_ssize_t b) noexcept nogil:
 # thousands of channels of few elements.
 
 cdef void moments(const Norm *g, Py_ssize_t c_from, Py_ssize_t c_to, double *mean, double *var) noexcept nogil:
-    """The mean and variance of channels from those of their blocks; 0 if there are no elements."""
+    """The mean and variance of channels from the moments of their blocks. Both are 0 if there are no elements."""
     cdef Py_ssize_t b, j, c, columns = g.columns
     cdef double n, apart, each = 1 / max(<double> g.N * g.P, 1.0)
     cdef const double *means
@@ -134,7 +134,7 @@ cdef void moments(const Norm *g, Py_ssize_t c_from, Py_ssize_t c_to, double *mea
 
 
 cdef void sums(const Norm *g, Py_ssize_t c_from, Py_ssize_t c_to, double *total, double *slope) noexcept nogil:
-    """The sums of dy, and of dy*(x - mean)*invstd, from those of the blocks; 0 if the blocks were not read."""
+    """The sums of dy, and of dy*(x - mean)*invstd, from the sums of blocks. They are 0 if the blocks were not read."""
     cdef Py_ssize_t b, j, c, columns = g.columns
     cdef const double *totals
     cdef const double *slopes
@@ -158,7 +158,7 @@ cdef void spread(const Norm *g, Py_ssize_t c_from, Py_ssize_t c_to, const double
 
 
 cdef void forward_numbers(const Norm *g, Py_ssize_t c_from, Py_ssize_t c_to, real *running_mean) noexcept nogil:
-    """Prepare mean, scale and shift of some channels for the tiles; in train mode from the moments of their blocks."""
+    """Prepare mean, scale and shift of some channels for the tiles. In train mode they follow from the blocks."""
     cdef real *running_var = <real *> g.running_var
     cdef real *saved_mean = <real *> g.saved_mean
     cdef real *saved_invstd = <real *> g.saved_invstd
@@ -263,7 +263,7 @@ cdef void write_part(void *job, Py_ssize_t chunk, int slot) noexcept nogil:
 
 cdef void write_far(const Norm *g, Py_ssize_t c, const real *x, real *y, const real *weight,
                     const real *bias) noexcept nogil:
-    """Write the output of a channel again, where 1/sqrt(var + eps) may be below the smallest number of the dtype."""
+    """Write the output of a channel again, scaled. In the dtype 1/sqrt(var + eps) may be below the smallest number."""
     cdef double mean, var, invstd
     cdef Py_ssize_t at = c * g.P, step = g.C * g.P
     cdef Scaled s = scaled_moments(x + at, g.N, step, g.P, g.eps, &mean, &var, &invstd)
@@ -306,7 +306,7 @@ cdef void write_far_channel(const Norm *g, Py_ssize_t c, char *out) noexcept nog
 
 
 cdef bint normalise(Norm *g, int workers) noexcept nogil:
-    """Run chunks of whole channels; where they are too few for the threads, parts of channels in two passes."""
+    """Run chunks of whole channels. If these are too few for the threads, run parts of channels in two passes."""
     cdef Py_ssize_t groups = ceil_div(g.C, g.group), c
     cdef double work = 3.0 * g.N * g.C * g.P
     cdef char *workspace = room_for(g)
@@ -379,10 +379,11 @@ def batch_norm_eval(const real[:, :, ::1] x, const real[::1] weight, const real[
 def batch_norm_backward(const real[:, :, ::1] dy, const real[:, :, ::1] x, const real[:, :, ::1] y,
                         const real[::1] weight, const real[::1] mean, const real[::1] invstd, real[:, :, ::1] dx,
                         real[::1] dw, real[::1] db, bint training):
-    """The gradients dx (N, C, P), dw (C,) and db (C,), each unless it is None. If dy is a ReLU's, y is its output.
+    """The gradients dx (N, C, P), dw (C,) and db (C,), each unless it is None.
 
-    dy, x, y (N, C, P); weight, mean, invstd (C,) as given to and written by the forward; no overlap. Without `training`
-    mean and invstd are constants that do not depend on x. REDUCTION(N*P + 8).
+    dy, x, y (N, C, P); weight, mean, invstd (C,) as given to and written by the forward; no overlap. If y is not None,
+    it is the output of a ReLU after the normalisation, and dy is the gradient of y. Without `training` mean and invstd
+    are constants that do not depend on x. REDUCTION(N*P + 8).
     """
     cdef Norm g = describe_norm(tiles(real is double), x.shape[0], x.shape[1], x.shape[2])
     g.direction, g.dy, g.x = BACKWARD, begin(dy), begin(x)

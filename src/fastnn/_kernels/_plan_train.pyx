@@ -1,11 +1,11 @@
 """A training step as one call: its steps for inputs of one shape, planned once and run often.
 
-Each job has a file; a file knows those above it::
+Each job has a file, and a file imports only from files above it::
 
-    _plan_train_steps    one step, and what one call knows
+    _plan_train_steps    one step, and the struct of one call
     _plan_train_slots    where gradients of values lie
     _plan_train_groups   small perceptrons, by groups of examples whose values lie element by element
-    _plan_train_whole    all others, by groups or over the whole batch
+    _plan_train_whole    all other networks, by groups or over the whole batch
     _plan_train_learnt   parameters, gradients and update
     _plan_train          the list of steps, as the layers write it down
 """
@@ -34,12 +34,15 @@ SEEN_IN_OUTPUT = (b"relu", b"sigmoid", b"tanh")
 
 
 cdef class TrainingPlan:
-    """The steps of a network and its loss for N examples; a method for each kind of step adds one, `settle` ends the
-    list. Sizes are those of one example; `w` and `b` are places among the parameters, -1 for none."""
+    """The steps of a network and its loss for N examples.
+
+    Each kind of step has a method that adds one, and `settle` ends the list. Sizes are those of one example. `w` and
+    `b` are places among the parameters, or -1 for none.
+    """
 
     cdef Call g
     cdef bint is_double, grouped
-    cdef Py_ssize_t room, statistics  # steps that there is memory for; elements, of normalisations
+    cdef Py_ssize_t room, statistics  # steps that there is memory for; elements that all normalisations save
     cdef Py_ssize_t current, marked   # the value that the next step begins with; steps when a value was last marked
     cdef Memory memory, small
     cdef object weights               # of the classes
@@ -59,11 +62,11 @@ cdef class TrainingPlan:
         return self.g.count
 
     def __getattr__(self, step):
-        """Other steps are not for training."""
+        """Steps without a method here have no training step."""
         raise NotImplementedError(f"{step} has no step of training")
 
     def sizes(self):
-        """Examples of a group, and of a chunk."""
+        """The examples of a group, and of a chunk."""
         return self.g.group, self.g.chunk
 
     cdef int have_room(self) except -1:
@@ -213,7 +216,7 @@ cdef class TrainingPlan:
 
     def batch_norm(self, Py_ssize_t mean, Py_ssize_t var, Py_ssize_t w, Py_ssize_t b, Py_ssize_t C, Py_ssize_t P,
                    double momentum, double eps):
-        """By the moments of the batch; `mean` and `var` are places too. P elements of a plane."""
+        """Normalise C planes of P elements by the batch's moments. `mean` and `var` are places of parameters too."""
         cdef Step *step = self.add(NORM, C * P, C * P, 1)
         self.learn(step, w, b, C, C)
         step.mean, step.var, step.channels, step.momentum, step.eps = mean, var, C, momentum, eps
@@ -221,17 +224,17 @@ cdef class TrainingPlan:
         self.statistics += 2 * C
 
     def dropout(self, Py_ssize_t size, Py_ssize_t n, uint64_t threshold, double scale):
-        """Of `size` elements of an input, n of which are kept or dropped together. Returns the place of its key."""
+        """Drop some of `size` elements, always n neighbours together. Returns the place of the dropout's key."""
         cdef Step *step = self.add(DROP, size, size, 1)
         step.drop.t, step.drop.n, step.drop.threshold, step.drop.scale = self.g.t, n, threshold, scale
         return self.g.count - 1
 
     def set_key(self, Py_ssize_t place, uint64_t stream, uint64_t step):
-        """The key of dropout at that place for the next run."""
+        """Set the key of the dropout at this place, for the next run."""
         self.g.steps[place].drop.stream, self.g.steps[place].drop.step = stream, step
 
     def fuse_relu(self):
-        """A ReLU in the store of the step before; False if it has none."""
+        """Let the last step apply a ReLU while it stores its output. False if it cannot."""
         cdef Step *last = self.last_step()
         if last == NULL or last.kind not in (LINEAR, CONV, NORM, SUM):
             return False
@@ -239,7 +242,7 @@ cdef class TrainingPlan:
         return True
 
     def map(self, Py_ssize_t function, Py_ssize_t size, double a=0, double b=0, Py_ssize_t row=0):
-        """A function by its place, of `size` elements, in rows of `row` if it is one of rows."""
+        """A function by its place in FNN_FUNCTIONS, for `size` elements, in rows of `row` if it is one of rows."""
         cdef bint sees_y = row > 0 or (<bytes> self.g.t.functions[function].name) in SEEN_IN_OUTPUT
         cdef Step *last = self.last_step()
         cdef bint in_place = sees_y and last != NULL and last.kind == LINEAR and not last.relu
@@ -248,7 +251,7 @@ cdef class TrainingPlan:
         step.settings[0], step.settings[1] = a, b
 
     def cross_entropy(self, int64_t ignored, double smoothing, bint mean, weight):
-        """Of int64 labels (N,), and of the last step's output (N, K); weight (K,), or None."""
+        """End with the cross-entropy of the last step's output (N, K), int64 labels (N,), and weight (K,) or None."""
         cdef Py_buffer view
         self.g.loss = CROSS_ENTROPY
         self.g.divisor = 0 if mean else 1
@@ -259,13 +262,13 @@ cdef class TrainingPlan:
             PyBuffer_Release(&view)
 
     def mse_loss(self, bint mean):
-        """Of targets of the shape of the last step's output."""
+        """End with the squared error of the last step's output and targets of its shape."""
         self.g.loss = SQUARED_ERROR
         self.g.divisor = self.g.N * self.g.outputs if mean else 1
         self.g.power[0], self.g.power[1], self.g.power[2], self.g.power[3] = INFINITY, 1, INFINITY, 0
 
     def settle(self, Learnt learnt, bint needs_dx):
-        """Decide what shapes decide, and lay the buffers out. False where something has no part in the scores."""
+        """End the list: decide all that follows from the shapes, and lay the buffers out. False if a value is not used."""
         cdef Call *g = &self.g
         cdef Py_ssize_t i, slots, partial
         g.first = g.count
@@ -290,12 +293,12 @@ cdef class TrainingPlan:
         partial = ceil_div(g.learnt * g.t.itemsize, <Py_ssize_t> 64) * 64
         self.memory = Memory(slots + (g.chunks - 1) * partial)
         if self.grouped:
-            memset(self.memory.start, 0, slots)  # vectors reach beyond the last example
+            memset(self.memory.start, 0, slots)  # because vectors also read beyond the last example
         g.memory, g.partials = self.memory.start, self.memory.start + slots
         return True
 
     cdef void lay_rows_out(self) noexcept:
-        """Where the rows of a value are, for groups whose values lie element by element."""
+        """Fill the table of rows, for groups whose values lie element by element."""
         cdef Call *g = &self.g
         cdef Py_ssize_t i
         cdef const char *weight
@@ -310,7 +313,7 @@ cdef class TrainingPlan:
             g.offsets[g.widest + i] = i * g.outputs
 
     def holds(self):
-        """Whether it is for the tier and the number of threads that are in use."""
+        """Whether the tier and the number of threads are still those that the plan was made for."""
         return self.g.t == tiles(self.is_double) and self.g.workers == threads()
 
     def forward(self, x, y, Learnt learnt):
@@ -342,10 +345,11 @@ cdef class TrainingPlan:
         return 0
 
     def run(self, x, target, y, dx, Learnt learnt, Update update, bint changes):
-        """The loss of x and target, both contiguous, and the gradients; `changes`: the update too. y = the scores, and
-        dx = the gradient of x, those that are not None.
+        """Return the loss of x and target, which are contiguous, and give the parameters their gradients.
 
-        None, and nothing has changed, where `learnt` is not what it was, or a label is none.
+        With `changes`, update the parameters too. y = the scores, and dx = the gradient of x, unless they are None.
+        Returns None, and changes nothing, if the parameters are not those that the plan was made for, or if a label is
+        not a class.
         """
         cdef bint known
         cdef double loss = 0

@@ -1,4 +1,4 @@
-# One step of a plan of training, and one call of such a plan. Sizes are those of one example.
+# One step of the plan of a training step, and one call of this plan. Sizes are those of one example.
 from fastnn._kernels._drop cimport Drop
 from fastnn._kernels._loss cimport Rows
 from fastnn._kernels._pool cimport Pool
@@ -43,23 +43,23 @@ cdef struct Step:
     bint goes_back               # there is something to learn in it or before it
     Py_ssize_t dy, turned        # gradients: of what comes out, and of what a ReLU at the end takes in
     Target dx, dz                # of what goes in, and of the other value
-    Py_ssize_t weight, bias      # places among the parameters; -1: none
-    Py_ssize_t weights, biases   # their elements
-    double work                  # multiply-adds
-    bint relu                    # a ReLU in the store of a linear step or a convolution,
-    bint relu_later              # whose gradient the pool after it takes
-    bint relu_first              # of a pool: it takes the gradient of the ReLU before it, on fewer numbers
-    Py_ssize_t function          # of a map, by its place, and its settings
-    double settings[2]
-    bint sees_y                  # its gradient is of what comes out, not of what goes in
-    Py_ssize_t x, y, z           # of all values: elements before what goes in, what comes out, and the other value
-    Py_ssize_t positions         # and before what is kept for the backward: where maxima were, or moments
+    Py_ssize_t weight, bias      # places among the parameters; -1 for none
+    Py_ssize_t weights, biases   # elements of the weight and of the bias
+    double work                  # multiply-adds of the forward
+    bint relu                    # the step applies a ReLU while it stores its output
+    bint relu_later              # the pool after this step computes the gradient of that ReLU
+    bint relu_first              # this pool computes the gradient of the ReLU before it, on fewer numbers
+    Py_ssize_t function          # map: the place of its function in FNN_FUNCTIONS
+    double settings[2]           # map: the settings of its function
+    bint sees_y                  # map: the gradient needs the output, not the input
+    Py_ssize_t x, y, z           # elements before the input, the output and the other input, among all values
+    Py_ssize_t positions         # elements before what the backward needs: positions of maxima, or moments
     ConvShape conv
     Pool pool
-    Py_ssize_t mean, var         # of a normalisation: places of its running statistics; -1: none
-    Py_ssize_t channels          # of a normalisation; elements that dropout keeps or drops together
+    Py_ssize_t mean, var         # normalisation: places of the running statistics; -1 for none
+    Py_ssize_t channels          # normalisation: channels
     double momentum, eps
-    Py_ssize_t saved             # elements of all statistics before its own
+    Py_ssize_t saved             # normalisation: elements of all statistics before its own
     Drop drop
     NormRows rows                # G, S, P and eps
     Resample planes
@@ -68,10 +68,10 @@ cdef struct Step:
 cdef struct Call:
     fnn_tiles *t
     Step *steps
-    Py_ssize_t count, first      # steps; the first one that anything is learnt in
+    Py_ssize_t count, first      # the number of steps; the first step that learns
     Py_ssize_t N                 # examples
     Py_ssize_t inputs, outputs   # elements of an example, and of a row of scores
-    Py_ssize_t values            # elements of all values, the input first
+    Py_ssize_t values            # elements of all values together; the input is the first
     Py_ssize_t widest            # elements of the widest value
     Py_ssize_t slots             # elements of all gradients of values
     Py_ssize_t dx                # elements before the gradient of the input, or -1: it is not wanted
@@ -79,27 +79,27 @@ cdef struct Call:
     Loss loss
     Rows scores
     double power[4]              # the settings of the squared error
-    double divisor               # of the sum of losses, for their mean; 1: the sum
+    double divisor               # the sum of losses is divided by it; 1 for the sum itself
     const char *x
     const char *target
-    char *y                      # the scores, or NULL where they are not wanted
+    char *y                      # the scores, or NULL if the caller does not want them
     char *to_x                   # the gradient of the input, or NULL
     void **parameters
-    char **gradients             # NULL: not wanted
+    char **gradients             # for each parameter, or NULL if it does not learn
     int workers
-    Py_ssize_t chunk, chunks     # examples of a chunk
-    Py_ssize_t group             # examples of a group, at most
-    char *memory
-    Py_ssize_t slot_bytes        # memory of a thread
-    double *losses               # of the chunks
-    char *partials               # gradients of all chunks but the first
-    Py_ssize_t *at               # elements before those of a parameter, in a chunk's
-    Py_ssize_t learnt            # elements of all gradients
-    bint enough                  # memory
-    char *statistics             # of normalisations
-    # Of _plan_train_groups:
+    Py_ssize_t chunk, chunks     # examples of a chunk; chunks
+    Py_ssize_t group             # the most examples of a group
+    char *memory                 # of all threads
+    Py_ssize_t slot_bytes        # bytes of one thread's memory
+    double *losses               # the sum of losses of each chunk
+    char *partials               # the gradients of all chunks except the first
+    Py_ssize_t *at               # elements before each parameter's gradient, among the gradients of a chunk
+    Py_ssize_t learnt            # elements of all gradients of a chunk
+    bint enough                  # no step lacked memory
+    char *statistics             # the means and 1/sqrt(var + eps) of all normalisations
+    # Only _plan_train_groups uses these two:
     Py_ssize_t ld                # elements from one row of a value to the next
-    Py_ssize_t *offsets          # k * ld, and after `widest` of them i * outputs
+    Py_ssize_t *offsets          # `widest` numbers k * ld, then `group` numbers i * outputs
 
 
 # Makes a normalisation one that has a pool behind it; False, and nothing has changed, where that does not pay.
@@ -112,18 +112,18 @@ cdef inline bint turns(const Step *step) noexcept nogil:
 
 
 cdef inline char *gradient(const Call *g, Py_ssize_t place, Py_ssize_t chunk) noexcept nogil:
-    """Where a chunk puts the gradient of a parameter, or NULL."""
+    """The address where a chunk writes the gradient of a parameter, or NULL if there is none."""
     if place < 0 or g.gradients[place] == NULL or chunk == 0:
         return g.gradients[place] if place >= 0 else NULL
     return g.partials + ((chunk - 1) * g.learnt + g.at[place]) * g.t.itemsize
 
 
-# y of n examples x; `positions` is for a pool of maxima. False when there is no memory.
+# y = step(x) for n examples. A max pool writes `positions`. False when there is no memory.
 cdef bint step_forward(const Call *g, const Step *step, Py_ssize_t n, const char *x, char *y, char *positions,
                        int workers) noexcept nogil
 # dy behind the ReLU at the end of a step, from dy before it; they may be the same.
 cdef void turn(const Call *g, const Step *step, Py_ssize_t n, const char *dy, const char *y, char *turned,
                int workers) noexcept nogil
-# dx of dy, and dw and db, each unless it is NULL. dx of a map may be dy.
+# Write dx, dw and db, except those that are NULL. dx of a map may be dy. False when there is no memory.
 cdef bint step_backward(const Call *g, const Step *step, Py_ssize_t n, char *dy, const char *x, const char *y,
                         char *positions, char *dx, char *dw, char *db, int workers) noexcept nogil

@@ -1,4 +1,4 @@
-"""One step of a plan of training, forward and back, over some examples: what it leaves to the kernels."""
+"""One step in the plan of a training step, forward and back, over some examples: how it calls its kernels."""
 from libc.stdint cimport int64_t
 
 from fastnn._kernels._activation cimport Map, Prelu, apply, apply_prelu, describe_map, describe_prelu, prelu_gradients
@@ -38,7 +38,7 @@ cdef void turn(const Call *g, const Step *step, Py_ssize_t n, const char *dy, co
 
 
 cdef inline char *statistics(const Call *g, const Step *step, Py_ssize_t row) noexcept nogil:
-    """The means of the channels, row 0, or 1/sqrt of their variances."""
+    """The saved numbers of the channels: the means in row 0, and 1/sqrt(var + eps) in row 1."""
     return g.statistics + (step.saved + row * step.channels) * g.t.itemsize
 
 

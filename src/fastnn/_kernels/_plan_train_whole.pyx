@@ -1,11 +1,13 @@
-"""A training step whose values lie as the layers have them, (examples, elements).
+"""A training step whose values lie as in the layers: (examples, elements).
 
-A network with convolutions goes by chunks of examples, which threads share, and in a chunk by groups, which go forward
-and back through all steps while they are in the cache. Their gradients are added up. Where there are many parameters,
-the whole batch is one group, for weights that are read for few examples cost more than values that leave the cache; the
-threads then share each step for itself. So it is with batch normalisation and dropout. Memory of a thread::
+A network with convolutions takes chunks of examples, which threads share. Within a chunk, one group of examples after
+another goes forward and back through all steps, while it is in the cache. Its gradients are added to the chunk's.
 
-    value 1 | value 2 | ... | slots of gradients | gradients of parameters, to be added | sums of losses
+The whole batch is one group in three cases. With many parameters, reading all weights for few examples costs more than
+values that leave the cache. Batch normalisation and dropout need the whole batch. Then threads share each step. Memory
+of a thread::
+
+    value 1 | value 2 | ... | slots of gradients | gradients of a group's parameters | sums of losses
 """
 from libc.stdint cimport int64_t
 from libc.string cimport memcpy
@@ -20,13 +22,13 @@ from fastnn._kernels._table cimport parallel
 from fastnn._kernels.fnn cimport FNN_DISTANCE, ceil_div, fnn_tiles
 
 cdef enum:
-    MOST_LEARNT = 131072    # gradients, of which each chunk has its own
-    CACHE_BYTES = 1048576   # of a group's values and gradients
+    MOST_LEARNT = 131072    # elements of gradients: with more, each chunk would read too many
+    CACHE_BYTES = 1048576   # values and gradients of a group
     MOST_CHUNKS = 16
-    CHUNK_WORK = 400000     # multiply-adds of a chunk, at least,
-    WORK_OF_A_SUM = 256     # and for each gradient that is added to those of other chunks
-    CHUNK = 16384           # elements of scores
-    BLOCK = 1024            # elements whose losses are added in their own precision
+    CHUNK_WORK = 400000     # the least multiply-adds of a chunk
+    WORK_OF_A_SUM = 256     # the least multiply-adds of a chunk for each of its gradients, which is added to the others
+    CHUNK = 16384           # scores of a chunk of the loss
+    BLOCK = 1024            # scores whose losses are added in the dtype of the scores
 
 cdef struct Errors:
     const Call *g
@@ -66,7 +68,7 @@ cdef void cut(Call *g) noexcept nogil:
     cdef bint convolves = False, apart = g.loss != NO_LOSS
     for i in range(g.count):
         convolves |= g.steps[i].kind == CONV
-        apart &= g.steps[i].kind not in (NORM, NORM_POOL, DROP)  # which know the place of an example in the batch
+        apart &= g.steps[i].kind not in (NORM, NORM_POOL, DROP)  # these depend on the whole batch
     g.chunk = g.group = g.N
     if convolves and apart and g.learnt <= MOST_LEARNT:
         g.chunk = <Py_ssize_t> (max(<double> CHUNK_WORK, <double> WORK_OF_A_SUM * g.learnt) / work) + 1
@@ -105,7 +107,7 @@ cdef void squared_errors(void *job, Py_ssize_t chunk, int slot) noexcept nogil:
 
 cdef double loss_of(const Call *g, Py_ssize_t first, Py_ssize_t n, const char *x, char *dx, double *sums,
                     int workers) noexcept nogil:
-    """The sum of losses of some examples, and the gradient of their scores x."""
+    """Return the sum of losses of n examples, and write the gradient of their scores x."""
     cdef Rows r
     cdef Errors e
     cdef Py_ssize_t i, chunks = loss_chunks(g, n)
@@ -125,7 +127,10 @@ cdef double loss_of(const Call *g, Py_ssize_t first, Py_ssize_t n, const char *x
 
 
 cdef inline char *place_of(const Call *g, Py_ssize_t place, Py_ssize_t chunk, bint more, char *apart) noexcept nogil:
-    """Where a group puts a gradient: where the chunk's is, or apart if it is to be added; NULL if it is not wanted."""
+    """The address where a group writes a gradient, or NULL if there is none.
+
+    The first group of a chunk writes to the chunk's gradient. With `more`, a group writes to `apart`, and adds it then.
+    """
     cdef char *whole = gradient(g, place, chunk)
     return apart if more and whole != NULL else whole
 
