@@ -268,7 +268,7 @@ cdef class TrainingPlan:
         self.g.power[0], self.g.power[1], self.g.power[2], self.g.power[3] = INFINITY, 1, INFINITY, 0
 
     def settle(self, Learnt learnt, bint needs_dx):
-        """End the list: decide all that follows from the shapes, and lay the buffers out. False if a value is not used."""
+        """End the list: decide all that follows from the shapes, and lay the buffers out. False if one has no use."""
         cdef Call *g = &self.g
         cdef Py_ssize_t i, slots, partial
         g.first = g.count

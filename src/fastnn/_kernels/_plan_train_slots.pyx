@@ -11,6 +11,9 @@ whose input two steps read, needs three::
     0  conv         x       a       slot 1
 
 A slot may have several users. None writes to it before the others are done.
+
+Slots lie behind all values, and in the place of values that nobody reads any more: when a step goes back, these are the
+values of all steps after it. So most gradients of a chain need no room of their own.
 """
 from fastnn._kernels._plan_train_steps cimport JOIN, MAP, SUM, Call, Step, Target, turns
 
@@ -18,22 +21,25 @@ from fastnn._kernels._plan_train_steps cimport JOIN, MAP, SUM, Call, Step, Targe
 cdef class Slots:
     """Slots by their numbers, and the slot of the gradient of each value: -1 while there is none."""
 
-    cdef list sizes, users, of
+    cdef list starts, ends, users, of
+    cdef Py_ssize_t dead, end  # elements before values that nobody reads any more, and before the end of all slots
 
     def __cinit__(self, Py_ssize_t values):
-        self.sizes, self.users, self.of = [], [], [-1] * values
+        self.starts, self.ends, self.users, self.of = [], [], [], [-1] * values
 
     cdef Py_ssize_t take(self, Py_ssize_t size) except -1:
-        """A slot that nobody uses: the smallest one that has room, or else the largest, which grows."""
-        sizes = enumerate(self.sizes)
-        free = [(held < size, abs(held - size), i) for i, held in sizes if not self.users[i]]
-        if not free:
-            self.sizes.append(size)
-            self.users.append(1)
-            return len(self.sizes) - 1
-        slot = min(free)[2]
-        self.sizes[slot], self.users[slot] = max(self.sizes[slot], size), 1
-        return slot
+        """A new slot, in the first gap between those in use that has room."""
+        cdef Py_ssize_t start = self.dead
+        used = sorted([(self.starts[i], self.ends[i]) for i in range(len(self.users)) if self.users[i]])
+        for begins, ends in used:
+            if start + size <= begins:
+                break
+            start = max(start, <Py_ssize_t> ends)
+        self.starts.append(start)
+        self.ends.append(start + size)
+        self.users.append(1)
+        self.end = max(self.end, start + size)
+        return len(self.users) - 1
 
     cdef int leave(self, Py_ssize_t slot) except -1:
         self.users[slot] -= 1
@@ -53,14 +59,6 @@ cdef class Slots:
             self.leave(held)
         self.leave(slot)
         return target
-
-    cdef list starts(self):
-        """Elements before each slot, and in all."""
-        starts, total = [], 0
-        for size in self.sizes:
-            starts.append(total)
-            total += size
-        return [*starts, total]
 
 
 cdef int go_back_through(Slots slots, Step *step, Py_ssize_t dy, bint wants_x, bint wants_z) except -1:
@@ -112,20 +110,22 @@ cdef bint place_gradients(Call *g, bint needs_dx) except -1:
         needs.append(step.goes_back or needs[step.source] or step.other >= 0 and needs[step.other])
         step.goes_back = needs[i + 1]
         step.dx.at = step.dz.at = step.dx.total = step.dz.total = -1
+    slots.dead = slots.end = g.values
     slots.of[g.count] = slots.take(g.outputs)
     for i in range(g.count - 1, -1, -1):
         step = g.steps + i
+        if i + 1 < g.count and g.steps[i + 1].y > step.y:  # a step in place has no value of its own
+            slots.dead = min(slots.dead, g.steps[i + 1].y)
         if step.goes_back:
             if slots.of[i + 1] < 0:
                 return False
             go_back_through(slots, step, slots.of[i + 1], needs[step.source], step.other >= 0 and needs[step.other])
-    starts = slots.starts()
     for i in range(g.count):
         step = g.steps + i
         if step.goes_back:
-            step.dy, step.turned = starts[step.dy], starts[step.turned]
-            into_elements(&step.dx, starts)
-            into_elements(&step.dz, starts)
-    g.slots = starts[len(slots.sizes)]
-    g.dx = starts[slots.of[0]] if needs_dx and slots.of[0] >= 0 else -1
+            step.dy, step.turned = slots.starts[step.dy], slots.starts[step.turned]
+            into_elements(&step.dx, slots.starts)
+            into_elements(&step.dz, slots.starts)
+    g.slots = slots.end - g.values
+    g.dx = slots.starts[slots.of[0]] if needs_dx and slots.of[0] >= 0 else -1
     return not needs_dx or g.dx >= 0

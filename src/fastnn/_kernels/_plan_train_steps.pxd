@@ -73,7 +73,7 @@ cdef struct Call:
     Py_ssize_t inputs, outputs   # elements of an example, and of a row of scores
     Py_ssize_t values            # elements of all values together; the input is the first
     Py_ssize_t widest            # elements of the widest value
-    Py_ssize_t slots             # elements of all gradients of values
+    Py_ssize_t slots             # elements of the gradients of values that lie behind all values
     Py_ssize_t dx                # elements before the gradient of the input, or -1: it is not wanted
     Py_ssize_t most_learnt       # elements of the largest weights and their bias
     Loss loss

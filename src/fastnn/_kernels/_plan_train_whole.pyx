@@ -177,7 +177,7 @@ cdef void sum_up(const Call *g, const char *a, const char *b, char *y, Py_ssize_
 
 cdef inline char *place_in(const Call *g, char *memory, Py_ssize_t at) noexcept nogil:
     """Where a gradient of a value lies, or NULL if it is not wanted."""
-    return memory + (g.values - g.inputs + at) * g.group * g.t.itemsize if at >= 0 else NULL
+    return memory + (at - g.inputs) * g.group * g.t.itemsize if at >= 0 else NULL
 
 
 cdef inline char *value_at(const Call *g, char *memory, Py_ssize_t first, Py_ssize_t at) noexcept nogil:
@@ -198,7 +198,7 @@ cdef bint go_back(const Call *g, Py_ssize_t first, Py_ssize_t n, char *memory, P
                   int workers) noexcept nogil:
     cdef Py_ssize_t i, size = g.t.itemsize
     cdef const Step *step
-    cdef char *apart = place_in(g, memory, g.slots)
+    cdef char *apart = place_in(g, memory, g.values + g.slots)
     cdef char *dy
     cdef char *y
     for i in range(g.count - 1, -1, -1):
