@@ -124,6 +124,11 @@ def test_every_shape_of_the_plan_is_there():
         "mlp-b100",
         "mlp-b4",
         "autoencoder-b36",
+        "lenet5-b2048",
+        "lenet5-b128",
+        "lenet5-b32",
+        "tanh-b10000",
+        "tanh-b100",
     }
     assert {case.name for case in cases_of("training")} == trained_on
     networks = {"lenet", "cnn", "svgg", "vgg11", "resnet", "squeezenet", "mlp", "autoencoder"}

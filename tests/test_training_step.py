@@ -12,130 +12,29 @@ import fastnn as fnn
 from cases import DTYPES
 from fastnn._kernels import _table
 from networks import lenet_like, normal
-
-L, S = fnn.Linear, fnn.Sequential
-
-
-def perceptron(dtype=np.float32):
-    return S(L(4, 32, dtype=dtype), fnn.Tanh(), L(32, 16, dtype=dtype), fnn.ReLU(), L(16, 5, dtype=dtype))
-
-
-def wide(dtype=np.float32):
-    return S(fnn.Flatten(), L(300, 200, dtype=dtype), fnn.ReLU(), L(200, 5, bias=False, dtype=dtype))
-
-
-def maps(dtype=np.float32):
-    return S(
-        fnn.Tanh(), fnn.GELU(), L(4, 9, dtype=dtype), fnn.Sigmoid(), S(L(9, 7, dtype=dtype), fnn.ELU()), fnn.SiLU(),
-        fnn.LeakyReLU(), fnn.ReLU(), fnn.ReLU(), L(7, 5, dtype=dtype), fnn.ReLU(), fnn.Hardswish(), fnn.Tanh(),
-        fnn.Softplus(), fnn.Identity(),
-    )  # fmt: skip
-
-
-def images(dtype=np.float32):
-    return S(
-        fnn.Conv2d(2, 6, 5, padding=2, dtype=dtype), fnn.ReLU(), fnn.MaxPool2d(2),
-        fnn.Conv2d(6, 8, 3, stride=2, groups=2, dtype=dtype), fnn.Tanh(), fnn.AvgPool2d(3, stride=1, padding=1),
-        fnn.MaxPool2d(3, stride=2, padding=1), fnn.Conv2d(8, 9, 1, bias=False, dtype=dtype), fnn.ReLU(),
-        fnn.AvgPool2d(2), fnn.Flatten(), L(9, 12, dtype=dtype), fnn.ReLU(), L(12, 5, dtype=dtype),
-    )  # fmt: skip
+from training_steps import (
+    LOSSES,
+    NETWORKS,
+    OPTIMIZERS,
+    L,
+    Loop,
+    S,
+    assert_near,
+    assert_same_bits,
+    data,
+    images,
+    made,
+    normalised,
+    perceptron,
+    plans,
+    wide,
+    winograd,
+)  # fmt: skip
 
 
-def sequences(dtype=np.float32):
-    return S(
-        fnn.Conv1d(2, 6, 5, padding=2, dtype=dtype), fnn.ReLU(), fnn.MaxPool1d(2), fnn.AvgPool1d(2, stride=1),
-        fnn.Flatten(), L(30, 5, dtype=dtype),
-    )  # fmt: skip
-
-
-def winograd(dtype=np.float32):
-    """3 x 3 layers, and more parameters than go by groups."""
-    return S(
-        fnn.Conv2d(2, 16, 3, padding=1, dtype=dtype), fnn.ReLU(), fnn.Conv2d(16, 16, 3, padding=1, dtype=dtype),
-        fnn.ReLU(), fnn.MaxPool2d(2), fnn.Flatten(), L(784, 200, dtype=dtype), fnn.ReLU(), L(200, 5, dtype=dtype),
-    )  # fmt: skip
-
-
-def normalised(dtype=np.float32):
-    net = S(
-        fnn.Conv2d(2, 6, 3, bias=False, dtype=dtype), fnn.BatchNorm2d(6, dtype=dtype), fnn.ReLU(), fnn.MaxPool2d(2),
-        fnn.Dropout2d(0.2), fnn.Conv2d(6, 8, 3, dtype=dtype), fnn.BatchNorm2d(8, affine=False, dtype=dtype), fnn.ReLU(),
-        fnn.Flatten(), fnn.Dropout(0.4), L(128, 12, dtype=dtype), fnn.Dropout(1.0),
-        fnn.BatchNorm1d(12, track_running_stats=False, momentum=0.3, dtype=dtype), fnn.Tanh(), L(12, 5, dtype=dtype),
-    )  # fmt: skip
-    for stream, place in enumerate((4, 9, 11)):
-        net[place].stream = stream  # else the first call draws it
-    return net
-
-
-NETWORKS = {perceptron: (4,), wide: (3, 100), maps: (4,), images: (2, 14, 14), sequences: (2, 12)}
-NETWORKS |= {winograd: (2, 14, 14), normalised: (2, 14, 14)}
-OPTIMIZERS = {
-    "sgd": lambda p: fnn.SGD(p, lr=0.1),
-    "momentum": lambda p: fnn.SGD(p, lr=0.05, momentum=0.9, dampening=0.1, weight_decay=0.01),
-    "nesterov": lambda p: fnn.SGD(p, lr=0.05, momentum=0.9, nesterov=True, maximize=True),
-    "adam": lambda p: fnn.Adam(p, lr=0.01, weight_decay=0.01),
-    "amsgrad": lambda p: fnn.Adam(p, lr=0.01, amsgrad=True),
-    "adamw": lambda p: fnn.AdamW(p, lr=0.01),
-    "rmsprop": lambda p: fnn.RMSprop(p, lr=0.01),
-}
-LOSSES = {
-    "cross entropy": fnn.CrossEntropyLoss,
-    "smoothed sum": lambda: fnn.CrossEntropyLoss(ignore_index=2, reduction="sum", label_smoothing=0.1),
-    "squared error": fnn.MSELoss,
-}
-
-
-class Loop:
-    """The three lines."""
-
-    def __init__(self, net, criterion, optimizer):
-        self.net, self.criterion, self.optimizer = net, criterion, optimizer
-
-    def __call__(self, x, y):
-        loss = self.criterion(self.net(x), y)
-        self.net.backward(self.criterion.backward(), needs_dx=False)
-        self.optimizer.step()
-        return loss
-
-
-def made(kind, net, criterion=None, optimizer=OPTIMIZERS["adam"]):
-    net = copy.deepcopy(net)
-    return kind(net, fnn.CrossEntropyLoss() if criterion is None else criterion, optimizer(net.parameters()))
-
-
-def data(net, n, loss="cross entropy", dtype=np.float32):
-    x = normal(n, *NETWORKS[net], dtype=dtype)
-    y = np.random.default_rng(1).integers(0, 5, n)
-    return x, normal(n, 5, seed=2, dtype=dtype) if loss == "squared error" else y
-
-
-def plans(step):
-    return [plan for plan in step._bound.plans.values() if plan is not None] if step._bound else []
-
-
-def state(step):
-    arrays = [*step.net.state_dict().values(), *(p.grad for p in step.net.parameters())]
-    kept = step.optimizer.state_dict()["state"]
-    return [*arrays, *(v for each in kept.values() for v in each.values())]
-
-
-def assert_near(step, loop, terms):
-    """All that a step changes is what the loop makes of it, but for the rounding of sums of so many terms."""
-    for got, expected in zip(state(step), state(loop), strict=True):
-        if got is None or expected is None:
-            assert got is expected
-            continue
-        got, expected = np.asarray(got), np.asarray(expected)
-        assert got.dtype == expected.dtype
-        largest = np.max(np.abs(expected), initial=0)
-        np.testing.assert_allclose(got, expected, rtol=0, atol=terms * np.finfo(got.dtype).eps * largest
-                                   if got.dtype.kind == "f" else 0)  # fmt: skip
-
-
-def assert_same_bits(step, loop):
-    for got, expected in zip(state(step), state(loop), strict=True):
-        assert np.asarray(got).tobytes() == np.asarray(expected).tobytes()
+@pytest.fixture(autouse=True)
+def seeded():
+    fnn.manual_seed(0)
 
 
 @pytest.mark.parametrize(
@@ -348,49 +247,6 @@ def test_a_hook_is_called_and_its_layers_run_by_themselves():
     assert_same_bits(step, loop)
     step(x, y)
     assert seen == [1]
-
-
-class Doubled(fnn.Module):
-    def forward(self, x):
-        return 2 * x
-
-    def backward(self, dy, accumulate=False, needs_dx=True):
-        return 2 * dy
-
-
-class OtherLinear(fnn.Linear):
-    def backward(self, dy, accumulate=False, needs_dx=True):
-        return super().backward(2 * dy, accumulate, needs_dx)
-
-
-class OtherLoss(fnn.CrossEntropyLoss):
-    def __call__(self, x, target):
-        return 2 * super().__call__(x, target)
-
-
-@pytest.mark.parametrize(
-    "parts",
-    [
-        (lambda: S(L(4, 8), Doubled(), L(8, 5)), fnn.CrossEntropyLoss),
-        (lambda: S(L(4, 8), fnn.Tanh(), OtherLinear(8, 5)), fnn.CrossEntropyLoss),
-        (lambda: S(L(4, 8), fnn.BatchNorm1d(8, momentum=None), L(8, 5)), fnn.CrossEntropyLoss),
-        (lambda: S(L(4, 8), fnn.LayerNorm(8), L(8, 5)), fnn.CrossEntropyLoss),
-        (lambda: S(L(4, 8), fnn.Softmax(1), L(8, 5)), fnn.CrossEntropyLoss),
-        (lambda: S(fnn.Residual(L(4, 4)), L(4, 5)), fnn.CrossEntropyLoss),
-        (lambda: L(4, 5), OtherLoss),
-        (lambda: L(4, 5), lambda: fnn.CrossEntropyLoss(weight=np.ones(5, np.float32))),
-    ],
-)
-def test_what_has_no_plan_is_the_loop_to_the_bit(parts):
-    net, criterion = parts
-    network, (x, y) = net(), data(perceptron, 30)
-    steps = [made(kind, network, criterion()) for kind in (fnn.TrainingStep, Loop)]
-    for each in steps:
-        fnn.manual_seed(1)
-        for _ in range(3):
-            each(x, y)
-    assert_same_bits(*steps)
-    assert not plans(steps[0])
 
 
 def test_a_network_of_images():

@@ -219,6 +219,7 @@ class Network:
     parameters: int
     classes: int | None = 10
     lr: float = 1e-3
+    optimizer: str = "sgd"  # with momentum; or "adam"
 
     def __str__(self) -> str:
         return _sizes(self.x)

@@ -52,3 +52,6 @@ cdef void apply(Map *g, const void *dy, const void *x, void *y, int workers) noe
 cdef Prelu describe_prelu(fnn_tiles *t, Py_ssize_t A, Py_ssize_t C, Py_ssize_t P) noexcept nogil
 # Runs a PReLU; the caller has set x, w and y. False when there is no memory.
 cdef bint apply_prelu(Prelu *g, int workers) noexcept nogil
+# The backward; the caller has set dy, x, w, y (NULL: not wanted) and the direction. dw (C,), or NULL. False when there
+# is no memory.
+cdef bint prelu_gradients(Prelu *g, char *dw, int workers) noexcept nogil

@@ -252,6 +252,25 @@ cdef void add_sums(const Prelu *g, real *dw) noexcept nogil:
         dw[c] = <real> totals[c]
 
 
+cdef bint prelu_gradients(Prelu *g, char *dw, int workers) noexcept nogil:
+    """dx, and unless it is NULL dw. False if there is no memory."""
+    cdef Py_ssize_t i, count = sums_of(g)
+    cdef bint enough = True
+    if dw != NULL:
+        g.sums = <double *> allocate((count + g.C) * sizeof(double)) if fits(8.0 * count) else NULL
+        enough = g.sums != NULL
+    if enough:
+        for i in range(count + g.C if g.sums != NULL else 0):
+            g.sums[i] = 0
+        enough = apply_prelu(g, workers)
+        if g.sums != NULL and g.t.itemsize == sizeof(float):
+            add_sums(g, <float *> dw)
+        elif g.sums != NULL:
+            add_sums(g, <double *> dw)
+    release(g.sums)
+    return enough
+
+
 def prelu_forward(x, w, y, Planes planes):
     """y = x where x > 0, else w[c]*x, for each channel c of x (A, C, P); w (C,); `planes` are A, C and P.
 
@@ -272,38 +291,19 @@ def prelu_forward(x, w, y, Planes planes):
         raise MemoryError("no memory for the slopes of a PReLU")
 
 
-cdef bint prelu_gradients(Prelu *g, void *dw) noexcept nogil:
-    """dx, and unless it is NULL dw. False when there is no memory."""
-    cdef Py_ssize_t i, count = sums_of(g)
-    cdef bint enough
-    if dw != NULL:
-        g.sums = <double *> allocate((count + g.C) * sizeof(double)) if fits(8.0 * count) else NULL
-        if g.sums == NULL:
-            return False
-        for i in range(count + g.C):
-            g.sums[i] = 0
-    enough = apply_prelu(g, threads())
-    if dw != NULL and g.t.itemsize == sizeof(float):
-        add_sums(g, <float *> dw)
-    elif dw != NULL:
-        add_sums(g, <double *> dw)
-    release(g.sums)
-    return enough
-
-
 def prelu_backward(dy, x, w, dx, dw, Planes planes):
     """The gradients dx (A, C, P), REDUCTION(1), and dw (C,), REDUCTION(A*P), unless None; dy, x (A, C, P), w (C,)."""
     cdef Buffers b
     cdef Prelu g
-    cdef void *slopes
+    cdef char *slopes
     cdef bint enough
     b.count = 0
     try:
         g = describe_prelu(tiles(is_double(borrow(&b, x, False))), planes[0], planes[1], planes[2])
         g.direction, g.x = BACKWARD, <const char *> b.each[0].buf
-        g.dy, g.w, g.y, slopes = reads(&b, dy), reads(&b, w), writes(&b, dx), <void *> writes(&b, dw)
+        g.dy, g.w, g.y, slopes = reads(&b, dy), reads(&b, w), writes(&b, dx), writes(&b, dw)
         with nogil:
-            enough = prelu_gradients(&g, slopes)
+            enough = prelu_gradients(&g, slopes, threads())
     finally:
         give_back(&b)
     if not enough:

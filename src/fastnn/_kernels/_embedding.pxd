@@ -18,3 +18,5 @@ cdef struct Lookup:
 
 # target (count, D) = the rows of source (rows, D) at the indices, each of which must be from 0 to rows - 1.
 cdef void look_up(Lookup *g, int workers) noexcept nogil
+# target (rows, D) = for each row the sum of those of source (count, D) that have its index. False: no memory.
+cdef bint table_gradient(Lookup *g, int workers) noexcept nogil

@@ -28,7 +28,7 @@ cdef struct Rows:
 # scale, out and sums.
 cdef Rows describe_scores(fnn_tiles *t, Py_ssize_t N, Py_ssize_t K, Py_ssize_t step, int64_t ignored,
                           double smoothing) noexcept nogil
-# Set `known` and `mass` from the labels.
+# Set `known`, `mass` and `spread` from the labels and the weights.
 cdef void look_at_labels(Rows *g) noexcept nogil
 # One chunk of a job of `groups / chunk` chunks. Writes the sum of its losses to sums[chunk], and gradients to `out`.
 cdef void forward_and_backward_rows(void *job, Py_ssize_t chunk, int slot) noexcept nogil

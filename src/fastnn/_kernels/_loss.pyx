@@ -243,7 +243,7 @@ cdef void forward_and_backward_rows(void *job, Py_ssize_t chunk, int slot) noexc
     cdef Rows halves
     cdef Py_ssize_t i
     cdef double total = 0
-    if g.smoothing != 0:
+    if g.smoothing != 0 or g.weight != NULL:
         halves = g[0]
         halves.out = NULL
         forward_rows(&halves, chunk, slot)
@@ -258,7 +258,19 @@ cdef void forward_and_backward_rows(void *job, Py_ssize_t chunk, int slot) noexc
 
 
 cdef void look_at_labels(Rows *g) noexcept nogil:
-    count_labels(g, <const float *> NULL)
+    if g.t.itemsize == sizeof(float):
+        weigh_labels(g, <const float *> g.weight)
+    else:
+        weigh_labels(g, <const double *> g.weight)
+
+
+cdef void weigh_labels(Rows *g, const real *weight) noexcept nogil:
+    cdef Py_ssize_t k
+    if weight != NULL:
+        g.spread = 0
+        for k in range(g.K):
+            g.spread += weight[k]
+    count_labels(g, weight)
 
 
 cdef void run_rows(const Rows *g, fnn_task task) noexcept:

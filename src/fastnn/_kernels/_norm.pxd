@@ -40,3 +40,11 @@ cdef struct Norm:
 # Describes the normalisation of N images of C channels with planes of P elements. Everything but sizes is 0 or NULL.
 cdef Norm describe_norm(fnn_tiles *t, Py_ssize_t N, Py_ssize_t C, Py_ssize_t P) noexcept nogil
 cdef bint normalise(Norm *g, int workers) noexcept nogil  # False when there is no memory
+
+# Parts of it, for a normalisation with a pool behind it. Working room, which the caller releases, or NULL:
+cdef char *room_for(Norm *g) noexcept nogil
+# sums over blocks of some channels; what the tiles need of these; and a channel whose squares leave the range of the
+# dtype, written again.
+cdef void collect(const Norm *g, Py_ssize_t c_from, Py_ssize_t c_to, Py_ssize_t b_from, Py_ssize_t b_to) noexcept nogil
+cdef void numbers(const Norm *g, Py_ssize_t c_from, Py_ssize_t c_to) noexcept nogil
+cdef void write_far_channel(const Norm *g, Py_ssize_t c, char *out) noexcept nogil

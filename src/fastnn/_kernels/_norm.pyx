@@ -273,15 +273,13 @@ cdef void write_far(const Norm *g, Py_ssize_t c, const real *x, real *y, const r
                      bias[c] if bias != NULL else 0, g.flags & FNN_RELU)
 
 
-cdef bint normalise(Norm *g, int workers) noexcept nogil:
-    """Run chunks of whole channels. If these are too few for the threads, run parts of channels in two passes."""
-    cdef Py_ssize_t columns = g.C * g.columns, size = g.t.itemsize, groups = ceil_div(g.C, g.group), c, j
-    cdef double work = 3.0 * g.N * g.C * g.P
+cdef char *room_for(Norm *g) noexcept nogil:
+    cdef Py_ssize_t columns = g.C * g.columns, size = g.t.itemsize, c, j
     cdef char *workspace = NULL
     if fits((2.0 * g.blocks * columns + 3.0 * g.C) * sizeof(double) + 5.0 * columns * size + g.C):
         workspace = <char *> allocate((2 * g.blocks * columns + 3 * g.C) * sizeof(double) + 5 * columns * size + g.C)
     if workspace == NULL:
-        return False
+        return NULL
     g.first = <double *> workspace
     g.second = g.first + g.blocks * columns
     g.numbers = g.second + g.blocks * columns
@@ -298,6 +296,23 @@ cdef bint normalise(Norm *g, int workers) noexcept nogil:
             for j in range(c * g.columns, (c + 1) * g.columns):
                 memcpy(g.mean + j * size, g.saved_mean + c * size, size)
                 memcpy(g.invstd + j * size, g.saved_invstd + c * size, size)
+    return workspace
+
+
+cdef void write_far_channel(const Norm *g, Py_ssize_t c, char *out) noexcept nogil:
+    if g.t.itemsize == sizeof(float):
+        write_far(g, c, <const float *> g.x, <float *> out, <const float *> g.weight, <const float *> g.bias)
+    else:
+        write_far(g, c, <const double *> g.x, <double *> out, <const double *> g.weight, <const double *> g.bias)
+
+
+cdef bint normalise(Norm *g, int workers) noexcept nogil:
+    """Run chunks of whole channels. If these are too few for the threads, run parts of channels in two passes."""
+    cdef Py_ssize_t groups = ceil_div(g.C, g.group), c
+    cdef double work = 3.0 * g.N * g.C * g.P
+    cdef char *workspace = room_for(g)
+    if workspace == NULL:
+        return False
     if groups >= 2 * workers or g.blocks == 1:
         parallel(whole_channels, g, groups, workers, work)
     else:
@@ -309,11 +324,8 @@ cdef bint normalise(Norm *g, int workers) noexcept nogil:
             parallel(write_part, g, groups * g.cuts, workers, work)
     if g.direction == FORWARD and g.training:
         for c in range(g.C):
-            if g.far[c] and size == sizeof(float):
-                write_far(g, c, <const float *> g.x, <float *> g.out, <const float *> g.weight, <const float *> g.bias)
-            elif g.far[c]:
-                write_far(g, c, <const double *> g.x, <double *> g.out, <const double *> g.weight,
-                          <const double *> g.bias)
+            if g.far[c]:
+                write_far_channel(g, c, g.out)
     release(workspace)
     return True
 

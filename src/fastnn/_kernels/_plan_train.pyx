@@ -3,6 +3,7 @@
 Each job has a file, and a file imports only from files above it::
 
     _plan_train_steps    one step, and the struct of one call
+    _plan_train_slots    where gradients of values lie
     _plan_train_groups   small perceptrons, by groups of examples whose values lie element by element
     _plan_train_whole    all other networks, by groups or over the whole batch
     _plan_train_learnt   parameters, gradients and update
@@ -11,23 +12,23 @@ Each job has a file, and a file imports only from files above it::
 from cpython.buffer cimport PyBUF_SIMPLE, PyBUF_WRITABLE, PyBuffer_Release, PyObject_GetBuffer
 from libc.math cimport INFINITY
 from libc.stdint cimport int64_t, uint64_t
-from libc.string cimport memset
+from libc.string cimport memcpy, memset
 
 from fastnn._kernels._loss cimport describe_scores, look_at_labels
 from fastnn._kernels._plan_buffers cimport Memory
 from fastnn._kernels._plan_train_groups cimport by_groups, memory_of_groups, run_groups
-from fastnn._kernels._plan_train_learnt cimport Learnt, Update
+from fastnn._kernels._plan_train_learnt cimport Learnt, Update, wanted
+from fastnn._kernels._plan_train_slots cimport place_gradients
 from fastnn._kernels._plan_train_steps cimport (
-    AVERAGE_POOL, CONV, CROSS_ENTROPY, DROP, LINEAR, MAP, MAX_POOL, NORM, SQUARED_ERROR, Call, Kind, Step
+    AVERAGE_POOL, CONV, CROSS_ENTROPY, DROP, JOIN, LINEAR, LOOKUP, MAP, MAX_POOL, NO_LOSS, NORM, PRELU, RESAMPLE,
+    ROW_NORM, SQUARED_ERROR, SUM, Call, Kind, Step, have_pool
 )
-from fastnn._kernels._plan_train_whole cimport cut, memory_of_whole, run_whole
+from fastnn._kernels._plan_train_whole cimport cut, memory_of_whole, run_backward, run_forward, run_whole
 from fastnn._kernels._pool cimport Windows, describe
-from fastnn._kernels._table cimport threads, tiles
+from fastnn._kernels._resample cimport MAXIMUM, describe_resample
+from fastnn._kernels._table cimport allocate, release, threads, tiles
 from fastnn._kernels.conv_shape cimport Geometry, conv_shape
 from fastnn._kernels.fnn cimport ceil_div
-
-cdef enum:
-    MOST_STEPS = 64
 
 SEEN_IN_OUTPUT = (b"relu", b"sigmoid", b"tanh")
 
@@ -40,17 +41,22 @@ cdef class TrainingPlan:
     """
 
     cdef Call g
-    cdef Step steps[MOST_STEPS]
     cdef bint is_double, grouped
-    cdef Py_ssize_t statistics  # elements that all normalisations save
+    cdef Py_ssize_t room, statistics  # steps that there is memory for; elements that all normalisations save
+    cdef Py_ssize_t current, marked   # the value that the next step begins with; steps when a value was last marked
     cdef Memory memory, small
+    cdef object weights               # of the classes
 
     def __cinit__(self, Py_ssize_t N, Py_ssize_t inputs, bint is_double):
         self.is_double = is_double
-        self.g.t, self.g.workers, self.g.steps = tiles(is_double), threads(), self.steps
+        self.g.t, self.g.workers, self.g.steps = tiles(is_double), threads(), NULL
         self.g.N, self.g.inputs, self.g.outputs = N, inputs, inputs
-        self.statistics = 0
+        self.statistics = self.room = self.current = self.marked = 0
         self.g.count, self.g.values, self.g.widest, self.g.most_learnt = 0, inputs, inputs, 0
+        self.g.loss, self.g.to_x = NO_LOSS, NULL
+
+    def __dealloc__(self):
+        release(self.g.steps)
 
     def __len__(self):
         return self.g.count
@@ -63,34 +69,120 @@ cdef class TrainingPlan:
         """The examples of a group, and of a chunk."""
         return self.g.group, self.g.chunk
 
-    cdef Step *add(self, Kind kind, Py_ssize_t inputs, Py_ssize_t outputs, bint in_place) except NULL:
-        cdef Step *step = self.steps + self.g.count
-        if self.g.count == MOST_STEPS:
-            raise NotImplementedError(f"more than {MOST_STEPS} steps of training")
-        step.kind, step.inputs, step.outputs = kind, inputs, outputs
+    cdef int have_room(self) except -1:
+        """For another step."""
+        cdef Step *steps
+        if self.g.count < self.room:
+            return 0
+        steps = <Step *> allocate(2 * (self.room + 8) * sizeof(Step))
+        if steps == NULL:
+            raise MemoryError("no memory for the plan of a network")
+        if self.g.count:
+            memcpy(steps, self.g.steps, self.g.count * sizeof(Step))
+        release(self.g.steps)
+        self.g.steps, self.room = steps, 2 * (self.room + 8)
+        return 0
+
+    cdef Step *add(self, Kind kind, Py_ssize_t inputs, Py_ssize_t outputs, Py_ssize_t count,
+                   bint in_place=False) except NULL:
+        cdef Step *step
+        self.have_room()
+        step = self.g.steps + self.g.count
+        step.kind, step.inputs, step.outputs, step.count = kind, inputs, outputs, count
+        step.source, step.other, step.others = self.current, -1, 0
         step.weight = step.bias = -1
         step.weights = step.biases = step.positions = 0
         step.work = 0
-        step.relu = step.relu_first = step.relu_later = step.sees_y = False
+        step.relu = step.relu_first = step.relu_later = step.sees_y = step.goes_back = False
         step.settings[0] = step.settings[1] = 0
-        step.x = self.steps[self.g.count - 1].y if self.g.count else 0
+        step.x, step.z = self.offset(self.current), 0
         step.y = step.x if in_place else self.g.values
         if not in_place:
             self.g.values += outputs
         self.g.widest = max(self.g.widest, outputs)
         self.g.outputs = outputs
         self.g.count += 1
+        self.current = self.g.count
         return step
 
+    cdef Py_ssize_t offset(self, Py_ssize_t value) noexcept:
+        """Elements before a value, of all values."""
+        return self.g.steps[value - 1].y if value else 0
+
+    cdef Step *last_step(self) noexcept:
+        """The step whose output the next one begins with, if nobody else needs that output; or NULL."""
+        return self.g.steps + self.g.count - 1 if self.current == self.g.count > self.marked else NULL
+
+    cdef void keep(self, Step *step, Py_ssize_t elements) noexcept:
+        """Have room for what the backward of a step is to know; it begins with a whole double."""
+        self.g.values += self.g.values % 2
+        step.positions = self.g.values
+        self.g.values += elements
+
+    def mark(self):
+        """The value that the next step begins with; it is to be used again."""
+        self.marked = self.g.count
+        return self.current
+
+    def go_back(self, Py_ssize_t value):
+        self.current = value
+        self.g.outputs = self.g.steps[value - 1].outputs if value else self.g.inputs
+
+    def is_whole(self):
+        """Whether the last step's output is what the next one would begin with."""
+        return self.current == self.g.count
+
+    def add_up(self, Py_ssize_t other, Py_ssize_t size):
+        """Of `size` elements of an example."""
+        cdef Step *step = self.add(SUM, size, size, 1)
+        step.other, step.others, step.z = other, size, self.offset(other)
+
+    def cat(self, Py_ssize_t before, Py_ssize_t rows, Py_ssize_t n, Py_ssize_t m):
+        """`rows` of an example, each n elements of the value `before`, and then m."""
+        cdef Py_ssize_t after = self.current
+        cdef Step *step = self.add(JOIN, rows * n, rows * (n + m), rows)
+        step.source, step.x = before, self.offset(before)
+        step.other, step.others, step.z = after, rows * m, self.offset(after)
+
     def linear(self, Py_ssize_t w, Py_ssize_t b, Py_ssize_t rows, Py_ssize_t I, Py_ssize_t O):
-        if rows != 1:
-            raise NotImplementedError("several rows of an example have no step of training")
-        self.learn(self.add(LINEAR, I, O, False), w, b, O * I, O)
+        """`rows` of an example."""
+        cdef Step *step = self.add(LINEAR, rows * I, rows * O, rows)
+        self.learn(step, w, b, O * I, O)
+        step.work *= rows
+
+    def embedding(self, Py_ssize_t w, Py_ssize_t count, Py_ssize_t rows, Py_ssize_t D, Py_ssize_t padding_idx):
+        """The first step: of int64 indices, `count` of an example, each of which is a row of w (rows, D)."""
+        cdef Step *step = self.add(LOOKUP, self.g.inputs, count * D, count)
+        self.learn(step, w, -1, rows * D, 0)
+        step.work, step.padding_idx = 0, padding_idx
+
+    def row_norm(self, Py_ssize_t w, Py_ssize_t b, rows, double eps):
+        """`rows`: how many such arrays in an example, and of each G, S and P as in `_rownorm`."""
+        cdef Py_ssize_t count, G, S, P
+        count, G, S, P = rows
+        cdef Step *step = self.add(ROW_NORM, count * G * S * P, count * G * S * P, count)
+        self.learn(step, w, b, G * S, G * S)
+        step.work, step.rows.G, step.rows.S, step.rows.P, step.rows.eps = 0, G, S, P, eps
+        self.keep(step, 2 * count * G)
+
+    def prelu(self, Py_ssize_t w, Py_ssize_t C, Py_ssize_t P):
+        """P elements of a plane."""
+        cdef Step *step = self.add(PRELU, C * P, C * P, 1)
+        self.learn(step, w, -1, C, 0)
+        step.work, step.channels = 0, C
+
+    def resample(self, int kind, Py_ssize_t C, Py_ssize_t H, Py_ssize_t W, Py_ssize_t OH, Py_ssize_t OW,
+                 bint align_corners, double scale_h, double scale_w):
+        cdef Step *step = self.add(RESAMPLE, C * H * W, C * OH * OW, C)
+        step.planes = describe_resample(self.g.t, kind, C, H, W, OH, OW)
+        step.planes.align_corners, step.planes.scale_h, step.planes.scale_w = align_corners, scale_h, scale_w
+        if kind == MAXIMUM:
+            self.keep(step, step.outputs * sizeof(int64_t) // self.g.t.itemsize)
 
     def conv2d(self, Py_ssize_t w, Py_ssize_t b, Py_ssize_t C, Py_ssize_t H, Py_ssize_t W, Py_ssize_t O, Py_ssize_t OH,
                Py_ssize_t OW, Geometry geometry):
         """C and O are the channels of all groups."""
-        cdef Step *step = self.add(CONV, C * H * W, O * OH * OW, False)
+        cdef Step *step = self.add(CONV, C * H * W, O * OH * OW, 1)
         step.conv = conv_shape(self.g.N, C, H, W, O, OH, OW, geometry)
         self.learn(step, w, b, O * step.conv.C * step.conv.KH * step.conv.KW, O)
         step.work *= OH * OW
@@ -100,14 +192,16 @@ cdef class TrainingPlan:
         self.g.most_learnt = max(self.g.most_learnt, weights + biases)
 
     def max_pool2d(self, Py_ssize_t C, Py_ssize_t H, Py_ssize_t W, Py_ssize_t OH, Py_ssize_t OW, Windows windows):
-        cdef Step *before = self.steps + self.g.count - 1
-        cdef bint after_relu = self.g.count > 0 and before.kind in (CONV, NORM) and before.relu
-        cdef Step *step = self.add_pool(MAX_POOL, C, H, W, OH, OW, windows)
-        if step.pool.KH * step.pool.KW > 256:
+        cdef Step *step = self.last_step()
+        cdef bint after_relu = step != NULL and step.kind in (CONV, NORM, SUM) and step.relu
+        if windows[0] * windows[1] > 256:
             raise NotImplementedError("windows of more than 256 pixels have no step of training")
-        step.positions = self.g.values
-        self.g.values += ceil_div(step.outputs, self.g.t.itemsize)
-        step.relu_first = before.relu_later = after_relu
+        if (step == NULL or step.kind != NORM
+                or not have_pool(&self.g, step, describe(self.g.t, C, H, W, OH, OW, windows))):
+            step = self.add_pool(MAX_POOL, C, H, W, OH, OW, windows)
+            step.relu_first = after_relu
+            self.g.steps[self.g.count - 2].relu_later |= after_relu
+        self.keep(step, ceil_div(step.outputs, self.g.t.itemsize))
 
     def avg_pool2d(self, Py_ssize_t C, Py_ssize_t H, Py_ssize_t W, Py_ssize_t OH, Py_ssize_t OW, Windows windows,
                    bint count_padding, Py_ssize_t divisor):
@@ -116,14 +210,14 @@ cdef class TrainingPlan:
 
     cdef Step *add_pool(self, Kind kind, Py_ssize_t C, Py_ssize_t H, Py_ssize_t W, Py_ssize_t OH, Py_ssize_t OW,
                         Windows windows) except NULL:
-        cdef Step *step = self.add(kind, C * H * W, C * OH * OW, False)
+        cdef Step *step = self.add(kind, C * H * W, C * OH * OW, C)
         step.pool = describe(self.g.t, C, H, W, OH, OW, windows)
         return step
 
     def batch_norm(self, Py_ssize_t mean, Py_ssize_t var, Py_ssize_t w, Py_ssize_t b, Py_ssize_t C, Py_ssize_t P,
                    double momentum, double eps):
         """Normalise C planes of P elements by the batch's moments. `mean` and `var` are places of parameters too."""
-        cdef Step *step = self.add(NORM, C * P, C * P, False)
+        cdef Step *step = self.add(NORM, C * P, C * P, 1)
         self.learn(step, w, b, C, C)
         step.mean, step.var, step.channels, step.momentum, step.eps = mean, var, C, momentum, eps
         step.work, step.saved = 0, self.statistics
@@ -131,38 +225,41 @@ cdef class TrainingPlan:
 
     def dropout(self, Py_ssize_t size, Py_ssize_t n, uint64_t threshold, double scale):
         """Drop some of `size` elements, always n neighbours together. Returns the place of the dropout's key."""
-        cdef Step *step = self.add(DROP, size, size, False)
+        cdef Step *step = self.add(DROP, size, size, 1)
         step.drop.t, step.drop.n, step.drop.threshold, step.drop.scale = self.g.t, n, threshold, scale
         return self.g.count - 1
 
     def set_key(self, Py_ssize_t place, uint64_t stream, uint64_t step):
         """Set the key of the dropout at this place, for the next run."""
-        self.steps[place].drop.stream, self.steps[place].drop.step = stream, step
+        self.g.steps[place].drop.stream, self.g.steps[place].drop.step = stream, step
 
     def fuse_relu(self):
         """Let the last step apply a ReLU while it stores its output. False if it cannot."""
-        cdef Step *last = self.steps + self.g.count - 1
-        if self.g.count == 0 or last.kind not in (LINEAR, CONV, NORM):
+        cdef Step *last = self.last_step()
+        if last == NULL or last.kind not in (LINEAR, CONV, NORM, SUM):
             return False
         last.relu = True
         return True
 
     def map(self, Py_ssize_t function, Py_ssize_t size, double a=0, double b=0, Py_ssize_t row=0):
-        """A function by its place in FNN_FUNCTIONS, for `size` elements. A function of rows has no training step."""
-        if row:
-            raise NotImplementedError("a function of rows has no step of training")
-        cdef bint sees_y = (<bytes> self.g.t.functions[function].name) in SEEN_IN_OUTPUT
-        cdef bint after_linear = self.g.count > 0 and self.steps[self.g.count - 1].kind == LINEAR
-        cdef Step *step = self.add(MAP, size, size,
-                                   sees_y and after_linear and not self.steps[self.g.count - 1].relu)
+        """A function by its place in FNN_FUNCTIONS, for `size` elements, in rows of `row` if it is one of rows."""
+        cdef bint sees_y = row > 0 or (<bytes> self.g.t.functions[function].name) in SEEN_IN_OUTPUT
+        cdef Step *last = self.last_step()
+        cdef bint in_place = sees_y and last != NULL and last.kind == LINEAR and not last.relu
+        cdef Step *step = self.add(MAP, size, size, row, in_place)
         step.function, step.sees_y = function, sees_y
         step.settings[0], step.settings[1] = a, b
 
-    def cross_entropy(self, int64_t ignored, double smoothing, bint mean):
-        """End with the cross-entropy of the last step's output (N, K) and int64 labels (N,)."""
+    def cross_entropy(self, int64_t ignored, double smoothing, bint mean, weight):
+        """End with the cross-entropy of the last step's output (N, K), int64 labels (N,), and weight (K,) or None."""
+        cdef Py_buffer view
         self.g.loss = CROSS_ENTROPY
         self.g.divisor = 0 if mean else 1
         self.g.scores = describe_scores(self.g.t, self.g.N, self.g.outputs, 0, ignored, smoothing)
+        if weight is not None:
+            PyObject_GetBuffer(weight, &view, PyBUF_SIMPLE)
+            self.weights, self.g.scores.weight = weight, <const char *> view.buf
+            PyBuffer_Release(&view)
 
     def mse_loss(self, bint mean):
         """End with the squared error of the last step's output and targets of its shape."""
@@ -170,14 +267,17 @@ cdef class TrainingPlan:
         self.g.divisor = self.g.N * self.g.outputs if mean else 1
         self.g.power[0], self.g.power[1], self.g.power[2], self.g.power[3] = INFINITY, 1, INFINITY, 0
 
-    def settle(self, Learnt learnt):
-        """End the list: decide all that follows from the shapes, and lay the buffers out."""
+    def settle(self, Learnt learnt, bint needs_dx):
+        """End the list: decide all that follows from the shapes, and lay the buffers out. False if one has no use."""
         cdef Call *g = &self.g
         cdef Py_ssize_t i, slots, partial
         g.first = g.count
         for i in range(g.count - 1, -1, -1):
-            if wanted(learnt, self.steps[i].weight) or wanted(learnt, self.steps[i].bias):
+            g.steps[i].goes_back = wanted(learnt, g.steps[i].weight) or wanted(learnt, g.steps[i].bias)
+            if g.steps[i].goes_back:
                 g.first = i
+        if not self.is_whole() or not place_gradients(g, needs_dx):
+            return False
         g.learnt, g.at = learnt.elements, learnt.at
         self.grouped = by_groups(g)
         if not self.grouped:
@@ -195,13 +295,17 @@ cdef class TrainingPlan:
         if self.grouped:
             memset(self.memory.start, 0, slots)  # because vectors also read beyond the last example
         g.memory, g.partials = self.memory.start, self.memory.start + slots
+        return True
 
     cdef void lay_rows_out(self) noexcept:
         """Fill the table of rows, for groups whose values lie element by element."""
         cdef Call *g = &self.g
         cdef Py_ssize_t i
+        cdef const char *weight
         if g.loss == CROSS_ENTROPY:
+            weight = g.scores.weight
             g.scores = describe_scores(g.t, g.N, g.outputs, g.ld, g.scores.ignored, g.scores.smoothing)
+            g.scores.weight = weight
         g.offsets = <Py_ssize_t *> (self.small.start + g.chunks * sizeof(double))
         for i in range(g.widest):
             g.offsets[i] = i * g.ld
@@ -212,61 +316,85 @@ cdef class TrainingPlan:
         """Whether the tier and the number of threads are still those that the plan was made for."""
         return self.g.t == tiles(self.is_double) and self.g.workers == threads()
 
-    def run(self, x, target, y, Learnt learnt, Update update, bint changes):
+    def forward(self, x, y, Learnt learnt):
+        """The first half of a step without a loss: y = the scores of x, both contiguous; x is to stay as it is until
+        the other half. False, and nothing has changed, where `learnt` is not what it was."""
+        if not learnt.look(True):
+            return False
+        self.g.x, self.g.y, self.g.parameters = start(x, False), start(y, True), learnt.starts
+        with nogil:
+            run_forward(&self.g)
+        self.check_memory()
+        return True
+
+    def backward(self, dy, dx, Learnt learnt):
+        """The other half: gradients of the parameters, and dx unless it is None, of the gradient dy of the scores."""
+        cdef const char *from_y = start(dy, False)
+        if not learnt.look(False):
+            raise RuntimeError("parameters were changed between the forward and the backward of a training step")
+        self.g.to_x = start(dx, True) if dx is not None else NULL
+        self.g.parameters, self.g.gradients = learnt.starts, learnt.to
+        with nogil:
+            run_backward(&self.g, from_y)
+        self.check_memory()
+        learnt.give(False)
+
+    cdef int check_memory(self) except -1:
+        if not self.g.enough:
+            raise MemoryError("no memory for the workspace of a training step")
+        return 0
+
+    def run(self, x, target, y, dx, Learnt learnt, Update update, bint changes):
         """Return the loss of x and target, which are contiguous, and give the parameters their gradients.
 
-        With `changes`, update the parameters too. y = the scores, unless it is None. Returns None, and changes nothing,
-        if the parameters are not those that the plan was made for, or if a label is not a class.
+        With `changes`, update the parameters too. y = the scores, and dx = the gradient of x, unless they are None.
+        Returns None, and changes nothing, if the parameters are not those that the plan was made for, or if a label is
+        not a class.
         """
-        cdef Py_buffer views[3]
-        cdef bint enough, known
+        cdef bint known
         cdef double loss = 0
         if not learnt.look(True):
             return None
-        PyObject_GetBuffer(x, &views[0], PyBUF_SIMPLE)
-        PyObject_GetBuffer(target, &views[1], PyBUF_SIMPLE)
-        self.g.x, self.g.target, self.g.y = <char *> views[0].buf, <char *> views[1].buf, NULL
-        if y is not None:
-            PyObject_GetBuffer(y, &views[2], PyBUF_SIMPLE | PyBUF_WRITABLE)
-            self.g.y = <char *> views[2].buf
-            PyBuffer_Release(&views[2])
+        self.g.x, self.g.target = start(x, False), start(target, False)
+        self.g.y = start(y, True) if y is not None else NULL
+        self.g.to_x = start(dx, True) if dx is not None else NULL
+        self.g.enough = True
         with nogil:
-            known, enough = self.go(learnt.starts, learnt.to, &loss)
-            if known and enough:
+            known = self.go(learnt.starts, learnt.to, &loss)
+            if known and self.g.enough:
                 update.go(learnt, self.g.partials, self.g.chunks, changes, self.g.workers)
-        PyBuffer_Release(&views[0])
-        PyBuffer_Release(&views[1])
-        if not enough:
-            raise MemoryError("no memory for the workspace of a training step")
+        self.check_memory()
         if not known:
             return None
         learnt.give(changes)
         return loss
 
-    cdef (bint, bint) go(self, void **parameters, char **gradients, double *loss) noexcept nogil:
-        """Whether all labels are known, and whether there is enough memory."""
+    cdef bint go(self, void **parameters, char **gradients, double *loss) noexcept nogil:
+        """Whether all labels are known."""
         cdef Call *g = &self.g
         cdef double divisor = g.divisor
         cdef Py_ssize_t i
-        cdef bint enough = True
         g.parameters, g.gradients = parameters, gradients
         if g.loss == CROSS_ENTROPY:
             g.scores.labels = <const int64_t *> g.target
             look_at_labels(&g.scores)
             if not g.scores.known:
-                return False, True
+                return False
             g.divisor = g.scores.mass if divisor == 0 else divisor
         if self.grouped:
             run_groups(g)
         else:
             run_whole(g)
-            enough = g.enough
         for i in range(g.chunks):
             loss[0] += g.losses[i]
         loss[0] /= g.divisor
         g.divisor = divisor
-        return True, enough
+        return True
 
 
-cdef inline bint wanted(Learnt learnt, Py_ssize_t place) noexcept:
-    return place >= 0 and learnt.to[place] != NULL
+cdef char *start(array, bint writes) except? NULL:
+    """Where a contiguous array begins; its owner keeps it."""
+    cdef Py_buffer view
+    PyObject_GetBuffer(array, &view, PyBUF_SIMPLE | PyBUF_WRITABLE if writes else PyBUF_SIMPLE)
+    PyBuffer_Release(&view)
+    return <char *> view.buf

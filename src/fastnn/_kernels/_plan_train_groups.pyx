@@ -18,7 +18,7 @@ from libc.stdint cimport int64_t
 from libc.string cimport memset
 
 from fastnn._kernels._loss cimport Rows, forward_and_backward_rows
-from fastnn._kernels._plan_train_steps cimport CROSS_ENTROPY, LINEAR, MAP, Call, Step, gradient
+from fastnn._kernels._plan_train_steps cimport CROSS_ENTROPY, LINEAR, MAP, NO_LOSS, Call, Step, gradient
 from fastnn._kernels._table cimport parallel
 from fastnn._kernels.fnn cimport FNN_ACCUMULATE, FNN_DISTANCE, FNN_RELU, FNN_relu, ceil_div, split_at
 
@@ -36,8 +36,12 @@ cdef inline Py_ssize_t vectors(const Call *g, Py_ssize_t n) noexcept nogil:
 
 cdef bint by_groups(Call *g) noexcept nogil:
     cdef Py_ssize_t i, weights = 0, fitting
+    if g.loss == NO_LOSS or g.dx >= 0:
+        return False
     for i in range(g.count):
-        if g.steps[i].kind != LINEAR and g.steps[i].kind != MAP:
+        if g.steps[i].kind != LINEAR and g.steps[i].kind != MAP or g.steps[i].source != i:
+            return False
+        if g.steps[i].count != (g.steps[i].kind == LINEAR):
             return False
         weights += g.steps[i].weights
     if weights > MOST_WEIGHTS or g.N < g.t.lanes:

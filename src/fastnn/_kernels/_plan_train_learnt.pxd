@@ -36,3 +36,7 @@ cdef class Update:
     cdef list kept
     # Add the gradients in `partials`, which are those of all chunks except the first. Apply the rules if `changes`.
     cdef void go(self, Learnt learnt, const char *partials, Py_ssize_t chunks, bint changes, int workers) noexcept nogil
+
+
+cdef inline bint wanted(Learnt learnt, Py_ssize_t place) noexcept:
+    return place >= 0 and learnt.to[place] != NULL

@@ -7,17 +7,19 @@ The whole batch is one group in three cases. With many parameters, reading all w
 values that leave the cache. Batch normalisation and dropout need the whole batch. Then threads share each step. Memory
 of a thread::
 
-    value 1 | value 2 | ... | dy | dx | gradients of a group's parameters | sums of losses
+    value 1 | value 2 | ... | slots of gradients | gradients of a group's parameters | sums of losses
 """
 from libc.stdint cimport int64_t
 from libc.string cimport memcpy
 
+from fastnn._kernels._activation cimport Sum, add_up
 from fastnn._kernels._loss cimport Rows, forward_and_backward_rows
 from fastnn._kernels._plan_train_steps cimport (
-    CONV, CROSS_ENTROPY, DROP, MAP, NORM, Call, Step, gradient, step_backward, step_forward
+    CONV, CROSS_ENTROPY, DROP, JOIN, NO_LOSS, NORM, NORM_POOL, SUM, Call, Step, Target, gradient, step_backward,
+    step_forward, turn, turns
 )
 from fastnn._kernels._table cimport parallel
-from fastnn._kernels.fnn cimport FNN_DISTANCE, ceil_div
+from fastnn._kernels.fnn cimport FNN_DISTANCE, ceil_div, fnn_tiles
 
 cdef enum:
     MOST_LEARNT = 131072    # elements of gradients: with more, each chunk would read too many
@@ -37,6 +39,20 @@ cdef struct Errors:
     Py_ssize_t count
 
 
+cdef struct Joined:
+    fnn_tiles *t
+    char *whole            # each row n elements of one part and then m of the other
+    char *parts[2]
+    Py_ssize_t lengths[2]
+    Py_ssize_t rows        # of an example
+    bint splits
+
+
+cdef inline Py_ssize_t values_and_gradients(const Call *g) noexcept nogil:
+    """Elements of an example. The input lies where the caller has it."""
+    return g.values - g.inputs + g.slots
+
+
 cdef double work_of(const Call *g) noexcept nogil:
     """Multiply-adds of an example, forward and back."""
     cdef Py_ssize_t i
@@ -47,12 +63,12 @@ cdef double work_of(const Call *g) noexcept nogil:
 
 
 cdef void cut(Call *g) noexcept nogil:
-    cdef Py_ssize_t i, bytes_each = (g.values + 2 * g.widest) * g.t.itemsize
+    cdef Py_ssize_t i, bytes_each = values_and_gradients(g) * g.t.itemsize
     cdef double work = work_of(g)
-    cdef bint convolves = False, apart = True
+    cdef bint convolves = False, apart = g.loss != NO_LOSS
     for i in range(g.count):
         convolves |= g.steps[i].kind == CONV
-        apart &= g.steps[i].kind != NORM and g.steps[i].kind != DROP  # these two depend on the whole batch
+        apart &= g.steps[i].kind not in (NORM, NORM_POOL, DROP)  # these depend on the whole batch
     g.chunk = g.group = g.N
     if convolves and apart and g.learnt <= MOST_LEARNT:
         g.chunk = <Py_ssize_t> (max(<double> CHUNK_WORK, <double> WORK_OF_A_SUM * g.learnt) / work) + 1
@@ -70,7 +86,7 @@ cdef Py_ssize_t loss_chunks(const Call *g, Py_ssize_t n) noexcept nogil:
 
 
 cdef Py_ssize_t memory_of_whole(const Call *g) noexcept nogil:
-    cdef Py_ssize_t each = ((g.values + 2 * g.widest) * g.group + g.most_learnt) * g.t.itemsize
+    cdef Py_ssize_t each = (values_and_gradients(g) * g.group + g.most_learnt) * g.t.itemsize
     return ceil_div(each, <Py_ssize_t> 64) * 64 + ceil_div(loss_chunks(g, g.group), <Py_ssize_t> 8) * 64
 
 
@@ -126,48 +142,112 @@ cdef void add_gradient(const Call *g, Py_ssize_t place, Py_ssize_t chunk, Py_ssi
         g.t.add(whole, count, part, count, 1, count)
 
 
+cdef void join_rows(void *job, Py_ssize_t example, int slot) noexcept nogil:
+    cdef const Joined *g = <const Joined *> job
+    cdef Py_ssize_t size = g.t.itemsize, length = g.lengths[0] + g.lengths[1], i, n
+    cdef char *whole = g.whole + example * g.rows * length * size
+    cdef char *part
+    for i in range(2):
+        n = g.lengths[i]
+        if g.parts[i] != NULL:
+            part = g.parts[i] + example * g.rows * n * size
+            if g.splits:
+                g.t.copy(part, n, whole, length, g.rows, n)
+            else:
+                g.t.copy(whole, length, part, n, g.rows, n)
+        whole += n * size
+
+
+cdef void join(const Call *g, const Step *step, Py_ssize_t n, char *whole, char *x, char *z, bint splits,
+               int workers) noexcept nogil:
+    """The rows of two values side by side, or such rows split."""
+    cdef Joined joined
+    joined.t, joined.whole, joined.rows, joined.splits = g.t, whole, step.count, splits
+    joined.parts[0], joined.parts[1] = x, z
+    joined.lengths[0], joined.lengths[1] = step.inputs // step.count, step.others // step.count
+    parallel(join_rows, &joined, n, workers, 2.0 * n * step.outputs)
+
+
+cdef void sum_up(const Call *g, const char *a, const char *b, char *y, Py_ssize_t total, bint relu,
+                 int workers) noexcept nogil:
+    cdef Sum both
+    both.t, both.a, both.b, both.y, both.total, both.relu = g.t, a, b, y, total, relu
+    add_up(&both, workers)
+
+
+cdef inline char *place_in(const Call *g, char *memory, Py_ssize_t at) noexcept nogil:
+    """Where a gradient of a value lies, or NULL if it is not wanted."""
+    return memory + (at - g.inputs) * g.group * g.t.itemsize if at >= 0 else NULL
+
+
+cdef inline char *value_at(const Call *g, char *memory, Py_ssize_t first, Py_ssize_t at) noexcept nogil:
+    """The value before which there are so many elements; of examples from the first one on."""
+    if at == 0:
+        return <char *> g.x + first * g.inputs * g.t.itemsize
+    return memory + (at - g.inputs) * g.group * g.t.itemsize
+
+
+cdef void add_to_others(const Call *g, const Target *target, char *memory, Py_ssize_t total,
+                        int workers) noexcept nogil:
+    if target.at >= 0 and target.total >= 0:
+        sum_up(g, place_in(g, memory, target.before), place_in(g, memory, target.at),
+               place_in(g, memory, target.total), total, False, workers)
+
+
 cdef bint go_back(const Call *g, Py_ssize_t first, Py_ssize_t n, char *memory, Py_ssize_t chunk, bint more,
                   int workers) noexcept nogil:
-    cdef Py_ssize_t i, size = g.t.itemsize, row = g.group * size
+    cdef Py_ssize_t i, size = g.t.itemsize
     cdef const Step *step
-    cdef char *dy = memory + g.values * row
-    cdef char *dx = dy + g.widest * row
-    cdef char *apart = dx + g.widest * row
-    cdef const char *x
-    for i in range(g.count - 1, g.first - 1, -1):
+    cdef char *apart = place_in(g, memory, g.values + g.slots)
+    cdef char *dy
+    cdef char *y
+    for i in range(g.count - 1, -1, -1):
         step = g.steps + i
-        x = memory + step.x * row if step.x else g.x + first * g.inputs * size
-        if not step_backward(g, step, n, dy, x, memory + step.y * row, memory + step.positions * row,
-                             dx if i > g.first else NULL, place_of(g, step.weight, chunk, more, apart),
-                             place_of(g, step.bias, chunk, more, apart + step.weights * size), workers):
+        if not step.goes_back:
+            continue
+        dy, y = place_in(g, memory, step.turned), value_at(g, memory, first, step.y)
+        if turns(step):
+            turn(g, step, n, place_in(g, memory, step.dy), y, dy, workers)
+        if step.kind == JOIN:
+            join(g, step, n, dy, place_in(g, memory, step.dx.at), place_in(g, memory, step.dz.at), True, workers)
+        elif step.kind != SUM and not step_backward(
+            g, step, n, dy, value_at(g, memory, first, step.x), y, value_at(g, memory, first, step.positions),
+            place_in(g, memory, step.dx.at), place_of(g, step.weight, chunk, more, apart),
+            place_of(g, step.bias, chunk, more, apart + step.weights * size), workers
+        ):
             return False
+        add_to_others(g, &step.dx, memory, n * step.inputs, workers)
+        add_to_others(g, &step.dz, memory, n * step.others, workers)
         if more:
             add_gradient(g, step.weight, chunk, step.weights, apart)
             add_gradient(g, step.bias, chunk, step.biases, apart + step.weights * size)
-        if step.kind != MAP:
-            dy, dx = dx, dy
     return True
 
 
 cdef bint go_forward(const Call *g, Py_ssize_t first, Py_ssize_t n, char *memory, int workers) noexcept nogil:
-    cdef Py_ssize_t i, size = g.t.itemsize, row = g.group * size
+    cdef Py_ssize_t i
     cdef const Step *step
-    cdef const char *x
+    cdef char *x
+    cdef char *y
     for i in range(g.count):
         step = g.steps + i
-        x = memory + step.x * row if step.x else g.x + first * g.inputs * size
-        if not step_forward(g, step, n, x, memory + step.y * row, memory + step.positions * row, workers):
+        x, y = value_at(g, memory, first, step.x), value_at(g, memory, first, step.y)
+        if step.kind == SUM:
+            sum_up(g, x, value_at(g, memory, first, step.z), y, n * step.outputs, step.relu, workers)
+        elif step.kind == JOIN:
+            join(g, step, n, y, x, value_at(g, memory, first, step.z), False, workers)
+        elif not step_forward(g, step, n, x, y, value_at(g, memory, first, step.positions), workers):
             return False
     return True
 
 
 cdef void go_through(void *job, Py_ssize_t chunk, int slot) noexcept nogil:
     cdef Call *g = <Call *> job
-    cdef Py_ssize_t size = g.t.itemsize, row = g.group * size, first = chunk * g.chunk, n
+    cdef Py_ssize_t size = g.t.itemsize, first = chunk * g.chunk, n
     cdef Py_ssize_t end = min(g.N, first + g.chunk), begin = first
     cdef int workers = g.workers if g.chunks == 1 else 1
     cdef char *memory = g.memory + slot * g.slot_bytes
-    cdef const char *scores = memory + g.steps[g.count - 1].y * row
+    cdef const char *scores = value_at(g, memory, 0, g.steps[g.count - 1].y)
     cdef double *sums = <double *> (memory + g.slot_bytes - ceil_div(loss_chunks(g, g.group), <Py_ssize_t> 8) * 64)
     g.losses[chunk] = 0
     while first < end:
@@ -177,10 +257,12 @@ cdef void go_through(void *job, Py_ssize_t chunk, int slot) noexcept nogil:
             return
         if g.y != NULL:
             memcpy(g.y + first * g.outputs * size, scores, n * g.outputs * size)
-        g.losses[chunk] += loss_of(g, first, n, scores, memory + g.values * row, sums, workers)
+        g.losses[chunk] += loss_of(g, first, n, scores, place_in(g, memory, g.steps[g.count - 1].dy), sums, workers)
         if not go_back(g, first, n, memory, chunk, first > begin, workers):
             g.enough = False
             return
+        if g.to_x != NULL:
+            memcpy(g.to_x + first * g.inputs * size, place_in(g, memory, g.dx), n * g.inputs * size)
         first += n
 
 
@@ -190,3 +272,15 @@ cdef void run_whole(Call *g) noexcept nogil:
         go_through(g, 0, 0)
     else:
         parallel(go_through, g, g.chunks, g.workers, work_of(g) * g.N / 16)
+
+
+cdef void run_forward(Call *g) noexcept nogil:
+    g.enough = go_forward(g, 0, g.N, g.memory, g.workers)
+    memcpy(g.y, value_at(g, g.memory, 0, g.steps[g.count - 1].y), g.N * g.outputs * g.t.itemsize)
+
+
+cdef void run_backward(Call *g, const char *dy) noexcept nogil:
+    memcpy(place_in(g, g.memory, g.steps[g.count - 1].dy), dy, g.N * g.outputs * g.t.itemsize)
+    g.enough = go_back(g, 0, g.N, g.memory, 0, False, g.workers)
+    if g.to_x != NULL:
+        memcpy(g.to_x, place_in(g, g.memory, g.dx), g.N * g.inputs * g.t.itemsize)

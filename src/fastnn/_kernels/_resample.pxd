@@ -13,3 +13,4 @@ cpdef enum:
 cdef Resample describe_resample(fnn_tiles *t, int kind, Py_ssize_t planes, Py_ssize_t H, Py_ssize_t W, Py_ssize_t OH,
                                 Py_ssize_t OW) noexcept nogil
 cdef bint resample(Resample *g, int workers) noexcept nogil  # False when there is no memory
+cdef bint resample_gradient(Resample *g, int workers) noexcept nogil  # x of y

@@ -82,6 +82,10 @@ cdef bint resample(Resample *g, int workers) noexcept nogil:
     return run(g, forward_task, workers)
 
 
+cdef bint resample_gradient(Resample *g, int workers) noexcept nogil:
+    return run(g, backward_task, workers)
+
+
 cdef void forward_task(void *job, Py_ssize_t chunk, int slot) noexcept nogil:
     cdef const Resample *g = <const Resample *> job
     cdef Py_ssize_t plane = chunk * g.planes, count = min(g.planes, g.total - plane)
@@ -154,7 +158,7 @@ cdef int run_arrays(int kind, large, small, indices, bint backward, bint align_c
         g.indices = <int64_t *> (reads(&b, indices) if backward else writes(&b, indices))
         g.align_corners, g.scale_h, g.scale_w = align_corners, scale_h, scale_w
         with nogil:
-            enough = run(&g, backward_task if backward else forward_task, threads())
+            enough = resample_gradient(&g, threads()) if backward else resample(&g, threads())
     finally:
         give_back(&b)
     if not enough:

@@ -87,7 +87,7 @@ class Embedding(Module):
             self.weight.receive(dw, accumulate)
 
     def plan(self, steps: Steps) -> None:
-        steps.embedding(self.weight)
+        steps.embedding(self.weight, padding_idx=self.padding_idx)
 
     def _trace(self, x: Array, name: str) -> tuple[Array, list[Row]]:
         """A summary goes through with no images, which are no indices yet."""

@@ -89,6 +89,10 @@ class Module(PyTorchHabits):
             raise
         return y
 
+    def _name_layer(self, error: Exception) -> None:
+        """Begin the message of `error` with the layer that it came from: for plans, which run layers by themselves."""
+        name_layer(error, self)
+
     def register_forward_hook(self, hook: ForwardHook) -> RemovableHandle:
         """From now on call ``hook(module, inputs, output)`` after every forward.
 

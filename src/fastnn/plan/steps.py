@@ -268,7 +268,7 @@ class Steps:
         (_, C, P), *settings = check.local_response_norm(self.y, *map(_fixed, (size, alpha, beta, k)))
         self.plan.local_response_norm(C, P, *settings)
 
-    def embedding(self, w: Parameter) -> None:
+    def embedding(self, w: Parameter, *, padding_idx: int | None) -> None:
         """Of an input of integers, before any other step. Whoever calls the plan sees to it that they are rows."""
         place, table = self._parameter(w)
         if self._plan is not None:

@@ -17,7 +17,7 @@ import math
 import sys
 import threading
 from itertools import pairwise
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
@@ -30,30 +30,11 @@ from fastnn._validate import Array
 from fastnn.functional._door import contiguous
 from fastnn.plan.contract import NoPlan
 from fastnn.plan.inference import MOST_PLANS, NOT_COMPUTED_WITH
+from fastnn.plan.training_parts import InParts, Planned, planned
 from fastnn.plan.training_steps import TrainingSteps
 
 # Attributes that may change: no step comes from them.
 CHANGING = (*NOT_COMPUTED_WITH, "stream", "step")
-
-
-class _Plan(NamedTuple):
-    steps: Any
-    scores: tuple[int, ...]  # their shape
-    counts: list[Any]  # buffers that count steps
-    dropped: list[tuple[int, Any]]  # steps that need a key, and the layers that it is of
-
-    def set_keys(self) -> None:
-        for place, layer in self.dropped:
-            self.steps.set_key(place, *layer.next_key())
-
-    def take_keys_back(self) -> None:
-        """As if there had been no step."""
-        for _, layer in self.dropped:
-            layer.step -= 1
-
-    def count_step(self) -> None:
-        for buffer in self.counts:
-            buffer.data[...] += 1
 
 
 class _Bound:
@@ -61,22 +42,25 @@ class _Bound:
 
     def __init__(self, net: Any, criterion: Any) -> None:
         modules = list(net.modules())
-        self.attributes = [each.__dict__ for each in (*modules, criterion)]
+        self.has_loss = hasattr(criterion, "has_plan") and criterion.has_plan()
+        self.attributes = [each.__dict__ for each in (*modules, *([criterion] if self.has_loss else []))]
         self.forget()
         self.net, self.criterion = net, criterion
         self.unchanged = _plan_watch.Unchanged([*modules, criterion], CHANGING)
-        self.plans: dict[Any, _Plan | None] = {}
+        self.plans: dict[Any, Planned | None] = {}
         self.parameters = list(net.parameters())
         self.held = [*self.parameters, *(b for _, b in net.named_buffers() if b.dtype.kind == "f")]
         arrays = [p._keeper[0] for p in self.held]
         plain = all(type(a) is np.ndarray and a.flags.carray and a.dtype == arrays[0].dtype for a in arrays)
         self.learns = plain and not _share_memory(arrays) and any(p.requires_grad for p in self.parameters)
         self.learning = frozenset(p for p in self.parameters if p.requires_grad)
-        self.can_run = all(m.training and not m._hooks for m in modules)
+        self.can_run = self.has_loss and all(m.training and not m._hooks for m in modules)
         if self.learns:
             owns = bool(getattr(sys, "_is_gil_enabled", lambda: True)())
             self.learnt = _learnt.Learnt(self.held, arrays[0].dtype == check.FLOAT64, owns)
             self.no_update = _learnt.Update(self.learnt, [])
+            parts = InParts(_layers(net), criterion, self.held, owns)
+            self.parts = parts if parts.possible and net.training and not net._hooks else None
 
     def is_of(self, net: Any, criterion: Any) -> bool:
         """Whether these are the network and the loss, and are as they were."""
@@ -87,17 +71,19 @@ class _Bound:
         for attributes in self.attributes:
             attributes["_kept"] = None
 
-    def plan_for(self, x: Array, y: Array) -> _Plan | None:
+    def plan_for(self, x: Array, y: Array) -> Planned | None:
         """A plan for inputs and targets like these, or None."""
+        if not self.can_run:
+            return None
         key = x.shape, x.dtype, y.shape, y.dtype
-        planned = self.plans.get(key)
-        if (planned is None and key not in self.plans) or (planned is not None and not planned.steps.holds()):
+        plan = self.plans.get(key)
+        if (plan is None and key not in self.plans) or (plan is not None and not plan.steps.holds()):
             for old in list(self.plans)[: max(0, len(self.plans) + 1 - MOST_PLANS)]:
                 del self.plans[old]
-            planned = self.plans[key] = self._make(x, y)
-        return planned
+            plan = self.plans[key] = self._make(x, y)
+        return plan
 
-    def _make(self, x: Array, y: Array) -> _Plan | None:
+    def _make(self, x: Array, y: Array) -> Planned | None:
         places = {id(p): place for place, p in enumerate(self.held)}
         try:
             steps = TrainingSteps(x, y, places, [p._keeper[0] for p in self.held])
@@ -106,10 +92,7 @@ class _Bound:
             self.criterion.plan(steps)
         except (NoPlan, TypeError, ValueError):
             return None  # what does not fit, the layer or the loss will say
-        if len(steps.used) < len(self.held) or not len(steps.plan):
-            return None
-        steps.plan.settle(self.learnt)
-        return _Plan(steps.plan, scores, steps.counts, steps.dropped)
+        return planned(steps, scores, self.learnt, False) if len(steps.used) == len(self.held) else None
 
 
 class _Rules:
@@ -143,6 +126,21 @@ class _Rules:
         return True
 
 
+def _layers(net: Any) -> tuple[Any, ...]:
+    """The layers of a network that are called one after the other: those of a `Sequential` of fastnn's, and of those
+    inside it; of another module, itself."""
+    if not _is_plain_list(net):
+        return (net,)
+    layers: list[Any] = []
+    for layer in net.layers:
+        layers += _layers(layer) if not layer._hooks and layer.training else [layer]
+    return tuple(layers)
+
+
+def _is_plain_list(net: Any) -> bool:
+    return isinstance(getattr(net, "layers", None), tuple) and hasattr(net, "_in_pairs") and net.has_plan_of_training()
+
+
 def _share_memory(arrays: list[Array]) -> bool:
     spans = sorted((a.ctypes.data, a.ctypes.data + a.nbytes) for a in arrays)
     return any(first[1] > second[0] for first, second in pairwise(spans))
@@ -156,10 +154,9 @@ class TrainingStep:
     the optimiser, running statistics and masks; with a plan, within the rounding of sums in another order. So are the
     errors.
 
-    There is a plan for a `Sequential` of `Linear`, `Conv1d`, `Conv2d`, max and average pooling, batch normalisation,
-    dropout, functions element by element and `Flatten`, with `CrossEntropyLoss` of labels or `MSELoss`. It is one call
-    of compiled code, whose memory is laid out once. With `SGD`, `Adam` or `AdamW` the update is in it. Layers,
-    parameters and settings may be changed at any time.
+    There is a plan for most layers, with `CrossEntropyLoss` of labels or `MSELoss`: one call of compiled code, whose
+    memory is laid out once. With `SGD`, `Adam` or `AdamW` the update is in it. Other layers and losses run by
+    themselves, between neighbours that are planned. Layers, parameters and settings may be changed at any time.
 
     Two things differ from the loop. The loss keeps nothing for another backward. And ``p.grad`` is the same array at
     every step, written anew, unless somebody else has it.
@@ -240,45 +237,69 @@ class TrainingStep:
 
     def _take(self, x: Any, y: Any, wants_scores: bool, changes: bool) -> tuple[Any, Any] | None:
         """The loss and the scores, or None where there is no plan and nothing has been done."""
-        if type(x) is not np.ndarray or type(y) is not np.ndarray or use_reference():
+        if type(x) is not np.ndarray or use_reference():
             return None
         with self._turn:
             for _ in range(2):  # parameters may be others than those that are bound
                 bound = self._bound
                 if bound is None or not bound.is_of(self.net, self.criterion):
                     bound = self._bind()
-                if bound is None or not bound.can_run:
+                if bound is None:
                     return None
-                planned = bound.plan_for(x, y)
-                if planned is None:
-                    return None
-                rules = self._update_of(bound) if changes else None
-                scores = empty(planned.scores, x.dtype) if wants_scores else None
-                update = bound.no_update if rules is None else rules.update
-                x, y = contiguous(x), contiguous(y)
-                planned.set_keys()
-                loss = planned.steps.run(x, y, scores, bound.learnt, update, rules is not None)
-                if loss is not None:
+                plan = bound.plan_for(x, y) if type(y) is np.ndarray else None
+                taken = self._in_parts(bound, x, y, changes) if plan is None else None
+                if plan is not None:
+                    taken = self._at_once(bound, plan, x, y, wants_scores, changes)
+                if plan is None or taken is not None:
                     break
-                planned.take_keys_back()
                 self._bound = None
             else:
                 return None
-            bound.forget()
-            planned.count_step()
-            if rules is not None:
-                _count(rules)
-            elif changes:
-                self.optimizer.step()
-        if self.net.__dict__.get("_looked_at_input") is False:
+        if taken is not None and self.net.__dict__.get("_looked_at_input") is False:
             self.net._looked_at_input = True
             check.warn_of_bytes(x, stacklevel=3)
+        return taken
+
+    def _at_once(
+        self, bound: _Bound, plan: Planned, x: Array, y: Array, wants_scores: bool, changes: bool
+    ) -> tuple[Any, Any] | None:
+        """All of a step by one plan; None where nothing has been done."""
+        rules = self._update_of(bound) if changes else None
+        scores = empty(plan.scores, plan.dtype) if wants_scores else None
+        update = bound.no_update if rules is None else rules.update
+        images, targets = plan.taken(x), contiguous(y)
+        if images is None:
+            return None
+        plan.set_keys()
+        loss = plan.steps.run(images, targets, scores, None, bound.learnt, update, rules is not None)
+        if loss is None:
+            plan.take_keys_back()
+            return None
+        bound.forget()
+        plan.count_step()
+        if rules is not None:
+            _count(rules)
+        elif changes:
+            self.optimizer.step()
         return self.criterion.value(loss), scores
+
+    def _in_parts(self, bound: _Bound, x: Array, y: Any, changes: bool) -> tuple[Any, Any] | None:
+        """A step in which some layers, or the loss, run by themselves; None where none has steps of training."""
+        if bound.parts is None or not bound.parts.have_plan():
+            return None
+        try:
+            loss, scores = bound.parts.step(x, y)
+        except Exception as error:
+            self.net._name_layer(error)
+            raise
+        bound.forget()
+        if changes:
+            self.optimizer.step()
+        return loss, scores
 
     def _bind(self) -> _Bound | None:
         """Look at the network and the loss anew; None where parameters have to change before there can be a plan."""
-        has_plan = getattr(self.criterion, "has_plan", None)
-        if has_plan is None or not has_plan() or not hasattr(self.net, "has_plan_of_training"):
+        if not hasattr(self.net, "has_plan_of_training") or not hasattr(self.criterion, "__dict__"):
             return None
         bound = _Bound(self.net, self.criterion)
         self._bound = bound if bound.learns else None

@@ -27,8 +27,9 @@ class TrainingSteps(Steps):
     arrays : list of the arrays of the parameters
     """
 
-    def __init__(self, x: Array, target: Array, places: dict[int, int], arrays: list[Array]) -> None:
-        if x.dtype not in (check.FLOAT32, check.FLOAT64) or x.ndim < 2 or not x.size:
+    def __init__(self, x: Array, target: Any, places: dict[int, int], arrays: list[Array]) -> None:
+        floats = x.dtype in (check.FLOAT32, check.FLOAT64)
+        if not (x.ndim > 1 if floats else x.ndim and x.dtype.kind in "iu") or not x.size:
             raise NoPlan(f"an input of shape {x.shape}, {x.dtype}")
         super().__init__(x, places, arrays)
         self.target = target
@@ -69,6 +70,20 @@ class TrainingSteps(Steps):
         if count is not None:
             self.counts.append(count)
 
+    def batch_norm(self, *_: Any, **__: Any) -> None:
+        raise NoPlan("statistics of each image that change running ones")
+
+    def embedding(self, w: Parameter, *, padding_idx: int | None) -> None:
+        place, table = self._parameter(w)
+        if self._plan is not None:
+            raise TypeError("x: got floats; expected integers")
+        check.embedding(self.y, table, None)
+        count, (self.rows, D) = _product(self.y.shape[1:]), table.shape
+        is_double = table.dtype == check.FLOAT64
+        self._plan = _plan_train.TrainingPlan(self._N, count if is_double else 2 * count, is_double)
+        self.plan.embedding(place, count, self.rows, D, -1 if padding_idx is None else padding_idx)
+        self.y = np.empty((0, *self.y.shape[1:], D), table.dtype)
+
     def dropout(self, layer: Any, p: float, *, whole_channels: bool) -> None:
         """Dropout in train mode, by the keys that `layer` gives."""
         threshold, scale, _, _ = check.dropout(self.y, _fixed(p), True, (0, 0), whole_channels)
@@ -80,9 +95,11 @@ class TrainingSteps(Steps):
         """The loss of the last step's output; the last step."""
         scores = np.broadcast_to(self.y.dtype.type(0), self.shape)
         labels = check.cross_entropy(scores, self.target, weight, ignore_index, reduction, label_smoothing)
-        if self.y.ndim != 2 or weight is not None or not labels or self.target.dtype != check.INT64:
-            raise NoPlan("scores of places, weights of classes, probabilities, or labels that are not int64")
-        self.plan.cross_entropy(ignore_index, label_smoothing, self._is_mean(reduction))
+        if self.y.ndim != 2 or not labels or self.target.dtype != check.INT64:
+            raise NoPlan("scores of places, probabilities, or labels that are not int64")
+        if weight is not None and not (type(weight) is np.ndarray and weight.flags.carray):
+            raise NoPlan("weights of classes that are not in one piece")
+        self.plan.cross_entropy(ignore_index, label_smoothing, self._is_mean(reduction), weight)
 
     def mse_loss(self, *, reduction: str) -> None:
         """The loss of the last step's output; the last step."""

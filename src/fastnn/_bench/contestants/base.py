@@ -44,6 +44,11 @@ def pairs_options(case: BenchCase) -> dict[str, str]:
     return {"reduction": "batchmean"} if case.family == "kl_div" else {}
 
 
+def options_of(network: Network) -> dict[str, float]:
+    """What everybody's optimiser of this network is called with."""
+    return {"lr": network.lr} | ({"momentum": MOMENTUM} if network.optimizer == "sgd" else {})
+
+
 def gradients(network: Network) -> list[Array]:
     """Gradients of all parameters of the network, in its order; the same at every call."""
     rng = np.random.default_rng(1)

@@ -20,9 +20,11 @@ from fastnn._bench.contestants.base import (
     Work,
     checked,
     gradients,
+    options_of,
     pairs_options,
 )
 from fastnn._bench.settings import Conv, Network, Pairs
+from fastnn.plan.training import TrainingStep
 
 
 class Operations:
@@ -207,16 +209,14 @@ class Operations:
     def _training_step(self, network: Network, a: dict[str, Array]) -> Work:
         how, net = self._implementation, network.module()
         criterion = losses.CrossEntropyLoss() if network.classes else losses.MSELoss("sum")
-        optimizer = optim.SGD(net.parameters(), lr=network.lr, momentum=MOMENTUM)
+        optimizer = getattr(optim, OPTIMISERS[network.optimizer])(net.parameters(), **options_of(network))
+        step = TrainingStep(net, criterion, optimizer)
 
-        def step() -> object:
+        def take() -> object:
             with _runtime.implementation(how):
-                loss = criterion(net(a["x"]), a["target"])
-                net.backward(criterion.backward(), needs_dx=False)
-                optimizer.step()
-            return loss
+                return step(a["x"], a["target"])
 
-        return step
+        return take
 
     def _inference(self, network: Network, x: Array) -> Work:
         net = network.module().eval()

@@ -18,6 +18,7 @@ from fastnn._bench.contestants.base import (
     Work,
     checked,
     gradients,
+    options_of,
     pairs_options,
 )
 from fastnn._bench.settings import Conv, ConvTranspose, Network, Pairs, Pool
@@ -290,7 +291,9 @@ class Torch:
     def _training_step(self, network: Network, t: dict[str, Any]) -> Work:
         net, nn = self.network(network), self.torch.nn
         criterion = nn.CrossEntropyLoss() if network.classes else nn.MSELoss(reduction="sum")
-        optimizer = self.torch.optim.SGD(net.parameters(), lr=network.lr, momentum=MOMENTUM, fused=True)
+        optimizer = getattr(self.torch.optim, OPTIMISERS[network.optimizer])(
+            net.parameters(), **options_of(network), fused=True
+        )
         loss_of = self.called(lambda x, target: criterion(net(x), target))
 
         def step() -> object:

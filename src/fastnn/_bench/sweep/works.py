@@ -13,6 +13,7 @@ from fastnn._extras import require
 from fastnn._validate import Array
 from fastnn.interop.torch import to_torch
 from fastnn.layers import Dropout, Dropout2d, Module
+from fastnn.plan.training import TrainingStep
 
 Work = Callable[[], Any]
 Works = dict[str, dict[str, Work]]  # by direction, and by contestant; fastnn first
@@ -75,15 +76,8 @@ def _torch_calls(torch: Any, layer: Module, x: Array, dy: Array, layout: Any) ->
 
 def _our_step(drawn: Drawn, x: Array, labels: Array) -> Work:
     net, criterion = drawn.module(), losses.CrossEntropyLoss()
-    optimizer = optim.Adam(net.parameters(), lr=RATE)
-
-    def step() -> object:
-        loss = criterion(net(x), labels)
-        net.backward(criterion.backward(), needs_dx=False)
-        optimizer.step()
-        return loss
-
-    return step
+    step = TrainingStep(net, criterion, optim.Adam(net.parameters(), lr=RATE))
+    return lambda: step(x, labels)
 
 
 def _torch_step(torch: Any, drawn: Drawn, x: Array, labels: Array) -> Work:

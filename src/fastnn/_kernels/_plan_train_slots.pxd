@@ -1,0 +1,7 @@
+# Where the gradients of values lie.
+from fastnn._kernels._plan_train_steps cimport Call
+
+
+# Writes down, for each step that goes back, where its gradients lie, and how many elements they take of an example.
+# False where something that is to be learnt has no part in the scores.
+cdef bint place_gradients(Call *g, bint needs_dx) except -1
