@@ -23,6 +23,7 @@ FLOORS = (
     {"cli", "__main__"},
     {"recipes", "_bench"},
     {"__init__"},
+    {"saving"},
     {"training", "data", "plots", "vision", "interop"},
     {"networks"},
     {"layers", "losses", "optim", "init", "gradients"},

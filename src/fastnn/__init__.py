@@ -102,6 +102,7 @@ from fastnn.losses import (
 )
 from fastnn.optim import SGD, Adagrad, Adam, AdamW, NAdam, RMSprop, clip_grad_norm_, clip_grad_value_, lr_scheduler
 from fastnn.plan.training import TrainingStep
+from fastnn.saving import load, save
 
 __all__ = [
     "ELU",
@@ -194,6 +195,7 @@ __all__ = [
     "init",
     "isa",
     "isa_available",
+    "load",
     "lr_scheduler",
     "manual_seed",
     "num_threads",
@@ -201,6 +203,7 @@ __all__ = [
     "optim",
     "reference",
     "register_threadpoolctl",
+    "save",
     "set_num_threads",
     "show_config",
     "trace",
