@@ -278,9 +278,9 @@ def test_it_trains():
 
 def test_a_hook_sees_several_inputs():
     net, seen = squeeze_and_excite(), []
-    with net["scaled"].register_forward_hook(lambda module, inputs, y: seen.append(y.shape)):
+    with net["scaled"].register_forward_hook(lambda module, inputs, y: seen.append((len(inputs), y.shape))):
         net(X)
-    assert seen == [(2, 6, 6, 6)]
+    assert seen == [(2, (2, 6, 6, 6))]
 
 
 NODES = {"conv": (fnn.ReLU(), "x"), "sum": (fnn.Add(), "conv", "x")}

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import operator
 import warnings
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
@@ -138,7 +137,7 @@ def mean(x: Array, dims: tuple[int, ...]) -> tuple[int, ...]:
 
 def slices(index: Any) -> tuple[Any, ...]:
     """`index` as a tuple of whole numbers, slices of whole numbers, ``...`` and None."""
-    found = []
+    found: list[Any] = []
     for each in index:
         if isinstance(each, slice):
             ends = (each.start, each.stop, each.step)
@@ -149,7 +148,7 @@ def slices(index: Any) -> tuple[Any, ...]:
             found.append(each)
         else:
             try:
-                found.append(operator.index(each) if not isinstance(each, bool | np.bool_) else integer("index", each))
+                found.append(integer("index", each))
             except TypeError:
                 raise TypeError(
                     f"index: got {hints.kind_of(each)}; expected whole numbers, slices, ... or None: "

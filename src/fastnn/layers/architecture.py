@@ -258,7 +258,7 @@ class _Building:
         for each, held in list(vars(layer).items()):
             if isinstance(held, Held):
                 self._fill(layer, each, held, names[each])
-        return layer  # type: ignore[no-any-return]
+        return layer
 
     def _source(self, name: str) -> str:
         return self.tied.get(name, name)

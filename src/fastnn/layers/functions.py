@@ -112,7 +112,7 @@ def _convolution(kind: Any, name: str) -> Callable[[dict[str, Any]], Module]:
         layer.kernel_size, layer.stride, layer.padding, layer.dilation, layer._frame = found
         layer.groups, layer.padding_mode = check.integer("groups", settings["groups"], 1), "zeros"
         layer.out_channels, layer.in_channels = layer.weight.shape[0], layer.weight.shape[1] * layer.groups
-        return layer  # type: ignore[no-any-return]
+        return layer
 
     return make
 

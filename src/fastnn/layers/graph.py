@@ -85,7 +85,7 @@ class Graph(Module):
         for module in self.children():
             fed_with_features(module)
 
-    def __call__(self, *inputs: Any) -> Any:  # type: ignore[override]
+    def __call__(self, *inputs: Any) -> Any:
         arrays = inputs[0] if len(inputs) == 1 and isinstance(inputs[0], tuple | list) else inputs
         y = traced_call(self, arrays)
         if y is not None:
@@ -154,7 +154,7 @@ class Graph(Module):
         """The layer at the node of that name."""
         for node in self._nodes:
             if node.name == name:
-                return node.module  # type: ignore[no-any-return]
+                return node.module
         raise KeyError(check.graph_no_node(name, [node.name for node in self._nodes]))
 
     def nodes(self) -> dict[str, tuple[Any, ...]]:

@@ -27,10 +27,13 @@ class Joint(Module):
     joins = True
     least, most = 2, 2  # inputs
 
-    def __call__(self, *inputs: Any) -> Any:  # type: ignore[override]
+    def __init__(self) -> None:
+        pass
+
+    def __call__(self, *inputs: Any) -> Any:
         arrays = inputs[0] if len(inputs) == 1 and isinstance(inputs[0], tuple | list) else inputs
         y = traced_call(self, arrays)
-        return super().__call__(arrays) if y is None else y
+        return super().__call__(tuple(arrays)) if y is None else y
 
     def _inputs(self, x: Any) -> tuple[Any, ...]:
         inputs = tuple(x) if isinstance(x, tuple | list) else (x,)

@@ -31,8 +31,8 @@ class ModuleList(LayerList):
     ['blocks.0.weight', 'blocks.0.bias', 'blocks.1.weight', 'blocks.1.bias']
     """
 
-    def __init__(self, modules: Iterable[Module] = ()) -> None:
-        self._take(check.list_of_layers("modules", modules))
+    def __init__(self, modules: Iterable[Module] | None = None) -> None:
+        self._take(check.list_of_layers("modules", () if modules is None else modules))
 
     def _part(self, layers: tuple[Module, ...]) -> ModuleList:
         return ModuleList(layers)

@@ -91,7 +91,7 @@ class Module(OwnForward, PyTorchHabits):
         try:
             y = self.forward(x)
             for handle in self._hooks:
-                y = handle.call(self, (x,), y)
+                y = handle.call(self, x if x.__class__ is tuple else (x,), y)
         except Exception as error:
             name_layer(error, self)
             raise
@@ -162,7 +162,7 @@ class Module(OwnForward, PyTorchHabits):
             False: the gradient of the input is not wanted, and a layer may save itself the work and return None.
         """
         if self.is_traced:
-            return self._backward_of_trace(dy, accumulate, needs_dx)  # type: ignore[no-any-return]
+            return self._backward_of_trace(dy, accumulate, needs_dx)
         raise NotImplementedError(f"{type(self).__name__} has no backward")
 
     def _keep(self, value: Any) -> None:
@@ -348,7 +348,7 @@ class Module(OwnForward, PyTorchHabits):
     def _trace(self, x: Array, name: str) -> tuple[Array, list[Row]]:
         """Run `x` through; return the output and a row for every layer."""
         if self.is_traced:
-            return self.tracer.rows(self, x, name)  # type: ignore[no-any-return]
+            return self.tracer.rows(self, x, name)
         y: Any = self.forward(x)
         shape = y[0].shape if isinstance(y, tuple) else y.shape
         kernel, stride = getattr(self, "kernel_size", None), getattr(self, "stride", None)

@@ -32,7 +32,7 @@ class Reshape(Module):
 
     def __init__(self, *shape: int | Sequence[int]) -> None:
         lengths = shape[0] if len(shape) == 1 and isinstance(shape[0], tuple | list) else shape
-        self.shape = check.unflattened_size(tuple(lengths), "shape")  # type: ignore[arg-type]
+        self.shape = check.unflattened_size(tuple(lengths), "shape")
 
     def forward(self, x: Array) -> Array:
         shape = check.reshape(x, self.shape)
@@ -75,7 +75,7 @@ class Permute(Module):
 
     def __init__(self, *dims: int | Sequence[int]) -> None:
         axes = dims[0] if len(dims) == 1 and isinstance(dims[0], tuple | list) else dims
-        self.dims = check.axes_order(tuple(axes))  # type: ignore[arg-type]
+        self.dims = check.axes_order(tuple(axes))
 
     def forward(self, x: Array) -> Array:
         check.permute(x, self.dims)

@@ -105,7 +105,7 @@ class Traced(Symbol):
 
     @property
     def dtype(self) -> np.dtype[Any]:
-        return self._array.dtype  # type: ignore[no-any-return]
+        return self._array.dtype
 
     @property
     def device(self) -> str:
@@ -245,7 +245,7 @@ class Traced(Symbol):
     def _compared(self, other: object) -> NoReturn:
         raise refuse("compares a value", "let the way depend on settings or on self.training alone")
 
-    __eq__ = __ne__ = __lt__ = __le__ = __gt__ = __ge__ = _compared  # type: ignore[assignment]
+    __eq__ = __ne__ = __lt__ = __le__ = __gt__ = __ge__ = _compared
 
     def _as_number(self, *_: Any) -> NoReturn:
         raise refuse("makes a number of a value", "keep it an array")
