@@ -51,7 +51,7 @@ def inputs_of_joint(kind: str, inputs: Sequence[Any], least: int, most: int | No
     float_array("x", inputs[0])
     for place, each in enumerate(inputs[1:], 1):
         same_dtype("x", inputs[0], f"input {place}", each)
-    if kind != "Cat":
+    if kind != "Cat" and any(each.shape != inputs[0].shape for each in inputs):
         try:
             np.broadcast_shapes(*(each.shape for each in inputs))
         except ValueError:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -196,7 +197,7 @@ class Mean(Module):
     def backward(self, dy: Array, accumulate: bool = False, needs_dx: bool = True) -> Array:
         before, kept, after = check.kept(self, self._kept)
         check.reshape_backward(dy, after, "Mean")
-        count = max(1, int(np.prod(before)) // max(1, int(np.prod(kept))))
+        count = math.prod(n for n, left in zip(before, kept, strict=True) if n != left)
         return np.array(np.broadcast_to(dy.reshape(kept) / dy.dtype.type(count), before))
 
     def plan(self, steps: Steps) -> None:
