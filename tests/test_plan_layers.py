@@ -65,6 +65,10 @@ LAYERS = (
     ("Fold", (4, 3, 1, 1, 2), {}, (9, 4)),
     ("ZeroPad2d", ((1, 0, 2, 3),), {}, IMAGES),
     ("Embedding", (11, 5), {"padding_idx": 2}, (7,)),
+    ("Pad", ((1, 0, 2, 3), "replicate"), {}, IMAGES),
+    ("Mean", ((2, 3),), {"keepdim": True}, IMAGES),
+    ("Mean", ((-1, -2),), {}, IMAGES),
+    ("Reshape", (0, -1, 2), {}, IMAGES),
     ("Residual", (fnn.Tanh(),), {}, IMAGES),
     ("Concat", ([fnn.Tanh(), fnn.Sigmoid()],), {}, IMAGES),
     ("Sequential", (fnn.Tanh(), fnn.Sigmoid()), {}, IMAGES),
@@ -74,10 +78,14 @@ EACH = pytest.mark.parametrize(
 )
 
 
+# Those of graphs, see test_graph.py, and those that have no steps.
+OTHERS = "Module Graph Add Sub Mul Div Cat Split Slice Permute Constant ModuleList ModuleDict"
+
+
 def test_no_layer_is_left_out():
     kinds = (getattr(fnn.layers, name) for name in fnn.layers.__all__)
     layers = {kind.__name__ for kind in kinds if isinstance(kind, type) and issubclass(kind, fnn.Module)}
-    assert {name for name, *_ in LAYERS} == layers - {"Module"}
+    assert {name for name, *_ in LAYERS} == layers - set(OTHERS.split())
 
 
 def make(name, arguments, options, dtype):
@@ -162,6 +170,9 @@ class Doubled(fnn.Module):
         self.calls = getattr(self, "calls", 0) + 1
         return 2 * x
 
+    def backward(self, dy, accumulate=False, needs_dx=True):
+        return 2 * dy
+
 
 def cut(net):
     """How many layers are in each run, 0 for one that is run by itself."""
@@ -196,6 +207,9 @@ def test_a_layer_that_changes_another_one():
         def forward(self, x):
             self.others[0].negative_slope *= 2
             return x
+
+        def backward(self, dy, accumulate=False, needs_dx=True):
+            return dy
 
     last = fnn.LeakyReLU(0.25)
     net, x = fnn.Sequential(fnn.Tanh(), Switch(last), last).eval(), normal(2, 3)

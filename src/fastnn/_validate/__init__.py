@@ -17,6 +17,7 @@ from fastnn._validate.convert import *
 from fastnn._validate.drop import *
 from fastnn._validate.embedding import *
 from fastnn._validate.gradients import *
+from fastnn._validate.graph import *
 from fastnn._validate.init import *
 from fastnn._validate.join import *
 from fastnn._validate.localnorm import *

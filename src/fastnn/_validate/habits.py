@@ -13,10 +13,6 @@ NO_GRAPH = "there is no graph to cut: backward is called layer by layer, and net
 ARRAYS = "arrays are NumPy's, as np.array(values, np.float32)"
 DTYPES = "dtypes are NumPy's: np.float32 or np.float64"
 ON_CPU = "everything is on the CPU: leave it out"
-SAVING = (
-    "np.savez('net.npz', **net.state_dict()), then net.load_state_dict(np.load('net.npz')); checkpoints of a training "
-    "are fastnn.training.save_checkpoint and load_checkpoint"
-)
 SUBMODULES = ("cli", "data", "interop", "layers", "losses", "plots", "recipes", "training", "vision")
 
 OF_PACKAGE = {
@@ -28,7 +24,6 @@ OF_PACKAGE = {
     **dict.fromkeys(("float32", "float64", "float", "double", "int64", "long", "dtype"), DTYPES),
     **dict.fromkeys(("float16", "half", "bfloat16", "set_default_dtype"), DTYPES),
     **dict.fromkeys(("cuda", "device", "mps", "backends", "set_default_device", "amp"), ON_CPU),
-    **dict.fromkeys(("save", "load"), SAVING),
     "nn": "layers and losses are in fastnn itself, as fastnn.Linear, and functions in fastnn.functional",
     "utils": "minibatches are made by fastnn.data.batches, gradients are clipped by fastnn.clip_grad_norm_",
     "Trainer": "it is fastnn.training.Trainer",
@@ -39,8 +34,6 @@ OF_PACKAGE = {
     "seed": "fastnn.manual_seed(seed)",
     "random": "fastnn.manual_seed(seed) seeds, and NumPy draws",
     "hub": "there are no trained networks to load",
-    "ModuleList": "a Sequential or a Concat is a list of layers",
-    "ModuleDict": "a Sequential is made of a dict of layers: Sequential({'conv': Conv2d(1, 8, 3)})",
     "ParameterList": "parameters are attributes of their layer",
     "ParameterDict": "parameters are attributes of their layer",
     "Softmax2d": "it is Softmax(dim=1)",

@@ -10,9 +10,11 @@ is handed a copy when it needs one. Outputs are new, C-contiguous arrays.
 The examples stand after ``import numpy as np``, ``import fastnn as fnn`` and ``import fastnn.functional as F``.
 """
 
+import sys
 from typing import TYPE_CHECKING
 
 from fastnn import reference
+from fastnn.functional._symbol import takes_symbols
 from fastnn.functional.activation import *
 from fastnn.functional.clip import *
 from fastnn.functional.conv import *
@@ -37,7 +39,11 @@ __all__ = reference.__all__
 
 for _name in __all__:
     globals()[_name].__doc__ = getattr(reference, _name).__doc__
-del _name
+    _family = globals()[_name].__module__
+    if not (_name.endswith("_backward") or _family.endswith(("loss", "optim", "clip"))):
+        globals()[_name] = takes_symbols(globals()[_name])
+        setattr(sys.modules[_family], _name, globals()[_name])
+del _name, _family
 
 if not TYPE_CHECKING:
 

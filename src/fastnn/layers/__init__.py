@@ -20,8 +20,11 @@ from fastnn.layers.conv import Conv1d, Conv2d, ConvTranspose2d
 from fastnn.layers.dropout import Dropout, Dropout2d
 from fastnn.layers.embedding import Embedding
 from fastnn.layers.fold_batch_norm import fold_batch_norm
+from fastnn.layers.graph import Graph, trace
 from fastnn.layers.hooks import RemovableHandle
+from fastnn.layers.joints import Add, Cat, Constant, Div, Mul, Split, Sub
 from fastnn.layers.linear import Linear
+from fastnn.layers.lists import ModuleDict, ModuleList
 from fastnn.layers.localnorm import LocalResponseNorm
 from fastnn.layers.module import Module
 from fastnn.layers.norm import BatchNorm1d, BatchNorm2d
@@ -29,10 +32,12 @@ from fastnn.layers.parameter import Buffer, Parameter
 from fastnn.layers.patches import Fold, Unfold, ZeroPad2d
 from fastnn.layers.pool import AvgPool1d, AvgPool2d, MaxPool1d, MaxPool2d
 from fastnn.layers.prelu import PReLU
+from fastnn.layers.rearrange import Mean, Pad, Permute, Reshape, Slice
 from fastnn.layers.resample import AdaptiveAvgPool2d, AdaptiveMaxPool2d, Upsample
 from fastnn.layers.rownorm import GroupNorm, InstanceNorm2d, LayerNorm
 from fastnn.layers.shape import Flatten, Identity, Unflatten
 from fastnn.layers.softmax import LogSoftmax, Softmax
+from fastnn.layers.symbol import TraceError
 
 __all__ = [
     "ELU",
@@ -40,20 +45,25 @@ __all__ = [
     "SELU",
     "AdaptiveAvgPool2d",
     "AdaptiveMaxPool2d",
+    "Add",
     "AvgPool1d",
     "AvgPool2d",
     "BatchNorm1d",
     "BatchNorm2d",
     "Buffer",
+    "Cat",
     "Concat",
+    "Constant",
     "Conv1d",
     "Conv2d",
     "ConvTranspose2d",
+    "Div",
     "Dropout",
     "Dropout2d",
     "Embedding",
     "Flatten",
     "Fold",
+    "Graph",
     "GroupNorm",
     "Hardswish",
     "Hardtanh",
@@ -66,22 +76,34 @@ __all__ = [
     "LogSoftmax",
     "MaxPool1d",
     "MaxPool2d",
+    "Mean",
     "Module",
+    "ModuleDict",
+    "ModuleList",
+    "Mul",
     "PReLU",
+    "Pad",
     "Parameter",
+    "Permute",
     "ReLU",
     "ReLU6",
     "RemovableHandle",
+    "Reshape",
     "Residual",
     "Sequential",
     "SiLU",
     "Sigmoid",
+    "Slice",
     "Softmax",
     "Softplus",
+    "Split",
+    "Sub",
     "Tanh",
+    "TraceError",
     "Unflatten",
     "Unfold",
     "Upsample",
     "ZeroPad2d",
     "fold_batch_norm",
+    "trace",
 ]

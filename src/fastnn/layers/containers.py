@@ -38,7 +38,7 @@ class LayerList(Module):
             attributes.pop(name, None)
         self._given_names = {name: layer for name, layer in names.items() if any(layer is each for each in layers)}
         attributes.update(self._given_names)
-        self.layers = layers
+        attributes["layers"] = layers
 
     def _part(self, layers: tuple[Module, ...]) -> Self:
         """A module of this kind with some of the layers."""

@@ -8,9 +8,8 @@ from collections.abc import Callable
 from typing import Any, Self
 
 from fastnn import _validate as check
-from fastnn._validate import Array
 
-ForwardHook = Callable[[Any, tuple[Array], Array], Array | None]
+ForwardHook = Callable[[Any, tuple[Any, ...], Any], Any]
 
 _CHANGING = threading.Lock()
 
@@ -28,9 +27,9 @@ class RemovableHandle:
         with _CHANGING:
             module._hooks = (*module._hooks, self)
 
-    def call(self, module: Any, x: Array, y: Array) -> Array:
-        """Call the hook of `module` with its input and output; return the output that is to count."""
-        instead = self._hook(module, (x,), y)
+    def call(self, module: Any, inputs: tuple[Any, ...], y: Any) -> Any:
+        """Call the hook of `module` with its inputs and output; return the output that is to count."""
+        instead = self._hook(module, inputs, y)
         if instead is None:
             return y
         check.hook_result(module, instead)

@@ -13,17 +13,20 @@ from fastnn._validate import Array
 from fastnn.layers.compat import PyTorchHabits
 from fastnn.layers.hooks import ForwardHook, RemovableHandle
 from fastnn.layers.naming import name_layer, naming_layers
+from fastnn.layers.own_forward import OwnForward
 from fastnn.layers.parameter import Buffer, Held, Parameter, one_backward
 from fastnn.layers.summary import Row, table
+from fastnn.layers.symbol import Traced, traced_call
 from fastnn.plan.contract import NoPlan
 from fastnn.plan.fusion import Fusion
 from fastnn.plan.steps import Steps
 
-NOT_COPIED = ("_kept", "_inference", "_pairs", "_hooks")  # attributes of modules: of a copy or a pickle, none
+# Attributes of modules that a copy or a pickle has none of.
+NOT_COPIED = ("_kept", "_inference", "_pairs", "_hooks", "_traces", "_wiring")
 HELD_NAMES = ("weight", "bias", "running_mean", "running_var", "num_batches_tracked")  # of layers, as PyTorch's
 
 
-class Module(PyTorchHabits):
+class Module(OwnForward, PyTorchHabits):
     """What every layer and every container of layers is.
 
     A subclass writes `forward` and `backward`. Parameters, buffers and layers that it has as attributes are found by
@@ -47,6 +50,7 @@ class Module(PyTorchHabits):
     training = True
     fusion = Fusion()  # what the layer can do for a ReLU beside it
     _kept: Any = None
+    joins = False  # whether it takes several inputs, given as one tuple too
     _hooks: tuple[RemovableHandle, ...] = ()  # another tuple at every change, which plans notice
     _required: ClassVar[tuple[str, ...]] = ()  # parameters that cannot be None
 
@@ -70,6 +74,8 @@ class Module(PyTorchHabits):
         if held is None:
             if name in HELD_NAMES and name in self.__dict__:
                 check.not_an_array(name, value, self)
+            if value.__class__ in check.PLAIN and not _of_fastnn(type(self)):
+                check.warn_of_plain_layers(name, value, Module)
         elif isinstance(held, Held) and not held.may_be_replaced_by(value, name not in self._required):
             held.become(name, value)
             return
@@ -79,11 +85,27 @@ class Module(PyTorchHabits):
         """Compute the output of the layer."""
         raise NotImplementedError(f"{type(self).__name__} has no forward")
 
-    def __call__(self, x: Array) -> Array:
+    def __call__(self, x: Any, *more: Any, **named: Any) -> Any:
+        if more or named or x.__class__ is Traced:
+            return self._call(x, *more, **named)
         try:
             y = self.forward(x)
             for handle in self._hooks:
-                y = handle.call(self, x, y)
+                y = handle.call(self, x if x.__class__ is tuple else (x,), y)
+        except Exception as error:
+            name_layer(error, self)
+            raise
+        return y
+
+    def _call(self, *inputs: Any, **named: Any) -> Any:
+        """As `__call__`, with several inputs, or with some that are traced."""
+        y = traced_call(self, inputs, named)
+        if y is not None:
+            return y
+        try:
+            y = self.forward(*inputs, **named)
+            for handle in self._hooks:
+                y = handle.call(self, inputs, y)
         except Exception as error:
             name_layer(error, self)
             raise
@@ -115,12 +137,14 @@ class Module(PyTorchHabits):
         What it writes must follow from the attributes of the layer alone, and from none that is changed in place. A
         layer without a plan of its own is run by its `forward`, between those that have one.
         """
-        raise NoPlan(f"{type(self).__name__} has no plan")
+        if not self.is_traced or type(steps) is not Steps:
+            raise NoPlan(f"{type(self).__name__} has no plan")
+        self.tracer.plan(self, steps)
 
     def has_plan(self) -> bool:
         """Whether `plan` speaks of the forward that this layer has: a subclass may have changed anything."""
         kind = type(self)
-        known = "plan" in vars(kind) or _of_fastnn(kind)
+        known = "plan" in vars(kind) or _of_fastnn(kind) or self.is_traced
         return known and not vars(self).keys() & {"forward", "plan"}
 
     def has_plan_of_training(self) -> bool:
@@ -141,6 +165,8 @@ class Module(PyTorchHabits):
         needs_dx : bool
             False: the gradient of the input is not wanted, and a layer may save itself the work and return None.
         """
+        if self.is_traced:
+            return self._backward_of_trace(dy, accumulate, needs_dx)
         raise NotImplementedError(f"{type(self).__name__} has no backward")
 
     def _keep(self, value: Any) -> None:
@@ -325,9 +351,12 @@ class Module(PyTorchHabits):
 
     def _trace(self, x: Array, name: str) -> tuple[Array, list[Row]]:
         """Run `x` through; return the output and a row for every layer."""
-        y = self.forward(x)
+        if self.is_traced:
+            return self.tracer.rows(self, x, name)
+        y: Any = self.forward(x)
+        shape = y[0].shape if isinstance(y, tuple) else y.shape
         kernel, stride = getattr(self, "kernel_size", None), getattr(self, "stride", None)
-        return y, [Row(name, type(self).__name__, x.shape, kernel, stride, y.shape, tuple(self.parameters()))]
+        return y, [Row(name, type(self).__name__, x.shape, kernel, stride, shape, tuple(self.parameters()))]
 
     def extra_repr(self) -> str:
         """What stands between the parentheses of the repr."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, Protocol
 
 import numpy as np
@@ -50,8 +51,11 @@ class Layer(Protocol):
     ValueError where an input does not fit, as the forward does. `has_plan` is false where `plan` may speak of another
     forward than the layer has: where a subclass or somebody else has put one in its place. `has_plan_of_training` is
     true where it speaks of the forward in train mode too, and the backward is the layer's own.
+
+    Of a layer with several inputs `plan` also takes marks of the inputs after the first.
     """
 
     def has_plan(self) -> bool: ...
     def has_plan_of_training(self) -> bool: ...
-    def plan(self, steps: Any) -> None: ...
+    @property
+    def plan(self) -> Callable[..., None]: ...

@@ -33,7 +33,7 @@ MOST_PLANS = 16  # of one run: batches of so many sizes
 INT64 = np.dtype(np.int64)
 
 # Attributes of modules that may change: no step comes from them.
-NOT_COMPUTED_WITH = ("_kept", "_looked_at_input", "_inference", "_pairs")
+NOT_COMPUTED_WITH = ("_kept", "_looked_at_input", "_inference", "_pairs", "_traces", "_wiring")
 
 
 class _Plan(NamedTuple):

@@ -55,11 +55,14 @@ class Steps:
             raise TypeError("integers: no step but `embedding` takes them")
         return self._plan
 
-    def write(self, layer: Layer) -> None:
-        """Have `layer` write down its steps, if they speak of the forward that it has."""
+    def write(self, layer: Layer, *others: Mark) -> None:
+        """Have `layer` write down its steps, if they speak of the forward that it has.
+
+        A layer of several inputs is given marks of the `others`, those after the first.
+        """
         if not layer.has_plan():
             raise NoPlan(f"{type(layer).__name__} is run by its forward alone")
-        layer.plan(self)
+        layer.plan(self, *others)
 
     @property
     def shape(self) -> tuple[int, ...]:

@@ -10,7 +10,7 @@ import fastnn._kernels._plan_train as _plan_train
 from fastnn import _validate as check
 from fastnn._validate import Array, MaybeArray
 from fastnn.plan.contract import Layer, NoPlan, Parameter
-from fastnn.plan.steps import Steps, _fixed, _product
+from fastnn.plan.steps import Mark, Steps, _fixed, _product
 
 
 class TrainingSteps(Steps):
@@ -41,11 +41,11 @@ class TrainingSteps(Steps):
     def _begin(x: Array) -> Any:
         return _plan_train.TrainingPlan(len(x), _product(x.shape[1:]), x.dtype == check.FLOAT64)
 
-    def write(self, layer: Layer) -> None:
+    def write(self, layer: Layer, *others: Mark) -> None:
         if not layer.has_plan_of_training():
             raise NoPlan(f"{type(layer).__name__} is run by itself")
         try:
-            layer.plan(self)
+            layer.plan(self, *others)
         except NotImplementedError as error:
             raise NoPlan(str(error)) from None
 

@@ -72,7 +72,8 @@ class _Conversion:
 
     def _empty(self, ours: layers.Module, name: str) -> Any:
         """The module before its arrays are put in."""
-        if getattr(layers, type(ours).__name__, None) is not type(ours):
+        known = isinstance(ours, layers.Residual | layers.Concat) or hasattr(self.torch.nn, type(ours).__name__)
+        if getattr(layers, type(ours).__name__, None) is not type(ours) or not known:
             place = f"layer {name}: " if name else ""
             raise TypeError(f"{place}{type(ours).__name__} has no counterpart in PyTorch")
         children = ours.named_children()
