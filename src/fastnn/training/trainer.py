@@ -223,7 +223,7 @@ class Trainer:
         """End the `fit` that is running after this step; `why` is `stopped` then."""
         self.stopped = why
 
-    def evaluate(self, data: Data) -> tuple[float, Measured]:
+    def evaluate(self, data: Data) -> tuple[float, Any]:
         """Mean loss, and the metric, on `data` as `fit` takes them, in eval mode, which stays.
 
         Returns
@@ -236,9 +236,10 @@ class Trainer:
         pieces = [data] if isinstance(data, Examples) else list(data.examples())
         scores = joined([self.predict(each.x) for each in pieces])
         y = joined([take("y", each.y, slice(None)) for each in pieces])
-        given = [each.sample_weight for each in pieces]
-        weights = None if any(each is None for each in given) else joined(given)
-        loss = self.criterion(scores, y) if weights is None else self.criterion(scores, y, sample_weight=weights)
+        given = [each.sample_weight for each in pieces if each.sample_weight is not None]
+        weights = joined(given) if len(given) == len(pieces) else None
+        weighed: Any = {} if weights is None else {"sample_weight": weights}
+        loss = self.criterion(scores, y, **weighed)
         return mean_loss(self.criterion, loss, len(y), weights), self._metrics(scores, y)
 
     def predict(self, x: Any) -> np.ndarray:
