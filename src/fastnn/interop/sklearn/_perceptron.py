@@ -14,6 +14,7 @@ from fastnn.interop.sklearn._base import Estimator, activate, outputs_of, packag
 from fastnn.interop.sklearn._settings import check_settings, widths_of
 from fastnn.interop.sklearn._solvers import Objective, Stochastic, fit_lbfgs
 
+_BLOCK = 2**20  # bytes of the rows that are gathered at once
 _HIDDEN: dict[str, Any] = {"identity": None, "logistic": nn.Sigmoid, "tanh": nn.Tanh, "relu": nn.ReLU}
 
 
@@ -208,12 +209,16 @@ class Perceptron(Estimator):
         """All minibatches once."""
         count, total = len(x), 0.0
         self._net.train()
-        for begin in range(0, count, size):
-            places: Any = order[begin : begin + size] if self.shuffle else slice(begin, begin + size)
-            batch = (index_select(x, 0, places), index_select(y, 0, places)) if self.shuffle else (x[places], y[places])
-            total += self._optimizer.step(batch[0], batch[1], None if weights is None else weights[places]) * len(
-                batch[0]
-            )
+        # Rows are gathered for several minibatches at once: a call for each costs as much as a step.
+        block = size * max(1, _BLOCK // max(x[:size].nbytes, 1)) if self.shuffle else count
+        for first in range(0, count, block):
+            places: Any = order[first : first + block] if self.shuffle else slice(None)
+            rows, targets = (index_select(x, 0, places), index_select(y, 0, places)) if self.shuffle else (x, y)
+            own = None if weights is None else weights[places]
+            for begin in range(0, len(rows), size):
+                piece = slice(begin, begin + size)
+                loss = self._optimizer.step(rows[piece], targets[piece], None if own is None else own[piece])
+                total += loss * len(rows[piece])
         self.n_iter_ += 1
         self.t_ += count
         self.loss_ = total / count

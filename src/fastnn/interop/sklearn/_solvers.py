@@ -9,7 +9,7 @@ import numpy as np
 
 from fastnn._extras import require
 from fastnn.interop.sklearn._base import PURPOSE
-from fastnn.layers import Linear, Module
+from fastnn.layers import Linear, Module, Parameter
 from fastnn.losses import BCEWithLogitsLoss, CrossEntropyLoss, MSELoss
 from fastnn.optim import SGD, Adam
 from fastnn.plan.training import TrainingStep
@@ -58,10 +58,14 @@ class Objective:
             self.criterion, self.slope, self.value = BCEWithLogitsLoss(), 1.0 / outputs, float(outputs)
 
 
-def penalty(net: Module) -> float:
-    """The sum of the squares of all weights, without intercepts."""
-    weights = (layer.weight.data.ravel() for layer in net.modules() if isinstance(layer, Linear))
-    return float(sum(np.dot(w, w) for w in weights))
+def weights_of(net: Module) -> list[Parameter]:
+    """The weights of all linear layers, without intercepts."""
+    return [layer.weight for layer in net.modules() if isinstance(layer, Linear)]
+
+
+def penalty(weights: list[Parameter]) -> float:
+    """The sum of the squares of all weights."""
+    return float(sum(np.dot(w, w) for w in (p.data.ravel() for p in weights)))
 
 
 class Stochastic:
@@ -77,11 +81,9 @@ class Stochastic:
         self.first_rate, self.power_t = settings.learning_rate_init, settings.power_t
         self.epsilon, self.beta_2 = settings.epsilon, settings.beta_2
         self.net, self.objective, self.steps = net, objective, 0
-        linear = [layer for layer in net.modules() if isinstance(layer, Linear)]
-        groups: list[dict[str, Any]] = [
-            {"params": [layer.weight for layer in linear]},
-            {"params": [layer.bias for layer in linear]},
-        ]
+        self._weights = weights_of(net)
+        others = [layer.bias for layer in net.modules() if isinstance(layer, Linear)]
+        groups: list[dict[str, Any]] = [{"params": self._weights}, {"params": others}]
         self._learning_rate = float(settings.learning_rate_init)
         self.optimizer: Any
         if self.kind == "sgd":
@@ -114,7 +116,7 @@ class Stochastic:
     def step(self, x: np.ndarray, y: np.ndarray, weights: np.ndarray | None) -> float:
         """One minibatch: scikit-learn's loss before the step, with the penalty of the weights."""
         count = float(len(x) if weights is None else weights.sum()) or 1.0
-        of_weights = 0.5 * self.alpha * penalty(self.net) / count if self.alpha else 0.0
+        of_weights = 0.5 * self.alpha * penalty(self._weights) / count if self.alpha else 0.0
         heavy, light = self.optimizer.param_groups
         heavy["weight_decay"] = self.alpha * self.objective.slope / count
         self.steps += 1
@@ -159,7 +161,7 @@ def fit_lbfgs(settings: Any, net: Module, objective: Objective, x: np.ndarray, y
             for p, decay in zip(held, decays, strict=True)
         ]
         # That whose gradient it is, which the mean over several outputs is not.
-        whole = float(loss) / slope + 0.5 * settings.alpha * penalty(net) / count
+        whole = float(loss) / slope + 0.5 * settings.alpha * penalty(weights_of(net)) / count
         return whole, np.concatenate([g.ravel() for g in grads])
 
     begin = np.concatenate([p.data.ravel() for p in held]).astype(np.float64)
