@@ -40,7 +40,7 @@ INSIDE = {
     "__main__": {"cli"},
     "_bench": {"recipes"},
     "training": {"data", "plots"},
-    "interop": {"data"},
+    "interop": {"data", "training"},  # the estimators are fitted by a Trainer
     "data": {"vision"},
     "layers": {"init"},
     "optim": {"layers"},

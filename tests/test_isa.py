@@ -66,7 +66,7 @@ def processes(run_python):
     files = [str(HERE / name) for name in VALUE_TESTS]
     forced = f"{HERE / 'test_isa.py'}::test_forced_tier_is_in_use"
     few = ["--hypothesis-profile", "few"] if importlib.util.find_spec("hypothesis") else []
-    pytest_ = ["-m", "pytest", "-x", "-m", "not slow", "-p", "no:cacheprovider", *few, *files, forced]
+    pytest_ = ["-m", "pytest", "-x", "-m", "not slow and not external", "-p", "no:cacheprovider", *few, *files, forced]
     with ThreadPoolExecutor(len(OTHERS)) as threads:
         yield {tier: threads.submit(run_python, *pytest_, timeout=600, FASTNN_ISA=tier) for tier in OTHERS}
 

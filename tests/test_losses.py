@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 import fastnn as fnn
+from fastnn import losses
 
 F = fnn.functional
 RNG = np.random.default_rng(0)
@@ -147,3 +148,78 @@ def test_a_nan_among_the_weights_is_not_blamed_on_the_labels(implementation):
             np.testing.assert_array_equal(np.isnan(losses), LABELS == 1)
         dx = F.cross_entropy_backward(SCORES, LABELS, reduction="sum", **options)
         np.testing.assert_array_equal(np.isnan(dx).all(axis=1), LABELS == 1)
+
+
+WEIGHED = {
+    "labels": (lambda: fnn.CrossEntropyLoss(), "scores", "labels"),
+    "weights": (lambda: fnn.CrossEntropyLoss(np.array([1, 2, 0.5]), label_smoothing=0.1), "scores", "labels"),
+    "ignored": (lambda: fnn.CrossEntropyLoss(ignore_index=1), "scores", "labels"),
+    "probabilities": (lambda: fnn.CrossEntropyLoss(np.array([1, 2, 0.5])), "scores", "shares"),
+    "nll": (lambda: fnn.NLLLoss(np.array([1, 2, 0.5])), "scores", "labels"),
+    "bce": (lambda: fnn.BCELoss(), "shares", "shares"),
+    "logits": (lambda: fnn.BCEWithLogitsLoss(pos_weight=np.array([1, 2, 0.5])), "scores", "shares"),
+    "mse": (lambda: fnn.MSELoss(), "scores", "shares"),
+    "l1": (lambda: fnn.L1Loss(), "scores", "shares"),
+    "smooth": (lambda: fnn.SmoothL1Loss(beta=0.5), "scores", "shares"),
+    "huber": (lambda: fnn.HuberLoss(delta=0.5), "scores", "shares"),
+    "divergence": (lambda: fnn.KLDivLoss("batchmean"), "scores", "shares"),
+}
+
+
+def weighed_data():
+    rng = np.random.default_rng(3)
+    shares = rng.random((6, 3)) + 0.1
+    return {
+        "scores": rng.standard_normal((6, 3)),
+        "shares": shares / shares.sum(axis=1, keepdims=True),
+        "labels": np.array([0, 1, 2, 2, 0, 1]),
+    }
+
+
+@pytest.mark.parametrize("reduction", ["mean", "sum"])
+@pytest.mark.parametrize(("make", "x", "y"), WEIGHED.values(), ids=WEIGHED)
+@pytest.mark.parametrize("implementation", ["kernels", "reference"])
+def test_a_whole_weight_is_as_many_examples(make, x, y, reduction, implementation):
+    """As scikit-learn and PyTorch mean them: twice there, once, and not there at all."""
+    data, criterion = weighed_data(), make()
+    if criterion.reduction == "mean":
+        criterion.reduction = reduction
+    x, y, times = data[x], data[y], np.array([2, 1, 0, 3, 1, 1])
+    with fnn.implementation(implementation):
+        loss = criterion(x, y, sample_weight=times)
+        gradient = criterion.backward()
+        assert type(loss) is losses.LossValue
+        repeated = criterion(np.repeat(x, times, axis=0), np.repeat(y, times, axis=0))
+        assert loss == pytest.approx(repeated, rel=1e-12)
+        of_repeated = criterion.backward()
+    starts = np.cumsum(times) - times
+    summed = [of_repeated[s : s + n].sum(axis=0) for s, n in zip(starts, times, strict=True)]
+    np.testing.assert_allclose(gradient, summed, rtol=1e-12, atol=1e-15)
+
+
+def test_weights_of_one_example_each_and_none_reduced():
+    data, weights = weighed_data(), np.arange(6.0)
+    criterion = fnn.CrossEntropyLoss(reduction="none")
+    plain = criterion(data["scores"], data["labels"])
+    np.testing.assert_array_equal(criterion(data["scores"], data["labels"], weights), plain * weights)
+    gradient = criterion.backward(np.ones(6))
+    criterion(data["scores"], data["labels"])
+    np.testing.assert_allclose(gradient, criterion.backward(weights))
+    zero = fnn.MSELoss()
+    assert zero(data["scores"], data["shares"], np.zeros(6)) == 0.0
+    assert not zero.backward().any()
+
+
+@pytest.mark.parametrize(
+    ("weights", "error", "words"),
+    [
+        (np.ones(5), ValueError, r"sample_weight: got shape \(5,\); expected \(6,\), one number for each example"),
+        ([1, 2, 3, 4, 5, np.nan], ValueError, "sample_weight: got NaN or infinity; expected finite numbers"),
+        (list("abcdef"), TypeError, "sample_weight: got an array of <U1; expected numbers"),
+        (2.0, TypeError, "sample_weight: got float of shape"),
+    ],
+)
+def test_weights_that_are_none_are_refused(weights, error, words):
+    data = weighed_data()
+    with pytest.raises(error, match=words):
+        fnn.MSELoss()(data["scores"], data["shares"], weights)

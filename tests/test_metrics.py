@@ -239,19 +239,28 @@ def test_a_criterion_of_another_metric_is_refused_at_the_next_fit():
 # -- History
 
 
-def test_a_history_has_one_metric():
-    with pytest.raises(ValueError, match="History: got columns of a and b, expected those of at most one metric"):
-        History(a=[], b=[])
+def test_a_history_takes_what_it_has_columns_for():
     with pytest.raises(ValueError, match=r"value: got 0\.5, expected one of the metric, which is None"):
         History().add_step(1.0, 0.5, 0.1)
     with pytest.raises(ValueError, match="value: got None, expected one of the metric, which is f1"):
         History(f1=[]).add_evaluation(1.0, None)
+    with pytest.raises(ValueError, match=r"value: got 0\.5, expected one of the metric, which is f1, mae"):
+        History(f1=[], mae=[]).add_step(1.0, 0.5, 0.1)
     assert History(f1=[0.5]) != History(f2=[0.5]) != "a"
 
 
-def test_a_history_file_of_two_metrics_is_refused(tmp_path):
-    (tmp_path / "h.json").write_text('{"loss": [], "lr": [], "eval_iteration": [], "eval_loss": [], "a": [], "b": []}')
-    with pytest.raises(ValueError, match=r"h\.json: not a history: History: got columns of a and b"):
+def test_a_history_of_several_metrics(tmp_path):
+    history = History(f1=[], mae=[])
+    assert (history.metric_name, history.metric_names) == ("f1", ("f1", "mae"))
+    history.add_evaluation(2.0, {"mae": 3.0, "f1": 0.1})
+    history.add_step(1.0, {"mae": 2.0, "f1": 0.5}, 0.1)
+    assert (history.f1, history.mae, history.eval_f1, history.eval_mae) == ([0.5], [2.0], [0.1], [3.0])
+    assert repr(history) == "History(1 steps, 1 evaluations, metrics f1, mae)"
+    history.save(tmp_path / "h.json")
+    assert History.load(tmp_path / "h.json") == history
+    text = (tmp_path / "h.json").read_text().replace('"eval_mae": [3.0]', '"eval_mae": [3.0, 4.0]')
+    (tmp_path / "h.json").write_text(text)
+    with pytest.raises(ValueError, match=r"h\.json: not a history: lists of different lengths"):
         History.load(tmp_path / "h.json")
 
 

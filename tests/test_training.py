@@ -253,7 +253,7 @@ def test_fit_refuses(options, message):
         make().fit((x, options.pop("y", y)), **options)
 
 
-@pytest.mark.parametrize("data", [blobs()[0], (1, 2, 3)])
+@pytest.mark.parametrize("data", [blobs()[0], (1, 2, 3, 4), (1,), "xy", {"x": 1}])
 def test_fit_takes_pairs(data):
     with pytest.raises(TypeError, match=r"train: got .*, expected examples and targets, \(x, y\)"):
         make().fit(data, epochs=1)

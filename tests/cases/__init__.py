@@ -28,6 +28,7 @@ from cases import (
     pool,
     resample,
     rownorm,
+    sample_weight,
     shape,
     softmax,
 )
@@ -53,6 +54,7 @@ CASES: tuple[Case, ...] = (
     *join.CASES,
     *loss.CASES,
     *pair_loss.CASES,
+    *sample_weight.CASES,
     *optim.CASES,
     *clip.CASES,
 )

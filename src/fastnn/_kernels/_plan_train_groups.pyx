@@ -23,7 +23,7 @@ from fastnn._kernels._table cimport parallel
 from fastnn._kernels.fnn cimport FNN_ACCUMULATE, FNN_DISTANCE, FNN_RELU, FNN_relu, ceil_div, split_at
 
 cdef enum:
-    MOST_WEIGHTS = 32768   # elements of all weights: they stay in the cache beside a group
+    MOST_WEIGHTS = 2048    # elements of all weights: of more, products of all examples at once are faster
     CACHE_BYTES = 393216   # values and gradients of a group
     MOST_CHUNKS = 16
     CHUNK_WORK = 400000    # the least multiply-adds of a chunk

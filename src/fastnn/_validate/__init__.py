@@ -32,5 +32,6 @@ from fastnn._validate.pair_loss import *
 from fastnn._validate.pool import *
 from fastnn._validate.resample import *
 from fastnn._validate.rownorm import *
+from fastnn._validate.sample_weight import *
 from fastnn._validate.shape import *
 from fastnn._validate.softmax import *

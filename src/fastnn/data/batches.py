@@ -25,12 +25,21 @@ class Examples:
     ----------
     x, y : arrays; memory maps, which may be larger than memory; lists, tables, series and tensors, which become arrays;
         or what is indexed like an array and reads what it is asked for, as `ImageFiles` and the datasets of h5py
+    sample_weight : how much each example counts, a number; None: all alike
     """
 
-    def __init__(self, x: Any, y: Any) -> None:
+    def __init__(self, x: Any, y: Any, sample_weight: Any = None) -> None:
         self.x, self.y = check.source("x", x), check.source("y", y)
         if len(self.x) != len(self.y):
             raise ValueError(f"y: got {len(self.y)} targets, expected {len(self.x)}: one for each example of x")
+        self.sample_weight: np.ndarray | None = None
+        if sample_weight is not None:
+            self.sample_weight = check.as_array("sample_weight", sample_weight)
+            if self.sample_weight.shape != (len(self.x),):
+                raise ValueError(
+                    f"sample_weight: got shape {self.sample_weight.shape}, expected ({len(self.x)},): one number for "
+                    "each example of x"
+                )
 
     def __len__(self) -> int:
         return len(self.x)
@@ -38,6 +47,10 @@ class Examples:
     def take(self, indices: np.ndarray | slice) -> tuple[np.ndarray, np.ndarray]:
         """Those at these places, an int64 array (then copies) or a slice (then views, of arrays)."""
         return take("x", self.x, indices), take("y", self.y, indices)
+
+    def take_weights(self, indices: np.ndarray | slice) -> np.ndarray | None:
+        """The weights of those at these places, or None."""
+        return None if self.sample_weight is None else self.sample_weight[indices]
 
     def takes_long(self, count: int) -> bool:
         """Whether taking so many is more than copying what is in memory, or much to copy."""
@@ -63,6 +76,11 @@ def _read(name: str, source: Any, places: np.ndarray | slice) -> np.ndarray:
     return rows if isinstance(rows, np.ndarray) else check.as_array(name, rows)
 
 
+def joined(pieces: list[np.ndarray]) -> np.ndarray:
+    """Arrays one behind the other; a single one stays the same object."""
+    return pieces[0] if len(pieces) == 1 else np.concatenate(pieces)
+
+
 def _takes_long(a: Any, count: int) -> bool:
     if not isinstance(a, np.ndarray) or isinstance(a, np.memmap) or isinstance(a.base, np.memmap):
         return True
@@ -70,12 +88,13 @@ def _takes_long(a: Any, count: int) -> bool:
 
 
 class Batch(NamedTuple):
-    """A minibatch: its epoch, its number in it, examples and targets."""
+    """A minibatch: its epoch, its number in it, examples, targets, and the weights of the examples if they have any."""
 
     epoch: int
     number: int
     x: np.ndarray
     y: np.ndarray
+    sample_weight: np.ndarray | None = None
 
 
 def epochs_of(
@@ -116,12 +135,13 @@ def epochs_of(
             for number in range(first, per_epoch):
                 begin, end = number * batch_size, min((number + 1) * batch_size, len(examples))
                 piece = slice(*(begin + (end - begin) * part // parts for part in (own, own + 1)))
-                x, y = examples.take(piece if order is None else order[piece])
+                places = piece if order is None else order[piece]
+                x, y = examples.take(places)
                 if augment is not None:
                     x = augment(x, np.random.default_rng([seed, epoch, number + 1, *([own] if own else [])]))
                 if transform is not None:
                     x = transform(x)
-                yield Batch(epoch, number, x, y)
+                yield Batch(epoch, number, x, y, examples.take_weights(places))
             epoch, first = epoch + 1, 0
 
     if prefetch is None:

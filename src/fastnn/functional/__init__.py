@@ -32,6 +32,7 @@ from fastnn.functional.pair_loss import *
 from fastnn.functional.pool import *
 from fastnn.functional.resample import *
 from fastnn.functional.rownorm import *
+from fastnn.functional.sample_weight import *
 from fastnn.functional.shape import *
 from fastnn.functional.softmax import *
 

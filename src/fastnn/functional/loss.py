@@ -124,6 +124,19 @@ def nll_loss_backward(
     return _backward(x, target, True, weight, ignore_index, reduction, 0.0, True, dloss)
 
 
+def mass_of_labels(x: Array, target: Array, weight: MaybeArray, ignore_index: int) -> MaybeArray:
+    """How much each place of scores `x` counts in a mean: the weight of its label, 0 where the label is left out.
+
+    None where all count alike: also where targets are probabilities, whose mean is over the places.
+    """
+    if target.dtype.kind == "f":
+        return None
+    kept = target != ignore_index
+    if weight is None:
+        return None if kept.all() else kept.astype(x.dtype)
+    return weight[np.where(kept, target, 0)] * kept
+
+
 def _forward(
     x: Array,
     target: Array,

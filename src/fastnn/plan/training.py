@@ -186,17 +186,19 @@ class TrainingStep:
         self._rules: _Rules | None = None
         self._turn = threading.Lock()
 
-    def __call__(self, x: Array, y: Array) -> Any:
+    def __call__(self, x: Array, y: Array, sample_weight: Any = None) -> Any:
         """Take one step with the examples `x` and targets `y`, and return the loss before it.
+
+        With `sample_weight`, one number for each example, which the loss is given too, there is no plan.
 
         Returns
         -------
         float, or array for the reduction "none"
         """
-        taken = self._take(x, y, wants_scores=False, changes=True)
+        taken = self._take(x, y, wants_scores=False, changes=True) if sample_weight is None else None
         if taken is not None:
             return taken[0]
-        loss = self.criterion(self.net(x), y)
+        loss = self._loss(self.net(x), y, sample_weight)
         self.net.backward(self.criterion.backward(), needs_dx=False)
         self.optimizer.step()
         return loss
@@ -206,7 +208,7 @@ class TrainingStep:
         same = net is self.net and criterion is self.criterion and optimizer is self.optimizer
         return self if same else TrainingStep(net, criterion, optimizer)
 
-    def gradients(self, x: Array, y: Array) -> tuple[Any, Array]:
+    def gradients(self, x: Array, y: Array, sample_weight: Any = None) -> tuple[Any, Array]:
         """The first half of a step: forward, loss and backward.
 
         Where the loss is NaN or infinite the parameters may be left without gradients.
@@ -215,11 +217,11 @@ class TrainingStep:
         -------
         loss, scores : the loss, and the output of the network
         """
-        taken = self._take(x, y, wants_scores=True, changes=False)
+        taken = self._take(x, y, wants_scores=True, changes=False) if sample_weight is None else None
         if taken is not None:
             return taken
         scores = self.net(x)
-        loss = self.criterion(scores, y)
+        loss = self._loss(scores, y, sample_weight)
         if math.isfinite(loss):
             self.net.backward(self.criterion.backward(), needs_dx=False)
         return loss, scores
@@ -234,6 +236,11 @@ class TrainingStep:
                     _count(rules)
                     return
         self.optimizer.step()
+
+    def _loss(self, scores: Array, y: Array, sample_weight: Any) -> Any:
+        """The loss; one that knows no weights is called without them."""
+        weights = {} if sample_weight is None else {"sample_weight": sample_weight}
+        return self.criterion(scores, y, **weights)
 
     def _take(self, x: Any, y: Any, wants_scores: bool, changes: bool) -> tuple[Any, Any] | None:
         """The loss and the scores, or None where there is no plan and nothing has been done."""

@@ -22,7 +22,9 @@ _MARKS = 20  # of a curve at most
 class Recorded(Protocol):
     """The numbers of a run that are drawn; a `fastnn.training.History` has them all, and says what they are."""
 
-    metric_name: str | None
+    @property
+    def metric_name(self) -> str | None: ...
+
     loss: list[float]
     eval_iteration: list[int]
     eval_loss: list[float]

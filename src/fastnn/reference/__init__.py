@@ -21,6 +21,7 @@ from fastnn.reference.pair_loss import *
 from fastnn.reference.pool import *
 from fastnn.reference.resample import *
 from fastnn.reference.rownorm import *
+from fastnn.reference.sample_weight import *
 from fastnn.reference.shape import *
 from fastnn.reference.softmax import *
 

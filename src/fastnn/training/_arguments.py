@@ -11,10 +11,11 @@ import numpy as np
 from fastnn import _runtime
 from fastnn import _validate as check
 from fastnn.data.batches import Examples
+from fastnn.data.loader import Loader, is_loader
 from fastnn.layers import Module
 from fastnn.training.callbacks import Callback
 
-Data = tuple[Any, Any]  # examples and targets, see `Examples`
+Data = Any  # (x, y) or (x, y, sample_weight), see `Examples`; or an iterable of minibatches, see `Loader`
 MetricFunction = Callable[[np.ndarray, np.ndarray], Any]
 
 
@@ -40,11 +41,13 @@ class Optimizer(Protocol):
     def load_state_dict(self, state_dict: Mapping[str, Any]) -> None: ...
 
 
-def examples_of(name: str, data: Data) -> Examples:
-    """`data`, a pair, as examples and targets."""
-    if not isinstance(data, tuple | list) or len(data) != 2:
+def examples_of(name: str, data: Data) -> Examples | Loader:
+    """`data` as examples and targets, and perhaps weights; or as minibatches of somebody else's making."""
+    if is_loader(data):
+        return Loader(name, data)
+    if not isinstance(data, tuple | list) or len(data) not in (2, 3):
         came = f"{len(data)} things" if isinstance(data, tuple | list) else type(data).__name__
-        raise TypeError(f"{name}: got {came}, expected examples and targets, (x, y)")
+        raise TypeError(f"{name}: got {came}, expected examples and targets, (x, y), or an iterable of minibatches")
     examples = Examples(*data)
     for which, source in (("x", examples.x), ("y", examples.y)):
         if isinstance(source, np.ndarray) and source.dtype.kind in "SU":
@@ -53,8 +56,13 @@ def examples_of(name: str, data: Data) -> Examples:
     return examples
 
 
-def steps_per_epoch(examples: int, batch_size: int, drop_last: bool) -> int:
+def steps_per_epoch(data: Examples | Loader, batch_size: int, drop_last: bool) -> int:
     """Minibatches of an epoch, at least one."""
+    examples = len(data)
+    if isinstance(data, Loader):
+        if drop_last:
+            raise ValueError("drop_last: got True, expected False: the batches of an iterable are its own")
+        return examples
     steps = examples // batch_size if drop_last else math.ceil(examples / batch_size)
     if steps == 0:
         raise ValueError(f"train: got {examples} examples, expected at least one minibatch of {batch_size}")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -10,24 +11,26 @@ from fastnn._files import atomic_file
 from fastnn._json import to_json, with_numbers
 
 EVAL = "eval_"  # begins the names of what is measured on held-out data
+Measured = float | Mapping[str, float] | None  # of one metric, of several by name, or of none
 _COLUMNS = ("loss", "lr", "eval_iteration", "eval_loss")
 
 
 class History:
-    """Loss, metric and learning rate of every training step, and of every evaluation on held-out data.
+    """Loss, metrics and learning rate of every training step, and of every evaluation on held-out data.
 
-    The metric's lists have its name: those of `accuracy` are ``history.accuracy`` and ``history.eval_accuracy``.
+    A metric's lists have its name: those of `accuracy` are ``history.accuracy`` and ``history.eval_accuracy``.
 
     Parameters
     ----------
     loss, lr : lists, one entry a training step: the minibatch's mean loss before the step, and the step's learning rate
     eval_iteration, eval_loss : lists, one entry an evaluation: the number of steps taken before it, and the mean loss
         over the whole held-out set
-    metric : at most one, by its name: one entry a training step; and with ``eval_`` before its name, one an evaluation
+    metric : any number, by their names: one entry a training step; and with ``eval_`` before its name, one an
+        evaluation
 
     Attributes
     ----------
-    metric_name : that of the metric, or None
+    metric_names : those of the metrics, in their order
 
     Examples
     --------
@@ -37,22 +40,20 @@ class History:
     ([0.5, 0.75], [], 'accuracy')
     """
 
-    metric_name: str | None = None
+    metric_names: tuple[str, ...] = ()
     loss: list[float]
     lr: list[float]
     eval_iteration: list[int]
     eval_loss: list[float]
 
     def __init__(self, **columns: list[Any]) -> None:
-        names = sorted({name.removeprefix(EVAL) for name in columns if name not in _COLUMNS})
-        if len(names) > 1:
-            raise ValueError(f"History: got columns of {' and '.join(names)}, expected those of at most one metric")
-        self.metric_name = metric_name(names[0]) if names else None
-        for name in (*_COLUMNS, *_columns_of(self.metric_name)):
+        names = dict.fromkeys(name.removeprefix(EVAL) for name in columns if name not in _COLUMNS)
+        self.metric_names = tuple(map(metric_name, names))
+        for name in (*_COLUMNS, *_columns_of(self.metric_names)):
             setattr(self, name, list(columns.get(name, ())))
 
     def __getattr__(self, name: str) -> list[float]:
-        names = [name for name in vars(self) if name != "metric_name"]
+        names = [name for name in vars(self) if name != "metric_names"]
         raise AttributeError(f"history: got {name!r}, expected one of {', '.join(names)}")
 
     def __eq__(self, other: object) -> bool:
@@ -62,7 +63,8 @@ class History:
 
     def __repr__(self) -> str:
         evaluations = len(self.eval_iteration)
-        return f"History({self.iterations} steps, {evaluations} evaluations, metric {self.metric_name!r})"
+        metrics = f"metric {self.metric_name!r}" if len(self.metric_names) < 2 else f"metrics {self.metrics_named}"
+        return f"History({self.iterations} steps, {evaluations} evaluations, {metrics})"
 
     @property
     def iterations(self) -> int:
@@ -70,36 +72,47 @@ class History:
         return len(self.loss)
 
     @property
+    def metric_name(self) -> str | None:
+        """Name of the metric, or of the first of several; None without one."""
+        return self.metric_names[0] if self.metric_names else None
+
+    @property
+    def metrics_named(self) -> str | None:
+        """Names of all metrics in a row, as errors have them; None without one."""
+        return ", ".join(self.metric_names) or None
+
+    @property
     def measured(self) -> list[float]:
-        """The metric of every training step, whatever its name; empty without one."""
+        """The (first) metric of every training step, whatever its name; empty without one."""
         return [] if self.metric_name is None else getattr(self, self.metric_name)
 
     @property
     def eval_measured(self) -> list[float]:
-        """The metric of every evaluation."""
+        """The (first) metric of every evaluation."""
         return [] if self.metric_name is None else getattr(self, EVAL + self.metric_name)
 
-    def add_step(self, loss: float, value: float | None, lr: float) -> None:
-        """Record a training step; `value` is the metric's, None without one."""
-        self._add(self.measured, value)
+    def add_step(self, loss: float, value: Measured, lr: float) -> None:
+        """Record a training step; `value` is the metric's, a dict by name for several, None without one."""
+        self._add("", value)
         self.loss.append(loss)
         self.lr.append(lr)
 
-    def add_evaluation(self, loss: float, value: float | None) -> None:
+    def add_evaluation(self, loss: float, value: Measured) -> None:
         """Record an evaluation after the steps taken so far."""
-        self._add(self.eval_measured, value)
+        self._add(EVAL, value)
         self.eval_iteration.append(self.iterations)
         self.eval_loss.append(loss)
 
-    def _add(self, values: list[float], value: float | None) -> None:
-        if (value is None) != (self.metric_name is None):
-            raise ValueError(f"value: got {value}, expected one of the metric, which is {self.metric_name}")
-        if value is not None:
-            values.append(value)
+    def _add(self, prefix: str, value: Measured) -> None:
+        several = value if isinstance(value, Mapping) else {} if value is None else {self.metric_name: value}
+        if set(several) != set(self.metric_names):
+            raise ValueError(f"value: got {value}, expected one of the metric, which is {self.metrics_named}")
+        for name in self.metric_names:
+            getattr(self, prefix + name).append(several[name])
 
     def as_dict(self) -> dict[str, list[Any]]:
         """All lists by their names."""
-        return {name: getattr(self, name) for name in (*_COLUMNS, *_columns_of(self.metric_name))}
+        return {name: getattr(self, name) for name in (*_COLUMNS, *_columns_of(self.metric_names))}
 
     def save(self, path: str | Path) -> None:
         """Write the history as JSON; the file appears whole or not at all.
@@ -124,7 +137,9 @@ class History:
             raise ValueError(f"{path}: truncated or corrupt history ({error})") from error
         if not isinstance(content, dict) or not content.keys() >= set(_COLUMNS):
             got = sorted(content) if isinstance(content, dict) else type(content).__name__
-            raise ValueError(f"{path}: not a history: got {got}, expected the keys {sorted(_COLUMNS)} and a metric's")
+            raise ValueError(
+                f"{path}: not a history: got {got}, expected the keys {sorted(_COLUMNS)} and those of metrics"
+            )
         for name, values in content.items():
             if not isinstance(values, list) or not all(isinstance(value, int | float) for value in values):
                 raise ValueError(f"{path}: not a history: {name!r} is not a list of numbers")
@@ -132,8 +147,8 @@ class History:
             history = cls(**content)
         except ValueError as error:
             raise ValueError(f"{path}: not a history: {error}") from error
-        metric = _columns_of(history.metric_name)
-        for group in (("loss", "lr", *metric[:1]), (EVAL + "iteration", EVAL + "loss", *metric[1:])):
+        metric = _columns_of(history.metric_names)
+        for group in (("loss", "lr", *metric[::2]), (EVAL + "iteration", EVAL + "loss", *metric[1::2])):
             columns = {name: getattr(history, name) for name in group}
             lengths = {name: len(values) for name, values in columns.items() if values or name not in metric}
             if len(set(lengths.values())) > 1:
@@ -149,5 +164,6 @@ def metric_name(name: Any) -> str:
     return name
 
 
-def _columns_of(name: str | None) -> tuple[str, ...]:
-    return () if name is None else (name, EVAL + name)
+def _columns_of(names: Iterable[str]) -> tuple[str, ...]:
+    """For each name two columns: of steps, and of evaluations."""
+    return tuple(column for name in names for column in (name, EVAL + name))

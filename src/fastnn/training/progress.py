@@ -6,13 +6,14 @@ import math
 import shutil
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping
 from contextlib import suppress
 from types import TracebackType
 from typing import Any
 
 from fastnn import _console
 from fastnn._extras import require
+from fastnn.training.history import Measured
 
 _LINES = 10  # where there is no terminal
 _QUIET = 60.0  # seconds at most between two lines
@@ -110,15 +111,15 @@ class Progress:
     total : iterations in all
     done : those taken before
     show : False shows nothing
-    metric : its name
+    metric : its name, if there is one whose value comes alone
     """
 
     def __init__(self, total: int, done: int = 0, *, show: bool = True, metric: str = "accuracy") -> None:
         self._total = total
         self._done = done
         self._metric = metric
-        self._measured = False
-        self._loss, self._value = _Mean(), _Mean()
+        self._loss = _Mean()
+        self._values: dict[str, _Mean] = {}
         self._held_out = ""
         self._next_draw = 0.0
         self._next_line = time.monotonic() + _QUIET
@@ -134,22 +135,24 @@ class Progress:
         if self._bar is not None:
             self._bar.close()
 
-    def step(self, loss: float, value: float | None) -> None:
-        """One iteration more, with its loss, and the value of the metric if there is one."""
+    def step(self, loss: float, value: Measured) -> None:
+        """One iteration more, with its loss, and the value of the metric, or those of several by name."""
         self._loss.add(loss)
-        self._measured = value is not None
-        if value is not None:
-            self._value.add(value)
+        for name, each in self._named(value).items():
+            self._values.setdefault(name, _Mean()).add(each)
         self._done += 1
         if self._bar is not None:
             self._draw(self._bar)
         elif self._lines:
             self._write()
 
-    def evaluated(self, loss: float, values: Sequence[float]) -> None:
-        """Loss on held-out data, and the metric's value if there is one, which are shown from now on."""
-        measured = "".join(f", {self._metric} {value:.3f}" for value in values)
+    def evaluated(self, loss: float, value: Measured) -> None:
+        """Loss on held-out data, and what is measured on them, which are shown from now on."""
+        measured = "".join(f", {name} {each:.3f}" for name, each in self._named(value).items())
         self._held_out = f"; held out: loss {loss:.4f}{measured}"
+
+    def _named(self, value: Measured) -> Mapping[str, float]:
+        return value if isinstance(value, Mapping) else {} if value is None else {self._metric: value}
 
     def _draw(self, bar: Bar) -> None:
         now = time.monotonic()
@@ -170,5 +173,5 @@ class Progress:
         _console.write(f"iteration {done}  {self._figures()}", error=True)
 
     def _figures(self) -> str:
-        measured = f", {self._metric} {self._value.now:.3f}" if self._measured else ""
+        measured = "".join(f", {name} {mean.now:.3f}" for name, mean in self._values.items())
         return f"loss {self._loss.now:.4f}{measured}{self._held_out}"

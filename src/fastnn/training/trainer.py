@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
 from typing import Any, Literal
 
@@ -12,19 +12,20 @@ import numpy as np
 
 from fastnn import _runtime
 from fastnn import _validate as check
-from fastnn.data.batches import Augmentation, Batch, Examples, epochs_of, take
+from fastnn.data.batches import Augmentation, Batch, Examples, epochs_of, joined, take
+from fastnn.data.loader import Loader
 from fastnn.layers import Module
 from fastnn.optim import clip_grad_norm_, clip_grad_value_
 from fastnn.plan.training import TrainingStep
 from fastnn.training import _arguments as rules
 from fastnn.training._arguments import Criterion, Data, MetricFunction, Optimizer, examples_of
 from fastnn.training._interrupt import Interruption
+from fastnn.training._metrics import mean_loss, metrics_of, monitored
 from fastnn.training._position import Position
 from fastnn.training._schedule import Schedule, Schedules
 from fastnn.training.callbacks import Callback, overridden
 from fastnn.training.divergence import diverged
-from fastnn.training.history import EVAL, History
-from fastnn.training.metrics import metric_of
+from fastnn.training.history import EVAL, History, Measured
 from fastnn.training.progress import Progress
 
 _EVALUATION_BATCH = 250
@@ -52,6 +53,8 @@ class Trainer:
         functools.partial(top_k_accuracy, k=3))``; None for none. By default what follows from the loss: the accuracy of
         classes, of each pixel if there are several, for `CrossEntropyLoss` and `NLLLoss`; that of answers yes or no for
         `BCELoss` and `BCEWithLogitsLoss`; none for others
+    metrics : several, in place of `metric`: functions by their names, ``{"f1": f1, "top 3": top_3}``, or a list of what
+        `metric` may be. The first is what `BestWeights` follows and pictures show
     clip_norm, clip_value : before each step scale the gradients so that their norm is at most this, or clip each
         element
     rng : seed, or generator that it is drawn from; by default the package's generator, seeded by `fastnn.manual_seed`
@@ -81,6 +84,7 @@ class Trainer:
         schedule: Schedule = None,
         callbacks: Iterable[Callback] = (),
         metric: MetricFunction | tuple[str, MetricFunction] | Literal["auto"] | None = "auto",
+        metrics: Mapping[str, MetricFunction] | Sequence[Any] | None = None,
         clip_norm: float | None = None,
         clip_value: float | None = None,
         rng: int | np.random.Generator | None = None,
@@ -90,9 +94,9 @@ class Trainer:
         self.optimizer = optimizer
         self._step_of_parts = TrainingStep(net, criterion, optimizer)
         self.callbacks = rules.listed(callbacks)
-        self._metric_given = metric
-        self._metric = metric_of(metric, criterion)
-        self.history = History() if self._metric is None else History(**{self._metric.name: []})
+        self._metrics_given = metric, metrics
+        self._metrics = metrics_of(metric, metrics, criterion)
+        self.history = History(**self._metrics.columns())
         self.seconds = 0.0
         self.stopped: str | None = None
         self.transform: Callable[[np.ndarray], np.ndarray] | None = None
@@ -129,8 +133,10 @@ class Trainer:
         ----------
         train : examples and targets, ``(x, y)``, of the same length along axis 0: arrays; memory maps, which may be
             larger than memory; tables and series of pandas, lists and tensors, which become arrays; or what is indexed
-            like an array and reads its rows then, as the images of a folder or a dataset of h5py
-        valid : the same, that loss and metric are measured on before the first step of all, every `evaluate_every`
+            like an array and reads its rows then, as the images of a folder or a dataset of h5py. With weights of the
+            examples, ``(x, y, sample_weight)``: the loss counts by them, metrics do not. Or an iterable of minibatches,
+            which are such tuples: a list of them, or a DataLoader of PyTorch's; order and size are its own then
+        valid : the same, that loss and metrics are measured on before the first step of all, every `evaluate_every`
             iterations, and at the end
         epochs, iterations : how long; exactly one of the two
         batch_size : examples in a minibatch
@@ -157,7 +163,7 @@ class Trainer:
         self.transform = transform
         examples = examples_of("train", train)
         held_out = None if valid is None else examples_of("valid", valid)
-        per_epoch = rules.steps_per_epoch(len(examples), batch_size, drop_last)
+        per_epoch = rules.steps_per_epoch(examples, batch_size, drop_last)
         total = rules.total_steps(iterations, epochs, per_epoch)
         every = per_epoch if evaluate_every is None else check.integer("evaluate_every", evaluate_every, 1)
 
@@ -168,23 +174,16 @@ class Trainer:
         self._position.divide(per_epoch)
         if self.history.iterations == 0:
             self._look(held_out)
-        batches = epochs_of(
-            examples,
-            batch_size,
-            per_epoch,
-            self._seed,
-            (self._position.epoch, self._position.number),
-            shuffle=shuffle,
-            augment=augment,
-            transform=transform,
-            shard=self.shard,
-            prefetch=prefetch,
-        )
+        place = self._position.epoch, self._position.number
+        common: dict[str, Any] = {"augment": augment, "transform": transform, "shard": self.shard, "prefetch": prefetch}
+        if isinstance(examples, Loader):
+            batches = examples.epochs(self._seed, place, **common)
+        else:
+            batches = epochs_of(examples, batch_size, per_epoch, self._seed, place, shuffle=shuffle, **common)
         done = self.history.iterations - self._position.begun
-        name = self.history.metric_name or ""
         with (
             Interruption() as interruption,
-            Progress(total, done, show=progress, metric=name) as shown,
+            Progress(total, done, show=progress, metric=self.history.metric_name or "") as shown,
             closing(batches),
         ):
             self._take_steps(batches, done, total, every, held_out, shown, interruption)
@@ -193,12 +192,12 @@ class Trainer:
             callback.on_fit_end(self)
         return self.history
 
-    def gradients(self, batch: Batch) -> tuple[float, float | None]:
+    def gradients(self, batch: Batch) -> tuple[float, Measured]:
         """The first half of a step: forward, loss and backward; the parameters have their gradients then.
 
         Returns
         -------
-        loss, value : the minibatch's mean loss, and the metric, or None without one
+        loss, value : the minibatch's mean loss, and the metric; of several a dict by name, None without one
 
         Raises
         ------
@@ -206,11 +205,11 @@ class Trainer:
             The loss is NaN or infinite.
         """
         self._step_of_parts = self._step_of_parts.of(self.net, self.criterion, self.optimizer)
-        value, scores = self._step_of_parts.gradients(batch.x, batch.y)
-        loss = self._mean_loss(value, len(batch.y))
+        value, scores = self._step_of_parts.gradients(batch.x, batch.y, batch.sample_weight)
+        loss = mean_loss(self.criterion, value, len(batch.y), batch.sample_weight)
         if not math.isfinite(loss):
             raise diverged(loss, self.net, batch.x, self.history, self._lr)
-        return loss, self._measure(scores, batch.y)
+        return loss, self._metrics(scores, batch.y)
 
     def update(self) -> None:
         """The second half of a step: clip the gradients, and change the parameters by them."""
@@ -224,11 +223,24 @@ class Trainer:
         """End the `fit` that is running after this step; `why` is `stopped` then."""
         self.stopped = why
 
-    def evaluate(self, data: Data) -> tuple[float, float | None]:
-        """Mean loss, and the metric, or None without one, on `data`, ``(x, y)``, in eval mode, which stays."""
-        examples = examples_of("data", data)
-        scores, y = self.predict(examples.x), take("y", examples.y, slice(None))
-        return self._mean_loss(self.criterion(scores, y), len(y)), self._measure(scores, y)
+    def evaluate(self, data: Data) -> tuple[float, Any]:
+        """Mean loss, and the metric, on `data` as `fit` takes them, in eval mode, which stays.
+
+        Returns
+        -------
+        loss, value : of several metrics a dict by name; None without one. The loss is weighed if the data have weights
+        """
+        return self._evaluate(examples_of("data", data))
+
+    def _evaluate(self, data: Examples | Loader) -> tuple[float, Measured]:
+        pieces = [data] if isinstance(data, Examples) else list(data.examples())
+        scores = joined([self.predict(each.x) for each in pieces])
+        y = joined([take("y", each.y, slice(None)) for each in pieces])
+        given = [each.sample_weight for each in pieces if each.sample_weight is not None]
+        weights = joined(given) if len(given) == len(pieces) else None
+        weighed: Any = {} if weights is None else {"sample_weight": weights}
+        loss = self.criterion(scores, y, **weighed)
+        return mean_loss(self.criterion, loss, len(y), weights), self._metrics(scores, y)
 
     def predict(self, x: Any) -> np.ndarray:
         """The network's output for the examples x, whatever `fit` takes, piece by piece, in eval mode, which stays."""
@@ -254,20 +266,14 @@ class Trainer:
         return float(np.mean(newest))
 
     def monitored(self, monitor: str | None) -> str:
-        """`monitor`, if it is the name of what is measured; for None the metric on held-out data, or their loss.
+        """`monitor`, if it is the name of what is measured; for None the (first) metric on held-out data, or the loss.
 
         Raises
         ------
         ValueError
             Nothing of that name is measured.
         """
-        metric = self.history.metric_name
-        if monitor is None:
-            return EVAL + (metric or "loss")
-        names = [EVAL + "loss", "loss"] if metric is None else [EVAL + "loss", EVAL + metric, "loss", metric]
-        if monitor not in names:
-            raise ValueError(f"monitor: got {monitor!r}, expected one of {', '.join(names)}")
-        return monitor
+        return monitored(monitor, self.history.metric_names)
 
     @property
     def epochs(self) -> int:
@@ -314,8 +320,8 @@ class Trainer:
         if names != own:
             raise ValueError(f"callbacks: got {', '.join(names) or 'none'}, expected {', '.join(own) or 'none'}")
         history = History(**{name: values.tolist() for name, values in state["history"].items()})
-        if history.metric_name != self.history.metric_name:
-            raise ValueError(f"metric: got {history.metric_name}, expected {self.history.metric_name}")
+        if history.metric_names != self.history.metric_names:
+            raise ValueError(f"metric: got {history.metrics_named}, expected {self.history.metrics_named}")
         self.net.load_state_dict(state["net"])
         self.optimizer.load_state_dict(state["optimizer"])
         self._schedules.load_state_dict(state["schedule"])
@@ -332,11 +338,11 @@ class Trainer:
     def _check(self) -> None:
         """The parts belong together, which they may cease to do: layers, optimizer and criterion can be replaced."""
         rules.parts(self.net, self.criterion, self.optimizer)
-        self._metric = metric_of(self._metric_given, self.criterion)
-        name, recorded = self._metric and self._metric.name, self.history.metric_name
-        if name != recorded:
-            raise ValueError(f"metric: got {name}, expected {recorded}, that of the history; make a new Trainer")
-        self._schedules.check(self.optimizer, name)
+        self._metrics = metrics_of(*self._metrics_given, self.criterion)
+        if self._metrics.names != self.history.metric_names:
+            came, recorded = History(**self._metrics.columns()).metrics_named, self.history.metrics_named
+            raise ValueError(f"metric: got {came}, expected {recorded}, that of the history; make a new Trainer")
+        self._schedules.check(self.optimizer, self.history.metric_name)
 
     def _take_steps(
         self,
@@ -344,7 +350,7 @@ class Trainer:
         done: int,
         total: int,
         every: int,
-        held_out: Examples | None,
+        held_out: Examples | Loader | None,
         shown: Progress,
         interruption: Interruption,
     ) -> None:
@@ -366,34 +372,29 @@ class Trainer:
                     callback.on_epoch_end(self)
             if done % every == 0 or done == total:
                 self.seconds += time.perf_counter() - clock
-                self._look(held_out)
-                if held_out is not None:
-                    shown.evaluated(self.history.eval_loss[-1], self.history.eval_measured[-1:])
+                self._look(held_out, shown)
                 self.net.train()
                 clock = time.perf_counter()
             if interruption.came:
                 self.stop(INTERRUPTED)
         self.seconds += time.perf_counter() - clock
 
-    def _step(self, batch: Batch) -> tuple[float, float | None]:
+    def _step(self, batch: Batch) -> tuple[float, Measured]:
         loss, value = self.gradients(batch)
         lr = self._lr
         self.update()
         self.history.add_step(loss, value, lr)
         return loss, value
 
-    def _look(self, held_out: Examples | None) -> None:
+    def _look(self, held_out: Examples | Loader | None, shown: Progress | None = None) -> None:
         """Evaluate and tell the callbacks."""
         if held_out is not None:
-            self.history.add_evaluation(*self.evaluate((held_out.x, held_out.y)))
+            loss, value = self._evaluate(held_out)
+            self.history.add_evaluation(loss, value)
         self._position.look(self.history.iterations)
         if self.history.iterations:
             self._schedules.evaluated(self.latest, "" if held_out is None else EVAL)
         for callback in self.callbacks:
             callback.on_evaluation(self)
-
-    def _measure(self, scores: np.ndarray, y: np.ndarray) -> float | None:
-        return None if self._metric is None else self._metric(scores, y)
-
-    def _mean_loss(self, loss: float, examples: int) -> float:
-        return float(loss) / max(examples, 1) if self.criterion.reduction == "sum" else float(loss)
+        if held_out is not None and shown is not None:
+            shown.evaluated(loss, value)
