@@ -69,7 +69,7 @@ cdef double winograd_cost(fnn_tiles *t, const ConvShape *s) noexcept nogil:
     cdef double tiles = <double> s.N * ceil_div(s.OH, tile) * ceil_div(s.OW, tile)
     cdef Py_ssize_t of_c = ceil_div(s.C, t.lanes), of_o = ceil_div(s.O, t.lanes)
     return VALUES * (tiles * (s.C * of_o * (0.42 if t.lanes * t.itemsize == 64 else 0.135) + 2.4 * (of_c + of_o))
-                 + 0.3 * s.C * s.O)
+                     + 0.3 * s.C * s.O)
 
 
 cdef double fold_cost(fnn_tiles *t, const ConvShape *s) noexcept nogil:

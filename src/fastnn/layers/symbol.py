@@ -77,7 +77,7 @@ del _name
 class Traced(Symbol):
     """A value on its way through a `forward` that is traced: PyTorch's operators and methods make nodes of a graph.
 
-    It has a shape and a dtype. Its elements are nobody's business: a graph does the same whatever they are.
+    It has a shape and a dtype, and no elements: a graph does the same for all values.
     """
 
     __slots__ = ("_array", "_has_batch", "_source", "_trace")
