@@ -26,7 +26,20 @@ from fastnn.layers.localnorm import LocalResponseNorm
 from fastnn.layers.module import Module
 from fastnn.layers.norm import BatchNorm1d, BatchNorm2d
 from fastnn.layers.parameter import Buffer, Parameter
-from fastnn.layers.patches import Fold, Unfold, ZeroPad2d
+from fastnn.layers.patches import (
+    CircularPad1d,
+    CircularPad2d,
+    ConstantPad1d,
+    ConstantPad2d,
+    Fold,
+    ReflectionPad1d,
+    ReflectionPad2d,
+    ReplicationPad1d,
+    ReplicationPad2d,
+    Unfold,
+    ZeroPad1d,
+    ZeroPad2d,
+)
 from fastnn.layers.pool import AvgPool1d, AvgPool2d, MaxPool1d, MaxPool2d
 from fastnn.layers.prelu import PReLU
 from fastnn.layers.resample import AdaptiveAvgPool2d, AdaptiveMaxPool2d, Upsample
@@ -45,7 +58,11 @@ __all__ = [
     "BatchNorm1d",
     "BatchNorm2d",
     "Buffer",
+    "CircularPad1d",
+    "CircularPad2d",
     "Concat",
+    "ConstantPad1d",
+    "ConstantPad2d",
     "Conv1d",
     "Conv2d",
     "ConvTranspose2d",
@@ -71,7 +88,11 @@ __all__ = [
     "Parameter",
     "ReLU",
     "ReLU6",
+    "ReflectionPad1d",
+    "ReflectionPad2d",
     "RemovableHandle",
+    "ReplicationPad1d",
+    "ReplicationPad2d",
     "Residual",
     "Sequential",
     "SiLU",
@@ -82,6 +103,7 @@ __all__ = [
     "Unflatten",
     "Unfold",
     "Upsample",
+    "ZeroPad1d",
     "ZeroPad2d",
     "fold_batch_norm",
 ]

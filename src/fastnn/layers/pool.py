@@ -8,6 +8,7 @@ from fastnn import _validate as check
 from fastnn import functional
 from fastnn._validate import Array, IntPair
 from fastnn.layers.module import Module
+from fastnn.layers.shape import takes_one
 from fastnn.plan.contract import NoPlan
 from fastnn.plan.fusion import Fusion
 from fastnn.plan.steps import Steps
@@ -66,8 +67,9 @@ class _MaxPool(Module):
         )
 
 
+@takes_one(4)
 class MaxPool2d(_MaxPool):
-    """Maximum of every window.
+    """Maximum of every window of (N, C, H, W) or (C, H, W).
 
     Parameters
     ----------
@@ -104,8 +106,9 @@ class MaxPool2d(_MaxPool):
         steps.max_pool2d(self.kernel_size, **self._windows())
 
 
+@takes_one(3)
 class MaxPool1d(_MaxPool):
-    """Maximum of every window of (N, C, L).
+    """Maximum of every window of (N, C, L) or (C, L).
 
     Parameters
     ----------
@@ -171,8 +174,9 @@ class _AvgPool(Module):
         )
 
 
+@takes_one(4)
 class AvgPool2d(_AvgPool):
-    """Average of every window.
+    """Average of every window of (N, C, H, W) or (C, H, W).
 
     Parameters
     ----------
@@ -236,8 +240,9 @@ class AvgPool2d(_AvgPool):
         return super().extra_repr() + divisor
 
 
+@takes_one(3)
 class AvgPool1d(_AvgPool):
-    """Average of every window of (N, C, L).
+    """Average of every window of (N, C, L) or (C, L).
 
     Parameters
     ----------

@@ -13,9 +13,8 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 
 from fastnn import _validate as check
-from fastnn.optim.cycles import CosineAnnealingWarmRestarts, CyclicLR
+from fastnn.optim.cycles import CosineAnnealingWarmRestarts, CyclicLR, OneCycleLR
 from fastnn.optim.factors import ConstantLR, MultiplicativeLR, PolynomialLR
-from fastnn.optim.one_cycle import OneCycleLR
 from fastnn.optim.optimizer import Optimizer
 from fastnn.optim.schedule import LRScheduler, Schedule
 from fastnn.optim.several import ChainedScheduler, SequentialLR
