@@ -43,6 +43,8 @@ LAYERS = [
     (lambda: fnn.Unfold((2, 3), padding=1), (2, 2, 4, 5), lambda x, m: F.unfold(x, (2, 3), padding=1)),
     (lambda: fnn.Fold(4, 2, stride=2), (2, 8, 4), lambda x, m: F.fold(x, 4, 2, stride=2)),
     (lambda: fnn.ZeroPad2d((1, 2, 0, 3)), (2, 2, 4, 5), lambda x, m: F.pad(x, (1, 2, 0, 3))),
+    (lambda: fnn.PixelShuffle(2), (2, 8, 3, 4), lambda x, m: F.pixel_shuffle(x, 2)),
+    (lambda: fnn.PixelUnshuffle(3), (2, 6, 9), lambda x, m: F.pixel_unshuffle(x, 3)),
     (lambda: fnn.ZeroPad1d(2), (2, 2, 5), lambda x, m: F.pad(x, (2, 2))),
     (lambda: fnn.ConstantPad1d((1, -2), 2.5), (2, 2, 5), lambda x, m: F.pad(x, (1, -2), value=2.5)),
     (lambda: fnn.ConstantPad2d((1, 0, 0, 2), -1), (2, 4, 5), lambda x, m: F.pad(x, (1, 0, 0, 2), value=-1)),

@@ -53,6 +53,8 @@ LAYERS = [
     (fnn.Unfold((3, 2), 2, 1, (2, 1)), IMAGES),
     (fnn.Fold((7, 6), 3, padding=1, stride=2), (3, 18, 12)),
     (fnn.ZeroPad2d((1, 2, 0, 3)), IMAGES),
+    (fnn.PixelShuffle(2), IMAGES),
+    (fnn.PixelUnshuffle(3), (2, 4, 6, 9)),
     (fnn.ZeroPad1d((1, -2)), (3, 4, 9)),
     (fnn.ConstantPad1d((1, 2), 1.5), (3, 4, 9)),
     (fnn.ConstantPad2d((1, 2, 0, -3), 1.5), IMAGES),

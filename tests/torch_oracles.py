@@ -323,6 +323,14 @@ class Oracle:
         return autograd(torch.nn.functional.prelu, dy, x, w)
 
     @staticmethod
+    def pixel_shuffle(x, factor):
+        return torch.nn.functional.pixel_shuffle(x, factor)
+
+    @staticmethod
+    def pixel_unshuffle(x, factor):
+        return torch.nn.functional.pixel_unshuffle(x, factor)
+
+    @staticmethod
     def flatten(x, start_dim=1, end_dim=-1):
         return torch.flatten(x, start_dim, end_dim)
 
