@@ -138,6 +138,32 @@ SCHEDULES = {
     "linear-down": ("LinearLR", {"start_factor": 0.9, "end_factor": 0.0, "total_iters": 9}),
     "cosine": ("CosineAnnealingLR", {"T_max": 7, "eta_min": 0.01}),
     "cosine-of-one": ("CosineAnnealingLR", {"T_max": 1}),
+    "constant": ("ConstantLR", {}),
+    "constant-of-four": ("ConstantLR", {"factor": 0.6, "total_iters": 4}),
+    "polynomial": ("PolynomialLR", {}),
+    "polynomial-of-two": ("PolynomialLR", {"total_iters": 12, "power": 2.5}),
+    "multiplicative": ("MultiplicativeLR", {"lr_lambda": lambda t: 1 / (1 + t % 3)}),
+    "restarts": ("CosineAnnealingWarmRestarts", {"T_0": 4, "eta_min": 0.01}),
+    "restarts-longer": ("CosineAnnealingWarmRestarts", {"T_0": 3, "T_mult": 2}),
+    "cycle-up-and-down": ("CyclicLR", {"base_lr": 0.01, "max_lr": 0.3, "step_size_up": 4}),
+    "cycle-of-halves": (
+        "CyclicLR",
+        {"base_lr": [0.01, 0.02], "max_lr": 0.3, "step_size_up": 3, "step_size_down": 5, "mode": "triangular2"},
+    ),
+    "cycle-of-powers": (
+        "CyclicLR",
+        {"base_lr": 0.01, "max_lr": 0.3, "step_size_up": 4, "mode": "exp_range", "gamma": 0.9, "max_momentum": 0.95},
+    ),
+    "cycle-of-its-own": (
+        "CyclicLR",
+        {
+            "base_lr": 0.01,
+            "max_lr": 0.3,
+            "step_size_up": 4,
+            "scale_fn": lambda t: 1 / (1 + t),
+            "scale_mode": "iterations",
+        },
+    ),
     "cycle": ("OneCycleLR", {"max_lr": [0.5, 0.2], "total_steps": 31}),
     "cycle-of-three": ("OneCycleLR", {"max_lr": 0.5, "epochs": 4, "steps_per_epoch": 8, "three_phase": True}),
     "cycle-of-lines": (
@@ -148,7 +174,10 @@ SCHEDULES = {
 }
 # PyTorch keeps the bounds of a cycle in the groups, where those of another cycle take their place.
 CYCLES = [key for key in SCHEDULES if key.startswith("cycle")]
-PAIRS = [(a, b) for a in SCHEDULES for b in SCHEDULES if a == b or not {a, b} <= set(CYCLES)]
+OF_ALL_PAIRS = {"step", "milestones", "linear", "cosine", "cycle"}  # the others stand beside these
+PAIRS = [
+    (a, b) for a in SCHEDULES for b in SCHEDULES if a == b or (not {a, b} <= set(CYCLES) and {a, b} & OF_ALL_PAIRS)
+]
 WITHOUT_STEPS = pytest.mark.filterwarnings("ignore::UserWarning")  # that no step of the optimiser came first
 
 

@@ -64,6 +64,18 @@ LAYERS = (
     ("Fold", ((6, 5), 2), {}, (12, 20)),
     ("Fold", (4, 3, 1, 1, 2), {}, (9, 4)),
     ("ZeroPad2d", ((1, 0, 2, 3),), {}, IMAGES),
+    ("ConstantPad2d", ((1, 0, 2, 3), 0.0), {}, IMAGES),
+    ("ReflectionPad2d", ((1, 0, 2, 3),), {}, IMAGES),
+    ("ReplicationPad2d", ((1, 0, 2, 3),), {}, IMAGES),
+    ("CircularPad2d", ((1, 0, 2, 3),), {}, IMAGES),
+    ("ZeroPad1d", (2,), {}, ROWS),
+    ("ConstantPad1d", ((2, 1), 0.0), {}, ROWS),
+    ("ReflectionPad1d", ((2, 1),), {}, ROWS),
+    ("ReplicationPad1d", ((2, 1),), {}, ROWS),
+    ("CircularPad1d", ((2, 1),), {}, ROWS),
+    ("GroupNorm", (3, 6), {"bias": False}, IMAGES),
+    ("BatchNorm2d", (6,), {"bias": False}, IMAGES),
+    ("InstanceNorm2d", (6,), {"affine": True, "bias": False}, IMAGES),
     ("Embedding", (11, 5), {"padding_idx": 2}, (7,)),
     ("Pad", ((1, 0, 2, 3), "replicate"), {}, IMAGES),
     ("Mean", ((2, 3),), {"keepdim": True}, IMAGES),
@@ -79,7 +91,7 @@ EACH = pytest.mark.parametrize(
 
 
 # Those of graphs, see test_graph.py, and those that have no steps.
-OTHERS = "Module Graph Add Sub Mul Div Cat Split Slice Permute Constant ModuleList ModuleDict"
+OTHERS = "Module Graph Add Sub Mul Div Cat Split Slice Permute Constant ModuleList ModuleDict PixelShuffle PixelUnshuffle"
 
 
 def test_no_layer_is_left_out():

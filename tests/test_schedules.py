@@ -20,6 +20,13 @@ def parameters():
         (lambda o: lr_scheduler.LambdaLR(o, lambda t: t), [0, 8, 16, 24, 32, 40]),
         (lambda o: lr_scheduler.LinearLR(o, 0.25, 1.0, 3), [2, 4, 6, 8, 8, 8]),
         (lambda o: lr_scheduler.CosineAnnealingLR(o, 2, 4.0), [8, 6, 4, 6, 8, 6]),
+        (lambda o: lr_scheduler.ConstantLR(o, 0.25, 2), [2, 2, 8, 8, 8, 8]),
+        (lambda o: lr_scheduler.PolynomialLR(o, 4), [8, 6, 4, 2, 0, 0]),
+        (lambda o: lr_scheduler.MultiplicativeLR(o, lambda t: 1 / t), [8, 8, 4, 4 / 3, 1 / 3, 1 / 15]),
+        (lambda o: lr_scheduler.CosineAnnealingWarmRestarts(o, 2, eta_min=4.0), [8, 6, 8, 6, 8, 6]),
+        (lambda o: lr_scheduler.CosineAnnealingWarmRestarts(o, 1, 2), [8, 8, 4, 8, 4 + 2 * 2**0.5, 4]),
+        (lambda o: lr_scheduler.CyclicLR(o, 2.0, 8.0, 2, 1), [2, 5, 8, 2, 5, 8]),
+        (lambda o: lr_scheduler.CyclicLR(o, 2.0, 8.0, 1, mode="triangular2"), [2, 8, 2, 5, 2, 3.5]),
         (lambda o: lr_scheduler.OneCycleLR(o, 8.0, 6, pct_start=0.5, anneal_strategy="linear", div_factor=4.0,
                                            final_div_factor=2.0), [2, 5, 8, 17 / 3, 10 / 3, 1]),
     ],
@@ -207,3 +214,30 @@ def test_a_group_that_came_later():
         else:
             schedule.step()
             assert schedule.get_last_lr() == [4, 1]
+
+
+def test_warm_restarts_go_to_any_epoch():
+    """As a count of steps does; between two steps along the wave."""
+    for longer in (1, 2, 3):
+        counted, told = (
+            lr_scheduler.CosineAnnealingWarmRestarts(fnn.SGD(parameters(), lr=8.0), 3, longer) for _ in range(2)
+        )
+        for epoch in range(30):
+            told.step(epoch)
+            assert told.get_last_lr() == pytest.approx(counted.get_last_lr(), rel=1e-12)
+            assert (told.T_i, told.T_cur, told.last_epoch) == (counted.T_i, counted.T_cur, counted.last_epoch)
+            counted.step()
+        told.step(1.5)
+        assert told.get_last_lr() == pytest.approx([4.0])
+        with pytest.raises(ValueError, match="epoch: got -1; expected a finite number of at least 0"):
+            told.step(-1)
+
+
+def test_a_cycle_of_triangles_moves_the_momentum():
+    optimizer = fnn.Adam(parameters())
+    schedule = lr_scheduler.CyclicLR(optimizer, 0.1, 0.2, 2)
+    momenta = []
+    for _ in range(5):
+        momenta.append(optimizer.param_groups[0]["betas"][0])
+        schedule.step()
+    assert momenta == pytest.approx([0.9, 0.85, 0.8, 0.85, 0.9])

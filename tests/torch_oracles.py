@@ -94,14 +94,14 @@ class Oracle:
         return torch.cat([torch.from_numpy(a) for a in arrays], dim)
 
     @staticmethod
-    def pad(x, padding, mode="constant"):
+    def pad(x, padding, mode="constant", value=None):
         sides = padding if isinstance(padding, tuple) else (padding,) * 4
-        return torch.nn.functional.pad(x, sides, mode=mode)
+        return torch.nn.functional.pad(x, sides, mode=mode, value=value)
 
     @staticmethod
     def pad_backward(dy, padding, mode="constant"):
-        left, right, top, bottom = padding if isinstance(padding, tuple) else (padding,) * 4
-        x = torch.zeros((*dy.shape[:2], dy.shape[2] - top - bottom, dy.shape[3] - left - right), dtype=dy.dtype)
+        sides = padding if isinstance(padding, tuple) else (padding,) * 4
+        x = torch.nn.functional.pad(dy, [-width for width in sides]).zero_()
         return autograd(lambda x: Oracle.pad(x, padding, mode=mode), dy, x)
 
     @staticmethod
@@ -321,6 +321,14 @@ class Oracle:
     @staticmethod
     def prelu_backward(dy, x, w, *, needs=("dx", "dw")):
         return autograd(torch.nn.functional.prelu, dy, x, w)
+
+    @staticmethod
+    def pixel_shuffle(x, factor):
+        return torch.nn.functional.pixel_shuffle(x, factor)
+
+    @staticmethod
+    def pixel_unshuffle(x, factor):
+        return torch.nn.functional.pixel_unshuffle(x, factor)
 
     @staticmethod
     def flatten(x, start_dim=1, end_dim=-1):

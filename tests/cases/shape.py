@@ -8,6 +8,8 @@ from cases._base import EXACT, Case, Operation, register
 
 register(
     Operation("flatten", terms=lambda *_, **__: (EXACT,)),
+    Operation("pixel_shuffle", terms=lambda *_: (EXACT,)),
+    Operation("pixel_unshuffle", terms=lambda *_: (EXACT,)),
     Operation("unflatten", terms=lambda *_, **__: (EXACT,)),
 )
 
@@ -32,7 +34,15 @@ UNFLATTENED = (
 )
 
 
+SHUFFLED = (((2, 12, 3, 5), 2), ((9, 2, 4), 3), ((2, 3, 4, 2, 2), 1), ((0, 4, 2, 2), 2))
+
+
 def _cases() -> Iterator[Case]:
+    for shape, r in SHUFFLED:
+        *first, C, H, W = shape
+        back, label = (*first, C // (r * r), H * r, W * r), f"{'x'.join(map(str, shape))}-by-{r}"
+        yield Case("pixel_shuffle", label, lambda draw, shape=shape, r=r: ((draw(shape), r), {}))
+        yield Case("pixel_unshuffle", label, lambda draw, back=back, r=r: ((draw(back), r), {}))
     for shape, dims in FLATTENED:
         yield Case(
             "flatten",

@@ -40,7 +40,7 @@ __all__ = [
 Array = NDArray[Any]
 IntPair = int | tuple[int, int]
 IntSingle = int | tuple[int]
-Frame = int | tuple[int, int, int, int]  # left, right, top, bottom
+Frame = int | tuple[int, ...]  # left, right, top, bottom, and so on: the last axis first
 Padding = IntPair | str  # "same" or "valid"
 MaybeArray = Array | Any  # None where the caller asked for none, which type checkers need not ask about
 

@@ -13,6 +13,7 @@ from fastnn._validate.network import parameters
 __all__ = [
     "below_one",
     "entry",
+    "factor_above_zero",
     "flags",
     "for_each",
     "fraction",
@@ -30,7 +31,6 @@ __all__ = [
     "schedule_state",
     "schedule_states",
     "schedulers",
-    "start_factor",
     "steps_left",
     "total_steps",
     "turns",
@@ -249,11 +249,11 @@ def metric(value: Any) -> float:
         raise TypeError(f"metrics: got {value!r}; expected a number, as the loss of an evaluation") from None
 
 
-def start_factor(value: float) -> float:
+def factor_above_zero(name: str, value: float) -> float:
     """`value` as a float above 0 and at most 1."""
-    factor = fraction("start_factor", value)
+    factor = fraction(name, value)
     if factor == 0.0:
-        raise ValueError(f"start_factor: got {value!r}; expected a number above 0: from 0 no factor leads on")
+        raise ValueError(f"{name}: got {value!r}; expected a number above 0: from 0 no factor leads on")
     return factor
 
 

@@ -2,56 +2,131 @@
 
 from __future__ import annotations
 
-from fastnn._validate._base import LARGEST, Array, Frame, choice, images, integer
+from typing import Any, NamedTuple
 
-__all__ = ["frame", "pad", "pad_backward"]
+from fastnn._validate._base import LARGEST, Array, Frame, choice, float_array, images, integer, number
+
+__all__ = ["Pads", "Widths", "frame", "pad", "pad_backward", "pad_layer", "pad_value", "planned_pad"]
 
 MODES = ("constant", "reflect", "replicate", "circular")
+Widths = tuple[tuple[int, int], ...]  # (before, after) of each axis
 
 
-def frame(name: str, widths: Frame) -> tuple[int, int, int, int]:
-    """`widths` as left, right, top, bottom."""
+class Pads(NamedTuple):
+    """What `pad` does to each axis: what is cut off first, what is added, and what is cut off after that.
+
+    Reflected and repeated pixels are those of the whole input, so these modes cut off last.
+    """
+
+    cut: Widths
+    added: Widths
+    cut_after: Widths
+
+
+def frame(name: str, widths: Frame) -> tuple[int, ...]:
+    """`widths` as left, right, top, bottom, and so on: an int is the same on the four sides of images."""
     if not isinstance(widths, tuple | list):
-        sides = (integer(name, widths, 0),) * 4
-    elif len(widths) == 4:
-        sides = tuple(integer(name, width, 0) for width in widths)  # type: ignore[assignment]
+        sides: tuple[int, ...] = (integer(name, widths),) * 4
+    elif widths and len(widths) % 2 == 0:
+        sides = tuple(integer(name, width) for width in widths)
     else:
-        raise ValueError(f"{name}: got {widths!r}; expected an int or (left, right, top, bottom)")
-    if max(sides) > LARGEST:
+        raise ValueError(
+            f"{name}: got {widths!r}; expected an int or (left, right, top, bottom), two ints for each axis, the last "
+            "axis first"
+        )
+    if max(sides) > LARGEST or min(sides) < -LARGEST:
         raise ValueError(f"{name}: got {widths!r}; expected at most {LARGEST}")
     return sides
 
 
-def _fits(H: int, W: int, sides: tuple[int, int, int, int], mode: str) -> None:
-    left, right, top, bottom = sides
-    if mode in ("reflect", "circular"):
-        most_h, most_w = (H - 1, W - 1) if mode == "reflect" else (H, W)
-        if max(top, bottom) > most_h or max(left, right) > most_w:
+def pad_layer(padding: Any, axes: int) -> tuple[int, ...]:
+    """The widths of a layer that pads the last `axes` axes: two for each of them."""
+    sides = (padding,) * (2 * axes) if not isinstance(padding, tuple | list) else tuple(padding)
+    if len(sides) != 2 * axes:
+        wanted = ("(left, right)", "(left, right, top, bottom)")[axes - 1]
+        raise ValueError(f"padding: got {padding!r}; expected an int or {wanted}")
+    return frame("padding", sides)
+
+
+def pad_value(value: float | None, mode: str) -> float:
+    """`value`, what constant padding is made of; None is 0, and other modes have none."""
+    if value is None:
+        return 0.0
+    result = number("value", value)
+    if mode != "constant" and result:
+        raise ValueError(f"value: got {value!r}; expected none with {mode!r}")
+    return result
+
+
+def _fits(shape: tuple[int, ...], sides: tuple[int, ...], mode: str) -> None:
+    """The padding fits the last axes of this shape."""
+    for place, (first, last) in enumerate(zip(sides[::2], sides[1::2], strict=True)):
+        size = shape[-1 - place]
+        least = 0 if mode == "constant" else 1
+        if -min(first, 0) - min(last, 0) > size or size + first + last < least:
+            raise ValueError(f"pad: got {sides} for shape {shape}; expected to leave something of axis {-1 - place}")
+        wrapped = size + min(first, 0) + min(last, 0) if mode == "circular" else size - 1
+        if mode in ("reflect", "circular") and max(first, last) > wrapped:
             raise ValueError(
-                f"pad: got (left, right, top, bottom) = {sides} for images {(H, W)};"
-                f" with {mode!r}, expected at most {most_w} on the left and right and {most_h} above and below"
+                f"pad: got {sides} for shape {shape}; with {mode!r}, expected at most {wrapped} at each end of axis "
+                f"{-1 - place}"
             )
 
 
-def pad(x: Array, pad: Frame, mode: str) -> tuple[int, int, int, int]:
-    """Return left, right, top, bottom."""
-    images("x", x)
+def _pads(ndim: int, sides: tuple[int, ...], mode: str) -> Pads:
+    before = (0,) * (ndim - len(sides) // 2) + sides[-2::-2]
+    after = (0,) * (ndim - len(sides) // 2) + sides[::-2]
+    cut = tuple((-min(a, 0), -min(b, 0)) for a, b in zip(before, after, strict=True))
+    added = tuple((max(a, 0), max(b, 0)) for a, b in zip(before, after, strict=True))
+    nothing = ((0, 0),) * ndim
+    return Pads(nothing, added, cut) if mode in ("reflect", "replicate") else Pads(cut, added, nothing)
+
+
+def _axes(name: str, x: Array, sides: tuple[int, ...], mode: str) -> None:
+    """`x` has the axes that are padded, and, but for a constant, those of channels and of a batch besides."""
+    float_array(name, x)
+    axes = len(sides) // 2
+    if mode == "constant":
+        if x.ndim < axes:
+            raise ValueError(f"{name}: got shape {x.shape}; expected at least {axes} axes for {len(sides)} widths")
+        return
+    if axes > 2:
+        raise ValueError(f"pad: got {sides}; with {mode!r}, expected 2 widths or 4: at most two axes are padded")
+    if x.ndim not in (axes + 1, axes + 2) or 0 in x.shape[x.ndim - axes - 1 :]:
+        wanted = ("(N, C, L) or (C, L)", "(N, C, H, W) or (C, H, W)")[axes - 1]
+        raise ValueError(f"{name}: got shape {x.shape}; expected {wanted}, of which only the batch may be empty")
+
+
+def pad(x: Array, pad: Frame, mode: str, value: float | None) -> tuple[Pads, float]:
+    """Return what is done to each axis, and the value of a constant."""
+    choice("mode", mode, MODES)
+    sides, fill = frame("pad", pad), pad_value(value, mode)
+    _axes("x", x, sides, mode)
+    _fits(x.shape, sides, mode)
+    return _pads(x.ndim, sides, mode), fill
+
+
+def pad_backward(dy: Array, pad: Frame, mode: str) -> tuple[Pads, tuple[int, ...]]:
+    """Return what was done to each axis, and the shape of the input."""
     choice("mode", mode, MODES)
     sides = frame("pad", pad)
-    _fits(x.shape[2], x.shape[3], sides, mode)
-    return sides
-
-
-def pad_backward(dy: Array, pad: Frame, mode: str) -> tuple[int, int, int, int]:
-    """Return left, right, top, bottom."""
-    images("dy", dy)
-    choice("mode", mode, MODES)
-    left, right, top, bottom = frame("pad", pad)
-    H, W = dy.shape[2] - top - bottom, dy.shape[3] - left - right
-    if H < 1 or W < 1:
+    _axes("dy", dy, sides, mode)
+    pads = _pads(dy.ndim, sides, mode)
+    moved = (sum(added) - sum(cut) - sum(after) for cut, added, after in zip(*pads, strict=True))
+    shape = tuple(size - more for size, more in zip(dy.shape, moved, strict=True))
+    if any(size < (mode != "constant") for size in shape[dy.ndim - len(sides) // 2 :]):
         raise ValueError(
-            f"dy: got shape {dy.shape}; expected the shape of the output of pad, more than its padding "
-            f"(left, right, top, bottom) = {(left, right, top, bottom)}"
+            f"dy: got shape {dy.shape}; expected the shape of the output of pad, more than its padding {sides}"
         )
-    _fits(H, W, (left, right, top, bottom), mode)
-    return left, right, top, bottom
+    _fits(shape, sides, mode)
+    return pads, shape
+
+
+def planned_pad(x: Array, padding: Frame, mode: str) -> tuple[int, int, int]:
+    """Return C, H and W: `x` is images, whose four sides are padded by no negative widths."""
+    images("x", x)
+    sides = frame("padding", padding)
+    pad(x, sides, mode, None)
+    if len(sides) != 4 or min(sides) < 0:
+        raise ValueError(f"padding: got {padding!r}; expected 4 widths of at least 0")
+    return x.shape[1], x.shape[2], x.shape[3]

@@ -7,7 +7,7 @@ from typing import Any
 
 from fastnn._validate._base import Array, axis_index, float_array, has_shape, integer
 
-__all__ = ["flatten", "reshape_backward", "unflatten", "unflattened_size"]
+__all__ = ["flatten", "pixel_shuffle", "reshape_backward", "unflatten", "unflattened_size"]
 
 
 def flatten(x: Array, start_dim: int, end_dim: int) -> tuple[int, ...]:
@@ -49,3 +49,16 @@ def reshape_backward(dy: Array, shape: tuple[int, ...], layer: str) -> None:
     """`dy` has the shape of the output of a layer of that class."""
     float_array("dy", dy)
     has_shape("dy", dy, shape, f"the shape of the output of {layer}")
+
+
+def pixel_shuffle(x: Array, name: str, factor: int, *, back: bool) -> int:
+    """`factor`, which `x` (..., C, H, W) has the channels for, or with `back` the rows and columns."""
+    float_array("x", x)
+    r = integer(name, factor, 1)
+    if x.ndim < 3:
+        raise ValueError(f"x: got shape {x.shape}; expected at least 3 axes, (..., C, H, W)")
+    if back and (x.shape[-1] % r or x.shape[-2] % r):
+        raise ValueError(f"{name}: got {r}; expected a divisor of rows and columns of x {x.shape}")
+    if not back and x.shape[-3] % (r * r):
+        raise ValueError(f"{name}: got {r}; expected {r * r} to divide the channels of x {x.shape}")
+    return r

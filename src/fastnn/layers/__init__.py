@@ -29,7 +29,22 @@ from fastnn.layers.localnorm import LocalResponseNorm
 from fastnn.layers.module import Module
 from fastnn.layers.norm import BatchNorm1d, BatchNorm2d
 from fastnn.layers.parameter import Buffer, Parameter
-from fastnn.layers.patches import Fold, Unfold, ZeroPad2d
+from fastnn.layers.patches import (
+    CircularPad1d,
+    CircularPad2d,
+    ConstantPad1d,
+    ConstantPad2d,
+    Fold,
+    PixelShuffle,
+    PixelUnshuffle,
+    ReflectionPad1d,
+    ReflectionPad2d,
+    ReplicationPad1d,
+    ReplicationPad2d,
+    Unfold,
+    ZeroPad1d,
+    ZeroPad2d,
+)
 from fastnn.layers.pool import AvgPool1d, AvgPool2d, MaxPool1d, MaxPool2d
 from fastnn.layers.prelu import PReLU
 from fastnn.layers.rearrange import Mean, Pad, Permute, Reshape, Slice
@@ -52,8 +67,12 @@ __all__ = [
     "BatchNorm2d",
     "Buffer",
     "Cat",
+    "CircularPad1d",
+    "CircularPad2d",
     "Concat",
     "Constant",
+    "ConstantPad1d",
+    "ConstantPad2d",
     "Conv1d",
     "Conv2d",
     "ConvTranspose2d",
@@ -85,9 +104,15 @@ __all__ = [
     "Pad",
     "Parameter",
     "Permute",
+    "PixelShuffle",
+    "PixelUnshuffle",
     "ReLU",
     "ReLU6",
+    "ReflectionPad1d",
+    "ReflectionPad2d",
     "RemovableHandle",
+    "ReplicationPad1d",
+    "ReplicationPad2d",
     "Reshape",
     "Residual",
     "Sequential",
@@ -103,6 +128,7 @@ __all__ = [
     "Unflatten",
     "Unfold",
     "Upsample",
+    "ZeroPad1d",
     "ZeroPad2d",
     "fold_batch_norm",
     "trace",

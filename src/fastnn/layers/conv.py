@@ -12,6 +12,7 @@ from fastnn import functional, init
 from fastnn._validate import Array, IntPair, IntSingle, MaybeArray, Padding
 from fastnn.layers.module import Module
 from fastnn.layers.parameter import Parameter, data_of, needed
+from fastnn.layers.shape import takes_one
 from fastnn.plan.fusion import Fusion
 from fastnn.plan.steps import Steps
 
@@ -86,8 +87,9 @@ class _Conv(Module):
         return text if self.padding_mode == "zeros" else text + f", padding_mode={self.padding_mode}"
 
 
+@takes_one(4)
 class Conv2d(_Conv):
-    """Two-dimensional convolution, ``(N, in_channels, H, W)`` to ``(N, out_channels, OH, OW)``.
+    """Two-dimensional convolution, ``(N, in_channels, H, W)`` to ``(N, out_channels, OH, OW)``, or without N.
 
     Weights and bias begin uniform in ``±1/sqrt(fan_in)``, as PyTorch's.
 
@@ -158,8 +160,9 @@ class Conv2d(_Conv):
         steps.conv2d(self.weight, self.bias, **self._geometry)
 
 
+@takes_one(3)
 class Conv1d(_Conv):
-    """One-dimensional convolution, ``(N, in_channels, L)`` to ``(N, out_channels, OL)``.
+    """One-dimensional convolution, ``(N, in_channels, L)`` to ``(N, out_channels, OL)``, or without N.
 
     Weights and bias begin as those of `Conv2d`.
 
@@ -246,8 +249,9 @@ class Conv1d(_Conv):
         return dx if dx is None or self.padding_mode == "zeros" else super()._unpadded(dx[:, :, None])[:, :, 0]
 
 
+@takes_one(4)
 class ConvTranspose2d(_Conv):
-    """Transposed convolution, ``(N, in_channels, H, W)`` to ``(N, out_channels, OH, OW)``.
+    """Transposed convolution, ``(N, in_channels, H, W)`` to ``(N, out_channels, OH, OW)``, or without N.
 
     Weights and bias begin as PyTorch's, uniform in ``±1/sqrt(fan_in)``, ``fan_in = out_channels/groups*KH*KW``.
 

@@ -32,13 +32,15 @@ class _BatchNorm(Module):
         track_running_stats: bool = True,
         dtype: Any = np.float32,
         device: Any = None,
+        *,
+        bias: bool = True,
     ) -> None:
         check.no_effect(device=device)
         self.num_features, self.eps, self.momentum = check.batch_norm_settings(num_features, eps, momentum)
         dtype = check.float_dtype(dtype)
         self.affine, self.track_running_stats = bool(affine), bool(track_running_stats)
         self.weight = Parameter(np.ones(self.num_features, dtype), "weight") if affine else None
-        self.bias = Parameter(np.zeros(self.num_features, dtype), "bias") if affine else None
+        self.bias = Parameter(np.zeros(self.num_features, dtype), "bias") if affine and bias else None
         self.running_mean = Buffer(np.zeros(self.num_features, dtype)) if track_running_stats else None
         self.running_var = Buffer(np.ones(self.num_features, dtype)) if track_running_stats else None
         self.num_batches_tracked = Buffer(np.zeros((), np.int64)) if track_running_stats else None
@@ -138,6 +140,8 @@ class BatchNorm1d(_BatchNorm):
     dtype : float32 or float64
     device : "cpu", optional
         PyTorch's; no effect.
+    bias : bool
+        With `affine`: learn the shift.
 
     Attributes
     ----------
@@ -176,6 +180,8 @@ class BatchNorm2d(_BatchNorm):
     dtype : float32 or float64
     device : "cpu", optional
         PyTorch's; no effect.
+    bias : bool
+        With `affine`: learn the shift.
 
     Attributes
     ----------

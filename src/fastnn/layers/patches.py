@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 from fastnn import _validate as check
 from fastnn import functional
 from fastnn._validate import Array, Frame, IntPair
 from fastnn.layers.module import Module
+from fastnn.layers.shape import takes_one
+from fastnn.plan.contract import NoPlan
 from fastnn.plan.steps import Steps
 
 
+@takes_one(4, 3)
 class Unfold(Module):
-    """Write every patch of an image as a column: ``(N, C, H, W)`` to ``(N, C*KH*KW, L)``.
+    """Write every patch of an image as a column: ``(N, C, H, W)`` to ``(N, C*KH*KW, L)``, or without N.
 
     Parameters
     ----------
@@ -45,8 +50,9 @@ class Unfold(Module):
         return f"kernel_size={self.kernel_size}, dilation={self.dilation}, padding={self.padding}, stride={self.stride}"
 
 
+@takes_one(3, 4)
 class Fold(Module):
-    """Add columns back to the pixels that they are patches of: ``(N, C*KH*KW, L)`` to ``(N, C, H, W)``.
+    """Add columns back to the pixels that they are patches of: ``(N, C*KH*KW, L)`` to ``(N, C, H, W)``, or without N.
 
     Parameters
     ----------
@@ -104,12 +110,169 @@ class Fold(Module):
         )
 
 
-class ZeroPad2d(Module):
-    """Put a frame of zeros around images.
+class PixelShuffle(Module):
+    """Make squares of pixels of every r*r channels, ``(..., C*r*r, H, W)`` to ``(..., C, H*r, W*r)``.
+
+    Parameters
+    ----------
+    upscale_factor : int
+        r.
+
+    Examples
+    --------
+    >>> fnn.PixelShuffle(2)(np.ones((1, 12, 4, 5), np.float32)).shape
+    (1, 3, 8, 10)
+    """
+
+    def __init__(self, upscale_factor: int) -> None:
+        self.upscale_factor = check.integer("upscale_factor", upscale_factor, 1)
+
+    def forward(self, x: Array) -> Array:
+        y = functional.pixel_shuffle(x, self.upscale_factor)
+        self._keep(y.shape)
+        return y
+
+    def backward(self, dy: Array, accumulate: bool = False, needs_dx: bool = True) -> Array:
+        check.reshape_backward(dy, check.kept(self, self._kept), "PixelShuffle")
+        return functional.pixel_unshuffle(dy, self.upscale_factor)
+
+    def extra_repr(self) -> str:
+        return f"upscale_factor={self.upscale_factor}"
+
+
+class PixelUnshuffle(Module):
+    """Make r*r channels of the squares of pixels of each, ``(..., C, H*r, W*r)`` to ``(..., C*r*r, H, W)``.
+
+    Parameters
+    ----------
+    downscale_factor : int
+        r.
+
+    Examples
+    --------
+    >>> fnn.PixelUnshuffle(2)(np.ones((1, 3, 8, 10), np.float32)).shape
+    (1, 12, 4, 5)
+    """
+
+    def __init__(self, downscale_factor: int) -> None:
+        self.downscale_factor = check.integer("downscale_factor", downscale_factor, 1)
+
+    def forward(self, x: Array) -> Array:
+        y = functional.pixel_unshuffle(x, self.downscale_factor)
+        self._keep(y.shape)
+        return y
+
+    def backward(self, dy: Array, accumulate: bool = False, needs_dx: bool = True) -> Array:
+        check.reshape_backward(dy, check.kept(self, self._kept), "PixelUnshuffle")
+        return functional.pixel_shuffle(dy, self.downscale_factor)
+
+    def extra_repr(self) -> str:
+        return f"downscale_factor={self.downscale_factor}"
+
+
+class _Pad(Module):
+    """What the layers share: two widths for each of the last `axes`, of which a negative one cuts off."""
+
+    axes: ClassVar[int]
+    mode: ClassVar[str] = "constant"
+    value: float | None = None
+
+    def __init__(self, padding: Frame) -> None:
+        self.padding = check.pad_layer(padding, self.axes)
+
+    def forward(self, x: Array) -> Array:
+        y = functional.pad(x, self.padding, self.mode, self.value)
+        self._keep(True)
+        return y
+
+    def backward(self, dy: Array, accumulate: bool = False, needs_dx: bool = True) -> Array:
+        check.kept(self, self._kept)
+        return functional.pad_backward(dy, self.padding, self.mode)
+
+    def plan(self, steps: Steps) -> None:
+        if self.value or min(self.padding) < 0:
+            raise NoPlan("a constant that is not 0, or negative widths")
+        if self.axes == 2:
+            steps.pad(self.padding, mode=self.mode)
+            return
+        steps.unflatten(2, (1, -1))
+        steps.pad((*self.padding, 0, 0), mode=self.mode)
+        steps.flatten(2, 3)
+
+    def extra_repr(self) -> str:
+        return f"{self.padding}"
+
+
+class _ConstantPad(_Pad):
+    def __init__(self, padding: Frame, value: float) -> None:
+        super().__init__(padding)
+        self.value = check.pad_value(value, self.mode)
+
+    def extra_repr(self) -> str:
+        return f"padding={self.padding}, value={self.value}"
+
+
+class ConstantPad1d(_ConstantPad):
+    """Put numbers before and after sequences ``(N, C, L)``, or arrays of any axes.
+
+    Parameters
+    ----------
+    padding : int or (left, right)
+        A negative width cuts off.
+    value : float
+
+    Examples
+    --------
+    >>> print(fnn.ConstantPad1d((1, 2), 9.0)(np.ones((1, 1, 2), np.float32))[0, 0])
+    [9. 1. 1. 9. 9.]
+    """
+
+    axes = 1
+
+
+class ConstantPad2d(_ConstantPad):
+    """Put a frame of one number around images ``(N, C, H, W)``, or arrays of any axes.
 
     Parameters
     ----------
     padding : int or (left, right, top, bottom)
+        A negative width cuts off.
+    value : float
+
+    Examples
+    --------
+    >>> print(fnn.ConstantPad2d((1, 0, 0, 1), 9.0)(np.ones((1, 1, 1, 2), np.float32))[0, 0])
+    [[9. 1. 1.]
+     [9. 9. 9.]]
+    """
+
+    axes = 2
+
+
+class ZeroPad1d(_Pad):
+    """Put zeros before and after sequences ``(N, C, L)``, or arrays of any axes.
+
+    Parameters
+    ----------
+    padding : int or (left, right)
+        A negative width cuts off.
+
+    Examples
+    --------
+    >>> print(fnn.ZeroPad1d((1, 2))(np.ones((1, 1, 2), np.float32))[0, 0])
+    [0. 1. 1. 0. 0.]
+    """
+
+    axes = 1
+
+
+class ZeroPad2d(_Pad):
+    """Put a frame of zeros around images ``(N, C, H, W)``, or arrays of any axes.
+
+    Parameters
+    ----------
+    padding : int or (left, right, top, bottom)
+        A negative width cuts off.
 
     Examples
     --------
@@ -119,20 +282,111 @@ class ZeroPad2d(Module):
      [0. 0. 0. 0.]]
     """
 
-    def __init__(self, padding: Frame) -> None:
-        self.padding = check.frame("padding", padding)
+    axes = 2
 
-    def forward(self, x: Array) -> Array:
-        y = functional.pad(x, self.padding)
-        self._keep(True)
-        return y
 
-    def backward(self, dy: Array, accumulate: bool = False, needs_dx: bool = True) -> Array:
-        check.kept(self, self._kept)
-        return functional.pad_backward(dy, self.padding)
+class ReflectionPad1d(_Pad):
+    """Put the mirror image of its elements before and after a sequence ``(N, C, L)`` or ``(C, L)``.
 
-    def plan(self, steps: Steps) -> None:
-        steps.pad(self.padding, mode="constant")
+    Parameters
+    ----------
+    padding : int or (left, right)
+        Below L; a negative width cuts off.
 
-    def extra_repr(self) -> str:
-        return f"{self.padding}"
+    Examples
+    --------
+    >>> print(fnn.ReflectionPad1d((1, 2))(np.array([[[1, 2, 3]]], np.float32))[0, 0])
+    [2. 1. 2. 3. 2. 1.]
+    """
+
+    axes, mode = 1, "reflect"
+
+
+class ReflectionPad2d(_Pad):
+    """Put the mirror image of its pixels around an image ``(N, C, H, W)`` or ``(C, H, W)``.
+
+    Parameters
+    ----------
+    padding : int or (left, right, top, bottom)
+        Below W and H; a negative width cuts off.
+
+    Examples
+    --------
+    >>> print(fnn.ReflectionPad2d((1, 1, 1, 0))(np.array([[[[1, 2], [3, 4]]]], np.float32))[0, 0])
+    [[4. 3. 4. 3.]
+     [2. 1. 2. 1.]
+     [4. 3. 4. 3.]]
+    """
+
+    axes, mode = 2, "reflect"
+
+
+class ReplicationPad1d(_Pad):
+    """Repeat the first and the last element of a sequence ``(N, C, L)`` or ``(C, L)``.
+
+    Parameters
+    ----------
+    padding : int or (left, right)
+        A negative width cuts off.
+
+    Examples
+    --------
+    >>> print(fnn.ReplicationPad1d((1, 2))(np.array([[[1, 2, 3]]], np.float32))[0, 0])
+    [1. 1. 2. 3. 3. 3.]
+    """
+
+    axes, mode = 1, "replicate"
+
+
+class ReplicationPad2d(_Pad):
+    """Repeat the border of an image ``(N, C, H, W)`` or ``(C, H, W)``.
+
+    Parameters
+    ----------
+    padding : int or (left, right, top, bottom)
+        A negative width cuts off.
+
+    Examples
+    --------
+    >>> print(fnn.ReplicationPad2d((1, 0, 1, 0))(np.array([[[[1, 2]]]], np.float32))[0, 0])
+    [[1. 1. 2.]
+     [1. 1. 2.]]
+    """
+
+    axes, mode = 2, "replicate"
+
+
+class CircularPad1d(_Pad):
+    """Go on with a sequence ``(N, C, L)`` or ``(C, L)`` from its other end.
+
+    Parameters
+    ----------
+    padding : int or (left, right)
+        At most L; a negative width cuts off.
+
+    Examples
+    --------
+    >>> print(fnn.CircularPad1d((1, 2))(np.array([[[1, 2, 3]]], np.float32))[0, 0])
+    [3. 1. 2. 3. 1. 2.]
+    """
+
+    axes, mode = 1, "circular"
+
+
+class CircularPad2d(_Pad):
+    """Go on with an image ``(N, C, H, W)`` or ``(C, H, W)`` from its opposite border.
+
+    Parameters
+    ----------
+    padding : int or (left, right, top, bottom)
+        At most W and H; a negative width cuts off.
+
+    Examples
+    --------
+    >>> print(fnn.CircularPad2d((1, 0, 0, 1))(np.array([[[[1, 2], [3, 4]]]], np.float32))[0, 0])
+    [[2. 1. 2.]
+     [4. 3. 4.]
+     [2. 1. 2.]]
+    """
+
+    axes, mode = 2, "circular"

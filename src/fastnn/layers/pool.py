@@ -8,6 +8,7 @@ from fastnn import _validate as check
 from fastnn import functional
 from fastnn._validate import Array, IntPair
 from fastnn.layers.module import Module
+from fastnn.layers.shape import takes_one
 from fastnn.plan.contract import NoPlan
 from fastnn.plan.fusion import Fusion
 from fastnn.plan.steps import Steps
@@ -74,8 +75,9 @@ class _MaxPool(Module):
         )
 
 
+@takes_one(4)
 class MaxPool2d(_MaxPool):
-    """Maximum of every window.
+    """Maximum of every window of (N, C, H, W) or (C, H, W).
 
     Parameters
     ----------
@@ -112,8 +114,9 @@ class MaxPool2d(_MaxPool):
         steps.max_pool2d(self.kernel_size, **self._windows())
 
 
+@takes_one(3)
 class MaxPool1d(_MaxPool):
-    """Maximum of every window of (N, C, L).
+    """Maximum of every window of (N, C, L) or (C, L).
 
     Parameters
     ----------
@@ -179,8 +182,9 @@ class _AvgPool(Module):
         )
 
 
+@takes_one(4)
 class AvgPool2d(_AvgPool):
-    """Average of every window.
+    """Average of every window of (N, C, H, W) or (C, H, W).
 
     Parameters
     ----------
@@ -253,8 +257,9 @@ class AvgPool2d(_AvgPool):
         return super().extra_repr() + divisor
 
 
+@takes_one(3)
 class AvgPool1d(_AvgPool):
-    """Average of every window of (N, C, L).
+    """Average of every window of (N, C, L) or (C, L).
 
     Parameters
     ----------

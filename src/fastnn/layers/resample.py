@@ -8,10 +8,12 @@ from fastnn import _validate as check
 from fastnn import functional
 from fastnn._validate import Array, IntPair, OutputSize, Scale
 from fastnn.layers.module import Module
+from fastnn.layers.shape import takes_one
 from fastnn.plan.contract import NoPlan
 from fastnn.plan.steps import Steps
 
 
+@takes_one(4)
 class AdaptiveAvgPool2d(Module):
     """Average of windows that share out the plane; with an output of 1, of the whole plane.
 
@@ -46,6 +48,7 @@ class AdaptiveAvgPool2d(Module):
         return f"output_size={self.output_size}"
 
 
+@takes_one(4)
 class AdaptiveMaxPool2d(Module):
     """Maximum of windows that share out the plane; with an output of 1, of the whole plane.
 

@@ -11,6 +11,7 @@ from fastnn import functional
 from fastnn._validate import Array
 from fastnn.layers.module import Module
 from fastnn.layers.parameter import Buffer, Parameter, data_of, needed
+from fastnn.layers.shape import takes_one
 from fastnn.plan.steps import Steps
 
 
@@ -127,6 +128,8 @@ class GroupNorm(_RowNorm):
     dtype : float32 or float64
     device : "cpu", optional
         PyTorch's; no effect.
+    bias : bool
+        With `affine`: learn the shift.
 
     Attributes
     ----------
@@ -148,11 +151,13 @@ class GroupNorm(_RowNorm):
         affine: bool = True,
         dtype: Any = np.float32,
         device: Any = None,
+        *,
+        bias: bool = True,
     ) -> None:
         check.no_effect(device=device)
         self.num_groups, self.num_channels, self.eps = check.group_norm_settings(num_groups, num_channels, eps)
         self.affine = bool(affine)
-        self._make_parameters((self.num_channels,), self.affine, self.affine, dtype)
+        self._make_parameters((self.num_channels,), self.affine, self.affine and bias, dtype)
 
     def forward(self, x: Array) -> Array:
         check.group_norm_input(x, self.num_channels)
@@ -175,8 +180,9 @@ class GroupNorm(_RowNorm):
         return f"{self.num_groups}, {self.num_channels}, eps={self.eps}, affine={self.affine}"
 
 
+@takes_one(4)
 class InstanceNorm2d(_RowNorm):
-    """Normalise every channel of every image ``(N, C, H, W)`` by itself.
+    """Normalise every channel of every image ``(N, C, H, W)``, or of one ``(C, H, W)``, by itself.
 
     With `track_running_stats`, in eval mode by running statistics. Names, rules and initial values are PyTorch's.
 
@@ -195,6 +201,8 @@ class InstanceNorm2d(_RowNorm):
     dtype : float32 or float64
     device : "cpu", optional
         PyTorch's; no effect.
+    bias : bool
+        With `affine`: learn the shift.
 
     Attributes
     ----------
@@ -222,12 +230,14 @@ class InstanceNorm2d(_RowNorm):
         track_running_stats: bool = False,
         dtype: Any = np.float32,
         device: Any = None,
+        *,
+        bias: bool = True,
     ) -> None:
         check.no_effect(device=device)
         self.num_features, self.eps, self.momentum = check.batch_norm_settings(num_features, eps, momentum)
         self.affine, self.track_running_stats = bool(affine), bool(track_running_stats)
         dtype = check.float_dtype(dtype)
-        self._make_parameters((self.num_features,), self.affine, self.affine, dtype)
+        self._make_parameters((self.num_features,), self.affine, self.affine and bias, dtype)
         self.running_mean = Buffer(np.zeros(self.num_features, dtype)) if track_running_stats else None
         self.running_var = Buffer(np.ones(self.num_features, dtype)) if track_running_stats else None
         self.num_batches_tracked = Buffer(np.zeros((), np.int64)) if track_running_stats else None

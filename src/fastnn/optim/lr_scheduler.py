@@ -2,8 +2,8 @@
 
 A schedule is made after the optimiser, and its `step` is called after each of the optimiser's steps, or after each
 epoch: it counts its own calls. Most schedules go on from the present rate, as PyTorch's do. So two on one optimiser
-multiply, and a rate that is set by hand is the one they go on from. `LambdaLR` and `OneCycleLR` know the rate of each
-step by themselves.
+multiply, and a rate that is set by hand is the one they go on from. `LambdaLR`, `OneCycleLR`, `CyclicLR` and
+`CosineAnnealingWarmRestarts` know the rate of each step by themselves.
 """
 
 from __future__ import annotations
@@ -13,20 +13,26 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 
 from fastnn import _validate as check
-from fastnn.optim.one_cycle import OneCycleLR
+from fastnn.optim.cycles import CosineAnnealingWarmRestarts, CyclicLR, OneCycleLR
+from fastnn.optim.factors import ConstantLR, MultiplicativeLR, PolynomialLR
 from fastnn.optim.optimizer import Optimizer
 from fastnn.optim.schedule import LRScheduler, Schedule
 from fastnn.optim.several import ChainedScheduler, SequentialLR
 
 __all__ = [
     "ChainedScheduler",
+    "ConstantLR",
     "CosineAnnealingLR",
+    "CosineAnnealingWarmRestarts",
+    "CyclicLR",
     "ExponentialLR",
     "LRScheduler",
     "LambdaLR",
     "LinearLR",
     "MultiStepLR",
+    "MultiplicativeLR",
     "OneCycleLR",
+    "PolynomialLR",
     "ReduceLROnPlateau",
     "SequentialLR",
     "StepLR",
@@ -204,7 +210,7 @@ class LinearLR(LRScheduler):
         total_iters: int = 5,
         last_epoch: int = -1,
     ) -> None:
-        self.start_factor = check.start_factor(start_factor)
+        self.start_factor = check.factor_above_zero("start_factor", start_factor)
         self.end_factor = check.fraction("end_factor", end_factor)
         self.total_iters = check.integer("total_iters", total_iters, 1)
         super().__init__(optimizer, last_epoch)

@@ -111,3 +111,8 @@ class LRScheduler(Schedule):
         """Count from 0 again."""
         self.last_epoch = -1
         self._first_step()
+
+    def _take_over(self) -> None:
+        """Begin after another schedule, at the first rates."""
+        self._set(self.base_lrs)
+        self._again()

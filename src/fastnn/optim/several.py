@@ -83,8 +83,7 @@ class SequentialLR(_Several):
         self.last_epoch += 1
         now = self._whose_turn()
         if self.last_epoch in self._milestones:
-            now._set(now.base_lrs)
-            now._again()
+            now._take_over()
         else:
             now.step()
         self._last_lr = now.get_last_lr()

@@ -87,7 +87,9 @@ class Pairs:
             if relu is None:
                 dy = layer.backward(dy, accumulate, wanted)
             elif commutes:
-                dy = layer.backward(functional.relu_backward(dy, layer.output()), accumulate, wanted)
+                y = layer.output()
+                y = y[0] if y.ndim == dy.ndim + 1 else y  # one example, that had no axis of a batch
+                dy = layer.backward(functional.relu_backward(dy, y), accumulate, wanted)
                 relu._keep(None)
             else:
                 dy = layer.backward(dy, accumulate, wanted, relu_output=relu.output())

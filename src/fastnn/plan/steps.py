@@ -168,8 +168,8 @@ class Steps:
         self._becomes(C, H, W)
 
     def pad(self, padding: Frame, *, mode: str) -> None:
-        left, right, top, bottom = check.pad(self.y, _fixed(padding), mode)
-        C, H, W = self.y.shape[1:]
+        C, H, W = check.planned_pad(self.y, _fixed(padding), mode)
+        left, right, top, bottom = check.frame("padding", padding)
         OH, OW = top + H + bottom, left + W + right
         self.plan.pad(C, H, W, OH, OW, top, left, _im2col.BORDERS[mode])
         self._becomes(C, OH, OW)

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import math
+from typing import Any
+
 import numpy as np
 
 from fastnn import _validate as check
@@ -13,35 +16,49 @@ __all__ = ["pad", "pad_backward"]
 _NAMES = {"constant": "constant", "reflect": "reflect", "replicate": "edge", "circular": "wrap"}
 
 
-def pad(x: Array, pad: Frame, mode: str = "constant") -> Array:
-    """Put a frame around images.
+def pad(x: Array, pad: Frame, mode: str = "constant", value: float | None = None) -> Array:
+    """Put a frame around images, or cut one off.
 
     Parameters
     ----------
-    x : (N, C, H, W) array of float32 or float64
+    x : (N, C, H, W) or (C, H, W) array of float32 or float64
+        With two widths (N, C, L) or (C, L); in the mode "constant" an array of any axes.
     pad : int or (left, right, top, bottom)
-        Width of the frame, in PyTorch's order.
+        Width of the frame, in PyTorch's order: two for each axis, the last axis first. A negative one cuts off. An int
+        is the width on all four sides.
     mode : str
-        What the frame is made of. "constant": zeros; "reflect": the pixels on the other side of the border, which is
+        What the frame is made of. "constant": `value`; "reflect": the pixels on the other side of the border, which is
         not repeated; "replicate": the border; "circular": the pixels at the opposite border.
+    value : float, optional
+        0 by default.
 
     Returns
     -------
     (N, C, top + H + bottom, left + W + right) array
+        The axes of `x`.
 
     Raises
     ------
     TypeError, ValueError
-        Not images; a frame as wide as the image ("reflect") or wider ("circular").
+        Not images; a frame as wide as the image ("reflect") or wider ("circular"); nothing is left.
 
     Examples
     --------
     >>> print(F.pad(np.ones((1, 1, 1, 2), np.float32), (1, 1, 1, 0))[0, 0])
     [[0. 0. 0. 0.]
      [0. 1. 1. 0.]]
+    >>> print(F.pad(np.ones((1, 3), np.float32), (2, -2), value=5.0))
+    [[5. 5. 1.]]
     """
-    left, right, top, bottom = check.pad(x, pad, mode)
-    return np.pad(x, ((0, 0), (0, 0), (top, bottom), (left, right)), _NAMES[mode])  # type: ignore[call-overload]
+    pads, fill = check.pad(x, pad, mode, value)
+    options: dict[str, Any] = {"constant_values": fill} if mode == "constant" else {}
+    y = np.pad(_inside(x, pads.cut), pads.added, _NAMES[mode], **options)  # type: ignore[call-overload]
+    return np.ascontiguousarray(_inside(y, pads.cut_after))
+
+
+def _inside(x: Array, widths: tuple[tuple[int, int], ...]) -> Array:
+    """A view without what is cut off."""
+    return x[tuple(slice(before, size - after) for (before, after), size in zip(widths, x.shape, strict=True))]
 
 
 @quiet
@@ -50,26 +67,28 @@ def pad_backward(dy: Array, pad: Frame, mode: str = "constant") -> Array:
 
     Parameters
     ----------
-    dy : (N, C, top + H + bottom, left + W + right) array
+    dy : array of the shape of the output
         Gradient of the output.
     pad, mode
         As given to `pad`.
 
     Returns
     -------
-    (N, C, H, W) array
+    array of the shape of the input
 
     Examples
     --------
     >>> F.pad_backward(np.ones((1, 1, 2, 4), np.float32), (1, 1, 1, 0))[0, 0].tolist()
     [[1.0, 1.0]]
     """
-    left, right, top, bottom = check.pad_backward(dy, pad, mode)
-    N, C, OH, OW = dy.shape
-    H, W = OH - top - bottom, OW - left - right
-    if mode == "constant":
-        return dy[:, :, top : top + H, left : left + W].copy()
-    dx = np.zeros((N, C, H * W), dy.dtype)
-    places = np.pad(np.arange(H * W).reshape(H, W), ((top, bottom), (left, right)), _NAMES[mode])  # type: ignore[call-overload]
-    np.add.at(dx.transpose(2, 0, 1), places, dy.transpose(2, 3, 0, 1))
-    return dx.reshape(N, C, H, W)
+    pads, shape = check.pad_backward(dy, pad, mode)
+    places = np.arange(math.prod(shape)).reshape(shape)
+    places = np.pad(_inside(places, pads.cut), pads.added, _NAMES[mode])  # type: ignore[call-overload]
+    if mode == "constant":  # what was added came from no pixel
+        inside = np.pad(np.ones_like(_inside(dy, pads.added), bool), pads.added)
+        dx = np.zeros(math.prod(shape), dy.dtype)
+        dx[places[inside]] = dy[inside]
+        return dx.reshape(shape)
+    dx = np.zeros(math.prod(shape), dy.dtype)
+    np.add.at(dx, _inside(places, pads.cut_after), dy)
+    return dx.reshape(shape)
