@@ -24,6 +24,8 @@ from cases.pair_loss import PAIRS, pair_cases
 from cases.pool import PoolShape, pool_cases, row_cases
 from cases.resample import WAYS, adaptive_cases, interpolation_cases
 from cases.rownorm import pair_of
+from cases.sample_weight import weighted_cases
+from cases.shape import shuffled_cases
 from fastnn import reference
 
 sizes = st.integers(1, 20)
@@ -293,7 +295,9 @@ def joined(draw: Any) -> Cases:
     start = draw(st.integers(0, len(shape) - 1))
     end = draw(st.integers(start, len(shape) - 1))
     split = (shape[place], 1) if draw(either) else (1, shape[place])
+    r, few = draw(st.integers(1, 3)), draw(shapes(3, 4))
     return [
+        *shuffled_cases("fuzz", (*few[:-3], few[-3] * r * r, *few[-2:]), r),
         Case("add", "fuzz", lambda draw: ((draw(shape, "a"), draw(shape, "b")), relu), ("normal", "special"), ("a",)),
         Case("cat", "fuzz", lambda draw: (([draw(part) for part in parts], dim), {}), ("normal", "special"), ("x",)),
         Case("flatten", "fuzz", lambda draw: ((draw(shape), start, end), {})),
@@ -318,7 +322,10 @@ def losses(draw: Any) -> Cases:
     n, k = draw(st.integers(1, 40)), draw(st.integers(1, 70))
     places = tuple(draw(st.lists(st.integers(1, 6), max_size=2)))
     reduction = draw(st.sampled_from(("mean", "sum", "none")))
-    return [*loss_cases("fuzz", n, k, places, reduction, draw(either), draw(either), draw(st.sampled_from((0.0, 0.1))))]
+    return [
+        *loss_cases("fuzz", n, k, places, reduction, draw(either), draw(either), draw(st.sampled_from((0.0, 0.1)))),
+        *weighted_cases("fuzz", (n, *places), reduction, has_mass=draw(either)),
+    ]
 
 
 @st.composite

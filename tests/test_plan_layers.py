@@ -91,7 +91,9 @@ EACH = pytest.mark.parametrize(
 
 
 # Those of graphs, see test_graph.py, and those that have no steps.
-OTHERS = "Module Graph Add Sub Mul Div Cat Split Slice Permute Constant ModuleList ModuleDict PixelShuffle PixelUnshuffle"
+OTHERS = (
+    "Module Graph Add Sub Mul Div Cat Split Slice Permute Constant ModuleList ModuleDict PixelShuffle PixelUnshuffle"
+)
 
 
 def test_no_layer_is_left_out():

@@ -14,9 +14,9 @@ import fastnn as fnn
 # Functions that torch.nn.functional lacks, and arguments that none of its functions has.
 ONLY_HERE = {
     *("add", "cat", "flatten", "index_select", "matmul", "unflatten", "clip_grad_norm_", "clip_grad_value_"),
-    *("adagrad_step", "adam_step", "nadam_step", "rmsprop_step", "sgd_step"),
+    *("adagrad_step", "adam_step", "nadam_step", "rmsprop_step", "sgd_step", "weigh_losses"),
 }
-FASTNNS = {"activation", "key", "return_positions", "return_statistics"}
+FASTNNS = {"activation", "key", "return_kept", "return_positions", "return_statistics"}
 
 
 def normal(*shape, seed=0, dtype=np.float32):

@@ -43,13 +43,13 @@ def test_who_goes_which_way():
     assert names(1, 64, 4, 8, 64, 3, 3, packed=True, **wide)[0] == "planes"
     assert names(64, 20, 12, 12, 50, 5, 5) == ("winograd", "spread", "winograd")
     assert names(32, 40, 20, 20, 60, 5, 5, PH=2, PW=2) == ("winograd", "spread", "winograd")
-    assert names(32, 40, 20, 20, 60, 5, 5, PH=2, PW=2, SW=2) == ("planes", "fold", "pixels")
+    assert names(32, 40, 20, 20, 60, 5, 5, PH=2, PW=2, SW=2) == ("batch", "batch", "batch")
     assert names(32, 40, 20, 20, 60, 5, 5, PH=5, PW=5) == ("planes", "planes", "pixels")
     assert names(1, 40, 8, 8, 60, 5, 5) == ("planes", "fold", "pixels")  # too few tiles
     assert names(1, 40, 8, 8, 60, 5, 5, packed=True)[0] == "planes"
-    assert names(64, 3, 32, 32, 20, 5, 5)[:2] == ("planes", "fold")  # too few channels
-    assert names(64, 40, 5, 5, 60, 5, 5)[0] == "planes"  # too much of the tiles beyond the border
-    assert names(64, 40, 12, 12, 60, 5, 7)[0] == "planes"
+    assert names(64, 3, 32, 32, 20, 5, 5) == ("planes", "batch", "pixels")  # too few channels
+    assert names(64, 40, 5, 5, 60, 5, 5) == ("batch", "batch", "pixels")  # too much of the tiles beyond the border
+    assert names(64, 40, 12, 12, 60, 5, 7) == ("batch", "batch", "batch")
     assert names(64, 1, 28, 28, 20, 5, 5) == ("planes", "one pass", "one pass")
     assert names(64, 64, 5, 5, 64, 3, 3, **wide)[0] == "batch"  # too much of the tiles beyond the border
     assert names(64, 64, 9, 9, 64, 3, 3, SH=2, SW=2, **wide) == ("batch", "batch", "batch")

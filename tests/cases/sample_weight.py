@@ -18,20 +18,25 @@ register(
 )
 
 
+def weighted_cases(label: str, shape: tuple[int, ...], reduction: str, *, has_mass: bool) -> list[Case]:
+    """Both directions, for losses of this shape."""
+
+    def build(draw):
+        weights = np.abs(draw(shape[:1], "w"))
+        mass = np.abs(draw(shape, "m")) if has_mass else None
+        return (draw(shape), weights, mass), {"reduction": reduction}
+
+    gradient = 0 not in shape
+    forward = Case("weigh_losses", label, build, ("normal", "special"), ("x",), gradient=gradient)
+    return [forward, Case("weigh_losses_backward", label, build)]
+
+
 def _cases() -> Iterator[Case]:
     for shape in ((1,), (17,), (5, 3), (4, 2, 3), (0,), (0, 3)):
         for reduction in ("mean", "sum", "none"):
-            for massive in (False, True):
-
-                def build(draw, shape=shape, reduction=reduction, massive=massive):
-                    weights = np.abs(draw(shape[:1], "w"))
-                    mass = np.abs(draw(shape, "m")) if massive else None
-                    return (draw(shape), weights, mass), {"reduction": reduction}
-
-                label = f"{'x'.join(map(str, shape))}-{reduction}{'-mass' if massive else ''}"
-                gradient = 0 not in shape
-                yield Case("weigh_losses", label, build, ("normal", "special"), ("x",), gradient=gradient)
-                yield Case("weigh_losses_backward", label, build)
+            for has_mass in (False, True):
+                label = f"{'x'.join(map(str, shape))}-{reduction}{'-mass' if has_mass else ''}"
+                yield from weighted_cases(label, shape, reduction, has_mass=has_mass)
 
 
 CASES = tuple(_cases())

@@ -37,12 +37,19 @@ UNFLATTENED = (
 SHUFFLED = (((2, 12, 3, 5), 2), ((9, 2, 4), 3), ((2, 3, 4, 2, 2), 1), ((0, 4, 2, 2), 2))
 
 
+def shuffled_cases(label: str, shape: tuple[int, ...], r: int) -> list[Case]:
+    """pixel_shuffle of this shape, and the way back."""
+    *first, C, H, W = shape
+    back = (*first, C // (r * r), H * r, W * r)
+    return [
+        Case("pixel_shuffle", label, lambda draw: ((draw(shape), r), {})),
+        Case("pixel_unshuffle", label, lambda draw: ((draw(back), r), {})),
+    ]
+
+
 def _cases() -> Iterator[Case]:
     for shape, r in SHUFFLED:
-        *first, C, H, W = shape
-        back, label = (*first, C // (r * r), H * r, W * r), f"{'x'.join(map(str, shape))}-by-{r}"
-        yield Case("pixel_shuffle", label, lambda draw, shape=shape, r=r: ((draw(shape), r), {}))
-        yield Case("pixel_unshuffle", label, lambda draw, back=back, r=r: ((draw(back), r), {}))
+        yield from shuffled_cases(f"{'x'.join(map(str, shape))}-by-{r}", shape, r)
     for shape, dims in FLATTENED:
         yield Case(
             "flatten",

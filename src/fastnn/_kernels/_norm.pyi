@@ -4,7 +4,7 @@ from numpy.typing import NDArray
 
 _Array = NDArray[Any]
 
-def batch_norm_train(
+def batch_norm_forward(
     x: _Array,
     weight: _Array | None,
     bias: _Array | None,
@@ -16,18 +16,7 @@ def batch_norm_train(
     y: _Array,
     eps: float,
     relu: bool,
-) -> None: ...
-def batch_norm_eval(
-    x: _Array,
-    weight: _Array | None,
-    bias: _Array | None,
-    running_mean: _Array,
-    running_var: _Array,
-    mean: _Array | None,
-    invstd: _Array | None,
-    y: _Array,
-    eps: float,
-    relu: bool,
+    training: bool,
 ) -> None: ...
 def batch_norm_backward(
     dy: _Array,

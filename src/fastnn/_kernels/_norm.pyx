@@ -351,41 +351,25 @@ cdef Norm of_array(Buffers *b, x, bint whole_batch) except *:
     return g
 
 
-def batch_norm_train(x, weight, bias, running_mean, running_var, double momentum, mean, invstd, y, double eps,
-                     bint relu):
+def batch_norm_forward(x, weight, bias, running_mean, running_var, double momentum, mean, invstd, y, double eps,
+                       bint relu, bint training):
     """y = (x - m)*s*weight + bias for each channel of x (N, C, ...), or its ReLU. The others are (C,). No overlap.
 
-    m and v are the mean and the variance of the n elements of a channel, and s = 1/sqrt(v + eps). m and s are
-    written to mean and invstd unless these are None. running_mean and running_var, unless None, move by `momentum`
-    towards m and v*n/(n - 1) if n > 0; n = 1 is not allowed. Weight None means 1, bias None 0. REDUCTION(2*n + 10).
+    With `training`, m and v are the mean and the variance of the n elements of a channel; without it they are
+    running_mean and running_var. s = 1/sqrt(v + eps). m and s are written to mean and invstd unless these are None.
+    In training running_mean and running_var, unless None, move by `momentum` towards m and v*n/(n - 1) if n > 0; n = 1
+    is not allowed. Weight None means 1, bias None 0. REDUCTION(2*n + 10), without training REDUCTION(8).
     """
     cdef Buffers b
     cdef Norm g
     b.count = 0
     try:
-        g = of_array(&b, x, True)
-        g.out, g.flags, g.eps = writes(&b, y), FNN_RELU if relu else 0, eps
+        g = of_array(&b, x, training)
+        g.out, g.flags, g.eps, g.momentum, g.looks = writes(&b, y), FNN_RELU if relu else 0, eps, momentum, training
         g.weight, g.bias = reads(&b, weight), reads(&b, bias)
-        g.running_mean, g.running_var = writes(&b, running_mean), writes(&b, running_var)
         g.saved_mean, g.saved_invstd = writes(&b, mean), writes(&b, invstd)
-        g.looks, g.momentum = True, momentum
-        run(&g)
-    finally:
-        give_back(&b)
-
-
-def batch_norm_eval(x, weight, bias, running_mean, running_var, mean, invstd, y, double eps, bint relu):
-    """As batch_norm_train, with m = running_mean and v = running_var, which do not change. REDUCTION(8)."""
-    cdef Buffers b
-    cdef Norm g
-    b.count = 0
-    try:
-        g = of_array(&b, x, False)
-        g.out, g.flags, g.eps = writes(&b, y), FNN_RELU if relu else 0, eps
-        g.weight, g.bias = reads(&b, weight), reads(&b, bias)
-        g.running_mean, g.running_var = <char *> reads(&b, running_mean), <char *> reads(&b, running_var)
-        g.saved_mean, g.saved_invstd = writes(&b, mean), writes(&b, invstd)
-        g.looks = False
+        g.running_mean = writes(&b, running_mean) if training else <char *> reads(&b, running_mean)
+        g.running_var = writes(&b, running_var) if training else <char *> reads(&b, running_var)
         run(&g)
     finally:
         give_back(&b)

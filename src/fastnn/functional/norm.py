@@ -78,10 +78,9 @@ def batch_norm(
     now_mean: MaybeArray = contiguous_or_none(running_mean)
     now_var: MaybeArray = contiguous_or_none(running_var)
     weight, bias, relu = contiguous_or_none(weight), contiguous_or_none(bias), activation is not None
-    if training:
-        _norm.batch_norm_train(contiguous(x), weight, bias, now_mean, now_var, momentum, mean, invstd, y, eps, relu)
-    else:
-        _norm.batch_norm_eval(contiguous(x), weight, bias, now_mean, now_var, mean, invstd, y, eps, relu)
+    _norm.batch_norm_forward(
+        contiguous(x), weight, bias, now_mean, now_var, momentum, mean, invstd, y, eps, relu, training
+    )
     if training and running_mean is not None and running_var is not None:
         write_back(running_mean, now_mean)
         write_back(running_var, now_var)

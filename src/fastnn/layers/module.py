@@ -12,7 +12,7 @@ from fastnn import _validate as check
 from fastnn._validate import Array
 from fastnn.layers.compat import PyTorchHabits
 from fastnn.layers.hooks import ForwardHook, RemovableHandle
-from fastnn.layers.naming import name_layer, naming_layers
+from fastnn.layers.naming import name_layer, naming_layers, of_fastnn
 from fastnn.layers.own_forward import OwnForward
 from fastnn.layers.parameter import Buffer, Held, Parameter, one_backward
 from fastnn.layers.summary import Row, table
@@ -58,7 +58,7 @@ class Module(OwnForward, PyTorchHabits):
         """Have a backward that somebody else has written add up what parameters get, and its errors name the layer."""
         super().__init_subclass__(**kwargs)
         backward = vars(cls).get("backward")
-        if callable(backward) and not _of_fastnn(cls):
+        if callable(backward) and not of_fastnn(cls):
             cls.backward = one_backward(naming_layers(backward))  # type: ignore[method-assign]
 
     def __setattr__(self, name: str, value: Any) -> None:
@@ -74,7 +74,7 @@ class Module(OwnForward, PyTorchHabits):
         if held is None:
             if name in HELD_NAMES and name in self.__dict__:
                 check.not_an_array(name, value, self)
-            if value.__class__ in check.PLAIN and not _of_fastnn(type(self)):
+            if value.__class__ in check.PLAIN and not of_fastnn(type(self)):
                 check.warn_of_plain_layers(name, value, Module)
         elif isinstance(held, Held) and not held.may_be_replaced_by(value, name not in self._required):
             held.become(name, value)
@@ -144,13 +144,13 @@ class Module(OwnForward, PyTorchHabits):
     def has_plan(self) -> bool:
         """Whether `plan` speaks of the forward that this layer has: a subclass may have changed anything."""
         kind = type(self)
-        known = "plan" in vars(kind) or _of_fastnn(kind) or self.is_traced
+        known = "plan" in vars(kind) or of_fastnn(kind) or self.is_traced
         return known and not vars(self).keys() & {"forward", "plan"}
 
     def has_plan_of_training(self) -> bool:
         """Whether `plan` speaks of the forward that this layer has in train mode, and a plan knows its backward."""
         methods = ("__call__", "forward", "backward", "plan")
-        known = all(_of_fastnn(getattr(type(self), name)) for name in methods)
+        known = all(of_fastnn(getattr(type(self), name)) for name in methods)
         return known and not vars(self).keys() & set(methods)
 
     def backward(self, dy: Array, accumulate: bool = False, needs_dx: bool = True) -> Array | None:
@@ -370,11 +370,6 @@ class Module(OwnForward, PyTorchHabits):
     def __getstate__(self) -> dict[str, Any]:
         """A copy or a pickle holds what was learnt, not what was kept for a backward."""
         return {name: value for name, value in self._attributes().items() if name not in NOT_COPIED}
-
-
-def _of_fastnn(kind: Any) -> bool:
-    """Whether a class of modules, or a method of one, is one of fastnn's own layers': of others nothing is known."""
-    return kind.__module__.startswith(f"{__package__}.")
 
 
 H = TypeVar("H", bound=Held)

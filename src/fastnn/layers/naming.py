@@ -62,3 +62,8 @@ def naming_layers(backward: Callable[..., Any]) -> Callable[..., Any]:
             raise
 
     return named
+
+
+def of_fastnn(kind: Any) -> bool:
+    """Whether a class of modules, or a method of one, is fastnn's own. Nothing is known of others."""
+    return kind.__module__.startswith(f"{__package__}.")

@@ -187,8 +187,8 @@ class MLPRegressor(Regressor, Perceptron):
     --------
     >>> from fastnn.interop.sklearn import MLPRegressor
     >>> X = np.linspace(-1, 1, 50).reshape(-1, 1)
-    >>> model = MLPRegressor(20, activation="tanh", solver="lbfgs", random_state=0).fit(X, X[:, 0] ** 2)
-    >>> bool(model.score(X, X[:, 0] ** 2) > 0.99)
+    >>> model = MLPRegressor(hidden_layer_sizes=20, activation="tanh", solver="lbfgs", random_state=0)
+    >>> bool(model.fit(X, X[:, 0] ** 2).score(X, X[:, 0] ** 2) > 0.99)
     True
     """
 
