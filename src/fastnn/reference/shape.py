@@ -95,7 +95,7 @@ def pixel_shuffle(x: Array, upscale_factor: int) -> Array:
     *first, C, H, W = x.shape
     parts = x.reshape(*first, C // (r * r), r, r, H, W)  # c, i, j, h, w
     y = np.moveaxis(parts, (-4, -3), (-3, -1))  # c, h, i, w, j
-    return np.ascontiguousarray(y).reshape(*first, C // (r * r), H * r, W * r)
+    return y.copy().reshape(*first, C // (r * r), H * r, W * r)
 
 
 def pixel_unshuffle(x: Array, downscale_factor: int) -> Array:
@@ -126,4 +126,4 @@ def pixel_unshuffle(x: Array, downscale_factor: int) -> Array:
     *first, C, H, W = x.shape
     parts = x.reshape(*first, C, H // r, r, W // r, r)  # c, h, i, w, j
     y = np.moveaxis(parts, (-3, -1), (-4, -3))  # c, i, j, h, w
-    return np.ascontiguousarray(y).reshape(*first, C * r * r, H // r, W // r)
+    return y.copy().reshape(*first, C * r * r, H // r, W // r)
