@@ -146,7 +146,7 @@ cdef void lay_out(Gemm *g, int workers) noexcept nogil:
         if workers > 1:
             g.parts = min(g.blocks, 2 * workers if g.M >= 8 * THIN_ROWS * workers else workers)
     else:
-        g.width = g.t.nr * max(1, min(<Py_ssize_t> PANELS, panels if workers == 1 else panels // (4 * workers)))
+        g.width = g.t.nr * max(1, min(<Py_ssize_t> PANELS, panels // (4 * workers)))
     chunks = ceil_div(g.N, g.width)
     if g.ready != NULL and chunks < workers:
         g.parts = min(g.blocks, ceil_div(workers, chunks))

@@ -9,6 +9,10 @@ cdef enum:
     BLOCK = 262144     # bytes of the rows of x that stay in the second-level cache
     SUMS = 32          # room for the sums of a dot tile of any tier
     DOT_LENGTH = 1024  # elements of a row at a time: the rows of a dot tile stay in the first-level cache
+    NEAR = 32768       # bytes of x: above, its rows come from the second-level cache
+
+# Multiply-adds that take as long as reading a vector of x from the second-level cache, or from beyond it.
+cdef double NEAR_READ = 2, FAR_READ = 6
 
 cdef struct Job:
     const Linear *g
@@ -25,8 +29,11 @@ cdef inline double cost_of(const Linear *g, Py_ssize_t rows, Py_ssize_t N, Py_ss
     cdef Py_ssize_t cols = g.t.dot_cols[rows], lanes = g.t.lanes
     cdef double step = max(<double> rows * cols, 1.6 * (rows + cols))  # loads may be slower than multiply-adds
     cdef double end = 25 + 3. * ceil_div(rows * cols, lanes) * lanes + 1.5 * rows
+    cdef double vectors = ceil_div(g.K, lanes), bytes = <double> N * g.K * g.t.itemsize
+    if O > cols and bytes > NEAR:  # all rows come from a farther cache again for each tile of outputs
+        step += rows * (FAR_READ if bytes > BLOCK else NEAR_READ)
     return (<double> ceil_div(N, rows) * ceil_div(O, cols) *
-            (ceil_div(g.K, lanes) * step + max(1, ceil_div(g.K, <Py_ssize_t> DOT_LENGTH)) * end))
+            (vectors * step + max(1, ceil_div(g.K, <Py_ssize_t> DOT_LENGTH)) * end))
 
 
 cdef DotTiles choose_dot_tiles(const Linear *g) noexcept nogil:
