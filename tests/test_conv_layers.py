@@ -124,3 +124,18 @@ def test_one_image_or_group_does_not_change_another(groups, spoilt):
     of = 3 // (12 // groups)
     apart = np.arange(24) // (24 // groups) != of
     assert got[2][apart].tobytes() == expected[2][apart].tobytes()
+
+
+def test_strides_of_any_size_take_no_time():
+    """The step from tap to tap was sought one by one, without the GIL."""
+    x, w = np.ones((64, 16, 3, 3), np.float32), np.ones((32, 16, 3, 3), np.float32)
+    y = fnn.functional.conv2d(x, w, stride=2**31 - 1, padding=1)
+    dx, dw, _ = fnn.functional.conv2d_backward(y, x, w, stride=2**31 - 1, padding=1)
+    with fnn.implementation("reference"):
+        expected = fnn.functional.conv2d_backward(y, x, w, stride=2**31 - 1, padding=1)
+    np.testing.assert_allclose(dx, expected[0], rtol=1e-5)
+    np.testing.assert_allclose(dw, expected[1], rtol=1e-5)
+
+
+def test_a_softmax_of_nothing_takes_no_time():
+    assert fnn.functional.softmax(np.zeros((2**20, 0, 2**20), np.float32), 1).size == 0

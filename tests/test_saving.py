@@ -2,6 +2,7 @@
 
 import inspect
 import json
+import re
 
 import numpy as np
 import pytest
@@ -238,6 +239,34 @@ def test_no_layer_is_larger_than_its_arrays(content, tmp_path):
         assert tracemalloc.get_traced_memory()[1] < 40 * len(content) + 2_000_000
     finally:
         tracemalloc.stop()
+
+
+def test_many_layers_of_few_arrays_are_refused(tmp_path):
+    """Each layer draws weights before it gets those of the file: work follows the size of the file."""
+    layers = [(str(i), fnn.Linear(8, 8, bias=False)) for i in range(200)]
+    for _, layer in layers:
+        layer.weight = layers[0][1].weight
+    path = tmp_path / "net.safetensors"
+    fnn.save(fnn.Sequential(dict(layers[:90])), path)
+    assert len(list(fnn.load(path).parameters())) == 1
+    fnn.save(fnn.Sequential(dict(layers)), path)
+    with pytest.raises(ValueError, match="more than 100 times as many numbers"):
+        fnn.load(path)
+
+
+def test_a_layer_of_two_dtypes_is_refused(tmp_path):
+    path = tmp_path / "net.safetensors"
+    fnn.save(fnn.Sequential(fnn.Linear(2, 2, dtype=np.float64), fnn.Linear(2, 2)), path)
+
+    def ties(described):
+        described["tied"]["1.bias"] = "0.bias"
+
+    header, data = parts(rewritten(path.read_bytes(), ties))
+    end = max(header["1.bias"]["data_offsets"])
+    assert end - min(header["1.bias"]["data_offsets"]) == 8
+    path.write_bytes(joined({name: at for name, at in header.items() if name != "1.bias"}, data))
+    with pytest.raises(ValueError, match=re.escape(str(path))):
+        fnn.load(path)
 
 
 def test_truncated_files_are_refused(content, tmp_path):

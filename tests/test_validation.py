@@ -176,6 +176,7 @@ ROWS = [
     ("max_pool2d", (f32(2, 3, 1, 7), (2, 1)), {"padding": (1, 0), "dilation": 2}, ValueError, "dilation", "(2, 2)"),
     ("avg_pool2d", (X, 2), {"count_include_pad": 1}, TypeError, "count_include_pad", "1"),
     ("avg_pool2d", (X, 2), {"divisor_override": 0}, ValueError, "divisor_override", "0"),
+    ("avg_pool2d", (X, 2), {"divisor_override": 2**70}, ValueError, "divisor_override", "1180591620717411303424"),
     ("avg_pool2d", (X, 2), {"divisor_override": 2.0}, TypeError, "divisor_override", "2.0"),
     ("avg_pool2d_backward", (f32(2, 3, 3, 3), (6, 0), 2), {}, ValueError, "input_size", "(6, 0)"),
     ("max_pool1d", (X, 2), {}, ValueError, "x", "(2, 3, 6, 7)"),
@@ -234,6 +235,7 @@ ROWS = [
     ("interpolate", (X, 0), {}, ValueError, "size", "0"),
     ("interpolate", (X, None, 0), {}, ValueError, "scale_factor", "0"),
     ("interpolate", (X, None, 0.1), {}, ValueError, "scale_factor", "0.1"),
+    ("interpolate", (X, None, 1e308), {}, ValueError, "scale_factor", "1e+308"),
     ("interpolate", (X, None, (1, 2, 3)), {}, ValueError, "scale_factor", "(1, 2, 3)"),
     ("interpolate", (X, None, "2"), {}, TypeError, "scale_factor", "'2'"),
     ("interpolate", (X, 2), {"mode": "cubic"}, ValueError, "mode", "cubic"),
@@ -389,6 +391,7 @@ ROWS = [
     ("instance_norm_backward", (X, X, None, f32(3), f32(2, 3)), {}, ValueError, "mean", "(3,)"),
     ("local_response_norm", (f32(2, 3), 3), {}, ValueError, "x", "(2, 3)"),
     ("local_response_norm", (X, 0), {}, ValueError, "size", "0"),
+    ("local_response_norm", (X, 2**70), {}, ValueError, "size", "1180591620717411303424"),
     ("local_response_norm", (X, 3), {"beta": "1"}, TypeError, "beta", "'1'"),
     ("local_response_norm_backward", (X[:1], X, 3), {}, ValueError, "dy", "(1, 3, 6, 7)"),
     # dropout

@@ -151,7 +151,7 @@ cdef int run_columns(dy, x, y, Planes planes, bint logged, double work) except -
         g.t, g.logged = tiles(is_double(borrow(&b, y, True))), logged
         g.images, g.K, g.P = planes
         g.width = VECTORS * g.t.lanes
-        g.strips = ceil_div(g.P, g.width)
+        g.strips = ceil_div(g.P, g.width) if g.K else 0
         g.group = max(<Py_ssize_t> 1, CHUNK // max(g.K * min(g.P, g.width), <Py_ssize_t> 1))
         g.y, g.x, g.dy = <char *> b.each[0].buf, reads(&b, x), reads(&b, dy)
         with nogil:

@@ -78,10 +78,12 @@ cdef void place_taps(Axis *axis, bint gradient) noexcept nogil:
     """Fill in the spans. Those of an input gradient begin at the lowest tap, which meets the highest pixel."""
     cdef Py_ssize_t at, k, pixel
     cdef Span *span
+    cdef Py_ssize_t common = axis.dilation, rest = axis.stride
     axis.tap_step, axis.pixel_step, axis.most = 1, axis.dilation, 0
     if gradient:
-        while axis.tap_step * axis.dilation % axis.stride:
-            axis.tap_step += 1
+        while rest:
+            common, rest = rest, common % rest
+        axis.tap_step = axis.stride // common  # the least number of taps that is a whole number of strides
         axis.pixel_step = -(axis.tap_step * axis.dilation // axis.stride)
     for at in range(axis.outputs):
         span = axis.spans + at

@@ -157,6 +157,14 @@ def pair(name: str, value: IntPair, least: int) -> tuple[int, int]:
     return first, second
 
 
+def bounded(name: str, value: int, least: int) -> int:
+    """`value` as an int of at least `least` that kernels can multiply by sizes."""
+    number = integer(name, value, least)
+    if number > LARGEST:
+        raise ValueError(f"{name}: got {value!r}; expected at most {LARGEST}")
+    return number
+
+
 def single(name: str, value: IntSingle, least: int) -> int:
     """`value`, an int or a tuple of one, as an int of at least `least`."""
     if isinstance(value, tuple | list) and len(value) != 1:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from fastnn._validate._base import Array, integer, number
+from fastnn._validate._base import Array, bounded, number
 from fastnn._validate.norm import channels_of, like_input
 
 __all__ = ["local_response_norm", "local_response_norm_backward", "local_response_norm_settings"]
@@ -10,7 +10,7 @@ __all__ = ["local_response_norm", "local_response_norm_backward", "local_respons
 
 def local_response_norm_settings(size: int, alpha: float, beta: float, k: float) -> tuple[int, float, float, float]:
     """Return the settings as numbers."""
-    return integer("size", size, 1), number("alpha", alpha), number("beta", beta), number("k", k)
+    return bounded("size", size, 1), number("alpha", alpha), number("beta", beta), number("k", k)
 
 
 def local_response_norm(

@@ -14,6 +14,7 @@ from fastnn._validate._base import (
     LARGEST,
     Array,
     IntPair,
+    bounded,
     has_shape,
     images,
     integer,
@@ -193,7 +194,7 @@ def _planes(axes: int, name: str, a: Array) -> None:
 def average_settings(count_include_pad: bool, divisor_override: int | None) -> int:
     """The divisor of every window, or 0 where each has its own."""
     true_or_false("count_include_pad", count_include_pad)
-    return 0 if divisor_override is None else integer("divisor_override", divisor_override, 1)
+    return 0 if divisor_override is None else bounded("divisor_override", divisor_override, 1)
 
 
 def positions(positions: Array, dy: Array, windows: Windows) -> None:

@@ -140,7 +140,7 @@ def _interpolation(
     how = interpolation_settings(size, scale_factor, mode, align_corners)
     if size is not None:
         return how, *pair("size", size, 1)
-    OH, OW = int(H * how.scale_h), int(W * how.scale_w)
+    OH, OW = (int(min(length * scale, LARGEST + 1)) for length, scale in ((H, how.scale_h), (W, how.scale_w)))
     if min(OH, OW) < 1 or max(OH, OW) > LARGEST:
         raise ValueError(f"scale_factor: got {scale_factor!r}; expected an output of at least one pixel of {(H, W)}")
     return how, OH, OW

@@ -23,11 +23,12 @@ Shapes = dict[str, tuple[Any, ...]]
 FORMAT = 1
 _NOT_DESCRIBED = ("Module", "ModuleList", "ModuleDict")
 _LEFT_OUT = ("device", "dtype")  # of arguments: the arrays say them
+_TIMES = 100  # how often the arrays of a file may be used: each layer draws weights of its own first
 
 
 def _norm(s: Mapping[str, Any], channels: str, statistics: bool = True) -> Shapes:
     C = (s[channels],)
-    learnt = {"weight": C, "bias": C} if s["affine"] else {}
+    learnt = _weight(s, C, s[channels]) if s["affine"] else {}
     kept = {"running_mean": C, "running_var": C, "num_batches_tracked": ()}
     return learnt | (kept if statistics and s["track_running_stats"] else {})
 
@@ -186,18 +187,23 @@ def build(described: Any, arrays: Mapping[str, Array]) -> Module:
     return net
 
 
+def _is_module(kind: Any) -> bool:
+    return isinstance(kind, type) and issubclass(kind, Module)
+
+
 class _Building:
     """A network that is being made."""
 
     def __init__(self, arrays: Mapping[str, Array], tied: Mapping[str, str]) -> None:
         self.arrays, self.tied = arrays, tied
         self.held: dict[str, Held] = {}
+        self.left = _TIMES * sum(array.size for array in arrays.values())  # numbers that layers may have together
 
     def module(self, described: Any, name: str) -> Module:
         kind = described["class"]
         if kind == "Constant":
             module = self._constant(name, bool(described["learnt"]))
-        elif kind in _NOT_DESCRIBED or kind not in layers.__all__:
+        elif kind in _NOT_DESCRIBED or kind not in layers.__all__ or not _is_module(getattr(layers, kind)):
             raise ValueError(f"holds a {str(kind)[:40]!r}, which is no layer of fastnn's")
         elif kind == "Graph":
             module = self._graph(described, name)
@@ -250,6 +256,9 @@ class _Building:
             if self.arrays[names[each]].shape != shape:
                 came = self.arrays[names[each]].shape
                 raise ValueError(f"holds {names[each]} of shape {came}, where a {label} needs {shape}")
+        self.left -= sum(self.arrays[source].size for source in names.values())
+        if self.left < 0:
+            raise ValueError(f"has layers of more than {_TIMES} times as many numbers as it holds")
         floats = [self.arrays[source].dtype for source in names.values() if self.arrays[source].dtype.kind == "f"]
         if floats:
             settings["dtype"] = floats[0]
@@ -266,6 +275,9 @@ class _Building:
     def _fill(self, layer: Module, attribute: str, held: Held, source: str) -> None:
         """Give a layer the array of a file, or what another layer has of it."""
         if source in self.held:
+            if self.held[source].data.dtype != held.data.dtype:
+                came, wanted = self.held[source].data.dtype, held.data.dtype
+                raise ValueError(f"holds {source} of {came}, which a layer of {wanted} shares")
             setattr(layer, attribute, self.held[source])
             return
         held.become(source, self.arrays[source])
