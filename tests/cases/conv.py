@@ -197,6 +197,7 @@ CONVS = (
     ConvShape("batch-strides", (34, 5, 8, 9), 31, (4, 3), (3, 2), (2, 1), large=True, columns=False),
     ConvShape("batch-gaps", (40, 9, 7, 8), 18, (2, 1), 3, 0, large=True, columns=False),
     ConvShape("batch-few-outputs", (18, 40, 6, 9), 3, (3, 3), 1, 1, large=True, columns=False),
+    ConvShape("batch-many-images", (150, 12, 4, 5), 20, (3, 3), 1, 1, large=True, columns=False),
     # Dilated and grouped, by every way that takes them.
     *(
         ConvShape(label, x, filters, kernel, stride, padding, dilation, groups, large, columns=False)

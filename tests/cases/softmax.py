@@ -125,6 +125,7 @@ def _softmax_cases() -> Iterator[Case]:
             ("none-possible", [-np.inf] * 4),
             ("infinite", [np.inf, 1.0, 2.0, np.inf]),
             ("wide", list(np.linspace(-80, 80, 37))),
+            ("last-is-largest", [*np.zeros(36), 200.0]),  # and alone in the rest behind whole vectors
         ):
             yield Case(op, label, lambda draw, row=row: ((np.array([row, row], draw.dtype),), {}))
 
