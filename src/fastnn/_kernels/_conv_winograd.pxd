@@ -17,8 +17,9 @@ cdef struct Products:
     Py_ssize_t tiles             # there is room for
     Py_ssize_t depth, panels     # panels of nr outputs
     Py_ssize_t width, out_width  # elements from a tile to the next: depth and outputs in whole vectors
+    Py_ssize_t step              # elements from the weights of a value to those of the next
     Py_ssize_t *koff             # d * nr
-    char *weights                # (VALUES, panels, depth, nr)
+    char *weights                # (VALUES, step): of each value (panels, depth, nr)
 
 cdef struct Winograd:
     const Output *g
@@ -30,12 +31,13 @@ cdef struct Winograd:
     Py_ssize_t parts           # parts of the outputs; each has chunks of its own
     Py_ssize_t tiles           # the tiles that a chunk has room for, an odd number
     Py_ssize_t CL, OL, panels  # C and O up to whole vectors; panels of nr outputs
+    Py_ssize_t step            # elements from the weights of a value to those of the next
     Py_ssize_t *places         # the place of each pixel of x among the pixels laid out
     Py_ssize_t *koff           # c * nr
     Py_ssize_t *planes         # o * OH*OW
     Py_ssize_t weights_size, pixels_size, values_size, workspace_step  # elements; the last in bytes
     # memory of the caller:
-    char *weights              # (VALUES, panels, C, nr), and the bias (OL)
+    char *weights              # (VALUES, step): of each value (panels, C, nr); and the bias (OL)
     char *workspace            # a flag line, pixels in and out, values (.., tiles, CL), products (.., OL) per thread
     char *spoilt               # (N): True where an image met inf or NaN
 
@@ -51,6 +53,9 @@ cdef void pack_winograd(const Winograd *p, int workers) noexcept nogil
 cdef void run_winograd(const Winograd *p, int workers) noexcept nogil
 cdef void forget_winograd(Winograd *p) noexcept nogil
 
+# Elements from the weights of a value to those of the next: an odd number of panel rows. Otherwise the 36 weights of
+# a kernel could all fall into one set of the cache.
+cdef Py_ssize_t step_of_weights(fnn_tiles *t, Py_ssize_t panels, Py_ssize_t depth) noexcept nogil
 # How many tiles a chunk takes, so that their values and products stay in the cache. `width` counts the values and
 # products that a tile has in each of the 36 planes.
 cdef Py_ssize_t room_of_tiles(fnn_tiles *t, Py_ssize_t width) noexcept nogil

@@ -29,7 +29,7 @@ cdef void transform_weights(void *job, Py_ssize_t c, int slot) noexcept nogil:
     cdef const ConvShape *s = &g.shape
     cdef Py_ssize_t size = g.t.itemsize, nr = g.t.nr, K = s.KH * s.KW, panel
     for panel in range(p.panels):
-        g.t.wino_weights(p.taps, p.weights + (panel * s.C + c) * nr * size, p.panels * s.C * nr,
+        g.t.wino_weights(p.taps, p.weights + (panel * s.C + c) * nr * size, p.step,
                          g.w + (panel * nr * s.C + c) * K * size, s.C * K, min(nr, s.O - panel * nr))
 
 
@@ -67,6 +67,10 @@ cdef void bring_back(fnn_tiles *t, char *y, const Py_ssize_t *planes, const char
                             min(t.lanes, last - c))
 
 
+cdef Py_ssize_t step_of_weights(fnn_tiles *t, Py_ssize_t panels, Py_ssize_t depth) noexcept nogil:
+    return (panels * depth | 1) * t.nr
+
+
 cdef Py_ssize_t room_of_tiles(fnn_tiles *t, Py_ssize_t width) noexcept nogil:
     return max(t.mr, CHUNK_BYTES // (VALUES * width * t.itemsize))
 
@@ -78,7 +82,7 @@ cdef void multiply(const Products *p, const char *values, char *products, Py_ssi
     cdef const char *b
     for k in range(VALUES):
         for panel in range(first, last):
-            b = p.weights + (k * p.panels + panel) * p.depth * nr * size
+            b = p.weights + (k * p.step + panel * p.depth * nr) * size
             for block in range(blocks):
                 m = split_at(tiles, blocks, block)
                 t.panel(split_at(tiles, blocks, block + 1) - m, min(nr, p.out_width - panel * nr), 1, p.depth,
@@ -98,7 +102,7 @@ cdef void winograd_chunk(void *job, Py_ssize_t chunk, int slot) noexcept nogil:
     cdef const ConvShape *s = &g.shape
     cdef fnn_tiles *t = g.t
     cdef Py_ssize_t size = t.itemsize, tile = p.tile
-    cdef Py_ssize_t in_line = (p.cols * tile + VIEW - tile) * p.CL, out_line = p.cols * tile * p.OL
+    cdef Py_ssize_t in_line = (p.cols * tile + VIEW - tile) * p.CL, out_line = s.OW * p.OL
     cdef Py_ssize_t pieces = ceil_div(s.N, p.images) * p.bands, part = chunk // pieces, some = chunk % pieces
     cdef Py_ssize_t n0 = some // p.bands * p.images, n1 = min(s.N, n0 + p.images), row = some % p.bands * p.band
     cdef Py_ssize_t first = split_at(p.panels, p.parts, part), last = split_at(p.panels, p.parts, part + 1)
@@ -112,8 +116,8 @@ cdef void winograd_chunk(void *job, Py_ssize_t chunk, int slot) noexcept nogil:
     cdef char *bias = p.weights + (p.weights_size - p.OL + o0) * size if g.bias != NULL else NULL
     cdef char *y
     cdef Products q = {
-        't': t, 'tiles': p.tiles, 'depth': s.C, 'panels': p.panels, 'width': p.CL, 'out_width': p.OL, 'koff': p.koff,
-        'weights': p.weights}
+        't': t, 'tiles': p.tiles, 'depth': s.C, 'panels': p.panels, 'width': p.CL, 'out_width': p.OL, 'step': p.step,
+        'koff': p.koff, 'weights': p.weights}
     for n in range(n0, n1):
         lay_out(t, pixels, p.places, in_line, g.x + n * s.C * s.H * s.W * size, s.C, s.H, s.W, row * tile - s.PH,
                 rows * tile + VIEW - tile)
@@ -125,11 +129,11 @@ cdef void winograd_chunk(void *job, Py_ssize_t chunk, int slot) noexcept nogil:
     at = 0
     for n in range(n0, n1):
         for r in range(rows):
-            for c in range(p.cols):
+            for c in range(p.cols - 1, -1, -1):  # what a tile writes beyond its row, the tiles after it overwrite
                 if not t.wino_result(p.taps, results + ((r * out_line + c * p.OL) * tile + o0) * size, out_line, p.OL,
-                                     products + (at * p.OL + o0) * size, p.tiles * p.OL, width, bias, g.flags):
+                                     products + ((at + c) * p.OL + o0) * size, p.tiles * p.OL, width, bias, g.flags):
                     p.spoilt[n] = True
-                at += 1
+            at += p.cols
         y = g.y + (n * s.O * s.OH + row * tile) * s.OW * size
         bring_back(t, y, p.planes, results, out_line, p.OL, o0, o1, lines, s.OW)
 
@@ -160,7 +164,8 @@ cdef bint prepare_winograd(Winograd *p, const Output *g, int workers) noexcept n
     if p.images > 1 and workers > 1:
         p.images = max(<Py_ssize_t> 1, min(p.images, s.N // (2 * workers)))
     p.tiles = p.images * p.band * p.cols | 1  # odd, or the 36 values of a tile could all fall into one set of the cache
-    p.weights_size = VALUES * p.panels * s.C * t.nr + p.OL
+    p.step = step_of_weights(t, p.panels, s.C)
+    p.weights_size = VALUES * p.step + p.OL
     p.pixels_size = (p.band * p.tile + VIEW - p.tile) * (p.cols * p.tile + VIEW - p.tile) * p.CL
     p.values_size = VALUES * p.tiles * p.CL
     room = p.pixels_size + p.band * p.cols * p.tile * p.tile * p.OL + p.values_size + VALUES * p.tiles * p.OL

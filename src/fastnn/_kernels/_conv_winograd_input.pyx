@@ -17,6 +17,7 @@ from fastnn._kernels._conv_winograd cimport (
     multiply,
     renew,
     room_of_tiles,
+    step_of_weights,
     zeroed,
 )
 from fastnn._kernels._table cimport allocate, parallel, release, threads
@@ -46,7 +47,7 @@ cdef void transform_weights(void *job, Py_ssize_t o, int slot) noexcept nogil:
     cdef const ConvShape *s = &a.shape
     cdef Py_ssize_t size = a.t.itemsize, nr = a.t.nr, K = s.KH * s.KW, panels = p.products.panels, panel
     for panel in range(panels):
-        a.t.wino_weights(p.taps, p.products.weights + (panel * s.O + o) * nr * size, panels * s.O * nr,
+        a.t.wino_weights(p.taps, p.products.weights + (panel * s.O + o) * nr * size, p.products.step,
                          a.w + (o * s.C + panel * nr) * K * size, K, min(nr, s.C - panel * nr))
 
 
@@ -134,6 +135,7 @@ cdef bint prepare(WinogradInput *p, const Gradients *a, int workers) noexcept no
     if not fits((<double> p.rows * p.cols * (q.width + q.out_width) * workers + <double> q.width * q.out_width)
                 * VALUES * t.itemsize):
         return False
+    q.step = step_of_weights(t, q.panels, s.O)
     room = room_of_tiles(t, q.width + q.out_width)
     p.band = ceil_div(p.rows, ceil_div(p.rows, min(p.rows, max(<Py_ssize_t> 1, room // p.cols))))
     p.images = 1
@@ -178,7 +180,7 @@ cdef bint winograd_input(const Gradients *a, char *spoilt) noexcept nogil:
     cdef bint enough
     if not prepare(&p, a, workers):
         return False
-    weights = VALUES * p.products.panels * s.O * a.t.nr
+    weights = VALUES * p.products.step
     p.places = <Py_ssize_t *> allocate((s.OH * s.OW + s.O + s.C) * sizeof(Py_ssize_t))
     p.products.weights = <char *> allocate((weights + p.products.out_width) * a.t.itemsize)
     p.workspace = <char *> allocate(workers * p.workspace_step)

@@ -49,12 +49,13 @@ cdef struct WinogradWeight:
     Py_ssize_t first, last        # the bands of the current group, if threads share it
     Py_ssize_t tiles              # the tiles that a group has room for, an odd number
     Py_ssize_t CL, OL             # C and O up to whole vectors
+    Py_ssize_t step               # elements from the sums of a value to those of the next, an odd number of vectors
     Py_ssize_t x_line, dy_line    # elements of a row of x and of dy, laid out
     Py_ssize_t *x_places          # the place of each pixel of x among the pixels laid out
     Py_ssize_t *dy_places         # the same for dy
     Py_ssize_t *koff              # tile * OL
     char *values                  # values of x (VALUES, tiles, CL) and of dy (.., OL), if threads share groups
-    char *sums                    # (chunks, VALUES, C, OL)
+    char *sums                    # (chunks, VALUES, step): of each value (C, OL)
     char *db_sums                 # (N * bands, OL)
     char *workspace               # for each thread: flag line, pixels of x, pixels of dy, values of its own groups
     Py_ssize_t x_size, dy_size, values_size, sums_size, workspace_step  # elements; the last in bytes
@@ -102,7 +103,7 @@ cdef void multiply(const WinogradWeight *p, Py_ssize_t k, char *values, Py_ssize
         for block in range(blocks):
             m = split_at(C, blocks, block)
             t.panel(split_at(C, blocks, block + 1) - m, min(t.nr, p.OL - o), 1, tiles, x_values + m * size, NULL, 1,
-                    p.CL, dy_values + o * size, p.koff, sums + ((k * C + m) * p.OL + o) * size, p.OL, NULL, flags, NULL)
+                    p.CL, dy_values + o * size, p.koff, sums + (k * p.step + m * p.OL + o) * size, p.OL, NULL, flags, NULL)
 
 
 cdef void go_through(void *job, Py_ssize_t chunk, int slot) noexcept nogil:
@@ -150,7 +151,7 @@ cdef void finish(void *job, Py_ssize_t c, int slot) noexcept nogil:
     cdef const WinogradWeight *p = <const WinogradWeight *> job
     cdef const Gradients *a = p.a
     cdef const ConvShape *s = &a.shape
-    cdef Py_ssize_t size = a.t.itemsize, K = s.KH * s.KW, chunk, step = s.C * p.OL
+    cdef Py_ssize_t size = a.t.itemsize, K = s.KH * s.KW, chunk, step = p.step
     cdef char *sums = p.sums + c * p.OL * size
     for chunk in range(1, p.chunks):
         a.t.add(sums, step, sums + chunk * p.sums_size * size, step, VALUES, p.OL)
@@ -175,7 +176,8 @@ cdef bint prepare(WinogradWeight *p, const Gradients *a) noexcept nogil:
     if not fits((<double> p.rows * p.cols * (p.CL + p.OL) * (threads() + 1) + <double> p.CL * p.OL
                  + <double> s.N * p.rows * p.OL) * VALUES * size):
         return False
-    p.sums_size = VALUES * s.C * p.OL
+    p.step = (s.C * (p.OL // t.lanes) | 1) * t.lanes
+    p.sums_size = VALUES * p.step
     p.chunks = min(<Py_ssize_t> MOST_CHUNKS, min(s.N * p.rows * p.cols // CHUNK_TILES,
                                                  MOST_SUMS_BYTES // (p.sums_size * size)))
     p.chunks = max(<Py_ssize_t> 1, p.chunks)

@@ -10,9 +10,12 @@ cdef enum:
     SUMS = 32          # room for the sums of a dot tile of any tier
     DOT_LENGTH = 1024  # elements of a row at a time: the rows of a dot tile stay in the first-level cache
     NEAR = 32768       # bytes of x: above, its rows come from the second-level cache
+    PERIOD = 4096      # rows so many bytes apart fall into one set of the first-level cache
+    WAYS = 8           # lines of a set
 
-# Multiply-adds that take as long as reading a vector of x from the second-level cache, or from beyond it.
-cdef double NEAR_READ = 2, FAR_READ = 6
+# Multiply-adds that take as long as reading a vector of x from the second-level cache, or from beyond it; and a vector
+# of any row if the rows of a tile drive each other out of the first-level cache.
+cdef double NEAR_READ = 2, FAR_READ = 6, DRIVEN_OUT = 4
 
 cdef struct Job:
     const Linear *g
@@ -32,6 +35,8 @@ cdef inline double cost_of(const Linear *g, Py_ssize_t rows, Py_ssize_t N, Py_ss
     cdef double vectors = ceil_div(g.K, lanes), bytes = <double> N * g.K * g.t.itemsize
     if O > cols and bytes > NEAR:  # all rows come from a farther cache again for each tile of outputs
         step += rows * (FAR_READ if bytes > BLOCK else NEAR_READ)
+    if O > cols and g.K * g.t.itemsize % PERIOD == 0 and rows + cols > WAYS:
+        step += (rows + cols) * DRIVEN_OUT
     return (<double> ceil_div(N, rows) * ceil_div(O, cols) *
             (vectors * step + max(1, ceil_div(g.K, <Py_ssize_t> DOT_LENGTH)) * end))
 

@@ -143,16 +143,50 @@ INLINE void NAME(transpose_block)(vec *v) {
 #undef LOW
 #undef HIGH
 
-/* Stores the first `height` lanes of each vector, by two overlapping moves. */
+/* A block of height rows and width columns: the first lanes of each vector are stored. */
 #define PART(w)                                                                                                    \
     if (height >= (w)) {                                                                                           \
-        for (ptrdiff_t j = 0; j < width; j++) {                                                                    \
-            real *target = d + offsets[j0 + j] + i0;                                                               \
-            memcpy(target, (const real *)&v[j], (w) * sizeof(real));                                               \
-            memcpy(target + height - (w), (const real *)&v[j] + height - (w), (w) * sizeof(real));                 \
+        for (ptrdiff_t j = 0; j < width; j++) { /* two overlapping moves */                                        \
+            memcpy(d + offsets[j], (const real *)&v[j], (w) * sizeof(real));                                       \
+            memcpy(d + offsets[j] + height - (w), (const real *)&v[j] + height - (w), (w) * sizeof(real));         \
         }                                                                                                          \
-        continue;                                                                                                  \
+        return;                                                                                                    \
     }
+static __attribute__((noinline)) void NAME(transpose_edge)(real *d, const ptrdiff_t *offsets, const real *s,
+                                                           ptrdiff_t src_step, ptrdiff_t height, ptrdiff_t width) {
+    vec v[LANES];
+    if (width == LANES) {
+        UNROLL
+        for (int i = 0; i < LANES; i++)
+            v[i] = i < height ? NAME(load)(s + i * src_step) : NAME(splat)(0);
+    } else {
+        UNROLL
+        for (int i = 0; i < LANES; i++)
+            v[i] = i < height ? NAME(load_part)(s + i * src_step, width, 0) : NAME(splat)(0);
+    }
+    NAME(transpose_block)(v);
+    if (HAS_MASKS || height == LANES) {
+        UNROLL
+        for (int j = 0; j < LANES; j++)
+            if (j < width)
+                NAME(store_part)(d + offsets[j], v[j], height);
+        return;
+    }
+    PART(8) PART(4) PART(2) PART(1)
+}
+
+/* A block of whole vectors, without the branches of the blocks at the edges. */
+INLINE void NAME(transpose_whole)(real *d, const ptrdiff_t *offsets, const real *s, ptrdiff_t src_step) {
+    vec v[LANES];
+    UNROLL
+    for (int i = 0; i < LANES; i++)
+        v[i] = NAME(load)(s + i * src_step);
+    NAME(transpose_block)(v);
+    UNROLL
+    for (int j = 0; j < LANES; j++)
+        NAME(store)(d + offsets[j], v[j]);
+}
+
 static void NAME(transpose)(void *dst, const ptrdiff_t *offsets, const void *src, ptrdiff_t src_step, ptrdiff_t rows,
                             ptrdiff_t cols) {
     const real *s = src;
@@ -162,25 +196,10 @@ static void NAME(transpose)(void *dst, const ptrdiff_t *offsets, const void *src
         ptrdiff_t height = rows - i0 < LANES ? rows - i0 : LANES;
         for (ptrdiff_t j0 = 0; j0 < cols; j0 += LANES) {
             j0 = j0 + width > cols ? cols - width : j0; /* the last block ends with the row */
-            vec v[LANES];
-            if (width == LANES) {
-                UNROLL
-                for (int i = 0; i < LANES; i++)
-                    v[i] = i < height ? NAME(load)(s + (i0 + i) * src_step + j0) : NAME(splat)(0);
-            } else {
-                UNROLL
-                for (int i = 0; i < LANES; i++)
-                    v[i] = i < height ? NAME(load_part)(s + (i0 + i) * src_step, width, 0) : NAME(splat)(0);
-            }
-            NAME(transpose_block)(v);
-            if (height == LANES) {
-                UNROLL
-                for (int j = 0; j < LANES; j++)
-                    if (j < width)
-                        NAME(store)(d + offsets[j0 + j] + i0, v[j]);
-            } else {
-                PART(8) PART(4) PART(2) PART(1)
-            }
+            if (height == LANES && width == LANES)
+                NAME(transpose_whole)(d + i0, offsets + j0, s + i0 * src_step + j0, src_step);
+            else
+                NAME(transpose_edge)(d + i0, offsets + j0, s + i0 * src_step + j0, src_step, height, width);
         }
     }
     for (; i0 < rows; i0++)
