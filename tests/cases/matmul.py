@@ -65,6 +65,9 @@ LARGE_PRODUCTS = (
 # Dot tiles of one to five rows, whichever factor they are of, whole and in part.
 FEW_ROWS = ((2, 40, 15), (4, 33, 13), (5, 37, 11), (6, 9, 3), (33, 20, 2), (35, 40, 4), (21, 130, 5), (40, 12, 1))
 
+# Rows of a multiple of 4 KB, in float32 and float64: one row, several, few panels of many blocks, and a tile turned round.
+SHARED_SETS = ((1, 1024, 20), (7, 1024, 40), (9, 512, 70), (40, 1024, 30), (60, 1024, 3))
+
 
 def _product_cases() -> Iterator[Case]:
     for m, k, n in PRODUCTS:
@@ -80,6 +83,8 @@ def _product_cases() -> Iterator[Case]:
         yield from linear_cases(f"{m}x{k}x{n}", (m,), k, n)
     for m, k, n in FEW_ROWS:
         yield from linear_cases(f"{m}x{k}x{n}", (m,), k, n)
+    for m, k, n in SHARED_SETS:
+        yield from linear_cases(f"shared-{m}x{k}x{n}", (m,), k, n, large=True)
     for m, k, n in LARGE_PRODUCTS:
         yield Case(
             "matmul",

@@ -8,7 +8,7 @@ from fastnn._kernels._matmul_amx cimport gemm_on_tiles, is_for_tiles
 from fastnn._kernels._matmul_dot cimport DotTiles, choose_dot_tiles, linear_on_dot_tiles
 from fastnn._kernels._table cimport allocate, parallel, release, threads, tiles
 from fastnn._kernels.fnn cimport FNN_ACCUMULATE, FNN_BIAS_OF_COLUMNS, FNN_RELU, FNN_relu
-from fastnn._kernels.fnn cimport begin, ceil_div, fnn_tiles, split_at
+from fastnn._kernels.fnn cimport begin, ceil_div, fnn_tiles, share_sets, split_at
 from fastnn._kernels.matrix cimport Matrix, matrix
 
 ctypedef fused real:
@@ -38,7 +38,7 @@ cdef struct Gemm:
     Py_ssize_t parts                 # parts of the blocks, if there are too few columns for the threads
     Py_ssize_t depth                 # rows of a packed panel
     bint in_place                    # whole panels of b are not packed, because only one block of rows reads them
-    bint a_in_place                  # a is not packed, because few panels read it
+    bint a_in_place                  # a is not packed, because few panels read it, from different sets of the cache
     bint a_on_the_way                # each chunk has all columns, and packs the blocks of a that it reads
     char *packed_a                   # (K, rows) for each block; or (DEPTH, mr) for each thread
     char *packed_b                   # (DEPTH, nr) for each panel of a chunk, for each thread
@@ -153,7 +153,7 @@ cdef void lay_out(Gemm *g, int workers) noexcept nogil:
     g.blocks = ceil_div(g.blocks, g.parts) * g.parts
     g.in_place = g.blocks == 1 and g.b.col == 1
     g.depth = THIN_DEPTH if g.in_place else even_depth(g.K)
-    g.a_in_place = panels <= PLAIN_PANELS
+    g.a_in_place = panels <= PLAIN_PANELS and (g.blocks == 1 or not share_sets(g.a.row * g.t.itemsize))
     g.a_on_the_way = not g.a_in_place and chunks == 1
 
 

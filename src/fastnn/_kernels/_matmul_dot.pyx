@@ -1,8 +1,8 @@
 """Linear layers by dot tiles, which multiply rows by rows: both are contiguous, and nothing is packed."""
 from libc.string cimport memcpy, memset
 
-from fastnn._kernels._table cimport parallel
-from fastnn._kernels.fnn cimport FNN_ACCUMULATE, FNN_RELU, ceil_div, fnn_tiles, split_at
+from fastnn._kernels._table cimport allocate, parallel, release
+from fastnn._kernels.fnn cimport FNN_ACCUMULATE, FNN_RELU, ceil_div, fnn_tiles, share_sets, split_at
 
 cdef enum:
     READ = 4           # input rows: with fewer, reading the weights takes longer than multiplying
@@ -10,15 +10,15 @@ cdef enum:
     SUMS = 32          # room for the sums of a dot tile of any tier
     DOT_LENGTH = 1024  # elements of a row at a time: the rows of a dot tile stay in the first-level cache
     NEAR = 32768       # bytes of x: above, its rows come from the second-level cache
-    PERIOD = 4096      # rows so many bytes apart fall into one set of the first-level cache
-    WAYS = 8           # lines of a set
+    WAYS = 8           # lines of a set of the first-level cache
 
-# Multiply-adds that take as long as reading a vector of x from the second-level cache, or from beyond it; and a vector
-# of any row if the rows of a tile drive each other out of the first-level cache.
-cdef double NEAR_READ = 2, FAR_READ = 6, DRIVEN_OUT = 4
+# Multiply-adds that take as long as reading a vector of x from the second-level cache, or from beyond it.
+cdef double NEAR_READ = 2, FAR_READ = 6
 
 cdef struct Job:
     const Linear *g
+    const char *x          # g.x, or a copy with gaps between its rows
+    Py_ssize_t x_step      # elements from row to row
     Py_ssize_t rows, cols  # of a tile
     Py_ssize_t blocks      # of rows: N // blocks rows each, and one more in the first ones
     Py_ssize_t width       # blocks, or columns, or with `turned` rows of x of a chunk
@@ -27,16 +27,19 @@ cdef struct Job:
 
 # ---- Which tiles ---------------------------------------------------------------------------------------------------
 
+cdef inline Py_ssize_t columns_of(const Linear *g, Py_ssize_t rows) noexcept nogil:
+    """The columns of a tile: no more than a set has lines, where rows share sets."""
+    return min(g.t.dot_cols[rows], <Py_ssize_t> WAYS) if share_sets(g.K * g.t.itemsize) else g.t.dot_cols[rows]
+
+
 cdef inline double cost_of(const Linear *g, Py_ssize_t rows, Py_ssize_t N, Py_ssize_t O) noexcept nogil:
     """The cost of an N x O product by tiles of so many rows, in multiply-adds of a vector."""
-    cdef Py_ssize_t cols = g.t.dot_cols[rows], lanes = g.t.lanes
-    cdef double step = max(<double> rows * cols, 1.6 * (rows + cols))  # loads may be slower than multiply-adds
-    cdef double end = 25 + 3. * ceil_div(rows * cols, lanes) * lanes + 1.5 * rows
+    cdef Py_ssize_t cols = columns_of(g, rows), whole = g.t.dot_cols[rows], lanes = g.t.lanes
+    cdef double step = max(<double> rows * whole, 1.6 * (rows + whole))  # loads may be slower than multiply-adds
+    cdef double end = 25 + 3. * ceil_div(rows * whole, lanes) * lanes + 1.5 * rows
     cdef double vectors = ceil_div(g.K, lanes), bytes = <double> N * g.K * g.t.itemsize
     if O > cols and bytes > NEAR:  # all rows come from a farther cache again for each tile of outputs
         step += rows * (FAR_READ if bytes > BLOCK else NEAR_READ)
-    if O > cols and g.K * g.t.itemsize % PERIOD == 0 and rows + cols > WAYS:
-        step += (rows + cols) * DRIVEN_OUT
     return (<double> ceil_div(N, rows) * ceil_div(O, cols) *
             (vectors * step + max(1, ceil_div(g.K, <Py_ssize_t> DOT_LENGTH)) * end))
 
@@ -76,7 +79,7 @@ cdef void multiply_rows(void *job, Py_ssize_t chunk, int slot) noexcept nogil:
             for block in range(first, last):
                 n = split_at(g.N, p.blocks, block)
                 t.dot(split_at(g.N, p.blocks, block + 1) - n, min(p.cols, o1 - o), length,
-                      g.x + (n * g.K + k0) * size, g.K, g.w + (o * g.K + k0) * size, g.koff,
+                      p.x + (n * p.x_step + k0) * size, p.x_step, g.w + (o * g.K + k0) * size, g.koff,
                       g.y + (n * g.O + o) * size, g.O, g.b + o * size if g.b != NULL and k0 == 0 else NULL,
                       (FNN_ACCUMULATE if k0 else 0) | (FNN_RELU if g.relu and k0 + length >= g.K else 0), NULL)
             k0 += length
@@ -118,11 +121,20 @@ cdef void multiply_turned(void *job, Py_ssize_t chunk, int slot) noexcept nogil:
 cdef void linear_on_dot_tiles(const Linear *g, const DotTiles *way, int workers) noexcept nogil:
     cdef Job p
     cdef Py_ssize_t chunks
-    p.g, p.rows, p.cols = g, way.rows, g.t.dot_cols[way.rows]
+    cdef char *apart = NULL
+    p.g, p.x, p.x_step, p.rows, p.cols = g, g.x, g.K, way.rows, columns_of(g, way.rows)
     if way.turned:
         p.width = p.cols * ceil_div(g.N, p.cols * 2 * workers)
         parallel(multiply_turned, &p, ceil_div(g.N, p.width), workers, <double> g.N * g.O * g.K / 16)
         return
+    if g.N > 1 and g.O > p.cols and share_sets(g.K * g.t.itemsize):  # without memory it goes on, more slowly
+        p.x_step = g.K + g.t.lanes
+        apart = <char *> allocate(g.N * p.x_step * g.t.itemsize)
+        if apart == NULL:
+            p.x_step = g.K
+        else:
+            g.t.copy(apart, p.x_step, g.x, g.K, g.N, g.K)
+            p.x = apart
     p.blocks = ceil_div(g.N, p.rows)
     p.by_rows = ceil_div(g.O, p.cols) < 2 * workers <= p.blocks
     if p.by_rows:
@@ -134,3 +146,4 @@ cdef void linear_on_dot_tiles(const Linear *g, const DotTiles *way, int workers)
         p.width = p.cols * ceil_div(g.O, p.cols * 2 * workers)
         chunks = ceil_div(g.O, p.width)
     parallel(multiply_rows, &p, chunks, workers, <double> max(g.N, READ) * g.O * g.K / 16)
+    release(apart)

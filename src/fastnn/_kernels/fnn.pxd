@@ -208,6 +208,11 @@ cdef inline Py_ssize_t ceil_div(Py_ssize_t a, Py_ssize_t b) noexcept nogil:
     return (a - 1) // b + 1 if a > 0 else 0
 
 
+cdef inline bint share_sets(Py_ssize_t nbytes) noexcept nogil:
+    """Whether rows so many bytes apart begin in one set of the first-level cache: they drive each other out of it."""
+    return nbytes > 0 and nbytes % 4096 == 0
+
+
 cdef inline Py_ssize_t reach(Py_ssize_t K, Py_ssize_t D) noexcept nogil:
     """The number of pixels that a kernel of K elements spans, if they are D apart."""
     return (K - 1) * D + 1
