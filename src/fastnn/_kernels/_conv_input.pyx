@@ -45,6 +45,10 @@ cdef struct InputGradient:
     char *workspace             # for each thread: panels of dy, patch gradients, planes being folded
     Py_ssize_t panels_size, patches_size, folded_size, workspace_step  # elements, the last in bytes
 
+cdef struct Turned:
+    const Gradients *a
+    char *flipped  # (G, C, O, KH, KW)
+
 
 cdef inline Py_ssize_t group_rows(const InputGradient *p, Py_ssize_t group) noexcept nogil:
     cdef const ConvShape *s = &p.a.shape
@@ -200,31 +204,36 @@ cdef bint fold_patches(const Gradients *a) noexcept nogil:
     return enough
 
 
-cdef void turn(const real *w, real *flipped, const ConvShape *s) noexcept nogil:
-    """flipped (G, C, O, KH, KW) = w (G, O, C, KH, KW), with each kernel turned by half a turn."""
-    cdef Py_ssize_t c, o, k, K = s.KH * s.KW
-    for _ in range(s.G):
-        for c in range(s.C):
-            for o in range(s.O):
-                for k in range(K):
-                    flipped[(c * s.O + o) * K + k] = w[(o * s.C + c) * K + K - 1 - k]
-        flipped += s.C * s.O * K
-        w += s.C * s.O * K
+cdef void turn(const real *w, real *flipped, const ConvShape *s, Py_ssize_t c) noexcept nogil:
+    cdef Py_ssize_t o, k, K = s.KH * s.KW
+    w += (c // s.C * s.O * s.C + c % s.C) * K
+    flipped += c * s.O * K
+    for o in range(s.O):
+        for k in range(K):
+            flipped[o * K + k] = w[o * s.C * K + K - 1 - k]
+
+
+cdef void turn_channel(void *job, Py_ssize_t c, int slot) noexcept nogil:
+    """All kernels of input channel c % C in group c // C, turned by half a turn: flipped (G, C, O, KH, KW)."""
+    cdef const Turned *p = <const Turned *> job
+    if p.a.t.itemsize == sizeof(float):
+        turn[float](<const float *> p.a.w, <float *> p.flipped, &p.a.shape, c)
+    else:
+        turn[double](<const double *> p.a.w, <double *> p.flipped, &p.a.shape, c)
 
 
 cdef bint correlate(const Gradients *a) noexcept nogil:
     cdef const ConvShape *s = &a.shape
     cdef Output g
-    cdef char *flipped = <char *> allocate(s.G * s.O * s.C * s.KH * s.KW * a.t.itemsize)
-    cdef bint enough = flipped != NULL
+    cdef Turned p
+    cdef bint enough
+    p.a, p.flipped = a, <char *> allocate(s.G * s.O * s.C * s.KH * s.KW * a.t.itemsize)
+    enough = p.flipped != NULL
     if enough:
-        if a.t.itemsize == sizeof(float):
-            turn[float](<const float *> a.w, <float *> flipped, s)
-        else:
-            turn[double](<const double *> a.w, <double *> flipped, s)
-        g.t, g.shape, g.x, g.w, g.bias, g.y, g.flags = a.t, turned(s), a.dy, flipped, a.bias, a.dx, a.flags
+        parallel(turn_channel, &p, s.G * s.C, threads(), <double> s.G * s.O * s.C * s.KH * s.KW)
+        g.t, g.shape, g.x, g.w, g.bias, g.y, g.flags = a.t, turned(s), a.dy, p.flipped, a.bias, a.dx, a.flags
         enough = convolve(&g)
-    release(flipped)
+    release(p.flipped)
     return enough
 
 

@@ -21,6 +21,7 @@ from fastnn._kernels.fnn cimport ceil_div, fits, fnn_tiles, split_at
 
 cdef enum:
     CHUNK_BYTES = 1 << 17  # values and products of a chunk's tiles
+    LEAST_TILES = 28       # of a chunk: fewer do not repay reading all weights
     SHARE = 2              # blocks of tiles for each thread: fewer do not repay reading all weights
 
 cdef void transform_weights(void *job, Py_ssize_t c, int slot) noexcept nogil:
@@ -72,7 +73,7 @@ cdef Py_ssize_t step_of_weights(fnn_tiles *t, Py_ssize_t panels, Py_ssize_t dept
 
 
 cdef Py_ssize_t room_of_tiles(fnn_tiles *t, Py_ssize_t width) noexcept nogil:
-    return max(t.mr, CHUNK_BYTES // (VALUES * width * t.itemsize))
+    return max(<Py_ssize_t> LEAST_TILES, CHUNK_BYTES // (VALUES * width * t.itemsize))
 
 
 cdef void multiply(const Products *p, const char *values, char *products, Py_ssize_t tiles, Py_ssize_t first,

@@ -103,7 +103,8 @@ cdef void multiply(const WinogradWeight *p, Py_ssize_t k, char *values, Py_ssize
         for block in range(blocks):
             m = split_at(C, blocks, block)
             t.panel(split_at(C, blocks, block + 1) - m, min(t.nr, p.OL - o), 1, tiles, x_values + m * size, NULL, 1,
-                    p.CL, dy_values + o * size, p.koff, sums + (k * p.step + m * p.OL + o) * size, p.OL, NULL, flags, NULL)
+                    p.CL, dy_values + o * size, p.koff, sums + (k * p.step + m * p.OL + o) * size, p.OL, NULL, flags,
+                    NULL)
 
 
 cdef void go_through(void *job, Py_ssize_t chunk, int slot) noexcept nogil:
