@@ -118,6 +118,7 @@ class Tracer:
         wiring = trace.wiring(outputs)
         sizes = inputs.sizes if trace.is_of_one_size else None
         is_tuple = isinstance(y, tuple | list)
+        vars(module).setdefault("_traces", ())  # it comes below, and would be a change
         entry = Entry(inputs.kind, wiring, sizes, is_tuple, watch(module.modules()))
         others = [each for each in module._traces if each.kind != inputs.kind or each.sizes != sizes]
         vars(module)["_traces"] = (*others, entry)[-MOST_TRACES:]
@@ -153,6 +154,17 @@ class Tracer:
         inputs = inputs_of(module, arrays, {})
         entry = self._known(module, inputs) or self._traced(module, arrays, {}, inputs)[2]
         return entry.wiring
+
+    def last_wiring_of(self, module: Any, place: str) -> Wiring:
+        """The graph of the last call of a module in its present mode; errors begin with `place`."""
+        for entry in reversed(module._traces):
+            if entry.unchanged and entry.kind[0] == module.training:
+                return entry.wiring
+        mode = "train" if module.training else "eval"
+        raise TypeError(
+            f"{place}{type(module).__name__} has a forward that has not been traced in {mode} mode; expected an "
+            "example of the inputs"
+        )
 
     def rows(self, module: Any, x: Any, name: str) -> tuple[Any, list[Row]]:
         """The rows of a summary."""

@@ -1,6 +1,7 @@
-"""PyTorch: its files of arrays, and networks as modules of PyTorch's. Only `to_torch` needs PyTorch itself."""
+"""PyTorch: its files of arrays, and its modules as networks and back. Only the latter need PyTorch itself."""
 
 from fastnn.interop.torch.files import load_torch
+from fastnn.interop.torch.from_modules import from_torch
 from fastnn.interop.torch.modules import to_torch
 
-__all__ = ["load_torch", "to_torch"]
+__all__ = ["from_torch", "load_torch", "to_torch"]
