@@ -239,6 +239,23 @@ def test_writing_in_place_is_read_by_later_readers():
         assert_same(net, (4, 6), examples=False)
 
 
+def test_a_pool_that_returns_indices():
+    class Net(nn.Module):
+        def __init__(self, both):
+            super().__init__()
+            self.conv, self.pool, self.both = nn.Conv2d(2, 3, 1), nn.MaxPool2d(2, return_indices=True), both
+
+        def forward(self, x):
+            y, places = self.pool(self.conv(x))
+            return (y * 2, places) if self.both else y * 2
+
+    assert_same(Net(False), (4, 2, 4, 6), examples=False)
+    net = Net(True).eval()
+    x = np.ones((4, 2, 4, 6), np.float32)
+    for ours, theirs in zip(from_torch(net)(x), net(torch.from_numpy(x)), strict=True):
+        np.testing.assert_allclose(ours, theirs.detach().numpy(), rtol=1e-6)
+
+
 def test_what_is_shared_is_shared():
     layer, tied = nn.Linear(3, 3), nn.Linear(3, 3)
     tied.weight = layer.weight

@@ -345,3 +345,23 @@ def test_texts():
     rows = squeeze_and_excite().summary((1, 4, 6, 6)).splitlines()
     assert rows[2].split()[:2] == ["conv", "Conv2d"]
     assert rows[-1].split() == ["total", "264"]
+
+
+@pytest.mark.parametrize(
+    ("pool", "shape"),
+    [
+        (fnn.MaxPool2d(2, return_indices=True), (2, 3, 4, 6)),
+        (fnn.MaxPool1d(2, return_indices=True), (2, 3, 6)),
+        (fnn.AdaptiveMaxPool2d(2, return_indices=True), (2, 3, 4, 6)),
+    ],
+    ids=["2d", "1d", "adaptive"],
+)
+def test_indices_of_a_pool_have_no_gradient(pool, shape):
+    x = np.random.default_rng(0).normal(size=shape)
+    for outputs in ("pool[0]", ("pool[0]", "pool[1]")):
+        net = fnn.Graph({"pool": (pool, "x")}, outputs=outputs)
+        y = net(x)
+        dy = np.ones_like(y[0] if isinstance(y, tuple) else y)
+        dx = net.backward((dy, None) if isinstance(y, tuple) else dy)
+        pool(x)
+        np.testing.assert_array_equal(dx, pool.backward(dy))

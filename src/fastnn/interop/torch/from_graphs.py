@@ -151,9 +151,8 @@ class Reader:
         layer = self.reading.layer(self.theirs.get_submodule(target), f"{self.name}.{target}".lstrip("."))
         if len(args) != 1 or kwargs:
             raise Unknown(f"calls the {type(layer).__name__} with {len(args)} inputs; expected one")
-        if getattr(layer, "return_indices", False):
-            raise Unknown(f"the {type(layer).__name__} returns indices, too; expected return_indices=False")
-        return self.add(layer, args, target, exact=target not in self.nodes)
+        whole = self.add(layer, args, target, exact=target not in self.nodes)
+        return Parts(whole, 2, self.shapes.get(node)) if getattr(layer, "return_indices", False) else whole
 
     # What operations are made of
 
