@@ -239,6 +239,15 @@ def test_writing_in_place_is_read_by_later_readers():
         assert_same(net, (4, 6), examples=False)
 
 
+def test_a_subclass_without_a_forward_is_the_layer():
+    class Norm(nn.BatchNorm1d):
+        def __init__(self):
+            super().__init__(6, eps=1e-3)
+
+    ours = assert_same(nn.Sequential(nn.Linear(4, 6, bias=False), Norm()), (5, 4), examples=False)
+    assert type(ours[1]) is fnn.BatchNorm1d
+
+
 def test_a_pool_that_returns_indices():
     class Net(nn.Module):
         def __init__(self, both):

@@ -26,7 +26,8 @@ def from_torch(module: Any, *inputs: Any) -> layers.Module:
     A layer becomes fastnn's layer of its name, and an ``nn.Sequential`` of different layers a `Sequential`. The forward
     of any other module is traced by torch.fx; what comes out is a `Graph`, whose layers have the names that they have
     in the module. The weights and statistics (copied), the mode and what is frozen are the module's. Parameters that
-    layers share are shared here too. A dropout draws other random numbers.
+    layers share are shared here too. A dropout draws other random numbers. The forward is traced in the mode of the
+    module: ``F.dropout(x, training=self.training)`` of one in eval mode is left out.
 
     Parameters
     ----------
@@ -90,8 +91,16 @@ class Reading:
 
     def is_layer(self, theirs: Any) -> bool:
         """Whether a module is taken as a whole: it is a layer of PyTorch's, known here or not."""
-        of_torch = type(theirs).__module__.startswith("torch.nn.") and type(theirs).__name__ not in _CONTAINERS
-        return of_torch and getattr(self.torch.nn, type(theirs).__name__, None) is type(theirs)
+        return self._kind(theirs) is not None
+
+    def _kind(self, theirs: Any) -> Any:
+        """The layer of PyTorch's that a module is, perhaps of a subclass that has its forward; or None."""
+        if self.torch.nn.utils.parametrize.is_parametrized(theirs):
+            return None
+        for kind in type(theirs).__mro__:
+            if getattr(self.torch.nn, kind.__name__, None) is kind and kind.__name__ not in _CONTAINERS:
+                return kind if type(theirs).forward is kind.forward else None
+        return None
 
     def _sequential(self, theirs: Any, name: str, inputs: Inputs) -> layers.Module:
         refuse_hooks(theirs, name)
@@ -109,14 +118,14 @@ class Reading:
         """The layer of that name."""
         if id(theirs) in self.made:
             return self.made[id(theirs)]
-        label = type(theirs).__name__
+        label = self._kind(theirs).__name__
         place = f"layer {name} ({label})" if name else label
         refuse_hooks(theirs, name)
         kind = getattr(layers, label, None)
         if not (isinstance(kind, type) and issubclass(kind, layers.Module)):
             raise TypeError(f"{place} has no counterpart in fastnn")
         try:
-            ours = kind(**_settings(theirs, kind, place))
+            ours = kind(**_settings(theirs, self._kind(theirs), kind, place))
             for attribute, held in list(vars(ours).items()):
                 if isinstance(held, layers.Parameter | layers.Buffer):
                     setattr(ours, attribute, self.array(getattr(theirs, attribute), f"{place}: {attribute}"))
@@ -162,11 +171,11 @@ def refuse_hooks(theirs: Any, name: str) -> None:
         raise TypeError(f"layer {name or type(theirs).__name__}: has a hook; expected none")
 
 
-def _settings(theirs: Any, kind: type, place: str) -> dict[str, Any]:
+def _settings(theirs: Any, their_kind: type, kind: type, place: str) -> dict[str, Any]:
     """The arguments of our class: PyTorch's layer keeps each under its name."""
     names = inspect.signature(kind).parameters
     settings = {each: getattr(theirs, each) for each in names if hasattr(theirs, each) and each not in _LEFT_OUT}
-    for each, argument in inspect.signature(type(theirs)).parameters.items():
+    for each, argument in inspect.signature(their_kind).parameters.items():
         value = getattr(theirs, each, argument.default)
         if each not in (*names, *_LEFT_OUT) and value is not argument.default and value != argument.default:
             raise TypeError(f"{place}: has {each}={value!r}, which fastnn's does not take")
