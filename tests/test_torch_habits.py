@@ -307,7 +307,6 @@ def test_nothing_is_done_in_place():
         (lambda: fnn.Dropout(0.5, 0.5), TypeError, "inplace: got 0.5"),
         (lambda: fnn.Embedding(3, 2, max_norm=1.0), ValueError, "max_norm: got 1.0; expected None"),
         (lambda: fnn.Embedding(3, 2, scale_grad_by_freq=True), ValueError, "scale_grad_by_freq: got True"),
-        (lambda: fnn.Upsample(2, recompute_scale_factor=True), ValueError, "recompute_scale_factor: got True"),
         (lambda: fnn.MSELoss(size_average=False), TypeError, "size_average is reduction='mean' or 'sum' here"),
         (lambda: fnn.CrossEntropyLoss(reduce=False), TypeError, "reduce is reduction='none'"),
         (lambda: fnn.Hardtanh(min_value=0), TypeError, "min_value is min_val here"),

@@ -59,6 +59,7 @@ _SHAPES: dict[str, Callable[[Mapping[str, Any]], Shapes]] = {
     "BatchNorm2d": lambda s: _norm(s, "num_features"),
     "Conv1d": _convolution,
     "Conv2d": _convolution,
+    "ConvTranspose1d": _transposed,
     "ConvTranspose2d": _transposed,
     "Embedding": lambda s: {"weight": (s["num_embeddings"], s["embedding_dim"])},
     "GroupNorm": lambda s: _norm(s, "num_channels", statistics=False),
