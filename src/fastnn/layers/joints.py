@@ -35,6 +35,9 @@ class Joint(Module):
         y = traced_call(self, arrays)
         return super().__call__(tuple(arrays)) if y is None else y
 
+    def plan(self, steps: Steps, *others: Mark) -> None:
+        raise NoPlan(f"{type(self).__name__} has no plan")
+
     def _inputs(self, x: Any) -> tuple[Any, ...]:
         inputs = tuple(x) if isinstance(x, tuple | list) else (x,)
         check.inputs_of_joint(type(self).__name__, inputs, self.least, self.most)

@@ -137,7 +137,7 @@ class Module(OwnForward, PyTorchHabits):
         What it writes must follow from the attributes of the layer alone, and from none that is changed in place. A
         layer without a plan of its own is run by its `forward`, between those that have one.
         """
-        if not self.is_traced or type(steps) is not Steps:
+        if not self.is_traced:
             raise NoPlan(f"{type(self).__name__} has no plan")
         self.tracer.plan(self, steps)
 
@@ -149,9 +149,9 @@ class Module(OwnForward, PyTorchHabits):
 
     def has_plan_of_training(self) -> bool:
         """Whether `plan` speaks of the forward that this layer has in train mode, and a plan knows its backward."""
-        methods = ("__call__", "forward", "backward", "plan")
-        known = all(of_fastnn(getattr(type(self), name)) for name in methods)
-        return known and not vars(self).keys() & set(methods)
+        methods = {"__call__", "forward", "backward", "plan"}
+        asked = methods - {"forward"} if self.is_traced else methods
+        return all(of_fastnn(getattr(type(self), name)) for name in asked) and not vars(self).keys() & methods
 
     def backward(self, dy: Array, accumulate: bool = False, needs_dx: bool = True) -> Array | None:
         """Write the gradients of the parameters, and return the gradient of the input.
