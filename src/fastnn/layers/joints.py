@@ -129,6 +129,13 @@ class Mul(_Arithmetic):
         a, b = self._kept_for(dy)
         return summed_to(dy * b, a.shape), summed_to(dy * a, b.shape)
 
+    def plan(self, steps: Steps, *others: Mark) -> None:
+        here, (other,) = steps.here(), others
+        if np.prod(here.y.shape[1:]) < np.prod(other.y.shape[1:]):
+            steps.go_back(other)
+            other = here
+        steps.mul(other)
+
 
 class Div(_Arithmetic):
     """The quotient of two inputs.

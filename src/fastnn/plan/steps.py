@@ -90,8 +90,18 @@ class Steps:
 
     def add(self, other: Mark) -> None:
         """What was marked, added to the output of the last step."""
-        check.add(self.y, other.y, None)
+        if self.y.shape != other.y.shape:
+            raise NoPlan("a sum of arrays of several shapes")
         self.plan.add_up(other.value, _product(self.y.shape[1:]))
+
+    def mul(self, other: Mark) -> None:
+        """The output of the last step times what was marked: of the same shape, or with a number for each row of it."""
+        rows = other.y.shape[1:]
+        while rows and rows[-1] == 1:
+            rows = rows[:-1]
+        if self.y.ndim != other.y.ndim or self.y.shape[1 : len(rows) + 1] != rows:
+            raise NoPlan("a product of arrays of other shapes")
+        self.plan.multiply(other.value, _product(rows), _product(self.y.shape[len(rows) + 1 :]))
 
     def cat(self, before: Mark, *, dim: int) -> None:
         """What was marked, and after it the output of the last step."""

@@ -328,9 +328,9 @@ class Wiring:
         here = 0
         for place, node in enumerate(self.nodes):
             taken = [source.value for source in node.sources]
-            if not taken or len(set(taken)) < len(taken) or any(source.part is not None for source in node.sources):
-                raise NoPlan(f"{node.name} takes no value, parts of one, or one twice")
-            if self.last_use[here] > place or taken[0] != here:
+            if not taken or any(source.part is not None for source in node.sources):
+                raise NoPlan(f"{node.name} takes no value, or parts of one")
+            if self.last_use[here] > place or taken[0] != here or here in taken[1:]:
                 marks[here] = steps.here()
             if taken[0] != here:
                 steps.go_back(marks[taken[0]])
