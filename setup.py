@@ -64,7 +64,9 @@ MODULES = (
     "_plan_train_learnt",
     "_plan_train",
 )
-C_FLAGS = ["-O3", "-fno-math-errno", "-fno-trapping-math", "-fvisibility=hidden"]
+C_FLAGS = ["-fno-math-errno", "-fno-trapping-math", "-fvisibility=hidden"]
+MODULE_FLAGS = ["-O2", *C_FLAGS]  # loops over elements are in the tiles: -O3 makes the modules larger, not faster
+TILE_FLAGS = ["-O3", "-std=c11", "-ffp-contract=fast", *C_FLAGS]
 
 # Symbols triple the size; profilers and sanitizers want them: build with FASTNN_SYMBOLS=1.
 LINK_FLAGS = ["-pthread"]
@@ -131,7 +133,7 @@ class BuildExt(build_ext):
         source, to = str(CSRC / name), os.path.join(self.build_temp, tier)
         (made,) = self.compiler.object_filenames([source], output_dir=to)
         if self.force or newer_group([source, __file__, *map(str, CSRC.glob("*.h"))], made):
-            flags = ["-std=c11", "-ffp-contract=fast", *C_FLAGS, *tier_flags]
+            flags = [*TILE_FLAGS, *tier_flags]
             self.compiler.compile([source], output_dir=to, macros=[("FNN_TIER", tier)], extra_postargs=flags)
         return made
 
@@ -144,7 +146,7 @@ def extension(name):
         f"fastnn._kernels.{name}",
         [str(s) for s in sources],
         include_dirs=[str(CSRC)],
-        extra_compile_args=C_FLAGS + ["-DFNN_EMULATE_TILES"] * EMULATED,
+        extra_compile_args=MODULE_FLAGS + ["-DFNN_EMULATE_TILES"] * EMULATED,
         extra_link_args=LINK_FLAGS,
         **ABI3,
         depends=[str(p) for p in CSRC.iterdir()],
@@ -161,7 +163,7 @@ setup(
     ext_modules=cythonize(
         [
             Extension(
-                UTILITIES, ["build/cython/_cyutility.c"], extra_compile_args=C_FLAGS, extra_link_args=LINK_FLAGS, **ABI3
+                UTILITIES, ["build/cython/_cyutility.c"], extra_compile_args=MODULE_FLAGS, extra_link_args=LINK_FLAGS, **ABI3
             ),
             *(extension(name) for name in MODULES),
         ],

@@ -149,6 +149,8 @@ cdef void unpad_plane(void *job, Py_ssize_t plane, int slot) noexcept nogil:
     cdef char *dx = g.target + plane * g.H * g.W * size
     cdef char *row
     g.t.copy(dx, g.W, dy + (g.top * g.OW + g.left) * size, g.OW, g.H, g.W)
+    if g.border == ZEROS:
+        return
     for oh in range(g.OH):
         if g.rows[oh] >= 0:
             row = dx + g.rows[oh] * g.W * size

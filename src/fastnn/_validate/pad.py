@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 from fastnn._validate._base import LARGEST, Array, Frame, choice, float_array, images, integer, number
@@ -21,6 +22,8 @@ class Pads(NamedTuple):
     cut: Widths
     added: Widths
     cut_after: Widths
+    inner: tuple[int, ...]  # shape between `cut` and `added`
+    outer: tuple[int, ...]  # shape after `added`
 
 
 def frame(name: str, widths: Frame) -> tuple[int, ...]:
@@ -73,13 +76,20 @@ def _fits(shape: tuple[int, ...], sides: tuple[int, ...], mode: str) -> None:
             )
 
 
-def _pads(ndim: int, sides: tuple[int, ...], mode: str) -> Pads:
-    before = (0,) * (ndim - len(sides) // 2) + sides[-2::-2]
-    after = (0,) * (ndim - len(sides) // 2) + sides[::-2]
+@lru_cache(maxsize=256)
+def _pads(shape: tuple[int, ...], sides: tuple[int, ...], mode: str) -> Pads:
+    """For an input of this shape. Working it out takes longer than padding small images, so it is remembered."""
+    _fits(shape, sides, mode)
+    before = (0,) * (len(shape) - len(sides) // 2) + sides[-2::-2]
+    after = (0,) * (len(shape) - len(sides) // 2) + sides[::-2]
     cut = tuple((-min(a, 0), -min(b, 0)) for a, b in zip(before, after, strict=True))
     added = tuple((max(a, 0), max(b, 0)) for a, b in zip(before, after, strict=True))
-    nothing = ((0, 0),) * ndim
-    return Pads(nothing, added, cut) if mode in ("reflect", "replicate") else Pads(cut, added, nothing)
+    cut_first, cut_last = cut, ((0, 0),) * len(shape)
+    if mode in ("reflect", "replicate"):
+        cut_first, cut_last = cut_last, cut_first
+    inner = tuple(size - sum(less) for size, less in zip(shape, cut_first, strict=True))
+    outer = tuple(size + sum(more) for size, more in zip(inner, added, strict=True))
+    return Pads(cut_first, added, cut_last, inner, outer)
 
 
 def _axes(name: str, x: Array, sides: tuple[int, ...], mode: str) -> None:
@@ -102,8 +112,7 @@ def pad(x: Array, pad: Frame, mode: str, value: float | None) -> tuple[Pads, flo
     choice("mode", mode, MODES)
     sides, fill = frame("pad", pad), pad_value(value, mode)
     _axes("x", x, sides, mode)
-    _fits(x.shape, sides, mode)
-    return _pads(x.ndim, sides, mode), fill
+    return _pads(x.shape, sides, mode), fill
 
 
 def pad_backward(dy: Array, pad: Frame, mode: str) -> tuple[Pads, tuple[int, ...]]:
@@ -111,15 +120,14 @@ def pad_backward(dy: Array, pad: Frame, mode: str) -> tuple[Pads, tuple[int, ...
     choice("mode", mode, MODES)
     sides = frame("pad", pad)
     _axes("dy", dy, sides, mode)
-    pads = _pads(dy.ndim, sides, mode)
-    moved = (sum(added) - sum(cut) - sum(after) for cut, added, after in zip(*pads, strict=True))
-    shape = tuple(size - more for size, more in zip(dy.shape, moved, strict=True))
-    if any(size < (mode != "constant") for size in shape[dy.ndim - len(sides) // 2 :]):
+    axes, least = len(sides) // 2, mode != "constant"
+    padded = tuple(dy.shape[-1 - i] - sides[2 * i] - sides[2 * i + 1] for i in reversed(range(axes)))
+    if any(size < least for size in padded):
         raise ValueError(
             f"dy: got shape {dy.shape}; expected the shape of the output of pad, more than its padding {sides}"
         )
-    _fits(shape, sides, mode)
-    return pads, shape
+    shape = dy.shape[: dy.ndim - axes] + padded
+    return _pads(shape, sides, mode), shape
 
 
 def planned_pad(x: Array, padding: Frame, mode: str) -> tuple[int, int, int]:

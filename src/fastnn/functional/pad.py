@@ -21,7 +21,7 @@ def pad(x: Array, pad: Frame, mode: str = "constant", value: float | None = None
     if use_reference():
         return reference.pad(x, pad, mode=mode, value=value)
     x = _inside(x, pads.cut)
-    y = empty(tuple(size + sum(added) for size, added in zip(x.shape, pads.added, strict=True)), x.dtype)
+    y = empty(pads.outer, x.dtype)
     if mode == "constant" and (fill or x.size == 0 or any(map(any, pads.added[:-2]))):
         y.fill(fill)
         _inside(y, pads.added)[...] = x
@@ -36,13 +36,10 @@ def pad_backward(dy: Array, pad: Frame, mode: str = "constant") -> Array:
     if use_reference():
         return reference.pad_backward(dy, pad, mode=mode)
     dy = _outside(dy, pads.cut_after)
-    if mode == "constant":
-        found = _outside(_inside(dy, pads.added), pads.cut)
-        dx = empty(found.shape, found.dtype)
-        dx[...] = found
-        return dx
-    dx = empty(tuple(size - sum(added) for size, added in zip(dy.shape, pads.added, strict=True)), dy.dtype)
-    if dx.size:
+    dx = empty(pads.inner, dy.dtype)
+    if any(map(any, pads.added[:-2])):
+        dx[...] = _inside(dy, pads.added)
+    elif dx.size:
         (top, _), (left, _) = _planes(pads.added)
         _im2col.pad2d_backward(_as_planes(contiguous(dy)), _as_planes(dx), top, left, mode)
     return _outside(dx, pads.cut).reshape(shape)

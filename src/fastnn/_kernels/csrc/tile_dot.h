@@ -22,7 +22,9 @@ INLINE void NAME(dot_store)(const real *sums, const int columns, ptrdiff_t cols,
                             int flags) {
     ptrdiff_t j = 0;
     UNROLL
-    for (; j < columns && j < cols && (HAS_MASKS || j + LANES <= cols); j += LANES) {
+    for (; j < columns; j += LANES) {
+        if (j >= cols || (!HAS_MASKS && j + LANES > cols))
+            break;
         ptrdiff_t left = cols - j < LANES ? cols - j : LANES;
         vec value = DOT_LOAD(sums + j);
         if (flags & FNN_ACCUMULATE)

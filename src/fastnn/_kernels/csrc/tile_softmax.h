@@ -157,7 +157,7 @@ static void NAME(log_softmax_backward)(const void *dy_, const void *y_, void *dx
 
 INLINE void NAME(softmax_strip)(const real *x, real *y, ptrdiff_t n, ptrdiff_t step, int vectors, ptrdiff_t width,
                                 int logged) {
-    vec most[4], total[4];
+    vec most[4], total[4] = {{0}, {0}, {0}, {0}};
     UNROLL for (int v = 0; v < vectors; v++) most[v] = NAME(splat)(-(real)INFINITY);
     ROWS(0, n, most[v] = NAME(larger)(AT(x), most[v]))
     if (logged) {
@@ -173,7 +173,7 @@ INLINE void NAME(softmax_strip)(const real *x, real *y, ptrdiff_t n, ptrdiff_t s
 
 INLINE void NAME(softmax_strip_backward)(const real *dy, const real *y, real *dx, ptrdiff_t n, ptrdiff_t step,
                                          int vectors, ptrdiff_t width, int logged) {
-    vec total[4];
+    vec total[4] = {{0}, {0}, {0}, {0}};
     if (logged) {
         SUM_COLUMNS(part[v] += AT(dy));
         ROWS(0, n, PUT(dx, AT(dy) - NAME(exp)(AT(y)) * total[v]))
@@ -198,10 +198,12 @@ static void NAME(softmax_columns)(const void *x_, void *y_, ptrdiff_t columns, p
     const real *x = x_;
     real *y = y_;
 #define STRIP(j, vectors, width)                                                                                   \
-    if (logged)                                                                                                    \
-        NAME(softmax_strip)(x + (j), y + (j), n, step, vectors, width, 1);                                         \
-    else                                                                                                           \
-        NAME(softmax_strip)(x + (j), y + (j), n, step, vectors, width, 0)
+    do {                                                                                                           \
+        if (logged)                                                                                                \
+            NAME(softmax_strip)(x + (j), y + (j), n, step, vectors, width, 1);                                     \
+        else                                                                                                       \
+            NAME(softmax_strip)(x + (j), y + (j), n, step, vectors, width, 0);                                     \
+    } while (0)
     STRIPS(columns, STRIP);
 #undef STRIP
 }
@@ -211,10 +213,12 @@ static void NAME(softmax_columns_backward)(const void *dy_, const void *y_, void
     const real *dy = dy_, *y = y_;
     real *dx = dx_;
 #define STRIP(j, vectors, width)                                                                                   \
-    if (logged)                                                                                                    \
-        NAME(softmax_strip_backward)(dy + (j), y + (j), dx + (j), n, step, vectors, width, 1);                     \
-    else                                                                                                           \
-        NAME(softmax_strip_backward)(dy + (j), y + (j), dx + (j), n, step, vectors, width, 0)
+    do {                                                                                                           \
+        if (logged)                                                                                                \
+            NAME(softmax_strip_backward)(dy + (j), y + (j), dx + (j), n, step, vectors, width, 1);                 \
+        else                                                                                                       \
+            NAME(softmax_strip_backward)(dy + (j), y + (j), dx + (j), n, step, vectors, width, 0);                 \
+    } while (0)
     STRIPS(columns, STRIP);
 #undef STRIP
 }
