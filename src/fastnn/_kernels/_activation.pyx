@@ -102,6 +102,72 @@ cdef void add_up(Sum *g, int workers) noexcept nogil:
     parallel(add_chunk, g, ceil_div(g.total, CHUNK), workers, 2 * <double> g.total)
 
 
+cdef Product describe_product(fnn_tiles *t, Py_ssize_t rows, Py_ssize_t n) noexcept nogil:
+    cdef Product g
+    g.t, g.rows, g.n = t, rows, n
+    g.x, g.z, g.dy, g.y, g.dx, g.dz = NULL, NULL, NULL, NULL, NULL, NULL
+    return g
+
+
+cdef inline Py_ssize_t rows_of_chunk(const Product *g) noexcept nogil:
+    return max(<Py_ssize_t> 1, CHUNK // g.n)
+
+
+cdef void multiply_rows(const Product *g, Py_ssize_t row, Py_ssize_t end, const real *x, const real *z,
+                        real *y) noexcept nogil:
+    cdef Py_ssize_t j
+    if g.n == 1:
+        for j in range(row, end):
+            y[j] = x[j] * z[j]
+        return
+    for row in range(row, end):
+        for j in range(row * g.n, (row + 1) * g.n):
+            y[j] = x[j] * z[row]
+
+
+cdef void product_back(const Product *g, Py_ssize_t row, Py_ssize_t end, const real *dy, real *dx,
+                       real *dz) noexcept nogil:
+    cdef Py_ssize_t j
+    cdef double total
+    cdef const real *x = <const real *> g.x
+    if dx != NULL:
+        multiply_rows[real](g, row, end, dy, <const real *> g.z, dx)
+    if dz != NULL and g.n == 1:
+        multiply_rows[real](g, row, end, dy, x, dz)
+        return
+    for row in range(row, end if dz != NULL else row):
+        total = 0
+        for j in range(row * g.n, (row + 1) * g.n):
+            total += <double> dy[j] * x[j]
+        dz[row] = <real> total
+
+
+cdef void multiply_chunk(void *job, Py_ssize_t chunk, int slot) noexcept nogil:
+    cdef const Product *g = <const Product *> job
+    cdef Py_ssize_t row = chunk * rows_of_chunk(g), end = min(g.rows, row + rows_of_chunk(g))
+    if g.t.itemsize == sizeof(float):
+        multiply_rows(g, row, end, <const float *> g.x, <const float *> g.z, <float *> g.y)
+    else:
+        multiply_rows(g, row, end, <const double *> g.x, <const double *> g.z, <double *> g.y)
+
+
+cdef void product_back_chunk(void *job, Py_ssize_t chunk, int slot) noexcept nogil:
+    cdef const Product *g = <const Product *> job
+    cdef Py_ssize_t row = chunk * rows_of_chunk(g), end = min(g.rows, row + rows_of_chunk(g))
+    if g.t.itemsize == sizeof(float):
+        product_back(g, row, end, <const float *> g.dy, <float *> g.dx, <float *> g.dz)
+    else:
+        product_back(g, row, end, <const double *> g.dy, <double *> g.dx, <double *> g.dz)
+
+
+cdef void multiply(Product *g, int workers) noexcept nogil:
+    parallel(multiply_chunk, g, ceil_div(g.rows, rows_of_chunk(g)), workers, 2 * <double> g.rows * g.n)
+
+
+cdef void product_gradients(Product *g, int workers) noexcept nogil:
+    parallel(product_back_chunk, g, ceil_div(g.rows, rows_of_chunk(g)), workers, 4 * <double> g.rows * g.n)
+
+
 def add(a, b, y, bint relu):
     """y = a + b, its ReLU if asked for; all contiguous arrays of one shape and dtype. REDUCTION(2)."""
     cdef Buffers buffers

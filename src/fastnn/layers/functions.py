@@ -24,7 +24,7 @@ NAMED: dict[str, type[Module]] = {
     for name, kind in vars(room).items()
     if isinstance(kind, type) and issubclass(kind, Module) and kind.__module__ == room.__name__
 }
-_OF_FUNCTION = {name.lower(): kind for name, kind in NAMED.items()} | {"interpolate": resample.Upsample}
+_OF_FUNCTION = {name.lower(): kind for name, kind in NAMED.items()}
 _ARGUMENTS = {
     ("unflatten", "sizes"): "unflattened_size",
 }  # of functions; what layers call them
@@ -166,11 +166,17 @@ def _dropout(kind: Any) -> Callable[[dict[str, Any]], Module]:
     return make
 
 
+def _interpolate(settings: dict[str, Any]) -> Module:
+    check.only("antialias", settings.pop("antialias"), (False,))
+    return resample.Upsample(**settings)
+
+
 _SPECIAL: dict[str, Callable[[dict[str, Any]], Module]] = {
     "linear": _linear,
     "conv1d": _convolution(conv.Conv1d, "conv1d"),
     "conv2d": _convolution(conv.Conv2d, "conv2d"),
     "embedding": _embedding,
+    "interpolate": _interpolate,
     "prelu": _prelu,
     "layer_norm": _layer_norm,
     "group_norm": _group_norm,

@@ -139,6 +139,9 @@ class Graph(Module):
     def plan(self, steps: Steps) -> None:
         self._wired().plan(steps)
 
+    def _chain(self, x: Any) -> tuple[Any, ...] | None:
+        return self._wired().chain()
+
     def named_children(self) -> Iterator[tuple[str, Module]]:
         """The layers, each under the name of the first node that it is at."""
         seen: set[int] = set()
