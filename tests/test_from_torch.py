@@ -139,7 +139,7 @@ REFUSED = [
     (lambda x: F.linear(x, x), "linear() gets weight that is computed"),
     (lambda x: (x.view(-1, 3).relu_(), x)[1], "relu_() writes into the memory of layer, which is read later"),
     (lambda x: F.max_pool1d(x, 2, return_indices=True)[0], "has no form"),
-    (lambda x: F.interpolate(x, 2, mode="bilinear", antialias=True), "takes antialias=True"),
+    (lambda x: F.interpolate(x, 2, mode="bilinear", antialias=True), "antialias: got True; expected False"),
     (lambda x: torch.add(x, x, alpha=2), "takes alpha"),
     (lambda x: x**3, "pow() with 3"),
 ]
@@ -196,13 +196,14 @@ class Everything(nn.Module):
         self.own = self.Own(6, 6)
         self.scale = nn.Parameter(torch.rand(6))
         self.register_buffer("offset", torch.rand(6))
+        self.register_buffer("factor", torch.rand(6), persistent=False)
         self.blocks = nn.ModuleList([nn.Sequential(nn.Linear(6, 6), nn.ReLU(inplace=True)) for _ in range(2)])
         self.relu = nn.ReLU()
 
     def forward(self, x, other, flag=None, times=2):
         if flag is not None:
             x = x + flag
-        y = self.own(x) * self.scale + self.offset
+        y = self.own(x) * self.scale + self.offset * self.factor
         for block in self.blocks:
             y = self.relu(y + block(other)) + self.blocks[0](y)
         return y * times, y
@@ -214,10 +215,11 @@ def test_everything_at_once():
     net.blocks[1].eval()
     ours = from_torch(net)
     assert ours.inputs == ("x", "other")
-    assert set(ours.state_dict()) - {"constant"} == set(net.state_dict())
+    assert set(ours.state_dict()) == set(net.state_dict())
     assert [p.requires_grad for _, p in ours.named_parameters()].count(False) == 1
     assert ours["blocks.1.0"].training is False
     assert ours["blocks.0.0"].training is True
+    assert set(to_torch(ours).state_dict()) == set(net.state_dict())
     assert_same(Everything(), (4, 6), (4, 6), examples=False)
 
 

@@ -140,10 +140,11 @@ class Reader:
 
     def _array(self, node: Any) -> Any:
         owner, _, leaf = str(node.target).rpartition(".")
-        tensor = getattr(self.theirs.get_submodule(owner), leaf)
+        module = self.theirs.get_submodule(owner)
+        tensor = getattr(module, leaf)
         if not isinstance(tensor, self.torch.Tensor):
             raise Unknown(f"uses {node.target}, a {type(tensor).__name__}; expected a tensor")
-        held = self.reading.array(tensor, str(node.target))
+        held = self.reading.array(tensor, str(node.target), leaf not in module._non_persistent_buffers_set)
         return Value("", False, tuple(tensor.shape), held, str(node.target))
 
     def _module(self, node: Any, args: Any, kwargs: Any) -> Any:
@@ -183,7 +184,7 @@ class Reader:
         if isinstance(each, bool) or not isinstance(each, int | float):
             raise Unknown(f"{_called(self.now)} takes {type(each).__name__}; expected a tensor or number")
         array = np.array(each, self.dtype)
-        return self._constant((array.dtype, array.tobytes()), layers.Buffer(array), "constant")
+        return self._constant((array.dtype, array.tobytes()), layers.Buffer(array, persistent=False), "constant")
 
     def _constant(self, key: Any, held: Any, name: str) -> Value:
         if key not in self._constants:

@@ -135,7 +135,7 @@ class Reading:
         self.made[id(theirs)] = ours
         return ours
 
-    def array(self, tensor: Any, label: str) -> Any:
+    def array(self, tensor: Any, label: str, persistent: bool = True) -> Any:
         """The parameter or buffer for a tensor."""
         if id(tensor) not in self.held:
             learnt = isinstance(tensor, self.torch.nn.Parameter)
@@ -143,7 +143,9 @@ class Reading:
                 raise TypeError(f"{label}: got a parameter of {tensor.dtype}; expected float32 or float64")
             array = np.array(tensor.detach().cpu().numpy(), order="C")
             self.held[id(tensor)] = (
-                layers.Parameter(array, requires_grad=tensor.requires_grad) if learnt else layers.Buffer(array)
+                layers.Parameter(array, requires_grad=tensor.requires_grad)
+                if learnt
+                else layers.Buffer(array, persistent)
             )
         return self.held[id(tensor)]
 

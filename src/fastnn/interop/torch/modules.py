@@ -81,20 +81,17 @@ class _Conversion:
     def __init__(self, torch: Any) -> None:
         self.torch = torch
         self.parameters: dict[int, Any] = {}
-        self.constants: set[int] = set()  # numbers in the code of a forward, which are no part of the state
 
     def module(self, ours: layers.Module, name: str) -> Any:
         """PyTorch's module for `ours`, which the network knows by this name."""
         if ours.is_traced:
-            kept = {id(held) for _, held in ours.named_arrays()}
             ours = traced_graph(ours, f"layer {name}: " if name else "")
-            self.constants |= {id(held) for _, held in ours.named_arrays()} - kept
         theirs = self._empty(ours, name)
         for attribute, held in vars(ours).items():
             if isinstance(held, layers.Parameter):
                 theirs.register_parameter(attribute, self.parameter(held))
             elif isinstance(held, layers.Buffer):
-                theirs.register_buffer(attribute, self.tensor(held))
+                theirs.register_buffer(attribute, self.tensor(held), held.persistent)
         theirs.training = ours.training
         return theirs
 

@@ -112,7 +112,10 @@ def graph_module(conversion: Any, ours: layers.Module, name: str) -> Any:
     graph.output(outputs if len(outputs) > 1 else outputs[0])
     module = fx.GraphModule(root, graph, "Graph")
     constants = ((node, layer) for node, (layer, *_) in ours.nodes().items() if isinstance(layer, Constant))
-    module._non_persistent_buffers_set |= {node for node, each in constants if id(each.value) in conversion.constants}
+    for node, each in constants:
+        if not each.value.persistent:  # which GraphModule does not look at
+            owner, _, leaf = node.rpartition(".")
+            module.get_submodule(owner)._non_persistent_buffers_set.add(leaf)
     for inner in module.modules():
         if type(inner) is torch.nn.Module:  # what stands for the points in names
             inner.training = ours.training
