@@ -241,6 +241,14 @@ def test_writing_in_place_is_read_by_later_readers():
         assert_same(net, (4, 6), examples=False)
 
 
+def test_a_tensor_that_the_forward_makes():
+    net = Function(lambda x: x + torch.ones(6, dtype=torch.float64))
+    before = set(vars(net))
+    ours = assert_same(net, (4, 6), examples=False)
+    assert set(vars(net)) == before
+    assert list(ours.state_dict()) == ["layer.weight", "layer.bias"]
+
+
 def test_a_subclass_without_a_forward_is_the_layer():
     class Norm(nn.BatchNorm1d):
         def __init__(self):

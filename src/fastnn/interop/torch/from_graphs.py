@@ -35,6 +35,7 @@ class Reader:
 
     def __init__(self, reading: Any, theirs: Any, name: str, inputs: tuple[Any, ...]) -> None:
         self.reading, self.theirs, self.name, self.torch = reading, theirs, name, reading.torch
+        self._attributes = set(vars(theirs))
         self.fx = _traced(reading, theirs, name)
         self.inputs: list[str] = []
         self.nodes: dict[str, tuple[Any, ...]] = {}
@@ -76,6 +77,13 @@ class Reader:
 
     def graph(self) -> layers.Graph:
         """The graph of all nodes that the outputs are made of."""
+        try:
+            return self._graph()
+        finally:
+            for name in vars(self.theirs).keys() - self._attributes:  # torch.fx leaves tensors that a forward makes
+                del vars(self.theirs)[name]
+
+    def _graph(self) -> layers.Graph:
         outputs: tuple[str, ...] = ()
         for node in self.fx.nodes:
             self.now = node
@@ -144,7 +152,9 @@ class Reader:
         tensor = getattr(module, leaf)
         if not isinstance(tensor, self.torch.Tensor):
             raise Unknown(f"uses {node.target}, a {type(tensor).__name__}; expected a tensor")
-        held = self.reading.array(tensor, str(node.target), leaf not in module._non_persistent_buffers_set)
+        known = leaf in module._parameters or leaf in module._buffers
+        kept = known and leaf not in module._non_persistent_buffers_set
+        held = self.reading.array(tensor, str(node.target), kept)
         return Value("", False, tuple(tensor.shape), held, str(node.target))
 
     def _module(self, node: Any, args: Any, kwargs: Any) -> Any:
@@ -284,6 +294,8 @@ def _traced(reading: Any, theirs: Any, name: str) -> Any:
         setattr(InPlace, f"__{name_in_python}__", writing(getattr(operator, name_in_python)))
 
     class Tracer(fx.Tracer):  # type: ignore[misc,name-defined]
+        proxy_buffer_attributes = True  # what is computed of buffers is a part of the graph
+
         def proxy(self, node: Any) -> Any:
             return InPlace(node, self)
 
