@@ -1,12 +1,14 @@
 """States of optimisers from PyTorch and to it, in memory and in files."""
 
+from contextlib import suppress
+
 import numpy as np
 import pytest
 
 import fastnn as fnn
 from fastnn.interop.torch import load_torch, load_torch_optimizer, optimizer_from_torch, optimizer_to_torch
 from torch_oracles import torch
-from torch_pickles import archive, integer, mapping, storage, tensor
+from torch_pickles import archive, integer, mapping, storage, stream, tensor
 
 WITH_TORCH = pytest.mark.skipif(torch is None, reason="PyTorch is not installed")
 OPTIMISERS = [
@@ -124,6 +126,17 @@ def test_a_file_without_pytorch(tmp_path):
     state = load_torch_optimizer(archive(tmp_path / "a.pt", content, ARRAY))
     assert state["param_groups"] == [{"lr": 0.1, "params": [0]}]
     assert state["state"][0]["momentum_buffer"].tolist() == [0, 1, 2, 3]
+
+
+def test_any_changed_or_missing_byte_is_an_error_or_another_state(tmp_path):
+    content = mapping({"state": mapping({0: mapping({"exp_avg": VIEW})}), "param_groups": b"](" + mapping({}) + b"e"})
+    whole = stream(tmp_path / "whole.pt", content, ARRAY, {"0": 4}).read_bytes()
+    path = tmp_path / "a.pt"
+    for place in range(len(whole)):
+        for changed in (whole[:place], whole[:place] + bytes([whole[place] ^ 0x15]) + whole[place + 1 :]):
+            path.write_bytes(changed)
+            with suppress(ValueError):
+                assert set(load_torch_optimizer(path)) == {"state", "param_groups"}
 
 
 @pytest.mark.parametrize(
