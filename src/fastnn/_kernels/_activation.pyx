@@ -14,6 +14,7 @@ ctypedef (Py_ssize_t, Py_ssize_t, Py_ssize_t) Planes
 
 cdef enum:
     CHUNK = 16384  # elements
+    BLOCK = 256    # products that are summed at once
     VECTORS = 4    # of a strip of columns
 
 
@@ -113,51 +114,46 @@ cdef inline Py_ssize_t rows_of_chunk(const Product *g) noexcept nogil:
     return max(<Py_ssize_t> 1, CHUNK // g.n)
 
 
-cdef void multiply_rows(const Product *g, Py_ssize_t row, Py_ssize_t end, const real *x, const real *z,
-                        real *y) noexcept nogil:
-    cdef Py_ssize_t j
+cdef void multiply_rows(const Product *g, Py_ssize_t row, Py_ssize_t end, const char *x, const char *z,
+                        char *y) noexcept nogil:
+    cdef Py_ssize_t size = g.t.itemsize
     if g.n == 1:
-        for j in range(row, end):
-            y[j] = x[j] * z[j]
+        g.t.multiply(x + row * size, z + row * size, y + row * size, end - row, True)
         return
     for row in range(row, end):
-        for j in range(row * g.n, (row + 1) * g.n):
-            y[j] = x[j] * z[row]
-
-
-cdef void product_back(const Product *g, Py_ssize_t row, Py_ssize_t end, const real *dy, real *dx,
-                       real *dz) noexcept nogil:
-    cdef Py_ssize_t j
-    cdef double total
-    cdef const real *x = <const real *> g.x
-    if dx != NULL:
-        multiply_rows[real](g, row, end, dy, <const real *> g.z, dx)
-    if dz != NULL and g.n == 1:
-        multiply_rows[real](g, row, end, dy, x, dz)
-        return
-    for row in range(row, end if dz != NULL else row):
-        total = 0
-        for j in range(row * g.n, (row + 1) * g.n):
-            total += <double> dy[j] * x[j]
-        dz[row] = <real> total
+        g.t.multiply(x + row * g.n * size, z + row * size, y + row * g.n * size, g.n, False)
 
 
 cdef void multiply_chunk(void *job, Py_ssize_t chunk, int slot) noexcept nogil:
     cdef const Product *g = <const Product *> job
-    cdef Py_ssize_t row = chunk * rows_of_chunk(g), end = min(g.rows, row + rows_of_chunk(g))
-    if g.t.itemsize == sizeof(float):
-        multiply_rows(g, row, end, <const float *> g.x, <const float *> g.z, <float *> g.y)
-    else:
-        multiply_rows(g, row, end, <const double *> g.x, <const double *> g.z, <double *> g.y)
+    cdef Py_ssize_t row = chunk * rows_of_chunk(g)
+    multiply_rows(g, row, min(g.rows, row + rows_of_chunk(g)), g.x, g.z, g.y)
+
+
+cdef double sum_of_products(const Product *g, Py_ssize_t row) noexcept nogil:
+    cdef double block[BLOCK]
+    cdef double total = 0
+    cdef Py_ssize_t at, some
+    for at from 0 <= at < g.n by BLOCK:
+        some = min(<Py_ssize_t> BLOCK, g.n - at)
+        g.t.multiply(g.dy + (row * g.n + at) * g.t.itemsize, g.x + (row * g.n + at) * g.t.itemsize, block, some, True)
+        g.t.sums(&total, block, some, 1, some)
+    return total
 
 
 cdef void product_back_chunk(void *job, Py_ssize_t chunk, int slot) noexcept nogil:
     cdef const Product *g = <const Product *> job
     cdef Py_ssize_t row = chunk * rows_of_chunk(g), end = min(g.rows, row + rows_of_chunk(g))
-    if g.t.itemsize == sizeof(float):
-        product_back(g, row, end, <const float *> g.dy, <float *> g.dx, <float *> g.dz)
-    else:
-        product_back(g, row, end, <const double *> g.dy, <double *> g.dx, <double *> g.dz)
+    if g.dx != NULL:
+        multiply_rows(g, row, end, g.dy, g.z, g.dx)
+    if g.dz != NULL and g.n == 1:
+        multiply_rows(g, row, end, g.dy, g.x, g.dz)
+        return
+    for row in range(row, end if g.dz != NULL else row):
+        if g.t.itemsize == sizeof(float):
+            (<float *> g.dz)[row] = <float> sum_of_products(g, row)
+        else:
+            (<double *> g.dz)[row] = sum_of_products(g, row)
 
 
 cdef void multiply(Product *g, int workers) noexcept nogil:

@@ -254,17 +254,23 @@ cdef void bicubic_plane(const Resample *g, const real *x, real *y, real *row) no
     cdef Py_ssize_t oh, ow, k, low
     cdef const real *of_rows = <const real *> g.first_h
     cdef const real *of_columns = <const real *> g.first_w
-    cdef const real *source
-    cdef real weight, total
+    cdef real total
     for oh in range(g.OH):
-        for k in range(4):
-            source, weight = x + tap(g.low_h[oh], k, g.H) * g.W, of_rows[k * g.OH + oh]
-            for ow in range(g.W):
-                row[ow] = weight * source[ow] if k == 0 else row[ow] + weight * source[ow]
+        low = g.low_h[oh]
+        memset(row, 0, g.W * sizeof(real))
+        if 1 <= low < g.H - 2:
+            g.t.row(of_rows + oh, g.OH, x + (low - 1) * g.W, g.W, 4, row, g.W)
+        else:
+            for k in range(4):
+                g.t.row(of_rows + k * g.OH + oh, 1, x + tap(low, k, g.H) * g.W, g.W, 1, row, g.W)
         for ow in range(g.OW):
             low, total = g.low_w[ow], 0
-            for k in range(4):
-                total += of_columns[k * g.OW + ow] * row[tap(low, k, g.W)]
+            if 1 <= low < g.W - 2:
+                for k in range(4):
+                    total += of_columns[k * g.OW + ow] * row[low + k - 1]
+            else:
+                for k in range(4):
+                    total += of_columns[k * g.OW + ow] * row[tap(low, k, g.W)]
             y[ow] = total
         y += g.OW
 
