@@ -2,7 +2,6 @@
 
 import copy
 import pickle
-import random
 from itertools import pairwise
 
 import numpy as np
@@ -10,7 +9,7 @@ import pytest
 
 import fastnn as fnn
 from checks import directional_check
-from networks import normal
+from networks import normal, random_graph
 
 F8 = {"dtype": np.float64}
 X = normal(2, 4, 6, 6, dtype=np.float64)
@@ -136,40 +135,6 @@ def test_copies_and_pickles_are_networks_of_their_own(make):
     other = make().eval()
     other.load_state_dict(net.state_dict())
     np.testing.assert_array_equal(other(X), y)
-
-
-def random_graph(seed, channels=3):
-    """Of so many nodes that take values at random; all have one shape."""
-    rng = random.Random(seed)
-    names, nodes = ["x"], {}
-    makers = (
-        lambda: fnn.Conv2d(channels, channels, 3, padding=1, **F8),
-        fnn.ReLU,
-        fnn.Tanh,
-        lambda: fnn.BatchNorm2d(channels, **F8),
-        fnn.Identity,
-        fnn.Add,
-        fnn.Add,
-        fnn.Mul,
-        fnn.Sub,
-        lambda: fnn.Cat(1),
-    )
-    for place in range(rng.randint(3, 12)):
-        module = rng.choice(makers)()
-        count = 2 if isinstance(module, fnn.Mul | fnn.Sub) else 3 if module.joins and rng.random() < 0.3 else 2
-        recent = names[-3:] if rng.random() < 0.7 else names
-        taken = [rng.choice(recent) for _ in range(count if module.joins else 1)]
-        name = f"n{place}"
-        nodes[name] = (module, *taken)
-        if isinstance(module, fnn.Cat):
-            nodes[name + "c"] = (fnn.Conv2d(channels * count, channels, 1, **F8), name)
-            name += "c"
-        names.append(name)
-    used = {source for _, *sources in nodes.values() for source in sources}
-    loose = [name for name in names if name not in used]
-    if len(loose) > 1:
-        nodes["end"] = (fnn.Add(), *loose)
-    return fnn.Graph(nodes)
 
 
 @pytest.mark.parametrize("seed", range(40))
@@ -345,3 +310,23 @@ def test_texts():
     rows = squeeze_and_excite().summary((1, 4, 6, 6)).splitlines()
     assert rows[2].split()[:2] == ["conv", "Conv2d"]
     assert rows[-1].split() == ["total", "264"]
+
+
+@pytest.mark.parametrize(
+    ("pool", "shape"),
+    [
+        (fnn.MaxPool2d(2, return_indices=True), (2, 3, 4, 6)),
+        (fnn.MaxPool1d(2, return_indices=True), (2, 3, 6)),
+        (fnn.AdaptiveMaxPool2d(2, return_indices=True), (2, 3, 4, 6)),
+    ],
+    ids=["2d", "1d", "adaptive"],
+)
+def test_indices_of_a_pool_have_no_gradient(pool, shape):
+    x = np.random.default_rng(0).normal(size=shape)
+    for outputs in ("pool[0]", ("pool[0]", "pool[1]")):
+        net = fnn.Graph({"pool": (pool, "x")}, outputs=outputs)
+        y = net(x)
+        dy = np.ones_like(y[0] if isinstance(y, tuple) else y)
+        dx = net.backward((dy, None) if isinstance(y, tuple) else dy)
+        pool(x)
+        np.testing.assert_array_equal(dx, pool.backward(dy))

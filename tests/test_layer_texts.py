@@ -52,8 +52,9 @@ def test_repr_of_pools(layer, words):
         (lambda: fnn.MaxPool2d(3, 2, return_indices=True), (2, 3, 7, 8)),
         (lambda: fnn.MaxPool1d(3, 2, return_indices=True), (2, 3, 8)),
         (lambda: fnn.AdaptiveMaxPool2d((2, 3), return_indices=True), (2, 3, 7, 8)),
+        (lambda: fnn.AdaptiveMaxPool1d(3, return_indices=True), (2, 3, 8)),
     ],
-    ids=["2d", "1d", "adaptive"],
+    ids=["2d", "1d", "adaptive", "adaptive-1d"],
 )
 def test_max_pooling_returns_indices(make, shape):
     """Where in the plane the maxima are; the backward goes by them too, in train mode and out of a plan."""
@@ -135,7 +136,10 @@ def test_summary():
         (lambda: fnn.AvgPool2d(0), ValueError, "kernel_size: got 0"),
         (lambda: fnn.AdaptiveAvgPool2d(0), ValueError, "output_size: got (0, 0)"),
         (lambda: fnn.Upsample(), ValueError, "size: got neither"),
-        (lambda: fnn.Upsample(2, mode="linear"), ValueError, "mode: got 'linear'"),
+        (lambda: fnn.Upsample(2, mode="cubic"), ValueError, "mode: got 'cubic'"),
+        (lambda: fnn.Upsample(2, recompute_scale_factor=True), ValueError, "size: got 2; expected None"),
+        (lambda: fnn.AdaptiveAvgPool1d((2, 3)), ValueError, "output_size: got (2, 3)"),
+        (lambda: fnn.ConvTranspose1d(1, 2, 3, stride=2, output_padding=2), ValueError, "output_padding: got 2"),
         (lambda: fnn.Embedding(0, 3), ValueError, "num_embeddings: got 0"),
         (lambda: fnn.Embedding(4, 3, padding_idx=4), ValueError, "padding_idx: got 4"),
         (lambda: fnn.Embedding(4, 3, dtype=int), TypeError, "dtype: got"),

@@ -94,6 +94,19 @@ LAYERS = [
     ),
     (lambda: fnn.AdaptiveAvgPool2d((None, 2)), (2, 3, 4, 5), lambda x, m: F.adaptive_avg_pool2d(x, (None, 2))),
     (lambda: fnn.AdaptiveMaxPool2d(2), (2, 3, 4, 5), lambda x, m: F.adaptive_max_pool2d(x, 2)),
+    (lambda: fnn.AdaptiveAvgPool1d(2), (2, 3, 5), lambda x, m: F.adaptive_avg_pool1d(x, 2)),
+    (lambda: fnn.AdaptiveMaxPool1d(2), (2, 3, 5), lambda x, m: F.adaptive_max_pool1d(x, 2)),
+    (
+        lambda: fnn.ConvTranspose1d(4, 6, 3, stride=2, padding=1, output_padding=1, groups=2),
+        (2, 4, 5),
+        lambda x, m: F.conv_transpose1d(x, m.weight.data, m.bias.data, stride=2, padding=1, output_padding=1, groups=2),
+    ),
+    (lambda: fnn.Upsample(11, mode="linear"), (2, 3, 5), lambda x, m: F.interpolate(x, 11, mode="linear")),
+    (
+        lambda: fnn.Upsample(scale_factor=(1.5, 2.3), mode="bicubic", recompute_scale_factor=True),
+        (2, 3, 4, 5),
+        lambda x, m: F.interpolate(x, None, (1.5, 2.3), "bicubic", None, True),
+    ),
     (lambda: fnn.Upsample(scale_factor=2), (2, 3, 4, 5), lambda x, m: F.interpolate(x, None, 2)),
     (
         lambda: fnn.Upsample((7, 9), mode="bilinear", align_corners=True),

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 import fastnn as fnn
+from fastnn.interop.torch import optimizer_to_torch
 from torch_oracles import torch
 
 WITH_TORCH = pytest.mark.skipif(torch is None, reason="PyTorch is not installed")
@@ -71,15 +72,6 @@ def test_twenty_steps_are_pytorchs(name, options, terms, kept, dtype):
         np.testing.assert_allclose(p.data, q.detach().numpy(), rtol=0, atol=bound)
 
 
-def as_tensors(state):
-    """A state of ours, with tensors for arrays: all that PyTorch asks for."""
-    tensors = {
-        i: {k: torch.from_numpy(v) if isinstance(v, np.ndarray) else v for k, v in each.items()}
-        for i, each in state["state"].items()
-    }
-    return {**state, "state": tensors}
-
-
 @WITH_TORCH
 @pytest.mark.usefixtures("torch_in_double")
 @pytest.mark.parametrize("from_theirs", [True, False], ids=["theirs", "ours"])
@@ -117,7 +109,7 @@ def test_states_go_over_to_pytorch_and_back(name, options, from_theirs):
     else:
         steps(ours, mine, 1, 3, lambda g: g)
         _, theirs, _, other = pair(momentum)
-        other.load_state_dict(as_tensors(mine.state_dict()))
+        other.load_state_dict(optimizer_to_torch(mine))
         for p, q in zip(ours, theirs, strict=True):
             q.data = torch.from_numpy(p.data.copy())
     steps(ours, mine, 2, 3, lambda g: g)

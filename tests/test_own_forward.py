@@ -395,3 +395,32 @@ def test_it_trains_by_trainer_and_training_step():
     history = trainer.fit((X, y), (X, y), epochs=4, batch_size=2, progress=False)
     losses = history.train_loss if hasattr(history, "train_loss") else None
     assert losses is None or losses[-1] < losses[0]
+
+
+class Padded(fnn.Module):
+    def __init__(self, *settings):
+        self.settings = settings
+
+    def forward(self, x):
+        return F.pad(x, *self.settings)
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [(1,), ((1, 2),), ((1, 2, 0, 3), "reflect"), ((1, 2, 0, 3), "constant", 0.5), ((2, 1), "constant", 0.5)],
+    ids=str,
+)
+def test_pad_is_a_layer(settings):
+    x = np.random.default_rng(0).normal(size=(2, 3, 5, 6))
+    net = Padded(*settings)
+    y = net(x)
+    np.testing.assert_array_equal(y, F.pad(x, *settings))
+    np.testing.assert_array_equal(net.backward(y), F.pad_backward(y, *settings[:2]))
+    np.testing.assert_array_equal(net.eval()(x), y)
+
+
+def test_pad_of_three_axes_with_a_value_is_refused():
+    with pytest.raises(
+        TypeError, match=r"functional\.pad gets \(1, 1, 1, 1, 1, 1\) and value=0\.5; expected one or two"
+    ):
+        Padded((1,) * 6, "constant", 0.5)(np.ones((2, 3, 5, 6)))

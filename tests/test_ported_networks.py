@@ -11,6 +11,7 @@ import pytest
 
 import fastnn as fnn
 import fastnn.functional
+from fastnn.interop.torch import from_torch, to_torch
 from networks import normal
 
 EPS = float(np.finfo(np.float64).eps)
@@ -146,18 +147,47 @@ def densely(nn, functional, cat):
     return Dense()
 
 
-@pytest.mark.parametrize("make", [resnet18, mobilenet_v2, densely], ids=lambda f: f.__name__)
-def test_five_steps_are_those_of_pytorch(make, torch):
-    torch.manual_seed(0)
+def written_twice(make, torch, x):
     theirs = make(torch.nn, torch.nn.functional, torch.cat).double()
     ours = make(fnn, fastnn.functional, fnn.cat).double()
     assert list(ours.state_dict()) == list(theirs.state_dict())
     ours.load_state_dict(theirs.state_dict())
+    return ours, theirs
+
+
+def from_pytorch(make, torch, x):
+    theirs = make(torch.nn, torch.nn.functional, torch.cat).double()
+    ours = from_torch(theirs)
+    assert type(ours) is fnn.Graph
+    return ours, theirs
+
+
+def to_pytorch(make, torch, x):
+    ours = make(fnn, fastnn.functional, fnn.cat).double()
+    return ours, to_torch(ours, x)
+
+
+def there_and_back(make, torch, x):
+    theirs = make(torch.nn, torch.nn.functional, torch.cat).double()
+    return from_torch(to_torch(from_torch(theirs))), theirs
+
+
+WAYS = [written_twice, from_pytorch, to_pytorch, there_and_back]
+
+
+@pytest.mark.parametrize("way", WAYS, ids=lambda f: f.__name__)
+@pytest.mark.parametrize("make", [resnet18, mobilenet_v2, densely], ids=lambda f: f.__name__)
+def test_five_steps_are_those_of_pytorch(make, way, torch):
+    torch.manual_seed(0)
+    fnn.manual_seed(0)
     x, labels = normal(6, 3, 32, 32, dtype=np.float64), np.arange(6) % 5
+    ours, theirs = way(make, torch, x)
     their_optimizer = torch.optim.SGD(theirs.parameters(), lr=0.01, momentum=0.9)
     our_optimizer = fnn.SGD(ours.parameters(), lr=0.01, momentum=0.9)
     their_criterion, our_criterion = torch.nn.CrossEntropyLoss(), fnn.CrossEntropyLoss()
     terms = 6 * 32 * 32
+    learnt = dict(theirs.named_parameters())
+    assert set(learnt) == {name for name, _ in ours.named_parameters()}
     for step in range(5):
         their_optimizer.zero_grad()
         their_loss = their_criterion(theirs(torch.from_numpy(x)), torch.from_numpy(labels))
@@ -166,20 +196,24 @@ def test_five_steps_are_those_of_pytorch(make, torch):
         ours.backward(our_criterion.backward(), needs_dx=False)
         bound = (terms + 2) * EPS * 10**step  # each step works on from the difference of the last one
         assert abs(loss - their_loss.item()) <= bound * abs(loss)
-        for (name, p), q in zip(ours.named_parameters(), theirs.parameters(), strict=True):
-            scale = max(1.0, float(q.grad.abs().max()))
-            np.testing.assert_allclose(p.grad, q.grad.numpy(), rtol=0, atol=bound * scale, err_msg=f"{step} {name}")
+        for name, p in ours.named_parameters():
+            scale, grad = max(1.0, float(learnt[name].grad.abs().max())), learnt[name].grad.numpy()
+            np.testing.assert_allclose(p.grad, grad, rtol=0, atol=bound * scale, err_msg=f"{step} {name}")
         their_optimizer.step()
         our_optimizer.step()
-    assert len(ours._traces) == 1
-    for (name, array), tensor in zip(ours.state_dict().items(), theirs.state_dict().values(), strict=True):
-        np.testing.assert_allclose(array, tensor.numpy(), rtol=1e-7, atol=1e-9, err_msg=name)
+    state = ours.state_dict()
+    for name, tensor in theirs.state_dict().items():
+        np.testing.assert_allclose(state[name], tensor.numpy(), rtol=1e-7, atol=1e-9, err_msg=name)
     ours.eval()
     expected = theirs.eval()(torch.from_numpy(x)).detach().numpy()
     np.testing.assert_allclose(ours(x), expected, rtol=1e-6, atol=1e-7)
     np.testing.assert_allclose(ours(x[:2]), expected[:2], rtol=1e-6, atol=1e-7)
+    if type(ours) is fnn.Graph:
+        wiring = ours._wired()
+    else:
+        wiring = ours._traces[-1].wiring
+        assert len(ours._traces) == 2  # one in train mode, one in eval mode
+        assert set(fnn.trace(ours, x).state_dict()) >= set(ours.state_dict())
     if make is not densely:
-        (stage,) = ours._traces[-1].wiring._stages
+        (stage,) = wiring._stages
         assert [type(part).__name__ for part in stage.parts] == ["Run"]
-    graph = fnn.trace(ours, x)
-    assert set(graph.state_dict()) >= set(ours.state_dict())

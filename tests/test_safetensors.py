@@ -63,11 +63,24 @@ def test_another_format_is_named(tmp_path):
 
 
 def test_a_type_that_numpy_has_not_is_named(tmp_path):
-    header = b'{"w":{"dtype":"BF16","shape":[2],"data_offsets":[0,4]}}'
-    path = tmp_path / "half.safetensors"
+    header = b'{"w":{"dtype":"F8_E4M3","shape":[4],"data_offsets":[0,4]}}'
+    path = tmp_path / "eighth.safetensors"
     path.write_bytes(len(header).to_bytes(8, "little") + header + b"\0" * 4)
-    with pytest.raises(ValueError, match=r"half\.safetensors: .*BF16"):
+    with pytest.raises(ValueError, match=r"eighth\.safetensors: .*F8_E4M3"):
         load_safetensors(path)
+
+
+def test_half_precision_becomes_float32(tmp_path):
+    torch = pytest.importorskip("torch")
+    torch_files = pytest.importorskip("safetensors.torch")
+    values = torch.tensor([[1.5, -3e38, 1e-40], [float("inf"), float("nan"), -0.0]])
+    halves = {"brain": values.bfloat16(), "half": values.half(), "empty": torch.zeros(0, 3).bfloat16()}
+    torch_files.save_file(halves, tmp_path / "w.safetensors")
+    for name, array in load_safetensors(tmp_path / "w.safetensors").items():
+        assert array.dtype == np.float32
+        assert array.flags.writeable
+        np.testing.assert_array_equal(array, halves[name].float().numpy())
+        np.testing.assert_array_equal(np.signbit(array), np.signbit(halves[name].float().numpy()))
 
 
 def test_missing_package_names_the_extra(tmp_path, monkeypatch, state):

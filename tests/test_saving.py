@@ -291,3 +291,20 @@ def test_damaged_files_are_refused_or_are_networks(content, tmp_path):
 def test_a_file_that_is_not_there(tmp_path):
     with pytest.raises(FileNotFoundError):
         fnn.load(tmp_path / "nothing.safetensors")
+
+
+def test_a_constant_that_is_in_no_state_dict(tmp_path):
+    class Shifted(fnn.Module):
+        def __init__(self):
+            self.linear = fnn.Linear(3, 2)
+            self.register_buffer("shift", np.float32([5, 7]), persistent=False)
+
+        def forward(self, x):
+            return self.linear(x) + self.shift
+
+    net, x = Shifted(), np.ones((4, 3), np.float32)
+    graph = fnn.trace(net, x)
+    fnn.save(graph, tmp_path / "net.safetensors")
+    loaded = fnn.load(tmp_path / "net.safetensors")
+    np.testing.assert_array_equal(loaded(x), net(x))
+    assert set(loaded.state_dict()) == set(graph.state_dict()) == {"linear.weight", "linear.bias"}

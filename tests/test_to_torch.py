@@ -50,6 +50,14 @@ LAYERS = [
     (fnn.AdaptiveMaxPool2d((3, 2)), IMAGES),
     (fnn.Upsample(scale_factor=2.0, mode="bilinear", align_corners=True), IMAGES),
     (fnn.Upsample((5, 9)), IMAGES),
+    (fnn.Upsample((5, 9), mode="bicubic"), IMAGES),
+    (fnn.Upsample((5, 9), mode="nearest-exact"), IMAGES),
+    (fnn.Upsample(scale_factor=1.7, mode="area"), IMAGES),
+    (fnn.Upsample(scale_factor=1.7, mode="linear", recompute_scale_factor=True), (3, 4, 9)),
+    (fnn.AdaptiveAvgPool1d(4), (3, 4, 9)),
+    (fnn.AdaptiveMaxPool1d(4), (4, 9)),
+    (fnn.ConvTranspose1d(4, 6, 3, 2, 1, 1, groups=2, dilation=2, **F8), (3, 4, 9)),
+    (fnn.ConvTranspose1d(4, 6, 3, 2, **F8), (4, 9)),
     (fnn.Unfold((3, 2), 2, 1, (2, 1)), IMAGES),
     (fnn.Fold((7, 6), 3, padding=1, stride=2), (3, 18, 12)),
     (fnn.ZeroPad2d((1, 2, 0, 3)), IMAGES),
@@ -106,6 +114,29 @@ LAYERS = [
     (fnn.Residual(fnn.Conv2d(4, 4, 3, padding=1, **F8)), IMAGES),
     (fnn.Residual(fnn.Conv2d(4, 5, 1, **F8), fnn.Conv2d(4, 5, 1, **F8)), IMAGES),
     (fnn.Concat([fnn.Tanh(), fnn.Conv2d(4, 4, (3, 1), padding=(1, 0), **F8)], dim=3), IMAGES),
+    (fnn.Slice(slice(None), slice(1, None, 2), ..., None), IMAGES),
+    (fnn.Permute(0, 3, 1, 2), IMAGES),
+    (fnn.Reshape(0, 2, -1, 3), IMAGES),
+    (fnn.Pad((1, 2, 0, 3), mode="reflect"), IMAGES),
+    (fnn.Mean((1, -1), keepdim=True), IMAGES),
+    (fnn.Sequential(fnn.Mean((2, 3)), fnn.Linear(4, 2, **F8)), IMAGES),
+    (
+        fnn.Graph(
+            {
+                "stem.conv": (fnn.Conv2d(4, 6, 1, bias=False, **F8), "x"),
+                "stem.bn": (fnn.BatchNorm2d(6, **F8), "stem.conv"),
+                "parts": (fnn.Split((2, 4)), "stem.bn"),
+                "same": (fnn.Conv2d(2, 4, 1, **F8), "parts[0]"),
+                "weight": (layers.Constant(fnn.Parameter(1 + normal(4, 1, 1, dtype=np.float64) ** 2)),),
+                "scaled": (fnn.Mul(), "same", "weight"),
+                "less": (fnn.Sub(), "scaled", "parts[1]"),
+                "ratio": (fnn.Div(), "less", "weight"),
+                "all": (fnn.Cat(1), "ratio", "parts[0]", "less"),
+                "sum": (fnn.Add(), "all", "all", "all"),
+            }
+        ),
+        IMAGES,
+    ),
     (fnn.Sequential({"first": fnn.Conv2d(4, 2, 1, **F8), "second": fnn.ReLU()}), IMAGES),
 ]
 
@@ -113,17 +144,14 @@ LAYERS = [
 def test_every_layer_is_tested():
     kinds = {getattr(layers, name) for name in layers.__all__ if name not in ("ModuleList", "ModuleDict")}
     kinds = {kind for kind in kinds if isinstance(kind, type) and issubclass(kind, layers.Module)}
-    others = {layers.Module, layers.Graph, layers.Constant}
-    others |= {
-        getattr(layers, name)
-        for name in ["Add", "Sub", "Mul", "Div", "Cat", "Split", "Slice", "Permute", "Reshape", "Pad", "Mean"]
-    }
+    in_the_graph = {layers.Constant, fnn.Add, fnn.Sub, fnn.Mul, fnn.Div, fnn.Cat, fnn.Split}
+    others = {layers.Module} | in_the_graph
     assert {type(layer) for layer, _ in LAYERS} == kinds - others
 
 
-def test_layers_that_pytorch_has_not_are_named(torch):
-    net = fnn.Sequential(fnn.ReLU(), fnn.Graph({"mean": (fnn.Mean(1), "x")}))
-    with pytest.raises(TypeError, match=r"layer 1: Graph has no counterpart in PyTorch"):
+def test_slices_that_pytorch_has_not_are_named(torch):
+    net = fnn.Sequential(fnn.ReLU(), fnn.Graph({"flip": (fnn.Slice(..., slice(None, None, -1)), "x")}))
+    with pytest.raises(TypeError, match=r"layer 1\.flip: Slice\(\.\.\., ::-1\) has no counterpart in PyTorch"):
         to_torch(net)
 
 
@@ -149,10 +177,12 @@ def test_a_layer(torch, layer, given):
     if leaf.is_floating_point():
         assert_close(dx, leaf.grad, "dx")
     theirs = dict(other.named_parameters())
-    assert list(theirs) == [name for name, _ in layer.named_parameters()]
+    assert sorted(theirs) == sorted(name for name, _ in layer.named_parameters())
+    if not isinstance(layer, fnn.Graph):  # whose order is that of its nodes
+        assert list(theirs) == [name for name, _ in layer.named_parameters()]
     for name, p in layer.named_parameters():
         assert_close(p.grad, theirs[name].grad, name)
-    assert list(other.state_dict()) == list(layer.state_dict())
+    assert sorted(other.state_dict()) == sorted(layer.state_dict())
     for name, array in layer.state_dict().items():
         assert_close(array, other.state_dict()[name], name)
     assert_close(layer.eval()(x), other.eval()(leaf), "eval")
@@ -189,6 +219,53 @@ def test_no_random_numbers_are_drawn(torch):
     torch.manual_seed(3)
     to_torch(fnn.Sequential(fnn.Conv2d(1, 2, 3), fnn.Linear(3, 2), fnn.PReLU(), fnn.Embedding(3, 2)))
     assert torch.equal(torch.rand(4), expected)
+
+
+def test_a_graph_of_several_inputs_and_outputs(torch):
+    nodes = {"a": (fnn.Linear(3, 2, **F8), "left x"), "b": (fnn.Add(), "a", "2nd")}
+    net = fnn.Graph(nodes, inputs=("left x", "2nd"), outputs=("b", "a")).eval()
+    other = to_torch(net)
+    x, more = normal(4, 3, dtype=np.float64), normal(4, 2, dtype=np.float64)
+    for ours, theirs in zip(net(x, more), other(torch.from_numpy(x), torch.from_numpy(more)), strict=True):
+        assert_close(ours, theirs, "outputs")
+    assert not any(module.training for module in other.modules())
+    copy.deepcopy(other)
+
+
+class Scaled(fnn.Module):
+    def __init__(self):
+        self.bn, self.scale = fnn.BatchNorm1d(3, **F8), fnn.Parameter(np.full(3, 2.0))
+
+    def forward(self, x):
+        return 1 - self.bn(x) * self.scale
+
+
+def test_a_module_with_a_forward_of_its_own(torch):
+    net = fnn.Sequential(Scaled(), fnn.Dropout(0.0))
+    with pytest.raises(TypeError, match=r"^layer 0: Scaled has a forward that has not been traced in train mode"):
+        to_torch(net)
+    x = normal(5, 3, dtype=np.float64)
+    before = net.state_dict()
+    other = to_torch(net, x)
+    for name, array in before.items():
+        np.testing.assert_array_equal(array, net.state_dict()[name], err_msg=name)
+        assert_close(array, other.state_dict()[name], name)
+    assert sorted(other.state_dict()) == sorted(before)
+    assert_close(net(x), other(torch.from_numpy(x)), "train")
+    assert_close(net.eval()(x), to_torch(net)(torch.from_numpy(x)), "after a call it needs no example")
+
+
+def test_the_first_call_in_train_mode_is_traced_once():
+    net = Scaled()
+    net(normal(5, 3, dtype=np.float64))
+    (entry,) = net._traces
+    net(normal(5, 3, dtype=np.float64))
+    assert net._traces[0] is entry
+
+
+def test_lists_and_dicts_of_layers(torch):
+    assert list(to_torch(fnn.ModuleList([fnn.ReLU(), fnn.Tanh()])).named_children()) != []
+    assert set(to_torch(fnn.ModuleDict({"a": fnn.Linear(2, 2)})).state_dict()) == {"a.weight", "a.bias"}
 
 
 def test_a_layer_of_ones_own_is_named():

@@ -48,9 +48,15 @@ class OtherLoss(fnn.CrossEntropyLoss):
         return 2 * super().__call__(x, target)
 
 
+def parts_of(step):
+    """The layers that it runs one after the other, of the one kind of inputs that it has had; None: the loop."""
+    (parts,) = step._bound._parts.values()
+    return parts
+
+
 def stretches(step):
     """Places of the layers that are planned together, in order, and whether the loss is with them."""
-    known = (each for each in step._bound.parts._stretches.values() if each is not None)
+    known = (each for each in parts_of(step)._stretches.values() if each is not None)
     return sorted({(each.first, each.end, each.has_loss) for each in known})
 
 
@@ -185,7 +191,7 @@ def test_layers_that_share_a_parameter_are_the_loop():
     steps = steps_of(network)
     take(steps, *data(perceptron, 30))
     assert_same_bits(*steps)
-    assert steps[0]._bound.parts is None
+    assert parts_of(steps[0]) is None
 
 
 def test_hooks_of_a_layer_in_a_branch_and_of_the_network():
@@ -238,4 +244,4 @@ def test_batches_of_many_sizes_in_parts():
     for n in range(1, 70):
         take(steps, *data(perceptron, n), 1)
     assert_same_bits(*steps)
-    assert len(steps[0]._bound.parts._stretches) <= 48
+    assert len(parts_of(steps[0])._stretches) <= 48

@@ -3,6 +3,7 @@
 `torch` is None where it is not installed.
 """
 
+import math
 import warnings
 
 import numpy as np
@@ -83,6 +84,7 @@ class Oracle:
 
     conv1d, conv1d_backward = convolution("conv1d")
     conv2d, conv2d_backward = convolution("conv2d")
+    conv_transpose1d, conv_transpose1d_backward = convolution("conv_transpose1d")
     conv_transpose2d, conv_transpose2d_backward = convolution("conv_transpose2d")
 
     @staticmethod
@@ -160,6 +162,23 @@ class Oracle:
         return autograd(lambda x: Oracle.avg_pool1d(x, kernel_size, **options), dy, x)
 
     @staticmethod
+    def adaptive_avg_pool1d(x, output_size):
+        return torch.nn.functional.adaptive_avg_pool1d(x, output_size or x.shape[2])
+
+    @staticmethod
+    def adaptive_avg_pool1d_backward(dy, input_size):
+        x = torch.zeros((*dy.shape[:2], *input_size), dtype=dy.dtype)
+        return autograd(lambda x: Oracle.adaptive_avg_pool1d(x, dy.shape[2]), dy, x)
+
+    @staticmethod
+    def adaptive_max_pool1d(x, output_size, *, return_indices=False):
+        return torch.nn.functional.adaptive_max_pool1d(x, output_size or x.shape[2], return_indices)
+
+    @staticmethod
+    def adaptive_max_pool1d_backward(dy, indices, input_size):
+        return torch.zeros((*dy.shape[:2], *input_size), dtype=dy.dtype).scatter_add_(2, indices, dy)
+
+    @staticmethod
     def adaptive_avg_pool2d(x, output_size):
         return torch.nn.functional.adaptive_avg_pool2d(x, output_size or (None, None))
 
@@ -183,6 +202,11 @@ class Oracle:
 
     @staticmethod
     def interpolate_backward(dy, input_size, size, scale_factor, **options):
+        if options.get("mode") == "bicubic":  # its own copies dy where the size stays, whatever the scale is
+            pixels = math.prod(input_size)
+            eye = torch.eye(pixels, dtype=dy.dtype).reshape(1, pixels, *input_size)
+            weights = Oracle.interpolate(eye, size, scale_factor, **options)[0]
+            return torch.einsum("nchw,phw->ncp", dy, weights).reshape(*dy.shape[:2], *input_size)
         x = torch.zeros((*dy.shape[:2], *input_size), dtype=dy.dtype)
         return autograd(lambda x: Oracle.interpolate(x, size, scale_factor, **options), dy, x)
 

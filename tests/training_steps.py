@@ -89,8 +89,9 @@ def rows(dtype=np.float32):
     return S(
         fnn.Conv2d(2, 6, 3, bias=False, dtype=dtype), fnn.LayerNorm((12, 12), dtype=dtype), fnn.PReLU(6, dtype=dtype),
         fnn.Upsample(scale_factor=2, mode="bilinear"), fnn.Conv2d(6, 4, 3, stride=3, bias=False, dtype=dtype),
-        fnn.InstanceNorm2d(4, affine=True, dtype=dtype), fnn.PReLU(dtype=dtype), fnn.Upsample(scale_factor=2),
-        fnn.GroupNorm(2, 4, dtype=dtype), fnn.AdaptiveAvgPool2d(3), fnn.Flatten(2), L(9, 7, dtype=dtype),
+        fnn.InstanceNorm2d(4, affine=True, dtype=dtype), fnn.PReLU(dtype=dtype),
+        fnn.Upsample(scale_factor=2, mode="bicubic"), fnn.GroupNorm(2, 4, dtype=dtype), fnn.AdaptiveAvgPool2d(3),
+        fnn.Flatten(2), L(9, 7, dtype=dtype),
         fnn.LayerNorm(7, dtype=dtype), fnn.Softmax(-1), fnn.Flatten(), L(28, 5, dtype=dtype), fnn.LogSoftmax(1),
     )  # fmt: skip
 

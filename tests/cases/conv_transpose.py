@@ -49,7 +49,34 @@ def _backward_scale(dy, x, w, **geometry):
     return dx, dw, db
 
 
+def _as_planes(function: str, arrays: tuple[Any, ...], options: dict[str, Any]) -> tuple[Any, ...]:
+    """Scales of maps of one row, by the function of two axes."""
+    inner = lambda v: v[0] if isinstance(v, tuple) else v  # noqa: E731
+    beside = {"stride": 1, "padding": 0, "output_padding": 0, "dilation": 1}
+    rows = {name: (beside[name], inner(value)) if name in beside else value for name, value in options.items()}
+    planes = [a if a is None or a.ndim == 1 else a[:, :, None] for a in arrays]
+    made = {"forward": _scale, "backward": _backward_scale}[function](*planes, **rows)
+    return tuple(None if a is None else a if a.ndim == 1 else a[:, :, 0] for a in made)
+
+
+def _gradient_1d(F, args, kwargs, y, dy):
+    rest, dy = no_activation(F, kwargs, y, dy)
+    return F.conv_transpose1d_backward(dy, args[0], args[1], **rest)
+
+
 register(
+    Operation(
+        "conv_transpose1d",
+        terms=_terms,
+        scale=lambda *arrays, **options: _as_planes("forward", arrays, options),
+        backward=_gradient_1d,
+        wrt=(0, 1, 2),
+    ),
+    Operation(
+        "conv_transpose1d_backward",
+        terms=_backward_terms,
+        scale=lambda *arrays, **options: _as_planes("backward", arrays, options),
+    ),
     Operation("conv_transpose2d", terms=_terms, scale=_scale, backward=_gradient, wrt=(0, 1, 2)),
     Operation("conv_transpose2d_backward", terms=_backward_terms, scale=_backward_scale),
 )
@@ -73,24 +100,29 @@ SHAPES = {
     "large": ((9, 33, 15, 14), 40, (4, 3), {"stride": 2, "padding": 1}, True),
     "winograd": ((9, 37, 15, 10), 41, (3, 3), {"padding": 1}, True),
     "winograd-5x5": ((9, 37, 15, 10), 41, (5, 5), {"padding": (1, 2)}, True),
+    "row": ((2, 3, 7), 5, (3,), {"padding": 1}, False),
+    "row-generator": ((2, 5, 11), 4, (4,), {"stride": (2,), "padding": 1, "output_padding": 1}, False),
+    "row-dilated-groups": ((2, 6, 9), 4, (3,), {"stride": 3, "dilation": 2, "groups": 2}, False),
+    "row-of-no-images": ((0, 3, 4), 2, (2,), {}, False),
 }
 
 
 def transposed_cases(
-    label: str, x: tuple[int, ...], filters: int, kernel: tuple[int, int], options: dict[str, Any], large: bool = False
+    label: str, x: tuple[int, ...], filters: int, kernel: tuple[int, ...], options: dict[str, Any], large: bool = False
 ) -> Iterator[Case]:
     w = (x[1], filters // options.get("groups", 1), *kernel)
-    y = reference.conv_transpose2d(np.zeros(x, np.float32), np.zeros(w, np.float32), **options).shape
+    name = f"conv_transpose{len(kernel)}d"
+    y = getattr(reference, name)(np.zeros(x, np.float32), np.zeros(w, np.float32), **options).shape
 
     def forward(draw: Draw, relu: bool = False) -> Any:
         more = {"activation": "relu"} if relu else {}
         return (draw(x), draw(w, "w"), None if relu else draw((filters,), "b")), options | more
 
     # A weight or pixel that is infinite times what is cut off or never there: NaN, or nothing. Both are right.
-    yield Case("conv_transpose2d", label, forward, ("normal", "special"), ("b",), large=large, gradient=not large)
-    yield Case("conv_transpose2d", f"{label}-no-bias-relu", lambda draw: forward(draw, relu=True), large=large)
+    yield Case(name, label, forward, ("normal", "special"), ("b",), large=large, gradient=not large)
+    yield Case(name, f"{label}-no-bias-relu", lambda draw: forward(draw, relu=True), large=large)
     yield Case(
-        "conv_transpose2d_backward",
+        f"{name}_backward",
         label,
         lambda draw: ((draw(y, "dy"), draw(x), draw(w, "w")), options),
         large=large,

@@ -124,6 +124,7 @@ RESAMPLES = {
     "interpolate": {
         "nearest": Resample((8, 64, 28, 28), (56, 56), "nearest"),
         "bilinear": Resample((8, 64, 28, 28), (56, 56), "bilinear"),
+        "bicubic": Resample((8, 64, 28, 28), (56, 56), "bicubic"),
     },
 }
 

@@ -44,6 +44,21 @@ cdef struct Sum:
 
 # y = a + b, or its positive part.
 cdef void add_up(Sum *g, int workers) noexcept nogil
+cdef struct Product:
+    fnn_tiles *t
+    Py_ssize_t rows, n  # elements of z, and of x for each of them
+    const char *x
+    const char *z
+    const char *dy
+    char *y             # may be x
+    char *dx            # or NULL
+    char *dz            # or NULL
+
+
+cdef Product describe_product(fnn_tiles *t, Py_ssize_t rows, Py_ssize_t n) noexcept nogil
+# y = x * z, whose elements are used n times each; or dx and dz from dy. Sums are in double precision.
+cdef void multiply(Product *g, int workers) noexcept nogil
+cdef void product_gradients(Product *g, int workers) noexcept nogil
 # Describes a function by its place in the table, over `total` elements, in rows of `row` elements. `row` is 0 for
 # functions element by element.
 cdef Map describe_map(fnn_tiles *t, Py_ssize_t function, Py_ssize_t total, Py_ssize_t row, double a,

@@ -14,6 +14,7 @@ ctypedef (Py_ssize_t, Py_ssize_t, Py_ssize_t) Planes
 
 cdef enum:
     CHUNK = 16384  # elements
+    BLOCK = 256    # products that are summed at once
     VECTORS = 4    # of a strip of columns
 
 
@@ -100,6 +101,67 @@ cdef void add_chunk(void *job, Py_ssize_t chunk, int slot) noexcept nogil:
 
 cdef void add_up(Sum *g, int workers) noexcept nogil:
     parallel(add_chunk, g, ceil_div(g.total, CHUNK), workers, 2 * <double> g.total)
+
+
+cdef Product describe_product(fnn_tiles *t, Py_ssize_t rows, Py_ssize_t n) noexcept nogil:
+    cdef Product g
+    g.t, g.rows, g.n = t, rows, n
+    g.x, g.z, g.dy, g.y, g.dx, g.dz = NULL, NULL, NULL, NULL, NULL, NULL
+    return g
+
+
+cdef inline Py_ssize_t rows_of_chunk(const Product *g) noexcept nogil:
+    return max(<Py_ssize_t> 1, CHUNK // g.n)
+
+
+cdef void multiply_rows(const Product *g, Py_ssize_t row, Py_ssize_t end, const char *x, const char *z,
+                        char *y) noexcept nogil:
+    cdef Py_ssize_t size = g.t.itemsize
+    if g.n == 1:
+        g.t.multiply(x + row * size, z + row * size, y + row * size, end - row, True)
+        return
+    for row in range(row, end):
+        g.t.multiply(x + row * g.n * size, z + row * size, y + row * g.n * size, g.n, False)
+
+
+cdef void multiply_chunk(void *job, Py_ssize_t chunk, int slot) noexcept nogil:
+    cdef const Product *g = <const Product *> job
+    cdef Py_ssize_t row = chunk * rows_of_chunk(g)
+    multiply_rows(g, row, min(g.rows, row + rows_of_chunk(g)), g.x, g.z, g.y)
+
+
+cdef double sum_of_products(const Product *g, Py_ssize_t row) noexcept nogil:
+    cdef double block[BLOCK]
+    cdef double total = 0
+    cdef Py_ssize_t at, some
+    for at from 0 <= at < g.n by BLOCK:
+        some = min(<Py_ssize_t> BLOCK, g.n - at)
+        g.t.multiply(g.dy + (row * g.n + at) * g.t.itemsize, g.x + (row * g.n + at) * g.t.itemsize, block, some, True)
+        g.t.sums(&total, block, some, 1, some)
+    return total
+
+
+cdef void product_back_chunk(void *job, Py_ssize_t chunk, int slot) noexcept nogil:
+    cdef const Product *g = <const Product *> job
+    cdef Py_ssize_t row = chunk * rows_of_chunk(g), end = min(g.rows, row + rows_of_chunk(g))
+    if g.dx != NULL:
+        multiply_rows(g, row, end, g.dy, g.z, g.dx)
+    if g.dz != NULL and g.n == 1:
+        multiply_rows(g, row, end, g.dy, g.x, g.dz)
+        return
+    for row in range(row, end if g.dz != NULL else row):
+        if g.t.itemsize == sizeof(float):
+            (<float *> g.dz)[row] = <float> sum_of_products(g, row)
+        else:
+            (<double *> g.dz)[row] = sum_of_products(g, row)
+
+
+cdef void multiply(Product *g, int workers) noexcept nogil:
+    parallel(multiply_chunk, g, ceil_div(g.rows, rows_of_chunk(g)), workers, 2 * <double> g.rows * g.n)
+
+
+cdef void product_gradients(Product *g, int workers) noexcept nogil:
+    parallel(product_back_chunk, g, ceil_div(g.rows, rows_of_chunk(g)), workers, 4 * <double> g.rows * g.n)
 
 
 def add(a, b, y, bint relu):

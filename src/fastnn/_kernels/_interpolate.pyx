@@ -2,24 +2,27 @@
 
 docs/dev/resampling.md has an example of the tables.
 """
-from libc.math cimport floorf
+from libc.math cimport floor, floorf
 from libc.string cimport memcpy, memset
 
 from fastnn._kernels.resample_planes cimport Resample
+
+cdef double STEEPNESS = -0.75  # PyTorch's a of Keys' kernel
 
 cdef enum:
     FLOAT_MAX_OUTPUTS = 32  # outputs of one pixel along an axis: the gradients of more are added in double precision
 
 
-cdef void nearest(Py_ssize_t size, Py_ssize_t outputs, double scale, Py_ssize_t *low) noexcept nogil:
-    """The pixel that each output copies. The arithmetic is PyTorch's, which is in float."""
+cdef void nearest(Py_ssize_t size, Py_ssize_t outputs, double scale, bint exact, Py_ssize_t *low) noexcept nogil:
+    """The pixel that each output copies, or if `exact` the one around its centre. PyTorch counts in float too."""
     cdef Py_ssize_t o
     cdef float step = <float> (1 / scale) if scale else <float> size / <float> outputs
+    cdef float centre = <float> 0.5 if exact else <float> 0
     for o in range(outputs):
-        if outputs == size or outputs == 2 * size:
+        if not exact and (outputs == size or outputs == 2 * size):
             low[o] = o * size // outputs
         else:
-            low[o] = min(<Py_ssize_t> floorf(<float> o * step), size - 1)
+            low[o] = min(<Py_ssize_t> floorf((<float> o + centre) * step), size - 1)
 
 
 cdef void between(Py_ssize_t size, Py_ssize_t outputs, double scale, bint align_corners, Py_ssize_t *low,
@@ -39,9 +42,53 @@ cdef void between(Py_ssize_t size, Py_ssize_t outputs, double scale, bint align_
         first[o], second[o] = <real> (1 - at), <real> at
 
 
-cdef void fill_nearest(Resample *g) noexcept nogil:
-    nearest(g.H, g.OH, g.scale_h, g.low_h)
-    nearest(g.W, g.OW, g.scale_w, g.low_w)
+cdef inline Py_ssize_t tap(Py_ssize_t low, Py_ssize_t k, Py_ssize_t size) noexcept nogil:
+    """Pixel k of the four of a bicubic output; those outside are the edge."""
+    return min(max(low + k - 1, <Py_ssize_t> 0), size - 1)
+
+
+cdef void keys(double t, double *weights) noexcept nogil:
+    """The weights of four pixels, of which the second is t to the left, at most 1. In this form nothing cancels out."""
+    cdef double s = 1 - t
+    weights[0], weights[1] = STEEPNESS * t * s * s, s * (1 + t - (STEEPNESS + 2) * t * t)
+    weights[2], weights[3] = t * (1 + s - (STEEPNESS + 2) * s * s), STEEPNESS * s * t * t
+
+
+cdef void among_four(Py_ssize_t size, Py_ssize_t outputs, double scale, bint align_corners, Py_ssize_t *low,
+                     real *weights) noexcept nogil:
+    """The second of the four pixels that each output lies among, and their weights."""
+    cdef Py_ssize_t o
+    cdef Py_ssize_t k
+    cdef double step, at
+    cdef double four[4]
+    if align_corners:
+        step = <double> (size - 1) / <double> (outputs - 1) if outputs > 1 else 0
+    else:
+        step = 1 / scale if scale else <double> size / <double> outputs
+    for o in range(outputs):
+        at = o * step if align_corners else (o + 0.5) * step - 0.5
+        low[o] = min(<Py_ssize_t> floor(at), size - 1)
+        keys(min(at - low[o], 1.), four)
+        for k in range(4):
+            weights[k * outputs + o] = <real> four[k]
+
+
+cdef void fill_nearest(Resample *g, bint exact) noexcept nogil:
+    cdef Py_ssize_t ow
+    nearest(g.H, g.OH, g.scale_h, exact, g.low_h)
+    nearest(g.W, g.OW, g.scale_w, exact, g.low_w)
+    g.doubles = g.OW == 2 * g.W
+    for ow in range(g.OW if g.doubles else 0):
+        g.doubles = g.doubles and g.low_w[ow] == ow // 2
+
+
+cdef void fill_bicubic(Resample *g) noexcept nogil:
+    if g.t.itemsize == sizeof(float):
+        among_four(g.H, g.OH, g.scale_h, g.align_corners, g.low_h, <float *> g.first_h)
+        among_four(g.W, g.OW, g.scale_w, g.align_corners, g.low_w, <float *> g.first_w)
+    else:
+        among_four(g.H, g.OH, g.scale_h, g.align_corners, g.low_h, <double *> g.first_h)
+        among_four(g.W, g.OW, g.scale_w, g.align_corners, g.low_w, <double *> g.first_w)
 
 
 cdef void fill_bilinear(Resample *g) noexcept nogil:
@@ -64,7 +111,7 @@ cdef void nearest_plane(const Resample *g, const real *x, real *y) noexcept nogi
         row = x + g.low_h[oh] * g.W
         if oh and g.low_h[oh] == g.low_h[oh - 1]:
             memcpy(y, y - g.OW, g.OW * sizeof(real))
-        elif g.OW == 2 * g.W:
+        elif g.doubles:
             g.t.zip(y, row, row, g.W)
         else:
             for ow in range(g.OW):
@@ -84,7 +131,7 @@ cdef void nearest_plane_backward(const Resample *g, real *dx, const real *dy, re
         memset(row, 0, g.OW * sizeof(real))
         g.t.sum_rows(row, dy + oh * g.OW, g.OW, next_ - oh, g.OW)
         target = dx + g.low_h[oh] * g.W
-        if g.OW == 2 * g.W:
+        if g.doubles:
             for ow in range(g.W):
                 target[ow] = row[2 * ow] + row[2 * ow + 1]
         elif g.OW <= FLOAT_MAX_OUTPUTS * g.W:
@@ -200,3 +247,55 @@ cdef void bilinear_plane_backward(const Resample *g, real *dx, const real *dy, r
     narrow(g, dx + at * g.W, upper)
     if at + 1 < g.H:
         narrow(g, dx + (at + 1) * g.W, lower)
+
+
+cdef void bicubic_plane(const Resample *g, const real *x, real *y, real *row) noexcept nogil:
+    """y from x. The four rows of pixels become one, and then the columns of this row."""
+    cdef Py_ssize_t oh, ow, k, low
+    cdef const real *of_rows = <const real *> g.first_h
+    cdef const real *of_columns = <const real *> g.first_w
+    cdef real total
+    for oh in range(g.OH):
+        low = g.low_h[oh]
+        memset(row, 0, g.W * sizeof(real))
+        if 1 <= low < g.H - 2:
+            g.t.row(of_rows + oh, g.OH, x + (low - 1) * g.W, g.W, 4, row, g.W)
+        else:
+            for k in range(4):
+                g.t.row(of_rows + k * g.OH + oh, 1, x + tap(low, k, g.H) * g.W, g.W, 1, row, g.W)
+        for ow in range(g.OW):
+            low, total = g.low_w[ow], 0
+            if 1 <= low < g.W - 2:
+                for k in range(4):
+                    total += of_columns[k * g.OW + ow] * row[low + k - 1]
+            else:
+                for k in range(4):
+                    total += of_columns[k * g.OW + ow] * row[tap(low, k, g.W)]
+            y[ow] = total
+        y += g.OW
+
+
+cdef void bicubic_plane_backward(const Resample *g, real *dx, const real *dy, double *rows) noexcept nogil:
+    """Each row of pixels gathers its gradient from all output rows, which are neighbours for each of the four taps."""
+    cdef Py_ssize_t h, ow, k
+    cdef Py_ssize_t next_[4]  # for each tap the first output row that has not been gathered
+    cdef const real *of_rows = <const real *> g.first_h
+    cdef const real *of_columns = <const real *> g.first_w
+    cdef const real *source
+    cdef double *narrowed = rows + g.OW
+    cdef double weight
+    next_[0] = next_[1] = next_[2] = next_[3] = 0
+    for h in range(g.H):
+        memset(rows, 0, (g.OW + g.W) * sizeof(double))
+        for k in range(4):
+            while next_[k] < g.OH and tap(g.low_h[next_[k]], k, g.H) == h:
+                source, weight = dy + next_[k] * g.OW, of_rows[k * g.OH + next_[k]]
+                for ow in range(g.OW):
+                    rows[ow] += weight * source[ow]
+                next_[k] += 1
+        for k in range(4):
+            for ow in range(g.OW):
+                narrowed[tap(g.low_w[ow], k, g.W)] += of_columns[k * g.OW + ow] * rows[ow]
+        for ow in range(g.W):
+            dx[ow] = <real> narrowed[ow]
+        dx += g.W

@@ -23,7 +23,7 @@ from fastnn._kernels._plan_run cimport Packed, Run, packed_for, run_stages
 from fastnn._kernels._plan_stages cimport Stage, into_stages
 from fastnn._kernels._plan_steps cimport (
     APART, AVERAGE_POOL, CONV, FOLD, FRAME, JOIN, LINEAR, LOCAL, LOCAL_NORM, LOOKUP, MAP, MAX_POOL, NORM, OUTPUT, PRELU,
-    RESAMPLE, ROW_NORM, SUM, TRANSPOSED, UNFOLD, Kind, Step, forget, settle
+    PRODUCT, RESAMPLE, ROW_NORM, SUM, TRANSPOSED, UNFOLD, Kind, Step, forget, settle
 )
 from fastnn._kernels._plan_watch cimport Weights
 from fastnn._kernels._pool cimport Windows, describe
@@ -116,6 +116,11 @@ cdef class Plan:
         cdef Step *step = self.add(SUM, size, size, size)
         step.other, step.others = other, size
         step.sum.t, step.sum.relu = self.t, False
+
+    def multiply(self, Py_ssize_t other, Py_ssize_t rows, Py_ssize_t n):
+        """The current value, `rows` of n elements, each row times an element of the value `other`."""
+        cdef Step *step = self.add(PRODUCT, rows * n, rows * n, rows)
+        step.other, step.others = other, rows
 
     def cat(self, Py_ssize_t before, Py_ssize_t rows, Py_ssize_t n, Py_ssize_t m):
         """Join each of `rows` rows: n elements of the value `before`, and then m elements of the current value."""

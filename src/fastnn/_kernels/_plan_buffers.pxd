@@ -19,3 +19,5 @@ cdef class Buffers:
 # Find the places that each step reads and writes, for N images. Writes `between` of each stage. Returns the bytes of
 # the buffers that lie APART.
 cdef Py_ssize_t place(Step *steps, Py_ssize_t count, Stage *stages, Py_ssize_t stage_count, Py_ssize_t N) except -1
+# Where a contiguous array begins; its owner keeps it.
+cdef char *start(array, bint writes) except? NULL

@@ -17,8 +17,10 @@ layer in the next::
 An element-wise step writes in place if it is the last to read its input. If a group is one image, the parts of a join
 are written straight to their places in the joined value (`parts_of_joins`).
 """
+from cpython.buffer cimport PyBUF_SIMPLE, PyBUF_WRITABLE, PyBuffer_Release, PyObject_GetBuffer
+
 from fastnn._kernels._plan_stages cimport Stage
-from fastnn._kernels._plan_steps cimport APART, INPUT, JOIN, LOCAL, MAP, OUTPUT, SUM, Place, Step
+from fastnn._kernels._plan_steps cimport APART, INPUT, JOIN, LOCAL, MAP, OUTPUT, PRODUCT, SUM, Place, Step
 from fastnn._kernels._table cimport allocate, release
 from fastnn._kernels.fnn cimport ceil_div
 
@@ -107,7 +109,7 @@ cdef Py_ssize_t place_of_stage(Step *steps, Py_ssize_t count, const Stage *stage
             step.y.where = APART
             step.y.offset = apart.reserve(s, stage_of[until], N * step.outputs * size)
         elif (source.where == LOCAL and last[step.source] == i and step.other != step.source
-              and step.kind in (MAP, SUM)):
+              and step.kind in (MAP, SUM, PRODUCT)):
             step.y.offset = source.offset
             local.until[source.offset] = until
         else:
@@ -160,3 +162,11 @@ cdef list parts_of_joins(Step *steps, Py_ssize_t count, const Stage *stage, list
         parts[j] = parts[step.source - 1] = whole, offset
         parts[step.other - 1] = whole, offset + step.inputs
     return parts
+
+
+cdef char *start(array, bint writes) except? NULL:
+    """Where a contiguous array begins; its owner keeps it."""
+    cdef Py_buffer view
+    PyObject_GetBuffer(array, &view, PyBUF_SIMPLE | PyBUF_WRITABLE if writes else PyBUF_SIMPLE)
+    PyBuffer_Release(&view)
+    return <char *> view.buf

@@ -1,8 +1,8 @@
 """One call of a planned network: stage after stage, and within a stage group after group of images."""
-from fastnn._kernels._activation cimport Sum, add_up
+from fastnn._kernels._activation cimport Product, Sum, add_up, describe_product, multiply
 from fastnn._kernels._plan_buffers cimport Memory
 from fastnn._kernels._plan_stages cimport Stage
-from fastnn._kernels._plan_steps cimport INPUT, LOCAL, OUTPUT, SUM, Place, Step, pack, take
+from fastnn._kernels._plan_steps cimport INPUT, LOCAL, OUTPUT, PRODUCT, SUM, Place, Step, pack, take
 from fastnn._kernels._plan_watch cimport Weights
 from fastnn._kernels._table cimport parallel
 from fastnn._kernels.fnn cimport ceil_div
@@ -39,10 +39,15 @@ cdef inline char *address(const Run *r, const Place *place, Py_ssize_t n, char *
 
 cdef void put_together(const Step *step, Py_ssize_t images, const char *x, const char *b, char *y,
                        int workers) noexcept nogil:
-    """y = x + b, or x and b joined, for `images` images."""
+    """y = x + b, x times b, or x and b joined, for `images` images."""
     cdef Py_ssize_t n = step.inputs // step.count, m = step.others // step.count, rows = images * step.count
     cdef Sum sum
-    if step.kind == SUM:
+    cdef Product product
+    if step.kind == PRODUCT:
+        product = describe_product(step.t, rows, n)
+        product.x, product.z, product.y = x, b, y
+        multiply(&product, workers)
+    elif step.kind == SUM:
         sum = step.sum
         sum.total, sum.a, sum.b, sum.y = rows, x, b, y
         add_up(&sum, workers)

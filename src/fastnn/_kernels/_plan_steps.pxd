@@ -32,6 +32,7 @@ cdef enum Kind:
     PRELU
     SUM
     JOIN
+    PRODUCT
 
 cdef enum Where:
     INPUT   # the network's input

@@ -9,19 +9,19 @@ Each job has a file, and a file imports only from files above it::
     _plan_train_learnt   parameters, gradients and update
     _plan_train          the list of steps, as the layers write it down
 """
-from cpython.buffer cimport PyBUF_SIMPLE, PyBUF_WRITABLE, PyBuffer_Release, PyObject_GetBuffer
+from cpython.buffer cimport PyBUF_SIMPLE, PyBuffer_Release, PyObject_GetBuffer
 from libc.math cimport INFINITY
 from libc.stdint cimport int64_t, uint64_t
 from libc.string cimport memcpy, memset
 
 from fastnn._kernels._loss cimport describe_scores, look_at_labels
-from fastnn._kernels._plan_buffers cimport Memory
+from fastnn._kernels._plan_buffers cimport Memory, start
 from fastnn._kernels._plan_train_groups cimport by_groups, memory_of_groups, run_groups
 from fastnn._kernels._plan_train_learnt cimport Learnt, Update, wanted
 from fastnn._kernels._plan_train_slots cimport place_gradients
 from fastnn._kernels._plan_train_steps cimport (
-    AVERAGE_POOL, CONV, CROSS_ENTROPY, DROP, JOIN, LINEAR, LOOKUP, MAP, MAX_POOL, NO_LOSS, NORM, PRELU, RESAMPLE,
-    ROW_NORM, SQUARED_ERROR, SUM, Call, Kind, Step, have_pool
+    AVERAGE_POOL, CONV, CROSS_ENTROPY, DROP, JOIN, LINEAR, LOOKUP, MAP, MAX_POOL, NO_LOSS, NORM, PRELU, PRODUCT,
+    RESAMPLE, ROW_NORM, SQUARED_ERROR, SUM, Call, Kind, Step, have_pool
 )
 from fastnn._kernels._plan_train_whole cimport cut, memory_of_whole, run_backward, run_forward, run_whole
 from fastnn._kernels._pool cimport Windows, describe
@@ -136,6 +136,11 @@ cdef class TrainingPlan:
         """Of `size` elements of an example."""
         cdef Step *step = self.add(SUM, size, size, 1)
         step.other, step.others, step.z = other, size, self.offset(other)
+
+    def multiply(self, Py_ssize_t other, Py_ssize_t rows, Py_ssize_t n):
+        """`rows` of an example, of n elements, each row times an element of the value `other`."""
+        cdef Step *step = self.add(PRODUCT, rows * n, rows * n, rows)
+        step.other, step.others, step.z = other, rows, self.offset(other)
 
     def cat(self, Py_ssize_t before, Py_ssize_t rows, Py_ssize_t n, Py_ssize_t m):
         """`rows` of an example, each n elements of the value `before`, and then m."""
@@ -390,11 +395,3 @@ cdef class TrainingPlan:
         loss[0] /= g.divisor
         g.divisor = divisor
         return True
-
-
-cdef char *start(array, bint writes) except? NULL:
-    """Where a contiguous array begins; its owner keeps it."""
-    cdef Py_buffer view
-    PyObject_GetBuffer(array, &view, PyBUF_SIMPLE | PyBUF_WRITABLE if writes else PyBUF_SIMPLE)
-    PyBuffer_Release(&view)
-    return <char *> view.buf

@@ -15,7 +15,7 @@ A slot may have several users. None writes to it before the others are done.
 Slots lie behind all values, and in the place of values that nobody reads any more: when a step goes back, these are the
 values of all steps after it. So most gradients of a chain need no room of their own.
 """
-from fastnn._kernels._plan_train_steps cimport JOIN, MAP, SUM, Call, Step, Target, turns
+from fastnn._kernels._plan_train_steps cimport JOIN, MAP, PRODUCT, SUM, Call, Step, Target, turns
 
 
 cdef class Slots:
@@ -63,7 +63,7 @@ cdef class Slots:
 
 cdef int go_back_through(Slots slots, Step *step, Py_ssize_t dy, bint wants_x, bint wants_z) except -1:
     """Gradients of one step, as numbers of slots."""
-    cdef Py_ssize_t turned = dy, dx
+    cdef Py_ssize_t turned = dy, dx, dz
     if turns(step) and slots.users[dy] > 1:
         turned = slots.take(step.outputs)
     step.dy, step.turned = dy, turned
@@ -75,11 +75,13 @@ cdef int go_back_through(Slots slots, Step *step, Py_ssize_t dy, bint wants_x, b
                     step.dz = slots.give(step.other, step.others, turned)
                 else:
                     step.dx = slots.give(step.source, step.inputs, turned)
-    elif step.kind == JOIN:
+    elif step.kind in (JOIN, PRODUCT):
+        dx = slots.take(step.inputs) if wants_x else -1  # both before one is added to others: they are written at once
+        dz = slots.take(step.others) if wants_z else -1
         if wants_x:
-            step.dx = slots.give(step.source, step.inputs, slots.take(step.inputs))
+            step.dx = slots.give(step.source, step.inputs, dx)
         if wants_z:
-            step.dz = slots.give(step.other, step.others, slots.take(step.others))
+            step.dz = slots.give(step.other, step.others, dz)
     elif wants_x:
         dx = dy if step.kind == MAP and slots.users[dy] == 1 else slots.take(step.inputs)
         if dx == dy:

@@ -21,6 +21,7 @@ cdef enum Kind:
     LOOKUP
     SUM
     JOIN
+    PRODUCT
     NORM_POOL  # a normalisation, and the max pool behind it
 
 cdef enum Loss:

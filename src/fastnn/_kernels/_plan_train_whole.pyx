@@ -12,11 +12,11 @@ of a thread::
 from libc.stdint cimport int64_t
 from libc.string cimport memcpy
 
-from fastnn._kernels._activation cimport Sum, add_up
+from fastnn._kernels._activation cimport Product, Sum, add_up, describe_product, multiply, product_gradients
 from fastnn._kernels._loss cimport Rows, forward_and_backward_rows
 from fastnn._kernels._plan_train_steps cimport (
-    CONV, CROSS_ENTROPY, DROP, JOIN, NO_LOSS, NORM, NORM_POOL, SUM, Call, Step, Target, gradient, step_backward,
-    step_forward, turn, turns
+    CONV, CROSS_ENTROPY, DROP, JOIN, NO_LOSS, NORM, NORM_POOL, PRODUCT, SUM, Call, Step, Target, gradient,
+    step_backward, step_forward, turn, turns
 )
 from fastnn._kernels._table cimport parallel
 from fastnn._kernels.fnn cimport FNN_DISTANCE, ceil_div, fnn_tiles
@@ -175,6 +175,12 @@ cdef void sum_up(const Call *g, const char *a, const char *b, char *y, Py_ssize_
     add_up(&both, workers)
 
 
+cdef Product product_of(const Call *g, const Step *step, Py_ssize_t n, const char *x, const char *z) noexcept nogil:
+    cdef Product product = describe_product(g.t, n * step.count, step.inputs // step.count)
+    product.x, product.z = x, z
+    return product
+
+
 cdef inline char *place_in(const Call *g, char *memory, Py_ssize_t at) noexcept nogil:
     """Where a gradient of a value lies, or NULL if it is not wanted."""
     return memory + (at - g.inputs) * g.group * g.t.itemsize if at >= 0 else NULL
@@ -201,6 +207,7 @@ cdef bint go_back(const Call *g, Py_ssize_t first, Py_ssize_t n, char *memory, P
     cdef char *apart = place_in(g, memory, g.values + g.slots)
     cdef char *dy
     cdef char *y
+    cdef Product product
     for i in range(g.count - 1, -1, -1):
         step = g.steps + i
         if not step.goes_back:
@@ -208,7 +215,12 @@ cdef bint go_back(const Call *g, Py_ssize_t first, Py_ssize_t n, char *memory, P
         dy, y = place_in(g, memory, step.turned), value_at(g, memory, first, step.y)
         if turns(step):
             turn(g, step, n, place_in(g, memory, step.dy), y, dy, workers)
-        if step.kind == JOIN:
+        if step.kind == PRODUCT:
+            product = product_of(g, step, n, value_at(g, memory, first, step.x), value_at(g, memory, first, step.z))
+            product.dy, product.dx = dy, place_in(g, memory, step.dx.at)
+            product.dz = place_in(g, memory, step.dz.at)
+            product_gradients(&product, workers)
+        elif step.kind == JOIN:
             join(g, step, n, dy, place_in(g, memory, step.dx.at), place_in(g, memory, step.dz.at), True, workers)
         elif step.kind != SUM and not step_backward(
             g, step, n, dy, value_at(g, memory, first, step.x), y, value_at(g, memory, first, step.positions),
@@ -229,11 +241,16 @@ cdef bint go_forward(const Call *g, Py_ssize_t first, Py_ssize_t n, char *memory
     cdef const Step *step
     cdef char *x
     cdef char *y
+    cdef Product product
     for i in range(g.count):
         step = g.steps + i
         x, y = value_at(g, memory, first, step.x), value_at(g, memory, first, step.y)
         if step.kind == SUM:
             sum_up(g, x, value_at(g, memory, first, step.z), y, n * step.outputs, step.relu, workers)
+        elif step.kind == PRODUCT:
+            product = product_of(g, step, n, x, value_at(g, memory, first, step.z))
+            product.y = y
+            multiply(&product, workers)
         elif step.kind == JOIN:
             join(g, step, n, y, x, value_at(g, memory, first, step.z), False, workers)
         elif not step_forward(g, step, n, x, y, value_at(g, memory, first, step.positions), workers):

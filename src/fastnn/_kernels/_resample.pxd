@@ -6,7 +6,9 @@ cpdef enum:
     AVERAGE
     MAXIMUM
     NEAREST
+    NEAREST_EXACT
     BILINEAR
+    BICUBIC
 
 # Describe the resampling of `planes` planes. The caller sets x and y, and the indices, align_corners and scales that
 # its kind reads.

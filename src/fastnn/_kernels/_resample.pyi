@@ -6,9 +6,11 @@ from numpy.typing import NDArray
 _Array = NDArray[Any]
 
 AVERAGE: int
+BICUBIC: int
 BILINEAR: int
 MAXIMUM: int
 NEAREST: int
+NEAREST_EXACT: int
 
 def resample_forward(
     kind: int,

@@ -1,6 +1,6 @@
 """Planes of another size: adaptive pooling and interpolation.
 
-All four kinds are separable: rows are combined first, whole rows at a time, and columns after that.
+All kinds are separable: rows are combined first, whole rows at a time, and columns after that.
 docs/dev/resampling.md has examples.
 """
 from libc.stdint cimport int64_t
@@ -8,8 +8,11 @@ from libc.string cimport memset
 
 from fastnn._kernels._adaptive cimport average_plane, average_plane_backward, average_whole_planes, maximum_plane
 from fastnn._kernels._interpolate cimport (
+    bicubic_plane,
+    bicubic_plane_backward,
     bilinear_plane,
     bilinear_plane_backward,
+    fill_bicubic,
     fill_bilinear,
     fill_nearest,
     nearest_plane,
@@ -34,7 +37,7 @@ cdef Resample describe_resample(fnn_tiles *t, int kind, Py_ssize_t planes, Py_ss
     g.x, g.y, g.indices, g.align_corners, g.scale_h, g.scale_w = NULL, NULL, NULL, False, 0, 0
     g.low_h, g.high_h, g.low_w, g.high_w = NULL, NULL, NULL, NULL
     g.first_h, g.second_h, g.first_w, g.second_w = NULL, NULL, NULL, NULL
-    g.workspace, g.workspace_step = NULL, 0
+    g.workspace, g.workspace_step, g.doubles = NULL, 0, False
     return g
 
 
@@ -57,9 +60,9 @@ cdef bint run(Resample *g, fnn_task task, int workers) noexcept nogil:
     if g.kind == AVERAGE and averages_in_lanes(g, AVERAGES_BACK if task == backward_task else AVERAGES, workers):
         return True
     g.workspace_step = (2 * max(g.W, g.OW) + 16) * 8
-    if not fits(<double> workers * g.workspace_step + 32. * outputs):
+    if not fits(<double> workers * g.workspace_step + 48. * outputs):
         return False
-    g.workspace = <char *> allocate(workers * g.workspace_step + outputs * 2 * (sizeof(Py_ssize_t) + size))
+    g.workspace = <char *> allocate(workers * g.workspace_step + outputs * (2 * sizeof(Py_ssize_t) + 4 * size))
     if g.workspace == NULL:
         return False
     tables = g.workspace + workers * g.workspace_step
@@ -67,10 +70,12 @@ cdef bint run(Resample *g, fnn_task task, int workers) noexcept nogil:
     g.high_h, g.low_w = g.low_h + g.OH, g.low_h + 2 * g.OH
     g.high_w = g.low_w + g.OW
     g.first_h = <char *> (g.high_w + g.OW)
-    g.second_h, g.first_w = g.first_h + g.OH * size, g.first_h + 2 * g.OH * size
+    g.second_h, g.first_w = g.first_h + g.OH * size, g.first_h + 4 * g.OH * size
     g.second_w = g.first_w + g.OW * size
-    if g.kind == NEAREST:
-        fill_nearest(g)
+    if g.kind == NEAREST or g.kind == NEAREST_EXACT:
+        fill_nearest(g, g.kind == NEAREST_EXACT)
+    elif g.kind == BICUBIC:
+        fill_bicubic(g)
     elif g.kind == BILINEAR:
         fill_bilinear(g)
     parallel(task, g, (g.total + g.planes - 1) // g.planes, workers, <double> g.total * (g.H * g.W + g.OH * g.OW))
@@ -109,10 +114,12 @@ cdef void forward_plane(const Resample *g, Py_ssize_t plane, real *rows) noexcep
         average_plane(g, x, y, rows)
     elif g.kind == MAXIMUM:
         maximum_plane(g, x, y, g.indices + plane * g.OH * g.OW if g.indices != NULL else NULL, rows)
-    elif g.kind == NEAREST:
-        nearest_plane(g, x, y)
-    else:
+    elif g.kind == BILINEAR:
         bilinear_plane(g, x, y, rows)
+    elif g.kind == BICUBIC:
+        bicubic_plane(g, x, y, rows)
+    else:
+        nearest_plane(g, x, y)
 
 
 cdef void backward_task(void *job, Py_ssize_t chunk, int slot) noexcept nogil:
@@ -132,14 +139,17 @@ cdef void backward_plane(const Resample *g, Py_ssize_t plane, real *rows) noexce
     if g.kind == AVERAGE:
         average_plane_backward(g, dx, dy, rows)
         return
+    if g.kind == BICUBIC:
+        bicubic_plane_backward(g, dx, dy, <double *> rows)
+        return
     memset(dx, 0, g.H * g.W * sizeof(real))
     if g.kind == MAXIMUM:
         for at in range(g.OH * g.OW):
             dx[g.indices[plane * g.OH * g.OW + at]] += dy[at]
-    elif g.kind == NEAREST:
-        nearest_plane_backward(g, dx, dy, rows)
-    else:
+    elif g.kind == BILINEAR:
         bilinear_plane_backward(g, dx, dy, rows)
+    else:
+        nearest_plane_backward(g, dx, dy, rows)
 
 
 cdef int run_arrays(int kind, large, small, indices, bint backward, bint align_corners, double scale_h,
@@ -170,9 +180,9 @@ def resample_forward(int kind, x, y, indices, bint align_corners, double scale_h
     """y (N, C, OH, OW) = the planes of x (N, C, H, W), resampled.
 
     With MAXIMUM, indices get the places h*W + w of the maxima, unless None. A scale is the caller's, or 0 for the ratio
-    of the sizes. Writes all of y and indices; no overlap. MAXIMUM and NEAREST are EXACT. AVERAGE is REDUCTION(a
-    window's pixels); for large windows, whose blocks are added in double precision, REDUCTION(some tens). BILINEAR is
-    REDUCTION(4).
+    of the sizes. Writes all of y and indices; no overlap. MAXIMUM, NEAREST and NEAREST_EXACT are EXACT. AVERAGE is
+    REDUCTION(a window's pixels); for large windows, whose blocks are added in double precision, REDUCTION(some tens).
+    BILINEAR is REDUCTION(4), BICUBIC REDUCTION(16).
     """
     run_arrays(kind, x, y, indices, False, align_corners, scale_h, scale_w)
 

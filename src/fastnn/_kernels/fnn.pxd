@@ -109,6 +109,7 @@ cdef extern from "fnn.h" nogil:
         void (*softmax_columns_backward)(const void *dy, const void *y, void *dx, Py_ssize_t columns, Py_ssize_t n,
                                          Py_ssize_t step, bint logged) noexcept nogil
         void (*add_two)(const void *a, const void *b, void *y, Py_ssize_t n, bint relu) noexcept nogil
+        void (*multiply)(const void *a, const void *b, void *y, Py_ssize_t n, bint each) noexcept nogil
         void (*prelu)(const void *x, const void *w, void *y, Py_ssize_t n, bint each) noexcept nogil
         void (*prelu_backward)(const void *dy, const void *x, const void *w, void *dx, double *dw, Py_ssize_t n,
                                bint each) noexcept nogil

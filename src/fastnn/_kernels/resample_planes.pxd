@@ -15,7 +15,8 @@ cdef struct Resample:
     bint align_corners
     double scale_h, scale_w  # the caller's scales; 0 for the ratio of the sizes
     # Interpolation: output row o lies between the rows low_h[o] and high_h[o], with the weights first_h[o] and
-    # second_h[o]. The same holds for columns.
+    # second_h[o]. Of four rows, low_h[o] is the second, and row k has the weight first_h[k*OH + o]. The same holds for
+    # columns.
     Py_ssize_t *low_h
     Py_ssize_t *high_h
     Py_ssize_t *low_w
@@ -24,5 +25,6 @@ cdef struct Resample:
     char *second_h
     char *first_w
     char *second_w
+    bint doubles               # nearest: each pixel of a row is copied to two
     char *workspace            # some rows for each thread
     Py_ssize_t workspace_step  # bytes of a workspace

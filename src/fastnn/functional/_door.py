@@ -25,6 +25,15 @@ def contiguous_or_none(a: Array | None) -> Array | None:
     return None if a is None else contiguous(a)
 
 
+def row(a: Array) -> Array:
+    """(N, C, L) as maps of one row."""
+    return contiguous(a).reshape(a.shape[0], a.shape[1], 1, a.shape[2])
+
+
+def row_or_none(a: Array | None) -> Array | None:
+    return None if a is None else row(a)
+
+
 def flat(a: Array) -> Array:
     return contiguous(a).reshape(-1)
 

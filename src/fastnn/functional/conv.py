@@ -11,7 +11,7 @@ from fastnn import _validate as check
 from fastnn import reference
 from fastnn._runtime import empty, use_reference
 from fastnn._validate import Array, IntPair, IntSingle, MaybeArray, Padding
-from fastnn.functional._door import contiguous, contiguous_or_none, pick
+from fastnn.functional._door import contiguous, contiguous_or_none, pick, row, row_or_none
 
 __all__ = ["conv1d", "conv1d_backward", "conv2d", "conv2d_backward", "fold", "unfold"]
 
@@ -107,7 +107,7 @@ def conv1d(
         )
     y = empty((x.shape[0], weight.shape[0], OL), x.dtype)
     forward = pick(_conv_forward.conv2d_forward, x.dtype)
-    forward(_row(x), _row(weight), contiguous_or_none(bias), _row(y), geometry, activation is not None)
+    forward(row(x), row(weight), contiguous_or_none(bias), row(y), geometry, activation is not None)
     return y
 
 
@@ -132,14 +132,5 @@ def conv1d_backward(
     dw = empty(weight.shape, x.dtype) if "dw" in needs else None
     db = empty(weight.shape[:1], x.dtype) if "db" in needs else None
     backward = pick(_conv_backward.conv2d_backward, x.dtype)
-    backward(_row(dy), _row(x), _row(weight), _row_or_none(dx), _row_or_none(dw), db, geometry)
+    backward(row(dy), row(x), row(weight), row_or_none(dx), row_or_none(dw), db, geometry)
     return dx, dw, db
-
-
-def _row(a: Array) -> Array:
-    """(N, C, L) as maps of one row."""
-    return contiguous(a).reshape(a.shape[0], a.shape[1], 1, a.shape[2])
-
-
-def _row_or_none(a: Array | None) -> Array | None:
-    return None if a is None else _row(a)

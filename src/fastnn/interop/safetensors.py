@@ -11,6 +11,11 @@ import numpy as np
 from fastnn._extras import require
 from fastnn._files import atomic_file
 
+DTYPES = {
+    **{"F64": "<f8", "F32": "<f4", "F16": "<f2", "BF16": "<u2", "C64": "<c8", "BOOL": "?"},
+    **{f"{kind}{8 * size}": f"<{kind.lower()}{size}" for kind in "IU" for size in (1, 2, 4, 8)},
+}
+
 
 def save_safetensors(
     path: str | Path, state_dict: Mapping[str, np.ndarray], metadata: Mapping[str, str] | None = None
@@ -37,27 +42,34 @@ def load_safetensors(path: str | Path) -> dict[str, np.ndarray]:
     Returns
     -------
     state_dict : name to array, for `Module.load_state_dict`
+        Those of float16 and bfloat16 become float32, which holds their numbers exactly.
 
     Raises
     ------
     ValueError
-        The file is truncated or corrupt, or holds a type that NumPy has not (bfloat16, float8); names the file.
+        The file is truncated or corrupt, or holds a type that NumPy has not, as float8; names the file.
     """
     return read(path)[0]
 
 
 def read(path: str | Path) -> tuple[dict[str, np.ndarray], dict[str, str]]:
     """The arrays of a .safetensors file, and its metadata; errors as of `load_safetensors`."""
-    safetensors = require("safetensors.numpy", "loading weights", "weights")
-    error_type = require("safetensors", "loading weights", "weights").SafetensorError
+    safetensors = require("safetensors", "loading weights", "weights")
     content = Path(path).read_bytes()
     try:
-        arrays = safetensors.load(content)
+        arrays = {name: _array(**stored) for name, stored in safetensors.deserialize(content)}
         # That has looked at the header: 8 bytes with its length, then JSON.
         header = json.loads(content[8 : 8 + int.from_bytes(content[:8], "little")])
-    except (error_type, ValueError, RecursionError) as error:
+    except (safetensors.SafetensorError, ValueError, RecursionError) as error:
         raise ValueError(f"{path}: truncated or corrupt safetensors file ({error})") from error
-    except KeyError as error:  # the package's way of saying this
+    except KeyError as error:
         raise ValueError(f"{path}: holds arrays of type {error.args[0]}, which NumPy does not have") from error
-    copies = {name: array.copy() for name, array in arrays.items()}  # those views are read-only
-    return copies, header.get("__metadata__") or {}
+    return arrays, header.get("__metadata__") or {}
+
+
+def _array(dtype: str, shape: list[int], data: bytes) -> np.ndarray:
+    """An array of its own memory."""
+    values = np.frombuffer(data, DTYPES[dtype]).reshape(shape)
+    if dtype == "BF16":  # the upper half of a float32
+        return (values.astype(np.uint32) << 16).view(np.float32)
+    return values.astype(np.float32) if dtype == "F16" else values.astype(values.dtype.newbyteorder("="))

@@ -16,7 +16,7 @@ from fastnn.layers.activation import (
 )
 from fastnn.layers.branches import Concat, Residual
 from fastnn.layers.containers import Sequential
-from fastnn.layers.conv import Conv1d, Conv2d, ConvTranspose2d
+from fastnn.layers.conv import Conv1d, Conv2d, ConvTranspose1d, ConvTranspose2d
 from fastnn.layers.dropout import Dropout, Dropout2d
 from fastnn.layers.embedding import Embedding
 from fastnn.layers.fold_batch_norm import fold_batch_norm
@@ -48,7 +48,13 @@ from fastnn.layers.patches import (
 from fastnn.layers.pool import AvgPool1d, AvgPool2d, MaxPool1d, MaxPool2d
 from fastnn.layers.prelu import PReLU
 from fastnn.layers.rearrange import Mean, Pad, Permute, Reshape, Slice
-from fastnn.layers.resample import AdaptiveAvgPool2d, AdaptiveMaxPool2d, Upsample
+from fastnn.layers.resample import (
+    AdaptiveAvgPool1d,
+    AdaptiveAvgPool2d,
+    AdaptiveMaxPool1d,
+    AdaptiveMaxPool2d,
+    Upsample,
+)
 from fastnn.layers.rownorm import GroupNorm, InstanceNorm2d, LayerNorm
 from fastnn.layers.shape import Flatten, Identity, Unflatten
 from fastnn.layers.softmax import LogSoftmax, Softmax
@@ -58,7 +64,9 @@ __all__ = [
     "ELU",
     "GELU",
     "SELU",
+    "AdaptiveAvgPool1d",
     "AdaptiveAvgPool2d",
+    "AdaptiveMaxPool1d",
     "AdaptiveMaxPool2d",
     "Add",
     "AvgPool1d",
@@ -75,6 +83,7 @@ __all__ = [
     "ConstantPad2d",
     "Conv1d",
     "Conv2d",
+    "ConvTranspose1d",
     "ConvTranspose2d",
     "Div",
     "Dropout",

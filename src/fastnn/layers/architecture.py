@@ -59,6 +59,7 @@ _SHAPES: dict[str, Callable[[Mapping[str, Any]], Shapes]] = {
     "BatchNorm2d": lambda s: _norm(s, "num_features"),
     "Conv1d": _convolution,
     "Conv2d": _convolution,
+    "ConvTranspose1d": _transposed,
     "ConvTranspose2d": _transposed,
     "Embedding": lambda s: {"weight": (s["num_embeddings"], s["embedding_dim"])},
     "GroupNorm": lambda s: _norm(s, "num_channels", statistics=False),
@@ -109,7 +110,8 @@ def _described(layer: Module, name: str) -> Description:
 
     match layer:
         case Constant():
-            return found | {"learnt": isinstance(layer.value, Parameter)}
+            kept = {} if layer.value.persistent else {"persistent": False}
+            return found | {"learnt": isinstance(layer.value, Parameter)} | kept
         case layers.Graph():
             return found | _graph(layer, inner)
         case layers.Residual():
@@ -202,7 +204,7 @@ class _Building:
     def module(self, described: Any, name: str) -> Module:
         kind = described["class"]
         if kind == "Constant":
-            module = self._constant(name, bool(described["learnt"]))
+            module = self._constant(name, bool(described["learnt"]), bool(described.get("persistent", True)))
         elif kind in _NOT_DESCRIBED or kind not in layers.__all__ or not _is_module(getattr(layers, kind)):
             raise ValueError(f"holds a {str(kind)[:40]!r}, which is no layer of fastnn's")
         elif kind == "Graph":
@@ -240,11 +242,11 @@ class _Building:
             nodes[node] = (modules[node], *sources)
         return layers.Graph(nodes, tuple(described["inputs"]), tuple(described["outputs"]))
 
-    def _constant(self, name: str, learnt: bool) -> Module:
+    def _constant(self, name: str, learnt: bool, persistent: bool) -> Module:
         source = self.tied.get(name, name)
         if source not in self.held:
             array = self.arrays[source]
-            self.held[source] = Parameter(array) if learnt else Buffer(array)
+            self.held[source] = Parameter(array) if learnt else Buffer(array, persistent)
         return Constant(self.held[source])  # type: ignore[arg-type]
 
     def _layer(self, kind: Any, label: str, plain: Any, name: str) -> Module:

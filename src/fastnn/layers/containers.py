@@ -204,6 +204,9 @@ class Sequential(LayerList):
         for layer in self.layers:
             steps.write(layer)
 
+    def _chain(self, x: Any) -> tuple[Any, ...] | None:
+        return self.layers
+
     @one_backward
     def backward(self, dy: Array, accumulate: bool = False, needs_dx: bool = True) -> Array | None:
         """As `Module.backward`; without `needs_dx` it ends at the first layer that has anything to learn.

@@ -249,8 +249,40 @@ class Conv1d(_Conv):
         return dx if dx is None or self.padding_mode == "zeros" else super()._unpadded(dx[:, :, None])[:, :, 0]
 
 
+class _ConvTranspose(_Conv):
+    """What transposed convolutions over one and over two axes share."""
+
+    axes: int
+    output_padding: tuple[int, ...]
+    fusion = Fusion(in_forward=True)
+
+    @property
+    def _settings(self) -> tuple[Any, ...]:
+        return self.stride, self.padding, self.output_padding, self.groups, self.dilation
+
+    def forward(self, x: Array, activation: str | None = None) -> Array:
+        """Convolve; with `activation` the caller sees to its part of the backward."""
+        convolve: Any = functional.conv_transpose2d if self.axes == 2 else functional.conv_transpose1d
+        y: Array = convolve(x, self.weight.data, data_of(self.bias), *self._settings, activation=activation)
+        self._keep(x)
+        return y
+
+    def backward(self, dy: Array, accumulate: bool = False, needs_dx: bool = True) -> Array | None:
+        x, needs = check.kept(self, self._kept), needed(needs_dx, self.weight, self.bias)
+        backward: Any = functional.conv_transpose2d_backward if self.axes == 2 else functional.conv_transpose1d_backward
+        dx, dw, db = backward(dy, x, self.weight.data, *self._settings, needs=needs)
+        return self._receive(dx, dw, db, accumulate)
+
+    def plan(self, steps: Steps) -> None:
+        step: Any = steps.conv_transpose2d if self.axes == 2 else steps.conv_transpose1d
+        step(self.weight, self.bias, *self._settings)
+
+    def _more_repr(self) -> str:
+        return f", output_padding={self.output_padding}" if any(self.output_padding) else ""
+
+
 @takes_one(4)
-class ConvTranspose2d(_Conv):
+class ConvTranspose2d(_ConvTranspose):
     """Transposed convolution, ``(N, in_channels, H, W)`` to ``(N, out_channels, OH, OW)``, or without N.
 
     Weights and bias begin as PyTorch's, uniform in ``±1/sqrt(fan_in)``, ``fan_in = out_channels/groups*KH*KW``.
@@ -282,7 +314,7 @@ class ConvTranspose2d(_Conv):
     (8, 3, 32, 32)
     """
 
-    fusion = Fusion(in_forward=True)
+    axes = 2
 
     def __init__(
         self,
@@ -305,24 +337,59 @@ class ConvTranspose2d(_Conv):
         self.kernel_size, self.stride, self.padding, self.output_padding, self.dilation = settings
         self._make_parameters(inputs, outputs, (inputs, outputs // groups, *self.kernel_size), groups, bias, dtype)
 
-    def forward(self, x: Array, activation: str | None = None) -> Array:
-        """Convolve; with `activation` the caller sees to its part of the backward."""
-        b = data_of(self.bias)
-        y = functional.conv_transpose2d(
-            x, self.weight.data, b, output_padding=self.output_padding, activation=activation, **self._geometry
-        )
-        self._keep(x)
-        return y
 
-    def backward(self, dy: Array, accumulate: bool = False, needs_dx: bool = True) -> Array | None:
-        x, needs = check.kept(self, self._kept), needed(needs_dx, self.weight, self.bias)
-        gradients = functional.conv_transpose2d_backward(
-            dy, x, self.weight.data, output_padding=self.output_padding, needs=needs, **self._geometry
-        )
-        return self._receive(*gradients, accumulate)
+@takes_one(3)
+class ConvTranspose1d(_ConvTranspose):
+    """Transposed convolution, ``(N, in_channels, L)`` to ``(N, out_channels, OL)``, or without N.
 
-    def plan(self, steps: Steps) -> None:
-        steps.conv_transpose2d(self.weight, self.bias, output_padding=self.output_padding, **self._geometry)
+    Weights and bias begin as those of `ConvTranspose2d`.
 
-    def _more_repr(self) -> str:
-        return f", output_padding={self.output_padding}" if self.output_padding != (0, 0) else ""
+    Parameters
+    ----------
+    in_channels, out_channels : int
+    kernel_size, stride, padding : int
+    output_padding : int
+        Elements added at the end.
+    groups : int
+        Divides `in_channels` and `out_channels`.
+    bias : bool
+    dilation : int
+    padding_mode : "zeros"
+    dtype : float32 or float64
+    device : "cpu", optional
+        PyTorch's; no effect.
+
+    Attributes
+    ----------
+    weight : Parameter, (in_channels, out_channels/groups, K)
+    bias : Parameter, (out_channels,), or None
+
+    Examples
+    --------
+    >>> layer = fnn.ConvTranspose1d(16, 3, kernel_size=4, stride=2, padding=1)
+    >>> layer(np.ones((8, 16, 50), np.float32)).shape
+    (8, 3, 100)
+    """
+
+    axes = 1
+
+    def __init__(
+        self,
+        in_channels: int,
+        out_channels: int,
+        kernel_size: IntSingle,
+        stride: IntSingle = 1,
+        padding: IntSingle = 0,
+        output_padding: IntSingle = 0,
+        groups: int = 1,
+        bias: bool = True,
+        dilation: IntSingle = 1,
+        padding_mode: str = "zeros",
+        dtype: Any = np.float32,
+        device: Any = None,
+    ) -> None:
+        check.no_effect(device=device)
+        inputs, outputs = check.conv_channels(in_channels, out_channels, groups)
+        settings = check.conv_transpose1d_settings(kernel_size, stride, padding, output_padding, dilation, padding_mode)
+        self.kernel_size, self.stride, self.padding, self.output_padding, self.dilation = settings
+        self._make_parameters(inputs, outputs, (inputs, outputs // groups, *self.kernel_size), groups, bias, dtype)

@@ -24,9 +24,8 @@ NAMED: dict[str, type[Module]] = {
     for name, kind in vars(room).items()
     if isinstance(kind, type) and issubclass(kind, Module) and kind.__module__ == room.__name__
 }
-_OF_FUNCTION = {name.lower(): kind for name, kind in NAMED.items()} | {"interpolate": resample.Upsample}
+_OF_FUNCTION = {name.lower(): kind for name, kind in NAMED.items()}
 _ARGUMENTS = {
-    ("pad", "pad"): "padding",
     ("unflatten", "sizes"): "unflattened_size",
 }  # of functions; what layers call them
 
@@ -148,6 +147,16 @@ def _group_norm(settings: dict[str, Any]) -> Module:
     return layer
 
 
+def _pad(settings: dict[str, Any]) -> Module:
+    sides, value = check.frame("pad", settings["pad"]), settings["value"]
+    if settings["mode"] != "constant" or not value:
+        return rearrange.Pad(sides, settings["mode"])
+    kinds: dict[int, Any] = {2: patches.ConstantPad1d, 4: patches.ConstantPad2d}
+    if len(sides) not in kinds:
+        raise TraceError(f"forward: functional.pad gets {sides} and value={value!r}; expected one or two axes")
+    return kinds[len(sides)](sides, value)
+
+
 def _dropout(kind: Any) -> Callable[[dict[str, Any]], Module]:
     def make(settings: dict[str, Any]) -> Module:
         if settings.get("key") is not None:
@@ -157,14 +166,21 @@ def _dropout(kind: Any) -> Callable[[dict[str, Any]], Module]:
     return make
 
 
+def _interpolate(settings: dict[str, Any]) -> Module:
+    check.only("antialias", settings.pop("antialias"), (False,))
+    return resample.Upsample(**settings)
+
+
 _SPECIAL: dict[str, Callable[[dict[str, Any]], Module]] = {
     "linear": _linear,
     "conv1d": _convolution(conv.Conv1d, "conv1d"),
     "conv2d": _convolution(conv.Conv2d, "conv2d"),
     "embedding": _embedding,
+    "interpolate": _interpolate,
     "prelu": _prelu,
     "layer_norm": _layer_norm,
     "group_norm": _group_norm,
+    "pad": _pad,
     "dropout": _dropout(Dropout),
     "dropout2d": _dropout(Dropout2d),
 }

@@ -139,6 +139,9 @@ class Graph(Module):
     def plan(self, steps: Steps) -> None:
         self._wired().plan(steps)
 
+    def _chain(self, x: Any) -> tuple[Any, ...] | None:
+        return self._wired().chain()
+
     def named_children(self) -> Iterator[tuple[str, Module]]:
         """The layers, each under the name of the first node that it is at."""
         seen: set[int] = set()
@@ -226,8 +229,22 @@ def trace(module: Module, *inputs: Array) -> Graph:
     >>> list(graph.nodes())
     ['conv', 'relu', 'add']
     """
-    wiring = tracer.wiring_of(module, inputs)
-    names = tuple("x" if place == 0 else f"x{place}" for place in range(len(inputs)))
+    return _graph_of(module, tracer.wiring_of(module, inputs))
+
+
+def traced_graph(module: Module, place: str = "") -> Graph:
+    """The graph that a module with a forward of its own has been traced to at its last call in its present mode.
+
+    Raises
+    ------
+    TypeError
+        There is none; begins with `place`.
+    """
+    return _graph_of(module, tracer.last_wiring_of(module, place))
+
+
+def _graph_of(module: Module, wiring: Wiring) -> Graph:
+    names = tuple("x" if place == 0 else f"x{place}" for place in range(wiring.inputs))
     taken = {node.name for node in wiring.nodes}
     inputs_named = tuple(f"{name}_in" if name in taken else name for name in names)
     graph = Graph.__new__(Graph)

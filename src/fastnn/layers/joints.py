@@ -35,6 +35,9 @@ class Joint(Module):
         y = traced_call(self, arrays)
         return super().__call__(tuple(arrays)) if y is None else y
 
+    def plan(self, steps: Steps, *others: Mark) -> None:
+        raise NoPlan(f"{type(self).__name__} has no plan")
+
     def _inputs(self, x: Any) -> tuple[Any, ...]:
         inputs = tuple(x) if isinstance(x, tuple | list) else (x,)
         check.inputs_of_joint(type(self).__name__, inputs, self.least, self.most)
@@ -125,6 +128,13 @@ class Mul(_Arithmetic):
     def backward(self, dy: Array, accumulate: bool = False, needs_dx: bool = True) -> Any:
         a, b = self._kept_for(dy)
         return summed_to(dy * b, a.shape), summed_to(dy * a, b.shape)
+
+    def plan(self, steps: Steps, *others: Mark) -> None:
+        here, (other,) = steps.here(), others
+        if np.prod(here.y.shape[1:]) < np.prod(other.y.shape[1:]):
+            steps.go_back(other)
+            other = here
+        steps.mul(other)
 
 
 class Div(_Arithmetic):

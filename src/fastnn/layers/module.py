@@ -137,7 +137,7 @@ class Module(OwnForward, PyTorchHabits):
         What it writes must follow from the attributes of the layer alone, and from none that is changed in place. A
         layer without a plan of its own is run by its `forward`, between those that have one.
         """
-        if not self.is_traced or type(steps) is not Steps:
+        if not self.is_traced:
             raise NoPlan(f"{type(self).__name__} has no plan")
         self.tracer.plan(self, steps)
 
@@ -149,9 +149,9 @@ class Module(OwnForward, PyTorchHabits):
 
     def has_plan_of_training(self) -> bool:
         """Whether `plan` speaks of the forward that this layer has in train mode, and a plan knows its backward."""
-        methods = ("__call__", "forward", "backward", "plan")
-        known = all(of_fastnn(getattr(type(self), name)) for name in methods)
-        return known and not vars(self).keys() & set(methods)
+        methods = {"__call__", "forward", "backward", "plan"}
+        asked = methods - {"forward"} if self.is_traced else methods
+        return all(of_fastnn(getattr(type(self), name)) for name in asked) and not vars(self).keys() & methods
 
     def backward(self, dy: Array, accumulate: bool = False, needs_dx: bool = True) -> Array | None:
         """Write the gradients of the parameters, and return the gradient of the input.
@@ -259,15 +259,12 @@ class Module(OwnForward, PyTorchHabits):
         self._attach(name, param, Parameter)
 
     def register_buffer(self, name: str, tensor: Array | None, persistent: bool = True) -> None:
-        """Have a `Buffer` of the array `tensor`, or None, as the attribute `name`.
-
-        Raises
-        ------
-        ValueError
-            It is not to be `persistent`: all buffers are in the state dict.
-        """
-        check.only("persistent", persistent, (True,), ": an array that is a plain attribute is not in the state dict")
-        self._attach(name, tensor if tensor is None or isinstance(tensor, Buffer) else Buffer(tensor), Buffer)
+        """Have a `Buffer` of the array `tensor`, or None, as the attribute `name`; in state dicts if `persistent`."""
+        check.true_or_false("persistent", persistent)
+        buffer = tensor if tensor is None or isinstance(tensor, Buffer) else Buffer(tensor)
+        self._attach(name, buffer, Buffer)
+        if buffer is not None:
+            buffer.persistent = persistent
 
     def _attach(self, name: str, value: Any, kind: type) -> None:
         check.attached(name, value, kind, self)
@@ -289,8 +286,8 @@ class Module(OwnForward, PyTorchHabits):
         return self
 
     def state_dict(self) -> dict[str, Array]:
-        """Copies of all parameters and buffers by their qualified names, which are PyTorch's."""
-        return {name: held.data.copy() for name, held in self.named_arrays()}
+        """Copies of all parameters and persistent buffers by their qualified names, which are PyTorch's."""
+        return {name: held.data.copy() for name, held in self.named_arrays() if held.persistent}
 
     def load_state_dict(self, state_dict: Mapping[str, Any], strict: bool = True) -> check.IncompatibleKeys:
         """Copy arrays into the parameters and buffers, in the dtype of the layers.
@@ -312,7 +309,7 @@ class Module(OwnForward, PyTorchHabits):
             An entry is missing or extra, if `strict`; or of another shape, or not made of real numbers (a count: not an
             integer). Nothing has changed.
         """
-        own = {name: held.data for name, held in self.named_arrays()}
+        own = {name: held.data for name, held in self.named_arrays() if held.persistent}
         arrays, left_out = check.state_dict(state_dict, own, strict)
         for name, array in arrays.items():
             own[name][...] = array

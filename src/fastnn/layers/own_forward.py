@@ -36,6 +36,16 @@ class OwnForward:
         if cls.is_traced and callable(forward):
             cls.forward = traced(forward)  # type: ignore[attr-defined]
 
+    def _chain(self, x: Any) -> tuple[Any, ...] | None:
+        """The modules, in train mode, that are called one after the other for the input `x`; None: itself alone.
+
+        Raises
+        ------
+        NotYet
+            The forward has not been traced for inputs like `x`.
+        """
+        return self.tracer.chain(self, x) if self.is_traced and x is not None else None
+
     @one_backward
     @naming_layers
     def _backward_of_trace(self, dy: Any, accumulate: bool, needs_dx: bool) -> Any:

@@ -29,6 +29,7 @@ class Held:
     __slots__ = ("_keeper", "_seal")
     _keeper: list[Array]
     _seal: object
+    persistent = True
 
     def __init__(self, data: Array) -> None:
         self.data = data
@@ -134,9 +135,22 @@ class Buffer(Held):
     Attributes
     ----------
     data : array
+    persistent : bool
+        It is in state dicts.
     """
 
-    __slots__ = ()
+    __slots__ = ("persistent",)
+
+    def __init__(self, data: Array, persistent: bool = True) -> None:
+        super().__init__(data)
+        self.persistent = persistent
+
+    def __getstate__(self) -> Any:
+        return self.data if self.persistent else (self.data, False)
+
+    def __setstate__(self, state: Any) -> None:
+        array, self.persistent = state if isinstance(state, tuple) else (state, True)
+        super().__setstate__(array)
 
 
 class Parameter(Held):

@@ -146,7 +146,9 @@ def _forward(forward: Callable[..., Any], axes: int) -> Callable[..., Any]:
 
 def _backward(backward: Callable[..., Any], axes: int) -> Callable[..., Any]:
     @functools.wraps(backward)
-    def of_one_too(self: Any, dy: Array, *args: Any, **kwargs: Any) -> Any:
+    def of_one_too(self: Any, dy: Any, *args: Any, **kwargs: Any) -> Any:
+        if isinstance(dy, tuple) and getattr(self, "return_indices", False):
+            dy = dy[0]  # in a graph: of the output; the indices have none
         if getattr(dy, "ndim", None) != axes:
             return backward(self, dy, *args, **kwargs)
         dx = backward(self, dy[None], *args, **kwargs)

@@ -14,7 +14,7 @@ from fastnn.layers.own_forward import OwnForward
 from fastnn.layers.summary import Row
 from fastnn.layers.symbol import Traced, TraceError
 from fastnn.layers.tracing import Trace
-from fastnn.plan.contract import NoPlan
+from fastnn.plan.contract import NoPlan, NotYet
 from fastnn.plan.steps import Steps
 from fastnn.plan.wiring import Wiring, watch
 
@@ -118,6 +118,7 @@ class Tracer:
         wiring = trace.wiring(outputs)
         sizes = inputs.sizes if trace.is_of_one_size else None
         is_tuple = isinstance(y, tuple | list)
+        vars(module).setdefault("_traces", ())  # it comes below, and would be a change
         entry = Entry(inputs.kind, wiring, sizes, is_tuple, watch(module.modules()))
         others = [each for each in module._traces if each.kind != inputs.kind or each.sizes != sizes]
         vars(module)["_traces"] = (*others, entry)[-MOST_TRACES:]
@@ -134,11 +135,14 @@ class Tracer:
         return dx[0] if len(dx) == 1 else dx
 
     def plan(self, module: Any, steps: Steps) -> None:
-        """Write down the steps of a module in eval mode."""
+        """Write down the steps of a module; in train mode of one that has run, as an empty batch has no statistics."""
         x = steps.y
         inputs = inputs_of(module, (x,), {})
         try:
-            entry = self._known(module, inputs) or self._traced(module, (x,), {}, inputs)[2]
+            entry = self._run_before(module, inputs) if module.training else self._known(module, inputs)
+            entry = entry or self._traced(module, (x,), {}, inputs)[2]
+        except NoPlan:
+            raise
         except (TypeError, ValueError):
             raise
         except Exception as error:
@@ -147,12 +151,37 @@ class Tracer:
             raise NoPlan("its forward is for batches of one size, or gives several arrays")
         entry.wiring.plan(steps)
 
+    def _run_before(self, module: Any, inputs: Inputs) -> Entry:
+        """The trace for such inputs, whatever batches it is for."""
+        for entry in reversed(module._traces):
+            if entry.kind == inputs.kind and entry.unchanged:
+                return entry
+        raise NotYet(f"{type(module).__name__} has not been traced")
+
+    def chain(self, module: Any, x: Any) -> tuple[Any, ...] | None:
+        """What a module in train mode calls one after the other for `x`."""
+        entry = self._known(module, inputs_of(module, (x,), {}))
+        if entry is None:
+            raise NotYet(f"{type(module).__name__} has not been traced")
+        return None if entry.is_tuple else entry.wiring.chain()
+
     def wiring_of(self, module: Any, arrays: tuple[Any, ...]) -> Wiring:
         """The graph of a module for these inputs, which are run through it."""
         check.own_forward(module, getattr(module, "is_traced", False))
         inputs = inputs_of(module, arrays, {})
         entry = self._known(module, inputs) or self._traced(module, arrays, {}, inputs)[2]
         return entry.wiring
+
+    def last_wiring_of(self, module: Any, place: str) -> Wiring:
+        """The graph of the last call of a module in its present mode; errors begin with `place`."""
+        for entry in reversed(module._traces):
+            if entry.unchanged and entry.kind[0] == module.training:
+                return entry.wiring
+        mode = "train" if module.training else "eval"
+        raise TypeError(
+            f"{place}{type(module).__name__} has a forward that has not been traced in {mode} mode; expected an "
+            "example of the inputs"
+        )
 
     def rows(self, module: Any, x: Any, name: str) -> tuple[Any, list[Row]]:
         """The rows of a summary."""

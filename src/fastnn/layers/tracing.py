@@ -27,7 +27,7 @@ from fastnn.layers.containers import Sequential
 from fastnn.layers.dropout import Dropout, Dropout2d
 from fastnn.layers.functions import NAMED, layer_of
 from fastnn.layers.module import Module
-from fastnn.layers.parameter import Held
+from fastnn.layers.parameter import Buffer, Held, Parameter
 from fastnn.layers.shape import Flatten, Unflatten
 from fastnn.layers.softmax import LogSoftmax, Softmax
 from fastnn.layers.symbol import Length, Traced, TraceError
@@ -121,7 +121,8 @@ class Trace:
 
     def _constant(self, key: Any, value: Any, name: str) -> Traced:
         if key not in self._constants:
-            module = joints.Constant(value)
+            is_held = isinstance(value, Parameter | Buffer)
+            module = joints.Constant(value if is_held else Buffer(value, persistent=False))
             module.training = self.root.training
             number = len(self.arrays) + len(self.nodes)
             self.nodes.append(Node(self._free(name), module, ()))

@@ -24,6 +24,10 @@ class NoPlan(Exception):
         self.places = places
 
 
+class NotYet(NoPlan):
+    """A module has to run once before it can say what it does."""
+
+
 class Parameter(Protocol):
     """A parameter or a buffer.
 
@@ -50,12 +54,14 @@ class Layer(Protocol):
     layer that are not changed in place. It raises `NoPlan` where there are none for these attributes, and TypeError or
     ValueError where an input does not fit, as the forward does. `has_plan` is false where `plan` may speak of another
     forward than the layer has: where a subclass or somebody else has put one in its place. `has_plan_of_training` is
-    true where it speaks of the forward in train mode too, and the backward is the layer's own.
+    true where it speaks of the forward in train mode too, and the backward is the layer's own. `_chain` gives the
+    layers that this one calls one after the other, or None.
 
     Of a layer with several inputs `plan` also takes marks of the inputs after the first.
     """
 
     def has_plan(self) -> bool: ...
     def has_plan_of_training(self) -> bool: ...
+    def _chain(self, x: Array | None) -> tuple[Any, ...] | None: ...
     @property
     def plan(self) -> Callable[..., None]: ...

@@ -11,8 +11,9 @@ import fastnn._kernels._im2col as _im2col
 import fastnn._kernels._plan as _plan
 import fastnn._kernels._resample as _resample
 from fastnn import _validate as check
-from fastnn._validate import Array, Frame, IntPair, IntSingle, OutputSize, Padding, Scale
+from fastnn._validate import Array, Frame, Interpolation, IntPair, IntSingle, OutputSize, Padding
 from fastnn.functional._map import FUNCTIONS
+from fastnn.functional.resample import KINDS, OF_SIZES
 from fastnn.plan.contract import Layer, NoPlan, Parameter
 from fastnn.reference.activation import SELU_ALPHA, SELU_SCALE
 
@@ -89,8 +90,18 @@ class Steps:
 
     def add(self, other: Mark) -> None:
         """What was marked, added to the output of the last step."""
-        check.add(self.y, other.y, None)
+        if self.y.shape != other.y.shape:
+            raise NoPlan("a sum of arrays of several shapes")
         self.plan.add_up(other.value, _product(self.y.shape[1:]))
+
+    def mul(self, other: Mark) -> None:
+        """The output of the last step times what was marked: of the same shape, or with a number for each row of it."""
+        rows = other.y.shape[1:]
+        while rows and rows[-1] == 1:
+            rows = rows[:-1]
+        if self.y.ndim != other.y.ndim or self.y.shape[1 : len(rows) + 1] != rows:
+            raise NoPlan("a product of arrays of other shapes")
+        self.plan.multiply(other.value, _product(rows), _product(self.y.shape[len(rows) + 1 :]))
 
     def cat(self, before: Mark, *, dim: int) -> None:
         """What was marked, and after it the output of the last step."""
@@ -135,23 +146,22 @@ class Steps:
         self.plan.conv2d(*places, C, 1, L, filters, 1, OL, geometry)
         self._becomes(filters, OL)
 
-    def conv_transpose2d(
-        self,
-        w: Parameter,
-        b: Parameter | None,
-        *,
-        stride: IntPair,
-        padding: IntPair,
-        output_padding: IntPair,
-        dilation: IntPair,
-        groups: int,
-    ) -> None:
+    def conv_transpose2d(self, w: Parameter, b: Parameter | None, *settings: Any) -> None:
+        """The settings are stride, padding, output padding, groups and dilation."""
         places, arrays = self._parameters(w, b)
-        settings = _fixed(stride), _fixed(padding), _fixed(output_padding), _fixed(groups), _fixed(dilation)
-        geometry, OH, OW = check.conv_transpose2d(self.y, *arrays, *settings, None)
-        (C, H, W), filters = self.y.shape[1:], arrays[0].shape[1] * groups
+        stride, padding, more, groups, dilation = map(_fixed, settings)
+        geometry, OH, OW = check.conv_transpose2d(self.y, *arrays, stride, padding, more, groups, dilation, None)
+        (C, H, W), filters = self.y.shape[1:], arrays[0].shape[1] * geometry.G
         self.plan.conv_transpose2d(*places, C, H, W, filters, OH, OW, geometry)
         self._becomes(filters, OH, OW)
+
+    def conv_transpose1d(self, w: Parameter, b: Parameter | None, *settings: Any) -> None:
+        places, arrays = self._parameters(w, b)
+        stride, padding, more, groups, dilation = map(_fixed, settings)
+        geometry, OL = check.conv_transpose1d(self.y, *arrays, stride, padding, more, groups, dilation, None)
+        (C, L), filters = self.y.shape[1:], arrays[0].shape[1] * geometry.G
+        self.plan.conv_transpose2d(*places, C, 1, L, filters, 1, OL, geometry)
+        self._becomes(filters, OL)
 
     def unfold(self, kernel_size: IntPair, *, stride: IntPair, padding: IntPair, dilation: IntPair) -> None:
         geometry, OH, OW = check.unfold(self.y, *map(_fixed, (kernel_size, stride, padding, dilation)))
@@ -209,24 +219,26 @@ class Steps:
         self._becomes(*((C, OH, OW) if axes == 2 else (C, OW)))
 
     def adaptive_avg_pool2d(self, output_size: OutputSize) -> None:
-        self._resample(_resample.AVERAGE, *check.adaptive_pool(self.y, _fixed(output_size)))
+        self._resample(_resample.AVERAGE, *check.adaptive_pool(2, self.y, _fixed(output_size)))
 
     def adaptive_max_pool2d(self, output_size: OutputSize) -> None:
-        self._resample(_resample.MAXIMUM, *check.adaptive_pool(self.y, _fixed(output_size)))
+        self._resample(_resample.MAXIMUM, *check.adaptive_pool(2, self.y, _fixed(output_size)))
 
-    def interpolate(
-        self, size: IntPair | None, scale_factor: Scale | None, *, mode: str, align_corners: bool | None
-    ) -> None:
-        settings = map(_fixed, (size, scale_factor, mode, align_corners))
-        how, OH, OW = check.interpolate(self.y, *settings)
-        self._resample(_resample.BILINEAR if how.bilinear else _resample.NEAREST, OH, OW, *how[1:])
+    def adaptive_avg_pool1d(self, output_size: OutputSize) -> None:
+        self._resample(_resample.AVERAGE, *check.adaptive_pool(1, self.y, _fixed(output_size)))
 
-    def _resample(
-        self, kind: int, OH: int, OW: int, align_corners: bool = False, scale_h: float = 0, scale_w: float = 0
-    ) -> None:
-        C, H, W = self.y.shape[1:]
-        self.plan.resample(kind, C, H, W, OH, OW, align_corners, scale_h, scale_w)
-        self._becomes(C, OH, OW)
+    def adaptive_max_pool1d(self, output_size: OutputSize) -> None:
+        self._resample(_resample.MAXIMUM, *check.adaptive_pool(1, self.y, _fixed(output_size)))
+
+    def interpolate(self, *settings: Any) -> None:
+        how, OH, OW = check.interpolate(self.y, *map(_fixed, settings))
+        self._resample(KINDS[how.mode], OH, OW, how)
+
+    def _resample(self, kind: int, OH: int, OW: int, how: Interpolation = OF_SIZES) -> None:
+        C, *plane = self.y.shape[1:]
+        H, W = (1, *plane)[-2:]
+        self.plan.resample(kind, C, H, W, OH, OW, *how[1:])
+        self._becomes(*((C, OH, OW) if len(plane) == 2 else (C, OW)))
 
     def linear(self, w: Parameter, b: Parameter | None) -> None:
         places, arrays = self._parameters(w, b)

@@ -28,7 +28,7 @@ from fastnn import _validate as check
 from fastnn._runtime import empty, use_reference
 from fastnn._validate import Array
 from fastnn.functional._door import contiguous
-from fastnn.plan.contract import NoPlan
+from fastnn.plan.contract import NoPlan, NotYet
 from fastnn.plan.inference import MOST_PLANS, NOT_COMPUTED_WITH
 from fastnn.plan.training_parts import InParts, Planned, planned
 from fastnn.plan.training_steps import TrainingSteps
@@ -56,11 +56,10 @@ class _Bound:
         self.learning = frozenset(p for p in self.parameters if p.requires_grad)
         self.can_run = self.has_loss and all(m.training and not m._hooks for m in modules)
         if self.learns:
-            owns = bool(getattr(sys, "_is_gil_enabled", lambda: True)())
-            self.learnt = _learnt.Learnt(self.held, arrays[0].dtype == check.FLOAT64, owns)
+            self._owns = bool(getattr(sys, "_is_gil_enabled", lambda: True)())
+            self.learnt = _learnt.Learnt(self.held, arrays[0].dtype == check.FLOAT64, self._owns)
             self.no_update = _learnt.Update(self.learnt, [])
-            parts = InParts(_layers(net), criterion, self.held, owns)
-            self.parts = parts if parts.possible and net.training and not net._hooks else None
+            self._parts: dict[Any, InParts | None] = {}
 
     def is_of(self, net: Any, criterion: Any) -> bool:
         """Whether these are the network and the loss, and are as they were."""
@@ -80,8 +79,26 @@ class _Bound:
         if (plan is None and key not in self.plans) or (plan is not None and not plan.steps.holds()):
             for old in list(self.plans)[: max(0, len(self.plans) + 1 - MOST_PLANS)]:
                 del self.plans[old]
-            plan = self.plans[key] = self._make(x, y)
+            try:
+                plan = self.plans[key] = self._make(x, y)
+            except NotYet:
+                return None
         return plan
+
+    def parts_for(self, x: Array) -> InParts | None:
+        """The layers that run one after the other, some by themselves, or None where nothing can be planned."""
+        key = (x.shape, x.dtype) if self.net.is_traced else None
+        if key not in self._parts:
+            try:
+                layers = _layers(self.net, x)
+            except NotYet:
+                return None
+            parts = InParts(layers, self.criterion, self.held, self._owns)
+            if len(self._parts) == MOST_PLANS:
+                self._parts.clear()
+            of_use = parts.possible and parts.have_plan() and self.net.training and not self.net._hooks
+            self._parts[key] = parts if of_use else None
+        return self._parts[key]
 
     def _make(self, x: Array, y: Array) -> Planned | None:
         places = {id(p): place for place, p in enumerate(self.held)}
@@ -90,6 +107,8 @@ class _Bound:
             steps.write(self.net)
             scores = steps.shape
             self.criterion.plan(steps)
+        except NotYet:
+            raise
         except (NoPlan, TypeError, ValueError):
             return None  # what does not fit, the layer or the loss will say
         return planned(steps, scores, self.learnt, False) if len(steps.used) == len(self.held) else None
@@ -126,19 +145,15 @@ class _Rules:
         return True
 
 
-def _layers(net: Any) -> tuple[Any, ...]:
-    """The layers of a network that are called one after the other: those of a `Sequential` of fastnn's, and of those
-    inside it; of another module, itself."""
-    if not _is_plain_list(net):
+def _layers(net: Any, x: Array | None = None) -> tuple[Any, ...]:
+    """The layers that a network calls one after the other, and those inside of them: of a list, of a graph, and of a
+    module that is traced for `x`; of another module, itself."""
+    if not hasattr(net, "_chain") or not net.has_plan_of_training():
         return (net,)
     layers: list[Any] = []
-    for layer in net.layers:
+    for layer in net._chain(x) or ():
         layers += _layers(layer) if not layer._hooks and layer.training else [layer]
-    return tuple(layers)
-
-
-def _is_plain_list(net: Any) -> bool:
-    return isinstance(getattr(net, "layers", None), tuple) and hasattr(net, "_in_pairs") and net.has_plan_of_training()
+    return tuple(layers) or (net,)
 
 
 def _share_memory(arrays: list[Array]) -> bool:
@@ -292,10 +307,11 @@ class TrainingStep:
 
     def _in_parts(self, bound: _Bound, x: Array, y: Any, changes: bool) -> tuple[Any, Any] | None:
         """A step in which some layers, or the loss, run by themselves; None where none has steps of training."""
-        if bound.parts is None or not bound.parts.have_plan():
+        parts = bound.parts_for(x)
+        if parts is None:
             return None
         try:
-            loss, scores = bound.parts.step(x, y)
+            loss, scores = parts.step(x, y)
         except Exception as error:
             self.net._name_layer(error)
             raise

@@ -21,7 +21,7 @@ from fastnn import _validate as check
 from fastnn._runtime import empty
 from fastnn._validate import Array
 from fastnn.functional._door import contiguous
-from fastnn.plan.contract import NoPlan
+from fastnn.plan.contract import NoPlan, NotYet
 from fastnn.plan.inference import MOST_PLANS
 from fastnn.plan.training_steps import TrainingSteps
 
@@ -178,7 +178,10 @@ class InParts:
         if key not in self._stretches or (known is not None and not known.plan.steps.holds()):
             for old in list(self._stretches)[: max(0, len(self._stretches) + 1 - len(self.layers) * MOST_PLANS)]:
                 del self._stretches[old]
-            known = self._stretches[key] = self._make(place, x, y, needs_dx)
+            try:
+                known = self._stretches[key] = self._make(place, x, y, needs_dx)
+            except NotYet:
+                return None
         return known
 
     def _parameters_from(self, place: int) -> list[Any]:
@@ -197,6 +200,8 @@ class InParts:
                 has_loss = end == len(self.layers) and not self._loss_apart
                 if has_loss and not self._write_loss(steps):
                     continue
+            except NotYet:
+                raise
             except (TypeError, ValueError, NoPlan):
                 return None  # the layer that something does not fit will say so
             learnt = _learnt.Learnt(held, steps.y.dtype == np.float64, self._owns)
@@ -210,6 +215,8 @@ class InParts:
         for i in range(place, end):
             try:
                 steps.write(self.layers[i])
+            except NotYet:
+                raise
             except NoPlan:
                 self._apart.add(i)
                 return None

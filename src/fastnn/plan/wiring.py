@@ -265,11 +265,22 @@ class Wiring:
             if len(entry) != 1 or (at_end and not inner.is_one_to_one()):
                 stages += [Inference(tuple(chain)), inner] if chain else [inner]
                 chain = []
-            elif len(inner.nodes) == 1 and inner.nodes[0].sources == (Source(0),):
-                chain.append(inner.nodes[0].module)
             else:
-                chain.append(Knot(inner))
+                chain.append(inner.as_layer(False))
         return [*stages, Inference(tuple(chain))] if chain else stages or [self]
+
+    def chain(self) -> tuple[Any, ...] | None:
+        """The layers, in train mode, that are the same one after the other; None: there is but one, or no one input."""
+        if not self.is_one_to_one():
+            return None
+        regions = self._regions()
+        parts = (self._part(first, last + 1, entry, [Source(self.inputs + last)]) for first, last, entry in regions)
+        return tuple(part.as_layer(True) for part in parts) if len(regions) > 1 else None
+
+    def as_layer(self, training: bool) -> Any:
+        """Its only module, or a knot, of a wiring that is `is_one_to_one`."""
+        alone = len(self.nodes) == 1 and self.nodes[0].sources == (Source(0),)
+        return self.nodes[0].module if alone else Knot(self, training)
 
     def _regions(self) -> list[tuple[int, int, tuple[int, ...]]]:
         """First node, last node and values that come in, of each part between cuts."""
@@ -317,9 +328,9 @@ class Wiring:
         here = 0
         for place, node in enumerate(self.nodes):
             taken = [source.value for source in node.sources]
-            if not taken or len(set(taken)) < len(taken) or any(source.part is not None for source in node.sources):
-                raise NoPlan(f"{node.name} takes no value, parts of one, or one twice")
-            if self.last_use[here] > place or taken[0] != here:
+            if not taken or any(source.part is not None for source in node.sources):
+                raise NoPlan(f"{node.name} takes no value, or parts of one")
+            if self.last_use[here] > place or taken[0] != here or here in taken[1:]:
                 marks[here] = steps.here()
             if taken[0] != here:
                 steps.go_back(marks[taken[0]])
@@ -328,30 +339,44 @@ class Wiring:
 
 
 class Knot:
-    """Nodes between two cuts, as a layer of a chain in eval mode."""
+    """Nodes between two cuts, as a layer of a chain."""
 
-    training = False
     _hooks = ()
+    _kept: Kept | None = None
 
-    def __init__(self, wiring: Wiring) -> None:
-        self._wiring = wiring
+    def __init__(self, wiring: Wiring, training: bool = False) -> None:
+        self._wiring, self.training = wiring, training
 
     def __call__(self, x: Any) -> Any:
         return self.forward(x)
 
     def forward(self, x: Any) -> Any:
-        return self._wiring.by_links((x,))[0]
+        if not self.training:
+            return self._wiring.by_links((x,))[0]
+        (y,), self._kept = self._wiring.forward((x,))
+        return y
+
+    def backward(self, dy: Any, accumulate: bool, needs_dx: bool) -> Any:
+        kept, self._kept = self._kept, None
+        return self._wiring.backward((dy,), kept or [], accumulate, needs_dx)[0]
+
+    def learns(self) -> bool:
+        return any(node.module.learns() for node in self._wiring.nodes)
 
     def modules(self) -> Iterator[Any]:
         yield self
         yield from self._wiring.modules()
 
     def named_arrays(self) -> Iterator[tuple[str, Any]]:
-        for node in self._wiring.nodes:
-            yield from node.module.named_arrays()
+        return (each for node in self._wiring.nodes for each in node.module.named_arrays())
+
+    def parameters(self) -> Iterator[Any]:
+        return (each for node in self._wiring.nodes for each in node.module.parameters())
 
     def has_plan(self) -> bool:
         return True
+
+    has_plan_of_training = has_plan
 
     def plan(self, steps: Steps) -> None:
         self._wiring.plan(steps)

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import Any
 
 import numpy as np
 
 from fastnn import _validate as check
-from fastnn._validate import Array, IntPair, MaybeArray
+from fastnn._validate import Array, IntPair, IntSingle, MaybeArray
 from fastnn.reference._windows import inside, pad, quiet, windows
 
-__all__ = ["conv_transpose2d", "conv_transpose2d_backward"]
+__all__ = ["conv_transpose1d", "conv_transpose1d_backward", "conv_transpose2d", "conv_transpose2d_backward"]
 
 
 @quiet
@@ -135,3 +136,107 @@ def conv_transpose2d_backward(
     if "db" in needs:
         db = dy.sum(axis=(0, 2, 3), dtype=np.float64).astype(dy.dtype)
     return dx, dw, db
+
+
+def conv_transpose1d(
+    x: Array,
+    weight: Array,
+    bias: Array | None = None,
+    stride: IntSingle = 1,
+    padding: IntSingle = 0,
+    output_padding: IntSingle = 0,
+    groups: int = 1,
+    dilation: IntSingle = 1,
+    *,
+    activation: str | None = None,
+) -> Array:
+    """One-dimensional transposed convolution: `conv_transpose2d` of maps of one row.
+
+    Parameters
+    ----------
+    x : (N, C, L) array of float32 or float64
+    weight : (C, O/groups, K) array
+    bias : (O,) array, optional
+    stride, padding, dilation : int
+        As for `conv_transpose2d`.
+    output_padding : int
+        Elements added at the end.
+    groups : int
+        Divides C and O.
+    activation : None or "relu"
+        Applied to the result.
+
+    Returns
+    -------
+    (N, O, OL) array
+        ``OL = (L - 1)*S - 2*P + D*(K - 1) + output_padding + 1``.
+
+    Raises
+    ------
+    TypeError, ValueError
+        As `conv_transpose2d`.
+
+    Examples
+    --------
+    >>> x, weight = np.ones((8, 16, 50), np.float32), np.ones((16, 2, 4), np.float32)
+    >>> F.conv_transpose1d(x, weight, stride=2, padding=1).shape
+    (8, 2, 100)
+    """
+    geometry, _ = check.conv_transpose1d(x, weight, bias, stride, padding, output_padding, groups, dilation, activation)
+    options = _as_rows(geometry, output_padding) | {"activation": activation}
+    return conv_transpose2d(x[:, :, None], weight[:, :, None], bias, **options)[:, :, 0]
+
+
+def conv_transpose1d_backward(
+    dy: Array,
+    x: Array,
+    weight: Array,
+    stride: IntSingle = 1,
+    padding: IntSingle = 0,
+    output_padding: IntSingle = 0,
+    groups: int = 1,
+    dilation: IntSingle = 1,
+    *,
+    needs: Iterable[str] = check.GRADIENTS,
+) -> tuple[MaybeArray, MaybeArray, MaybeArray]:
+    """Gradients of `conv_transpose1d` (without activation), as `conv_transpose2d_backward` has them.
+
+    Parameters
+    ----------
+    dy : (N, O, OL) array
+        Gradient of the output.
+    x, weight, stride, padding, output_padding, groups, dilation
+        As given to `conv_transpose1d`.
+    needs : tuple of "dx", "dw", "db"
+        The gradients wanted; the others are not computed.
+
+    Returns
+    -------
+    dx, dw, db : (N, C, L), (C, O/groups, K) and (O,) arrays
+        None in the place of one that is not wanted.
+
+    Examples
+    --------
+    >>> x, weight = np.ones((8, 16, 50), np.float32), np.ones((16, 2, 4), np.float32)
+    >>> y = F.conv_transpose1d(x, weight, stride=2)
+    >>> dx, dw, db = F.conv_transpose1d_backward(np.ones_like(y), x, weight, stride=2)
+    >>> dx.shape, dw.shape, db.shape
+    ((8, 16, 50), (16, 2, 4), (2,))
+    """
+    needs = check.gradient_names(needs)
+    geometry = check.conv_transpose1d_backward(dy, x, weight, stride, padding, output_padding, groups, dilation)
+    options = _as_rows(geometry, output_padding) | {"needs": needs}
+    dx, dw, db = conv_transpose2d_backward(dy[:, :, None], x[:, :, None], weight[:, :, None], **options)
+    return None if dx is None else dx[:, :, 0], None if dw is None else dw[:, :, 0], db
+
+
+def _as_rows(geometry: check.ConvGeometry, output_padding: IntSingle) -> dict[str, Any]:
+    """The settings of a transposed convolution of maps of one row."""
+    more = output_padding[0] if isinstance(output_padding, tuple | list) else output_padding
+    return {
+        "stride": (1, geometry.SW),
+        "padding": (0, geometry.PW),
+        "output_padding": (0, more),
+        "groups": geometry.G,
+        "dilation": (1, geometry.DW),
+    }

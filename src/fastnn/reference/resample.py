@@ -8,12 +8,16 @@ from typing import Any
 import numpy as np
 
 from fastnn import _validate as check
-from fastnn._validate import Array, Interpolation, IntPair, OutputSize, Scale
+from fastnn._validate import Array, Interpolation, IntPair, IntSingle, OutputSize, Scale, Sizes
 from fastnn.reference._windows import quiet
 
 __all__ = [
+    "adaptive_avg_pool1d",
+    "adaptive_avg_pool1d_backward",
     "adaptive_avg_pool2d",
     "adaptive_avg_pool2d_backward",
+    "adaptive_max_pool1d",
+    "adaptive_max_pool1d_backward",
     "adaptive_max_pool2d",
     "adaptive_max_pool2d_backward",
     "interpolate",
@@ -57,7 +61,7 @@ def adaptive_avg_pool2d(x: Array, output_size: OutputSize) -> Array:
     >>> F.adaptive_avg_pool2d(x, 1).item()
     7.5
     """
-    OH, OW = check.adaptive_pool(x, output_size)
+    OH, OW = check.adaptive_pool(2, x, output_size)
     y = np.empty((*x.shape[:2], OH, OW), x.dtype)
     H, W = x.shape[2:]
     for oh, ow, rows, columns in _windows(H, W, OH, OW):
@@ -85,7 +89,7 @@ def adaptive_avg_pool2d_backward(dy: Array, input_size: IntPair) -> Array:
     [[0.25 0.25]
      [0.25 0.25]]
     """
-    H, W = check.adaptive_backward(dy, input_size)
+    H, W = check.adaptive_backward(2, dy, input_size)
     dx = np.zeros((*dy.shape[:2], H, W))
     OH, OW = dy.shape[2:]
     for oh, ow, rows, columns in _windows(H, W, OH, OW):
@@ -120,7 +124,7 @@ def adaptive_max_pool2d(x: Array, output_size: OutputSize, return_indices: bool 
     >>> F.adaptive_max_pool2d(x, 2)[0, 0].tolist()
     [[5.0, 7.0], [13.0, 15.0]]
     """
-    OH, OW = check.adaptive_pool(x, output_size)
+    OH, OW = check.adaptive_pool(2, x, output_size)
     y = np.empty((*x.shape[:2], OH, OW), x.dtype)
     indices = np.empty(y.shape, np.int64)
     H, W = x.shape[2:]
@@ -161,7 +165,7 @@ def adaptive_max_pool2d_backward(dy: Array, indices: Array, input_size: IntPair)
      [ 0.  0.  0.  0.]
      [ 0.  0.  0. 15.]]
     """
-    H, W = check.adaptive_backward(dy, input_size)
+    H, W = check.adaptive_backward(2, dy, input_size)
     check.plane_indices(indices, dy, H, W)
     dx = np.zeros((*dy.shape[:2], H * W), dy.dtype)
     for oh, ow in np.ndindex(dy.shape[2:]):
@@ -170,52 +174,185 @@ def adaptive_max_pool2d_backward(dy: Array, indices: Array, input_size: IntPair)
     return dx.reshape(*dy.shape[:2], H, W)
 
 
-def _taps(size: int, outputs: int, scale: float, how: Interpolation) -> tuple[Array, Array]:
-    """The pixels (outputs, 1 or 2) that each output of an axis is made of, and their weights."""
+def adaptive_avg_pool1d(x: Array, output_size: int | tuple[int] | None) -> Array:
+    """Average of windows that share out each row: `adaptive_avg_pool2d` of maps of one row.
+
+    Parameters
+    ----------
+    x : (N, C, L) array of float32 or float64
+    output_size : int or None
+        Length OL of the output; None: that of the input.
+
+    Returns
+    -------
+    (N, C, OL) array
+
+    Examples
+    --------
+    >>> F.adaptive_avg_pool1d(np.array([[[1, 3, 5, 7]]], np.float32), 2).tolist()
+    [[[2.0, 6.0]]]
+    """
+    return adaptive_avg_pool2d(x[:, :, None], check.adaptive_pool(1, x, output_size))[:, :, 0]
+
+
+def adaptive_avg_pool1d_backward(dy: Array, input_size: IntSingle) -> Array:
+    """Gradient of `adaptive_avg_pool1d`, as `adaptive_avg_pool2d_backward` has it.
+
+    Parameters
+    ----------
+    dy : (N, C, OL) array of float32 or float64
+    input_size : int
+        Length L of the input.
+
+    Returns
+    -------
+    (N, C, L) array
+
+    Examples
+    --------
+    >>> F.adaptive_avg_pool1d_backward(np.ones((1, 1, 1), np.float32), 2).tolist()
+    [[[0.5, 0.5]]]
+    """
+    return adaptive_avg_pool2d_backward(dy[:, :, None], check.adaptive_backward(1, dy, input_size))[:, :, 0]
+
+
+def adaptive_max_pool1d(
+    x: Array, output_size: int | tuple[int] | None, return_indices: bool = False
+) -> Array | tuple[Array, Array]:
+    """Maximum of windows that share out each row: `adaptive_max_pool2d` of maps of one row.
+
+    Parameters
+    ----------
+    x : (N, C, L) array of float32 or float64
+    output_size : int or None
+        Length OL of the output; None: that of the input.
+    return_indices : bool
+        Also return where in its row each maximum was found.
+
+    Returns
+    -------
+    y : (N, C, OL) array
+    indices : (N, C, OL) array of int64
+        Only with `return_indices`.
+
+    Examples
+    --------
+    >>> F.adaptive_max_pool1d(np.array([[[1, 3, 7, 5]]], np.float32), 2).tolist()
+    [[[3.0, 7.0]]]
+    """
+    y, indices = adaptive_max_pool2d(x[:, :, None], check.adaptive_pool(1, x, output_size), return_indices=True)
+    return (y[:, :, 0], indices[:, :, 0]) if return_indices else y[:, :, 0]
+
+
+def adaptive_max_pool1d_backward(dy: Array, indices: Array, input_size: IntSingle) -> Array:
+    """Gradient of `adaptive_max_pool1d`, as `adaptive_max_pool2d_backward` has it.
+
+    Parameters
+    ----------
+    dy : (N, C, OL) array of float32 or float64
+    indices : (N, C, OL) array of int64
+        From ``adaptive_max_pool1d(..., return_indices=True)``.
+    input_size : int
+        Length L of the input.
+
+    Returns
+    -------
+    (N, C, L) array
+
+    Examples
+    --------
+    >>> y, indices = F.adaptive_max_pool1d(np.array([[[1, 3, 7, 5]]], np.float32), 2, return_indices=True)
+    >>> F.adaptive_max_pool1d_backward(y, indices, 4).tolist()
+    [[[0.0, 3.0, 7.0, 0.0]]]
+    """
+    H, W = check.adaptive_backward(1, dy, input_size)
+    check.plane_indices(indices, dy, H, W)
+    return adaptive_max_pool2d_backward(dy[:, :, None], indices[:, :, None], (H, W))[:, :, 0]
+
+
+Taps = tuple[Array, Array]
+
+
+def _nearest(size: int, outputs: int, scale: float, exact: bool) -> Taps:
+    """PyTorch counts in float32, whatever the pixels are."""
+    o = np.arange(outputs)
+    step = np.float32(1 / scale) if scale else np.float32(size) / np.float32(outputs)
+    pixels = np.floor((o.astype(np.float32) + np.float32(0.5 if exact else 0)) * step).astype(np.int64)
+    if not exact and outputs in (size, 2 * size):
+        pixels = o * size // outputs
+    return np.minimum(pixels, size - 1)[:, None], np.ones((outputs, 1))
+
+
+def _between(size: int, outputs: int, scale: float, align_corners: bool) -> Taps:
     o = np.arange(outputs)
     if outputs == size:
         return o[:, None], np.ones((outputs, 1))
-    if not how.bilinear:
-        step = np.float32(1 / scale) if scale else np.float32(size) / np.float32(outputs)
-        pixels = o // 2 if outputs == 2 * size else np.floor(o.astype(np.float32) * step).astype(np.int64)
-        return np.minimum(pixels, size - 1)[:, None], np.ones((outputs, 1))
-    if how.align_corners:
-        at = o * ((size - 1) / (outputs - 1) if outputs > 1 else 0.0)
-    else:
-        at = np.maximum((o + 0.5) * (1 / scale if scale else size / outputs) - 0.5, 0)
+    at = np.maximum(_places(size, outputs, scale, align_corners), 0)
     low = np.minimum(at.astype(np.int64), size - 1)
     part = np.minimum(at - low, 1)
     return np.stack([low, np.minimum(low + 1, size - 1)], axis=1), np.stack([1 - part, part], axis=1)
 
 
+def _among_four(size: int, outputs: int, scale: float, align_corners: bool) -> Taps:
+    """Keys' kernel with a = -0.75: a piecewise cubic function of the distance."""
+    at = _places(size, outputs, scale, align_corners)
+    low = np.minimum(np.floor(at).astype(np.int64), size - 1)
+    t = np.minimum(at - low, 1)
+    s = 1 - t
+    weights = [-0.75 * t * s**2, s * (1 + t - 1.25 * t**2), t * (1 + s - 1.25 * s**2), -0.75 * s * t**2]
+    return np.clip(low[:, None] + np.arange(-1, 3), 0, size - 1), np.stack(weights, axis=1)
+
+
+def _places(size: int, outputs: int, scale: float, align_corners: bool) -> Array:
+    """Where the outputs of an axis are in the input."""
+    if align_corners:
+        return np.arange(outputs) * ((size - 1) / (outputs - 1) if outputs > 1 else 0.0)
+    return (np.arange(outputs) + 0.5) * (1 / scale if scale else size / outputs) - 0.5
+
+
+def _taps(size: int, outputs: int, scale: float, how: Interpolation) -> Taps:
+    """The pixels (outputs, 1 to 4) that each output of an axis is made of, and their weights."""
+    if how.mode in ("nearest", "nearest-exact"):
+        return _nearest(size, outputs, scale, how.mode == "nearest-exact")
+    among = _among_four if how.mode == "bicubic" else _between
+    return among(size, outputs, scale, how.align_corners)
+
+
 @quiet
 def interpolate(
     x: Array,
-    size: IntPair | None = None,
+    size: Sizes | None = None,
     scale_factor: Scale | None = None,
     mode: str = "nearest",
     align_corners: bool | None = None,
+    recompute_scale_factor: bool | None = None,
+    antialias: bool = False,
 ) -> Array:
-    """Planes of another size, made of their nearest pixels or of the four around, as PyTorch's `interpolate` does.
+    """Planes or rows of another size, made of the pixels around, as PyTorch's `interpolate` does.
 
     Output o of an axis is at ``(o + 0.5)/scale - 0.5``, or, with `align_corners`, at ``o*(size - 1)/(outputs - 1)``
-    of the input; in the mode "nearest" it is pixel ``floor(o/scale)``. `scale` is what was asked for, or the ratio of
-    the sizes.
+    of the input; in the mode "nearest" it is pixel ``floor(o/scale)``, in "nearest-exact" the pixel around its centre,
+    in "area" the average that `adaptive_avg_pool2d` gives. `scale` is what was asked for, or the ratio of the sizes.
 
     Parameters
     ----------
-    x : (N, C, H, W) array of float32 or float64
+    x : (N, C, H, W) or (N, C, L) array of float32 or float64
     size : int or (int, int), optional
-        Size (OH, OW) of the output.
+        Size (OH, OW), or length, of the output.
     scale_factor : float or (float, float), optional
         Instead of `size`: the output has ``floor(H*scale)`` rows, and so on.
-    mode : "nearest" or "bilinear"
+    mode : "nearest", "nearest-exact", "area"; "linear" of (N, C, L); "bilinear" or "bicubic" of (N, C, H, W)
+        "bicubic" is Keys' kernel with a = -0.75.
     align_corners : bool, optional
-        Of "bilinear": the corner pixels of input and output have the same centres.
+        Of "linear", "bilinear" and "bicubic": the corner pixels of input and output have the same centres.
+    recompute_scale_factor : bool, optional
+        With True the scale is the ratio of the sizes, not the `scale_factor`.
+    antialias : False
+        PyTorch's, for smaller planes.
 
     Returns
     -------
-    (N, C, OH, OW) array
+    (N, C, OH, OW) or (N, C, OL) array
 
     Examples
     --------
@@ -224,39 +361,45 @@ def interpolate(
     [[1. 1. 2. 2.]
      [1. 1. 2. 2.]]
     """
-    how, OH, OW = check.interpolate(x, size, scale_factor, mode, align_corners)
-    H, W = x.shape[2:]
-    rows, of_rows = _taps(H, OH, how.scale_h, how)
-    columns, of_columns = _taps(W, OW, how.scale_w, how)
-    y = np.zeros((*x.shape[:2], OH, OW), x.dtype)
-    for i, j in np.ndindex(rows.shape[1], columns.shape[1]):
-        weights = np.outer(of_rows[:, i], of_columns[:, j]).astype(x.dtype)
-        y += x[:, :, rows[:, i, None], columns[:, j]] * weights
-    return y
+    how, OH, OW = check.interpolate(x, size, scale_factor, mode, align_corners, recompute_scale_factor, antialias)
+    planes = x if x.ndim == 4 else x[:, :, None]
+    if mode == "area":
+        y = adaptive_avg_pool2d(planes, (OH, OW))
+    else:
+        H, W = planes.shape[2:]
+        rows, of_rows = _taps(H, OH, how.scale_h, how)
+        columns, of_columns = _taps(W, OW, how.scale_w, how)
+        y = np.zeros((*x.shape[:2], OH, OW), x.dtype)
+        for i, j in np.ndindex(rows.shape[1], columns.shape[1]):
+            weights = np.outer(of_rows[:, i], of_columns[:, j]).astype(x.dtype)
+            y += planes[:, :, rows[:, i, None], columns[:, j]] * weights
+    return y if x.ndim == 4 else y[:, :, 0]
 
 
 @quiet
 def interpolate_backward(
     dy: Array,
-    input_size: IntPair,
-    size: IntPair | None = None,
+    input_size: Sizes,
+    size: Sizes | None = None,
     scale_factor: Scale | None = None,
     mode: str = "nearest",
     align_corners: bool | None = None,
+    recompute_scale_factor: bool | None = None,
+    antialias: bool = False,
 ) -> Array:
     """Gradient of `interpolate`: each element of `dy` goes to the pixels that it was made of, by their weights.
 
     Parameters
     ----------
-    dy : (N, C, OH, OW) array of float32 or float64
+    dy : (N, C, OH, OW) or (N, C, OL) array of float32 or float64
     input_size : int or (int, int)
-        Size (H, W) of the input.
-    size, scale_factor, mode, align_corners
+        Size (H, W), or length, of the input.
+    size, scale_factor, mode, align_corners, recompute_scale_factor, antialias
         As given to `interpolate`.
 
     Returns
     -------
-    (N, C, H, W) array
+    (N, C, H, W) or (N, C, L) array
 
     Examples
     --------
@@ -264,13 +407,20 @@ def interpolate_backward(
     >>> print(F.interpolate_backward(dy, (1, 2), scale_factor=2)[0, 0])
     [[4. 4.]]
     """
-    how, H, W = check.interpolate_backward(dy, input_size, size, scale_factor, mode, align_corners)
-    OH, OW = dy.shape[2:]
-    rows, of_rows = _taps(H, OH, how.scale_h, how)
-    columns, of_columns = _taps(W, OW, how.scale_w, how)
-    dx = np.zeros((*dy.shape[:2], H, W))
-    for i, j in np.ndindex(rows.shape[1], columns.shape[1]):
-        weights = np.outer(of_rows[:, i], of_columns[:, j]).astype(dy.dtype)
-        places: Any = (slice(None), slice(None), rows[:, i, None], columns[:, j])
-        np.add.at(dx, places, dy * weights)
-    return dx.astype(dy.dtype)
+    how, H, W = check.interpolate_backward(
+        dy, input_size, size, scale_factor, mode, align_corners, recompute_scale_factor, antialias
+    )
+    planes = dy if dy.ndim == 4 else dy[:, :, None]
+    if mode == "area":
+        dx = adaptive_avg_pool2d_backward(planes, (H, W))
+    else:
+        OH, OW = planes.shape[2:]
+        rows, of_rows = _taps(H, OH, how.scale_h, how)
+        columns, of_columns = _taps(W, OW, how.scale_w, how)
+        dx = np.zeros((*dy.shape[:2], H, W))
+        for i, j in np.ndindex(rows.shape[1], columns.shape[1]):
+            weights = np.outer(of_rows[:, i], of_columns[:, j]).astype(dy.dtype)
+            places: Any = (slice(None), slice(None), rows[:, i, None], columns[:, j])
+            np.add.at(dx, places, planes * weights)
+        dx = dx.astype(dy.dtype)
+    return dx if dy.ndim == 4 else dx[:, :, 0]

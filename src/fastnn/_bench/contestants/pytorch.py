@@ -251,7 +251,8 @@ class Torch:
             case "interpolate":
                 if s.mode == "nearest":
                     return lambda: aten.upsample_nearest2d_backward(dy, s.size, s.x, None, None)
-                return lambda: aten.upsample_bilinear2d_backward(dy, s.size, s.x, False, None, None)
+                backward = getattr(aten, f"upsample_{s.mode}2d_backward")
+                return lambda: backward(dy, s.size, s.x, False, None, None)
             case "embedding":
                 return lambda: aten.embedding_dense_backward(dy, x, s.rows, -1, False)
             case "linear":

@@ -193,6 +193,8 @@ typedef struct fnn_tiles {
 
     /* y = a + b over n elements, or its ReLU. y may be a. */
     void (*add_two)(const void *a, const void *b, void *y, ptrdiff_t n, int relu);
+    /* y = a*b over n elements, where b is one number, or with `each` one for every element. y may be a. */
+    void (*multiply)(const void *a, const void *b, void *y, ptrdiff_t n, int each);
 
     /* prelu: y = x where x > 0, else w*x, over n elements. w is one number, or with `each` one for every element.
      * prelu_backward: the gradient of x goes to dx, and the gradient of w is added to dw; either may be NULL. */

@@ -126,6 +126,17 @@ static void NAME(add_two)(const void *a_, const void *b_, void *y_, ptrdiff_t n,
     }
 }
 
+static void NAME(multiply)(const void *a_, const void *b_, void *y_, ptrdiff_t n, int each) {
+    const real *a = a_, *b = b_;
+    real *y = y_;
+    const vec one = NAME(splat)(b[0]);
+    ptrdiff_t i = 0;
+    for (; i + LANES <= n; i += LANES)
+        NAME(store)(y + i, NAME(load)(a + i) * (each ? NAME(load)(b + i) : one));
+    if (i < n)
+        NAME(store_part)(y + i, NAME(load_part)(a + i, n - i, 0) * (each ? NAME(load_part)(b + i, n - i, 0) : one), n - i);
+}
+
 static void NAME(prelu)(const void *x_, const void *w_, void *y_, ptrdiff_t n, int each) {
     const real *x = x_, *w = w_;
     real *y = y_;

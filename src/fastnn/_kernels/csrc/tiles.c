@@ -105,7 +105,7 @@
      .functions = {FNN_FUNCTIONS(FNN_FUNCTION, suffix)},                                                           \
      .softmax_columns = softmax_columns_##suffix,                                                                  \
      .softmax_columns_backward = softmax_columns_backward_##suffix,                                                \
-     .add_two = add_two_##suffix, .prelu = prelu_##suffix, .prelu_backward = prelu_backward_##suffix,                    \
+     .add_two = add_two_##suffix, .multiply = multiply_##suffix, .prelu = prelu_##suffix, .prelu_backward = prelu_backward_##suffix,                    \
      .norm_moments = norm_moments_##suffix, .norm_apply = norm_apply_##suffix, .norm_sums = norm_sums_##suffix,    \
      .norm_backward = norm_backward_##suffix, .norm_row = norm_row_##suffix,                                       \
      .norm_row_backward = norm_row_backward_##suffix, .local_squares = local_squares_##suffix,                     \

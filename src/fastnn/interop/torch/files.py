@@ -7,7 +7,7 @@ import pickle
 import pickletools
 import zipfile
 from collections import OrderedDict
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -24,6 +24,7 @@ _DTYPES = {
     "ByteStorage": "<u1",
     "BoolStorage": "?",
 }
+_TIMES = 16  # how many times a file's size its arrays may have together
 _MAGIC = 0x1950A86A20F9469CFC6C  # of files before PyTorch 1.6
 
 # What the pickles of arrays are made of; the rest could call what others have registered, or fetch any memory.
@@ -131,20 +132,52 @@ def load_torch(path: str | Path) -> dict[str, np.ndarray]:
     ValueError
         The file is truncated, corrupt, or holds what is no array, number or text (a whole module is code); names it.
     """
-    path = Path(path)
-    file = io.BytesIO(path.read_bytes())
+    return _loaded(Path(path), "a state dict: arrays under their names", lambda content, making: making.named(content))
+
+
+def load_torch_optimizer(path: str | Path, name: str | None = None) -> dict[str, Any]:
+    """Read the state of an optimiser that ``torch.save`` wrote, for ``load_state_dict`` of fastnn's of its class.
+
+    Parameters
+    ----------
+    path : a file of PyTorch's with ``optimizer.state_dict()``, alone or in a dict
+    name : str, optional
+        Under which the dict has it, as in ``torch.save({"net": ..., "optimizer": ...}, path)``.
+
+    Returns
+    -------
+    state_dict : ``{"state": ..., "param_groups": ...}``, with arrays in the place of tensors
+
+    Raises
+    ------
+    ValueError
+        The file is truncated or corrupt, or holds no state of an optimiser; names it.
+    """
+
+    def state_of(content: Any, making: _Making) -> Any:
+        part = content if name is None else content.get(name) if isinstance(content, Mapping) else None
+        if not isinstance(part, Mapping) or set(part) != {"state", "param_groups"}:
+            came = ", ".join(map(str, content)) if isinstance(content, Mapping) else type(content).__name__
+            raise _Refused(f"holds {came}" if name is None else f"holds {came}, and no state under {name!r}")
+        return making.whole(part)
+
+    return _loaded(Path(path), "state and param_groups of an optimiser", state_of)
+
+
+def _loaded(path: Path, expected: str, make: Callable[[Any, _Making], Any]) -> Any:
+    """What is made of the content of a file, whose errors say what was expected."""
+    raw = path.read_bytes()
+    file = io.BytesIO(raw)
     try:
         content, storages = (_of_archive if zipfile.is_zipfile(file) else _of_stream)(file)
-        arrays: dict[str, np.ndarray] = {}
-        _collect(content, "", storages, arrays)
+        return make(content, _Making(storages, len(raw)))
     except MemoryError:
         raise
     except _Refused as error:
-        raise ValueError(f"{path}: {error}, expected a state dict: arrays under their names") from error
+        raise ValueError(f"{path}: {error}, expected {expected}") from error
     except Exception as error:  # a broken file shows in whatever it stumbles over
         reason = f"{type(error).__name__}: {error}".splitlines()[0][:200]
         raise ValueError(f"{path}: truncated, corrupt or no file of PyTorch's ({reason})") from error
-    return arrays
 
 
 def _of_archive(file: io.BytesIO) -> tuple[Any, dict[str, bytes]]:
@@ -174,19 +207,63 @@ def _of_stream(file: io.BytesIO) -> tuple[Any, dict[str, bytes]]:
     return content, storages
 
 
-def _collect(content: Any, prefix: str, storages: Mapping[str, bytes], arrays: dict[str, np.ndarray]) -> None:
-    if not isinstance(content, Mapping):
-        raise _Refused(f"holds a {type(content).__name__}")
-    for name, value in content.items():
+class _Making:
+    """Arrays of the views in a pickle, which together are no larger than a file of this size may be.
+
+    Tensors may share a storage, and dicts may be in several places; so a small file could ask for much.
+    """
+
+    def __init__(self, storages: Mapping[str, bytes], size: int) -> None:
+        self.storages = storages
+        self.left = _TIMES * size  # bytes
+
+    def _take(self, size: int) -> None:
+        self.left -= size
+        if self.left < 0:
+            raise ValueError(f"asks for more than {_TIMES} times its size")
+
+    def array(self, view: _View) -> np.ndarray:
+        array = _array(view, self.storages)
+        self._take(array.nbytes)
+        return array.copy()
+
+    def named(self, content: Any, prefix: str = "") -> dict[str, np.ndarray]:
+        """The arrays of a dict under their names."""
+        if not isinstance(content, Mapping):
+            raise _Refused(f"holds a {type(content).__name__}")
+        arrays: dict[str, np.ndarray] = {}
+        for name, value in content.items():
+            if not isinstance(name, str | int):
+                raise _Refused(f"has a {type(name).__name__} as a name")
+            self._take(1)
+            if isinstance(value, _View):
+                arrays[f"{prefix}{name}"] = self.array(value)
+            elif isinstance(value, Mapping):
+                arrays |= self.named(value, f"{prefix}{name}.")
+        return arrays
+
+    def whole(self, value: Any) -> Any:
+        """Dicts, lists, numbers and texts as they are, with arrays for tensors."""
+        self._take(1)
+        if isinstance(value, _View):
+            return self.array(value)
+        if isinstance(value, Mapping):
+            return {self._name(name): self.whole(each) for name, each in value.items()}
+        if isinstance(value, list | tuple):
+            return type(value)(self.whole(each) for each in value)
+        if isinstance(value, bool | int | float | str | None):
+            return value
+        raise _Refused(f"holds a {type(value).__name__}")
+
+    @staticmethod
+    def _name(name: Any) -> str | int:
         if not isinstance(name, str | int):
             raise _Refused(f"has a {type(name).__name__} as a name")
-        if isinstance(value, _View):
-            arrays[f"{prefix}{name}"] = _array(value, storages)
-        elif isinstance(value, Mapping):
-            _collect(value, f"{prefix}{name}.", storages, arrays)
+        return name
 
 
 def _array(view: _View, storages: Mapping[str, bytes]) -> np.ndarray:
+    """The array of a view, in the memory of its storage."""
     flat = np.frombuffer(storages[view.storage.key], view.storage.dtype)
     if len(flat) != view.storage.elements:
         raise ValueError(f"a storage of {len(flat)} elements where {view.storage.elements} are announced")
@@ -198,4 +275,4 @@ def _array(view: _View, storages: Mapping[str, bytes]) -> np.ndarray:
     if last >= len(flat) or int(np.prod(view.shape, dtype=object)) > len(flat):
         raise ValueError(f"a tensor of shape {view.shape} in a storage of {len(flat)} elements")
     steps = [step * flat.itemsize for step in view.strides]
-    return np.lib.stride_tricks.as_strided(flat[view.offset :], view.shape, steps).copy()
+    return np.lib.stride_tricks.as_strided(flat[view.offset :], view.shape, steps)

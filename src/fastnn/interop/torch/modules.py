@@ -9,17 +9,22 @@ from typing import Any
 
 import numpy as np
 
-from fastnn import layers
+from fastnn import _runtime, layers
 from fastnn._extras import require
+from fastnn._validate import Array
+from fastnn.interop.torch import nodes
+from fastnn.layers.graph import traced_graph
+from fastnn.layers.module import copied
 
 _PURPOSE, _EXTRA = "making a PyTorch module of a network", "torch"
 
 
-def to_torch(net: layers.Module) -> Any:
+def to_torch(net: layers.Module, *inputs: Array) -> Any:
     """Make the same network in PyTorch.
 
-    Every layer but `Residual` and `Concat` becomes PyTorch's layer of its name; those two become small modules that do
-    the same. The names in the state dict, the weights (copied), the mode and what is frozen are the network's.
+    A layer becomes PyTorch's layer of its name. A `Graph`, and a module with a forward of its own, becomes a
+    ``torch.fx.GraphModule``, whose `code` is its forward in Python. `Residual` and `Concat` become small modules that
+    do the same. The names in the state dict, the weights (copied), the mode and what is frozen are the network's.
     Parameters that layers share are shared in PyTorch too. Hooks and gradients are left out, and a dropout draws other
     random numbers.
 
@@ -27,6 +32,9 @@ def to_torch(net: layers.Module) -> Any:
     ----------
     net : Module
         A network, or one layer.
+    *inputs : array
+        Examples of what the network gets. They are needed only where a module has a forward of its own, and has not
+        been called yet in its mode.
 
     Returns
     -------
@@ -37,7 +45,7 @@ def to_torch(net: layers.Module) -> Any:
     ImportError
         PyTorch is not installed: ``pip install "fastnn-kernels[torch]"``.
     TypeError
-        A layer is of a class that fastnn does not have; names the layer.
+        A layer is of a class that fastnn does not have, or of none that PyTorch has; names the layer.
 
     Examples
     --------
@@ -49,7 +57,22 @@ def to_torch(net: layers.Module) -> Any:
       (1): ReLU()
     )
     """
-    return _Conversion(require("torch", _PURPOSE, _EXTRA)).module(net, "")
+    conversion = _Conversion(require("torch", _PURPOSE, _EXTRA))
+    if inputs:
+        net = _called_with(net, inputs)
+    return conversion.module(net, "")
+
+
+def _called_with(net: layers.Module, inputs: tuple[Array, ...]) -> layers.Module:
+    """A copy of a network that has been called, so that each forward inside has been traced."""
+    copy, generator = copied(net), _runtime.generator().bit_generator
+    state = generator.state
+    try:
+        copy(*inputs)
+    finally:
+        generator.state = state
+    copy.load_state_dict(net.state_dict())  # statistics have taken the call in
+    return copy
 
 
 class _Conversion:
@@ -61,36 +84,47 @@ class _Conversion:
 
     def module(self, ours: layers.Module, name: str) -> Any:
         """PyTorch's module for `ours`, which the network knows by this name."""
+        if ours.is_traced:
+            ours = traced_graph(ours, f"layer {name}: " if name else "")
         theirs = self._empty(ours, name)
         for attribute, held in vars(ours).items():
             if isinstance(held, layers.Parameter):
-                theirs.register_parameter(attribute, self._parameter(held))
+                theirs.register_parameter(attribute, self.parameter(held))
             elif isinstance(held, layers.Buffer):
-                theirs.register_buffer(attribute, self._tensor(held))
+                theirs.register_buffer(attribute, self.tensor(held), held.persistent)
         theirs.training = ours.training
         return theirs
 
     def _empty(self, ours: layers.Module, name: str) -> Any:
         """The module before its arrays are put in."""
-        known = isinstance(ours, layers.Residual | layers.Concat) or hasattr(self.torch.nn, type(ours).__name__)
-        if getattr(layers, type(ours).__name__, None) is not type(ours) or not known:
-            place = f"layer {name}: " if name else ""
-            raise TypeError(f"{place}{type(ours).__name__} has no counterpart in PyTorch")
+        label = type(ours).__name__
+        if getattr(layers, label, None) is not type(ours):
+            raise TypeError(f"{f'layer {name}: ' if name else ''}{label} has no counterpart in PyTorch")
+        if isinstance(ours, layers.Graph) or nodes.is_operation(ours):
+            return nodes.graph_module(self, ours, name)
         children = ours.named_children()
         parts = OrderedDict((part, self.module(inner, f"{name}.{part}".lstrip("."))) for part, inner in children)
-        if isinstance(ours, layers.Residual):
-            return _branches().Residual(**parts)
-        if isinstance(ours, layers.Concat):
-            return _branches().Concat(parts, ours.dim)
-        kind = getattr(self.torch.nn, type(ours).__name__)
-        return kind(parts) if isinstance(ours, layers.Sequential) else kind(**_settings(ours))
+        match ours:
+            case layers.Residual():
+                return _branches().Residual(**parts)
+            case layers.Concat():
+                return _branches().Concat(parts, ours.dim)
+            case layers.ModuleList():
+                return self.torch.nn.ModuleList(parts.values())
+            case layers.Sequential() | layers.ModuleDict():
+                return getattr(self.torch.nn, label)(parts)
+        return getattr(self.torch.nn, label)(**_settings(ours))
 
-    def _parameter(self, held: layers.Parameter) -> Any:
+    def held(self, held: layers.Parameter | layers.Buffer) -> Any:
+        """The parameter or tensor for what a layer holds."""
+        return self.parameter(held) if isinstance(held, layers.Parameter) else self.tensor(held)
+
+    def parameter(self, held: layers.Parameter) -> Any:
         if id(held) not in self.parameters:
-            self.parameters[id(held)] = self.torch.nn.Parameter(self._tensor(held), held.requires_grad)
+            self.parameters[id(held)] = self.torch.nn.Parameter(self.tensor(held), held.requires_grad)
         return self.parameters[id(held)]
 
-    def _tensor(self, held: layers.Parameter | layers.Buffer) -> Any:
+    def tensor(self, held: layers.Parameter | layers.Buffer) -> Any:
         return self.torch.from_numpy(np.array(held, order="C"))
 
 
