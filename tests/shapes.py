@@ -22,7 +22,7 @@ from cases.optim import RULES, kept
 from cases.pad import pad_cases
 from cases.pair_loss import PAIRS, pair_cases
 from cases.pool import PoolShape, pool_cases, row_cases
-from cases.resample import WAYS, adaptive_cases, interpolation_cases
+from cases.resample import WAYS, adaptive_cases, fits, interpolation_cases
 from cases.rownorm import pair_of
 from cases.sample_weight import weighted_cases
 from cases.shape import shuffled_cases
@@ -138,12 +138,14 @@ def pools(draw: Any) -> Cases:
 
 @st.composite
 def resampled(draw: Any) -> Cases:
-    shape = draw(st.integers(0, 3)), draw(st.integers(1, 4)), draw(sizes), draw(sizes)
-    size = draw(sizes), draw(sizes)
-    scale = draw(st.one_of(st.none(), st.tuples(*[st.floats(0.3, 3)] * 2)))
+    axes = draw(st.integers(1, 2))
+    shape = draw(st.integers(0, 3)), draw(st.integers(1, 4)), *(draw(sizes) for _ in range(axes))
+    size = tuple(draw(sizes) for _ in range(axes))
+    scale = draw(st.one_of(st.none(), st.tuples(*[st.floats(0.3, 3)] * axes)))
     if scale is not None and min(int(n * s) for n, s in zip(shape[2:], scale, strict=True)) < 1:
         scale = None
-    ways = interpolation_cases("fuzz", shape, size if scale is None else None, scale, draw(st.sampled_from(WAYS)))
+    way = draw(st.sampled_from([way for way in WAYS if fits(shape, scale, way)]))
+    ways = interpolation_cases("fuzz", shape, size if scale is None else None, scale, way)
     return [*adaptive_cases("fuzz", shape, size), *ways]
 
 

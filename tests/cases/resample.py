@@ -192,7 +192,7 @@ WAYS = (
 )
 
 
-def _fits(shape: tuple[int, ...], scale: Any, options: dict[str, Any]) -> bool:
+def fits(shape: tuple[int, ...], scale: Any, options: dict[str, Any]) -> bool:
     """Whether the way is one of so many axes, and has the scale that it needs."""
     other = ("bilinear", "bicubic") if len(shape) == 3 else ("linear",)
     return options.get("mode") not in other and not (scale is None and "recompute_scale_factor" in options)
@@ -235,7 +235,7 @@ CASES = (
         case
         for row in SCALED
         for options in WAYS
-        if _fits(row[1], row[3], options)
+        if fits(row[1], row[3], options)
         for case in interpolation_cases(*row, options)
     ),
     *(
