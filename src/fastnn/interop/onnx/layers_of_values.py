@@ -121,9 +121,12 @@ def _pool(node: Node, build: Building) -> str | None:
 
 
 def _global_pool(node: Node) -> nn.Module | None:
+    average = node.kind == "GlobalAveragePool"
     if node.x().ndim == 4:
-        return nn.AdaptiveAvgPool2d(1) if node.kind == "GlobalAveragePool" else nn.AdaptiveMaxPool2d(1)
-    return nn.Mean(2, keepdim=True) if node.kind == "GlobalAveragePool" and node.x().ndim == 3 else None
+        return nn.AdaptiveAvgPool2d(1) if average else nn.AdaptiveMaxPool2d(1)
+    if node.x().ndim == 3:
+        return nn.AdaptiveAvgPool1d(1) if average else nn.AdaptiveMaxPool1d(1)
+    return None
 
 
 def _mean(node: Node) -> nn.Module | None:
@@ -134,31 +137,43 @@ def _mean(node: Node) -> nn.Module | None:
 
 
 def _resize(node: Node) -> nn.Module | None:
-    """Of the planes of images, where PyTorch's modes are ONNX's."""
+    """Of the rows or planes of a batch, where PyTorch's modes are ONNX's."""
     x, get = node.x(), node.attributes.get
-    if x.ndim != 4 or not _rest_are_constants(node) or get("antialias") or get("exclude_outside") or get("axes"):
+    if x.ndim not in (3, 4) or not _rest_are_constants(node):
+        return None
+    if any(get(name) for name in ("antialias", "exclude_outside", "axes")) or get("cubic_coeff_a", -0.75) != -0.75:
         return None
     if get("keep_aspect_ratio_policy", "stretch") != "stretch":
         return None
     where, mode = get("coordinate_transformation_mode", "half_pixel"), get("mode", "nearest")
-    found = _MODES.get((mode, where, get("nearest_mode", "round_prefer_floor") if mode == "nearest" else ""))
+    nearest = get("nearest_mode", "round_prefer_floor") if mode == "nearest" else ""
+    found = _MODES.get((mode, where, nearest, 0 if mode == "nearest" else x.ndim))
     scales, sizes = node.constant(2), node.constant(3)
     if found is None:
         return None
-    if sizes is not None and sizes.size == 4:
-        same = all(x.length(axis) == int(sizes[axis]) for axis in range(2)) or (x.length(1) == int(sizes[1]))
-        return nn.Upsample(size=(int(sizes[2]), int(sizes[3])), mode=found[0], align_corners=found[1]) if same else None
-    if scales is None or scales.size != 4 or float(scales[0]) != 1 or float(scales[1]) != 1:
+    more: dict[str, Any] = {"mode": found[0], "align_corners": found[1]}
+    if sizes is not None and sizes.size == x.ndim:
+        wanted = ints(sizes)
+        return nn.Upsample(_size(wanted[2:]), **more) if x.length(1) == wanted[1] else None
+    if scales is None or scales.size != x.ndim or float(scales[0]) != 1 or float(scales[1]) != 1:
         return None
-    lines_of((1, 1, 1, 1), None, scales, None, {})  # the operator's own errors
-    factor = float(scales[2]), float(scales[3])
-    return nn.Upsample(scale_factor=factor, mode=found[0], align_corners=found[1])
+    lines_of((1,) * x.ndim, None, scales, None, {})  # the operator's own errors
+    return nn.Upsample(scale_factor=_size([float(each) for each in scales[2:]]), **more)
 
 
-_MODES: dict[tuple[str, str, str], tuple[str, bool | None]] = {
-    ("nearest", "asymmetric", "floor"): ("nearest", None),
-    ("linear", "half_pixel", ""): ("bilinear", False),
-    ("linear", "align_corners", ""): ("bilinear", True),
+def _size(numbers: Any) -> Any:
+    return numbers[0] if len(numbers) == 1 else tuple(numbers)
+
+
+_MODES: dict[tuple[str, str, str, int], tuple[str, bool | None]] = {  # the last: of so many axes, 0 of any
+    ("nearest", "asymmetric", "floor", 0): ("nearest", None),
+    ("nearest", "half_pixel", "round_prefer_ceil", 0): ("nearest-exact", None),
+    ("linear", "half_pixel", "", 3): ("linear", False),
+    ("linear", "align_corners", "", 3): ("linear", True),
+    ("linear", "half_pixel", "", 4): ("bilinear", False),
+    ("linear", "align_corners", "", 4): ("bilinear", True),
+    ("cubic", "half_pixel", "", 4): ("bicubic", False),
+    ("cubic", "align_corners", "", 4): ("bicubic", True),
 }
 
 

@@ -66,8 +66,8 @@ def _frame(pads: Pairs, value: float) -> nn.Module:
 
 def _conv_transpose(node: Node, build: Building) -> str | None:
     weight = weight_at(node, 1)
-    kind: Any = {3: getattr(nn, "ConvTranspose1d", None), 4: nn.ConvTranspose2d}
-    if weight is None or weight.array is None or kind.get(weight.array.ndim) is None:
+    kind: Any = {3: nn.ConvTranspose1d, 4: nn.ConvTranspose2d}
+    if weight is None or weight.array is None or weight.array.ndim not in kind:
         return None
     x, array, group = node.x(), weight.array, node.attributes.get("group", 1)
     window = window_of({**node.attributes, "auto_pad": "NOTSET"}, array.shape[2:], None)

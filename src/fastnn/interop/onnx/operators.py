@@ -128,12 +128,12 @@ def _linear(layer: nn.Linear, x: Array) -> list[Operator]:
 
 
 def _convolution(layer: Any) -> list[Operator]:
-    if not isinstance(layer, nn.Conv1d | nn.Conv2d | nn.ConvTranspose2d):
+    if not isinstance(layer, nn.Conv1d | nn.Conv2d | nn.ConvTranspose1d | nn.ConvTranspose2d):
         return []
     kernel, dilation = layer.kernel_size, layer.dilation
     attributes = {"kernel_shape": kernel, "strides": layer.stride, "dilations": dilation, "group": layer.groups}
     arrays = _arrays(layer, "weight", "bias")
-    if isinstance(layer, nn.ConvTranspose2d):
+    if isinstance(layer, nn.ConvTranspose1d | nn.ConvTranspose2d):
         attributes |= {"pads": 2 * list(layer.padding), "output_padding": layer.output_padding}
         return [Operator("ConvTranspose", arrays, attributes)]
     frame = [d * (k - 1) for k, d in zip(kernel, dilation, strict=True)]  # what "same" adds, more of it at the end
@@ -218,20 +218,22 @@ def _pooling(layer: Any, x: Array) -> list[Operator]:
             expect(layer, ceil_mode=False, divisor_override=None)
             counted = {"count_include_pad": int(layer.count_include_pad)}
             return [Operator("AveragePool", attributes=_windows(layer, x) | counted)]
-        case nn.AdaptiveAvgPool2d() | nn.AdaptiveMaxPool2d():
+        case nn.AdaptiveAvgPool1d() | nn.AdaptiveAvgPool2d():
+            return [adaptive("AveragePool", layer.output_size, x)]
+        case nn.AdaptiveMaxPool1d() | nn.AdaptiveMaxPool2d():
             expect(layer, return_indices=False)
-            return [_adaptive(layer, x)]
+            return [adaptive("MaxPool", layer.output_size, x)]
     return []
 
 
-def _adaptive(layer: Any, x: Array) -> Operator:
-    kind = "AveragePool" if isinstance(layer, nn.AdaptiveAvgPool2d) else "MaxPool"
-    if layer.output_size in (1, (1, 1)):
-        return Operator(f"Global{kind}")
-    wanted = layer.output_size if isinstance(layer.output_size, tuple) else (layer.output_size,) * 2
+def adaptive(kind: str, output_size: Any, x: Array) -> Operator:
+    """A pool of windows that share out each axis, which they can only if they are of one length."""
+    wanted = output_size if isinstance(output_size, tuple | list) else (output_size,) * (x.ndim - 2)
     lengths = [n if m is None else m for n, m in zip(x.shape[2:], wanted, strict=True)]
+    if set(lengths) == {1}:
+        return Operator(f"Global{kind}")
     if any(n % m for n, m in zip(x.shape[2:], lengths, strict=True)):
-        raise Refused(f"has output_size={layer.output_size}; only 1 and what divides the plane can be written")
+        raise Refused(f"has output_size={output_size}; only 1 and what divides the plane can be written")
     window = [n // m for n, m in zip(x.shape[2:], lengths, strict=True)]
     return Operator(kind, attributes={"kernel_shape": window, "strides": window})
 

@@ -8,7 +8,7 @@ import numpy as np
 
 from fastnn import layers as nn
 from fastnn._validate import Array
-from fastnn.interop.onnx.operators import MODES_OF_PADDING, Operator, Refused
+from fastnn.interop.onnx.operators import MODES_OF_PADDING, Operator, Refused, adaptive
 
 _JOINTS = {nn.Add: "Sum", nn.Sub: "Sub", nn.Mul: "Mul", nn.Div: "Div"}
 _RESHAPING = (nn.Flatten, nn.Unflatten, nn.Reshape)
@@ -109,10 +109,12 @@ def _slice(index: tuple[Any, ...], x: Array) -> list[Operator]:
 
 
 def _resize(layer: Any, x: Array) -> Operator:
+    if layer.mode == "area":
+        return adaptive("AveragePool", layer(x).shape[2:], x)
     where, mode, nearest = _MODES[layer.mode, bool(layer.align_corners)]
     attributes = {"coordinate_transformation_mode": where, "mode": mode} | nearest
-    if layer.size is not None:
-        sizes = np.broadcast_to(layer.size, x.ndim - 2).astype(np.int64)
+    if layer.size is not None or layer.recompute_scale_factor:
+        sizes = np.array(layer(x).shape[2:], np.int64)
         attributes["axes"] = list(range(2, x.ndim))
         return Operator("Resize", {"sizes": sizes}, attributes, (0, None, None, "sizes"))
     scales = np.broadcast_to(layer.scale_factor, x.ndim - 2).astype(np.float32)
