@@ -34,6 +34,7 @@ with atheris.instrument_imports(include=["fastnn", "json", "numpy.lib", "PIL", "
     from fastnn.data import read_arrays, read_image
     from fastnn.data.idx import read_idx
     from fastnn.interop import load_safetensors, save_safetensors
+    from fastnn.interop.onnx import load as load_onnx
     from fastnn.training import Trainer, load_checkpoint, save_checkpoint
     from fastnn.training.history import History
 
@@ -101,6 +102,15 @@ def images() -> list[bytes]:
     return made
 
 
+def onnx_models() -> list[bytes]:
+    """Those of ONNX's own tests of operators."""
+    warnings.simplefilter("ignore")
+    from onnx.backend.test.loader import load_model_tests
+
+    made = [test.model.SerializeToString() for test in load_model_tests(kind="node")]
+    return [each for each in made if len(each) < 8192]
+
+
 def read_idx_packed(path: Path) -> object:
     content = path.read_bytes()
     if not content.startswith(b"\x1f\x8b"):  # inside a .gz file whose checksum is right
@@ -116,6 +126,7 @@ READERS = {
     "idx": ("i.gz", idx_files, read_idx_packed),
     "npz": ("a.npz", npz_files, read_arrays),
     "mat": ("m.mat", mat_files, read_arrays),
+    "onnx": ("n.onnx", onnx_models, load_onnx),
     "image": ("picture", images, lambda path: read_image(path, size=8)),
 }
 

@@ -1,0 +1,145 @@
+"""Which operators of ONNX a layer is that orders, cuts, joins or resizes, and makes no other numbers but means."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from fastnn import layers as nn
+from fastnn._validate import Array
+from fastnn.interop.onnx.operators import MODES_OF_PADDING, Operator, Refused, adaptive
+
+_JOINTS = {nn.Add: "Sum", nn.Sub: "Sub", nn.Mul: "Mul", nn.Div: "Div"}
+_RESHAPING = (nn.Flatten, nn.Unflatten, nn.Reshape)
+_PADDING = (
+    nn.Pad,
+    nn.ConstantPad1d,
+    nn.ConstantPad2d,
+    nn.ZeroPad1d,
+    nn.ZeroPad2d,
+    nn.ReflectionPad1d,
+    nn.ReflectionPad2d,
+    nn.ReplicationPad1d,
+    nn.ReplicationPad2d,
+    nn.CircularPad1d,
+    nn.CircularPad2d,
+)
+_FAR = np.iinfo(np.int64).max
+
+
+def operators_of_shapes(layer: Any, x: Array, count: int) -> list[Operator]:
+    """The operators of such a layer with `count` inputs, the first like `x`; none if it is no such layer."""
+    if type(layer) in _JOINTS:
+        kind = "Add" if isinstance(layer, nn.Add) and count == 2 else _JOINTS[type(layer)]
+        return [Operator(kind)]
+    if isinstance(layer, _RESHAPING):
+        return _reshape(layer, x)
+    if isinstance(layer, _PADDING):
+        return [_pad(layer, x)]
+    match layer:
+        case nn.Cat():
+            return [Operator("Concat", attributes={"axis": layer.dim})]
+        case nn.Permute():
+            order = [axis % x.ndim for axis in layer.dims]
+            return [Operator("Transpose", attributes={"perm": order})]
+        case nn.Slice():
+            return _slice(layer.index, x)
+        case nn.Mean():
+            axes = np.array(layer.dim, np.int64)
+            return [Operator("ReduceMean", {"axes": axes}, {"keepdims": int(layer.keepdim)})]
+        case nn.Split():
+            lengths = np.array([part.shape[layer.dim] for part in layer(x)], np.int64)
+            if layer.dim % x.ndim == 0:
+                raise Refused("cuts the axis of the batch")
+            return [Operator("Split", {"lengths": lengths}, {"axis": layer.dim}, outputs=lengths.size)]
+        case nn.Upsample():
+            return [_resize(layer, x)]
+        case nn.PixelShuffle():
+            return [Operator("DepthToSpace", attributes={"blocksize": layer.upscale_factor, "mode": "CRD"})]
+        case nn.PixelUnshuffle():
+            return _unshuffle(layer.downscale_factor, x)
+    return []
+
+
+def _reshape(layer: Any, x: Array) -> list[Operator]:
+    if isinstance(layer, nn.Flatten) and layer.start_dim % x.ndim == 1 and layer.end_dim % x.ndim == x.ndim - 1:
+        return [Operator("Flatten", attributes={"axis": 1})]
+    one = np.broadcast_to(x.dtype.type(0), (2, *x.shape[1:]))  # of two examples: does the first axis remain theirs?
+    first, *rest = layer(one).shape
+    return [Operator("Reshape", {"shape": np.array([0 if first == 2 else -1, *rest], np.int64)})]
+
+
+def _pad(layer: Any, x: Array) -> Operator:
+    frame = layer.padding if isinstance(layer.padding, tuple) else (layer.padding,) * 2 * (x.ndim - 2)
+    axes = len(frame) // 2
+    before, behind = frame[::2][::-1], frame[1::2][::-1]  # (left, right, top, bottom): the last axis comes first
+    none = (0,) * (x.ndim - axes)
+    arrays: dict[str, Array] = {"pads": np.array([*none, *before, *none, *behind], np.int64)}
+    if getattr(layer, "value", None) is not None:
+        arrays["value"] = np.asarray(layer.value, x.dtype)
+    return Operator("Pad", arrays, {"mode": MODES_OF_PADDING[layer.mode]})
+
+
+def _slice(index: tuple[Any, ...], x: Array) -> list[Operator]:
+    """Slices first, then axes that go, from the last on, then axes that come."""
+    rest = x.ndim - sum(each is not None and each is not ... for each in index)
+    whole: list[Any] = []
+    for each in index:
+        whole += [slice(None)] * rest if each is ... else [each]
+    picked = [each for each in whole if each is not None]
+    cuts = [(axis, each) for axis, each in enumerate(picked) if isinstance(each, slice) and each != slice(None)]
+    chain = []
+    if cuts:
+        steps = [each.step or 1 for _, each in cuts]
+        starts = [each.start if each.start is not None else (0 if (each.step or 1) > 0 else _FAR) for _, each in cuts]
+        ends = [each.stop if each.stop is not None else (_FAR if (each.step or 1) > 0 else -_FAR) for _, each in cuts]
+        values = {"starts": starts, "ends": ends, "axes": [axis for axis, _ in cuts], "steps": steps}
+        chain.append(Operator("Slice", {name: np.array(each, np.int64) for name, each in values.items()}))
+    for axis, each in reversed(list(enumerate(picked))):
+        if not isinstance(each, slice):
+            if axis == 0:
+                raise Refused("takes one example out of the batch")
+            chain.append(Operator("Gather", {f"index{axis}": np.array(each, np.int64)}, {"axis": axis}))
+    left = [each for each in whole if each is None or isinstance(each, slice)]
+    new = [axis for axis, each in enumerate(left) if each is None]
+    if new:
+        chain.append(Operator("Unsqueeze", {"new": np.array(new, np.int64)}))
+    return chain or [Operator("Identity")]
+
+
+def _resize(layer: Any, x: Array) -> Operator:
+    if layer.mode == "area":
+        return adaptive("AveragePool", layer(x).shape[2:], x)
+    where, mode, nearest = _MODES[layer.mode, bool(layer.align_corners)]
+    attributes = {"coordinate_transformation_mode": where, "mode": mode} | nearest
+    if layer.size is not None or layer.recompute_scale_factor:
+        sizes = np.array(layer(x).shape[2:], np.int64)
+        attributes["axes"] = list(range(2, x.ndim))
+        return Operator("Resize", {"sizes": sizes}, attributes, (0, None, None, "sizes"))
+    scales = np.broadcast_to(layer.scale_factor, x.ndim - 2).astype(np.float32)
+    return Operator("Resize", {"scales": np.append(np.ones(2, np.float32), scales)}, attributes, (0, None, "scales"))
+
+
+_FLOOR, _ROUND = {"nearest_mode": "floor"}, {"nearest_mode": "round_prefer_ceil"}
+_MODES: dict[tuple[str, bool], tuple[str, str, dict[str, Any]]] = {
+    ("nearest", False): ("asymmetric", "nearest", _FLOOR),
+    ("nearest-exact", False): ("half_pixel", "nearest", _ROUND),
+    ("linear", False): ("half_pixel", "linear", {}),
+    ("linear", True): ("align_corners", "linear", {}),
+    ("bilinear", False): ("half_pixel", "linear", {}),
+    ("bilinear", True): ("align_corners", "linear", {}),
+    ("bicubic", False): ("half_pixel", "cubic", {}),
+    ("bicubic", True): ("align_corners", "cubic", {}),
+}
+
+
+def _unshuffle(r: int, x: Array) -> list[Operator]:
+    _, C, H, W = x.shape
+    parts = np.array([0, C, H // r, r, W // r, r], np.int64)
+    whole = np.array([0, C * r * r, H // r, W // r], np.int64)
+    return [
+        Operator("Reshape", {"parts": parts}),
+        Operator("Transpose", attributes={"perm": (0, 1, 3, 5, 2, 4)}),
+        Operator("Reshape", {"whole": whole}),
+    ]
