@@ -123,7 +123,12 @@ def transposed_convs(draw: Any) -> Cases:
     more = tuple(draw(st.integers(0, max(s, d) - 1)) for s, d in zip(stride, spread, strict=True))
     options = {"stride": stride, "padding": padding, "output_padding": more, "dilation": spread, "groups": groups}
     x = draw(counts), groups * draw(st.integers(1, 20)), *image
-    return [*transposed_cases("fuzz", x, groups * draw(st.integers(1, 20)), kernel, options)]
+    filters = groups * draw(st.integers(1, 20))
+    of_rows = {name: value[:1] if isinstance(value, tuple) else value for name, value in options.items()}
+    return [
+        *transposed_cases("fuzz", x, filters, kernel, options),
+        *transposed_cases("fuzz", x[:3], filters, kernel[:1], of_rows),
+    ]
 
 
 @st.composite

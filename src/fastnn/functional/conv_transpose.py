@@ -26,21 +26,10 @@ def conv_transpose2d(
     *,
     activation: str | None = None,
 ) -> Array:
-    geometry, OH, OW = check.conv_transpose2d(
-        x, weight, bias, stride, padding, output_padding, groups, dilation, activation
-    )
+    settings = stride, padding, output_padding, groups, dilation
+    geometry, OH, OW = check.conv_transpose2d(x, weight, bias, *settings, activation)
     if use_reference():
-        return reference.conv_transpose2d(
-            x,
-            weight,
-            bias,
-            stride=stride,
-            padding=padding,
-            output_padding=output_padding,
-            groups=groups,
-            dilation=dilation,
-            activation=activation,
-        )
+        return reference.conv_transpose2d(x, weight, bias, *settings, activation=activation)
     y = empty((x.shape[0], weight.shape[1] * groups, OH, OW), x.dtype)
     forward = pick(_conv_backward.conv_transpose2d_forward, x.dtype)
     forward(contiguous(x), contiguous(weight), contiguous_or_none(bias), y, geometry, activation is not None)
@@ -60,19 +49,10 @@ def conv_transpose2d_backward(
     needs: Iterable[str] = check.GRADIENTS,
 ) -> tuple[MaybeArray, MaybeArray, MaybeArray]:
     needs = check.gradient_names(needs)
-    geometry = check.conv_transpose2d_backward(dy, x, weight, stride, padding, output_padding, groups, dilation)
+    settings = stride, padding, output_padding, groups, dilation
+    geometry = check.conv_transpose2d_backward(dy, x, weight, *settings)
     if use_reference():
-        return reference.conv_transpose2d_backward(
-            dy,
-            x,
-            weight,
-            stride=stride,
-            padding=padding,
-            output_padding=output_padding,
-            groups=groups,
-            dilation=dilation,
-            needs=needs,
-        )
+        return reference.conv_transpose2d_backward(dy, x, weight, *settings, needs=needs)
     dx = empty(x.shape, x.dtype) if "dx" in needs else None
     dw = empty(weight.shape, x.dtype) if "dw" in needs else None
     db = empty((dy.shape[1],), x.dtype) if "db" in needs else None

@@ -66,10 +66,10 @@ def max_pool2d(
         return reference.max_pool2d(
             x,
             kernel_size,
-            stride=stride,
-            padding=padding,
-            dilation=dilation,
-            ceil_mode=ceil_mode,
+            stride,
+            padding,
+            dilation,
+            ceil_mode,
             return_positions=return_positions,
             return_indices=return_indices,
         )
@@ -105,14 +105,7 @@ def max_pool2d_backward(
     check.positions(positions, dy, windows)
     if use_reference():
         return reference.max_pool2d_backward(
-            dy,
-            positions,
-            input_size,
-            kernel_size,
-            stride=stride,
-            padding=padding,
-            dilation=dilation,
-            ceil_mode=ceil_mode,
+            dy, positions, input_size, kernel_size, stride, padding, dilation, ceil_mode
         )
     return _max_pool_backward(dy, positions, H, W, windows)
 
@@ -138,15 +131,7 @@ def avg_pool2d(
     windows, OH, OW = check.pool(2, x, kernel_size, stride, padding, 1, ceil_mode)
     divisor = check.average_settings(count_include_pad, divisor_override)
     if use_reference():
-        return reference.avg_pool2d(
-            x,
-            kernel_size,
-            stride=stride,
-            padding=padding,
-            ceil_mode=ceil_mode,
-            count_include_pad=count_include_pad,
-            divisor_override=divisor_override,
-        )
+        return reference.avg_pool2d(x, kernel_size, stride, padding, ceil_mode, count_include_pad, divisor_override)
     return _avg_pool(x, (x.shape[0], x.shape[1], OH, OW), windows, count_include_pad, divisor)
 
 
@@ -170,14 +155,7 @@ def avg_pool2d_backward(
     divisor = check.average_settings(count_include_pad, divisor_override)
     if use_reference():
         return reference.avg_pool2d_backward(
-            dy,
-            input_size,
-            kernel_size,
-            stride=stride,
-            padding=padding,
-            ceil_mode=ceil_mode,
-            count_include_pad=count_include_pad,
-            divisor_override=divisor_override,
+            dy, input_size, kernel_size, stride, padding, ceil_mode, count_include_pad, divisor_override
         )
     return _avg_pool_backward(dy, H, W, windows, count_include_pad, divisor)
 
@@ -228,10 +206,10 @@ def max_pool1d(
         return reference.max_pool1d(
             x,
             kernel_size,
-            stride=stride,
-            padding=padding,
-            dilation=dilation,
-            ceil_mode=ceil_mode,
+            stride,
+            padding,
+            dilation,
+            ceil_mode,
             return_positions=return_positions,
             return_indices=return_indices,
         )
@@ -253,14 +231,7 @@ def max_pool1d_backward(
     check.positions(positions, dy, windows)
     if use_reference():
         return reference.max_pool1d_backward(
-            dy,
-            positions,
-            input_size,
-            kernel_size,
-            stride=stride,
-            padding=padding,
-            dilation=dilation,
-            ceil_mode=ceil_mode,
+            dy, positions, input_size, kernel_size, stride, padding, dilation, ceil_mode
         )
     return _max_pool_backward(dy[:, :, None], positions[:, :, None], 1, L, windows)[:, :, 0]
 
@@ -276,14 +247,7 @@ def avg_pool1d(
     windows, _, OL = check.pool(1, x, kernel_size, stride, padding, 1, ceil_mode)
     check.average_settings(count_include_pad, None)
     if use_reference():
-        return reference.avg_pool1d(
-            x,
-            kernel_size,
-            stride=stride,
-            padding=padding,
-            ceil_mode=ceil_mode,
-            count_include_pad=count_include_pad,
-        )
+        return reference.avg_pool1d(x, kernel_size, stride, padding, ceil_mode, count_include_pad)
     return _avg_pool(x[:, :, None], (*x.shape[:2], 1, OL), windows, count_include_pad, 0)[:, :, 0]
 
 
@@ -299,13 +263,5 @@ def avg_pool1d_backward(
     windows, _, L = check.pool_backward(1, dy, input_size, kernel_size, stride, padding, 1, ceil_mode)
     check.average_settings(count_include_pad, None)
     if use_reference():
-        return reference.avg_pool1d_backward(
-            dy,
-            input_size,
-            kernel_size,
-            stride=stride,
-            padding=padding,
-            ceil_mode=ceil_mode,
-            count_include_pad=count_include_pad,
-        )
+        return reference.avg_pool1d_backward(dy, input_size, kernel_size, stride, padding, ceil_mode, count_include_pad)
     return _avg_pool_backward(dy[:, :, None], 1, L, windows, count_include_pad, 0)[:, :, 0]
