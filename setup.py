@@ -163,7 +163,11 @@ setup(
     ext_modules=cythonize(
         [
             Extension(
-                UTILITIES, ["build/cython/_cyutility.c"], extra_compile_args=MODULE_FLAGS, extra_link_args=LINK_FLAGS, **ABI3
+                UTILITIES,
+                ["build/cython/_cyutility.c"],
+                extra_compile_args=MODULE_FLAGS,
+                extra_link_args=LINK_FLAGS,
+                **ABI3,
             ),
             *(extension(name) for name in MODULES),
         ],
