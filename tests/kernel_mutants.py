@@ -179,8 +179,15 @@ MUTANTS = (
     Mutant(
         "dx as a convolution: kernels are not turned",
         "_conv_input.pyx",
-        "w[(o * s.C + c) * K + K - 1 - k]",
-        "w[(o * s.C + c) * K + k]",
+        "w[o * s.C * K + K - 1 - k]",
+        "w[o * s.C * K + k]",
+        "conv2d_backward",
+    ),
+    Mutant(
+        "dx as a convolution: a group has the kernels of the first group",
+        "_conv_input.pyx",
+        "w += (c // s.C * s.O * s.C + c % s.C) * K",
+        "w += c % s.C * K",
         "conv2d_backward",
     ),
     Mutant(
@@ -437,6 +444,13 @@ MUTANTS = (
         "tile_winograd.h",
         "WINO_SUM * d[3] + d[5];",
         "WINO_SUM * d[3];",
+        "winograd",
+    ),
+    Mutant(
+        "winograd: the tiles of a row from left to right",
+        "_conv_winograd.pyx",
+        "for c in range(p.cols - 1, -1, -1):",
+        "for c in range(p.cols):",
         "winograd",
     ),
     Mutant("winograd: no bias", "tile_winograd.h", "vec value = y[j] + b;", "vec value = y[j];", "winograd"),
