@@ -46,7 +46,8 @@ def test_who_goes_which_way():
     assert names(32, 40, 20, 20, 60, 5, 5, PH=2, PW=2, SW=2) == ("batch", "batch", "batch")
     assert names(32, 40, 20, 20, 60, 5, 5, PH=5, PW=5) == ("planes", "planes", "pixels")
     assert names(1, 40, 8, 8, 60, 5, 5) == ("planes", "fold", "pixels")  # too few tiles
-    assert names(1, 40, 8, 8, 60, 5, 5, packed=True)[0] == "planes"
+    assert names(1, 40, 8, 8, 60, 5, 5, packed=True)[0] == "winograd"
+    assert names(1, 40, 6, 6, 60, 5, 5, packed=True)[0] == "planes"
     assert names(64, 3, 32, 32, 20, 5, 5) == ("planes", "batch", "pixels")  # too few channels
     assert names(64, 40, 5, 5, 60, 5, 5) == ("batch", "batch", "pixels")  # too much of the tiles beyond the border
     assert names(64, 40, 12, 12, 60, 5, 7) == ("batch", "batch", "batch")

@@ -57,7 +57,7 @@ cdef bint winograd_pays(fnn_tiles *t, const ConvShape *s, Py_ssize_t min_tiles) 
 
 
 cdef bint winograd_pays_5x5(fnn_tiles *t, const ConvShape *s, Py_ssize_t ins, Py_ssize_t outs,
-                            double direct) noexcept nogil:
+                            double direct, bint packed=False) noexcept nogil:
     """Whether Winograd's way is faster for 5 x 5.
 
     `direct` is the cost of the direct way for one image, without its 25 taps and without vectors. The maps that are
@@ -67,9 +67,9 @@ cdef bint winograd_pays_5x5(fnn_tiles *t, const ConvShape *s, Py_ssize_t ins, Py
     if s.KH != 5 or not tiles_fit(s):
         return False
     count = s.N * tiles_of(s)
-    return count >= WINOGRAD_MIN_TILES and (
+    return count >= (WINOGRAD_MIN_TILES_PACKED if packed else WINOGRAD_MIN_TILES) and (
         count * (VALUES * ins * out_vectors + COST_OF_TILE * (ceil_div(ins, t.lanes) + out_vectors))
-        + <double> COST_OF_KERNEL * s.C * s.O < direct * s.N * s.KH * s.KW / t.lanes)
+        + (0 if packed else <double> COST_OF_KERNEL * s.C * s.O) < direct * s.N * s.KH * s.KW / t.lanes)
 
 
 cdef bint planes_pay_for_input(const ConvShape *s) noexcept nogil:
@@ -94,7 +94,7 @@ cdef bint one_pass_pays(fnn_tiles *t, const ConvShape *s) noexcept nogil:
 cdef Way forward_by_images(fnn_tiles *t, const ConvShape *s, bint packed) noexcept nogil:
     if winograd_pays(t, s, WINOGRAD_MIN_TILES_PACKED if packed else WINOGRAD_MIN_TILES):
         return WINOGRAD
-    if winograd_pays_5x5(t, s, s.C, s.O, <double> s.OH * s.OW * s.C * (FORWARD * s.O + FORWARD_PATCHES)):
+    if winograd_pays_5x5(t, s, s.C, s.O, <double> s.OH * s.OW * s.C * (FORWARD * s.O + FORWARD_PATCHES), packed):
         return WINOGRAD
     if is_pointwise(s) and s.OH * s.OW >= t.nr:
         return POINTWISE
