@@ -18,7 +18,9 @@ NAMES = {"np": np, "fnn": fnn, "F": fnn.functional, "plots": fnn.plots}  # what 
 NEEDS = {
     "plots": "matplotlib",
     "vision": "skimage",
+    "interop.torch.from_modules": "torch",
     "interop.torch.modules": "torch",
+    "interop.torch.optimizers": "torch",
 }  # rooms whose examples need a package
 LEFT_OUT = ("fastnn.__main__",)  # runs the command when it is imported
 
