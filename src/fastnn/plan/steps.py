@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeGuard
 
 import numpy as np
 
@@ -16,6 +16,9 @@ from fastnn.functional._map import FUNCTIONS
 from fastnn.functional.resample import KINDS, OF_SIZES
 from fastnn.plan.contract import Layer, NoPlan, Parameter
 from fastnn.reference.activation import SELU_ALPHA, SELU_SCALE
+
+if TYPE_CHECKING:
+    from fastnn.plan.training_steps import TrainingSteps
 
 
 class Mark(NamedTuple):
@@ -38,6 +41,8 @@ class Steps:
     places : dict from the ``id`` of each parameter to its place
     arrays : list of the arrays of the parameters
     """
+
+    training = False  # whether these are the steps of a training step
 
     def __init__(self, x: Array, places: dict[int, int], arrays: list[Array]) -> None:
         self._plan = self._begin(x) if x.dtype.kind == "f" else None
@@ -393,3 +398,8 @@ def _product(shape: tuple[int, ...]) -> int:
     for length in shape:
         size *= length
     return size
+
+
+def for_training(steps: Steps) -> TypeGuard[TrainingSteps]:
+    """Whether these are the steps of a training step. A network that only runs does not load the module of those."""
+    return steps.training

@@ -27,6 +27,8 @@ class TrainingSteps(Steps):
     arrays : list of the arrays of the parameters
     """
 
+    training = True
+
     def __init__(self, x: Array, target: Any, places: dict[int, int], arrays: list[Array]) -> None:
         floats = x.dtype in (check.FLOAT32, check.FLOAT64)
         if not (x.ndim > 1 if floats else x.ndim and x.dtype.kind in "iu") or not x.size:
