@@ -10,7 +10,8 @@ from fastnn import _runtime, functional
 from fastnn import _validate as check
 from fastnn._validate import Array
 from fastnn.layers.module import Module
-from fastnn.plan.steps import Steps, for_training
+from fastnn.plan.contract import for_training
+from fastnn.plan.steps import Steps
 
 _COUNTING = threading.Lock()
 

@@ -11,9 +11,9 @@ from fastnn import functional
 from fastnn._validate import Array
 from fastnn.layers.module import Module
 from fastnn.layers.parameter import Buffer, Parameter, data_of, needed
-from fastnn.plan.contract import NoPlan
+from fastnn.plan.contract import NoPlan, for_training
 from fastnn.plan.fusion import Fusion
-from fastnn.plan.steps import Steps, for_training
+from fastnn.plan.steps import Steps
 
 
 class _BatchNorm(Module):
