@@ -228,6 +228,25 @@ def test_a_batch_size_that_is_used_as_a_number():
         assert fnn.Sequential(net, fnn.Tanh()).eval()(x).shape == net(x).shape
 
 
+def test_a_batch_that_is_cut_and_put_together_again():
+    class Tokens(fnn.Module):
+        def __init__(self):
+            self.linear = fnn.Linear(4, 2, **F8)
+
+        def forward(self, x):
+            rows = self.linear(x.view(-1, 4))
+            return rows.view(x.size(0), 3, 2).mean(2).view(x.size(0), -1)
+
+    net = Tokens()
+    linear = copy.deepcopy(net.linear)
+    for n in (6, 1, 4):
+        x = normal(n, 3, 4, dtype=np.float64)
+        np.testing.assert_allclose(net(x), linear(x).mean(2))
+        assert net.backward(np.ones((n, 3))).shape == x.shape
+    assert len(net._traces) == 1
+    assert net.eval()(np.zeros((0, 3, 4))).shape == (0, 3)
+
+
 def test_several_inputs_outputs_and_modes():
     class Pair(fnn.Module):
         def __init__(self):
