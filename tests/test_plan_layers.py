@@ -89,6 +89,8 @@ LAYERS = (
     ("Mean", ((-1, -2),), {}, IMAGES),
     ("Reshape", (0, -1, 2), {}, IMAGES),
     ("Permute", (0, 2, -1, 1), {}, IMAGES),
+    ("PixelShuffle", (2,), {}, (8, 3, 5)),
+    ("PixelUnshuffle", (2,), {}, (3, 4, 6)),
     ("Slice", (..., slice(1, None), slice(None, None, -2)), {}, IMAGES),
     ("Residual", (fnn.Tanh(),), {}, IMAGES),
     ("Concat", ([fnn.Tanh(), fnn.Sigmoid()],), {}, IMAGES),
@@ -100,7 +102,7 @@ EACH = pytest.mark.parametrize(
 
 
 # Those of graphs, see test_graph.py, and those that have no steps.
-OTHERS = "Module Graph Add Sub Mul Div Cat Split Constant ModuleList ModuleDict PixelShuffle PixelUnshuffle"
+OTHERS = "Module Graph Add Sub Mul Div Cat Split Constant ModuleList ModuleDict"
 
 
 def test_no_layer_is_left_out():

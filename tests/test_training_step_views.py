@@ -82,6 +82,8 @@ VIEWS = {  # of (6, 4, 5), and the shape of what comes out
     "turned": (lambda: fnn.Permute(0, 1, 3, 2), (6, 5, 4)),
     "mixed": (lambda: S(fnn.Permute(0, 3, 1, 2), fnn.Slice(..., slice(0, 4, 3)), fnn.Permute(0, 2, 1, 3)), (6, 5, 2)),
     "shuffled": (lambda: S(fnn.Reshape(0, 2, 3, 4, 5), fnn.Permute(0, 2, 1, 3, 4), fnn.Flatten(1, 2)), (6, 4, 5)),
+    "smaller": (lambda: S(fnn.Reshape(0, 2, 3, 4, 5), fnn.Slice(..., slice(4)), fnn.PixelUnshuffle(2)), (2, 12, 2, 2)),
+    "larger": (lambda: S(fnn.Slice(slice(None), slice(1, 5)), fnn.PixelShuffle(2)), (1, 8, 10)),
     "split in six": (lambda: S(fnn.Reshape(0, 2, 3, 2, 2, 5), fnn.Permute(0, 5, 3, 1, 4, 2), fnn.Slice(..., 1)),
                      (5, 2, 2, 2)),
 }  # fmt: skip
