@@ -3,9 +3,9 @@
 A network with convolutions takes chunks of examples, which threads share. Within a chunk, one group of examples after
 another goes forward and back through all steps, while it is in the cache. Its gradients are added to the chunk's.
 
-The whole batch is one group in three cases. With many parameters, reading all weights for few examples costs more than
-values that leave the cache. Batch normalisation and dropout need the whole batch. Then threads share each step. Memory
-of a thread::
+The whole batch is one group in four cases. With many parameters, reading all weights for few examples costs more than
+values that leave the cache. Batch normalisation and dropout need the whole batch. Transposed convolutions are faster
+over it. Then threads share each step. Memory of a thread::
 
     value 1 | value 2 | ... | slots of gradients | gradients of a group's parameters | sums of losses
 """
@@ -67,8 +67,8 @@ cdef void cut(Call *g) noexcept nogil:
     cdef double work = work_of(g)
     cdef bint convolves = False, apart = g.loss != NO_LOSS
     for i in range(g.count):
-        convolves |= g.steps[i].kind in (CONV, TRANSPOSED)
-        apart &= g.steps[i].kind not in (NORM, NORM_POOL, DROP)  # these depend on the whole batch
+        convolves |= g.steps[i].kind == CONV
+        apart &= g.steps[i].kind not in (NORM, NORM_POOL, DROP, TRANSPOSED)  # these want the whole batch
     g.chunk = g.group = g.N
     if convolves and apart and g.learnt <= MOST_LEARNT:
         g.chunk = <Py_ssize_t> (max(<double> CHUNK_WORK, <double> WORK_OF_A_SUM * g.learnt) / work) + 1
