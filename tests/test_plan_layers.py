@@ -100,6 +100,7 @@ EACH = pytest.mark.parametrize(
 # Those of graphs, see test_graph.py, and those that have no steps.
 OTHERS = (
     "Module Graph Add Sub Mul Div Cat Split Slice Permute Constant ModuleList ModuleDict PixelShuffle PixelUnshuffle"
+    " MatMul Sum Clamp"
 )
 
 

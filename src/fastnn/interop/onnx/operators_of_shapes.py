@@ -10,7 +10,7 @@ from fastnn import layers as nn
 from fastnn._validate import Array
 from fastnn.interop.onnx.operators import MODES_OF_PADDING, Operator, Refused, adaptive
 
-_JOINTS = {nn.Add: "Sum", nn.Sub: "Sub", nn.Mul: "Mul", nn.Div: "Div"}
+_JOINTS = {nn.Add: "Sum", nn.Sub: "Sub", nn.Mul: "Mul", nn.Div: "Div", nn.MatMul: "MatMul"}
 _RESHAPING = (nn.Flatten, nn.Unflatten, nn.Reshape)
 _PADDING = (
     nn.Pad,
@@ -48,6 +48,11 @@ def operators_of_shapes(layer: Any, x: Array, count: int) -> list[Operator]:
         case nn.Mean():
             axes = np.array(layer.dim, np.int64)
             return [Operator("ReduceMean", {"axes": axes}, {"keepdims": int(layer.keepdim)})]
+        case nn.Sum():
+            axes = np.array(layer.dim, np.int64)
+            return [Operator("ReduceSum", {"axes": axes}, {"keepdims": int(layer.keepdim)})]
+        case nn.Clamp():
+            return [_clip({"min": layer.min, "max": layer.max}, x)]
         case nn.Split():
             lengths = np.array([part.shape[layer.dim] for part in layer(x)], np.int64)
             if layer.dim % x.ndim == 0:
@@ -68,6 +73,11 @@ def _reshape(layer: Any, x: Array) -> list[Operator]:
     one = np.broadcast_to(x.dtype.type(0), (2, *x.shape[1:]))  # of two examples: does the first axis remain theirs?
     first, *rest = layer(one).shape
     return [Operator("Reshape", {"shape": np.array([0 if first == 2 else -1, *rest], np.int64)})]
+
+
+def _clip(bounds: dict[str, float | None], x: Array) -> Operator:
+    arrays = {name: np.asarray(value, x.dtype) for name, value in bounds.items() if value is not None}
+    return Operator("Clip", arrays, {}, (0, *(name if name in arrays else None for name in bounds)))
 
 
 def _pad(layer: Any, x: Array) -> Operator:

@@ -7,11 +7,11 @@ from collections.abc import Callable
 from typing import Any
 
 from fastnn import functional, layers
-from fastnn.interop.torch.values import Length, Parts, Shape, Unknown, Value
+from fastnn.interop.torch.products import PRODUCTS
+from fastnn.interop.torch.values import EXAMPLE, Length, Parts, Shape, Unknown, Value
 from fastnn.layers.functions import layer_of
 from fastnn.layers.joints import ARITHMETIC
 
-EXAMPLE = "expected an example of the inputs: from_torch(module, x)"
 _IGNORED = ("inplace", "_stacklevel", "norm_type")  # arguments that change no result here
 _SAME = {
     **{"iadd": "add", "isub": "sub", "imul": "mul", "itruediv": "div", "truediv": "div", "true_divide": "div"},
@@ -45,7 +45,7 @@ def keeps_batch(layer: layers.Module) -> bool:
             return layer.dims[0] == 0
         case layers.Slice():
             return layer.index[0] == slice(None)
-        case layers.Mean():
+        case layers.Mean() | layers.Sum():
             return 0 not in layer.dim
         case layers.Cat() | layers.Split() | layers.Unflatten() | layers.Softmax() | layers.LogSoftmax():
             return layer.dim != 0
@@ -338,7 +338,7 @@ def _pad(reader: Any, x: Value, pad: Any, mode: str = "constant", value: float |
     return _function(reader, "pad", (x, reader.numbers(pad), mode, value), {})
 
 
-_OPERATIONS: dict[str, Callable[..., Any]] = {
+_OPERATIONS: dict[str, Callable[..., Any]] = PRODUCTS | {
     "attribute": _attribute,
     "cat": _cat,
     "chunk": _chunk,
