@@ -66,6 +66,8 @@ def done(reader: Any, name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) 
     plain = _SAME.get(plain, plain)
     if kwargs.get("out") is not None:
         raise Unknown(f"{name}() writes into out; expected a result of its own")
+    if "input" in kwargs:
+        args, kwargs = (kwargs["input"], *args), {each: value for each, value in kwargs.items() if each != "input"}
     make = _OPERATIONS.get(plain)
     if make is not None:
         return make(reader, *args, **{each: value for each, value in kwargs.items() if each not in _IGNORED})
@@ -80,12 +82,12 @@ def _function(reader: Any, name: str, args: tuple[Any, ...], kwargs: dict[str, A
     """A function that fastnn has under PyTorch's name."""
     ours = getattr(functional, name)
     known = inspect.signature(ours).parameters
-    x, *rest = (kwargs["input"], *args) if "input" in kwargs else args
+    x, *rest = args
     named = {}
     for each, value in kwargs.items():
         if each in known:
             named[each] = value
-        elif each != "input" and each not in _IGNORED and not (value is None or value is False):
+        elif each not in _IGNORED and not (value is None or value is False):
             raise Unknown(f"{name}() takes {each}={value!r}, which fastnn's does not")
     places = [each for each, p in known.items() if p.kind is p.POSITIONAL_OR_KEYWORD][1:]
     inplace = len(rest) == len(places) + 1 and isinstance(rest[-1], bool)  # behind all of ours

@@ -28,10 +28,9 @@ def _einsum(reader: Any, equation: str, *operands: Any) -> Value:
     in_all = [each for each in out if all(each in term for term in terms)]
     summed = [each for each in terms[0] if each in terms[-1] and each not in out]
     own = [[each for each in term if each in out and each not in in_all] for term in terms]
-    letters = [*in_all, *summed, *(each for some in own for each in some)]
-    if not (arrow and len(terms) == len(tensors) == 2 and len(summed) == len(own[0]) == len(own[1]) == 1) or sorted(
-        letters + in_all + summed
-    ) != sorted(terms[0] + terms[1]):
+    is_product = arrow and len(terms) == len(tensors) == 2 and len(summed) == len(own[0]) == len(own[1]) == 1
+    letters = [sorted([*in_all, *summed, *each]) for each in own]
+    if not is_product or letters != [sorted(term) for term in terms] or "." in equation or len(set(out)) < len(out):
         raise Unknown(
             f"einsum() of {equation!r} has no form in a graph; expected a product of two matrices or stacks, as "
             "'bij,bjk->bik', or matmul()"
@@ -62,7 +61,7 @@ def _sum(reader: Any, x: Value, dim: Any = None, keepdim: bool = False, dtype: N
 def _clamp(reader: Any, x: Value, min: Any = None, max: Any = None) -> Value:
     if isinstance(min, Value) or isinstance(max, Value):
         raise Unknown("clamp() between tensors has no form in a graph; expected numbers")
-    found: Value = reader.add(layers.Clamp(min, max), (x,))
+    found: Value = reader.add(layers.Clamp(reader.numbers(min), reader.numbers(max)), (x,))
     return found
 
 
@@ -84,6 +83,8 @@ def _batch_norm(
     if held["running_mean"] is not None and bool(training) is not reader.theirs.training:
         mode = "train" if reader.theirs.training else "eval"
         raise Unknown(f"batch_norm() gets training={training!r} in {mode} mode; expected training=self.training")
+    if not 2 <= len(x.shape) <= 4:
+        raise Unknown(f"batch_norm() of {len(x.shape)} axes has no form in a graph; expected 2 to 4")
     kind = layers.BatchNorm2d if len(x.shape) == 4 else layers.BatchNorm1d
     layer = kind(x.shape[1], eps, momentum, affine=False, track_running_stats=False, dtype=reader.dtype)
     for name, value in held.items():
