@@ -43,6 +43,7 @@ MODULES = (
     "_interpolate",
     "_resample",
     "_embedding",
+    "_pick",
     "_activation",
     "_norm",
     "_norm_pool",

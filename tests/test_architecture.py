@@ -246,7 +246,7 @@ def test_import_is_light(loaded):
     by_older_numpy = 10 * (np.lib.NumpyVersion(np.__version__) < "2.1.0")  # left to fastnn, of the standard library
     others = [name for name in loaded if name.split(".")[0] != "fastnn"]
     assert len(others) <= 20 + by_older_numpy, f"{len(others)} modules of others: {others}"
-    assert len(loaded) < 215 + by_older_numpy, f"{len(loaded)} modules: {loaded}"
+    assert len(loaded) < 195 + by_older_numpy, f"{len(loaded)} modules: {loaded}"
 
 
 def test_public_names():
@@ -257,6 +257,21 @@ def test_public_names():
     expected = f"{layers} {others} {training} {control}".split()
     assert set(expected) <= set(fnn.__all__)
     assert all(hasattr(fnn, name) for name in fnn.__all__)
+
+
+def test_late_names_are_loaded_once_and_listed(run_python):
+    source = (
+        "import sys, fastnn\n"
+        "late = {'fastnn.plan.training', 'fastnn.gradients', 'fastnn.saving', 'fastnn.optim.lr_scheduler'}\n"
+        "assert not late & set(sys.modules), late & set(sys.modules)\n"
+        "assert {'TrainingStep', 'gradients', 'lr_scheduler', 'save'} <= set(dir(fastnn))\n"
+        "assert fastnn.TrainingStep is fastnn.plan.training.TrainingStep is fastnn.TrainingStep\n"
+        "assert fastnn.gradcheck is fastnn.gradients.gradcheck\n"
+        "assert fastnn.lr_scheduler is fastnn.optim.lr_scheduler\n"
+        "assert 'TrainingStep' in vars(fastnn)\n"
+    )
+    process = run_python("-c", source)
+    assert process.returncode == 0, process.stderr
 
 
 def test_functions_carry_documentation():

@@ -110,6 +110,11 @@ LAYERS = [
     (fnn.Flatten(0, 1), IMAGES),
     (fnn.Unflatten(1, (2, -1)), IMAGES),
     (fnn.Reshape(0, 2, -1), IMAGES),
+    (fnn.Reshape(-1, 4, 9, 8), IMAGES),
+    (fnn.Reshape(-1, 12), IMAGES),
+    (fnn.Reshape(6, -1), IMAGES),
+    (fnn.Reshape(-1), IMAGES),
+    (fnn.Unflatten(0, (-1, 3)), IMAGES),
     (fnn.Permute(0, 2, 3, 1), IMAGES),
     (fnn.Slice(slice(None), slice(1, None, 2), None, ..., -1), IMAGES),
     (fnn.Slice(..., slice(-3, None)), IMAGES),
@@ -168,6 +173,41 @@ def test_names_and_shapes(onnx, tmp_path):
     for (info,) in (graph.input, graph.output):
         batch, features = info.type.tensor_type.shape.dim
         assert (batch.dim_param, features.dim_value) == ("N", 3)
+
+
+class Tokens(fnn.Module):
+    """All tokens of all examples as rows, and back."""
+
+    def __init__(self):
+        self.linear, self.last = fnn.Linear(4, 6), fnn.Linear(18, 2)
+
+    def forward(self, x):
+        rows = self.linear(x.view(-1, x.shape[2])).tanh()
+        return self.last(rows.view(x.shape[0], 3, 6).flatten(1))
+
+
+ACROSS = {  # and how the first length of the output is called
+    "rows": (fnn.Sequential(fnn.Reshape(-1, 4), fnn.Linear(4, 2)), ""),
+    "rows in another order": (fnn.Sequential(fnn.Permute(0, 2, 1), fnn.Reshape(-1, 3), fnn.Linear(3, 2)), ""),
+    "and back": (fnn.Sequential(fnn.Flatten(0, 1), fnn.Linear(4, 2), fnn.Unflatten(0, (-1, 3)), fnn.Flatten()), ""),
+    "all in two": (fnn.Sequential(fnn.Reshape(2, -1), fnn.Tanh()), 2),
+    "the batch": (fnn.Sequential(fnn.Reshape(-1, 12), fnn.Linear(12, 2)), "N"),
+    "tokens": (Tokens(), ""),
+}
+
+
+@pytest.mark.parametrize("name", ACROSS)
+def test_reshapes_across_the_batch(run, onnx, tmp_path, name):
+    net, first = ACROSS[name]
+    batches = [normal(n, 3, 4, seed=n) for n in (1, 2, 5)]
+    path = tmp_path / "net.onnx"
+    fastnn_onnx.save(net, path, (1, 3, 4))
+    dim = onnx.load(path).graph.output[0].type.tensor_type.shape.dim[0]
+    assert (dim.dim_value or dim.dim_param) == first
+    read = fastnn_onnx.load(path)
+    for x, got in zip(batches, run(net, (1, 3, 4), *batches), strict=True):
+        assert_agrees(got, net.eval()(x))
+        assert_agrees(read(x), net.eval()(x))
 
 
 def gated():

@@ -228,6 +228,25 @@ def test_a_batch_size_that_is_used_as_a_number():
         assert fnn.Sequential(net, fnn.Tanh()).eval()(x).shape == net(x).shape
 
 
+def test_a_batch_that_is_cut_and_put_together_again():
+    class Tokens(fnn.Module):
+        def __init__(self):
+            self.linear = fnn.Linear(4, 2, **F8)
+
+        def forward(self, x):
+            rows = self.linear(x.view(-1, 4))
+            return rows.view(x.size(0), 3, 2).mean(2).view(x.size(0), -1)
+
+    net = Tokens()
+    linear = copy.deepcopy(net.linear)
+    for n in (6, 1, 4):
+        x = normal(n, 3, 4, dtype=np.float64)
+        np.testing.assert_allclose(net(x), linear(x).mean(2))
+        assert net.backward(np.ones((n, 3))).shape == x.shape
+    assert len(net._traces) == 1
+    assert net.eval()(np.zeros((0, 3, 4))).shape == (0, 3)
+
+
 def test_several_inputs_outputs_and_modes():
     class Pair(fnn.Module):
         def __init__(self):
@@ -424,3 +443,39 @@ def test_pad_of_three_axes_with_a_value_is_refused():
         TypeError, match=r"functional\.pad gets \(1, 1, 1, 1, 1, 1\) and value=0\.5; expected one or two"
     ):
         Padded((1,) * 6, "constant", 0.5)(np.ones((2, 3, 5, 6)))
+
+
+TRANSPOSED = {"stride": 2, "padding": 1, "output_padding": 1, "groups": 2, "dilation": 2}
+
+
+class Transposed(fnn.Module):
+    def __init__(self, layer, bias=True):
+        self.layer = layer
+        self.weight = fnn.Parameter(layer.weight.data.copy())
+        self.bias = fnn.Parameter(layer.bias.data.copy()) if bias else None
+
+    def forward(self, x):
+        function = F.conv_transpose2d if x.ndim == 4 else F.conv_transpose1d
+        return function(x, self.weight, self.bias, **TRANSPOSED).relu()
+
+
+@pytest.mark.parametrize("bias", [True, False])
+@pytest.mark.parametrize("axes", [1, 2])
+def test_transposed_convolutions_by_their_functions(axes, bias):
+    fnn.manual_seed(0)
+    layer = (fnn.ConvTranspose1d if axes == 1 else fnn.ConvTranspose2d)(4, 6, 3, **TRANSPOSED, **F8)
+    if not bias:
+        layer.bias.data[...] = 0
+    x = normal(3, 4, *(5, 7)[:axes], dtype=np.float64)
+    net, same = Transposed(layer, bias), fnn.Sequential(copy.deepcopy(layer), fnn.ReLU())
+    y = net(x)
+    np.testing.assert_array_equal(y, same(x))
+    np.testing.assert_array_equal(net.backward(np.ones_like(y)), same.backward(np.ones_like(y)))
+    np.testing.assert_array_equal(net.weight.grad, same[0].weight.grad)
+    if bias:
+        np.testing.assert_array_equal(net.bias.grad, same[0].bias.grad)
+    traced = repr(fnn.trace(net, x)[f"conv_transpose{axes}d"])
+    assert traced.replace(", bias=False", "") == repr(layer)
+    np.testing.assert_array_equal(net.eval()(x), same.eval()(x))
+    with pytest.raises(TypeError, match=rf"functional\.conv_transpose{axes}d gets ndarray as its weight"):
+        Wrong(lambda _, x: getattr(F, f"conv_transpose{axes}d")(x, layer.weight.data))(x)

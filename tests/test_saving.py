@@ -308,3 +308,82 @@ def test_a_constant_that_is_in_no_state_dict(tmp_path):
     loaded = fnn.load(tmp_path / "net.safetensors")
     np.testing.assert_array_equal(loaded(x), net(x))
     assert set(loaded.state_dict()) == set(graph.state_dict()) == {"linear.weight", "linear.bias"}
+
+
+# Graphs of ONNX's operators
+
+
+def functions():
+    """Operators that no layer is: constants of several dtypes, inputs that are left out, attributes of all kinds."""
+    from fastnn.interop.onnx import Function
+
+    shape = {0: np.array([3])}
+    return fnn.Graph(
+        {
+            "erf": (Function("Erf"), "x"),
+            "clip": (Function("Clip", constants={1: None, 2: np.float32(0.5)}), "erf"),
+            "clip.constant.2": (fnn.Linear(4, 4), "clip"),
+            "cond": (Function("Where", constants={0: np.array([True, False, True, True])}), "x", "clip.constant.2"),
+            "cast": (Function("Cast", {"to": "float64"}), "cond"),
+            "halves": (Function("Split", {"axis": 1, "outputs": 2}, {1: np.array([1, 3])}), "cast"),
+            "norm": (Function("ReduceL2", {"keepdims": 1}, {1: np.array([1], np.int64)}), "halves[1]"),
+            "twos": (Function("ConstantOfShape", {"value": np.array([2.0])}, shape),),
+            "out": (Function("Sum"), "halves[0]", "norm", "twos"),
+        }
+    ).eval()
+
+
+def test_operators_of_onnx_come_back(tmp_path):
+    net, x = functions(), normal(2, 4)
+    other = written(net, tmp_path)
+    assert repr(other) == repr(net)
+    assert list(other.state_dict()) == list(net.state_dict())
+    np.testing.assert_array_equal(other(x), net(x))
+    for name in ("clip", "cond", "halves", "norm", "twos"):
+        for place, constant in net[name].constants.items():
+            came = other[name].constants[place]
+            assert (came is None) == (constant is None)
+            assert constant is None or (came.dtype == constant.dtype and came.shape == constant.shape)
+    assert other["twos"].attributes["value"].dtype == np.float64
+    Function = type(net["erf"])
+    with pytest.raises(TypeError, match=r"layer 0 \(Function\): has the array constant\.1 of float16, which a file"):
+        fnn.save(fnn.Sequential(Function("Pow", constants={1: np.float16(2)})), tmp_path / "half.safetensors")
+    with pytest.raises(TypeError, match=r"Function: has the attribute axis=<object .*, which a file cannot hold"):
+        fnn.save(Function("Flatten", {"axis": object()}), tmp_path / "object.safetensors")
+
+
+def described(d, node):
+    return next(inner for name, inner, _ in d["network"]["nodes"] if name == node)
+
+
+HOSTILE_OPERATORS = {
+    "no operator": lambda d: settings_of(d, "erf").update(kind="system"),
+    "a list": lambda d: settings_of(d, "erf").update(kind=["Erf"]),
+    "unknown attribute": lambda d: settings_of(d, "norm")["attributes"].update(where=1),
+    "objects": lambda d: settings_of(d, "cast")["attributes"].update(to="object"),
+    "no dtype": lambda d: settings_of(d, "cast")["attributes"].update(to="nothing"),
+    "dtype of records": lambda d: settings_of(d, "cast")["attributes"].update(to="i4,f8"),
+    "dict": lambda d: settings_of(d, "norm")["attributes"].update(keepdims={"slice": [0, 1, 2]}),
+    "no place": lambda d: described(d, "norm").update(arrays={"constant.x": "norm.constant.1"}),
+    "no array": lambda d: described(d, "norm")["arrays"].update({"constant.1": "nothing"}),
+    "an array less": lambda d: described(d, "norm").update(arrays={}),
+    "no settings": lambda d: described(d, "norm").pop("settings"),
+}
+
+
+@pytest.mark.parametrize("change", HOSTILE_OPERATORS.values(), ids=HOSTILE_OPERATORS)
+def test_an_operator_that_lies_is_refused(change, tmp_path):
+    path = tmp_path / "net.safetensors"
+    fnn.save(functions(), path)
+    assert is_refused(rewritten(path.read_bytes(), change), path)
+
+
+def test_a_model_that_was_read_is_saved(tmp_path):
+    pytest.importorskip("onnx")
+    from fastnn.interop.onnx import load, save
+
+    nodes = functions().nodes()
+    net, x = fnn.Graph({name: nodes[name] for name in ("erf", "clip", "clip.constant.2")}), normal(2, 4)
+    save(net, tmp_path / "net.onnx", (1, 4))
+    read = load(tmp_path / "net.onnx")
+    np.testing.assert_array_equal(written(read, tmp_path)(x), read(x))

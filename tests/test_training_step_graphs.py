@@ -207,3 +207,77 @@ def test_products_of_rows(shapes):
     y = net(x)
     assert [type(part).__name__ for part in net.eval()._wired()._cut()[0].parts] == ["Run"]
     np.testing.assert_allclose(net(x), y, rtol=1e-5, atol=1e-6)
+
+
+class Normalised(fnn.Module):
+    """Constants, differences and quotients between layers that are planned."""
+
+    def __init__(self):
+        self.register_buffer("mean", normal(3, 1, 1, seed=4))
+        self.register_buffer("std", 1 + np.abs(normal(3, 1, 1, seed=5)))
+        self.conv, self.scores = fnn.Conv2d(3, 6, 3), L(24, 5)
+        self.gain = fnn.Parameter(1 + normal(6, 1, 1, seed=6) / 10)
+
+    def forward(self, x):
+        y = self.conv((x - self.mean) / self.std).relu() * self.gain
+        return self.scores((y / (2 + y * y) - y).flatten(1))
+
+
+def test_differences_quotients_and_constants_run_by_themselves():
+    fnn.manual_seed(0)
+    step, loop = taken(Normalised(), *batch(9))
+    assert planned(step) == 2
+    assert step.losses == loop.losses
+    assert_same_bits(step, loop)
+
+
+class Pair(fnn.Module):
+    """Two inputs, and scores from the middle besides."""
+
+    def __init__(self):
+        self.image, self.row = fnn.Conv2d(3, 4, 3), L(7, 16)
+        self.middle, self.scores = L(16, 5), L(32, 5)
+
+    def forward(self, x, row):
+        a, b = self.image(x).relu().flatten(1), self.row(row).tanh()
+        return self.scores(fnn.cat([a, b], dim=1)), self.middle(a)
+
+
+class WithAuxiliary:
+    def __init__(self):
+        self.loss, self.auxiliary = fnn.CrossEntropyLoss(), fnn.CrossEntropyLoss()
+
+    def __call__(self, outputs, y):
+        return self.loss(outputs[0], y) + 0.4 * self.auxiliary(outputs[1], y)
+
+    def backward(self):
+        return self.loss.backward(), self.auxiliary.backward(0.4)
+
+
+@pytest.mark.parametrize("traced", [True, False], ids=["traced", "graph"])
+def test_several_inputs_and_outputs(traced):
+    fnn.manual_seed(0)
+    net, (x, y), row = Pair(), batch(9), normal(9, 7, seed=3)
+    net = net if traced else fnn.trace(net, x, row)
+    step = made(fnn.TrainingStep, net, WithAuxiliary(), small_steps)
+    loop = made(Loop, net, WithAuxiliary(), small_steps)
+    for _ in range(3):
+        loss = loop.criterion(loop.net(x, row), y)
+        loop.net.backward(loop.criterion.backward(), needs_dx=False)
+        loop.optimizer.step()
+        assert step((x, row), y) == loss
+    assert_same_bits(step, loop)
+    loss, (scores, middle) = step.gradients((x, row), y)
+    assert scores.shape == middle.shape == (9, 5)
+    assert loss == loop.criterion(loop.net(x, row), y)
+
+
+def test_several_outputs_of_one_input():
+    fnn.manual_seed(0)
+    nodes = {"a": (L(4, 6), "x"), "act": (fnn.Tanh(), "a"), "middle": (L(6, 5), "a"), "scores": (L(6, 5), "act")}
+    net = fnn.Graph(nodes, outputs=("scores", "middle"))
+    x, y = batch(9, shape=(4,))
+    step, loop = made(fnn.TrainingStep, net, WithAuxiliary()), made(Loop, net, WithAuxiliary())
+    for _ in range(3):
+        assert step(x, y) == loop(x, y)
+    assert_same_bits(step, loop)

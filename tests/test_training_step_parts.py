@@ -140,8 +140,8 @@ PARTS = {
     "running statistics": (lambda: S(L(4, 8), fnn.Unflatten(1, (2, 2, 2)),
                                      fnn.InstanceNorm2d(2, track_running_stats=True), fnn.Flatten(), L(8, 5)),
                            [(0, 2, False), (3, 5, True)]),
-    "no steps": (lambda: S(L(4, 8), fnn.Unflatten(1, (2, 2, 2)), fnn.ConvTranspose2d(2, 3, 2), fnn.ReLU(),
-                           fnn.BatchNorm2d(3), fnn.Flatten(), L(27, 5)), [(0, 2, False), (3, 7, True)]),
+    "no steps": (lambda: S(L(4, 8), fnn.Unflatten(1, (2, 2, 2)), fnn.LocalResponseNorm(2), fnn.ReLU(),
+                           fnn.BatchNorm2d(2), fnn.Flatten(), L(8, 5)), [(0, 2, False), (3, 7, True)]),
     "first": (lambda: S(Doubled(), L(4, 8), fnn.ReLU(), L(8, 5)), [(1, 4, True)]),
     "in a branch": (lambda: S(L(4, 8), fnn.Residual(S(L(8, 8), Doubled())), L(8, 5)), [(0, 1, False), (2, 3, True)]),
 }  # fmt: skip

@@ -111,7 +111,7 @@ def make(before=""):
     known = last_cells(before)
     parts = [HEAD]
     for title, module, belongs, place in SECTIONS:
-        kinds = [vars(module)[name] for name in sorted(module.__all__)]
+        kinds = [getattr(module, name) for name in sorted(module.__all__)]
         kinds = [kind for kind in kinds if isinstance(kind, type) and belongs(kind)]
         heads = ["class", "arguments", "what it is", "dtypes"]
         heads += ["methods", "one call", "ReLU"] if title == "Layers" else []

@@ -6,6 +6,7 @@
 >>> optimizer = fnn.SGD(net.parameters(), lr=0.1, momentum=0.9)
 """
 
+from importlib import import_module
 from typing import TYPE_CHECKING
 
 from fastnn import functional, init, optim, reference
@@ -22,7 +23,6 @@ from fastnn._runtime import (
 )
 from fastnn._version import __version__
 from fastnn.functional import cat
-from fastnn.gradients import gradcheck, numeric_gradient
 from fastnn.layers import (
     ELU,
     GELU,
@@ -117,9 +117,13 @@ from fastnn.losses import (
     NLLLoss,
     SmoothL1Loss,
 )
-from fastnn.optim import SGD, Adagrad, Adam, AdamW, NAdam, RMSprop, clip_grad_norm_, clip_grad_value_, lr_scheduler
-from fastnn.plan.training import TrainingStep
-from fastnn.saving import load, save
+from fastnn.optim import SGD, Adagrad, Adam, AdamW, NAdam, RMSprop, clip_grad_norm_, clip_grad_value_
+
+if TYPE_CHECKING:
+    from fastnn.gradients import gradcheck, numeric_gradient
+    from fastnn.optim import lr_scheduler
+    from fastnn.plan.training import TrainingStep
+    from fastnn.saving import load, save
 
 __all__ = [
     "ELU",
@@ -243,11 +247,33 @@ __all__ = [
     "trace",
 ]
 
+# Names and modules that are loaded at their first use: who runs a network needs none of them, and imports sooner.
+_LATER = {
+    "TrainingStep": "fastnn.plan.training",
+    "gradcheck": "fastnn.gradients",
+    "gradients": "fastnn.gradients",
+    "load": "fastnn.saving",
+    "lr_scheduler": "fastnn.optim.lr_scheduler",
+    "numeric_gradient": "fastnn.gradients",
+    "save": "fastnn.saving",
+    "saving": "fastnn.saving",
+}
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *_LATER})
+
+
 if not TYPE_CHECKING:
 
     def __getattr__(name: str) -> object:
-        """Refuse, and say what is in the place of a name that PyTorch has."""
+        """Load what is loaded late. Refuse other names, and say what is in the place of those that PyTorch has."""
+        if name in _LATER:
+            module = import_module(_LATER[name])
+            value = globals()[name] = getattr(module, name, module)
+            return value
         from fastnn._validate import habits
+        from fastnn.optim import lr_scheduler
 
         elsewhere = {each: f"it is fastnn.functional.{each}" for each in functional.__all__}
         elsewhere |= {each: f"it is fastnn.lr_scheduler.{each}" for each in lr_scheduler.__all__}

@@ -15,8 +15,8 @@ _KEY = "fastnn"  # of the metadata
 def save(net: Module, path: str | Path) -> None:
     """Write a network to a .safetensors file: its arrays, and what it is made of as JSON in the file's metadata.
 
-    It may be made of fastnn's own layers, containers and graphs. Of a class of your own, `trace` makes a graph.
-    Gradients, hooks, and where the random numbers of a dropout are, are left out.
+    It may be made of fastnn's own layers, containers and graphs, as also `interop.onnx.load` gives them. Of a class of
+    your own, `trace` makes a graph. Gradients, hooks, and where the random numbers of a dropout are, are left out.
 
     Parameters
     ----------
@@ -73,6 +73,7 @@ def load(path: str | Path) -> Module:
     """
     import json
 
+    from fastnn.interop.onnx.function import Function
     from fastnn.interop.safetensors import read
     from fastnn.layers.architecture import build
 
@@ -83,7 +84,7 @@ def load(path: str | Path) -> Module:
             "fastnn.interop.load_safetensors gives the arrays for load_state_dict"
         )
     try:
-        return build(json.loads(metadata[_KEY]), arrays)
+        return build(json.loads(metadata[_KEY]), arrays, {"Function": Function.restored})
     except MemoryError:
         raise
     except Exception as error:  # a broken file shows in whatever it stumbles over

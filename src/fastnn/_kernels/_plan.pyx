@@ -18,12 +18,13 @@ from fastnn._kernels._activation cimport describe_map
 from fastnn._kernels._im2col cimport Border, Frames, Patches, describe_patches
 from fastnn._kernels._localnorm cimport describe_local
 from fastnn._kernels._matmul cimport describe_linear
+from fastnn._kernels._pick cimport Pick, describe_pick
 from fastnn._kernels._plan_buffers cimport LINE, place
 from fastnn._kernels._plan_run cimport Packed, Run, packed_for, run_stages
 from fastnn._kernels._plan_stages cimport Stage, into_stages
 from fastnn._kernels._plan_steps cimport (
-    APART, AVERAGE_POOL, CONV, FOLD, FRAME, JOIN, LINEAR, LOCAL, LOCAL_NORM, LOOKUP, MAP, MAX_POOL, NORM, OUTPUT, PRELU,
-    PRODUCT, RESAMPLE, ROW_NORM, SUM, TRANSPOSED, UNFOLD, Kind, Step, forget, settle
+    APART, AVERAGE_POOL, CONV, FOLD, FRAME, JOIN, LINEAR, LOCAL, LOCAL_NORM, LOOKUP, MAP, MAX_POOL, NORM, OUTPUT, PICK,
+    PRELU, PRODUCT, RESAMPLE, ROW_NORM, SUM, TRANSPOSED, UNFOLD, Kind, Step, forget, settle
 )
 from fastnn._kernels._plan_watch cimport Weights
 from fastnn._kernels._pool cimport Windows, describe
@@ -180,6 +181,12 @@ cdef class Plan:
         cdef Step *step = self.add(FRAME, C * H * W, C * OH * OW, C)
         cdef Frames *g = &step.frames
         g.t, g.H, g.W, g.OH, g.OW, g.top, g.left, g.border = self.t, H, W, OH, OW, top, left, <Border> border
+
+    def pick(self, Py_ssize_t size, Py_ssize_t begin, tuple axes):
+        """Pick elements of `size`, from `begin` on. An axis is how many, and how far from one another."""
+        cdef Pick picked = describe_pick(self.t, size, begin, axes)
+        cdef Step *step = self.add(PICK, size, picked.count, 1)
+        step.picked = picked
 
     def embedding(self, Py_ssize_t w, Py_ssize_t count, Py_ssize_t D):
         """Rows of w (rows, D) for int64 indices, `count` in each input. Only the first step can be an embedding."""

@@ -7,6 +7,7 @@ from fastnn._kernels._im2col cimport Frames, Patches
 from fastnn._kernels._localnorm cimport Local
 from fastnn._kernels._matmul cimport Linear
 from fastnn._kernels._norm cimport Norm
+from fastnn._kernels._pick cimport Pick
 from fastnn._kernels._pool cimport Pool
 from fastnn._kernels._rownorm cimport Rows
 from fastnn._kernels.conv_gradients cimport Gradients
@@ -28,6 +29,7 @@ cdef enum Kind:
     FOLD
     FRAME
     LOOKUP
+    PICK
     MAP
     PRELU
     SUM
@@ -73,6 +75,7 @@ cdef struct Step:
     Map map
     Sum sum
     Prelu prelu
+    Pick picked
 
 
 # Decide all that follows from the shapes, for a batch of N images. At most `group` images are taken at a time. False

@@ -12,6 +12,7 @@ from fastnn._kernels._im2col cimport fold_planes, frame_planes, unfold_planes
 from fastnn._kernels._localnorm cimport normalise_locally
 from fastnn._kernels._matmul cimport linear, pack_linear, packed_linear
 from fastnn._kernels._norm cimport describe_norm, normalise
+from fastnn._kernels._pick cimport pick
 from fastnn._kernels._pool cimport avgpool, maxpool
 from fastnn._kernels._resample cimport resample
 from fastnn._kernels._rownorm cimport describe_rows, normalise_rows
@@ -185,6 +186,7 @@ cdef bint take(const Step *step, Py_ssize_t n, Py_ssize_t images, const char *x,
                char *packed, char *workspace, int workers) noexcept nogil:
     cdef Map map
     cdef Local local
+    cdef Pick picked
     if step.kind == CONV:
         return take_conv(step, images, x, y, parameters, packed, workspace, workers)
     elif step.kind == LINEAR:
@@ -206,6 +208,11 @@ cdef bint take(const Step *step, Py_ssize_t n, Py_ssize_t images, const char *x,
         local = step.local
         local.x, local.out = x, y
         return normalise_locally(&local, images, workers)
+    elif step.kind == PICK:
+        picked = step.picked
+        picked.whole, picked.picked = <char *> x, y
+        pick(&picked, images, workers)
+        return True
     elif step.kind == LOOKUP:
         take_lookup(step, images, x, y, parameters, workers)
         return True

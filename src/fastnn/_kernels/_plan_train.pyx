@@ -1,27 +1,18 @@
-"""A training step as one call: its steps for inputs of one shape, planned once and run often.
-
-Each job has a file, and a file imports only from files above it::
-
-    _plan_train_steps    one step, and the struct of one call
-    _plan_train_slots    where gradients of values lie
-    _plan_train_groups   small perceptrons, by groups of examples whose values lie element by element
-    _plan_train_whole    all other networks, by groups or over the whole batch
-    _plan_train_learnt   parameters, gradients and update
-    _plan_train          the list of steps, as the layers write it down
-"""
+"""A training step as one call: its steps for inputs of one shape, planned once and run often."""
 from cpython.buffer cimport PyBUF_SIMPLE, PyBuffer_Release, PyObject_GetBuffer
 from libc.math cimport INFINITY
 from libc.stdint cimport int64_t, uint64_t
 from libc.string cimport memcpy, memset
 
 from fastnn._kernels._loss cimport describe_scores, look_at_labels
+from fastnn._kernels._pick cimport Pick, describe_pick
 from fastnn._kernels._plan_buffers cimport Memory, start
 from fastnn._kernels._plan_train_groups cimport by_groups, memory_of_groups, run_groups
 from fastnn._kernels._plan_train_learnt cimport Learnt, Update, wanted
-from fastnn._kernels._plan_train_slots cimport place_gradients
+from fastnn._kernels._plan_train_slots cimport find_shared, place_gradients
 from fastnn._kernels._plan_train_steps cimport (
-    AVERAGE_POOL, CONV, CROSS_ENTROPY, DROP, JOIN, LINEAR, LOOKUP, MAP, MAX_POOL, NO_LOSS, NORM, PRELU, PRODUCT,
-    RESAMPLE, ROW_NORM, SQUARED_ERROR, SUM, Call, Kind, Step, have_pool
+    AVERAGE_POOL, CONV, CROSS_ENTROPY, DROP, JOIN, LINEAR, LOOKUP, MAP, MAX_POOL, NO_LOSS, NORM, PICK, PRELU,
+    PRODUCT, RESAMPLE, ROW_NORM, SQUARED_ERROR, SUM, TRANSPOSED, Call, Kind, Step, have_pool
 )
 from fastnn._kernels._plan_train_whole cimport cut, memory_of_whole, run_backward, run_forward, run_whole
 from fastnn._kernels._pool cimport Windows, describe
@@ -192,13 +183,26 @@ cdef class TrainingPlan:
         self.learn(step, w, b, O * step.conv.C * step.conv.KH * step.conv.KW, O)
         step.work *= OH * OW
 
+    def conv_transpose2d(self, Py_ssize_t w, Py_ssize_t b, Py_ssize_t C, Py_ssize_t H, Py_ssize_t W, Py_ssize_t O,
+                         Py_ssize_t OH, Py_ssize_t OW, Geometry geometry):
+        cdef Step *step = self.add(TRANSPOSED, C * H * W, O * OH * OW, 1)
+        step.conv = conv_shape(self.g.N, O, OH, OW, C, H, W, geometry)
+        self.learn(step, w, b, C * step.conv.C * step.conv.KH * step.conv.KW, O)
+        step.work *= H * W
+
+    def pick(self, Py_ssize_t size, Py_ssize_t begin, tuple axes):
+        """Pick elements of `size`, from `begin` on. An axis is how many, and how far from one another."""
+        cdef Pick picked = describe_pick(self.g.t, size, begin, axes)
+        cdef Step *step = self.add(PICK, size, picked.count, 1)
+        step.picked = picked
+
     cdef void learn(self, Step *step, Py_ssize_t w, Py_ssize_t b, Py_ssize_t weights, Py_ssize_t biases) noexcept:
         step.weight, step.bias, step.weights, step.biases, step.work = w, b, weights, biases, weights
         self.g.most_learnt = max(self.g.most_learnt, weights + biases)
 
     def max_pool2d(self, Py_ssize_t C, Py_ssize_t H, Py_ssize_t W, Py_ssize_t OH, Py_ssize_t OW, Windows windows):
         cdef Step *step = self.last_step()
-        cdef bint after_relu = step != NULL and step.kind in (CONV, NORM, SUM) and step.relu
+        cdef bint after_relu = step != NULL and step.kind in (CONV, TRANSPOSED, NORM, SUM) and step.relu
         if windows[0] * windows[1] > 256:
             raise NotImplementedError("windows of more than 256 pixels have no step of training")
         if (step == NULL or step.kind != NORM
@@ -241,7 +245,7 @@ cdef class TrainingPlan:
     def fuse_relu(self):
         """Let the last step apply a ReLU while it stores its output. False if it cannot."""
         cdef Step *last = self.last_step()
-        if last == NULL or last.kind not in (LINEAR, CONV, NORM, SUM):
+        if last == NULL or last.kind not in (LINEAR, CONV, TRANSPOSED, NORM, SUM):
             return False
         last.relu = True
         return True
@@ -276,11 +280,9 @@ cdef class TrainingPlan:
         """End the list: decide all that follows from the shapes, and lay the buffers out. False if one has no use."""
         cdef Call *g = &self.g
         cdef Py_ssize_t i, slots, partial
-        g.first = g.count
-        for i in range(g.count - 1, -1, -1):
+        for i in range(g.count):
             g.steps[i].goes_back = wanted(learnt, g.steps[i].weight) or wanted(learnt, g.steps[i].bias)
-            if g.steps[i].goes_back:
-                g.first = i
+        find_shared(g)
         if not self.is_whole() or not place_gradients(g, needs_dx):
             return False
         g.learnt, g.at = learnt.elements, learnt.at

@@ -41,7 +41,7 @@ cdef bint by_groups(Call *g) noexcept nogil:
     for i in range(g.count):
         if g.steps[i].kind != LINEAR and g.steps[i].kind != MAP or g.steps[i].source != i:
             return False
-        if g.steps[i].count != (g.steps[i].kind == LINEAR):
+        if g.steps[i].count != (g.steps[i].kind == LINEAR) or g.steps[i].adds_weight or g.steps[i].adds_bias:
             return False
         weights += g.steps[i].weights
     if weights > MOST_WEIGHTS or g.N < g.t.lanes:

@@ -102,15 +102,31 @@ cdef void into_elements(Target *target, list starts) noexcept:
         target.total, target.before = starts[target.total], starts[target.before]
 
 
+cdef int find_shared(Call *g) except -1:
+    """Find steps with a parameter that a later step has too, which goes back first: they add to its gradient."""
+    cdef Py_ssize_t i
+    cdef Step *step
+    seen = set()
+    for i in range(g.count - 1, -1, -1):
+        step = g.steps + i
+        step.adds_weight = step.weight >= 0 and step.weight in seen
+        seen.add(step.weight)
+        step.adds_bias = step.bias >= 0 and step.bias in seen
+        seen.add(step.bias)
+    return 0
+
+
 cdef bint place_gradients(Call *g, bint needs_dx) except -1:
     cdef Slots slots = Slots(g.count + 1)
     cdef Py_ssize_t i
     cdef Step *step
     needs = [needs_dx]  # of each value: whether its gradient is wanted
+    g.first = g.count
     for i in range(g.count):
         step = g.steps + i
         needs.append(step.goes_back or needs[step.source] or step.other >= 0 and needs[step.other])
         step.goes_back = needs[i + 1]
+        g.first = min(g.first, i) if step.goes_back else g.first
         step.dx.at = step.dz.at = step.dx.total = step.dz.total = -1
     slots.dead = slots.end = g.values
     slots.of[g.count] = slots.take(g.outputs)

@@ -1,6 +1,7 @@
 # One step of the plan of a training step, and one call of this plan. Sizes are those of one example.
 from fastnn._kernels._drop cimport Drop
 from fastnn._kernels._loss cimport Rows
+from fastnn._kernels._pick cimport Pick
 from fastnn._kernels._pool cimport Pool
 from fastnn._kernels._rownorm cimport Rows as NormRows
 from fastnn._kernels.conv_shape cimport ConvShape
@@ -11,6 +12,7 @@ cdef enum Kind:
     LINEAR
     MAP
     CONV
+    TRANSPOSED
     MAX_POOL
     AVERAGE_POOL
     NORM
@@ -19,6 +21,7 @@ cdef enum Kind:
     PRELU
     RESAMPLE
     LOOKUP
+    PICK
     SUM
     JOIN
     PRODUCT
@@ -46,6 +49,7 @@ cdef struct Step:
     Target dx, dz                # of what goes in, and of the other value
     Py_ssize_t weight, bias      # places among the parameters; -1 for none
     Py_ssize_t weights, biases   # elements of the weight and of the bias
+    bint adds_weight, adds_bias  # to the gradient that a later step has written, of a parameter that both have
     double work                  # multiply-adds of the forward
     bint relu                    # the step applies a ReLU while it stores its output
     bint relu_later              # the pool after this step computes the gradient of that ReLU
@@ -55,7 +59,7 @@ cdef struct Step:
     bint sees_y                  # map: the gradient needs the output, not the input
     Py_ssize_t x, y, z           # elements before the input, the output and the other input, among all values
     Py_ssize_t positions         # elements before what the backward needs: positions of maxima, or moments
-    ConvShape conv
+    ConvShape conv               # transposed: of the convolution whose input gradient it is
     Pool pool
     Py_ssize_t mean, var         # normalisation: places of the running statistics; -1 for none
     Py_ssize_t channels          # normalisation: channels
@@ -64,6 +68,7 @@ cdef struct Step:
     Drop drop
     NormRows rows                # G, S, P and eps
     Resample planes
+    Pick picked
     Py_ssize_t padding_idx       # of a table, or -1
 
 cdef struct Call:

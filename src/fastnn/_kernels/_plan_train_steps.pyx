@@ -2,13 +2,15 @@
 from libc.stdint cimport int64_t
 
 from fastnn._kernels._activation cimport Map, Prelu, apply, apply_prelu, describe_map, describe_prelu, prelu_gradients
-from fastnn._kernels._conv_backward cimport gradients as conv_gradients
+from fastnn._kernels._conv_backward cimport gradients as conv_gradients, transposed_gradients
 from fastnn._kernels._conv_forward cimport convolve
+from fastnn._kernels._conv_input cimport input_gradient
 from fastnn._kernels._drop cimport drop_rows
 from fastnn._kernels._embedding cimport Lookup, look_up, table_gradient
 from fastnn._kernels._matmul cimport Gradient, Linear, describe_linear, linear, linear_gradients
 from fastnn._kernels._norm cimport Norm, describe_norm, normalise
 from fastnn._kernels._norm_pool cimport may_pool, normalise_and_pool, unpool_and_normalise
+from fastnn._kernels._pick cimport pick
 from fastnn._kernels._pool cimport avgpool, maxpool
 from fastnn._kernels._pool_backward cimport average_pool_gradient, max_pool_gradient
 from fastnn._kernels._resample cimport resample, resample_gradient
@@ -82,6 +84,22 @@ cdef bint normalisation_back(const Call *g, const Step *step, Py_ssize_t n, cons
         return normalise(&norm, workers)
     pool = pool_of(step, n, NULL, dy, positions)
     return unpool_and_normalise(&norm, &pool, workers)
+
+
+cdef Gradients transposed(const Call *g, const Step *step, Py_ssize_t n, const char *x) noexcept nogil:
+    cdef Gradients a
+    a.t, a.shape, a.flags = g.t, step.conv, FNN_RELU if step.relu else 0
+    a.shape.N = n
+    a.dy, a.w, a.bias, a.x = x, parameter(g, step.weight), parameter(g, step.bias), NULL
+    a.dx = a.dw = a.db = NULL
+    return a
+
+
+cdef void take_pick(const Step *step, Py_ssize_t n, const char *whole, const char *picked, bint back,
+                    int workers) noexcept nogil:
+    cdef Pick g = step.picked
+    g.whole, g.picked, g.back = <char *> whole, <char *> picked, back
+    pick(&g, n, workers)
 
 
 cdef void take_drop(const Call *g, const Step *step, Py_ssize_t n, const char *x, char *y, int workers) noexcept nogil:
@@ -160,6 +178,7 @@ cdef bint step_forward(const Call *g, const Step *step, Py_ssize_t n, const char
                        int workers) noexcept nogil:
     cdef Linear rows
     cdef Output output
+    cdef Gradients turned
     cdef Pool pool
     cdef Resample planes
     if step.kind == LINEAR:
@@ -173,6 +192,12 @@ cdef bint step_forward(const Call *g, const Step *step, Py_ssize_t n, const char
         output.shape.N = n
         output.x, output.y, output.w, output.bias = x, y, parameter(g, step.weight), parameter(g, step.bias)
         return convolve(&output)
+    elif step.kind == TRANSPOSED:
+        turned = transposed(g, step, n, x)
+        turned.dx = y
+        return input_gradient(&turned)
+    elif step.kind == PICK:
+        take_pick(step, n, x, y, False, workers)
     elif step.kind == NORM or step.kind == NORM_POOL:
         return normalise_batch(g, step, n, x, y, positions, workers)
     elif step.kind == DROP:
@@ -222,6 +247,10 @@ cdef bint step_backward(const Call *g, const Step *step, Py_ssize_t n, char *dy,
         of_conv.dy, of_conv.x, of_conv.w = dy, x, parameter(g, step.weight)
         of_conv.dx, of_conv.dw, of_conv.db = dx, dw, db
         return conv_gradients(&of_conv)
+    if step.kind == TRANSPOSED:
+        of_conv = transposed(g, step, n, x)
+        of_conv.x, of_conv.dw, of_conv.bias, of_conv.flags = dy, dw, NULL, 0
+        return transposed_gradients(&of_conv, dx, db)
     if step.kind == NORM or step.kind == NORM_POOL:
         return normalisation_back(g, step, n, dy, x, y, positions, dx, dw, db, workers)
     if step.kind == ROW_NORM:
@@ -239,5 +268,8 @@ cdef bint step_backward(const Call *g, const Step *step, Py_ssize_t n, char *dy,
         return True
     if step.kind == DROP:
         take_drop(g, step, n, dy, dx, workers)
+        return True
+    if step.kind == PICK:
+        take_pick(step, n, dx, dy, True, workers)
         return True
     return planes_back(g, step, n, dy, positions, dx, workers)

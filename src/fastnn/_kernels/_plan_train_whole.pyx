@@ -3,9 +3,9 @@
 A network with convolutions takes chunks of examples, which threads share. Within a chunk, one group of examples after
 another goes forward and back through all steps, while it is in the cache. Its gradients are added to the chunk's.
 
-The whole batch is one group in three cases. With many parameters, reading all weights for few examples costs more than
-values that leave the cache. Batch normalisation and dropout need the whole batch. Then threads share each step. Memory
-of a thread::
+The whole batch is one group in four cases. With many parameters, reading all weights for few examples costs more than
+values that leave the cache. Batch normalisation and dropout need the whole batch. Transposed convolutions are faster
+over it. Then threads share each step. Memory of a thread::
 
     value 1 | value 2 | ... | slots of gradients | gradients of a group's parameters | sums of losses
 """
@@ -15,7 +15,7 @@ from libc.string cimport memcpy
 from fastnn._kernels._activation cimport Product, Sum, add_up, describe_product, multiply, product_gradients
 from fastnn._kernels._loss cimport Rows, forward_and_backward_rows
 from fastnn._kernels._plan_train_steps cimport (
-    CONV, CROSS_ENTROPY, DROP, JOIN, NO_LOSS, NORM, NORM_POOL, PRODUCT, SUM, Call, Step, Target, gradient,
+    CONV, CROSS_ENTROPY, DROP, JOIN, NO_LOSS, NORM, NORM_POOL, PRODUCT, SUM, TRANSPOSED, Call, Step, Target, gradient,
     step_backward, step_forward, turn, turns
 )
 from fastnn._kernels._table cimport parallel
@@ -68,7 +68,7 @@ cdef void cut(Call *g) noexcept nogil:
     cdef bint convolves = False, apart = g.loss != NO_LOSS
     for i in range(g.count):
         convolves |= g.steps[i].kind == CONV
-        apart &= g.steps[i].kind not in (NORM, NORM_POOL, DROP)  # these depend on the whole batch
+        apart &= g.steps[i].kind not in (NORM, NORM_POOL, DROP, TRANSPOSED)  # these want the whole batch
     g.chunk = g.group = g.N
     if convolves and apart and g.learnt <= MOST_LEARNT:
         g.chunk = <Py_ssize_t> (max(<double> CHUNK_WORK, <double> WORK_OF_A_SUM * g.learnt) / work) + 1
@@ -129,7 +129,7 @@ cdef double loss_of(const Call *g, Py_ssize_t first, Py_ssize_t n, const char *x
 cdef inline char *place_of(const Call *g, Py_ssize_t place, Py_ssize_t chunk, bint more, char *apart) noexcept nogil:
     """The address where a group writes a gradient, or NULL if there is none.
 
-    The first group of a chunk writes to the chunk's gradient. With `more`, a group writes to `apart`, and adds it then.
+    The first to write one writes to the chunk's gradient. With `more`, it is written `apart`, and added then.
     """
     cdef char *whole = gradient(g, place, chunk)
     return apart if more and whole != NULL else whole
@@ -224,14 +224,15 @@ cdef bint go_back(const Call *g, Py_ssize_t first, Py_ssize_t n, char *memory, P
             join(g, step, n, dy, place_in(g, memory, step.dx.at), place_in(g, memory, step.dz.at), True, workers)
         elif step.kind != SUM and not step_backward(
             g, step, n, dy, value_at(g, memory, first, step.x), y, value_at(g, memory, first, step.positions),
-            place_in(g, memory, step.dx.at), place_of(g, step.weight, chunk, more, apart),
-            place_of(g, step.bias, chunk, more, apart + step.weights * size), workers
+            place_in(g, memory, step.dx.at), place_of(g, step.weight, chunk, more or step.adds_weight, apart),
+            place_of(g, step.bias, chunk, more or step.adds_bias, apart + step.weights * size), workers
         ):
             return False
         add_to_others(g, &step.dx, memory, n * step.inputs, workers)
         add_to_others(g, &step.dz, memory, n * step.others, workers)
-        if more:
+        if more or step.adds_weight:
             add_gradient(g, step.weight, chunk, step.weights, apart)
+        if more or step.adds_bias:
             add_gradient(g, step.bias, chunk, step.biases, apart + step.weights * size)
     return True
 

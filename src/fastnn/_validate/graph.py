@@ -117,7 +117,7 @@ def reshape(x: Array, shape: tuple[int, ...]) -> tuple[int, ...]:
         raise ValueError(f"shape: got {shape}; expected no 0 behind the {x.ndim} axes of x")
     lengths = tuple(x.shape[axis] if n == 0 else n for axis, n in enumerate(shape))
     if -1 in lengths:
-        empty = x.size == 0  # a batch of none: what is left is that of one
+        empty = 0 in lengths  # a batch of none: what is left is that of one
         known = math.prod(n or empty for n in lengths if n != -1)
         rest = math.prod(n or empty for n in x.shape) // max(known, 1)
         lengths = tuple(rest if n == -1 else n for n in lengths)

@@ -35,8 +35,6 @@ from fastnn.layers.patches import (
     ConstantPad1d,
     ConstantPad2d,
     Fold,
-    PixelShuffle,
-    PixelUnshuffle,
     ReflectionPad1d,
     ReflectionPad2d,
     ReplicationPad1d,
@@ -56,7 +54,7 @@ from fastnn.layers.resample import (
     Upsample,
 )
 from fastnn.layers.rownorm import GroupNorm, InstanceNorm2d, LayerNorm
-from fastnn.layers.shape import Flatten, Identity, Unflatten
+from fastnn.layers.shape import Flatten, Identity, PixelShuffle, PixelUnshuffle, Unflatten
 from fastnn.layers.softmax import LogSoftmax, Softmax
 from fastnn.layers.symbol import TraceError
 

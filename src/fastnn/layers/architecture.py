@@ -19,6 +19,7 @@ from fastnn.layers.parameter import Buffer, Held, Parameter
 
 Description = dict[str, Any]
 Shapes = dict[str, tuple[Any, ...]]
+Restore = Callable[[Any, dict[str, Array]], Module]
 
 FORMAT = 1
 _NOT_DESCRIBED = ("Module", "ModuleList", "ModuleDict")
@@ -93,20 +94,23 @@ def describe(net: Module) -> tuple[Description, dict[str, Array]]:
         first[id(held)], arrays[name] = name, held.data
         if isinstance(held, Parameter) and not held.requires_grad:
             frozen.append(name)
-    described = {"format": FORMAT, "network": _described(net, ""), "tied": tied, "frozen": frozen}
+    described = {"format": FORMAT, "network": _described(net, "", arrays), "tied": tied, "frozen": frozen}
     return described, arrays
 
 
-def _described(layer: Module, name: str) -> Description:
+def _described(layer: Module, name: str, arrays: dict[str, Array]) -> Description:
+    """The description of one layer; arrays that are no parameter or buffer of it are added to `arrays`."""
     kind = type(layer).__name__
     place = f"layer {name} ({kind})" if name else kind
+    if hasattr(layer, "described") and type(layer).__module__.startswith("fastnn."):
+        return _described_by_itself(layer, name, place, arrays)
     if type(layer) is not Constant and (getattr(layers, kind, None) is not type(layer) or kind in _NOT_DESCRIBED):
         instead = "; expected fastnn's own: fastnn.trace makes a Graph of a module" if layer.is_traced else ""
         raise NotDescribed(f"{place}: is of a class that a file cannot hold{instead}")
     found: Description = {"class": kind} if layer.training else {"class": kind, "eval": True}
 
     def inner(part: str, child: Module) -> Description:
-        return _described(child, f"{name}.{part}".lstrip("."))
+        return _described(child, f"{name}.{part}".lstrip("."), arrays)
 
     match layer:
         case Constant():
@@ -120,6 +124,22 @@ def _described(layer: Module, name: str) -> Description:
             children = [[part, inner(part, child)] for part, child in layer.named_children()]
             return found | {"layers": children} | ({"dim": layer.dim} if isinstance(layer, layers.Concat) else {})
     return found | {"settings": _settings(layer, place)}
+
+
+def _described_by_itself(layer: Any, name: str, place: str, arrays: dict[str, Array]) -> Description:
+    """Of a layer that stands above this room, and says what it is: `build` gets the way back."""
+    try:
+        settings, own = layer.described()
+    except TypeError as reason:
+        raise NotDescribed(f"{place}: {reason}") from None
+    names = {}
+    for part, array in own.items():
+        free = f"{name}.{part}".lstrip(".")
+        while free in arrays:
+            free += "_"
+        names[part], arrays[free] = free, array
+    found = {"class": type(layer).__name__, "settings": settings, "arrays": names}
+    return found if layer.training else found | {"eval": True}
 
 
 def _graph(graph: Any, inner: Callable[[str, Module], Description]) -> Description:
@@ -165,8 +185,12 @@ def _unplain(value: Any) -> Any:
     return value
 
 
-def build(described: Any, arrays: Mapping[str, Array]) -> Module:
+def build(described: Any, arrays: Mapping[str, Array], restore: Mapping[str, Restore]) -> Module:
     """The network of a description and its arrays, which it takes as they are.
+
+    Parameters
+    ----------
+    restore : for each class of layers that describe themselves, what makes one of its settings and arrays
 
     Raises
     ------
@@ -177,11 +201,11 @@ def build(described: Any, arrays: Mapping[str, Array]) -> Module:
         raise ValueError(f"is of format {described['format']!r}; this version reads {FORMAT}")
     state = _runtime.generator().bit_generator.state
     try:
-        building = _Building(arrays, dict(described["tied"]))
+        building = _Building(arrays, dict(described["tied"]), restore)
         net = building.module(described["network"], "")
     finally:
         _runtime.generator().bit_generator.state = state  # weights were drawn in vain
-    left = set(arrays) - set(building.held)
+    left = set(arrays) - set(building.held) - building.given
     if left:
         raise ValueError(f"holds {min(left)}, which is nowhere in the network")
     for name in described["frozen"]:
@@ -196,8 +220,9 @@ def _is_module(kind: Any) -> bool:
 class _Building:
     """A network that is being made."""
 
-    def __init__(self, arrays: Mapping[str, Array], tied: Mapping[str, str]) -> None:
-        self.arrays, self.tied = arrays, tied
+    def __init__(self, arrays: Mapping[str, Array], tied: Mapping[str, str], restore: Mapping[str, Restore]) -> None:
+        self.arrays, self.tied, self.restore = arrays, tied, restore
+        self.given: set[str] = set()  # names of arrays that layers have which describe themselves
         self.held: dict[str, Held] = {}
         self.left = _TIMES * sum(array.size for array in arrays.values())  # numbers that layers may have together
 
@@ -205,6 +230,10 @@ class _Building:
         kind = described["class"]
         if kind == "Constant":
             module = self._constant(name, bool(described["learnt"]), bool(described.get("persistent", True)))
+        elif kind in self.restore:
+            own = {part: self.arrays[source] for part, source in described["arrays"].items()}
+            self.given |= set(described["arrays"].values())
+            module = self.restore[kind](described["settings"], own)
         elif kind in _NOT_DESCRIBED or kind not in layers.__all__ or not _is_module(getattr(layers, kind)):
             raise ValueError(f"holds a {str(kind)[:40]!r}, which is no layer of fastnn's")
         elif kind == "Graph":

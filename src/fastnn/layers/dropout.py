@@ -10,8 +10,8 @@ from fastnn import _runtime, functional
 from fastnn import _validate as check
 from fastnn._validate import Array
 from fastnn.layers.module import Module
+from fastnn.plan.contract import for_training
 from fastnn.plan.steps import Steps
-from fastnn.plan.training_steps import TrainingSteps
 
 _COUNTING = threading.Lock()
 
@@ -64,7 +64,7 @@ class _Dropout(Module):
 
     def plan(self, steps: Steps) -> None:
         """In eval mode there is nothing to do."""
-        if isinstance(steps, TrainingSteps):
+        if for_training(steps):
             steps.dropout(self, self.p, whole_channels=self._whole_channels)
 
     def extra_repr(self) -> str:

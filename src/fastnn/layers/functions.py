@@ -116,6 +116,22 @@ def _convolution(kind: Any, name: str) -> Callable[[dict[str, Any]], Module]:
     return make
 
 
+def _transposed(kind: Any, name: str) -> Callable[[dict[str, Any]], Module]:
+    check_settings = getattr(check, f"{name}_settings")
+
+    def make(settings: dict[str, Any]) -> Module:
+        layer = kind.__new__(kind)
+        layer.weight, layer.bias = _parameters(name, settings)
+        numbers = (settings[each] for each in ("stride", "padding", "output_padding", "dilation"))
+        found = check_settings(layer.weight.shape[2:], *numbers, "zeros")
+        layer.kernel_size, layer.stride, layer.padding, layer.output_padding, layer.dilation = found
+        layer.groups = check.integer("groups", settings["groups"], 1)
+        layer.in_channels, layer.out_channels = layer.weight.shape[0], layer.weight.shape[1] * layer.groups
+        return layer
+
+    return make
+
+
 def _embedding(settings: dict[str, Any]) -> Module:
     layer = Embedding.__new__(Embedding)
     layer.weight, _ = _parameters("embedding", settings)
@@ -175,6 +191,8 @@ _SPECIAL: dict[str, Callable[[dict[str, Any]], Module]] = {
     "linear": _linear,
     "conv1d": _convolution(conv.Conv1d, "conv1d"),
     "conv2d": _convolution(conv.Conv2d, "conv2d"),
+    "conv_transpose1d": _transposed(conv.ConvTranspose1d, "conv_transpose1d"),
+    "conv_transpose2d": _transposed(conv.ConvTranspose2d, "conv_transpose2d"),
     "embedding": _embedding,
     "interpolate": _interpolate,
     "prelu": _prelu,

@@ -249,6 +249,13 @@ class Split(Module):
                 part[...] = gradient
         return dx
 
+    def plan(self, steps: Steps, part: int | None = None) -> None:
+        """The steps of one part."""
+        if part is None:
+            raise NoPlan("several outputs")
+        lengths = check.split(steps.y, self.sizes, self.dim)
+        steps.pick(lambda x: parts_of(x, lengths, self.dim)[part])
+
     def extra_repr(self) -> str:
         return f"sizes={self.sizes}, dim={self.dim}"
 

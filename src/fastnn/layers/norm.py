@@ -11,10 +11,9 @@ from fastnn import functional
 from fastnn._validate import Array
 from fastnn.layers.module import Module
 from fastnn.layers.parameter import Buffer, Parameter, data_of, needed
-from fastnn.plan.contract import NoPlan
+from fastnn.plan.contract import NoPlan, for_training
 from fastnn.plan.fusion import Fusion
 from fastnn.plan.steps import Steps
-from fastnn.plan.training_steps import TrainingSteps
 
 
 class _BatchNorm(Module):
@@ -100,7 +99,7 @@ class _BatchNorm(Module):
         return dx
 
     def plan(self, steps: Steps) -> None:
-        if isinstance(steps, TrainingSteps):
+        if for_training(steps):
             if self.momentum is None:
                 raise NoPlan("a momentum that is another one at every step")
             check.batch_norm_input(steps.y, self.num_features, self.axes)

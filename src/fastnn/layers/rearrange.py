@@ -89,6 +89,10 @@ class Permute(Module):
         check.reshape_backward(dy, shape, "Permute")
         return dy.transpose(np.argsort(np.array(self.dims) % len(self.dims)))
 
+    def plan(self, steps: Steps) -> None:
+        check.permute(steps.y, self.dims)
+        steps.pick(lambda x: x.transpose(self.dims))
+
     def extra_repr(self) -> str:
         return ", ".join(map(str, self.dims))
 
@@ -122,6 +126,9 @@ class Slice(Module):
         dx = np.zeros(before, dy.dtype)
         dx[self.index] = dy
         return dx
+
+    def plan(self, steps: Steps) -> None:
+        steps.pick(lambda x: x[self.index])
 
     def extra_repr(self) -> str:
         return ", ".join("..." if each is ... else _written(each) for each in self.index)

@@ -1,9 +1,11 @@
-"""Layers that only change the shape, or nothing."""
+"""Layers that change the shape or the places of elements, or nothing."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from typing import Any
+
+import numpy as np
 
 from fastnn import _validate as check
 from fastnn import functional
@@ -78,6 +80,82 @@ class Unflatten(Module):
 
     def extra_repr(self) -> str:
         return f"dim={self.dim}, unflattened_size={self.unflattened_size}"
+
+
+class PixelShuffle(Module):
+    """Make squares of pixels of every r*r channels, ``(..., C*r*r, H, W)`` to ``(..., C, H*r, W*r)``.
+
+    Parameters
+    ----------
+    upscale_factor : int
+        r.
+
+    Examples
+    --------
+    >>> fnn.PixelShuffle(2)(np.ones((1, 12, 4, 5), np.float32)).shape
+    (1, 3, 8, 10)
+    """
+
+    def __init__(self, upscale_factor: int) -> None:
+        self.upscale_factor = check.integer("upscale_factor", upscale_factor, 1)
+
+    def forward(self, x: Array) -> Array:
+        y = functional.pixel_shuffle(x, self.upscale_factor)
+        self._keep(y.shape)
+        return y
+
+    def backward(self, dy: Array, accumulate: bool = False, needs_dx: bool = True) -> Array:
+        check.reshape_backward(dy, check.kept(self, self._kept), "PixelShuffle")
+        return functional.pixel_unshuffle(dy, self.upscale_factor)
+
+    def plan(self, steps: Steps) -> None:
+        r = check.pixel_shuffle(steps.y, "upscale_factor", self.upscale_factor, back=False)
+        at = steps.y.ndim - 3  # the channels' axis
+        steps.unflatten(at, (-1, r, r))
+        steps.pick(lambda x: np.moveaxis(x, (at + 1, at + 2), (at + 2, at + 4)))
+        steps.flatten(at + 1, at + 2)
+        steps.flatten(at + 2, at + 3)
+
+    def extra_repr(self) -> str:
+        return f"upscale_factor={self.upscale_factor}"
+
+
+class PixelUnshuffle(Module):
+    """Make r*r channels of the squares of pixels of each, ``(..., C, H*r, W*r)`` to ``(..., C*r*r, H, W)``.
+
+    Parameters
+    ----------
+    downscale_factor : int
+        r.
+
+    Examples
+    --------
+    >>> fnn.PixelUnshuffle(2)(np.ones((1, 3, 8, 10), np.float32)).shape
+    (1, 12, 4, 5)
+    """
+
+    def __init__(self, downscale_factor: int) -> None:
+        self.downscale_factor = check.integer("downscale_factor", downscale_factor, 1)
+
+    def forward(self, x: Array) -> Array:
+        y = functional.pixel_unshuffle(x, self.downscale_factor)
+        self._keep(y.shape)
+        return y
+
+    def backward(self, dy: Array, accumulate: bool = False, needs_dx: bool = True) -> Array:
+        check.reshape_backward(dy, check.kept(self, self._kept), "PixelUnshuffle")
+        return functional.pixel_shuffle(dy, self.downscale_factor)
+
+    def plan(self, steps: Steps) -> None:
+        r = check.pixel_shuffle(steps.y, "downscale_factor", self.downscale_factor, back=True)
+        at = steps.y.ndim - 3
+        steps.unflatten(at + 2, (-1, r))
+        steps.unflatten(at + 1, (-1, r))
+        steps.pick(lambda x: np.moveaxis(x, (at + 2, at + 4), (at + 1, at + 2)))
+        steps.flatten(at, at + 2)
+
+    def extra_repr(self) -> str:
+        return f"downscale_factor={self.downscale_factor}"
 
 
 class Identity(Module):

@@ -168,9 +168,12 @@ class Trace:
     def reshape(self, x: Traced, shape: Iterable[Any]) -> Any:
         """A reshape, for batches of any size where the first length is the batch's."""
         lengths = list(shape)
-        if lengths and isinstance(lengths[0], Length) and x._has_batch:
-            lengths[0] = 0
-        return self.layer("Reshape", x, *lengths)
+        is_batch = bool(lengths) and isinstance(lengths[0], Length) and (x._has_batch or -1 not in lengths[1:])
+        if is_batch:
+            lengths[0] = 0 if x._has_batch else -1
+        y = self.layer("Reshape", x, *lengths)
+        y._has_batch |= is_batch
+        return y
 
     def function(self, function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """A call of a function of `fastnn.functional`."""

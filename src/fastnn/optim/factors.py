@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-
 from fastnn import _validate as check
 from fastnn.optim.optimizer import Optimizer
-from fastnn.optim.schedule import LRScheduler
+from fastnn.optim.schedule import LRScheduler, OfFunctions
 
 
 class ConstantLR(LRScheduler):
@@ -80,7 +78,7 @@ class PolynomialLR(LRScheduler):
         return self._times((left / (1 - (self.last_epoch - 1) / self.total_iters)) ** self.power)
 
 
-class MultiplicativeLR(LRScheduler):
+class MultiplicativeLR(OfFunctions):
     """The rate is multiplied by ``lr_lambda(t)`` at step t.
 
     In a `SequentialLR` it goes on from the last rate of the schedule before it, as PyTorch's does.
@@ -105,24 +103,11 @@ class MultiplicativeLR(LRScheduler):
     0.1667
     """
 
-    _not_saved = (*LRScheduler._not_saved, "lr_lambdas")
-
-    def __init__(
-        self,
-        optimizer: Optimizer,
-        lr_lambda: Callable[[int], float] | Sequence[Callable[[int], float]],
-        last_epoch: int = -1,
-    ) -> None:
-        self.lr_lambdas = check.functions("lr_lambda", lr_lambda, optimizer)
-        super().__init__(optimizer, last_epoch)
-
     def get_lr(self) -> list[float]:
         present = self._present()
         if self._is_initial:
             return present
-        check.one_for_each_group(self, self.lr_lambdas, self.optimizer.param_groups)
-        factors = [check.number("lr_lambda", f(self.last_epoch)) for f in self.lr_lambdas]
-        return [lr * factor for lr, factor in zip(present, factors, strict=True)]
+        return [lr * factor for lr, factor in zip(present, self._values(), strict=True)]
 
     def _take_over(self) -> None:
         """Begin after another schedule at its last rate, as PyTorch's does: it knows no other."""

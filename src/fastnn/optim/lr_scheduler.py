@@ -10,13 +10,13 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 
 from fastnn import _validate as check
 from fastnn.optim.cycles import CosineAnnealingWarmRestarts, CyclicLR, OneCycleLR
 from fastnn.optim.factors import ConstantLR, MultiplicativeLR, PolynomialLR
 from fastnn.optim.optimizer import Optimizer
-from fastnn.optim.schedule import LRScheduler, Schedule
+from fastnn.optim.schedule import LRScheduler, OfFunctions, Schedule
 from fastnn.optim.several import ChainedScheduler, SequentialLR
 
 __all__ = [
@@ -39,7 +39,7 @@ __all__ = [
 ]
 
 
-class LambdaLR(LRScheduler):
+class LambdaLR(OfFunctions):
     """``lr_lambda(t)`` times the first rate, after t steps, whatever the present rate is.
 
     Parameters
@@ -63,20 +63,9 @@ class LambdaLR(LRScheduler):
     """
 
     chains = False
-    _not_saved = (*LRScheduler._not_saved, "lr_lambdas")
-
-    def __init__(
-        self,
-        optimizer: Optimizer,
-        lr_lambda: Callable[[int], float] | Sequence[Callable[[int], float]],
-        last_epoch: int = -1,
-    ) -> None:
-        self.lr_lambdas = check.functions("lr_lambda", lr_lambda, optimizer)
-        super().__init__(optimizer, last_epoch)
 
     def get_lr(self) -> list[float]:
-        values = [check.number("lr_lambda", f(self.last_epoch)) for f in self.lr_lambdas]
-        return [lr * value for lr, value in zip(self.base_lrs, values, strict=True)]
+        return [lr * value for lr, value in zip(self.base_lrs, self._values(), strict=True)]
 
 
 class StepLR(LRScheduler):

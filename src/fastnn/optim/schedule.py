@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from fastnn import _validate as check
@@ -116,3 +116,23 @@ class LRScheduler(Schedule):
         """Begin after another schedule, at the first rates."""
         self._set(self.base_lrs)
         self._again()
+
+
+class OfFunctions(LRScheduler):
+    """A schedule of functions of the number of steps: one for all groups, or one for each."""
+
+    _not_saved = (*LRScheduler._not_saved, "lr_lambdas")
+
+    def __init__(
+        self,
+        optimizer: Optimizer,
+        lr_lambda: Callable[[int], float] | Sequence[Callable[[int], float]],
+        last_epoch: int = -1,
+    ) -> None:
+        self.lr_lambdas = check.functions("lr_lambda", lr_lambda, optimizer)
+        super().__init__(optimizer, last_epoch)
+
+    def _values(self) -> list[float]:
+        """What the functions say, for each group."""
+        check.one_for_each_group(self, self.lr_lambdas, self.optimizer.param_groups)
+        return [check.number("lr_lambda", f(self.last_epoch)) for f in self.lr_lambdas]

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, TypeGuard
 
 import numpy as np
 
 from fastnn._validate import Array
+
+if TYPE_CHECKING:
+    from fastnn.plan.training_steps import TrainingSteps
 
 
 class NoPlan(Exception):
@@ -57,7 +60,8 @@ class Layer(Protocol):
     true where it speaks of the forward in train mode too, and the backward is the layer's own. `_chain` gives the
     layers that this one calls one after the other, or None.
 
-    Of a layer with several inputs `plan` also takes marks of the inputs after the first.
+    Of a layer with several inputs `plan` also takes marks of the inputs after the first. Of one with several outputs it
+    takes the place of the one that is wanted.
     """
 
     def has_plan(self) -> bool: ...
@@ -65,3 +69,8 @@ class Layer(Protocol):
     def _chain(self, x: Array | None) -> tuple[Any, ...] | None: ...
     @property
     def plan(self) -> Callable[..., None]: ...
+
+
+def for_training(steps: Any) -> TypeGuard[TrainingSteps]:
+    """Whether these are the steps of a training step. A network that only runs does not load the module of those."""
+    return bool(steps.training)

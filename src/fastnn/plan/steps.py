@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from math import prod as _product
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -15,6 +16,7 @@ from fastnn._validate import Array, Frame, Interpolation, IntPair, IntSingle, Ou
 from fastnn.functional._map import FUNCTIONS
 from fastnn.functional.resample import KINDS, OF_SIZES
 from fastnn.plan.contract import Layer, NoPlan, Parameter
+from fastnn.plan.views import viewed
 from fastnn.reference.activation import SELU_ALPHA, SELU_SCALE
 
 
@@ -39,6 +41,8 @@ class Steps:
     arrays : list of the arrays of the parameters
     """
 
+    training = False  # whether these are the steps of a training step
+
     def __init__(self, x: Array, places: dict[int, int], arrays: list[Array]) -> None:
         self._plan = self._begin(x) if x.dtype.kind == "f" else None
         self.y = x[:0]  # stands for the output of the last step
@@ -56,10 +60,11 @@ class Steps:
             raise TypeError("integers: no step but `embedding` takes them")
         return self._plan
 
-    def write(self, layer: Layer, *others: Mark) -> None:
+    def write(self, layer: Layer, *others: Mark | int | None) -> None:
         """Have `layer` write down its steps, if they speak of the forward that it has.
 
-        A layer of several inputs is given marks of the `others`, those after the first.
+        A layer of several inputs is given marks of the `others`, those after the first. One of several outputs is given
+        the place of the one that is wanted.
         """
         if not layer.has_plan():
             raise NoPlan(f"{type(layer).__name__} is run by its forward alone")
@@ -110,6 +115,12 @@ class Steps:
             raise NoPlan("images of several branches are joined")
         rows, inner = _product(shape[1:axis]), _product(shape[axis + 1 :])
         self.plan.cat(before.value, rows, before.y.shape[axis] * inner, self.y.shape[axis] * inner)
+        self._becomes(*shape[1:])
+
+    def pick(self, view: Callable[[Array], Array]) -> None:
+        """A view of every example, as slices and other orders of the axes are."""
+        shape, *picked = viewed(self.shape, view)
+        self.plan.pick(*picked)
         self._becomes(*shape[1:])
 
     def conv2d(
@@ -386,10 +397,3 @@ def _fixed(setting: Any) -> Any:
     if not all(isinstance(item, int | float | str | np.number | None) for item in items):
         raise NoPlan(f"a setting that can be changed: {setting!r}")
     return setting
-
-
-def _product(shape: tuple[int, ...]) -> int:
-    size = 1
-    for length in shape:
-        size *= length
-    return size

@@ -204,7 +204,8 @@ class TrainingStep:
     def __call__(self, x: Array, y: Array, sample_weight: Any = None) -> Any:
         """Take one step with the examples `x` and targets `y`, and return the loss before it.
 
-        With `sample_weight`, one number for each example, which the loss is given too, there is no plan.
+        For a network of several inputs `x` is a tuple. Of several outputs the loss gets a tuple, and its backward
+        returns one. With `sample_weight`, one number for each example, which the loss is given too, there is no plan.
 
         Returns
         -------
@@ -213,7 +214,7 @@ class TrainingStep:
         taken = self._take(x, y, wants_scores=False, changes=True) if sample_weight is None else None
         if taken is not None:
             return taken[0]
-        loss = self._loss(self.net(x), y, sample_weight)
+        loss = self._loss(self._scores(x), y, sample_weight)
         self.net.backward(self.criterion.backward(), needs_dx=False)
         self.optimizer.step()
         return loss
@@ -235,7 +236,7 @@ class TrainingStep:
         taken = self._take(x, y, wants_scores=True, changes=False) if sample_weight is None else None
         if taken is not None:
             return taken
-        scores = self.net(x)
+        scores = self._scores(x)
         loss = self._loss(scores, y, sample_weight)
         if math.isfinite(loss):
             self.net.backward(self.criterion.backward(), needs_dx=False)
@@ -252,7 +253,12 @@ class TrainingStep:
                     return
         self.optimizer.step()
 
-    def _loss(self, scores: Array, y: Array, sample_weight: Any) -> Any:
+    def _scores(self, x: Any) -> Any:
+        """The output; of several inputs the network is called with each."""
+        several = isinstance(x, tuple | list) and getattr(self.net, "is_traced", False)
+        return self.net(*x) if several else self.net(x)
+
+    def _loss(self, scores: Any, y: Array, sample_weight: Any) -> Any:
         """The loss; one that knows no weights is called without them."""
         weights = {} if sample_weight is None else {"sample_weight": sample_weight}
         return self.criterion(scores, y, **weights)

@@ -103,7 +103,8 @@ class InParts:
     def __init__(self, layers: tuple[Any, ...], criterion: Any, parameters: list[Any], owns: bool) -> None:
         self.layers, self.criterion, self._owns = layers, criterion, owns
         held = [id(each) for layer in layers for each in _held(layer)]
-        self.possible = len(set(held)) == len(held) == len(parameters)  # gradients of shared ones have to be added up
+        # Gradients of shared ones would have to be added up. Numbers that stand in a forward are there besides.
+        self.possible = len(set(held)) == len(held) and {id(each) for each in parameters} <= set(held)
         self._apart = {place for place, layer in enumerate(layers) if _is_held_apart(layer)}
         self._loss_apart = not (hasattr(criterion, "has_plan") and criterion.has_plan())
         self._stretches: dict[Any, _Stretch | None] = {}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from math import prod as _product
 from typing import Any
 
 import numpy as np
@@ -10,7 +11,7 @@ import fastnn._kernels._plan_train as _plan_train
 from fastnn import _validate as check
 from fastnn._validate import Array, MaybeArray
 from fastnn.plan.contract import Layer, NoPlan, Parameter
-from fastnn.plan.steps import Mark, Steps, _fixed, _product
+from fastnn.plan.steps import Mark, Steps, _fixed
 
 
 class TrainingSteps(Steps):
@@ -27,6 +28,8 @@ class TrainingSteps(Steps):
     arrays : list of the arrays of the parameters
     """
 
+    training = True
+
     def __init__(self, x: Array, target: Any, places: dict[int, int], arrays: list[Array]) -> None:
         floats = x.dtype in (check.FLOAT32, check.FLOAT64)
         if not (x.ndim > 1 if floats else x.ndim and x.dtype.kind in "iu") or not x.size:
@@ -41,7 +44,7 @@ class TrainingSteps(Steps):
     def _begin(x: Array) -> Any:
         return _plan_train.TrainingPlan(len(x), _product(x.shape[1:]), x.dtype == check.FLOAT64)
 
-    def write(self, layer: Layer, *others: Mark) -> None:
+    def write(self, layer: Layer, *others: Mark | int | None) -> None:
         if not layer.has_plan_of_training():
             raise NoPlan(f"{type(layer).__name__} is run by itself")
         try:
@@ -113,8 +116,6 @@ class TrainingSteps(Steps):
 
     def _parameter(self, p: Parameter | None) -> tuple[int, Any]:
         place, array = super()._parameter(p)
-        if place in self.used:
-            raise NoPlan("layers that share a parameter")
         if place >= 0:
             self.used.add(place)
         return place, array

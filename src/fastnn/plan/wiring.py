@@ -28,6 +28,7 @@ from fastnn import functional
 from fastnn.plan.contract import NoPlan
 from fastnn.plan.fusion import Pairs
 from fastnn.plan.inference import NOT_COMPUTED_WITH, Inference
+from fastnn.plan.knot import Knot
 from fastnn.plan.steps import Mark, Steps
 
 CHANGING = (*NOT_COMPUTED_WITH, "stream", "step")  # attributes that no graph comes from
@@ -320,66 +321,32 @@ class Wiring:
     def plan(self, steps: Steps) -> None:
         """Write down the steps of all nodes, as a layer does.
 
-        Only a value that is needed later than right away is marked: nothing is fused into a step whose value is.
+        Only a value that is needed later than right away is marked: nothing is fused into a step whose value is. A
+        node of several outputs is written once for each part that is needed.
         """
         if not self.is_one_to_one():
             raise NoPlan("several values come in or go out")
-        marks: dict[int, Mark] = {}
-        here = 0
+        parts = {source for node in self.nodes for source in node.sources if source.part is not None}
+        marks: dict[Source, Mark] = {}
+        here = Source(0)
         for place, node in enumerate(self.nodes):
-            taken = [source.value for source in node.sources]
-            if not taken or any(source.part is not None for source in node.sources):
-                raise NoPlan(f"{node.name} takes no value, or parts of one")
-            if self.last_use[here] > place or taken[0] != here or here in taken[1:]:
+            if not node.sources:
+                raise NoPlan(f"{node.name} takes no value")
+            first, *others = node.sources
+            if self.last_use[here.value] > place or first != here or here in others:
+                marks.setdefault(here, steps.here())
+            if first != here:
+                steps.go_back(marks[first])
+            here = Source(self.inputs + place)
+            given = sorted(each for each in parts if each.value == here.value)
+            if not given:
+                steps.write(node.module, *(marks[each] for each in others))
+                continue
+            before = steps.here()
+            for here in given:
+                steps.go_back(before)
+                steps.write(node.module, here.part)
                 marks[here] = steps.here()
-            if taken[0] != here:
-                steps.go_back(marks[taken[0]])
-            steps.write(node.module, *(marks[value] for value in taken[1:]))
-            here = self.inputs + place
-
-
-class Knot:
-    """Nodes between two cuts, as a layer of a chain."""
-
-    _hooks = ()
-    _kept: Kept | None = None
-
-    def __init__(self, wiring: Wiring, training: bool = False) -> None:
-        self._wiring, self.training = wiring, training
-
-    def __call__(self, x: Any) -> Any:
-        return self.forward(x)
-
-    def forward(self, x: Any) -> Any:
-        if not self.training:
-            return self._wiring.by_links((x,))[0]
-        (y,), self._kept = self._wiring.forward((x,))
-        return y
-
-    def backward(self, dy: Any, accumulate: bool, needs_dx: bool) -> Any:
-        kept, self._kept = self._kept, None
-        return self._wiring.backward((dy,), kept or [], accumulate, needs_dx)[0]
-
-    def learns(self) -> bool:
-        return any(node.module.learns() for node in self._wiring.nodes)
-
-    def modules(self) -> Iterator[Any]:
-        yield self
-        yield from self._wiring.modules()
-
-    def named_arrays(self) -> Iterator[tuple[str, Any]]:
-        return (each for node in self._wiring.nodes for each in node.module.named_arrays())
-
-    def parameters(self) -> Iterator[Any]:
-        return (each for node in self._wiring.nodes for each in node.module.parameters())
-
-    def has_plan(self) -> bool:
-        return True
-
-    has_plan_of_training = has_plan
-
-    def plan(self, steps: Steps) -> None:
-        self._wiring.plan(steps)
 
 
 def watch(modules: Iterable[Any]) -> Any:

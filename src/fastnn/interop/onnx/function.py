@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import inspect
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import numpy as np
@@ -22,6 +23,14 @@ OPERATIONS: dict[str, Operation] = {
     **windows.OPERATIONS,
     **resizing.OPERATIONS,
 }
+
+
+def unknown_attributes(kind: str, names: Iterable[str]) -> list[str]:
+    """Those of the names that an operator of `OPERATIONS` has no attribute for."""
+    known = inspect.signature(OPERATIONS[kind].forward).parameters
+    if any(each.kind is each.VAR_KEYWORD for each in known.values()):
+        return []
+    return [name for name in names if name not in known]
 
 
 class Function(Module):
@@ -89,7 +98,72 @@ class Function(Module):
         found = [np.zeros(inputs[i].shape, kind) if gradients[i] is None else gradients[i] for i in wanted]
         return found[0] if len(found) == 1 else tuple(found)
 
+    def described(self) -> tuple[dict[str, Any], dict[str, Array]]:
+        """What `restored` makes the same module of: settings that JSON can say, and arrays by names.
+
+        Raises
+        ------
+        TypeError
+            There is a setting or an array that a file cannot hold.
+        """
+        arrays = {f"constant.{place}": each for place, each in self.constants.items() if each is not None}
+        plain = {}
+        for name, value in self.attributes.items():
+            if isinstance(value, np.ndarray):
+                arrays[f"attribute.{name}"] = value
+            else:
+                plain[name] = _plain(name, value)
+        for name, array in arrays.items():
+            if not _is_held(array.dtype):
+                raise TypeError(f"has the array {name} of {array.dtype}, which a file cannot hold")
+        missing = [place for place, each in self.constants.items() if each is None]
+        return {"kind": self.kind, "attributes": plain, "missing": missing}, arrays
+
+    @classmethod
+    def restored(cls, settings: Mapping[str, Any], arrays: Mapping[str, Array]) -> Function:
+        """The module that `described` speaks of. It may be a stranger's word: nothing of it is run.
+
+        Raises
+        ------
+        KeyError, TypeError, ValueError
+            There is no such operator, or it has no such attribute.
+        """
+        constants: dict[int, Array | None] = {int(place): None for place in settings["missing"]}
+        attributes = {name: _plain(name, value) for name, value in settings["attributes"].items()}
+        for key, array in arrays.items():
+            kind, _, name = key.partition(".")
+            if kind == "constant":
+                constants[int(name)] = array
+            else:
+                attributes[name] = array
+        module = cls(settings["kind"], attributes, constants)
+        unknown = unknown_attributes(module.kind, attributes)
+        if unknown:
+            raise ValueError(f"{module.kind} has the attribute {unknown[0][:40]!r}, which fastnn does not know")
+        return module
+
     def extra_repr(self) -> str:
         settings = "".join(f", {name}={value}" for name, value in self.attributes.items())
         fixed = "".join(f", input {i} of shape {c.shape}" for i, c in self.constants.items() if c is not None)
         return self.kind + settings + fixed
+
+
+def _is_held(dtype: np.dtype[Any]) -> bool:
+    """Whether a file keeps arrays of this dtype as they are."""
+    return dtype.kind in "biu" or dtype in (np.float32, np.float64)
+
+
+def _plain(name: str, value: Any) -> Any:
+    """An attribute that JSON can say; texts that name a dtype name one of numbers."""
+    if isinstance(value, list | tuple):
+        return [_plain("", each) for each in value]
+    if isinstance(value, np.generic):
+        value = value.item()
+    if not isinstance(value, bool | int | float | str | None):
+        raise TypeError(f"has the attribute {name}={value!r}, which a file cannot hold")
+    if name in _DTYPES and value is not None and np.dtype(str(value)).kind not in "biuf":
+        raise TypeError(f"has the attribute {name}={value!r}; expected the name of a dtype of numbers")
+    return value
+
+
+_DTYPES = ("to", "dtype")  # attributes that name one

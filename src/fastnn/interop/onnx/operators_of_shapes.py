@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
 
+from fastnn import _validate as check
 from fastnn import layers as nn
 from fastnn._validate import Array
 from fastnn.interop.onnx.operators import MODES_OF_PADDING, Operator, Refused, adaptive
@@ -70,9 +72,28 @@ def operators_of_shapes(layer: Any, x: Array, count: int) -> list[Operator]:
 def _reshape(layer: Any, x: Array) -> list[Operator]:
     if isinstance(layer, nn.Flatten) and layer.start_dim % x.ndim == 1 and layer.end_dim % x.ndim == x.ndim - 1:
         return [Operator("Flatten", attributes={"axis": 1})]
-    one = np.broadcast_to(x.dtype.type(0), (2, *x.shape[1:]))  # of two examples: does the first axis remain theirs?
-    first, *rest = layer(one).shape
-    return [Operator("Reshape", {"shape": np.array([0 if first == 2 else -1, *rest], np.int64)})]
+    size = 7 * math.prod(abs(n) for n in _lengths(layer) if n)  # of a batch that can be cut as the layer says
+    some, more = (_reshaped(layer, np.broadcast_to(x.dtype.type(0), (n, *x.shape[1:]))) for n in (size, 2 * size))
+    shape = [n if n == m else -1 for n, m in zip(some, more, strict=True)]
+    shape[0] = 0 if (some[0], more[0]) == (size, 2 * size) else shape[0]
+    if shape.count(-1) > 1:
+        raise Refused("has several lengths that follow from the batch")
+    return [Operator("Reshape", {"shape": np.array(shape, np.int64)})]
+
+
+def _lengths(layer: Any) -> tuple[int, ...]:
+    """Those that the layer asks for."""
+    lengths = getattr(layer, "shape", getattr(layer, "unflattened_size", ()))
+    return tuple(lengths) if isinstance(lengths, tuple | list) else (lengths,)
+
+
+def _reshaped(layer: Any, x: Array) -> tuple[int, ...]:
+    """The shape of the output, which is not made."""
+    if isinstance(layer, nn.Reshape):
+        return check.reshape(x, layer.shape)
+    if isinstance(layer, nn.Unflatten):
+        return check.unflatten(x, layer.dim, layer.unflattened_size)
+    return check.flatten(x, layer.start_dim, layer.end_dim)
 
 
 def _clip(bounds: dict[str, float | None], x: Array) -> Operator:

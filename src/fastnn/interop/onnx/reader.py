@@ -12,7 +12,6 @@ Nodes of the graph that no output needs are left out at the end: most that work 
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -26,7 +25,7 @@ from fastnn._validate import Array
 from fastnn.interop.onnx import files, windows
 from fastnn.interop.onnx.dims import dims_of, dtypes_of
 from fastnn.interop.onnx.forms import canonical
-from fastnn.interop.onnx.function import OPERATIONS, Function
+from fastnn.interop.onnx.function import OPERATIONS, Function, unknown_attributes
 from fastnn.interop.onnx.layers_of_values import LAYERS as OF_VALUES
 from fastnn.interop.onnx.layers_of_weights import LAYERS as OF_WEIGHTS
 from fastnn.interop.onnx.sketches import sketched
@@ -209,11 +208,9 @@ class _Reading:
         settings = dict(node.attributes)
         if node.kind in COUNTED:
             settings["outputs"] = len(node.outputs) if node.kind == "Split" else node.used
-        known = inspect.signature(OPERATIONS[node.kind].forward).parameters
-        if not any(each.kind is each.VAR_KEYWORD for each in known.values()):
-            for name in settings:
-                if name not in known:
-                    raise Refused(f"has the attribute {name[:40]!r}, which fastnn does not know")
+        unknown = unknown_attributes(node.kind, settings)
+        if unknown:
+            raise Refused(f"has the attribute {unknown[0][:40]!r}, which fastnn does not know")
         return settings
 
     def _function(self, node: Node) -> str:

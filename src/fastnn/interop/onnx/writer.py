@@ -107,6 +107,7 @@ class _Graph:
         self.nodes: list[Any] = []
         self.arrays: dict[str, Any] = {}
         self.held: dict[int, tuple[str, Array]] = {}  # by the identity of the arrays, which live as long
+        self.batch: str | None = BATCH  # the first length of the outputs; None: a reshape has made another of it
 
     def write(self, layer: nn.Module, name: str, inputs: Sequence[_Tensor]) -> list[_Tensor]:
         """Write a layer that the network knows by this name; returns its outputs."""
@@ -166,6 +167,8 @@ class _Graph:
         before = [each.name for each in inputs]
         for place, operator in enumerate(chain):
             arrays = {key: self._array(f"{owner}.{key}", array) for key, array in operator.arrays.items()}
+            if operator.kind == "Reshape" and operator.arrays and next(iter(operator.arrays.values()))[0]:
+                self.batch = None
             if operator.takes is None:
                 taken = [*before, *arrays.values()]
             else:
@@ -197,16 +200,16 @@ class _Graph:
     def model(self, inputs: dict[str, Array], outputs: dict[str, Array]) -> Any:
         """The model from these inputs to these outputs."""
         make = self.onnx.helper
-        infos = ([self._info(*each) for each in tensors.items()] for tensors in (inputs, outputs))
-        graph = make.make_graph(self.nodes, "network", *infos, list(self.arrays.values()))
+        taken = [self._info(name, value, BATCH) for name, value in inputs.items()]
+        given = [self._info(name, value, self.batch) for name, value in outputs.items()]
+        graph = make.make_graph(self.nodes, "network", taken, given, list(self.arrays.values()))
         opsets = [make.make_opsetid("", OPSET)]
         producer = {"producer_name": "fastnn", "producer_version": __version__}
         return make.make_model(graph, opset_imports=opsets, ir_version=IR_VERSION, **producer)
 
-    def _info(self, name: str, value: Array) -> Any:
+    def _info(self, name: str, value: Array, batch: str | None) -> Any:
         kind = self.onnx.helper.np_dtype_to_tensor_dtype(value.dtype)
-        batch = BATCH if value.ndim and value.shape[0] == 0 else None
-        shape = value.shape if batch is None else [batch, *value.shape[1:]]
+        shape = [n or (None if axis else batch) for axis, n in enumerate(value.shape)]  # 0: it follows from the batch
         return self.onnx.helper.make_tensor_value_info(name, kind, shape)
 
 
