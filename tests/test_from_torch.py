@@ -100,6 +100,12 @@ WITHOUT_EXAMPLES = [
     lambda x: F.adaptive_avg_pool2d(x.view(-1, 1, 2, 3), (1, None)).flatten(1),
     lambda x: F.interpolate(x.view(-1, 1, 2, 3), scale_factor=2, mode="bilinear", align_corners=False).flatten(1),
     lambda x: F.layer_norm(x, (6,)).contiguous(),
+    lambda x: x.sum(1, keepdim=True) * x + torch.sum(x[:, None], dim=(1,)),
+    lambda x: x.clamp(-0.5, 0.5) + torch.clamp(x, min=0.1) + x.clamp_max(0.3) + torch.clip(x, max=0.2),
+    lambda x: x.unsqueeze(2) @ x.unsqueeze(1) + torch.sum(input=x[:, None, None], dim=-1, keepdim=True),
+    lambda x: torch.bmm(x.view(-1, 2, 3), x.view(-1, 3, 2)),
+    lambda x: torch.einsum("bij,bkj->bik", x.view(-1, 2, 3), x.view(-1, 2, 3)),
+    lambda x: torch.einsum("bqhd,bkhd->bhqk", x.view(-1, 3, 1, 2), x.view(-1, 3, 1, 2)),
     lambda x: (x, x.relu()),
 ]
 
@@ -130,7 +136,17 @@ REFUSED = [
     (lambda x: x if x.sum() > 0 else -x, "torch.fx cannot trace its forward: symbolically traced variables"),
     (lambda x: x + x.size(0), "node add: add() uses the number of examples in the batch"),
     (lambda x: F.softmax(x), "a softmax without dim"),
-    (lambda x: torch.einsum("ij,kj->ik", x, x), "node einsum: einsum() has no form"),
+    (lambda x: torch.einsum("ij->i", x), "node einsum: einsum() of 'ij->i' has no form in a graph; expected a product"),
+    (lambda x: torch.einsum("ij,ij->i", x, x), "node einsum: einsum() of 'ij,ij->i' has no form"),
+    (lambda x: torch.einsum("ij,kj", x, x), "node einsum: einsum() of 'ij,kj' has no form"),
+    (lambda x: torch.einsum("...ij,...jk->...ik", x, x), "node einsum: einsum() of '...ij,...jk->...ik' has no form"),
+    (lambda x: torch.einsum("ij,jk->ikk", x, x), "node einsum: einsum() of 'ij,jk->ikk' has no form"),
+    (lambda x: x.sum(), "sum() of all elements"),
+    (lambda x: x.clamp(), "clamp(): min: got None, and max None; expected at least one number"),
+    (lambda x: x.clamp(0, x.size(1)), "clamp() uses the length of axis 1; expected an example of the inputs"),
+    (lambda x: x.clamp(x, x), "clamp() between tensors"),
+    (lambda x: x @ torch.ones(6), "a product with a vector"),
+    (lambda x: F.batch_norm(x, None, None, training=True), "batch_norm() depends on the number of axes"),
     (lambda x: x.T, "the attribute T has no form"),
     (lambda x: x.mean(), "mean() of all elements"),
     (lambda x: x[x > 0], "node gt: gt() has no form"),
@@ -207,6 +223,58 @@ class Everything(nn.Module):
         for block in self.blocks:
             y = self.relu(y + block(other)) + self.blocks[0](y)
         return y * times, y
+
+
+class Products(nn.Module):
+    """Products with parameters, on either side, and a norm whose parameters the module holds itself."""
+
+    class Norm(nn.Module):
+        def __init__(self, own):
+            super().__init__()
+            self.weight, self.bias = (nn.Parameter(torch.rand(6)), nn.Parameter(torch.rand(6))) if own else (None, None)
+            self.register_buffer("running_mean", torch.rand(6))
+            self.register_buffer("running_var", torch.rand(6) + 0.5)
+
+        def forward(self, x):
+            statistics = self.running_mean, self.running_var
+            return F.batch_norm(x, *statistics, self.weight, self.bias, self.training, momentum=0.3, eps=1e-3)
+
+    def __init__(self, own=True):
+        super().__init__()
+        self.weight, self.mixed = nn.Parameter(torch.rand(5, 6)), nn.Parameter(torch.rand(2, 3))
+        self.norm = self.Norm(own)
+
+    def forward(self, x):
+        y = self.norm(x @ self.weight.t() @ self.weight)
+        z = self.norm(y.view(y.size(0), 6, 1, 1))
+        return torch.matmul(self.mixed, y.view(y.size(0), 3, 2)), z
+
+
+@pytest.mark.parametrize("own", [True, False], ids=["affine", "plain"])
+def test_products_and_norms(own):
+    net = Products(own)
+    ours = assert_same(net, (4, 6))
+    assert set(ours.state_dict()) >= set(net.state_dict())
+    assert set(to_torch(ours).state_dict()) >= set(net.state_dict())
+
+
+def test_a_norm_without_statistics():
+    assert_same(Function(lambda x: F.batch_norm(x, None, None, training=True)), (4, 6))
+
+
+@pytest.mark.parametrize("training", [True, False])
+def test_a_norm_in_another_mode_is_refused(training):
+    class Net(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.register_buffer("mean", torch.zeros(6))
+            self.register_buffer("var", torch.ones(6))
+
+        def forward(self, x):
+            return F.batch_norm(x, self.mean, self.var, training=training)
+
+    with pytest.raises(TypeError, match=rf"batch_norm\(\) gets training={training} in .* mode; expected training=self"):
+        from_torch(Net().train(not training), np.ones((4, 6), np.float32))
 
 
 def test_everything_at_once():

@@ -326,7 +326,7 @@ class Wrong(fnn.Module):
         (lambda self, x: x.__setitem__(0, 1), r"writes into a value.*fastnn\.cat"),
         (lambda self, x: x**3, r"the power 3 of a value"),
         (lambda self, x: x.mean(), r"the mean of all elements.*x\.mean\(dim\)"),
-        (lambda self, x: F.matmul(x, x), r"calls functional\.matmul, which no layer does"),
+        (lambda self, x: F.index_select(x, 0), r"calls functional\.index_select, which no layer does"),
         (lambda self, x: F.linear(x, self.linear.weight.data), r"gets ndarray as its weight; expected the Parameter"),
         (lambda self, x: F.batch_norm(x), r"calls functional\.batch_norm.*BatchNorm2d"),
         (lambda self, x: fnn.Linear(4, 4, **F8)(x), r"calls a Linear that is no part of the network"),

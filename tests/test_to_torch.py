@@ -119,6 +119,10 @@ LAYERS = [
     (fnn.Reshape(0, 2, -1, 3), IMAGES),
     (fnn.Pad((1, 2, 0, 3), mode="reflect"), IMAGES),
     (fnn.Mean((1, -1), keepdim=True), IMAGES),
+    (fnn.Sum((1, -1), keepdim=True), IMAGES),
+    (fnn.Sum(-2), IMAGES),
+    (fnn.Clamp(min=-0.5), IMAGES),
+    (fnn.Clamp(-0.5, 0.25), IMAGES),
     (fnn.Sequential(fnn.Mean((2, 3)), fnn.Linear(4, 2, **F8)), IMAGES),
     (
         fnn.Graph(
@@ -133,6 +137,8 @@ LAYERS = [
                 "ratio": (fnn.Div(), "less", "weight"),
                 "all": (fnn.Cat(1), "ratio", "parts[0]", "less"),
                 "sum": (fnn.Add(), "all", "all", "all"),
+                "turned": (fnn.Permute(0, 1, 3, 2), "sum"),
+                "product": (fnn.MatMul(), "sum", "turned"),
             }
         ),
         IMAGES,
@@ -144,7 +150,7 @@ LAYERS = [
 def test_every_layer_is_tested():
     kinds = {getattr(layers, name) for name in layers.__all__ if name not in ("ModuleList", "ModuleDict")}
     kinds = {kind for kind in kinds if isinstance(kind, type) and issubclass(kind, layers.Module)}
-    in_the_graph = {layers.Constant, fnn.Add, fnn.Sub, fnn.Mul, fnn.Div, fnn.Cat, fnn.Split}
+    in_the_graph = {layers.Constant, fnn.Add, fnn.Sub, fnn.Mul, fnn.Div, fnn.MatMul, fnn.Cat, fnn.Split}
     others = {layers.Module} | in_the_graph
     assert {type(layer) for layer, _ in LAYERS} == kinds - others
 

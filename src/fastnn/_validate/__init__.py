@@ -25,6 +25,7 @@ from fastnn._validate.loss import *
 from fastnn._validate.matmul import *
 from fastnn._validate.network import *
 from fastnn._validate.norm import *
+from fastnn._validate.one_example import *
 from fastnn._validate.optim import *
 from fastnn._validate.optimizer import *
 from fastnn._validate.pad import *

@@ -10,11 +10,12 @@ from typing import Any
 import numpy as np
 
 from fastnn._validate import hints
-from fastnn._validate._base import Array, axis_index, float_array, has_shape, integer, same_dtype
+from fastnn._validate._base import Array, axis_index, float_array, has_shape, integer, number, same_dtype
 
 __all__ = [
     "PLAIN",
     "axes_order",
+    "clamp_bounds",
     "dict_of_layers",
     "gradients_of_parts",
     "graph_gradients",
@@ -29,7 +30,7 @@ __all__ = [
     "inputs_of_joint",
     "joint_backward",
     "list_of_layers",
-    "mean",
+    "over_axes",
     "own_forward",
     "part_sizes",
     "permute",
@@ -51,12 +52,27 @@ def inputs_of_joint(kind: str, inputs: Sequence[Any], least: int, most: int | No
     float_array("x", inputs[0])
     for place, each in enumerate(inputs[1:], 1):
         same_dtype("x", inputs[0], f"input {place}", each)
-    if kind != "Cat" and any(each.shape != inputs[0].shape for each in inputs):
+    if kind == "MatMul":
+        _matrices(*inputs)
+    elif kind != "Cat" and any(each.shape != inputs[0].shape for each in inputs):
         try:
             np.broadcast_shapes(*(each.shape for each in inputs))
         except ValueError:
             shapes = ", ".join(str(each.shape) for each in inputs)
             raise ValueError(f"{kind}: got inputs of shapes {shapes}; expected the same, or axes of length 1") from None
+
+
+def _matrices(a: Array, b: Array) -> None:
+    """`a` and `b` are matrices, or stacks of them, that can be multiplied."""
+    came = f"MatMul: got inputs of shapes {a.shape} and {b.shape}"
+    if min(a.ndim, b.ndim) < 2:
+        raise ValueError(f"{came}; expected matrices: at least 2 axes of each")
+    if a.shape[-1] != b.shape[-2]:
+        raise ValueError(f"{came}; expected as many columns of the first as rows of the second")
+    try:
+        np.broadcast_shapes(a.shape[:-2], b.shape[:-2])
+    except ValueError:
+        raise ValueError(f"{came}; expected stacks of the same lengths, or of length 1") from None
 
 
 def joint_backward(dy: Array, shape: tuple[int, ...], kind: str) -> None:
@@ -126,7 +142,17 @@ def permute(x: Array, dims: tuple[int, ...]) -> None:
         raise ValueError(f"dims: got {dims}; expected each of the {x.ndim} axes of x once")
 
 
-def mean(x: Array, dims: tuple[int, ...]) -> tuple[int, ...]:
+def clamp_bounds(least: float | None, most: float | None) -> tuple[float | None, float | None]:
+    """The bounds as numbers, of which at least one is given."""
+    if least is None and most is None:
+        raise ValueError("min: got None, and max None; expected at least one number")
+    return (
+        None if least is None else number("min", least),
+        None if most is None else number("max", most),
+    )
+
+
+def over_axes(x: Array, dims: tuple[int, ...]) -> tuple[int, ...]:
     """Return `dims` as axes of `x`, counted from the front and in order."""
     float_array("x", x)
     axes = tuple(sorted(axis_index("dim", each, x.ndim) for each in dims))

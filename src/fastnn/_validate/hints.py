@@ -75,6 +75,15 @@ def axis_of_sequences(x: Any) -> str:
     return ": x[None, None] if it is one sequence (L,)" if x.ndim == 1 else ""
 
 
+def taken_for_one(name: str, batch: Any, message: str) -> str:
+    """That the array of this name was taken for one example, as `batch` has it, and what else it may be."""
+    taken = f": {name}, of shape {batch.shape[1:]}, was taken for one example"
+    if name != "x" or "channel" not in message:
+        return taken
+    axes, what = ("(N, H, W)", "images") if batch.ndim == 4 else ("(N, L)", "sequences")
+    return f"{taken}; x[:, None] if it is {axes}, {what} without an axis of channels"
+
+
 def channels_last(x: Any, C: int) -> None:
     """Complain if `x`, whose second axis has not `C` channels, has them on the last."""
     if x.ndim < 3 or x.shape[-1] != C:

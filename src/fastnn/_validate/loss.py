@@ -33,7 +33,7 @@ __all__ = [
 
 REDUCTIONS = ("mean", "sum", "none")
 INT64 = np.dtype(np.int64)
-AXES = "(N, K) or (N, K, d1, ...)"
+AXES = "(N, K) or (N, K, d1, ...), or (K,) of one example"
 
 
 def reduction(value: str) -> None:

@@ -33,12 +33,12 @@ def weigh_losses_backward(
 
 
 def sample_weight(weights: Any, x: Array, name: str = "sample_weight") -> Array:
-    """`weights`, finite numbers, one for each example of the outputs `x`, as an array of the dtype of `x`."""
-    array = as_array(name, weights)
+    """`weights`, finite numbers, one for each example of `x`, outputs or losses, as an array of the dtype of `x`."""
+    array = as_array(name, weights) if np.ndim(x) else np.asarray(weights)
     if array.dtype.kind not in "biuf":
         raise TypeError(f"{name}: got an array of {array.dtype}; expected numbers")
     has_shape(name, array, np.shape(x)[:1], "one number for each example")
-    found: Array = np.ascontiguousarray(array, x.dtype)
+    found: Array = np.asarray(array, x.dtype, order="C")
     if not np.isfinite(found).all():
         raise ValueError(f"{name}: got NaN or infinity; expected finite numbers")
     return found

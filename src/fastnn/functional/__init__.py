@@ -14,7 +14,7 @@ import sys
 from typing import TYPE_CHECKING
 
 from fastnn import reference
-from fastnn.functional._symbol import takes_symbols
+from fastnn.functional._second_try import takes_more
 from fastnn.functional.activation import *
 from fastnn.functional.clip import *
 from fastnn.functional.conv import *
@@ -39,12 +39,15 @@ from fastnn.functional.softmax import *
 __all__ = reference.__all__
 
 for _name in __all__:
-    globals()[_name].__doc__ = getattr(reference, _name).__doc__
-    _family = globals()[_name].__module__
-    if not (_name.endswith("_backward") or _family.endswith(("loss", "optim", "clip"))):
-        globals()[_name] = takes_symbols(globals()[_name])
+    _door, _twin = globals()[_name], getattr(reference, _name)
+    _door.__doc__ = _twin.__doc__
+    _one = getattr(_twin, "one_example", None)
+    _family = _door.__module__
+    _symbols = not (_name.endswith("_backward") or _family.endswith(("loss", "optim", "clip", "sample_weight")))
+    if _symbols or _one is not None:
+        globals()[_name] = takes_more(_door, _symbols, _one)
         setattr(sys.modules[_family], _name, globals()[_name])
-del _name, _family
+del _name, _door, _twin, _one, _family, _symbols
 
 if not TYPE_CHECKING:
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Callable, Iterable
 from typing import Any
 
@@ -13,25 +12,6 @@ class Symbol:
     def called_with(self, function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """What stands for the output of `function`, one of whose arguments this is."""
         raise NotImplementedError(f"{type(self).__name__} knows no functions")
-
-
-def takes_symbols(function: Callable[..., Any]) -> Callable[..., Any]:
-    """`function`, which hands the call over where an argument is a symbol.
-
-    Nothing is looked for while all goes well: the checks refuse a symbol as they refuse everything that is no array.
-    """
-
-    @functools.wraps(function)
-    def door(*args: Any, **kwargs: Any) -> Any:
-        try:
-            return function(*args, **kwargs)
-        except Exception:
-            symbol = first_symbol((*args, *kwargs.values()))
-            if symbol is None:
-                raise
-        return symbol.called_with(function, args, kwargs)
-
-    return door
 
 
 def first_symbol(values: Iterable[Any]) -> Symbol | None:

@@ -129,6 +129,7 @@ def mass_of_labels(x: Array, target: Array, weight: MaybeArray, ignore_index: in
 
     None where all count alike: also where targets are probabilities, whose mean is over the places.
     """
+    target = np.asarray(target)
     if target.dtype.kind == "f":
         return None
     kept = target != ignore_index

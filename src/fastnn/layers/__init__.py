@@ -22,7 +22,7 @@ from fastnn.layers.embedding import Embedding
 from fastnn.layers.fold_batch_norm import fold_batch_norm
 from fastnn.layers.graph import Graph, trace
 from fastnn.layers.hooks import RemovableHandle
-from fastnn.layers.joints import Add, Cat, Constant, Div, Mul, Split, Sub
+from fastnn.layers.joints import Add, Cat, Constant, Div, MatMul, Mul, Split, Sub
 from fastnn.layers.linear import Linear
 from fastnn.layers.lists import ModuleDict, ModuleList
 from fastnn.layers.localnorm import LocalResponseNorm
@@ -45,7 +45,7 @@ from fastnn.layers.patches import (
 )
 from fastnn.layers.pool import AvgPool1d, AvgPool2d, MaxPool1d, MaxPool2d
 from fastnn.layers.prelu import PReLU
-from fastnn.layers.rearrange import Mean, Pad, Permute, Reshape, Slice
+from fastnn.layers.rearrange import Clamp, Mean, Pad, Permute, Reshape, Slice, Sum
 from fastnn.layers.resample import (
     AdaptiveAvgPool1d,
     AdaptiveAvgPool2d,
@@ -75,6 +75,7 @@ __all__ = [
     "Cat",
     "CircularPad1d",
     "CircularPad2d",
+    "Clamp",
     "Concat",
     "Constant",
     "ConstantPad1d",
@@ -100,6 +101,7 @@ __all__ = [
     "Linear",
     "LocalResponseNorm",
     "LogSoftmax",
+    "MatMul",
     "MaxPool1d",
     "MaxPool2d",
     "Mean",
@@ -130,6 +132,7 @@ __all__ = [
     "Softplus",
     "Split",
     "Sub",
+    "Sum",
     "Tanh",
     "TraceError",
     "Unflatten",

@@ -12,7 +12,6 @@ from fastnn import functional, init
 from fastnn._validate import Array, IntPair, IntSingle, MaybeArray, Padding
 from fastnn.layers.module import Module
 from fastnn.layers.parameter import Parameter, data_of, needed
-from fastnn.layers.shape import takes_one
 from fastnn.plan.fusion import Fusion
 from fastnn.plan.steps import Steps
 
@@ -57,6 +56,7 @@ class _Conv(Module):
         padding = self.padding if self.padding_mode == "zeros" else 0
         return {"stride": self.stride, "padding": padding, "dilation": self.dilation, "groups": self.groups}
 
+    @check.takes_one("x", axes=4)
     def _padded(self, x: Array) -> Array:
         if self.padding_mode == "zeros":
             return x
@@ -87,7 +87,6 @@ class _Conv(Module):
         return text if self.padding_mode == "zeros" else text + f", padding_mode={self.padding_mode}"
 
 
-@takes_one(4)
 class Conv2d(_Conv):
     """Two-dimensional convolution, ``(N, in_channels, H, W)`` to ``(N, out_channels, OH, OW)``, or without N.
 
@@ -160,7 +159,6 @@ class Conv2d(_Conv):
         steps.conv2d(self.weight, self.bias, **self._geometry)
 
 
-@takes_one(3)
 class Conv1d(_Conv):
     """One-dimensional convolution, ``(N, in_channels, L)`` to ``(N, out_channels, OL)``, or without N.
 
@@ -239,6 +237,7 @@ class Conv1d(_Conv):
             steps.pad(self._frame, mode=self.padding_mode)
             steps.flatten(2, 3)
 
+    @check.takes_one("x", axes=3)
     def _padded(self, x: Array) -> Array:
         if self.padding_mode == "zeros":
             return x
@@ -246,7 +245,7 @@ class Conv1d(_Conv):
         return functional.pad(x[:, :, None], self._frame, mode=self.padding_mode)[:, :, 0]
 
     def _unpadded(self, dx: MaybeArray) -> MaybeArray:
-        return dx if dx is None or self.padding_mode == "zeros" else super()._unpadded(dx[:, :, None])[:, :, 0]
+        return dx if dx is None or self.padding_mode == "zeros" else super()._unpadded(dx[..., None, :])[..., 0, :]
 
 
 class _ConvTranspose(_Conv):
@@ -281,7 +280,6 @@ class _ConvTranspose(_Conv):
         return f", output_padding={self.output_padding}" if any(self.output_padding) else ""
 
 
-@takes_one(4)
 class ConvTranspose2d(_ConvTranspose):
     """Transposed convolution, ``(N, in_channels, H, W)`` to ``(N, out_channels, OH, OW)``, or without N.
 
@@ -338,7 +336,6 @@ class ConvTranspose2d(_ConvTranspose):
         self._make_parameters(inputs, outputs, (inputs, outputs // groups, *self.kernel_size), groups, bias, dtype)
 
 
-@takes_one(3)
 class ConvTranspose1d(_ConvTranspose):
     """Transposed convolution, ``(N, in_channels, L)`` to ``(N, out_channels, OL)``, or without N.
 

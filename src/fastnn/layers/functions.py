@@ -50,7 +50,7 @@ def layer_of(
     bound.apply_defaults()
     settings = dict(bound.arguments)
     after = settings.pop("activation", None)
-    if name in ("add", "cat"):
+    if name in ("add", "cat", "matmul"):
         return _joint(name, settings), _inputs_of_joint(name, settings), after
     x = settings.pop("x", None)
     settings.pop("return_positions", None)
@@ -71,7 +71,7 @@ def _instead(name: str) -> str:
 
 
 def _joint(name: str, settings: dict[str, Any]) -> Module:
-    return joints.Cat(settings["dim"]) if name == "cat" else joints.Add()
+    return joints.Cat(settings["dim"]) if name == "cat" else joints.ARITHMETIC[name]()
 
 
 def _inputs_of_joint(name: str, settings: dict[str, Any]) -> Inputs:

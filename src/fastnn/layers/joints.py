@@ -19,7 +19,7 @@ from fastnn.plan.steps import Mark, Steps
 
 
 class Joint(Module):
-    """A module of several inputs: what `Add`, `Sub`, `Mul`, `Div` and `Cat` share.
+    """A module of several inputs: what `Add`, `Sub`, `Mul`, `Div`, `MatMul` and `Cat` share.
 
     It is called with them one by one, or with one list of them. Its backward returns a tuple: a gradient for each.
     """
@@ -155,6 +155,28 @@ class Div(_Arithmetic):
         return summed_to(dy / b, a.shape), summed_to(-dy * a / (b * b), b.shape)
 
 
+class MatMul(Joint):
+    """The product of two matrices, or of stacks of them that NumPy broadcasts, as ``a @ b``.
+
+    Examples
+    --------
+    >>> fnn.MatMul()(np.ones((8, 3, 4), np.float32), np.ones((4, 5), np.float32)).shape
+    (8, 3, 5)
+    """
+
+    def forward(self, x: Any) -> Array:
+        a, b = self._inputs(x)
+        y = _product(a, b)
+        self._keep((a, b, y.shape))
+        return y
+
+    def backward(self, dy: Array, accumulate: bool = False, needs_dx: bool = True) -> Any:
+        a, b, shape = check.kept(self, self._kept)
+        check.joint_backward(dy, shape, "MatMul")
+        da, db = _product(dy, np.swapaxes(b, -1, -2)), _product(np.swapaxes(a, -1, -2), dy)
+        return summed_to(da, a.shape), summed_to(db, b.shape)
+
+
 class Cat(Joint):
     """Inputs joined along the axis `dim`, as in ``torch.cat``.
 
@@ -275,6 +297,10 @@ def _sum(a: Array, b: Array, activation: str | None) -> Array:
     return y if activation is None else functional.relu(y)
 
 
+def _product(a: Array, b: Array) -> Array:
+    return functional.matmul(a, b) if a.ndim == b.ndim == 2 else np.matmul(a, b)
+
+
 def summed_to(dy: Array, shape: tuple[int, ...]) -> Array:
     """The gradient of an array of this shape that was broadcast to that of `dy`."""
     if dy.shape == shape:
@@ -293,4 +319,4 @@ def parts_of(x: Array, lengths: Sequence[int], dim: int) -> tuple[Array, ...]:
     return tuple(parts)
 
 
-ARITHMETIC: dict[str, Callable[[], Joint]] = {"add": Add, "sub": Sub, "mul": Mul, "div": Div}
+ARITHMETIC: dict[str, Callable[[], Joint]] = {"add": Add, "sub": Sub, "mul": Mul, "div": Div, "matmul": MatMul}

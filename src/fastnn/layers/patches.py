@@ -8,12 +8,10 @@ from fastnn import _validate as check
 from fastnn import functional
 from fastnn._validate import Array, Frame, IntPair
 from fastnn.layers.module import Module
-from fastnn.layers.shape import takes_one
 from fastnn.plan.contract import NoPlan
 from fastnn.plan.steps import Steps
 
 
-@takes_one(4, 3)
 class Unfold(Module):
     """Write every patch of an image as a column: ``(N, C, H, W)`` to ``(N, C*KH*KW, L)``, or without N.
 
@@ -34,7 +32,7 @@ class Unfold(Module):
 
     def forward(self, x: Array) -> Array:
         y = functional.unfold(x, self.kernel_size, stride=self.stride, padding=self.padding, dilation=self.dilation)
-        self._keep(x.shape[2:])
+        self._keep(x.shape[-2:])
         return y
 
     def backward(self, dy: Array, accumulate: bool = False, needs_dx: bool = True) -> Array:
@@ -50,7 +48,6 @@ class Unfold(Module):
         return f"kernel_size={self.kernel_size}, dilation={self.dilation}, padding={self.padding}, stride={self.stride}"
 
 
-@takes_one(3, 4)
 class Fold(Module):
     """Add columns back to the pixels that they are patches of: ``(N, C*KH*KW, L)`` to ``(N, C, H, W)``, or without N.
 

@@ -8,7 +8,6 @@ from fastnn import _validate as check
 from fastnn import functional
 from fastnn._validate import Array, IntPair
 from fastnn.layers.module import Module
-from fastnn.layers.shape import takes_one
 from fastnn.plan.contract import NoPlan
 from fastnn.plan.fusion import Fusion
 from fastnn.plan.steps import Steps
@@ -59,11 +58,13 @@ class _MaxPool(Module):
         )
         if not self.training:
             return made
-        size = x.shape[2:] if self.axes == 2 else x.shape[2]
+        size = x.shape[-2:] if self.axes == 2 else x.shape[-1]
         self._keep((made[1], size, made[0]))
         return (made[0], made[2]) if self.return_indices else made[0]
 
-    def backward(self, dy: Array, accumulate: bool = False, needs_dx: bool = True) -> Array:
+    def backward(self, dy: Any, accumulate: bool = False, needs_dx: bool = True) -> Array:
+        if self.return_indices and isinstance(dy, tuple):
+            dy = dy[0]  # in a graph: of the output; the indices have none
         positions, size, _ = check.kept(self, self._kept)
         backward = functional.max_pool2d_backward if self.axes == 2 else functional.max_pool1d_backward
         return backward(dy, positions, size, self.kernel_size, self.stride, self.padding, self.dilation, self.ceil_mode)
@@ -75,7 +76,6 @@ class _MaxPool(Module):
         )
 
 
-@takes_one(4)
 class MaxPool2d(_MaxPool):
     """Maximum of every window of (N, C, H, W) or (C, H, W).
 
@@ -114,7 +114,6 @@ class MaxPool2d(_MaxPool):
         steps.max_pool2d(self.kernel_size, **self._windows())
 
 
-@takes_one(3)
 class MaxPool1d(_MaxPool):
     """Maximum of every window of (N, C, L) or (C, L).
 
@@ -182,7 +181,6 @@ class _AvgPool(Module):
         )
 
 
-@takes_one(4)
 class AvgPool2d(_AvgPool):
     """Average of every window of (N, C, H, W) or (C, H, W).
 
@@ -233,7 +231,7 @@ class AvgPool2d(_AvgPool):
             self.count_include_pad,
             self.divisor_override,
         )
-        self._keep(x.shape[2:])
+        self._keep(x.shape[-2:])
         return y
 
     def backward(self, dy: Array, accumulate: bool = False, needs_dx: bool = True) -> Array:
@@ -257,7 +255,6 @@ class AvgPool2d(_AvgPool):
         return super().extra_repr() + divisor
 
 
-@takes_one(3)
 class AvgPool1d(_AvgPool):
     """Average of every window of (N, C, L) or (C, L).
 
@@ -294,7 +291,7 @@ class AvgPool1d(_AvgPool):
         y = functional.avg_pool1d(
             x, self.kernel_size, self.stride, self.padding, self.ceil_mode, self.count_include_pad
         )
-        self._keep(x.shape[2])
+        self._keep(x.shape[-1])
         return y
 
     def backward(self, dy: Array, accumulate: bool = False, needs_dx: bool = True) -> Array:

@@ -169,7 +169,38 @@ class Pad(Module):
         return f"{self.padding}, mode={self.mode!r}"
 
 
-class Mean(Module):
+class _OverAxes(Module):
+    """What `Mean` and `Sum` share."""
+
+    def __init__(self, dim: int | Sequence[int], keepdim: bool = False) -> None:
+        self.dim = check.axes_order((dim,) if isinstance(dim, int) else tuple(dim), "dim")
+        self.keepdim = check.true_or_false("keepdim", keepdim)
+
+    def forward(self, x: Array) -> Array:
+        axes = check.over_axes(x, self.dim)
+        kept = tuple(1 if axis in axes else n for axis, n in enumerate(x.shape))
+        shape = kept if self.keepdim else tuple(n for axis, n in enumerate(x.shape) if axis not in axes)
+        self._keep((x.shape, kept, shape))
+        return self._made(x, axes).reshape(shape)
+
+    def _made(self, x: Array, axes: tuple[int, ...]) -> Array:
+        raise NotImplementedError(f"{type(self).__name__} has no forward")
+
+    def backward(self, dy: Array, accumulate: bool = False, needs_dx: bool = True) -> Array:
+        before, kept, after = check.kept(self, self._kept)
+        check.reshape_backward(dy, after, type(self).__name__)
+        count = math.prod(n for n, left in zip(before, kept, strict=True) if n != left)
+        return np.array(np.broadcast_to(self._share(dy.reshape(kept), count), before))
+
+    def _share(self, dy: Array, count: int) -> Array:
+        """What each of `count` elements has of a gradient."""
+        return dy
+
+    def extra_repr(self) -> str:
+        return f"dim={self.dim}, keepdim={self.keepdim}"
+
+
+class Mean(_OverAxes):
     """The mean over some axes.
 
     Parameters
@@ -184,38 +215,81 @@ class Mean(Module):
     (2, 8)
     """
 
-    def __init__(self, dim: int | Sequence[int], keepdim: bool = False) -> None:
-        self.dim = check.axes_order((dim,) if isinstance(dim, int) else tuple(dim), "dim")
-        self.keepdim = check.true_or_false("keepdim", keepdim)
+    def _made(self, x: Array, axes: tuple[int, ...]) -> Array:
+        return functional.adaptive_avg_pool2d(x, 1) if self._is_of_planes(x.ndim, axes) else np.asarray(x.mean(axes))
 
-    def forward(self, x: Array) -> Array:
-        axes = check.mean(x, self.dim)
-        kept = tuple(1 if axis in axes else n for axis, n in enumerate(x.shape))
-        shape = kept if self.keepdim else tuple(n for axis, n in enumerate(x.shape) if axis not in axes)
-        self._keep((x.shape, kept, shape))
-        if self._is_of_planes(x.ndim, axes):
-            return functional.adaptive_avg_pool2d(x, 1).reshape(shape)
-        return np.asarray(x.mean(axes)).reshape(shape)
+    def _share(self, dy: Array, count: int) -> Array:
+        return np.asarray(dy / dy.dtype.type(count))
 
     @staticmethod
     def _is_of_planes(ndim: int, axes: tuple[int, ...]) -> bool:
         return ndim == 4 and axes == (2, 3)
 
-    def backward(self, dy: Array, accumulate: bool = False, needs_dx: bool = True) -> Array:
-        before, kept, after = check.kept(self, self._kept)
-        check.reshape_backward(dy, after, "Mean")
-        count = math.prod(n for n, left in zip(before, kept, strict=True) if n != left)
-        return np.array(np.broadcast_to(dy.reshape(kept) / dy.dtype.type(count), before))
-
     def plan(self, steps: Steps) -> None:
-        if not self._is_of_planes(steps.y.ndim, check.mean(steps.y, self.dim)):
+        if not self._is_of_planes(steps.y.ndim, check.over_axes(steps.y, self.dim)):
             raise NoPlan("a mean that is not of planes")
         steps.adaptive_avg_pool2d(1)
         if not self.keepdim:
             steps.flatten(1, -1)
 
+
+class Sum(_OverAxes):
+    """The sum over some axes.
+
+    Parameters
+    ----------
+    dim : int or tuple of int
+    keepdim : bool
+        Whether the axes stay, with length 1.
+
+    Examples
+    --------
+    >>> fnn.Sum((2, 3))(np.ones((2, 8, 5, 5), np.float32)).shape
+    (2, 8)
+    """
+
+    def _made(self, x: Array, axes: tuple[int, ...]) -> Array:
+        return np.asarray(x.sum(axes))
+
+
+class Clamp(Module):
+    """Every element, but at least `min` and at most `max`, as ``torch.clamp``.
+
+    At a bound itself the gradient goes through, that of `Hardtanh` does not.
+
+    Parameters
+    ----------
+    min, max : float, optional
+        At least one of them.
+
+    Examples
+    --------
+    >>> fnn.Clamp(min=0.5)(np.array([-2, 0.5, 3], np.float32)).tolist()
+    [0.5, 0.5, 3.0]
+    """
+
+    def __init__(self, min: float | None = None, max: float | None = None) -> None:
+        self.min, self.max = check.clamp_bounds(min, max)
+
+    def forward(self, x: Array) -> Array:
+        check.float_array("x", x)
+        self._keep(x)
+        bounds: Any = (self.min, self.max)
+        return np.asarray(x.clip(*bounds))
+
+    def backward(self, dy: Array, accumulate: bool = False, needs_dx: bool = True) -> Array:
+        x = check.kept(self, self._kept)
+        check.reshape_backward(dy, x.shape, "Clamp")
+        inside = np.ones(x.shape, bool)
+        if self.min is not None:
+            inside &= x >= self.min
+        if self.max is not None:
+            inside &= x <= self.max
+        return np.where(inside, dy, dy.dtype.type(0))
+
     def extra_repr(self) -> str:
-        return f"dim={self.dim}, keepdim={self.keepdim}"
+        bounds = {"min": self.min, "max": self.max}
+        return ", ".join(f"{name}={value}" for name, value in bounds.items() if value is not None)
 
 
 def _written(index: Any) -> str:

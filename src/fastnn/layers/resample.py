@@ -8,7 +8,6 @@ from fastnn import _validate as check
 from fastnn import functional
 from fastnn._validate import Array, OutputSize, Scale, Sizes
 from fastnn.layers.module import Module
-from fastnn.layers.shape import takes_one
 from fastnn.plan.contract import NoPlan
 from fastnn.plan.steps import Steps
 
@@ -25,7 +24,7 @@ class _AdaptiveAvgPool(Module):
     def forward(self, x: Array) -> Array:
         pool = functional.adaptive_avg_pool2d if self.axes == 2 else functional.adaptive_avg_pool1d
         y = pool(x, self.output_size)
-        self._keep(x.shape[2:])
+        self._keep(x.shape[-self.axes :])
         return y
 
     def backward(self, dy: Array, accumulate: bool = False, needs_dx: bool = True) -> Array:
@@ -38,7 +37,6 @@ class _AdaptiveAvgPool(Module):
         return f"output_size={self.output_size}"
 
 
-@takes_one(4)
 class AdaptiveAvgPool2d(_AdaptiveAvgPool):
     """Average of windows that share out the plane; with an output of 1, of the whole plane.
 
@@ -63,7 +61,6 @@ class AdaptiveAvgPool2d(_AdaptiveAvgPool):
         steps.adaptive_avg_pool2d(self.output_size)
 
 
-@takes_one(3)
 class AdaptiveAvgPool1d(_AdaptiveAvgPool):
     """Average of windows that share out each row; with an output of 1, of the whole row.
 
@@ -102,10 +99,12 @@ class _AdaptiveMaxPool(Module):
         if not self.training and not self.return_indices:
             return pool(x, self.output_size)
         y, indices = pool(x, self.output_size, return_indices=True)
-        self._keep((indices, x.shape[2:]))
+        self._keep((indices, x.shape[-self.axes :]))
         return (y, indices) if self.return_indices else y
 
-    def backward(self, dy: Array, accumulate: bool = False, needs_dx: bool = True) -> Array:
+    def backward(self, dy: Any, accumulate: bool = False, needs_dx: bool = True) -> Array:
+        if self.return_indices and isinstance(dy, tuple):
+            dy = dy[0]  # in a graph: of the output; the indices have none
         indices, size = check.kept(self, self._kept)
         if self.axes == 2:
             return functional.adaptive_max_pool2d_backward(dy, indices, size)
@@ -120,7 +119,6 @@ class _AdaptiveMaxPool(Module):
         return f"output_size={self.output_size}"
 
 
-@takes_one(4)
 class AdaptiveMaxPool2d(_AdaptiveMaxPool):
     """Maximum of windows that share out the plane; with an output of 1, of the whole plane.
 
@@ -144,7 +142,6 @@ class AdaptiveMaxPool2d(_AdaptiveMaxPool):
         super().__init__(output_size, return_indices)
 
 
-@takes_one(3)
 class AdaptiveMaxPool1d(_AdaptiveMaxPool):
     """Maximum of windows that share out each row; with an output of 1, of the whole row.
 

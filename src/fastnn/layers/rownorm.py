@@ -11,7 +11,6 @@ from fastnn import functional
 from fastnn._validate import Array
 from fastnn.layers.module import Module
 from fastnn.layers.parameter import Buffer, Parameter, data_of, needed
-from fastnn.layers.shape import takes_one
 from fastnn.plan.steps import Steps
 
 
@@ -180,7 +179,6 @@ class GroupNorm(_RowNorm):
         return f"{self.num_groups}, {self.num_channels}, eps={self.eps}, affine={self.affine}"
 
 
-@takes_one(4)
 class InstanceNorm2d(_RowNorm):
     """Normalise every channel of every image ``(N, C, H, W)``, or of one ``(C, H, W)``, by itself.
 
@@ -253,6 +251,7 @@ class InstanceNorm2d(_RowNorm):
         self.reset_running_stats()
         super().reset_parameters()
 
+    @check.takes_one("x", axes=4)
     def forward(self, x: Array) -> Array:
         check.batch_norm_input(x, self.num_features, self.axes)
         running = data_of(self.running_mean), data_of(self.running_var)
@@ -266,6 +265,10 @@ class InstanceNorm2d(_RowNorm):
         )
         self._keep((x, mean, invstd))
         return y
+
+    @check.takes_one("dy", axes=4)
+    def backward(self, dy: Array, accumulate: bool = False, needs_dx: bool = True) -> Array | None:
+        return super().backward(dy, accumulate, needs_dx)
 
     def _gradients(self, dy: Array, x: Array, w: Array | None, mean: Array, invstd: Array, needs: Any) -> Any:
         return functional.instance_norm_backward(dy, x, w, mean, invstd, needs=needs)

@@ -1,10 +1,9 @@
-"""Layers that change the shape or the places of elements, or nothing, and what takes one example for a batch of one."""
+"""Layers that change the shape or the places of elements, or nothing."""
 
 from __future__ import annotations
 
-import functools
-from collections.abc import Callable, Sequence
-from typing import Any, TypeVar
+from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
@@ -179,57 +178,3 @@ class Identity(Module):
 
     def plan(self, steps: Steps) -> None:
         """Nothing is done."""
-
-
-# One example without the axis of a batch
-
-K = TypeVar("K", bound=type)
-
-
-def takes_one(axes: int, axes_of_output: int | None = None) -> Callable[[K], K]:
-    """Have a class of layers take one example of `axes` - 1 axes, too, forward and backward.
-
-    It runs as a batch of one, whose axis is added and taken away here. An example of other channels than the layer's
-    goes on as it is: the layer's error says how images without an axis of channels get one::
-
-        (C, H, W) -> (1, C, H, W) -> the layer -> (1, O, OH, OW) -> (O, OH, OW)
-
-    Parameters
-    ----------
-    axes : int
-        Those of a batch.
-    axes_of_output : int, optional
-        Those of the output for a batch; `axes` by default.
-    """
-    outputs = axes if axes_of_output is None else axes_of_output
-
-    def decorate(kind: K) -> K:
-        kind.forward = _forward(kind.forward, axes - 1)  # type: ignore[attr-defined]
-        kind.backward = _backward(kind.backward, outputs - 1)  # type: ignore[attr-defined]
-        return kind
-
-    return decorate
-
-
-def _forward(forward: Callable[..., Any], axes: int) -> Callable[..., Any]:
-    @functools.wraps(forward)
-    def of_one_too(self: Any, x: Array, *args: Any, **kwargs: Any) -> Any:
-        if getattr(x, "ndim", None) != axes or getattr(self, "in_channels", x.shape[0]) != x.shape[0]:
-            return forward(self, x, *args, **kwargs)
-        y = forward(self, x[None], *args, **kwargs)
-        return tuple(each[0] for each in y) if isinstance(y, tuple) else y[0]
-
-    return of_one_too
-
-
-def _backward(backward: Callable[..., Any], axes: int) -> Callable[..., Any]:
-    @functools.wraps(backward)
-    def of_one_too(self: Any, dy: Any, *args: Any, **kwargs: Any) -> Any:
-        if isinstance(dy, tuple) and getattr(self, "return_indices", False):
-            dy = dy[0]  # in a graph: of the output; the indices have none
-        if getattr(dy, "ndim", None) != axes:
-            return backward(self, dy, *args, **kwargs)
-        dx = backward(self, dy[None], *args, **kwargs)
-        return None if dx is None else dx[0]
-
-    return of_one_too

@@ -161,7 +161,13 @@ class Traced(Symbol):
             raise refuse(f"the power {power!r} of a value", "x * x, and products of that")
         return self._trace.joined("mul", self, self)
 
-    add, sub, mul, div, neg = __add__, __sub__, __mul__, __truediv__, __neg__
+    def __matmul__(self, other: Any) -> Any:
+        return self._trace.joined("matmul", self, other)
+
+    def __rmatmul__(self, other: Any) -> Any:
+        return self._trace.joined("matmul", other, self)
+
+    add, sub, mul, div, neg, matmul = __add__, __sub__, __mul__, __truediv__, __neg__, __matmul__
 
     # Shapes
 
@@ -214,7 +220,15 @@ class Traced(Symbol):
             raise refuse("the mean of all elements, examples of the batch among them", "x.mean(dim)")
         return self._trace.layer("Mean", self, dim, keepdim)
 
+    def sum(self, dim: Any = None, keepdim: bool = False) -> Any:
+        if dim is None:
+            raise refuse("the sum of all elements, examples of the batch among them", "x.sum(dim)")
+        return self._trace.layer("Sum", self, dim, keepdim)
+
     # Functions that PyTorch has as methods
+
+    def clamp(self, min: float | None = None, max: float | None = None) -> Any:
+        return self._trace.layer("Clamp", self, min, max)
 
     def relu(self) -> Any:
         return self._trace.layer("ReLU", self)
@@ -271,7 +285,8 @@ class Traced(Symbol):
         self.numpy()
 
     def __array_ufunc__(self, ufunc: Any, method: str, *inputs: Any, **kwargs: Any) -> Any:
-        name = {"add": "add", "subtract": "sub", "multiply": "mul", "divide": "div"}.get(ufunc.__name__)
+        names = {"add": "add", "subtract": "sub", "multiply": "mul", "divide": "div", "matmul": "matmul"}
+        name = names.get(ufunc.__name__)
         if method == "__call__" and not kwargs and name is not None:  # an array on the left
             return self._trace.joined(name, *inputs)
         raise refuse(f"calls numpy.{ufunc.__name__}", "use layers, fastnn.functional, or the value's own operators")

@@ -195,7 +195,7 @@ def _keeps_batch(module: Module, taken: list[Traced], y: Any) -> bool:
             return module.dims[0] in (0, -x.ndim)
         case rearrange.Slice():
             return module.index[0] == slice(None) or (module.index[0] is ... and len(module.index) <= x.ndim)
-        case rearrange.Mean():
+        case rearrange.Mean() | rearrange.Sum():
             return not {0, -x.ndim} & set(module.dim)
         case joints.Cat() | joints.Split():
             return module.dim not in (0, -x.ndim)
@@ -203,6 +203,11 @@ def _keeps_batch(module: Module, taken: list[Traced], y: Any) -> bool:
             return module.start_dim not in (0, -x.ndim)
         case Unflatten() | Softmax() | LogSoftmax():
             return module.dim not in (0, -x.ndim)
+        case joints.MatMul():
+            first, second = taken
+            return (first._has_batch or y.ndim > 2) and any(
+                each._has_batch and each.ndim == y.ndim for each in (first, second)
+            )
         case joints.Joint():
             return y.shape[0] == x.shape[0] and y.ndim == x.ndim
     return y.shape[0] == x.shape[0]

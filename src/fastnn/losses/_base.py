@@ -76,8 +76,8 @@ class Loss:
 
         Parameters
         ----------
-        x, target : outputs and targets of N examples
-        sample_weight : N numbers, optional
+        x, target : outputs and targets of N examples; losses of classes take one without N, too
+        sample_weight : N numbers, or one of one example, optional
             How much each example counts. The mean is ``sum(w * losses) / sum(w)``, as scikit-learn's, or as
             PyTorch's with weights of classes, ``sum(w * losses) / sum(w * weight[label])``; the sum is
             ``sum(w * losses)``. If all weights of a call are 0, so are the mean and its gradient.
@@ -92,7 +92,7 @@ class Loss:
             self._kept = x, target
         else:
             losses = getattr(functional, self._function)(x, target, **self._options() | {"reduction": "none"})
-            weighed = losses, check.sample_weight(sample_weight, x), self._mass(x, target, losses)
+            weighed = losses, check.sample_weight(sample_weight, losses), self._mass(x, target, losses)
             loss = functional.weigh_losses(*weighed, reduction=self._reduced())
             self._kept = x, target, weighed
         return LossValue(loss) if type(loss) is float else loss

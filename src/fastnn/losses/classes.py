@@ -13,7 +13,8 @@ from fastnn.losses._base import Loss, as_array
 class CrossEntropyLoss(Loss):
     """Cross-entropy between targets and the softmax of scores, see `fastnn.functional.cross_entropy`.
 
-    Called with scores (N, K) or (N, K, d1, ...), and labels (N,) or (N, d1, ...) or probabilities of the scores' shape.
+    Called with scores (N, K) or (N, K, d1, ...), and labels (N,) or (N, d1, ...) or probabilities of the scores' shape;
+    or with the scores (K,) of one example, and its label or probabilities.
 
     Parameters
     ----------
@@ -65,7 +66,7 @@ class NLLLoss(Loss):
     """Negative log-likelihood of labels, see `fastnn.functional.nll_loss`.
 
     Called with logarithms of probabilities (N, K) or (N, K, d1, ...), as of `LogSoftmax`, and labels (N,) or
-    (N, d1, ...).
+    (N, d1, ...); or with those of one example, (K,), and its label.
 
     Parameters
     ----------

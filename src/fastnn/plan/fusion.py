@@ -88,7 +88,6 @@ class Pairs:
                 dy = layer.backward(dy, accumulate, wanted)
             elif commutes:
                 y = layer.output()
-                y = y[0] if y.ndim == dy.ndim + 1 else y  # one example, that had no axis of a batch
                 dy = layer.backward(functional.relu_backward(dy, y), accumulate, wanted)
                 relu._keep(None)
             else:

@@ -14,18 +14,19 @@ from fastnn.reference._windows import inside, pad, quiet, windows
 __all__ = ["conv1d", "conv1d_backward", "conv2d", "conv2d_backward", "fold", "unfold"]
 
 
+@check.takes_one("x", axes=4)
 def unfold(x: Array, kernel_size: IntPair, dilation: IntPair = 1, padding: IntPair = 0, stride: IntPair = 1) -> Array:
     """Write every patch of an image as a column (im2col).
 
     Parameters
     ----------
-    x : (N, C, H, W) array of float32 or float64
+    x : (N, C, H, W) or (C, H, W) array of float32 or float64
     kernel_size, dilation, padding, stride : int or (int, int)
         Size of a patch, step between its elements, frame of zeros around `x`, step between patches.
 
     Returns
     -------
-    (N, C*KH*KW, OH*OW) array
+    (N, C*KH*KW, OH*OW) or (C*KH*KW, OH*OW) array
         Column ``oh*OW + ow`` holds the patch that output pixel (oh, ow) of a convolution sees, its elements in the
         order (channel, kernel row, kernel column).
 
@@ -42,6 +43,7 @@ def unfold(x: Array, kernel_size: IntPair, dilation: IntPair = 1, padding: IntPa
     return cols.reshape(N, C * KH * KW, OH * OW)
 
 
+@check.takes_one("x", axes=3)
 @quiet
 def fold(
     x: Array,
@@ -55,7 +57,7 @@ def fold(
 
     Parameters
     ----------
-    x : (N, C*KH*KW, OH*OW) array of float32 or float64
+    x : (N, C*KH*KW, OH*OW) or (C*KH*KW, OH*OW) array of float32 or float64
     output_size : int or (int, int)
         Size (H, W) of the images.
     kernel_size, dilation, padding, stride : int or (int, int)
@@ -63,7 +65,7 @@ def fold(
 
     Returns
     -------
-    (N, C, H, W) array
+    (N, C, H, W) or (C, H, W) array
         A pixel under several patches receives their sum, added in the order of the rows of `x`; a pixel under
         none is 0.
 
@@ -88,6 +90,7 @@ def fold(
     return inside(padded, H, W, PH, PW).copy()
 
 
+@check.takes_one("x", axes=4)
 @quiet
 def conv2d(
     x: Array,
@@ -109,7 +112,7 @@ def conv2d(
 
     Parameters
     ----------
-    x : (N, C, H, W) array of float32 or float64
+    x : (N, C, H, W) or (C, H, W) array of float32 or float64
     weight : (O, C/groups, KH, KW) array
     bias : (O,) array, optional
     stride : int or (int, int)
@@ -126,7 +129,7 @@ def conv2d(
 
     Returns
     -------
-    (N, O, OH, OW) array
+    (N, O, OH, OW) or (O, OH, OW) array
         ``OH = (H + 2*PH - DH*(KH - 1) - 1) // SH + 1``, and OW alike.
 
     Raises
@@ -157,6 +160,7 @@ def conv2d(
     return y
 
 
+@check.takes_one("dy", "x", axes=4, results=1)
 @quiet
 def conv2d_backward(
     dy: Array,
@@ -177,7 +181,7 @@ def conv2d_backward(
 
     Parameters
     ----------
-    dy : (N, O, OH, OW) array
+    dy : (N, O, OH, OW) or (O, OH, OW) array
         Gradient of the output.
     x, weight, stride, padding, dilation, groups
         As given to `conv2d`.
@@ -186,7 +190,7 @@ def conv2d_backward(
 
     Returns
     -------
-    dx, dw, db : (N, C, H, W), (O, C/groups, KH, KW) and (O,) arrays
+    dx, dw, db : arrays of the shapes of `x`, `weight` and (O,)
         None in the place of one that is not wanted.
 
     Examples
@@ -232,6 +236,7 @@ def _columns(patches: Array, groups: int) -> Array:
     return patches.transpose(0, 1, 4, 5, 2, 3).reshape(N, groups, C // groups * KH * KW, OH * OW)
 
 
+@check.takes_one("x", axes=3)
 def conv1d(
     x: Array,
     weight: Array,
@@ -247,7 +252,7 @@ def conv1d(
 
     Parameters
     ----------
-    x : (N, C, L) array of float32 or float64
+    x : (N, C, L) or (C, L) array of float32 or float64
     weight : (O, C/groups, K) array
     bias : (O,) array, optional
     stride, padding, dilation : int
@@ -259,7 +264,7 @@ def conv1d(
 
     Returns
     -------
-    (N, O, OL) array
+    (N, O, OL) or (O, OL) array
         ``OL = (L + 2*P - D*(K - 1) - 1) // S + 1``.
 
     Raises
@@ -278,6 +283,7 @@ def conv1d(
     return conv2d(x[:, :, None], weight[:, :, None], bias, **options)[:, :, 0]
 
 
+@check.takes_one("dy", "x", axes=3, results=1)
 def conv1d_backward(
     dy: Array,
     x: Array,
@@ -293,7 +299,7 @@ def conv1d_backward(
 
     Parameters
     ----------
-    dy : (N, O, OL) array
+    dy : (N, O, OL) or (O, OL) array
         Gradient of the output.
     x, weight, stride, padding, dilation, groups
         As given to `conv1d`.
@@ -302,7 +308,7 @@ def conv1d_backward(
 
     Returns
     -------
-    dx, dw, db : (N, C, L), (O, C/groups, K) and (O,) arrays
+    dx, dw, db : arrays of the shapes of `x`, `weight` and (O,)
         None in the place of one that is not wanted.
 
     Examples

@@ -14,6 +14,7 @@ from fastnn.reference._windows import inside, pad, quiet, windows
 __all__ = ["conv_transpose1d", "conv_transpose1d_backward", "conv_transpose2d", "conv_transpose2d_backward"]
 
 
+@check.takes_one("x", axes=4)
 @quiet
 def conv_transpose2d(
     x: Array,
@@ -35,7 +36,7 @@ def conv_transpose2d(
 
     Parameters
     ----------
-    x : (N, C, H, W) array of float32 or float64
+    x : (N, C, H, W) or (C, H, W) array of float32 or float64
     weight : (C, O/groups, KH, KW) array
     bias : (O,) array, optional
     stride, padding, dilation : int or (int, int)
@@ -50,7 +51,7 @@ def conv_transpose2d(
 
     Returns
     -------
-    (N, O, OH, OW) array
+    (N, O, OH, OW) or (O, OH, OW) array
         ``OH = (H - 1)*SH - 2*PH + DH*(KH - 1) + output_padding + 1``, and OW alike.
 
     Raises
@@ -84,6 +85,7 @@ def conv_transpose2d(
     return np.maximum(y, 0, out=y) if activation == "relu" else y
 
 
+@check.takes_one("dy", "x", axes=4, results=1)
 @quiet
 def conv_transpose2d_backward(
     dy: Array,
@@ -101,7 +103,7 @@ def conv_transpose2d_backward(
 
     Parameters
     ----------
-    dy : (N, O, OH, OW) array
+    dy : (N, O, OH, OW) or (O, OH, OW) array
         Gradient of the output.
     x, weight, stride, padding, output_padding, groups, dilation
         As given to `conv_transpose2d`.
@@ -110,7 +112,7 @@ def conv_transpose2d_backward(
 
     Returns
     -------
-    dx, dw, db : (N, C, H, W), (C, O/groups, KH, KW) and (O,) arrays
+    dx, dw, db : arrays of the shapes of `x`, `weight` and (O,)
         None in the place of one that is not wanted.
 
     Examples
@@ -138,6 +140,7 @@ def conv_transpose2d_backward(
     return dx, dw, db
 
 
+@check.takes_one("x", axes=3)
 def conv_transpose1d(
     x: Array,
     weight: Array,
@@ -154,7 +157,7 @@ def conv_transpose1d(
 
     Parameters
     ----------
-    x : (N, C, L) array of float32 or float64
+    x : (N, C, L) or (C, L) array of float32 or float64
     weight : (C, O/groups, K) array
     bias : (O,) array, optional
     stride, padding, dilation : int
@@ -168,7 +171,7 @@ def conv_transpose1d(
 
     Returns
     -------
-    (N, O, OL) array
+    (N, O, OL) or (O, OL) array
         ``OL = (L - 1)*S - 2*P + D*(K - 1) + output_padding + 1``.
 
     Raises
@@ -187,6 +190,7 @@ def conv_transpose1d(
     return conv_transpose2d(x[:, :, None], weight[:, :, None], bias, **options)[:, :, 0]
 
 
+@check.takes_one("dy", "x", axes=3, results=1)
 def conv_transpose1d_backward(
     dy: Array,
     x: Array,
@@ -203,7 +207,7 @@ def conv_transpose1d_backward(
 
     Parameters
     ----------
-    dy : (N, O, OL) array
+    dy : (N, O, OL) or (O, OL) array
         Gradient of the output.
     x, weight, stride, padding, output_padding, groups, dilation
         As given to `conv_transpose1d`.
@@ -212,7 +216,7 @@ def conv_transpose1d_backward(
 
     Returns
     -------
-    dx, dw, db : (N, C, L), (C, O/groups, K) and (O,) arrays
+    dx, dw, db : arrays of the shapes of `x`, `weight` and (O,)
         None in the place of one that is not wanted.
 
     Examples

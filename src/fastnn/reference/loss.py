@@ -12,6 +12,7 @@ from fastnn.reference.softmax import log_softmax, softmax
 __all__ = ["cross_entropy", "cross_entropy_backward", "nll_loss", "nll_loss_backward"]
 
 
+@check.takes_one("x", "target", axes=2)
 @quiet
 def cross_entropy(
     x: Array,
@@ -31,9 +32,9 @@ def cross_entropy(
 
     Parameters
     ----------
-    x : (N, K) or (N, K, d1, ...) array of float32 or float64
+    x : (N, K), (N, K, d1, ...) or (K,) array of float32 or float64
         Scores (logits) for K classes.
-    target : (N,) or (N, d1, ...) array of integers, or array of the shape and dtype of `x`
+    target : (N,), (N, d1, ...) or () array of integers, or array of the shape and dtype of `x`
         Labels 0 to K-1, or probabilities of the classes (used as they are, not scaled to sum to 1).
     weight : (K,) array, optional
         Of the classes.
@@ -75,6 +76,7 @@ def cross_entropy(
     return _reduced(np.where(kept, losses, x.dtype.type(0)), _mass(w, label, kept), x, reduction)
 
 
+@check.takes_one("x", "target", axes=2)
 @quiet
 def cross_entropy_backward(
     x: Array,
@@ -125,6 +127,7 @@ def cross_entropy_backward(
     return _like(dx - np.where(kept, w * even * scale, nothing) if label_smoothing else dx, x)
 
 
+@check.takes_one("x", "target", axes=2)
 @quiet
 def nll_loss(
     x: Array, target: Array, weight: MaybeArray = None, *, ignore_index: int = -100, reduction: str = "mean"
@@ -133,9 +136,9 @@ def nll_loss(
 
     Parameters
     ----------
-    x : (N, K) or (N, K, d1, ...) array of float32 or float64
+    x : (N, K), (N, K, d1, ...) or (K,) array of float32 or float64
         Logarithms of the probabilities of K classes.
-    target : (N,) or (N, d1, ...) array of integers
+    target : (N,), (N, d1, ...) or () array of integers
         Labels 0 to K-1.
     weight, ignore_index, reduction
         As of `cross_entropy`.
@@ -157,6 +160,7 @@ def nll_loss(
     return _reduced(losses, _mass(w, label, kept), x, reduction)
 
 
+@check.takes_one("x", "target", axes=2)
 @quiet
 def nll_loss_backward(
     x: Array,

@@ -37,6 +37,7 @@ def _pool_windows(x: Array, value: float, geometry: Windows, ceil_mode: bool) ->
     return view[..., : np.count_nonzero(starts_h < PH + H), : np.count_nonzero(starts_w < PW + W), :, :]
 
 
+@check.takes_one("x", axes=4)
 @quiet
 def max_pool2d(
     x: Array,
@@ -55,7 +56,7 @@ def max_pool2d(
 
     Parameters
     ----------
-    x : (N, C, H, W) array of float32 or float64
+    x : (N, C, H, W) or (C, H, W) array of float32 or float64
     kernel_size : int or (int, int)
     stride : int or (int, int), optional
         Step between windows; `kernel_size` by default.
@@ -73,10 +74,10 @@ def max_pool2d(
 
     Returns
     -------
-    y : (N, C, OH, OW) array
-    positions : (N, C, OH, OW) array of uint8, or of int32 when KH*KW > 256
+    y : (N, C, OH, OW) or (C, OH, OW) array
+    positions : (N, C, OH, OW) or (C, OH, OW) array of uint8, or of int32 when KH*KW > 256
         ``kh*KW + kw`` of each maximum; only with `return_positions`.
-    indices : (N, C, OH, OW) array of int64
+    indices : (N, C, OH, OW) or (C, OH, OW) array of int64
         ``h*W + w`` of each maximum; only with `return_indices`.
 
     Examples
@@ -116,6 +117,7 @@ def _indices_in_plane(positions: Array, W: int, geometry: Windows) -> Array:
     return (oh * SH - PH + kh * DH) * W + ow * SW - PW + kw * DW
 
 
+@check.takes_one("dy", "positions", axes=4)
 @quiet
 def max_pool2d_backward(
     dy: Array,
@@ -131,8 +133,8 @@ def max_pool2d_backward(
 
     Parameters
     ----------
-    dy : (N, C, OH, OW) array of float32 or float64
-    positions : (N, C, OH, OW) array of uint8 or int32
+    dy : (N, C, OH, OW) or (C, OH, OW) array of float32 or float64
+    positions : (N, C, OH, OW) or (C, OH, OW) array of uint8 or int32
         From ``max_pool2d(..., return_positions=True)``.
     input_size : int or (int, int)
         Size (H, W) of the input.
@@ -141,7 +143,7 @@ def max_pool2d_backward(
 
     Returns
     -------
-    (N, C, H, W) array
+    (N, C, H, W) or (C, H, W) array
         A pixel that is the maximum of several windows receives their sum, added in row-major order of the windows.
 
     Examples
@@ -183,6 +185,7 @@ def _divisors(H: int, W: int, geometry: Windows, ceil_mode: bool, with_padding: 
     return np.full_like(areas, divisor) if divisor else areas
 
 
+@check.takes_one("x", axes=4)
 @quiet
 def avg_pool2d(
     x: Array,
@@ -199,7 +202,7 @@ def avg_pool2d(
 
     Parameters
     ----------
-    x : (N, C, H, W) array of float32 or float64
+    x : (N, C, H, W) or (C, H, W) array of float32 or float64
     kernel_size, stride, ceil_mode
         As for `max_pool2d`.
     padding : int or (int, int)
@@ -211,7 +214,7 @@ def avg_pool2d(
 
     Returns
     -------
-    (N, C, OH, OW) array
+    (N, C, OH, OW) or (C, OH, OW) array
 
     Examples
     --------
@@ -230,6 +233,7 @@ def avg_pool2d(
     return np.divide(y, divisors, out=y).astype(x.dtype)
 
 
+@check.takes_one("dy", axes=4)
 @quiet
 def avg_pool2d_backward(
     dy: Array,
@@ -245,7 +249,7 @@ def avg_pool2d_backward(
 
     Parameters
     ----------
-    dy : (N, C, OH, OW) array of float32 or float64
+    dy : (N, C, OH, OW) or (C, OH, OW) array of float32 or float64
     input_size : int or (int, int)
         Size (H, W) of the input.
     kernel_size, stride, padding, ceil_mode, count_include_pad, divisor_override
@@ -253,7 +257,7 @@ def avg_pool2d_backward(
 
     Returns
     -------
-    (N, C, H, W) array
+    (N, C, H, W) or (C, H, W) array
         A pixel under several windows receives the sum of its shares.
 
     Examples
@@ -282,6 +286,7 @@ def _of_rows(geometry: Windows) -> dict[str, Any]:
     return {"kernel_size": (1, KW), "stride": (1, SW), "padding": (0, PW), **dilation}
 
 
+@check.takes_one("x", axes=3)
 def max_pool1d(
     x: Array,
     kernel_size: int,
@@ -297,17 +302,17 @@ def max_pool1d(
 
     Parameters
     ----------
-    x : (N, C, L) array of float32 or float64
+    x : (N, C, L) or (C, L) array of float32 or float64
     kernel_size, stride, padding, dilation : int
     ceil_mode, return_positions, return_indices : bool
         As for `max_pool2d`.
 
     Returns
     -------
-    y : (N, C, OL) array
-    positions : (N, C, OL) array of uint8, or of int32 when kernel_size > 256
+    y : (N, C, OL) or (C, OL) array
+    positions : (N, C, OL) or (C, OL) array of uint8, or of int32 when kernel_size > 256
         The place of each maximum in its window; only with `return_positions`.
-    indices : (N, C, OL) array of int64
+    indices : (N, C, OL) or (C, OL) array of int64
         The place of each maximum in its row; only with `return_indices`.
 
     Examples
@@ -322,6 +327,7 @@ def max_pool1d(
     return tuple(r[:, :, 0] for r in results) if isinstance(results, tuple) else results[:, :, 0]
 
 
+@check.takes_one("dy", "positions", axes=3)
 def max_pool1d_backward(
     dy: Array,
     positions: Array,
@@ -336,8 +342,8 @@ def max_pool1d_backward(
 
     Parameters
     ----------
-    dy : (N, C, OL) array of float32 or float64
-    positions : (N, C, OL) array of uint8 or int32
+    dy : (N, C, OL) or (C, OL) array of float32 or float64
+    positions : (N, C, OL) or (C, OL) array of uint8 or int32
         From ``max_pool1d(..., return_positions=True)``.
     input_size : int
         Length L of the input.
@@ -346,7 +352,7 @@ def max_pool1d_backward(
 
     Returns
     -------
-    (N, C, L) array
+    (N, C, L) or (C, L) array
 
     Examples
     --------
@@ -362,6 +368,7 @@ def max_pool1d_backward(
     return max_pool2d_backward(*rows, (1, L), **_of_rows(geometry), ceil_mode=ceil_mode)[:, :, 0]
 
 
+@check.takes_one("x", axes=3)
 def avg_pool1d(
     x: Array,
     kernel_size: int,
@@ -374,14 +381,14 @@ def avg_pool1d(
 
     Parameters
     ----------
-    x : (N, C, L) array of float32 or float64
+    x : (N, C, L) or (C, L) array of float32 or float64
     kernel_size, stride, padding : int
     ceil_mode, count_include_pad : bool
         As for `avg_pool2d`.
 
     Returns
     -------
-    (N, C, OL) array
+    (N, C, OL) or (C, OL) array
 
     Examples
     --------
@@ -394,6 +401,7 @@ def avg_pool1d(
     return avg_pool2d(x[:, :, None], **_of_rows(geometry), **options)[:, :, 0]
 
 
+@check.takes_one("dy", axes=3)
 def avg_pool1d_backward(
     dy: Array,
     input_size: int,
@@ -407,7 +415,7 @@ def avg_pool1d_backward(
 
     Parameters
     ----------
-    dy : (N, C, OL) array of float32 or float64
+    dy : (N, C, OL) or (C, OL) array of float32 or float64
     input_size : int
         Length L of the input.
     kernel_size, stride, padding, ceil_mode, count_include_pad
@@ -415,7 +423,7 @@ def avg_pool1d_backward(
 
     Returns
     -------
-    (N, C, L) array
+    (N, C, L) or (C, L) array
 
     Examples
     --------

@@ -38,6 +38,7 @@ def _windows(H: int, W: int, OH: int, OW: int) -> Iterator[tuple[int, int, slice
             yield oh, ow, rows, columns
 
 
+@check.takes_one("x", axes=4)
 @quiet
 def adaptive_avg_pool2d(x: Array, output_size: OutputSize) -> Array:
     """Average of windows that share out the plane, so many as are asked for.
@@ -47,13 +48,13 @@ def adaptive_avg_pool2d(x: Array, output_size: OutputSize) -> Array:
 
     Parameters
     ----------
-    x : (N, C, H, W) array of float32 or float64
+    x : (N, C, H, W) or (C, H, W) array of float32 or float64
     output_size : int, None or a pair of these
         Size (OH, OW) of the output; None: that of the input.
 
     Returns
     -------
-    (N, C, OH, OW) array
+    (N, C, OH, OW) or (C, OH, OW) array
 
     Examples
     --------
@@ -69,19 +70,20 @@ def adaptive_avg_pool2d(x: Array, output_size: OutputSize) -> Array:
     return y
 
 
+@check.takes_one("dy", axes=4)
 @quiet
 def adaptive_avg_pool2d_backward(dy: Array, input_size: IntPair) -> Array:
     """Gradient of `adaptive_avg_pool2d`: each element of `dy` is shared equally among the pixels of its window.
 
     Parameters
     ----------
-    dy : (N, C, OH, OW) array of float32 or float64
+    dy : (N, C, OH, OW) or (C, OH, OW) array of float32 or float64
     input_size : int or (int, int)
         Size (H, W) of the input.
 
     Returns
     -------
-    (N, C, H, W) array
+    (N, C, H, W) or (C, H, W) array
 
     Examples
     --------
@@ -98,6 +100,7 @@ def adaptive_avg_pool2d_backward(dy: Array, input_size: IntPair) -> Array:
     return dx.astype(dy.dtype)
 
 
+@check.takes_one("x", axes=4)
 @quiet
 def adaptive_max_pool2d(x: Array, output_size: OutputSize, return_indices: bool = False) -> Array | tuple[Array, Array]:
     """Maximum of windows that share out the plane, as those of `adaptive_avg_pool2d`.
@@ -106,7 +109,7 @@ def adaptive_max_pool2d(x: Array, output_size: OutputSize, return_indices: bool 
 
     Parameters
     ----------
-    x : (N, C, H, W) array of float32 or float64
+    x : (N, C, H, W) or (C, H, W) array of float32 or float64
     output_size : int, None or a pair of these
         Size (OH, OW) of the output; None: that of the input.
     return_indices : bool
@@ -114,8 +117,8 @@ def adaptive_max_pool2d(x: Array, output_size: OutputSize, return_indices: bool 
 
     Returns
     -------
-    y : (N, C, OH, OW) array
-    indices : (N, C, OH, OW) array of int64
+    y : (N, C, OH, OW) or (C, OH, OW) array
+    indices : (N, C, OH, OW) or (C, OH, OW) array of int64
         ``h*W + w`` of each maximum; only with `return_indices`.
 
     Examples
@@ -138,21 +141,22 @@ def adaptive_max_pool2d(x: Array, output_size: OutputSize, return_indices: bool 
     return (y, indices) if return_indices else y
 
 
+@check.takes_one("dy", "indices", axes=4)
 @quiet
 def adaptive_max_pool2d_backward(dy: Array, indices: Array, input_size: IntPair) -> Array:
     """Gradient of `adaptive_max_pool2d`: each element of `dy` goes to the pixel that was its window's maximum.
 
     Parameters
     ----------
-    dy : (N, C, OH, OW) array of float32 or float64
-    indices : (N, C, OH, OW) array of int64
+    dy : (N, C, OH, OW) or (C, OH, OW) array of float32 or float64
+    indices : (N, C, OH, OW) or (C, OH, OW) array of int64
         From ``adaptive_max_pool2d(..., return_indices=True)``.
     input_size : int or (int, int)
         Size (H, W) of the input.
 
     Returns
     -------
-    (N, C, H, W) array
+    (N, C, H, W) or (C, H, W) array
         A pixel that is the maximum of several windows receives their sum, added in row-major order of the windows.
 
     Examples
@@ -174,18 +178,19 @@ def adaptive_max_pool2d_backward(dy: Array, indices: Array, input_size: IntPair)
     return dx.reshape(*dy.shape[:2], H, W)
 
 
+@check.takes_one("x", axes=3)
 def adaptive_avg_pool1d(x: Array, output_size: int | tuple[int] | None) -> Array:
     """Average of windows that share out each row: `adaptive_avg_pool2d` of maps of one row.
 
     Parameters
     ----------
-    x : (N, C, L) array of float32 or float64
+    x : (N, C, L) or (C, L) array of float32 or float64
     output_size : int or None
         Length OL of the output; None: that of the input.
 
     Returns
     -------
-    (N, C, OL) array
+    (N, C, OL) or (C, OL) array
 
     Examples
     --------
@@ -195,18 +200,19 @@ def adaptive_avg_pool1d(x: Array, output_size: int | tuple[int] | None) -> Array
     return adaptive_avg_pool2d(x[:, :, None], check.adaptive_pool(1, x, output_size))[:, :, 0]
 
 
+@check.takes_one("dy", axes=3)
 def adaptive_avg_pool1d_backward(dy: Array, input_size: IntSingle) -> Array:
     """Gradient of `adaptive_avg_pool1d`, as `adaptive_avg_pool2d_backward` has it.
 
     Parameters
     ----------
-    dy : (N, C, OL) array of float32 or float64
+    dy : (N, C, OL) or (C, OL) array of float32 or float64
     input_size : int
         Length L of the input.
 
     Returns
     -------
-    (N, C, L) array
+    (N, C, L) or (C, L) array
 
     Examples
     --------
@@ -216,6 +222,7 @@ def adaptive_avg_pool1d_backward(dy: Array, input_size: IntSingle) -> Array:
     return adaptive_avg_pool2d_backward(dy[:, :, None], check.adaptive_backward(1, dy, input_size))[:, :, 0]
 
 
+@check.takes_one("x", axes=3)
 def adaptive_max_pool1d(
     x: Array, output_size: int | tuple[int] | None, return_indices: bool = False
 ) -> Array | tuple[Array, Array]:
@@ -223,7 +230,7 @@ def adaptive_max_pool1d(
 
     Parameters
     ----------
-    x : (N, C, L) array of float32 or float64
+    x : (N, C, L) or (C, L) array of float32 or float64
     output_size : int or None
         Length OL of the output; None: that of the input.
     return_indices : bool
@@ -231,8 +238,8 @@ def adaptive_max_pool1d(
 
     Returns
     -------
-    y : (N, C, OL) array
-    indices : (N, C, OL) array of int64
+    y : (N, C, OL) or (C, OL) array
+    indices : (N, C, OL) or (C, OL) array of int64
         Only with `return_indices`.
 
     Examples
@@ -244,20 +251,21 @@ def adaptive_max_pool1d(
     return (y[:, :, 0], indices[:, :, 0]) if return_indices else y[:, :, 0]
 
 
+@check.takes_one("dy", "indices", axes=3)
 def adaptive_max_pool1d_backward(dy: Array, indices: Array, input_size: IntSingle) -> Array:
     """Gradient of `adaptive_max_pool1d`, as `adaptive_max_pool2d_backward` has it.
 
     Parameters
     ----------
-    dy : (N, C, OL) array of float32 or float64
-    indices : (N, C, OL) array of int64
+    dy : (N, C, OL) or (C, OL) array of float32 or float64
+    indices : (N, C, OL) or (C, OL) array of int64
         From ``adaptive_max_pool1d(..., return_indices=True)``.
     input_size : int
         Length L of the input.
 
     Returns
     -------
-    (N, C, L) array
+    (N, C, L) or (C, L) array
 
     Examples
     --------

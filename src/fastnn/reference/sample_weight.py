@@ -11,6 +11,7 @@ from fastnn.reference._windows import quiet
 __all__ = ["weigh_losses", "weigh_losses_backward"]
 
 
+@check.takes_one("losses", "sample_weight", "mass", axes=1)
 @quiet
 def weigh_losses(
     losses: Array, sample_weight: Array, mass: MaybeArray = None, *, reduction: str = "mean"
@@ -23,9 +24,9 @@ def weigh_losses(
 
     Parameters
     ----------
-    losses : (N,) or (N, d1, ...) array of float32 or float64
+    losses : (N,), (N, d1, ...) or () array of float32 or float64
         As a loss with the reduction "none" returns them.
-    sample_weight : (N,) array of the dtype of `losses`
+    sample_weight : (N,) array of the dtype of `losses`, or () with losses of ()
     mass : array of the shape and dtype of `losses`, optional
         How much each loss counts in the mean: the weight of its label's class, and 0 where the label is left out. By
         default 1.
@@ -49,6 +50,7 @@ def weigh_losses(
     return float(_mean(total, losses, sample_weight, mass) if reduction == "mean" else total)
 
 
+@check.takes_one("losses", "sample_weight", "mass", axes=1)
 @quiet
 def weigh_losses_backward(
     losses: Array,

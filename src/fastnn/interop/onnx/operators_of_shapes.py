@@ -12,7 +12,7 @@ from fastnn import layers as nn
 from fastnn._validate import Array
 from fastnn.interop.onnx.operators import MODES_OF_PADDING, Operator, Refused, adaptive
 
-_JOINTS = {nn.Add: "Sum", nn.Sub: "Sub", nn.Mul: "Mul", nn.Div: "Div"}
+_JOINTS = {nn.Add: "Sum", nn.Sub: "Sub", nn.Mul: "Mul", nn.Div: "Div", nn.MatMul: "MatMul"}
 _RESHAPING = (nn.Flatten, nn.Unflatten, nn.Reshape)
 _PADDING = (
     nn.Pad,
@@ -50,6 +50,11 @@ def operators_of_shapes(layer: Any, x: Array, count: int) -> list[Operator]:
         case nn.Mean():
             axes = np.array(layer.dim, np.int64)
             return [Operator("ReduceMean", {"axes": axes}, {"keepdims": int(layer.keepdim)})]
+        case nn.Sum():
+            axes = np.array(layer.dim, np.int64)
+            return [Operator("ReduceSum", {"axes": axes}, {"keepdims": int(layer.keepdim)})]
+        case nn.Clamp():
+            return [_clip({"min": layer.min, "max": layer.max}, x)]
         case nn.Split():
             lengths = np.array([part.shape[layer.dim] for part in layer(x)], np.int64)
             if layer.dim % x.ndim == 0:
@@ -89,6 +94,11 @@ def _reshaped(layer: Any, x: Array) -> tuple[int, ...]:
     if isinstance(layer, nn.Unflatten):
         return check.unflatten(x, layer.dim, layer.unflattened_size)
     return check.flatten(x, layer.start_dim, layer.end_dim)
+
+
+def _clip(bounds: dict[str, float | None], x: Array) -> Operator:
+    arrays = {name: np.asarray(value, x.dtype) for name, value in bounds.items() if value is not None}
+    return Operator("Clip", arrays, {}, (0, *(name if name in arrays else None for name in bounds)))
 
 
 def _pad(layer: Any, x: Array) -> Operator:

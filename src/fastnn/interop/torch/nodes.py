@@ -53,8 +53,15 @@ def _pad(torch: Any, fx: Any, layer: Any, inputs: list[Any]) -> Any:
     return fx.call_function(torch.nn.functional.pad, (*inputs, list(layer.padding), layer.mode))
 
 
-def _mean(torch: Any, fx: Any, layer: Any, inputs: list[Any]) -> Any:
-    return fx.call_method("mean", (*inputs, list(layer.dim), layer.keepdim))
+def _over_axes(name: str) -> Emit:
+    def emit(torch: Any, fx: Any, layer: Any, inputs: list[Any]) -> Any:
+        return fx.call_method(name, (*inputs, list(layer.dim), layer.keepdim))
+
+    return emit
+
+
+def _clamp(torch: Any, fx: Any, layer: Any, inputs: list[Any]) -> Any:
+    return fx.call_method("clamp", (*inputs, layer.min, layer.max))
 
 
 _EMITTED: dict[type[layers.Module], Emit] = {
@@ -62,13 +69,16 @@ _EMITTED: dict[type[layers.Module], Emit] = {
     layers.Sub: _joined(operator.sub),
     layers.Mul: _joined(operator.mul),
     layers.Div: _joined(operator.truediv),
+    layers.MatMul: _joined(operator.matmul),
     layers.Cat: _cat,
     layers.Split: _split,
     layers.Slice: _slice,
     layers.Reshape: _reshape,
     layers.Permute: _permute,
     layers.Pad: _pad,
-    layers.Mean: _mean,
+    layers.Mean: _over_axes("mean"),
+    layers.Sum: _over_axes("sum"),
+    layers.Clamp: _clamp,
 }
 
 

@@ -7,11 +7,11 @@ from collections.abc import Callable
 from typing import Any
 
 from fastnn import functional, layers
-from fastnn.interop.torch.values import Length, Parts, Shape, Unknown, Value
+from fastnn.interop.torch.products import PRODUCTS
+from fastnn.interop.torch.values import EXAMPLE, Length, Parts, Shape, Unknown, Value
 from fastnn.layers.functions import layer_of
 from fastnn.layers.joints import ARITHMETIC
 
-EXAMPLE = "expected an example of the inputs: from_torch(module, x)"
 _IGNORED = ("inplace", "_stacklevel", "norm_type")  # arguments that change no result here
 _SAME = {
     **{"iadd": "add", "isub": "sub", "imul": "mul", "itruediv": "div", "truediv": "div", "true_divide": "div"},
@@ -45,7 +45,7 @@ def keeps_batch(layer: layers.Module) -> bool:
             return layer.dims[0] == 0
         case layers.Slice():
             return layer.index[0] == slice(None)
-        case layers.Mean():
+        case layers.Mean() | layers.Sum():
             return 0 not in layer.dim
         case layers.Cat() | layers.Split() | layers.Unflatten() | layers.Softmax() | layers.LogSoftmax():
             return layer.dim != 0
@@ -66,6 +66,8 @@ def done(reader: Any, name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) 
     plain = _SAME.get(plain, plain)
     if kwargs.get("out") is not None:
         raise Unknown(f"{name}() writes into out; expected a result of its own")
+    if "input" in kwargs:
+        args, kwargs = (kwargs["input"], *args), {each: value for each, value in kwargs.items() if each != "input"}
     make = _OPERATIONS.get(plain)
     if make is not None:
         return make(reader, *args, **{each: value for each, value in kwargs.items() if each not in _IGNORED})
@@ -80,12 +82,12 @@ def _function(reader: Any, name: str, args: tuple[Any, ...], kwargs: dict[str, A
     """A function that fastnn has under PyTorch's name."""
     ours = getattr(functional, name)
     known = inspect.signature(ours).parameters
-    x, *rest = (kwargs["input"], *args) if "input" in kwargs else args
+    x, *rest = args
     named = {}
     for each, value in kwargs.items():
         if each in known:
             named[each] = value
-        elif each != "input" and each not in _IGNORED and not (value is None or value is False):
+        elif each not in _IGNORED and not (value is None or value is False):
             raise Unknown(f"{name}() takes {each}={value!r}, which fastnn's does not")
     places = [each for each, p in known.items() if p.kind is p.POSITIONAL_OR_KEYWORD][1:]
     inplace = len(rest) == len(places) + 1 and isinstance(rest[-1], bool)  # behind all of ours
@@ -338,7 +340,7 @@ def _pad(reader: Any, x: Value, pad: Any, mode: str = "constant", value: float |
     return _function(reader, "pad", (x, reader.numbers(pad), mode, value), {})
 
 
-_OPERATIONS: dict[str, Callable[..., Any]] = {
+_OPERATIONS: dict[str, Callable[..., Any]] = PRODUCTS | {
     "attribute": _attribute,
     "cat": _cat,
     "chunk": _chunk,

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
+EXAMPLE = "expected an example of the inputs: from_torch(module, x)"
+
 
 class Unknown(Exception):
     """An operation has no form in a graph."""
@@ -44,7 +46,7 @@ class Parts(NamedTuple):
 
     def all(self) -> tuple[Value, ...]:
         if self.length is None:
-            raise Unknown("uses all parts of a split; expected an example of the inputs: from_torch(module, x)")
+            raise Unknown(f"uses all parts of a split; {EXAMPLE}")
         return tuple(self.part(place) for place in range(self.length))
 
 
@@ -61,7 +63,7 @@ class Shape(NamedTuple):
 
     def cut(self, places: slice) -> tuple[Length, ...]:
         if self.value.shape is None:
-            raise Unknown("cuts a shape; expected an example of the inputs: from_torch(module, x)")
+            raise Unknown(f"cuts a shape; {EXAMPLE}")
         return tuple(Length(self.value, axis) for axis in range(*places.indices(len(self.value.shape))))
 
 
@@ -90,4 +92,4 @@ class Length(NamedTuple):
     def remedy(self) -> str:
         if self.is_of_batch:
             return "expected it in a view or reshape alone: a graph is for batches of any size"
-        return "expected an example of the inputs: from_torch(module, x)"
+        return EXAMPLE
