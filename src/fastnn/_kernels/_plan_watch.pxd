@@ -13,3 +13,5 @@ cdef class Weights:
     cdef Memory places
     cdef void **starts
     cdef dict packed  # packed weights; the key has the places of weight and bias, and the way
+
+    cdef bint hold(self) except -1  # whether no parameter can have changed

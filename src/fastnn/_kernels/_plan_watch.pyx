@@ -79,6 +79,9 @@ cdef class Weights:
 
     def __bool__(self):
         """Whether no parameter can have changed."""
+        return self.hold()
+
+    cdef bint hold(self) except -1:
         cdef Py_ssize_t i
         for i in range(len(self.parameters)):
             if self.seals[i] is None or self.parameters[i]._seal is not self.seals[i]:
