@@ -63,7 +63,17 @@ LARGE_PRODUCTS = (
 )
 
 # Dot tiles of one to five rows, whichever factor they are of, whole and in part.
-FEW_ROWS = ((2, 40, 15), (4, 33, 13), (5, 37, 11), (6, 9, 3), (33, 20, 2), (35, 40, 4), (21, 130, 5), (40, 12, 1))
+FEW_ROWS = (
+    (2, 40, 15),
+    (4, 33, 13),
+    (5, 37, 11),
+    (6, 9, 3),
+    (33, 20, 2),
+    (35, 40, 4),
+    (21, 130, 5),
+    (40, 12, 1),
+    (70, 1, 1),
+)
 
 # Rows of a multiple of 4 KB, also in float64: one row, several, few panels of many blocks, and a tile turned round.
 SHARED_SETS = ((1, 1024, 20), (7, 1024, 40), (9, 512, 70), (40, 1024, 30), (60, 1024, 3))

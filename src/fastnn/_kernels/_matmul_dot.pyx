@@ -9,11 +9,7 @@ cdef enum:
     BLOCK = 262144     # bytes of the rows of x that stay in the second-level cache
     SUMS = 32          # room for the sums of a dot tile of any tier
     DOT_LENGTH = 1024  # elements of a row at a time: the rows of a dot tile stay in the first-level cache
-    NEAR = 32768       # bytes of x: above, its rows come from the second-level cache
     WAYS = 8           # lines of a set of the first-level cache
-
-# Multiply-adds that take as long as reading a vector of x from the second-level cache, or from beyond it.
-cdef double NEAR_READ = 2, FAR_READ = 6
 
 cdef struct Job:
     const Linear *g
@@ -35,11 +31,11 @@ cdef inline Py_ssize_t columns_of(const Linear *g, Py_ssize_t rows) noexcept nog
 cdef inline double cost_of(const Linear *g, Py_ssize_t rows, Py_ssize_t N, Py_ssize_t O) noexcept nogil:
     """The cost of an N x O product by tiles of so many rows, in multiply-adds of a vector."""
     cdef Py_ssize_t cols = columns_of(g, rows), whole = g.t.dot_cols[rows], lanes = g.t.lanes
-    cdef double step = max(<double> rows * whole, 1.6 * (rows + whole))  # loads may be slower than multiply-adds
+    cdef double step = max(rows * whole, 2 * (rows + whole))  # loads may be slower than multiply-adds
     cdef double end = 25 + 3. * ceil_div(rows * whole, lanes) * lanes + 1.5 * rows
     cdef double vectors = ceil_div(g.K, lanes), bytes = <double> N * g.K * g.t.itemsize
-    if O > cols and bytes > NEAR:  # all rows come from a farther cache again for each tile of outputs
-        step += rows * (FAR_READ if bytes > BLOCK else NEAR_READ)
+    if O > cols and bytes > BLOCK:  # all rows come from beyond the second-level cache again for each tile of outputs
+        step += rows
     return (<double> ceil_div(N, rows) * ceil_div(O, cols) *
             (vectors * step + max(1, ceil_div(g.K, <Py_ssize_t> DOT_LENGTH)) * end))
 
@@ -106,6 +102,11 @@ cdef void multiply_turned(void *job, Py_ssize_t chunk, int slot) noexcept nogil:
         if g.b != NULL:
             for m in range(g.O):
                 memcpy(biases + (m * cols + n) * size, g.b + m * size, size)
+    if g.K == 1 and g.O == 1:
+        n = chunk * p.width
+        offsets[0] = 0
+        t.taps(last - n, 1, g.w, g.x + n * size, offsets, g.y + n * size, g.b, FNN_RELU if g.relu else 0)
+        return
     for n from chunk * p.width <= n < last by cols:
         live = min(cols, last - n)
         to = sums if g.O > 1 else g.y + n * size
