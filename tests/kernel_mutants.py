@@ -31,8 +31,8 @@ MUTANTS = (
     Mutant(
         "panel: sums begin anew",
         "tile_matrix.h",
-        "if (flags & FNN_ACCUMULATE)\n                value += left",
-        "if (0)\n                value += left",
+        "if (flags & FNN_ACCUMULATE)\n        value += left",
+        "if (0)\n        value += left",
         "matmul or linear or conv2d",
     ),
     Mutant(
@@ -88,6 +88,14 @@ MUTANTS = (
         "for block in range(first, last):",
         "for block in range(first, last - (last - first > 1)):",
         "matmul",
+    ),
+    Mutant(
+        "one row: the last term of each part is left out",
+        "_matmul.pyx",
+        "g.t.panel_row(min(nr, g.N - n), depth,",
+        "g.t.panel_row(min(nr, g.N - n), depth - 1,",
+        "values",
+        "test_plan_rows.py",
     ),
     Mutant(
         "linear: long rows begin anew",

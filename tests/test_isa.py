@@ -23,6 +23,7 @@ VALUE_TESTS = (
     "test_plan.py",
     "test_plan_changes.py",
     "test_plan_layers.py",
+    "test_plan_rows.py",
 )
 
 

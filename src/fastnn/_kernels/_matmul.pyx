@@ -19,8 +19,10 @@ cdef enum:
     DEPTH = 384        # the most rows of a packed panel: PANELS panels stay in the second-level cache
     PANELS = 8         # the most panels of a chunk of columns
     PLAIN_PANELS = 4   # panels of b: up to here packing a costs more than it saves
+    SET_ROWS = 7       # rows of a tile, if rows share sets: one less than a set has lines
     THIN_DEPTH = 64    # rows of b that are read at a time where b is not packed
     THIN_ROWS = 16     # the least rows of a thread, if threads share rows instead of columns
+    READ = 4           # rows: with one, reading the weights takes longer than multiplying
     LATENCY = 8        # vectors of a tile: with fewer, a step still takes the latency of a multiply-add
 
 
@@ -136,24 +138,42 @@ cdef void multiply_row(void *job, Py_ssize_t chunk, int slot) noexcept nogil:
         g.t.functions[FNN_relu].forward(g.c + n0 * size, g.c + n0 * size, cols, NULL)
 
 
+cdef void multiply_packed_row(void *job, Py_ssize_t chunk, int slot) noexcept nogil:
+    """Some columns of a product with one row. The panels, packed before, are read in the order in which they lie."""
+    cdef const Gemm *g = <const Gemm *> job
+    cdef Py_ssize_t size = g.t.itemsize, nr = g.t.nr, panels = ceil_div(g.N, nr), k0, depth, panel, n
+    cdef int flags
+    for k0 from 0 <= k0 < g.K by g.depth:
+        depth = min(g.depth, g.K - k0)
+        flags = (FNN_ACCUMULATE if k0 else 0) | (FNN_RELU if g.relu and k0 + depth == g.K else 0)
+        for panel in range(split_at(panels, g.parts, chunk), split_at(panels, g.parts, chunk + 1)):
+            n = panel * nr
+            g.t.panel_row(min(nr, g.N - n), depth, g.a.start + k0 * size,
+                          g.ready + (k0 * panels + panel * depth) * nr * size, g.c + n * size,
+                          g.bias + n * size if g.bias != NULL and k0 == 0 else NULL, flags)
+
+
 cdef void lay_out(Gemm *g, int workers) noexcept nogil:
     """How the product is cut, and which factors are packed."""
     cdef Py_ssize_t panels = ceil_div(g.N, g.t.nr), chunks
-    g.blocks = ceil_div(g.M, g.t.mr)
+    cdef bint a_shares = share_sets(g.a.row * g.t.itemsize)
+    # A tile of few rows is soon done with b. Then waiting counts: for rows of a, if one panel reads them, or of c.
+    cdef bint few = panels == 1 and a_shares or g.K <= THIN_DEPTH and share_sets(g.N * g.t.itemsize)
+    g.blocks = ceil_div(g.M, min(g.t.mr, <Py_ssize_t> SET_ROWS) if few and g.M > g.t.mr else g.t.mr)
     g.parts = 1
     if panels * min(g.K, <Py_ssize_t> DEPTH) <= PANELS * DEPTH and g.M >= THIN_ROWS * workers:  # share rows
         g.width = g.t.nr * panels
         if workers > 1:
             g.parts = min(g.blocks, 2 * workers if g.M >= 8 * THIN_ROWS * workers else workers)
     else:
-        g.width = g.t.nr * max(1, min(<Py_ssize_t> PANELS, panels // (4 * workers)))
+        g.width = g.t.nr * max(1, min(<Py_ssize_t> PANELS, panels // (4 if workers == 1 else 8 * workers)))
     chunks = ceil_div(g.N, g.width)
     if g.ready != NULL and chunks < workers:
         g.parts = min(g.blocks, ceil_div(workers, chunks))
     g.blocks = ceil_div(g.blocks, g.parts) * g.parts
     g.in_place = g.blocks == 1 and g.b.col == 1
     g.depth = THIN_DEPTH if g.in_place else even_depth(g.K)
-    g.a_in_place = panels <= PLAIN_PANELS and (g.blocks == 1 or not share_sets(g.a.row * g.t.itemsize))
+    g.a_in_place = panels <= (1 if a_shares else PLAIN_PANELS) or g.blocks == 1 and panels <= PLAIN_PANELS
     g.a_on_the_way = not g.a_in_place and chunks == 1
 
 
@@ -162,10 +182,11 @@ cdef bint gemm(fnn_tiles *t, Py_ssize_t M, Py_ssize_t N, Py_ssize_t K, Matrix a,
     """c (M, N) = act(a (M, K) b (K, N) + bias (N,)), c in C order.
 
     a.row and a.col are the steps of a, b.row and b.col those of b; one of each pair is 1. With K = 0, c is 0, without
-    the bias. `ready` is b as `pack_linear` packs it, or NULL. Returns False, and has written nothing, when there is no
-    memory for the packed panels.
+    the bias. `ready` is b as `pack_linear` packs it, or NULL; with it a.col is 1. Returns False, and has written
+    nothing, when there is no memory for the packed panels.
     """
     cdef Gemm g
+    cdef Py_ssize_t offsets[4 * DEPTH]
     cdef Py_ssize_t k, panels = ceil_div(N, t.nr)
     cdef int workers = threads()
     cdef bint enough, packs_once
@@ -180,17 +201,22 @@ cdef bint gemm(fnn_tiles *t, Py_ssize_t M, Py_ssize_t N, Py_ssize_t K, Matrix a,
         g.width = ceil_div(ceil_div(g.N, workers), t.nr) * t.nr
         parallel(multiply_row, &g, ceil_div(g.N, g.width), workers, <double> g.N * K / 16)
         return True
+    if ready != NULL and M == 1:
+        g.depth, g.parts = even_depth(K), min(panels, <Py_ssize_t> 2 * workers)
+        parallel(multiply_packed_row, &g, g.parts, workers, READ * <double> N * K / 16)
+        return True
     if ready == NULL and is_for_tiles(t, M, N, K) and gemm_on_tiles(t, M, N, K, a, b, c, bias, relu):
         return True
     lay_out(&g, workers)
     packs_once = workers > 1 and g.parts > 1 and ready == NULL and not g.in_place
-    g.packed_a = <char *> allocate((0 if g.a_in_place else workers * DEPTH * t.mr if g.a_on_the_way else M * K) *
-                                   t.itemsize)
-    g.packed_b = <char *> allocate((0 if ready != NULL else K * panels * t.nr if packs_once else
-                                    workers * g.width * g.depth) * t.itemsize)
-    g.koff = <Py_ssize_t *> allocate(4 * DEPTH * sizeof(Py_ssize_t))
-    enough = g.packed_a != NULL and g.packed_b != NULL and g.koff != NULL
+    g.packed_a = g.packed_b = NULL
+    if not g.a_in_place:
+        g.packed_a = <char *> allocate((workers * DEPTH * t.mr if g.a_on_the_way else M * K) * t.itemsize)
+    if ready == NULL:
+        g.packed_b = <char *> allocate((K * panels * t.nr if packs_once else workers * g.width * g.depth) * t.itemsize)
+    enough = (g.a_in_place or g.packed_a != NULL) and (ready != NULL or g.packed_b != NULL)
     if enough:
+        g.koff = offsets
         g.b_offsets = g.koff + DEPTH
         g.a_offsets = g.koff + 2 * DEPTH
         for k in range(min(<Py_ssize_t> DEPTH, max(K, <Py_ssize_t> 2))):  # the second entry is the step
@@ -206,7 +232,6 @@ cdef bint gemm(fnn_tiles *t, Py_ssize_t M, Py_ssize_t N, Py_ssize_t K, Matrix a,
         parallel(multiply_columns, &g, ceil_div(N, g.width) * g.parts, workers, <double> M * N * K / 16)
     release(g.packed_a)
     release(g.packed_b)
-    release(g.koff)
     return enough
 
 
@@ -244,7 +269,8 @@ cdef inline double packed_cost(const Linear *g, bint is_ready) noexcept nogil:
 
 
 cdef inline bint is_packed(const Linear *g, bint is_ready) noexcept nogil:
-    return g.K > 0 and packed_cost(g, is_ready) < choose_dot_tiles(g).cost
+    """One row reads packed weights once, faster than dot tiles, which read many rows at a time."""
+    return g.K > 0 and (is_ready and g.N == 1 or packed_cost(g, is_ready) < choose_dot_tiles(g).cost)
 
 
 cdef Py_ssize_t packed_linear(const Linear *g) noexcept nogil:

@@ -53,6 +53,8 @@ cdef extern from "fnn.h" nogil:
                       const Py_ssize_t *starts, Py_ssize_t a_row, Py_ssize_t a_depth, const void *b,
                       const Py_ssize_t *koff, void *c, Py_ssize_t ldc, const void *bias, int flags,
                       const void *next) noexcept nogil
+        void (*panel_row)(Py_ssize_t cols, Py_ssize_t depth, const void *a, const void *b, void *c, const void *bias,
+                          int flags) noexcept nogil
         void (*taps)(Py_ssize_t n, Py_ssize_t depth, const void *w, const void *x, const Py_ssize_t *koff, void *y,
                      const void *bias, int flags) noexcept nogil
         void (*dot)(Py_ssize_t rows, Py_ssize_t cols, Py_ssize_t length, const void *a, Py_ssize_t lda, const void *b,

@@ -137,8 +137,8 @@ class Sequential(LayerList):
 
     In eval mode neighbouring layers that have a `plan` are run in one call of compiled code, and the others by
     themselves in between; changes of layers and parameters are noticed. The results are the same, but for the last bits
-    of 3 x 3 convolutions of few pixels and of linear layers of few outputs: for these, weights that are kept make
-    another algorithm worth while.
+    of 3 x 3 convolutions of few pixels and of linear layers of few outputs or for one row: for these, weights that are
+    kept make another algorithm worth while.
 
     `backward` lets go of what the layers kept for it: another one needs another forward.
 

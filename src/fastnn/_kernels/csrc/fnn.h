@@ -90,6 +90,9 @@ typedef struct fnn_tiles {
     void (*panel)(ptrdiff_t rows, ptrdiff_t cols, ptrdiff_t segments, ptrdiff_t depth, const void *a,
                   const ptrdiff_t *starts, ptrdiff_t a_row, ptrdiff_t a_depth, const void *b, const ptrdiff_t *koff,
                   void *c, ptrdiff_t ldc, const void *bias, int flags, const void *next);
+    /* c[j] = act(bias[j] + sum_k a[k] * b[k*nr + j]), k < depth, j < cols <= nr; flags and bias as above. */
+    void (*panel_row)(ptrdiff_t cols, ptrdiff_t depth, const void *a, const void *b, void *c, const void *bias,
+                      int flags);
 
     /* y[j] = act(bias[0] + sum_k w[k] * x[koff[k] + j]), k < depth, j < n. Each row is read for n elements. `bias`
      * may be NULL. */

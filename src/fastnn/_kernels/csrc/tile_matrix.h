@@ -1,6 +1,24 @@
 /* The panel tile, and other primitives of matrix products, convolutions and gradients; the dot tile is in tile_dot.h.
  * docs/dev/matrix-products.md draws both; the contracts are in fnn.h. */
 
+/* Vector v of row m of a tile, to its place in c. */
+INLINE void NAME(panel_store)(vec value, real *cm, const int m, const int v, ptrdiff_t cols, const real *bias,
+                              int flags) {
+    ptrdiff_t left = cols - v * LANES;
+    if (flags & FNN_ACCUMULATE)
+        value += left >= LANES ? NAME(load)(cm + v * LANES) : NAME(load_part)(cm + v * LANES, left, 0);
+    if (bias && flags & FNN_BIAS_OF_COLUMNS)
+        value += left >= LANES ? NAME(load)(bias + v * LANES) : NAME(load_part)(bias + v * LANES, left, 0);
+    else if (bias)
+        value += bias[m];
+    if (flags & FNN_RELU)
+        value = NAME(positive)(value);
+    if (left >= LANES)
+        NAME(store)(cm + v * LANES, value);
+    else
+        NAME(store_part)(cm + v * LANES, value, left);
+}
+
 /* ---- panel: rank-one updates. Each k loads PANEL_VECTORS vectors of b, and broadcasts an element of a for each row. -
  * All of c stays in registers while k runs. With AVX-512, 14 rows x 2 vectors of 16 floats take 28 of the 32 registers.
  * Two more hold b, and one holds an element of a. Here are 3 rows x 2 vectors of 4 floats in step k:
@@ -41,26 +59,10 @@ INLINE void NAME(panel_tile)(const int rows, const int vectors, ptrdiff_t cols, 
         }
     }
     UNROLL
-    for (int m = 0; m < rows; m++) {
-        real *cm = c + m * ldc;
+    for (int m = 0; m < rows; m++)
         UNROLL
-        for (int v = 0; v < vectors; v++) {
-            vec value = acc[m][v];
-            ptrdiff_t left = cols - v * LANES;
-            if (flags & FNN_ACCUMULATE)
-                value += left >= LANES ? NAME(load)(cm + v * LANES) : NAME(load_part)(cm + v * LANES, left, 0);
-            if (bias && flags & FNN_BIAS_OF_COLUMNS)
-                value += left >= LANES ? NAME(load)(bias + v * LANES) : NAME(load_part)(bias + v * LANES, left, 0);
-            else if (bias)
-                value += bias[m];
-            if (flags & FNN_RELU)
-                value = NAME(positive)(value);
-            if (left >= LANES)
-                NAME(store)(cm + v * LANES, value);
-            else
-                NAME(store_part)(cm + v * LANES, value, left);
-        }
-    }
+        for (int v = 0; v < vectors; v++)
+            NAME(panel_store)(acc[m][v], c + m * ldc, m, v, cols, bias, flags);
 }
 
 #define PANEL_CASE(r)                                                                                              \
@@ -98,6 +100,48 @@ static void NAME(panel)(ptrdiff_t rows, ptrdiff_t cols, ptrdiff_t segments, ptrd
     else
         NAME(panel_of)(rows, cols, segments, depth, a, starts, a_row, a_depth, b, koff, c, ldc, bias, flags, next);
 }
+
+/* ---- panel_row: one row times a packed panel, which comes from memory and is read once. Neighbouring k have sums of their
+ * own: a single sum would wait for the multiply-add before it. ----------------------------------------------------- */
+#define CHAINS 4
+INLINE void NAME(panel_row_of)(const int vectors, ptrdiff_t cols, ptrdiff_t depth, const real *a, const real *b,
+                               real *c, const real *bias, int flags) {
+    vec acc[CHAINS][PANEL_VECTORS];
+    ptrdiff_t k = 0;
+    UNROLL
+    for (int i = 0; i < CHAINS; i++)
+        UNROLL
+        for (int v = 0; v < vectors; v++)
+            acc[i][v] = NAME(splat)(0);
+    for (; k + CHAINS <= depth; k += CHAINS, b += CHAINS * PANEL_VECTORS * LANES) {
+        UNROLL
+        for (int i = 0; i < CHAINS; i++)
+            UNROLL
+            for (int v = 0; v < vectors; v++)
+                acc[i][v] += NAME(splat)(a[k + i]) * NAME(load)(b + (i * PANEL_VECTORS + v) * LANES);
+    }
+    for (; k < depth; k++, b += PANEL_VECTORS * LANES) {
+        UNROLL
+        for (int v = 0; v < vectors; v++)
+            acc[0][v] += NAME(splat)(a[k]) * NAME(load)(b + v * LANES);
+    }
+    UNROLL
+    for (int v = 0; v < vectors; v++) {
+        for (int step = CHAINS / 2; step; step /= 2)
+            for (int i = 0; i < step; i++)
+                acc[i][v] += acc[i + step][v];
+        NAME(panel_store)(acc[0][v], c, 0, v, cols, bias, flags | FNN_BIAS_OF_COLUMNS);
+    }
+}
+
+static void NAME(panel_row)(ptrdiff_t cols, ptrdiff_t depth, const void *a, const void *b, void *c, const void *bias,
+                            int flags) {
+    if (cols > LANES)
+        NAME(panel_row_of)(2, cols, depth, a, b, c, bias, flags);
+    else
+        NAME(panel_row_of)(1, cols, depth, a, b, c, bias, flags);
+}
+#undef CHAINS
 
 /* ---- taps: one row of c over all its columns, up to 8 vectors at a time. ----------------------------------------- */
 INLINE void NAME(taps_block)(const int vectors, ptrdiff_t n, ptrdiff_t depth, const real *w, const real *x,

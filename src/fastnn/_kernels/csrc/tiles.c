@@ -92,7 +92,7 @@
 #define FNN_TABLE(tier, type, lanes_, suffix, ...)                                                                 \
     {.isa = QUOTE(tier), __VA_ARGS__ .itemsize = sizeof(type), .lanes = lanes_, .mr = PANEL_ROWS, .nr = PANEL_VECTORS * lanes_,\
      .dot_m = DOT_ROWS, .dot_n = DOT_COLS, .dot_most = 0 DOT_TILES(DOT_ONE), .dot_cols = {DOT_TILES(DOT_PLACE)},          \
-     .panel = panel_##suffix, .taps = taps_##suffix, .dot = dot_##suffix, .unfold_plane = unfold_plane_##suffix,   \
+     .panel = panel_##suffix, .panel_row = panel_row_##suffix, .taps = taps_##suffix, .dot = dot_##suffix, .unfold_plane = unfold_plane_##suffix,   \
      .fold_plane = fold_plane_##suffix, .transpose = transpose_##suffix, .copy = copy_##suffix,                    \
      .add = add_##suffix, .row = row_##suffix, .sum_rows = sum_rows_##suffix, .zip = zip_##suffix,     \
      .sums = sums_##suffix, .maxpool = maxpool_##suffix, .avgpool = avgpool_##suffix,                                \
