@@ -83,6 +83,20 @@ def test_nothing_else_is_written(n, i, o, threads):
     assert np.all(room[32 + n * o :] == SENTINEL)
 
 
+def test_so_many_rows_that_they_are_fetched_ahead():
+    rng = np.random.default_rng(0)
+    for n, i, o in ((70_001, 31, 2), (3_000, 700, 1)):
+        x, w, b = (rng.standard_normal(s).astype("f4") for s in ((n, i), (o, i), (o,)))
+        results = set()
+        for threads in (1, 2, 3, 7):
+            with fnn.num_threads(threads):
+                y = fnn.functional.linear(x, w, b)
+            results.add(y.tobytes())
+        assert len(results) == 1
+        terms = np.abs(x) @ np.abs(w.T) + np.abs(b)
+        assert np.all(np.abs(y - (x.astype("f8") @ w.T + b)) <= (i + 1) * np.finfo("f4").eps * terms)
+
+
 @pytest.mark.parametrize("shape", [(2, 300, 1024), (40, 20, 1024), (3, 15, 2048), (20, 64, 1024)])
 def test_gradients_of_rows_that_share_sets(shape):
     n, o, i = shape

@@ -2,11 +2,12 @@
 from libc.string cimport memcpy, memset
 
 from fastnn._kernels._table cimport allocate, parallel, release
-from fastnn._kernels.fnn cimport FNN_ACCUMULATE, FNN_RELU, ceil_div, fnn_tiles, share_sets, split_at
+from fastnn._kernels.fnn cimport FNN_ACCUMULATE, FNN_RELU, ceil_div, fnn_fetch, fnn_tiles, share_sets, split_at
 
 cdef enum:
     READ = 4           # input rows: with fewer, reading the weights takes longer than multiplying
     BLOCK = 262144     # bytes of the rows of x that stay in the second-level cache
+    FAR = 1 << 23      # bytes of x: above, it comes from memory, and the rows of the next tile are fetched ahead
     SUMS = 32          # room for the sums of a dot tile of any tier
     DOT_LENGTH = 1024  # elements of a row at a time: the rows of a dot tile stay in the first-level cache
     WAYS = 8           # lines of a set of the first-level cache
@@ -96,6 +97,7 @@ cdef void multiply_turned(void *job, Py_ssize_t chunk, int slot) noexcept nogil:
     cdef Py_ssize_t size = t.itemsize, cols = p.cols, n, m, k0, live, last = min(g.N, (chunk + 1) * p.width)
     cdef char *to
     cdef int flags
+    cdef bint is_far = g.N * g.K * size > FAR
     memset(biases, 0, sizeof(biases_memory))
     for n in range(cols):
         offsets[n] = n * g.O
@@ -109,6 +111,8 @@ cdef void multiply_turned(void *job, Py_ssize_t chunk, int slot) noexcept nogil:
         return
     for n from chunk * p.width <= n < last by cols:
         live = min(cols, last - n)
+        if is_far and n + cols < last:
+            fnn_fetch(g.x + (n + cols) * g.K * size, min(cols, last - n - cols) * g.K * size)
         to = sums if g.O > 1 else g.y + n * size
         memcpy(to, biases, (g.O * cols if g.O > 1 else live) * size)
         for k0 from 0 <= k0 < g.K by DOT_LENGTH:
