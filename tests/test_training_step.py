@@ -116,6 +116,7 @@ def test_small_layers_go_by_groups_and_wide_ones_step_by_step():
     assert few[1] == 100
     assert many == many_parameters == (100, 100)
     assert maps_of_pixels[0] <= maps_of_pixels[1] < 500
+    assert maps_of_pixels[1] % 4 == 0  # whole vectors, on every tier
 
 
 def test_halves_of_a_step_are_the_step():

@@ -62,6 +62,13 @@ cdef double work_of(const Call *g) noexcept nogil:
     return work
 
 
+cdef Py_ssize_t in_whole_vectors(const Call *g, Py_ssize_t count, Py_ssize_t most) noexcept nogil:
+    """The examples of a part, if `count` examples are cut into parts of about `most`. Some kernels lay examples side by
+    side in a vector, so parts of a vector or more are whole vectors."""
+    cdef Py_ssize_t part = ceil_div(count, ceil_div(count, most)), lanes = g.t.lanes
+    return min(count, part if 2 * part < lanes else ceil_div(part, lanes) * lanes)
+
+
 cdef void cut(Call *g) noexcept nogil:
     cdef Py_ssize_t i, bytes_each = values_and_gradients(g) * g.t.itemsize
     cdef double work = work_of(g)
@@ -73,9 +80,8 @@ cdef void cut(Call *g) noexcept nogil:
     if convolves and apart and g.learnt <= MOST_LEARNT:
         g.chunk = <Py_ssize_t> (max(<double> CHUNK_WORK, <double> WORK_OF_A_SUM * g.learnt) / work) + 1
         g.chunk = min(g.N, max(g.chunk, ceil_div(g.N, <Py_ssize_t> MOST_CHUNKS)))
-        g.chunk = ceil_div(g.N, ceil_div(g.N, g.chunk))
-        g.group = max(<Py_ssize_t> 1, CACHE_BYTES // bytes_each)
-        g.group = ceil_div(g.chunk, ceil_div(g.chunk, g.group))
+        g.chunk = in_whole_vectors(g, g.N, g.chunk)
+        g.group = in_whole_vectors(g, g.chunk, max(<Py_ssize_t> 1, CACHE_BYTES // bytes_each))
     g.chunks = ceil_div(g.N, g.chunk)
 
 
