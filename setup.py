@@ -28,6 +28,7 @@ MODULES = (
     "_conv_planes",
     "_conv_winograd",
     "_conv_winograd_input",
+    "_conv_winograd_side",
     "_conv_winograd_weight",
     "_conv_batch",
     "_conv_batch_weight",

@@ -461,7 +461,7 @@ MUTANTS = (
         "for c in range(p.cols):",
         "winograd",
     ),
-    Mutant("winograd: no bias", "tile_winograd.h", "vec value = y[j] + b;", "vec value = y[j];", "winograd"),
+    Mutant("winograd: no bias", "tile_winograd.h", "vec value = y[j] + bias;", "vec value = y[j];", "winograd"),
     Mutant(
         "winograd: half of the spoilt tiles are seen",
         "tile_winograd.h",
@@ -501,7 +501,7 @@ MUTANTS = (
     Mutant(
         "winograd: windows do not tell of NaN",
         "tile_winograd.h",
-        "spoilt += 0 * (d[4] + d[5]); /* every",
+        "*spoilt += 0 * (d[4] + d[5]); /* every",
         "/* every",
         "belong_5x5",
         "test_winograd.py",
@@ -519,6 +519,28 @@ MUTANTS = (
         "spread(p, dx + (row * p.tile * p.dx_line + c0) * size,",
         "spread(p, dx + c0 * size,",
         "winograd-5x5",
+    ),
+    Mutant(
+        "side by side: all outputs have the weights of the first",
+        "tile_winograd_side.h",
+        "NAME(splat)(u[i * apart * OUTS + o])",
+        "NAME(splat)(u[i * apart * OUTS])",
+        "side-by-side",
+    ),
+    Mutant(
+        "side by side: a row of tiles from left to right",
+        "tile_winograd_side.h",
+        "for (ptrdiff_t t = s->tiles - 1; t >= 0; t--) {",
+        "for (ptrdiff_t t = 0; t < s->tiles; t++) {",
+        "side-by-side",
+    ),
+    Mutant(
+        "side by side: only the last images of a vector are spoilt",
+        "_conv_winograd_side.pyx",
+        "memset(p.spoilt + n0, True, count)",
+        "memset(p.spoilt + n0 + 1, True, count - 1)",
+        "at_its_side",
+        "test_winograd.py",
     ),
     # Matrix tiles, which a CPU without them emulates
     Mutant(

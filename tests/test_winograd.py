@@ -27,6 +27,8 @@ def test_the_bound_is_of_the_algorithm_that_computes_a_convolution(taps, padding
     dx, dw, _ = fnn.reference.conv2d_backward(dy, x, w, padding=padding)
     np.testing.assert_allclose(winograd.forward(x, w, both), y, atol=1e-10)
     np.testing.assert_allclose(winograd.input_gradient(dy, w, both), dx, atol=1e-10)
+    if taps == 3:
+        np.testing.assert_allclose(winograd.correlation(dy, w, both), dx, atol=1e-10)
     np.testing.assert_allclose(winograd.weight_gradient(dy, x, both), dw, atol=1e-10)
 
 
@@ -41,7 +43,10 @@ def test_who_goes_which_way():
     assert names(1, 64, 8, 8, 64, 3, 3, **wide) == ("planes", "planes", "pixels")  # too few tiles
     assert names(1, 64, 8, 8, 64, 3, 3, packed=True, **wide)[0] == "winograd"  # the weights are transformed already
     assert names(1, 64, 4, 8, 64, 3, 3, packed=True, **wide)[0] == "planes"
-    assert names(64, 20, 12, 12, 50, 5, 5) == ("winograd", "spread", "winograd")
+    if fnn.isa() != "baseline":
+        assert names(64, 20, 12, 12, 50, 5, 5)[::2] == ("side by side", "winograd")
+        assert names(45, 13, 12, 11, 17, 3, 3, PH=1)[:2] == ("side by side", "side by side")
+    assert names(64, 20, 12, 12, 50, 5, 5, packed=True)[0] == "winograd"  # plans go by groups of few images
     assert names(32, 40, 20, 20, 60, 5, 5, PH=2, PW=2) == ("winograd", "spread", "winograd")
     assert names(32, 40, 20, 20, 60, 5, 5, PH=2, PW=2, SW=2) == ("batch", "batch", "batch")
     assert names(32, 40, 20, 20, 60, 5, 5, PH=5, PW=5) == ("planes", "planes", "pixels")
@@ -129,6 +134,53 @@ def test_5x5_is_the_same_in_plans_and_for_any_number_of_threads(dtype, n):
     for threads in (2, 3, 7):
         with fnn.num_threads(threads):
             assert results() == one
+
+
+SIDE_BY_SIDE = [  # images, inputs, map, outputs, taps, padding
+    (37, 20, (12, 13), 27, 5, (0, 0)),
+    (64, 20, (12, 12), 50, 5, (0, 0)),
+    (45, 13, (12, 11), 17, 3, (1, 0)),
+]
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("shape", SIDE_BY_SIDE, ids=str)
+def test_images_side_by_side_have_the_same_bits_for_any_number_of_threads(dtype, shape):
+    n, channels, size, outputs, taps, padding = shape
+    rng = np.random.default_rng(8)
+    x, w = (rng.standard_normal(s).astype(dtype) for s in ((n, channels, *size), (outputs, channels, taps, taps)))
+    b = rng.standard_normal(outputs).astype(dtype)
+
+    def results():
+        y = fnn.functional.conv2d(x, w, b, padding=padding, activation="relu")
+        dx, dw, db = fnn.functional.conv2d_backward(y, x, w, padding=padding)
+        turned = fnn.functional.conv_transpose2d(y, w, x[0, :, 0, 0], padding=padding, activation="relu")
+        return [a.tobytes() for a in (y, dx, dw, db, turned)]
+
+    with fnn.num_threads(1):
+        one = results()
+    for threads in (2, 3, 7):
+        with fnn.num_threads(threads):
+            assert results() == one
+
+
+@pytest.mark.parametrize("value", [np.inf, np.nan])
+@pytest.mark.parametrize("shape", SIDE_BY_SIDE, ids=str)
+def test_inf_and_nan_of_an_image_stay_out_of_the_images_at_its_side(shape, value):
+    n, channels, size, outputs, taps, padding = shape
+    rng = np.random.default_rng(7)
+    sizes = (n, channels, *size), (outputs, channels, taps, taps)
+    x, w = (rng.standard_normal(s).astype(np.float32) for s in sizes)
+    if fnn.isa() != "baseline":
+        assert ways(*x.shape, outputs, ConvGeometry(taps, taps, PH=padding[0], PW=padding[1]))["y"] == "side by side"
+    y = fnn.functional.conv2d(x, w, padding=padding)
+    dy = rng.standard_normal(y.shape).astype(np.float32)
+    x[n - 2, 3, 6, 5] = dy[1, 2, 4, 3] = value
+    truth = fnn.reference.conv2d(x, w, padding=padding)
+    assert np.array_equal(np.isfinite(fnn.functional.conv2d(x, w, padding=padding)), np.isfinite(truth))
+    truth = fnn.reference.conv2d_backward(dy, x, w, padding=padding)
+    for made, expected in zip(fnn.functional.conv2d_backward(dy, x, w, padding=padding), truth, strict=True):
+        assert np.array_equal(np.isfinite(made), np.isfinite(expected))
 
 
 @pytest.mark.parametrize("place", [(0, 0), (0, 6), (5, 0), (9, 5), (4, 13), (9, 13)], ids=str)

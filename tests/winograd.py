@@ -64,12 +64,15 @@ def forward(x, w, padding, absolute=False):
     return y.transpose(0, 1, 2, 4, 3, 5).reshape(*y.shape[:2], rows * tile, cols * tile)[..., :oh, :ow]
 
 
+def correlation(dy, w, padding, absolute=False):
+    """The gradient of the input of 3 x 3 as the convolution of dy with the kernels turned round."""
+    turned = w.transpose(1, 0, 2, 3)[:, :, ::-1, ::-1]
+    return forward(dy, turned, (2 - padding[0], 2 - padding[1]), absolute)
+
+
 def input_gradient(dy, w, padding, absolute=False):
-    """3 x 3: the convolution of dy with the kernels turned round. 5 x 5: the windows that tiles of dy add to."""
+    """The windows that tiles of dy add to."""
     taps = w.shape[2]
-    if taps == 3:
-        turned = w.transpose(1, 0, 2, 3)[:, :, ::-1, ::-1]
-        return forward(dy, turned, (2 - padding[0], 2 - padding[1]), absolute)
     at, g, bt, tile = matrices(taps, absolute)
     rows, cols = -(-dy.shape[2] // tile), -(-dy.shape[3] // tile)
     values = _both_ways(at.T, _tiles(dy, tile, tile, rows, cols))
@@ -112,11 +115,6 @@ def may_serve(w, shape, *arguments, stride=1, padding=0, dilation=1, groups=1, *
     )
 
 
-def with_tiles(w, x, dy):
-    """The shape of that map whose tiles the gradient of x is made of."""
-    return (x if w.shape[2] == 3 else dy).shape
-
-
 def worse(direct, terms, scale, products):
     """S of the worse bound, for a result that counts as a sum of so many terms.
 
@@ -124,3 +122,17 @@ def worse(direct, terms, scale, products):
     scale, products : S and K of this algorithm
     """
     return np.maximum(direct, scale * ((products + ROUNDINGS + 2) / (terms + 2)))
+
+
+def worse_of_input(direct, terms, shape, dy, w, border, **geometry):
+    """S of the worst bound for the gradient of an input of this shape, by whichever tiles it is made of.
+
+    direct : S of the direct sum, of so many terms
+    border : pixels of padding above and on the left
+    """
+    worst = direct
+    for made_by, tiles in ((input_gradient, dy.shape), (correlation, shape)):
+        if (made_by is input_gradient or w.shape[2:] == (3, 3)) and may_serve(w, tiles, dy, w, **geometry):
+            made = made_by(np.abs(dy), np.abs(w), border, **ABSOLUTE)
+            worst = np.maximum(worst, worse(direct, terms, made, w.shape[0]))
+    return worst

@@ -59,9 +59,7 @@ def _conv2d_backward_scale(dy, x, w, **geometry):
     positive = np.abs(dy), np.abs(x), np.abs(w)
     dx, dw, db = reference.conv2d_backward(*positive, **geometry)
     of_dx, of_dw, _ = _conv2d_backward_terms(dy, x, w)
-    if winograd.may_serve(w, winograd.with_tiles(w, x, dy), dy, w, **geometry):
-        made = winograd.input_gradient(positive[0], positive[2], padding, **winograd.ABSOLUTE)
-        dx = winograd.worse(dx, of_dx, made, w.shape[0])
+    dx = winograd.worse_of_input(dx, of_dx, x.shape, dy, w, padding, **geometry)
     if winograd.may_serve(w, dy.shape, dy, x, **geometry):
         made = winograd.weight_gradient(*positive[:2], padding, **winograd.ABSOLUTE)
         dw = winograd.worse(dw, of_dw, made, of_dw)
@@ -186,6 +184,9 @@ CONVS = (
     ConvShape("winograd-padding-2", (7, 40, 10, 7), 32, (3, 3), 1, (2, 1), large=True, columns=False),
     ConvShape("winograd-bands", (2, 64, 50, 39), 64, (3, 3), 1, 1, large=True, columns=False),
     ConvShape("winograd-5x5", (9, 37, 15, 10), 41, (5, 5), 1, 2, large=True, columns=False),
+    ConvShape("side-by-side", (45, 13, 12, 11), 17, (3, 3), 1, (1, 0), large=True, columns=False),
+    ConvShape("side-by-side-5x5", (37, 7, 12, 13), 18, (5, 5), 1, 0, large=True, columns=False),
+    ConvShape("side-by-side-5x5-padding", (33, 20, 12, 9), 27, (5, 5), 1, (1, 2), large=True, columns=False),
     ConvShape("winograd-5x5-no-padding", (5, 33, 18, 21), 34, (5, 5), large=True, columns=False),
     ConvShape("winograd-5x5-padding-4", (7, 40, 10, 7), 32, (5, 5), 1, (4, 3), large=True, columns=False),
     ConvShape("winograd-5x5-bands", (2, 64, 50, 39), 64, (5, 5), 1, 2, large=True, columns=False),

@@ -25,9 +25,8 @@ def _terms(x, w, b=None, *, groups=1, **_):
 def _scale(x, w, b=None, *, activation=None, **geometry):
     positive = np.abs(x), np.abs(w)
     scale = reference.conv_transpose2d(*positive, **geometry)
-    if winograd.may_serve(w, winograd.with_tiles(w, scale, x), x, w, **geometry):
-        made = winograd.input_gradient(*positive, pair(geometry.get("padding", 0)), **winograd.ABSOLUTE)
-        scale = winograd.worse(scale, *_terms(x, w), made, x.shape[1])
+    border = pair(geometry.get("padding", 0))
+    scale = winograd.worse_of_input(scale, *_terms(x, w), scale.shape, x, w, border, **geometry)
     return (scale if b is None else scale + np.abs(b)[:, None, None],)
 
 

@@ -7,7 +7,7 @@ docs/dev/measurements.md). Only a comparison of two ways means something.
 """
 from fastnn._kernels._conv_winograd cimport VALUES, VIEW
 from fastnn._kernels.conv_shape cimport ConvShape, is_pointwise, turned
-from fastnn._kernels.conv_way cimport BATCH, FOLD, ONE_PASS, SPREAD, WINOGRAD, Way
+from fastnn._kernels.conv_way cimport BATCH, FOLD, ONE_PASS, SIDE, SPREAD, WINOGRAD, Way
 from fastnn._kernels.fnn cimport ceil_div, fnn_tiles, reach
 
 cdef enum:
@@ -70,6 +70,20 @@ cdef double winograd_cost(fnn_tiles *t, const ConvShape *s) noexcept nogil:
     cdef Py_ssize_t of_c = ceil_div(s.C, t.lanes), of_o = ceil_div(s.O, t.lanes)
     return VALUES * (tiles * (s.C * of_o * (0.42 if t.lanes * t.itemsize == 64 else 0.135) + 2.4 * (of_c + of_o))
                      + 0.3 * s.C * s.O)
+
+
+cdef double side_cost(fnn_tiles *t, const ConvShape *s, bint gradient) noexcept nogil:
+    """Of Winograd's way with images side by side."""
+    cdef Py_ssize_t tile = VIEW + 1 - s.KH, tiles = ceil_div(s.OH, tile) * ceil_div(s.OW, tile)
+    cdef Py_ssize_t ins = s.O if gradient else s.C, outs = s.C if gradient else s.O
+    cdef bint wide = t.lanes * t.itemsize == 64
+    cdef double products = VALUES * <double> ins * outs * (0.3 if wide else 0.165 * (1.35 + 0.006 * ins))
+    cdef double transforms = (72 if s.KH == 3 else 47) * ins + 62 * outs
+    if not gradient:
+        transforms = (102 if s.KH == 3 else 80) * ins + 5 * outs
+    transforms *= 1 if wide else 0.65
+    return (ceil_div(s.N, t.lanes) * (tiles * (products + transforms)
+                                      + 1.5 * (s.C * s.H * s.W + s.O * s.OH * s.OW)) + 30.0 * s.C * s.O + 7000)
 
 
 cdef double fold_cost(fnn_tiles *t, const ConvShape *s) noexcept nogil:
@@ -136,6 +150,8 @@ cdef double batch_weight_cost(fnn_tiles *t, const ConvShape *s) noexcept nogil:
 cdef double forward_cost(fnn_tiles *t, const ConvShape *s, Way way) noexcept nogil:
     if way == BATCH:
         return min(lanes_cost(t, s, False), rows_cost(t, s, False))
+    if way == SIDE:
+        return side_cost(t, s, False)
     return winograd_cost(t, s) if way == WINOGRAD else planes_cost(t, s)
 
 
@@ -147,6 +163,8 @@ cdef double input_cost(fnn_tiles *t, const ConvShape *s, Way way) noexcept nogil
         return fold_cost(t, s)
     if way == SPREAD:
         return winograd_cost(t, s)
+    if way == SIDE:
+        return side_cost(t, s, True)
     f = turned(s)
     return winograd_cost(t, &f) if way == WINOGRAD else planes_cost(t, &f)
 

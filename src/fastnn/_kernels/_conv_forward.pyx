@@ -3,10 +3,11 @@ from fastnn._kernels._conv_batch cimport batch_forward
 from fastnn._kernels._conv_planes cimport convolve_by_planes
 from fastnn._kernels._conv_ways cimport forward_way
 from fastnn._kernels._conv_winograd cimport winograd
+from fastnn._kernels._conv_winograd_side cimport winograd_side_by_side
 from fastnn._kernels._table cimport allocate, release, tiles
 from fastnn._kernels.conv_output cimport Output
 from fastnn._kernels.conv_shape cimport ConvShape, Geometry, conv_shape
-from fastnn._kernels.conv_way cimport BATCH, PLANES, WINOGRAD, Way
+from fastnn._kernels.conv_way cimport BATCH, PLANES, SIDE, WINOGRAD, Way
 from fastnn._kernels.fnn cimport FNN_RELU, begin
 
 ctypedef fused real:
@@ -37,10 +38,11 @@ cdef bint convolve(const Output *g) noexcept nogil:
     cdef bint enough
     if way == BATCH:
         return batch_forward(g)
-    if way != WINOGRAD:
+    if way != WINOGRAD and way != SIDE:
         return convolve_by_planes(g, way)
     spoilt = <char *> allocate(g.shape.N)
-    enough = spoilt != NULL and winograd(g, spoilt) and convolve_spoilt(g, spoilt)
+    enough = spoilt != NULL and (winograd_side_by_side(g, spoilt) if way == SIDE else winograd(g, spoilt))
+    enough = enough and convolve_spoilt(g, spoilt)
     release(spoilt)
     return enough
 

@@ -15,12 +15,13 @@ from fastnn._kernels._conv_batch cimport batch_input
 from fastnn._kernels._conv_forward cimport convolve
 from fastnn._kernels._conv_ways cimport input_way
 from fastnn._kernels._conv_winograd_input cimport winograd_input
+from fastnn._kernels._conv_winograd_side cimport winograd_input_side_by_side
 from fastnn._kernels._table cimport allocate, parallel, release, threads
 from fastnn._kernels.conv_folded cimport folded_at, unfold_phases
 from fastnn._kernels.conv_gradients cimport Gradients
 from fastnn._kernels.conv_output cimport Output
 from fastnn._kernels.conv_shape cimport ConvShape, is_pointwise, turned
-from fastnn._kernels.conv_way cimport BATCH, PLANES, SPREAD, TAPS, WINOGRAD, Way
+from fastnn._kernels.conv_way cimport BATCH, PLANES, SIDE, SPREAD, TAPS, WINOGRAD, Way
 from fastnn._kernels.fnn cimport FNN_RELU, FNN_relu, ceil_div, fits, fnn_tiles, reach, split_at
 
 ctypedef fused real:
@@ -249,9 +250,12 @@ cdef bint fold_spoilt(const Gradients *a, const char *spoilt) noexcept nogil:
     return True
 
 
-cdef bint spread(const Gradients *a) noexcept nogil:
+cdef bint spread(const Gradients *a, Way way) noexcept nogil:
     cdef char *spoilt = <char *> allocate(a.shape.N)
-    cdef bint enough = spoilt != NULL and winograd_input(a, spoilt) and fold_spoilt(a, spoilt)
+    cdef bint enough = spoilt != NULL
+    if enough:
+        enough = winograd_input_side_by_side(a, spoilt) if way == SIDE else winograd_input(a, spoilt)
+    enough = enough and fold_spoilt(a, spoilt)
     release(spoilt)
     return enough
 
@@ -262,6 +266,6 @@ cdef bint input_gradient(const Gradients *a) noexcept nogil:
         return batch_input(a)
     if way == PLANES or way == WINOGRAD or way == TAPS:
         return correlate(a)
-    if way == SPREAD:
-        return spread(a)
+    if way == SPREAD or way == SIDE:
+        return spread(a, way)
     return fold_patches(a)

@@ -2,9 +2,12 @@
 from fastnn._kernels._conv_cost cimport forward_cost, input_cost, weight_cost
 from fastnn._kernels._conv_planes cimport channels_together
 from fastnn._kernels._conv_winograd cimport VALUES, VIEW
+from fastnn._kernels._conv_winograd_side cimport fits_side_by_side
 from fastnn._kernels._table cimport tiles
 from fastnn._kernels.conv_shape cimport ConvShape, Geometry, conv_shape, is_pointwise, turned
-from fastnn._kernels.conv_way cimport BATCH, FOLD, ONE_PASS, PIXELS, PLANES, POINTWISE, SPREAD, TAPS, WINOGRAD, Way
+from fastnn._kernels.conv_way cimport (
+    BATCH, FOLD, ONE_PASS, PIXELS, PLANES, POINTWISE, SIDE, SPREAD, TAPS, WINOGRAD, Way
+)
 from fastnn._kernels.fnn cimport ceil_div, fnn_tiles, reach
 
 cdef enum:
@@ -25,6 +28,8 @@ cdef enum:
     WINOGRAD_MIN_TILES = 32         # tiles of a batch: the products outweigh the transform of the weights
     WINOGRAD_MIN_TILES_PACKED = 4   # tiles of a batch, if the weights are transformed already
 
+    SIDE_MIN_CHANNELS_5x5 = 2  # C*O / (C + O), with images side by side
+
     # 5 x 5: multiply-adds of a vector that take as long as
     COST_OF_TILE = 300    # transforming a tile, for each vector of channels, before or after the products
     COST_OF_KERNEL = 10   # transforming a kernel
@@ -35,6 +40,8 @@ cdef double FORWARD = 0.95, FORWARD_PATCHES = 1.7
 cdef double PLANES_INPUT = 0.85, PLANES_INPUT_PATCHES = 4.2
 cdef double FOLD_INPUT = 1.0, FOLD_INPUT_PATCHES = 9.5
 cdef double WEIGHT = 1.15, WEIGHT_PATCHES = 11.5
+
+cdef double SIDE_MARGIN = 1.07  # images side by side are taken where their cost is clearly lower
 
 
 cdef inline Py_ssize_t tiles_of(const ConvShape *s) noexcept nogil:
@@ -135,19 +142,31 @@ cdef bint batch_may_serve(fnn_tiles *t, const ConvShape *s) noexcept nogil:
             and max(s.C * s.H * s.W, s.O * s.OH * s.OW) * t.lanes * t.itemsize <= BATCH_MAX_BYTES)
 
 
+cdef bint side_may_serve(fnn_tiles *t, const ConvShape *s) noexcept nogil:
+    """A vector of images and more, of maps that stay in the cache, with enough channels and tiles."""
+    return ((s.KH == 3 or s.KH == 5) and tiles_fit(s) and s.N >= t.lanes and s.N * tiles_of(s) >= WINOGRAD_MIN_TILES
+            and s.C * s.O >= (WINOGRAD_MIN_CHANNELS if s.KH == 3 else SIDE_MIN_CHANNELS_5x5) * (s.C + s.O)
+            and fits_side_by_side(t, s))
+
+
 cdef Way forward_way(fnn_tiles *t, const ConvShape *s, bint packed) noexcept nogil:
     cdef Way way = forward_by_images(t, s, packed)
     # Plans keep the ways by images. These have the bits of BATCH, but for Winograd's, and for sums of several parts.
-    if packed or way == TAPS or way == WINOGRAD or not batch_may_serve(t, s) or channels_together(t, s) < s.C:
+    if packed or way == TAPS:
         return way
-    return BATCH if forward_cost(t, s, BATCH) < forward_cost(t, s, way) else way
+    if (way != WINOGRAD and batch_may_serve(t, s) and channels_together(t, s) == s.C
+            and forward_cost(t, s, BATCH) < forward_cost(t, s, way)):
+        way = BATCH
+    return SIDE if side_may_serve(t, s) and SIDE_MARGIN * forward_cost(t, s, SIDE) < forward_cost(t, s, way) else way
 
 
 cdef Way input_way(fnn_tiles *t, const ConvShape *s) noexcept nogil:
     cdef Way way = input_by_images(t, s)
-    if way == TAPS or not batch_may_serve(t, s):
+    if way == TAPS:
         return way
-    return BATCH if input_cost(t, s, BATCH) < input_cost(t, s, way) else way
+    if batch_may_serve(t, s) and input_cost(t, s, BATCH) < input_cost(t, s, way):
+        way = BATCH
+    return SIDE if side_may_serve(t, s) and SIDE_MARGIN * input_cost(t, s, SIDE) < input_cost(t, s, way) else way
 
 
 cdef Way weight_way(fnn_tiles *t, const ConvShape *s) noexcept nogil:
@@ -166,7 +185,7 @@ def ways(Py_ssize_t N, Py_ssize_t C, Py_ssize_t H, Py_ssize_t W, Py_ssize_t O, G
     cdef fnn_tiles *t = tiles(is_double)
     cdef ConvShape s = conv_shape(N, C, H, W, O, 0, 0, geometry)
     names = {PLANES: "planes", POINTWISE: "pointwise", TAPS: "taps", WINOGRAD: "winograd", SPREAD: "spread",
-             ONE_PASS: "one pass", FOLD: "fold", PIXELS: "pixels", BATCH: "batch"}
+             SIDE: "side by side", ONE_PASS: "one pass", FOLD: "fold", PIXELS: "pixels", BATCH: "batch"}
     s.OH = (H + 2 * s.PH - reach(s.KH, s.DH)) // s.SH + 1
     s.OW = (W + 2 * s.PW - reach(s.KW, s.DW)) // s.SW + 1
     return {"y": names[forward_way(t, &s, packed)], "dx": names[input_way(t, &s)], "dw": names[weight_way(t, &s)]}

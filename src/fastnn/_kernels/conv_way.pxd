@@ -5,6 +5,7 @@ cdef enum Way:
     TAPS       # weighted sums of shifted planes, without tiles (_conv_planes)
     WINOGRAD   # tiles over transformed images (_conv_winograd, _conv_winograd_weight)
     SPREAD     # tiles over transformed dy, spread over dx (_conv_winograd_input)
+    SIDE       # the same two with an image in each lane, for y and dx (_conv_winograd_side)
     ONE_PASS   # a band of dy at a time makes both gradients (_conv_one_pass)
     FOLD       # the gradients of the patches are folded into dx (_conv_input)
     PIXELS     # tiles sum over the pixels of images that lie channels last (_conv_weight)

@@ -9,6 +9,7 @@ cdef extern from "fnn.h" nogil:
         FNN_BIAS_OF_COLUMNS
         FNN_NORM_ROWS
         FNN_NORM_BLOCK
+        FNN_SIDE_TILES
         FNN_BLOCK
         FNN_DISTANCE
         FNN_BCE
@@ -44,6 +45,10 @@ cdef extern from "fnn.h" nogil:
         Py_ssize_t H, W, OH, OW, KW, DH, DW
         const fnn_span *rows
         const fnn_span *columns
+
+    ctypedef struct fnn_side:
+        int taps
+        Py_ssize_t ins, tiles, plane, row_step, step, in_step
 
     ctypedef struct fnn_tiles "const fnn_tiles":
         const char *isa
@@ -158,6 +163,11 @@ cdef extern from "fnn.h" nogil:
                          Py_ssize_t rows) noexcept nogil
         int (*wino_spread)(int taps, void *pixels, Py_ssize_t row_step, Py_ssize_t col_step, const void *products,
                            Py_ssize_t step, Py_ssize_t channels, Py_ssize_t tiles) noexcept nogil
+        Py_ssize_t wino_outs
+        int (*side_result)(const fnn_side *s, int outs, void *pixels, const void *values, const void *weights,
+                           const void *bias, int flags) noexcept nogil
+        int (*side_spread)(const fnn_side *s, int outs, void *pixels, const void *values,
+                           const void *weights) noexcept nogil
 
     void fnn_fetch(const void *start, Py_ssize_t nbytes) noexcept
     ctypedef void (*fnn_task)(void *job, Py_ssize_t chunk, int slot) noexcept nogil

@@ -75,6 +75,15 @@ typedef struct fnn_windows {
     const fnn_span *rows, *columns;     /* OH and OW of them */
 } fnn_windows;
 
+/* Tiles of a row, whose pixels and values are vectors of images. */
+enum { FNN_SIDE_TILES = 4 };
+typedef struct fnn_side {
+    int taps;                  /* of the kernel, each way: 3 or 5 */
+    ptrdiff_t ins, tiles;      /* tiles <= FNN_SIDE_TILES; a value of a tile and that of the next are neighbours */
+    ptrdiff_t plane, row_step; /* from the pixels of an output to those of the next, and from row to row */
+    ptrdiff_t step, in_step;   /* from a value to the next of the 36, and from those of an input to those of the next */
+} fnn_side;
+
 typedef struct fnn_tiles {
     const char *isa;
     ptrdiff_t itemsize;
@@ -299,6 +308,15 @@ typedef struct fnn_tiles {
     int (*wino_taps)(int taps, void *dw, ptrdiff_t w_step, const void *sums, ptrdiff_t step, ptrdiff_t rows);
     int (*wino_spread)(int taps, void *pixels, ptrdiff_t row_step, ptrdiff_t col_step, const void *products,
                        ptrdiff_t step, ptrdiff_t channels, ptrdiff_t tiles);
+
+    /* Winograd's way for images side by side. side_result makes the pixels of some tiles of a row, for `outs` outputs,
+     * outs <= wino_outs: act(bias + ...), from the values of all inputs. side_spread adds the gradients of the input pixels.
+     * Weights are (ins, 36, wino_outs). `bias` has a number for each output, or is NULL. Both return 0 if one of the
+     * products was inf or NaN. */
+    ptrdiff_t wino_outs;
+    int (*side_result)(const fnn_side *s, int outs, void *pixels, const void *values, const void *weights,
+                       const void *bias, int flags);
+    int (*side_spread)(const fnn_side *s, int outs, void *pixels, const void *values, const void *weights);
 
     /* Dot tiles have up to dot_most rows, and dot_cols[rows] columns. */
     ptrdiff_t dot_most, dot_cols[FNN_DOT_ROWS + 1];

@@ -120,14 +120,32 @@ static void NAME(wino_image)(int taps, void *values, ptrdiff_t step, const void 
         NAME(wino_image_of)(5, values, step, pixels, row_step, col_step, channels, tiles);
 }
 
+/* The output pixels of a tile, act(bias + ...), whose columns are transformed already. */
+INLINE void NAME(wino_pixels)(const int taps, const vec *half, real *p, ptrdiff_t row_step, ptrdiff_t col_step,
+                              vec bias, int flags, vec *spoilt) {
+    const int tile = WINO_TILE(taps);
+    UNROLL
+    for (int i = 0; i < tile; i++) {
+        vec y[4];
+        NAME(wino_sums)(half + 6 * i, tile, 1, 1, y, 1);
+        if (i == 0 || i == tile - 1) /* every product is in one of the corners */
+            *spoilt += 0 * (y[0] + y[tile - 1]);
+        UNROLL
+        for (int j = 0; j < tile; j++) {
+            vec value = y[j] + bias;
+            if (flags & FNN_RELU)
+                value = NAME(positive)(value);
+            NAME(store)(p + i * row_step + j * col_step, value);
+        }
+    }
+}
+
 INLINE int NAME(wino_result_of)(const int taps, void *pixels, ptrdiff_t row_step, ptrdiff_t col_step,
                                 const void *products, ptrdiff_t step, ptrdiff_t channels, const void *bias, int flags) {
     const int tile = WINO_TILE(taps);
     vec spoilt = NAME(splat)(0);
     for (ptrdiff_t c = 0; c < channels; c += LANES) {
         const real *m = (const real *)products + c;
-        real *p = (real *)pixels + c;
-        vec b = bias ? NAME(load)((const real *)bias + c) : NAME(splat)(0);
         vec half[24];
         UNROLL
         for (int j = 0; j < 6; j++) {
@@ -137,20 +155,8 @@ INLINE int NAME(wino_result_of)(const int taps, void *pixels, ptrdiff_t row_step
                 column[i] = NAME(load)(m + (6 * i + j) * step);
             NAME(wino_sums)(column, tile, 1, 1, half + j, 6);
         }
-        UNROLL
-        for (int i = 0; i < tile; i++) {
-            vec y[4];
-            NAME(wino_sums)(half + 6 * i, tile, 1, 1, y, 1);
-            if (i == 0 || i == tile - 1) /* every product is in one of the corners */
-                spoilt += 0 * (y[0] + y[tile - 1]);
-            UNROLL
-            for (int j = 0; j < tile; j++) {
-                vec value = y[j] + b;
-                if (flags & FNN_RELU)
-                    value = NAME(positive)(value);
-                NAME(store)(p + i * row_step + j * col_step, value);
-            }
-        }
+        NAME(wino_pixels)(taps, half, (real *)pixels + c, row_step, col_step,
+                          bias ? NAME(load)((const real *)bias + c) : NAME(splat)(0), flags, &spoilt);
     }
     real total = NAME(lane_sum)(spoilt);
     return total == 0;
@@ -266,6 +272,21 @@ static int NAME(wino_taps)(int taps, void *dw, ptrdiff_t w_step, const void *sum
     return NAME(wino_taps_of)(5, dw, w_step, sums, step, rows);
 }
 
+/* Adds pixels whose rows are turned back already. */
+INLINE void NAME(wino_add)(const vec *columns, ptrdiff_t count, real *p, ptrdiff_t row_step, ptrdiff_t col_step,
+                           vec *spoilt) {
+    for (ptrdiff_t j = 0; j < count; j++) {
+        vec d[6];
+        NAME(wino_back)(columns + 6 * j, d, 1);
+        *spoilt += 0 * (d[4] + d[5]); /* every product is in one of these */
+        UNROLL
+        for (int i = 0; i < 6; i++) {
+            real *at = p + i * row_step + j * col_step;
+            NAME(store)(at, NAME(load)(at) + d[i]);
+        }
+    }
+}
+
 INLINE int NAME(wino_spread_of)(const int taps, void *pixels, ptrdiff_t row_step, ptrdiff_t col_step,
                                 const void *products, ptrdiff_t step, ptrdiff_t channels, ptrdiff_t tiles) {
     const int tile = WINO_TILE(taps), most = (WINO_COLUMNS - 4) / tile;
@@ -290,16 +311,7 @@ INLINE int NAME(wino_spread_of)(const int taps, void *pixels, ptrdiff_t row_step
                         columns[6 * (t * tile + j) + i] += d[j];
                 }
             }
-            for (ptrdiff_t j = 0; j < count; j++) {
-                vec d[6];
-                NAME(wino_back)(columns + 6 * j, d, 1);
-                spoilt += 0 * (d[4] + d[5]); /* every product is in one of these */
-                UNROLL
-                for (int i = 0; i < 6; i++) {
-                    real *at = p + i * row_step + j * col_step;
-                    NAME(store)(at, NAME(load)(at) + d[i]);
-                }
-            }
+            NAME(wino_add)(columns, count, p, row_step, col_step, &spoilt);
         }
     }
     real total = NAME(lane_sum)(spoilt);
@@ -311,6 +323,7 @@ static int NAME(wino_spread)(int taps, void *pixels, ptrdiff_t row_step, ptrdiff
         return NAME(wino_spread_of)(3, pixels, row_step, col_step, products, step, channels, tiles);
     return NAME(wino_spread_of)(5, pixels, row_step, col_step, products, step, channels, tiles);
 }
+#include "tile_winograd_side.h"
 #undef WINO_COLUMNS
 #undef WINO_A
 #undef WINO_B

@@ -55,6 +55,8 @@
 #define DOT_TILES(X) X(1, 8) X(2, 4) X(3, 3) X(4, 2)
 #endif
 #define PANEL_VECTORS 2
+#define WINO_OUTS(lanes) ((lanes) >= 4 ? 4 : 2) /* outputs of Winograd's way side by side; a divisor of the lanes */
+#define WINO_AT_ONCE (PANEL_ROWS >= 12 ? 6 : 3) /* values that make sums in registers, of each output */
 #if defined(__AVX512F__)
 #define HAS_MASKS 1 /* a masked load or store is as fast as a whole one */
 #else
@@ -91,7 +93,7 @@
 #define DOT_PLACE(rows, columns) [rows] = columns,
 #define FNN_TABLE(tier, type, lanes_, suffix, ...)                                                                 \
     {.isa = QUOTE(tier), __VA_ARGS__ .itemsize = sizeof(type), .lanes = lanes_, .mr = PANEL_ROWS, .nr = PANEL_VECTORS * lanes_,\
-     .dot_m = DOT_ROWS, .dot_n = DOT_COLS, .dot_most = 0 DOT_TILES(DOT_ONE), .dot_cols = {DOT_TILES(DOT_PLACE)},          \
+     .dot_m = DOT_ROWS, .dot_n = DOT_COLS, .wino_outs = WINO_OUTS(lanes_), .dot_most = 0 DOT_TILES(DOT_ONE), .dot_cols = {DOT_TILES(DOT_PLACE)},          \
      .panel = panel_##suffix, .panel_row = panel_row_##suffix, .taps = taps_##suffix, .dot = dot_##suffix, .unfold_plane = unfold_plane_##suffix,   \
      .fold_plane = fold_plane_##suffix, .transpose = transpose_##suffix, .copy = copy_##suffix,                    \
      .add = add_##suffix, .row = row_##suffix, .sum_rows = sum_rows_##suffix, .zip = zip_##suffix,     \
@@ -117,7 +119,8 @@
      .rules = {[FNN_SGD] = sgd_##suffix, [FNN_ADAM] = adam_##suffix, [FNN_RMSPROP] = rmsprop_##suffix,             \
                [FNN_SCALE] = scale_##suffix, [FNN_CLAMP] = clamp_##suffix}, .power_sum = power_sum_##suffix,       \
      .wino_image = wino_image_##suffix, .wino_weights = wino_weights_##suffix, .wino_result = wino_result_##suffix,  \
-     .wino_gradient = wino_gradient_##suffix, .wino_taps = wino_taps_##suffix, .wino_spread = wino_spread_##suffix}
+     .wino_gradient = wino_gradient_##suffix, .wino_taps = wino_taps_##suffix, .wino_spread = wino_spread_##suffix,  \
+     .side_result = side_result_##suffix, .side_spread = side_spread_##suffix}
 
 #define FNN_TABLES(tier, ...)                                                                                      \
     {FNN_TABLE(tier, float, VECTOR / 4, f32, __VA_ARGS__), FNN_TABLE(tier, double, VECTOR / 8, f64, )}

@@ -1,0 +1,1 @@
+# Nothing for Python: other kernels reach it through its .pxd file.
