@@ -51,9 +51,9 @@ static int size_class(size_t bytes, size_t *rounded) {
 }
 
 #if KEEP && defined(__linux__)
-/* A block that may hold huge pages begins at one: it is mapped with a spare huge page, and the unused ends are given
+/* Memory that may hold huge pages begins at one: it is mapped with a spare huge page, and the unused ends are given
  * back. */
-static block *mapped_block(size_t total) {
+static char *mapped_memory(size_t total) {
     size_t spare = total >= 2 * HUGE_PAGE ? HUGE_PAGE : 0;
     char *memory = mmap(NULL, total + spare, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     if (memory == MAP_FAILED)
@@ -67,21 +67,26 @@ static block *mapped_block(size_t total) {
     if (spare)
         madvise(memory + before, total, MADV_HUGEPAGE);
 #endif
-    return (block *)(memory + before);
+    return memory + before;
 }
 
-static size_t whole_pages(size_t bytes) {
-    size_t page = (size_t)sysconf(_SC_PAGESIZE);
-    return (bytes + ALIGNMENT + page - 1) / page * page;
-}
+static size_t page_size(void) { return (size_t)sysconf(_SC_PAGESIZE); }
 
+/* The header's page, and the pages of the caller's memory. */
+static size_t whole_pages(size_t bytes) { return (bytes + 2 * page_size() - 1) / page_size() * page_size(); }
+
+/* The caller's memory begins with a page. NumPy's large arrays begin 16 bytes into one. If ours began at 64, a load of
+ * the next elements would seem to depend on the store before it, because processors compare the lowest 12 bits. */
 static block *fresh_block(size_t bytes) {
-    return bytes >= MAPPED ? mapped_block(whole_pages(bytes)) : aligned_memory(ALIGNMENT, bytes + ALIGNMENT);
+    if (bytes < MAPPED)
+        return aligned_memory(ALIGNMENT, bytes + ALIGNMENT);
+    char *memory = mapped_memory(whole_pages(bytes));
+    return memory ? (block *)(memory + page_size() - ALIGNMENT) : NULL;
 }
 
 static void give_back(block *b) {
     if (b->bytes >= MAPPED)
-        munmap(b, whole_pages(b->bytes));
+        munmap((char *)b + ALIGNMENT - page_size(), whole_pages(b->bytes));
     else
         free_aligned(b);
 }
