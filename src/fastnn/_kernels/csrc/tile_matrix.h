@@ -40,6 +40,14 @@ INLINE void NAME(panel_tile)(const int rows, const int vectors, ptrdiff_t cols, 
         UNROLL
         for (int v = 0; v < vectors; v++)
             acc[m][v] = NAME(splat)(0);
+    /* A store to memory that is not in the cache reads its line first. Now there is time for it. */
+    UNROLL
+    for (int m = 0; m < rows; m++) {
+        UNROLL
+        for (int v = 0; v < vectors * VECTOR; v += 64)
+            __builtin_prefetch((const char *)(c + m * ldc) + v, 1, 3);
+        __builtin_prefetch(c + m * ldc + vectors * LANES - 1, 1, 3);
+    }
     for (ptrdiff_t s = 0; s < segments; s++, koff += depth) {
         const real *as = starts ? a + starts[s] : a;
         for (ptrdiff_t k = 0; k < depth; k++, as += a_depth) {
