@@ -268,23 +268,26 @@ cdef void prelu_chunk(void *job, Py_ssize_t chunk, int slot) noexcept nogil:
     cdef const Prelu *g = <const Prelu *> job
     cdef Py_ssize_t size = g.t.itemsize, parts = ceil_div(g.row, g.part), call = chunk * g.group, n, at
     cdef Py_ssize_t row = call // parts, c = row % g.C, start = call % parts * g.part
+    cdef Py_ssize_t end = min(calls(g), call + g.group), together
     cdef const char *w
     cdef char *y
     cdef double *sums = NULL
-    for call in range(call, min(calls(g), call + g.group)):
+    while call < end:
         n, at = min(g.part, g.row - start), (row * g.row + start) * size
-        w = g.w if g.each else g.w + c * size
+        w, together = g.w if g.each else g.w + c * size, 1
         if g.direction == FORWARD:
-            g.t.prelu(g.x + at, w, g.y + at, n, g.each)
+            together = min(end - call, g.C - c) if parts == 1 else 1
+            g.t.prelu(g.x + at, w, g.y + at, together, n, g.each)
         else:
             if g.sums != NULL:
                 sums = g.sums + (chunk * g.row if g.each else call)
             y = g.y + at if g.y != NULL else NULL
             g.t.prelu_backward(g.dy + at, g.x + at, w, y, sums, n, g.each)
+        call += together
         start += n
         if start == g.row:
-            row, start = row + 1, 0
-            c = c + 1 if c + 1 < g.C else 0
+            row, start = row + together, 0
+            c = c + together if c + together < g.C else 0
 
 
 cdef bint apply_prelu(Prelu *g, int workers) noexcept nogil:

@@ -117,7 +117,8 @@ cdef extern from "fnn.h" nogil:
                                          Py_ssize_t step, bint logged) noexcept nogil
         void (*add_two)(const void *a, const void *b, void *y, Py_ssize_t n, bint relu) noexcept nogil
         void (*multiply)(const void *a, const void *b, void *y, Py_ssize_t n, bint each) noexcept nogil
-        void (*prelu)(const void *x, const void *w, void *y, Py_ssize_t n, bint each) noexcept nogil
+        void (*prelu)(const void *x, const void *w, void *y, Py_ssize_t planes, Py_ssize_t n,
+                      bint each) noexcept nogil
         void (*prelu_backward)(const void *dy, const void *x, const void *w, void *dx, double *dw, Py_ssize_t n,
                                bint each) noexcept nogil
         void (*norm_moments)(const void *x, Py_ssize_t at, Py_ssize_t rows, Py_ssize_t step, Py_ssize_t n, int each,

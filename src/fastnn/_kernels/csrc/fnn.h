@@ -208,9 +208,10 @@ typedef struct fnn_tiles {
     /* y = a*b over n elements, where b is one number, or with `each` one for every element. y may be a. */
     void (*multiply)(const void *a, const void *b, void *y, ptrdiff_t n, int each);
 
-    /* prelu: y = x where x > 0, else w*x, over n elements. w is one number, or with `each` one for every element.
-     * prelu_backward: the gradient of x goes to dx, and the gradient of w is added to dw; either may be NULL. */
-    void (*prelu)(const void *x, const void *w, void *y, ptrdiff_t n, int each);
+    /* prelu: y = x where x > 0, else w*x, over planes of n elements, with a slope for each plane, or with `each` one
+     * for each column. prelu_backward, of one plane: the gradient of x goes to dx, and the gradient of w is added to
+     * dw; either may be NULL. */
+    void (*prelu)(const void *x, const void *w, void *y, ptrdiff_t planes, ptrdiff_t n, int each);
     void (*prelu_backward)(const void *dy, const void *x, const void *w, void *dx, double *dw, ptrdiff_t n, int each);
 
     /* Batch normalisation of the elements at + r*step + j, r < rows, j < n. Arrays should begin at an address that

@@ -137,17 +137,20 @@ static void NAME(multiply)(const void *a_, const void *b_, void *y_, ptrdiff_t n
         NAME(store_part)(y + i, NAME(load_part)(a + i, n - i, 0) * (each ? NAME(load_part)(b + i, n - i, 0) : one), n - i);
 }
 
-static void NAME(prelu)(const void *x_, const void *w_, void *y_, ptrdiff_t n, int each) {
+static void NAME(prelu)(const void *x_, const void *w_, void *y_, ptrdiff_t planes, ptrdiff_t n, int each) {
     const real *x = x_, *w = w_;
     real *y = y_;
-    if (!each) {
-        NAME(leaky_relu)(x, y, n, (const double[]){(double)w[0], 0});
-        return;
-    }
-    for (ptrdiff_t i = 0; i < n; i += LANES) {
-        ptrdiff_t left = n - i < LANES ? n - i : LANES;
-        vec slope = NAME(load_part)(w + i, left, 0);
-        NAME(store_part)(y + i, NAME(leaky_relu_at)(NAME(load_part)(x + i, left, 0), slope, slope), left);
+    for (ptrdiff_t p = 0; p < planes; p++, x += n, y += n) {
+        vec slope = NAME(splat)(w[each ? 0 : p]);
+        ptrdiff_t i = 0;
+        for (; i + LANES <= n; i += LANES) {
+            slope = each ? NAME(load)(w + i) : slope;
+            NAME(store)(y + i, NAME(leaky_relu_at)(NAME(load)(x + i), slope, slope));
+        }
+        if (i < n) {
+            slope = each ? NAME(load_part)(w + i, n - i, 0) : slope;
+            NAME(store_part)(y + i, NAME(leaky_relu_at)(NAME(load_part)(x + i, n - i, 0), slope, slope), n - i);
+        }
     }
 }
 
