@@ -256,10 +256,24 @@ MUTANTS = (
     ),
     Mutant(
         "depthwise: the columns of dx are not dilated",
-        "tile_pool_lanes.h",
+        "tile_depthwise.h",
         "top[c * w->DW] += given * factor[c];",
         "top[c] += given * factor[c];",
         "conv2d_backward and depthwise",
+    ),
+    Mutant(
+        "depthwise: channels of the first planes for all planes",
+        "_conv_lanes.pyx",
+        "f.weights + first % s.G * f.d.taps * size",
+        "f.weights",
+        "conv2d and depthwise",
+    ),
+    Mutant(
+        "depthwise: padding on the right is not cleared",
+        "tile_depthwise.h",
+        "for (ptrdiff_t c = d->right; c < d->pitch; c++)",
+        "for (ptrdiff_t c = d->right; c < d->left; c++)",
+        "conv2d and depthwise",
     ),
     # Pooling
     Mutant(

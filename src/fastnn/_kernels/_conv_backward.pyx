@@ -2,22 +2,23 @@
 
 A transposed convolution is the input gradient of a convolution, so it reuses these kernels.
 """
+from libc.math cimport isfinite
 from libc.string cimport memset
 
 from fastnn._kernels._conv_batch_weight cimport batch_weight
 from fastnn._kernels._conv_forward cimport convolve
-from fastnn._kernels._conv_input cimport input_gradient
+from fastnn._kernels._conv_input cimport input_gradient, turn_kernels
 from fastnn._kernels._conv_lanes cimport depthwise_gradients_in_lanes
 from fastnn._kernels._conv_one_pass cimport one_pass
 from fastnn._kernels._conv_ways cimport input_way, weight_way
 from fastnn._kernels._conv_weight cimport weight_gradient
-from fastnn._kernels._conv_winograd cimport DONE, NOT_FINITE, Outcome
+from fastnn._kernels._conv_winograd cimport DONE, NO_MEMORY, NOT_FINITE, Outcome
 from fastnn._kernels._conv_winograd_weight cimport winograd_weight
-from fastnn._kernels._table cimport parallel, threads, tiles
+from fastnn._kernels._table cimport allocate, parallel, release, threads, tiles
 from fastnn._kernels.conv_gradients cimport Gradients
 from fastnn._kernels.conv_output cimport Output
-from fastnn._kernels.conv_shape cimport ConvShape, Geometry, conv_shape
-from fastnn._kernels.conv_way cimport BATCH, ONE_PASS, WINOGRAD, Way
+from fastnn._kernels.conv_shape cimport ConvShape, Geometry, conv_shape, turned
+from fastnn._kernels.conv_way cimport BATCH, ONE_PASS, TURNED, WINOGRAD, Way
 from fastnn._kernels.fnn cimport FNN_RELU, begin, put_doubles
 
 ctypedef fused real:
@@ -31,6 +32,36 @@ cdef void bias_chunk(void *job, Py_ssize_t o, int slot) noexcept nogil:
     for n in range(a.shape.N):
         a.t.sums(&total, a.dy + (n * a.shape.G * a.shape.O + o) * P * size, P, 1, P)
     put_doubles(a.db + o * size, &total, 1, size)
+
+
+cdef bint all_finite(const char *values, Py_ssize_t n, Py_ssize_t size) noexcept nogil:
+    cdef Py_ssize_t i
+    for i in range(n):
+        if not isfinite((<const float *> values)[i] if size == sizeof(float) else (<const double *> values)[i]):
+            return False
+    return True
+
+
+cdef Outcome turned_weight(const Gradients *a) noexcept nogil:
+    """dw as that of the convolution of dy with turned kernels, whose output gradient is x; and db.
+
+    It multiplies all pixels of x by padding of dy, so an infinite pixel would spoil taps that never meet it.
+    """
+    cdef const ConvShape *s = &a.shape
+    cdef Gradients b = a[0]
+    cdef Py_ssize_t size = a.t.itemsize, count = s.G * s.O * s.C * s.KH * s.KW
+    cdef Outcome outcome = NO_MEMORY
+    b.shape, b.x, b.dy, b.db, b.dx = turned(s), a.dy, a.x, NULL, NULL
+    b.dw = <char *> allocate(count * size)
+    if b.dw != NULL and weight_gradient(&b):
+        outcome = DONE if all_finite(b.dw, count, size) else NOT_FINITE
+    if outcome == DONE:
+        b.w = b.dw
+        turn_kernels(&b, a.dw)
+        if a.db != NULL:
+            parallel(bias_chunk, <void *> a, s.G * s.O, threads(), <double> s.N * s.G * s.O * s.OH * s.OW)
+    release(b.dw)
+    return outcome
 
 
 cdef bint gradients(const Gradients *a) noexcept nogil:
@@ -67,8 +98,8 @@ cdef bint gradients(const Gradients *a) noexcept nogil:
         return one_pass(&rest)
     if way == BATCH:
         return batch_weight(a)
-    if way == WINOGRAD:
-        outcome = winograd_weight(a)
+    if way == WINOGRAD or way == TURNED:
+        outcome = winograd_weight(a) if way == WINOGRAD else turned_weight(a)
         if outcome != NOT_FINITE:
             return outcome == DONE
     return weight_gradient(a)

@@ -10,3 +10,6 @@ cdef double weight_cost(fnn_tiles *t, const ConvShape *s, Way way) noexcept nogi
 
 # Whether images are the lanes of tiles, and outputs their rows, in the ways of _conv_batch.
 cdef bint images_in_lanes(fnn_tiles *t, const ConvShape *s, bint gradient) noexcept nogil
+# Of a convolution whose groups have one input and one output channel, by the way of this name.
+cdef double taps_cost(fnn_tiles *t, const ConvShape *s) noexcept nogil
+cdef double depthwise_cost(fnn_tiles *t, const ConvShape *s) noexcept nogil

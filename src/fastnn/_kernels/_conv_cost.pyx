@@ -7,12 +7,13 @@ docs/dev/measurements.md). Only a comparison of two ways means something.
 """
 from fastnn._kernels._conv_winograd cimport VALUES, VIEW
 from fastnn._kernels.conv_shape cimport ConvShape, is_pointwise, turned
-from fastnn._kernels.conv_way cimport BATCH, FOLD, ONE_PASS, SIDE, SPREAD, WINOGRAD, Way
+from fastnn._kernels.conv_way cimport BATCH, FOLD, ONE_PASS, SIDE, SPREAD, TURNED, WINOGRAD, Way
 from fastnn._kernels.fnn cimport ceil_div, fnn_tiles, reach
 
 cdef enum:
     LATENCY = 4          # multiply-adds that a step of a tile takes at least; twice as many of narrower vectors
     PARTS = 8            # of a batch, whose sums of dw are added
+    TAPS_BYTES = 24576   # unfolded planes of a band for `taps`
     FAR_BYTES = 1 << 20  # of images laid side by side, from which they come from the third-level cache
 
 # The tiles of a product whose `columns` are in lanes.
@@ -62,6 +63,24 @@ cdef double planes_cost(fnn_tiles *t, const ConvShape *s) noexcept nogil:
     if not is_pointwise(s):
         image += copies * (13.7 + (s.OH + (span - 1) // s.SH) * (0.5 + 1.4 * s.OW / t.lanes))
     return s.G * (s.N * image + 0.3 * s.O * s.C * K)
+
+
+cdef double taps_cost(fnn_tiles *t, const ConvShape *s) noexcept nogil:
+    """Of a depthwise convolution by sums of shifted planes."""
+    cdef bint wide = t.lanes * t.itemsize == 64
+    cdef Py_ssize_t span = reach(s.KH, s.DH), copies = s.KW * min(s.SH, span), below = (span - 1) // s.SH
+    cdef Py_ssize_t band = max(<Py_ssize_t> 1, TAPS_BYTES // max(<Py_ssize_t> 1, copies * s.OW * t.itemsize) - below)
+    cdef double rows = s.OH + below * ceil_div(s.OH, band)
+    return s.N * s.G * ((0.44 if wide else 0.24) * s.KH * s.KW * ceil_div(s.OH * s.OW, t.lanes)
+                        + copies * (20 + rows * (0.6 + (1.2 if wide else 0.75) * s.OW / t.lanes)))
+
+
+cdef double depthwise_cost(fnn_tiles *t, const ConvShape *s) noexcept nogil:
+    """Of the same with channels in lanes."""
+    cdef bint wide = t.lanes * t.itemsize == 64
+    cdef double outputs = <double> s.OH * s.OW
+    return ceil_div(s.N * s.G, t.lanes) * ((0.27 if wide else 0.15) * outputs * s.KH * s.KW
+                                           + (2.0 if wide else 1.43) * (s.H * s.W + outputs) + 40)
 
 
 cdef double winograd_cost(fnn_tiles *t, const ConvShape *s) noexcept nogil:
@@ -170,6 +189,10 @@ cdef double input_cost(fnn_tiles *t, const ConvShape *s, Way way) noexcept nogil
 
 
 cdef double weight_cost(fnn_tiles *t, const ConvShape *s, Way way) noexcept nogil:
+    cdef ConvShape f
+    if way == TURNED:
+        f = turned(s)
+        return pixels_cost(t, &f)
     if way == BATCH:
         return batch_weight_cost(t, s)
     if way == WINOGRAD:

@@ -1,13 +1,14 @@
 """Convolution forward, by the way that suits it (see `_conv_ways`)."""
 from fastnn._kernels._conv_batch cimport batch_forward
+from fastnn._kernels._conv_lanes cimport depthwise
 from fastnn._kernels._conv_planes cimport convolve_by_planes
 from fastnn._kernels._conv_ways cimport forward_way
 from fastnn._kernels._conv_winograd cimport winograd
 from fastnn._kernels._conv_winograd_side cimport winograd_side_by_side
-from fastnn._kernels._table cimport allocate, release, tiles
+from fastnn._kernels._table cimport allocate, release, threads, tiles
 from fastnn._kernels.conv_output cimport Output
 from fastnn._kernels.conv_shape cimport ConvShape, Geometry, conv_shape
-from fastnn._kernels.conv_way cimport BATCH, PLANES, SIDE, WINOGRAD, Way
+from fastnn._kernels.conv_way cimport BATCH, DEPTHWISE, PLANES, SIDE, WINOGRAD, Way
 from fastnn._kernels.fnn cimport FNN_RELU, begin
 
 ctypedef fused real:
@@ -38,6 +39,8 @@ cdef bint convolve(const Output *g) noexcept nogil:
     cdef bint enough
     if way == BATCH:
         return batch_forward(g)
+    if way == DEPTHWISE:
+        return depthwise(g, threads())
     if way != WINOGRAD and way != SIDE:
         return convolve_by_planes(g, way)
     spoilt = <char *> allocate(g.shape.N)

@@ -223,18 +223,23 @@ cdef void turn_channel(void *job, Py_ssize_t c, int slot) noexcept nogil:
         turn[double](<const double *> p.a.w, <double *> p.flipped, &p.a.shape, c)
 
 
+cdef void turn_kernels(const Gradients *a, char *flipped) noexcept nogil:
+    cdef const ConvShape *s = &a.shape
+    cdef Turned p
+    p.a, p.flipped = a, flipped
+    parallel(turn_channel, &p, s.G * s.C, threads(), <double> s.G * s.O * s.C * s.KH * s.KW)
+
+
 cdef bint correlate(const Gradients *a) noexcept nogil:
     cdef const ConvShape *s = &a.shape
     cdef Output g
-    cdef Turned p
-    cdef bint enough
-    p.a, p.flipped = a, <char *> allocate(s.G * s.O * s.C * s.KH * s.KW * a.t.itemsize)
-    enough = p.flipped != NULL
+    cdef char *flipped = <char *> allocate(s.G * s.O * s.C * s.KH * s.KW * a.t.itemsize)
+    cdef bint enough = flipped != NULL
     if enough:
-        parallel(turn_channel, &p, s.G * s.C, threads(), <double> s.G * s.O * s.C * s.KH * s.KW)
-        g.t, g.shape, g.x, g.w, g.bias, g.y, g.flags = a.t, turned(s), a.dy, p.flipped, a.bias, a.dx, a.flags
+        turn_kernels(a, flipped)
+        g.t, g.shape, g.x, g.w, g.bias, g.y, g.flags = a.t, turned(s), a.dy, flipped, a.bias, a.dx, a.flags
         enough = convolve(&g)
-    release(p.flipped)
+    release(flipped)
     return enough
 
 

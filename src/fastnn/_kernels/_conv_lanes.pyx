@@ -1,8 +1,10 @@
-"""Depthwise convolution of small maps, with channels in the lanes of vectors: its rows are too short for vectors.
+"""Depthwise convolution with channels in the lanes of vectors: the forward, and both gradients on small maps.
 
-Parts of the batch, fixed by the shape, are summed apart for dw and db, and added in order.
+The forward takes a band of rows at a time. Its lanes are neighbouring planes, whichever images these belong to. For dw
+and db, parts of the batch, fixed by the shape, are summed apart and added in order.
 """
-from libc.string cimport memset
+from libc.stdint cimport int32_t
+from libc.string cimport memcpy, memset
 
 from fastnn._kernels._pool_lanes cimport Lanes, place_windows
 from fastnn._kernels._table cimport allocate, parallel, release
@@ -13,21 +15,33 @@ from fastnn._kernels.fnn cimport (
     add_to_doubles,
     ceil_div,
     fits,
+    fnn_depthwise,
     fnn_span,
     fnn_tiles,
     fnn_windows,
     put_doubles,
+    reach,
     split_at,
 )
 
 cdef enum:
-    MAX_PIXELS = 1024  # of a map
+    MAX_PIXELS = 1024  # of a map, for the gradients
     MAX_TAPS = 64
     MAX_LANES = 16
     PARTS = 8          # of the batch, at most
 
-cdef struct Depthwise:
+    BAND_BYTES = 1 << 18  # of the rows of a band, of the forward: they stay in the second-level cache
+
+cdef struct Forward:
     const Output *g
+    fnn_depthwise d
+    Py_ssize_t band, bands  # output rows of a band; bands of an image
+    char *room              # for each thread
+    Py_ssize_t room_step    # bytes
+    char *weights           # (G + lanes, taps): the channels of all groups of planes follow one another
+    char *bias              # (G + lanes,), or NULL
+
+cdef struct Depthwise:
     const Gradients *a
     fnn_windows w
     Py_ssize_t groups     # of channels that are in lanes together, of an image
@@ -37,14 +51,94 @@ cdef struct Depthwise:
     char *sums            # (groups, parts, taps and one for the bias, lanes)
 
 
-cdef void depthwise_chunk(void *job, Py_ssize_t chunk, int slot) noexcept nogil:
-    cdef const Depthwise *d = <const Depthwise *> job
-    cdef const Output *g = d.g
-    cdef Py_ssize_t size = g.t.itemsize, G = g.shape.G, first = chunk % d.groups * g.t.lanes
-    cdef Py_ssize_t plane = chunk // d.groups * G + first, taps = g.shape.KH * g.shape.KW
-    g.t.depthwise_lanes(&d.w, g.x + plane * d.w.H * d.w.W * size, g.w + first * taps * size, taps,
-                        g.bias + first * size if g.bias != NULL else NULL, g.y + plane * d.w.OH * d.w.OW * size,
-                        min(g.t.lanes, G - first), g.flags, d.room + slot * d.room_step)
+cdef void forward_chunk(void *job, Py_ssize_t chunk, int slot) noexcept nogil:
+    """A band of rows of neighbouring planes, whichever images these belong to."""
+    cdef const Forward *f = <const Forward *> job
+    cdef const Output *g = f.g
+    cdef const ConvShape *s = &g.shape
+    cdef Py_ssize_t size = g.t.itemsize, first = chunk // f.bands * g.t.lanes, row = chunk % f.bands * f.band
+    g.t.depthwise_lanes(&f.d, row, min(f.band, s.OH - row), g.x + first * s.H * s.W * size,
+                        f.weights + first % s.G * f.d.taps * size,
+                        f.bias + first % s.G * size if f.bias != NULL else NULL, g.y + first * s.OH * s.OW * size,
+                        min(g.t.lanes, s.N * s.G - first), g.flags, f.room + slot * f.room_step)
+
+
+cdef inline Py_ssize_t rows_under(const ConvShape *s, Py_ssize_t band) noexcept nogil:
+    """Rows of the image that the windows of a band cover."""
+    return min(s.H, (band - 1) * s.SH + reach(s.KH, s.DH))
+
+
+cdef void cut(Forward *f, int workers) noexcept nogil:
+    """As many rows as stay in the cache, and less if threads would be idle."""
+    cdef const ConvShape *s = &f.g.shape
+    cdef fnn_tiles *t = f.g.t
+    cdef Py_ssize_t vector = t.lanes * t.itemsize, groups = ceil_div(s.N * s.G, t.lanes)
+    cdef Py_ssize_t fitting = BAND_BYTES // vector - reach(s.KH, s.DH) * f.d.pitch
+    f.band = min(s.OH, max(<Py_ssize_t> 1, fitting // (s.SH * f.d.pitch + s.OW)))
+    if groups < workers:
+        f.band = min(f.band, ceil_div(s.OH * groups, workers))
+    f.bands = ceil_div(s.OH, f.band)
+    f.band = ceil_div(s.OH, f.bands)
+    f.bands = ceil_div(s.OH, f.band)
+    f.room_step = (f.d.taps + 1 + rows_under(s, f.band) * f.d.pitch + f.band * s.OW) * vector
+
+
+cdef void place_pixels(const Forward *f, int32_t *places) noexcept nogil:
+    cdef const ConvShape *s = &f.g.shape
+    cdef Py_ssize_t row, column, at
+    for row in range(rows_under(s, f.band)):
+        for column in range(s.W):
+            at = column + s.PW
+            places[row * s.W + column] = <int32_t> (row * f.d.pitch + at) if 0 <= at < f.d.pitch else -1
+
+
+cdef void repeat_channels(char *to, const char *source, Py_ssize_t channels, Py_ssize_t total,
+                          Py_ssize_t step) noexcept nogil:
+    cdef Py_ssize_t done = 0, count
+    while done < total:
+        count = min(channels, total - done)
+        memcpy(to + done * step, source, count * step)
+        done += count
+
+
+cdef bint depthwise(const Output *g, int workers) noexcept nogil:
+    cdef Forward f
+    cdef Lanes axes
+    cdef const ConvShape *s = &g.shape
+    cdef fnn_tiles *t = g.t
+    cdef Py_ssize_t size = t.itemsize, channels = s.G + t.lanes, pixels, spans = s.OH * sizeof(fnn_span)
+    cdef char *at
+    f.g, f.d.taps, f.d.stride = g, s.KH * s.KW, s.SW
+    f.d.pitch = (s.OW - 1) * s.SW + reach(s.KW, s.DW)
+    f.d.left = min(f.d.pitch, max(<Py_ssize_t> 0, s.PW))
+    f.d.right = min(f.d.pitch, max(f.d.left, s.PW + s.W))
+    cut(&f, workers)
+    pixels = rows_under(s, f.band) * s.W
+    if not fits(<double> workers * f.room_step + channels * (f.d.taps + 1.0) * size + spans + 4.0 * pixels):
+        return False
+    f.room = <char *> allocate(workers * f.room_step + spans + channels * (f.d.taps + 1) * size + pixels * 4)
+    if f.room == NULL:
+        return False
+    at = f.room + workers * f.room_step
+    f.d.w.rows, at = <fnn_span *> at, at + spans
+    f.weights, at = at, at + channels * f.d.taps * size
+    f.bias, at = at, at + channels * size
+    f.d.places = <int32_t *> at
+    repeat_channels(f.weights, g.w, s.G, channels, f.d.taps * size)
+    if g.bias != NULL:
+        repeat_channels(f.bias, g.bias, s.G, channels, size)
+    else:
+        f.bias = NULL
+    f.d.w.H, f.d.w.W, f.d.w.OH, f.d.w.OW, f.d.w.columns = s.H, s.W, s.OH, s.OW, NULL
+    f.d.w.KW, f.d.w.DH, f.d.w.DW = s.KW, s.DH, s.DW
+    place_pixels(&f, <int32_t *> f.d.places)
+    axes.w, axes.count_padding, axes.divisor = f.d.w, False, 0
+    axes.size, axes.stride, axes.padding = [s.KH, s.KW], [s.SH, s.SW], [s.PH, s.PW]
+    place_windows(&axes, 0, s.H, s.OH, <fnn_span *> f.d.w.rows)
+    parallel(forward_chunk, &f, ceil_div(s.N * s.G, t.lanes) * f.bands, workers,
+             <double> s.N * s.G * (s.H * s.W + s.OH * s.OW * f.d.taps / 16.0))
+    release(f.room)
+    return True
 
 
 cdef void gradients_chunk(void *job, Py_ssize_t chunk, int slot) noexcept nogil:
@@ -109,18 +203,6 @@ cdef bint describe(Depthwise *d, fnn_tiles *t, const ConvShape *s, Py_ssize_t su
     d.w.columns = d.w.rows + d.w.OH
     place_windows(&axes, 0, d.w.H, d.w.OH, <fnn_span *> d.w.rows)
     place_windows(&axes, 1, d.w.W, d.w.OW, <fnn_span *> d.w.columns)
-    return True
-
-
-cdef bint depthwise_in_lanes(const Output *g, int workers) noexcept nogil:
-    cdef Depthwise d
-    cdef const ConvShape *s = &g.shape
-    d.g = g
-    if not describe(&d, g.t, s, 0, workers):
-        return False
-    parallel(depthwise_chunk, &d, s.N * d.groups, workers,
-             <double> s.N * s.G * (s.H * s.W + s.OH * s.OW * s.KH * s.KW / 16.0))
-    release(d.room)
     return True
 
 

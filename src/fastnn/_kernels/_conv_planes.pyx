@@ -30,7 +30,6 @@ docs/dev/convolution.md has a larger example.
 """
 from libc.string cimport memcpy
 
-from fastnn._kernels._conv_lanes cimport depthwise_in_lanes
 from fastnn._kernels._table cimport allocate, parallel, release, threads
 from fastnn._kernels.conv_output cimport Output
 from fastnn._kernels.conv_shape cimport ConvShape, is_pointwise
@@ -256,8 +255,6 @@ cdef bint convolve_by_planes(const Output *g, Way way) noexcept nogil:
     cdef Planes p
     cdef int workers = threads()
     cdef bint enough
-    if way == TAPS and depthwise_in_lanes(g, workers):
-        return True
     enough = prepare_planes(&p, g, way, workers)
     if enough:
         p.weights = <char *> allocate(0 if p.taps else g.shape.G * g.shape.O * p.depth * g.t.itemsize)

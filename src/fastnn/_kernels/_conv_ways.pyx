@@ -1,12 +1,24 @@
 """Chooses the way of each convolution and of its gradients. docs/dev/measurements.md has the figures."""
-from fastnn._kernels._conv_cost cimport forward_cost, input_cost, weight_cost
+from fastnn._kernels._conv_cost cimport depthwise_cost, forward_cost, input_cost, taps_cost, weight_cost
 from fastnn._kernels._conv_planes cimport channels_together
 from fastnn._kernels._conv_winograd cimport VALUES, VIEW
 from fastnn._kernels._conv_winograd_side cimport fits_side_by_side
 from fastnn._kernels._table cimport tiles
 from fastnn._kernels.conv_shape cimport ConvShape, Geometry, conv_shape, is_pointwise, turned
 from fastnn._kernels.conv_way cimport (
-    BATCH, FOLD, ONE_PASS, PIXELS, PLANES, POINTWISE, SIDE, SPREAD, TAPS, WINOGRAD, Way
+    BATCH,
+    DEPTHWISE,
+    FOLD,
+    ONE_PASS,
+    PIXELS,
+    PLANES,
+    POINTWISE,
+    SIDE,
+    SPREAD,
+    TAPS,
+    TURNED,
+    WINOGRAD,
+    Way,
 )
 from fastnn._kernels.fnn cimport ceil_div, fnn_tiles, reach
 
@@ -15,6 +27,7 @@ cdef enum:
     BATCH_MAX_BYTES = 1 << 21  # of a vector of images laid side by side
 
     TAPS_MAX_CHANNELS = 2     # input and output channels of a group: a tile would be nearly empty
+    FEW_OUTPUTS = 8           # of a group: both gradients compare dy as an image with the ways below
     PLANES_MIN_CHANNELS = 8   # channels of dx as a convolution: fewer would fill too little of a tile
 
     ONE_PASS_MAX_PATCH = 32                 # elements of a patch: dx and dw in one pass over dy
@@ -85,6 +98,12 @@ cdef bint planes_pay_for_input(const ConvShape *s) noexcept nogil:
             and 8 * s.H * s.W <= 9 * s.OH * s.OW)
 
 
+cdef bint may_turn(const ConvShape *s) noexcept nogil:
+    """Few outputs: with dy as the image of a convolution with turned kernels, the channels of x fill vectors."""
+    cdef ConvShape f = turned(s)
+    return s.SH == s.SW == 1 and s.O <= FEW_OUTPUTS and s.O < s.C and f.PH >= 0 and f.PW >= 0
+
+
 cdef bint spread_pays(fnn_tiles *t, const ConvShape *s) noexcept nogil:
     cdef double direct = <double> s.OH * s.OW * s.C * (FOLD_INPUT * s.O + FOLD_INPUT_PATCHES)
     if planes_pay_for_input(s):
@@ -105,10 +124,12 @@ cdef Way forward_by_images(fnn_tiles *t, const ConvShape *s, bint packed) noexce
         return WINOGRAD
     if is_pointwise(s) and s.OH * s.OW >= t.nr:
         return POINTWISE
-    return TAPS if s.C <= TAPS_MAX_CHANNELS and s.O <= TAPS_MAX_CHANNELS else PLANES
+    if s.C > TAPS_MAX_CHANNELS or s.O > TAPS_MAX_CHANNELS:
+        return PLANES
+    return DEPTHWISE if s.C == s.O == 1 and depthwise_cost(t, s) < taps_cost(t, s) else TAPS
 
 
-cdef Way input_by_images(fnn_tiles *t, const ConvShape *s) noexcept nogil:
+cdef Way input_directly(fnn_tiles *t, const ConvShape *s) noexcept nogil:
     cdef ConvShape f = turned(s)
     if s.G > 1 and s.C <= TAPS_MAX_CHANNELS and s.O <= TAPS_MAX_CHANNELS and s.SH == s.SW == 1:
         return TAPS
@@ -121,7 +142,14 @@ cdef Way input_by_images(fnn_tiles *t, const ConvShape *s) noexcept nogil:
     return PLANES if planes_pay_for_input(s) else FOLD
 
 
-cdef Way weight_by_images(fnn_tiles *t, const ConvShape *s) noexcept nogil:
+cdef Way input_by_images(fnn_tiles *t, const ConvShape *s) noexcept nogil:
+    cdef Way way = input_directly(t, s)
+    if (way == SPREAD or way == WINOGRAD or way == FOLD) and may_turn(s):
+        return PLANES if input_cost(t, s, PLANES) < input_cost(t, s, way) else way
+    return way
+
+
+cdef Way weight_directly(fnn_tiles *t, const ConvShape *s) noexcept nogil:
     cdef ConvShape f = turned(s)
     f.OH, f.OW = s.OH, s.OW
     if one_pass_pays(t, s):
@@ -134,6 +162,11 @@ cdef Way weight_by_images(fnn_tiles *t, const ConvShape *s) noexcept nogil:
             ONE_PASS_MIN_DW_MAP_FEW_OUTPUTS if s.O <= t.lanes else ONE_PASS_MIN_DW_MAP):
         return ONE_PASS
     return PIXELS
+
+
+cdef Way weight_by_images(fnn_tiles *t, const ConvShape *s) noexcept nogil:
+    cdef Way way = weight_directly(t, s)
+    return TURNED if may_turn(s) and weight_cost(t, s, TURNED) < weight_cost(t, s, way) else way
 
 
 cdef bint batch_may_serve(fnn_tiles *t, const ConvShape *s) noexcept nogil:
@@ -152,7 +185,7 @@ cdef bint side_may_serve(fnn_tiles *t, const ConvShape *s) noexcept nogil:
 cdef Way forward_way(fnn_tiles *t, const ConvShape *s, bint packed) noexcept nogil:
     cdef Way way = forward_by_images(t, s, packed)
     # Plans keep the ways by images. These have the bits of BATCH, but for Winograd's, and for sums of several parts.
-    if packed or way == TAPS:
+    if packed or way == TAPS or way == DEPTHWISE:
         return way
     if (way != WINOGRAD and batch_may_serve(t, s) and channels_together(t, s) == s.C
             and forward_cost(t, s, BATCH) < forward_cost(t, s, way)):
@@ -184,8 +217,9 @@ def ways(Py_ssize_t N, Py_ssize_t C, Py_ssize_t H, Py_ssize_t W, Py_ssize_t O, G
     """
     cdef fnn_tiles *t = tiles(is_double)
     cdef ConvShape s = conv_shape(N, C, H, W, O, 0, 0, geometry)
-    names = {PLANES: "planes", POINTWISE: "pointwise", TAPS: "taps", WINOGRAD: "winograd", SPREAD: "spread",
-             SIDE: "side by side", ONE_PASS: "one pass", FOLD: "fold", PIXELS: "pixels", BATCH: "batch"}
+    names = {PLANES: "planes", POINTWISE: "pointwise", TAPS: "taps", DEPTHWISE: "depthwise", WINOGRAD: "winograd",
+             SPREAD: "spread", SIDE: "side by side", ONE_PASS: "one pass", FOLD: "fold", PIXELS: "pixels",
+             TURNED: "turned", BATCH: "batch"}
     s.OH = (H + 2 * s.PH - reach(s.KH, s.DH)) // s.SH + 1
     s.OW = (W + 2 * s.PW - reach(s.KW, s.DW)) // s.SW + 1
     return {"y": names[forward_way(t, &s, packed)], "dx": names[input_way(t, &s)], "dw": names[weight_way(t, &s)]}

@@ -5,6 +5,7 @@ from fastnn._kernels._plan_stages cimport Stage
 from fastnn._kernels._plan_steps cimport INPUT, LOCAL, OUTPUT, PRODUCT, SUM, Place, Step, pack, take
 from fastnn._kernels._plan_watch cimport Weights
 from fastnn._kernels._table cimport parallel
+from fastnn._kernels.conv_way cimport WINOGRAD
 from fastnn._kernels.fnn cimport ceil_div
 
 
@@ -18,9 +19,10 @@ cdef class Packed:
 
 cdef char *packed_for(const Step *step, Weights weights, int workers) except? NULL:
     cdef Memory memory
+    cdef bint by_winograd = step.way == WINOGRAD
     if step.packed == 0:
         return NULL
-    key = step.weight, step.bias, step.by_winograd, step.conv.shape.G
+    key = step.weight, step.bias, by_winograd, step.conv.shape.G
     memory = weights.packed.get(key)
     if memory is None:
         memory = Memory(step.packed)

@@ -12,6 +12,7 @@ from fastnn._kernels._pool cimport Pool
 from fastnn._kernels._rownorm cimport Rows
 from fastnn._kernels.conv_gradients cimport Gradients
 from fastnn._kernels.conv_output cimport Output
+from fastnn._kernels.conv_way cimport Way
 from fastnn._kernels.fnn cimport fnn_tiles
 from fastnn._kernels.resample_planes cimport Resample
 
@@ -57,7 +58,7 @@ cdef struct Step:
     Place x, b, y                       # the places of the two inputs, and of the output
     Py_ssize_t count                    # planes, rows or elements, as the kernel counts
     bint joined                         # a join that has nothing to do, because its parts are written in place
-    bint by_winograd
+    Way way                             # of a convolution
     Py_ssize_t workspace                # bytes that `take` needs
     Py_ssize_t packed                   # bytes of packed weights; 0 if parameters are used as they are
     Output conv                         # one or two of these structs are in use, which depends on `kind`

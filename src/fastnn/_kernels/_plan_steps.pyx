@@ -4,6 +4,7 @@ from libc.stdint cimport int64_t
 from fastnn._kernels._activation cimport apply, apply_prelu, describe_prelu
 from fastnn._kernels._conv_forward cimport convolve_spoilt
 from fastnn._kernels._conv_input cimport input_gradient
+from fastnn._kernels._conv_lanes cimport depthwise
 from fastnn._kernels._conv_planes cimport Planes, forget_planes, pack_planes, prepare_planes, run_planes
 from fastnn._kernels._conv_ways cimport forward_way
 from fastnn._kernels._conv_winograd cimport forget_winograd, pack_winograd, prepare_winograd, run_winograd
@@ -17,7 +18,7 @@ from fastnn._kernels._pool cimport avgpool, maxpool
 from fastnn._kernels._resample cimport resample
 from fastnn._kernels._rownorm cimport describe_rows, normalise_rows
 from fastnn._kernels.conv_output cimport Output
-from fastnn._kernels.conv_way cimport WINOGRAD, Way
+from fastnn._kernels.conv_way cimport DEPTHWISE, PLANES, WINOGRAD, Way
 from fastnn._kernels.resample_planes cimport Resample
 
 
@@ -25,7 +26,7 @@ cdef bint settle(Step *step, Py_ssize_t N, Py_ssize_t group, int workers) noexce
     cdef Output *g = &step.conv
     cdef Way way
     step.workspace = step.packed = 0
-    step.by_winograd = False
+    step.way = PLANES
     step.unfolded.koff = NULL
     step.winograd.places = NULL
     if step.kind == LINEAR:
@@ -36,13 +37,13 @@ cdef bint settle(Step *step, Py_ssize_t N, Py_ssize_t group, int workers) noexce
     g.shape.N = N  # the whole batch decides the way, so that the bits do not depend on the group
     way = forward_way(g.t, &g.shape, True)
     g.shape.N = group
-    step.by_winograd = way == WINOGRAD
-    if step.by_winograd:
+    step.way = way
+    if way == WINOGRAD:
         if not prepare_winograd(&step.winograd, g, workers):
             return False
         step.packed = step.winograd.weights_size * g.t.itemsize
         step.workspace = workers * step.winograd.workspace_step + group
-    else:
+    elif way != DEPTHWISE:
         if not prepare_planes(&step.unfolded, g, way, workers):
             return False
         step.packed = 0 if step.unfolded.taps else g.shape.G * g.shape.O * step.unfolded.depth * g.t.itemsize
@@ -70,7 +71,7 @@ cdef void pack(const Step *step, void **parameters, char *packed, int workers) n
         pack_linear(&rows, packed)
         return
     conv.w, conv.bias = parameter(parameters, step.weight), parameter(parameters, step.bias)
-    if step.by_winograd:
+    if step.way == WINOGRAD:
         winograd.g, winograd.weights = &conv, packed
         pack_winograd(&winograd, workers)
     else:
@@ -85,12 +86,14 @@ cdef bint take_conv(const Step *step, Py_ssize_t images, const char *x, char *y,
     cdef Winograd winograd
     conv.shape.N, conv.x, conv.y = images, x, y
     conv.w, conv.bias = parameter(parameters, step.weight), parameter(parameters, step.bias)
-    if step.by_winograd:
+    if step.way == WINOGRAD:
         winograd = step.winograd
         winograd.g, winograd.weights, winograd.workspace = &conv, packed, workspace
         winograd.spoilt = workspace + workers * winograd.workspace_step
         run_winograd(&winograd, workers)
         return convolve_spoilt(&conv, winograd.spoilt)
+    if step.way == DEPTHWISE:
+        return depthwise(&conv, workers)
     unfolded = step.unfolded
     unfolded.g, unfolded.weights, unfolded.planes = &conv, packed, workspace
     run_planes(&unfolded, workers)

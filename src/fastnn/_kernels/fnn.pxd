@@ -50,6 +50,11 @@ cdef extern from "fnn.h" nogil:
         int taps
         Py_ssize_t ins, tiles, plane, row_step, step, in_step
 
+    ctypedef struct fnn_depthwise:
+        fnn_windows w
+        Py_ssize_t taps, stride, pitch, left, right
+        const int32_t *places
+
     ctypedef struct fnn_tiles "const fnn_tiles":
         const char *isa
         Py_ssize_t itemsize, lanes, mr, nr, dot_m, dot_n, dot_most
@@ -98,8 +103,9 @@ cdef extern from "fnn.h" nogil:
                                        Py_ssize_t planes, void *room) noexcept nogil
         void (*avgpool_lanes_backward)(const fnn_windows *w, const void *dy, void *dx, Py_ssize_t planes,
                                        void *room) noexcept nogil
-        void (*depthwise_lanes)(const fnn_windows *w, const void *x, const void *weight, Py_ssize_t taps,
-                                const void *bias, void *y, Py_ssize_t planes, int flags, void *room) noexcept nogil
+        void (*depthwise_lanes)(const fnn_depthwise *d, Py_ssize_t first, Py_ssize_t rows, const void *x,
+                                const void *weight, const void *bias, void *y, Py_ssize_t planes, int flags,
+                                void *room) noexcept nogil
         void (*depthwise_lanes_backward)(const fnn_windows *w, const void *dy, const void *x, const void *weight,
                                          Py_ssize_t taps, void *dx, void *sums, Py_ssize_t planes,
                                          void *room) noexcept nogil

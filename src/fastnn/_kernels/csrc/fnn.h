@@ -74,6 +74,14 @@ typedef struct fnn_windows {
     ptrdiff_t H, W, OH, OW, KW, DH, DW; /* position i*KW + c of a window is pixel (i*DH, c*DW) of it */
     const fnn_span *rows, *columns;     /* OH and OW of them */
 } fnn_windows;
+/* The windows of a depthwise convolution, over rows of `pitch` pixels with their padding: window j begins at pixel
+ * j*stride. Pixels from `left` on, before `right`, are columns of the image. Pixel p of the rows of a band goes to
+ * places[p], or to -1 if no window sees it. */
+typedef struct fnn_depthwise {
+    fnn_windows w; /* its columns are not in use */
+    ptrdiff_t taps, stride, pitch, left, right;
+    const int32_t *places;
+} fnn_depthwise;
 
 /* Tiles of a row, whose pixels and values are vectors of images. */
 enum { FNN_SIDE_TILES = 4 };
@@ -173,10 +181,11 @@ typedef struct fnn_tiles {
     void (*maxpool_lanes_backward)(const fnn_windows *w, const void *dy, const uint8_t *positions, void *dx,
                                    ptrdiff_t planes, void *room);
     void (*avgpool_lanes_backward)(const fnn_windows *w, const void *dy, void *dx, ptrdiff_t planes, void *room);
-    /* A convolution of each plane with its own weight, of `taps` elements that follow one another: y = act(bias[plane] +
-     * the sum). `bias` may be NULL. `room` has space for lanes*(H*W + OH*OW + taps) elements. */
-    void (*depthwise_lanes)(const fnn_windows *w, const void *x, const void *weight, ptrdiff_t taps, const void *bias,
-                            void *y, ptrdiff_t planes, int flags, void *room);
+    /* Output rows first <= r < first + rows of a convolution of each plane with its own weight, of d->taps elements
+     * that follow one another: y = act(bias[plane] + the sum). `bias` may be NULL. x and y are whole planes. `room` has
+     * space for a vector for each tap, each pixel of the rows that the windows cover, and each output; and one more. */
+    void (*depthwise_lanes)(const fnn_depthwise *d, ptrdiff_t first, ptrdiff_t rows, const void *x, const void *weight,
+                            const void *bias, void *y, ptrdiff_t planes, int flags, void *room);
     /* Its gradients. dx may be NULL; so may `sums`, and x with it. sums[tap*lanes + plane] += that of the weight, and
      * sums[taps*lanes + plane] += that of the bias. */
     void (*depthwise_lanes_backward)(const fnn_windows *w, const void *dy, const void *x, const void *weight,

@@ -32,7 +32,7 @@ INLINE void NAME(planes_in)(vec *pixels, const real *x, ptrdiff_t planes, ptrdif
 #undef BLOCK
 }
 
-INLINE void NAME(planes_out)(real *y, const vec *pixels, ptrdiff_t planes, ptrdiff_t n) {
+INLINE void NAME(planes_out)(real *y, ptrdiff_t step, const vec *pixels, ptrdiff_t planes, ptrdiff_t n) {
     vec v[LANES];
 #define BLOCK(j, width)                                                                                            \
     {                                                                                                              \
@@ -40,9 +40,9 @@ INLINE void NAME(planes_out)(real *y, const vec *pixels, ptrdiff_t planes, ptrdi
         NAME(transpose_block)(v);                                                                                  \
         UNROLL for (int i = 0; i < LANES; i++) if (i < planes) {                                                   \
             if ((width) == LANES)                                                                                  \
-                NAME(store)(y + i * n + (j), v[i]);                                                                  \
+                NAME(store)(y + i * step + (j), v[i]);                                                                  \
             else                                                                                                   \
-                NAME(store_part)(y + i * n, v[i], width);                                                          \
+                NAME(store_part)(y + i * step, v[i], width);                                                          \
         }                                                                                                          \
     }
     EACH_PIXELS(n, BLOCK);
@@ -171,7 +171,7 @@ static void NAME(maxpool_lanes)(const fnn_windows *w, const void *x, void *y, ui
     else
         EACH_WINDOW(w, MAXIMUM(0));
 #undef MAXIMUM
-    NAME(planes_out)(y, out, planes, w->OH * w->OW);
+    NAME(planes_out)(y, w->OH * w->OW, out, planes, w->OH * w->OW);
     if (positions)
         NAME(places_out)(positions, places, planes, w->OH * w->OW);
 }
@@ -203,7 +203,7 @@ static void NAME(avgpool_lanes)(const fnn_windows *w, const void *x, void *y, pt
         }
         out[o] = NAME(window_sum)(pixels + corner, w->W, kh, kw) * share;
     });
-    NAME(planes_out)(y, out, planes, w->OH * w->OW);
+    NAME(planes_out)(y, w->OH * w->OW, out, planes, w->OH * w->OW);
 }
 
 static void NAME(maxpool_lanes_backward)(const fnn_windows *w, const void *dy, const uint8_t *positions, void *dx,
@@ -223,7 +223,7 @@ static void NAME(maxpool_lanes_backward)(const fnn_windows *w, const void *dy, c
                 top[c * w->DW] = NAME(add_where)(top[c * w->DW], given, place, here);
         }
     });
-    NAME(planes_out)(dx, pixels, planes, w->H * w->W);
+    NAME(planes_out)(dx, w->H * w->W, pixels, planes, w->H * w->W);
 }
 
 static void NAME(avgpool_lanes_backward)(const fnn_windows *w, const void *dy, void *dx, ptrdiff_t planes, void *room) {
@@ -243,67 +243,7 @@ static void NAME(avgpool_lanes_backward)(const fnn_windows *w, const void *dy, v
             for (ptrdiff_t c = 0; c < kw; c++)
                 top[c] += given;
     });
-    NAME(planes_out)(dx, pixels, planes, w->H * w->W);
+    NAME(planes_out)(dx, w->H * w->W, pixels, planes, w->H * w->W);
 }
 
-INLINE vec NAME(window_product)(const fnn_windows *w, const vec *top, const vec *factor, ptrdiff_t kh, ptrdiff_t kw,
-                                vec total) {
-    for (ptrdiff_t i = 0; i < kh; i++, top += w->DH * w->W, factor += w->KW)
-        for (ptrdiff_t c = 0; c < kw; c++)
-            total += factor[c] * top[c * w->DW];
-    return total;
-}
-
-static void NAME(depthwise_lanes)(const fnn_windows *w, const void *x, const void *weight, ptrdiff_t taps,
-                                  const void *bias, void *y, ptrdiff_t planes, int flags, void *room) {
-    vec *pixels = room, *out = pixels + w->H * w->W, *kernel = out + w->OH * w->OW;
-    const vec start = bias ? NAME(load_part)(bias, planes, 0) : NAME(splat)(0);
-    NAME(planes_in)(pixels, x, planes, w->H * w->W);
-    NAME(planes_in)(kernel, weight, planes, taps);
-    EACH_WINDOW(w, {
-        const vec *factor = kernel + row->skipped * w->KW + column->skipped;
-        vec total = NAME(window_product)(w, pixels + corner, factor, kh, kw, start);
-        out[o] = flags & FNN_RELU ? NAME(positive)(total) : total;
-    });
-    NAME(planes_out)(y, out, planes, w->OH * w->OW);
-}
-
-static void NAME(depthwise_lanes_backward)(const fnn_windows *w, const void *dy, const void *x, const void *weight,
-                                           ptrdiff_t taps, void *dx, void *sums, ptrdiff_t planes, void *room) {
-    vec *pixels = room, *gradients = pixels + w->H * w->W, *kernel = gradients + w->OH * w->OW;
-    NAME(planes_in)(gradients, dy, planes, w->OH * w->OW);
-    if (sums) {
-        real *of_weight = sums;
-        vec total = {0};
-        NAME(planes_in)(pixels, x, planes, w->H * w->W);
-        memset(kernel, 0, (size_t)taps * sizeof(vec));
-        EACH_WINDOW(w, {
-            const vec given = gradients[o];
-            const vec *top = pixels + corner;
-            vec *sum = kernel + row->skipped * w->KW + column->skipped;
-            total += given;
-            for (ptrdiff_t i = 0; i < kh; i++, top += w->DH * w->W, sum += w->KW)
-                for (ptrdiff_t c = 0; c < kw; c++)
-                    sum[c] += given * top[c * w->DW];
-        });
-        for (ptrdiff_t k = 0; k < taps; k++)
-            NAME(store)(of_weight + k * LANES, NAME(load)(of_weight + k * LANES) + kernel[k]);
-        NAME(store)(of_weight + taps * LANES, NAME(load)(of_weight + taps * LANES) + total);
-    }
-    if (dx) {
-        NAME(planes_in)(kernel, weight, planes, taps);
-        memset(pixels, 0, (size_t)(w->H * w->W) * sizeof(vec));
-        EACH_WINDOW(w, {
-            const vec given = gradients[o];
-            const vec *factor = kernel + row->skipped * w->KW + column->skipped;
-            vec *top = pixels + corner;
-            for (ptrdiff_t i = 0; i < kh; i++, top += w->DH * w->W, factor += w->KW)
-                for (ptrdiff_t c = 0; c < kw; c++)
-                    top[c * w->DW] += given * factor[c];
-        });
-        NAME(planes_out)(dx, pixels, planes, w->H * w->W);
-    }
-}
-#undef EACH_PIXELS
-#undef EACH_WINDOW
 #undef LARGE_WINDOW

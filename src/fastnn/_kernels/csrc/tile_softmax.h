@@ -235,7 +235,7 @@ static void NAME(softmax_short)(const void *x_, void *y_, ptrdiff_t rows, ptrdif
             NAME(softmax_strip)((real *)room, (real *)room, n, LANES, 1, LANES, 1);
         else
             NAME(softmax_strip)((real *)room, (real *)room, n, LANES, 1, LANES, 0);
-        NAME(planes_out)(y + r * n, room, some, n);
+        NAME(planes_out)(y + r * n, n, room, some, n);
     }
 }
 
@@ -252,7 +252,7 @@ static void NAME(softmax_short_backward)(const void *dy_, const void *y_, void *
             NAME(softmax_strip_backward)((real *)slopes, (real *)room, (real *)slopes, n, LANES, 1, LANES, 1);
         else
             NAME(softmax_strip_backward)((real *)slopes, (real *)room, (real *)slopes, n, LANES, 1, LANES, 0);
-        NAME(planes_out)(dx + r * n, slopes, some, n);
+        NAME(planes_out)(dx + r * n, n, slopes, some, n);
     }
 }
 #undef ROWS
