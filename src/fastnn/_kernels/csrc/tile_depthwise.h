@@ -33,25 +33,34 @@ INLINE void NAME(planes_placed)(vec *pixels, const int32_t *places, const real *
 #undef BLOCK
 }
 
-/* `outputs` neighbours of each of the rows of a band, whose first windows begin at column `pixels` */
-INLINE void NAME(depthwise_tile)(const int outputs, const ptrdiff_t KW, const ptrdiff_t DW, const ptrdiff_t stride,
-                                 const fnn_depthwise *d, const fnn_span *row, ptrdiff_t rows, ptrdiff_t top,
-                                 const vec *pixels, const vec *kernel, vec start, vec *out, int flags) {
+/* The products of column c of the windows */
+#define COLUMN(c, DW)                                                                                              \
+    {                                                                                                              \
+        vec factor = factors[c];                                                                                   \
+        IN_REGISTER(factor);                                                                                       \
+        UNROLL for (int o = 0; o < outputs; o++) acc[o] += factor * line[o * stride + (c) * (DW)];                 \
+    }
+
+/* `outputs` neighbours of each of the rows of a band, whose first windows begin at column `pixels`. KW is 0 for windows
+ * of any width and dilation. */
+INLINE void NAME(depthwise_tile)(const int outputs, const ptrdiff_t KW, const ptrdiff_t stride, const fnn_depthwise *d,
+                                 const fnn_span *row, ptrdiff_t rows, ptrdiff_t top, const vec *pixels,
+                                 const vec *kernel, vec start, vec *out, int flags) {
     const fnn_windows *w = &d->w;
     for (const fnn_span *last = row + rows; row < last; row++, out += w->OW) {
-        const vec *line = pixels + (row->start - top) * d->pitch, *factors = kernel + row->skipped * KW;
+        const vec *line = pixels + (row->start - top) * d->pitch, *factors = kernel + row->skipped * w->KW;
         vec acc[TILE];
         UNROLL
         for (int o = 0; o < outputs; o++)
             acc[o] = start;
-        for (ptrdiff_t i = 0; i < row->count; i++, line += w->DH * d->pitch, factors += KW) {
-            UNROLL
-            for (ptrdiff_t c = 0; c < KW; c++) {
-                vec factor = factors[c];
-                IN_REGISTER(factor);
+        for (ptrdiff_t i = 0; i < row->count; i++, line += w->DH * d->pitch, factors += w->KW) {
+            if (KW == 0) {
+                for (ptrdiff_t c = 0; c < w->KW; c++)
+                    COLUMN(c, w->DW)
+            } else {
                 UNROLL
-                for (int o = 0; o < outputs; o++)
-                    acc[o] += factor * line[o * stride + c * DW];
+                for (ptrdiff_t c = 0; c < KW; c++)
+                    COLUMN(c, 1)
             }
         }
         UNROLL
@@ -61,24 +70,24 @@ INLINE void NAME(depthwise_tile)(const int outputs, const ptrdiff_t KW, const pt
 }
 
 /* With a width that the compiler knows, windows that overlap share the loads of their pixels. */
-#define TILE_OF(KW, DW, stride)                                                                                    \
-    NAME(depthwise_tile)(outputs, KW, DW, stride, d, row, rows, top, pixels, kernel, start, out, flags)
+#define TILE_OF(KW, stride)                                                                                        \
+    NAME(depthwise_tile)(outputs, KW, stride, d, row, rows, top, pixels, kernel, start, out, flags)
 INLINE void NAME(depthwise_columns)(const int outputs, const fnn_depthwise *d, const fnn_span *row, ptrdiff_t rows,
                                     ptrdiff_t top, const vec *pixels, const vec *kernel, vec start, vec *out,
                                     int flags) {
-    const fnn_windows *w = &d->w;
-    if (d->stride == 1 && w->DW == 1 && w->KW == 3)
-        TILE_OF(3, 1, 1);
-    else if (d->stride == 1 && w->DW == 1 && w->KW == 5)
-        TILE_OF(5, 1, 1);
-    else if (d->stride == 1 && w->DW == 1 && w->KW == 7)
-        TILE_OF(7, 1, 1);
-    else if (d->stride == 2 && w->DW == 1 && w->KW == 3)
-        TILE_OF(3, 1, 2);
-    else if (d->stride == 2 && w->DW == 1 && w->KW == 5)
-        TILE_OF(5, 1, 2);
+    const ptrdiff_t KW = d->w.DW == 1 ? d->w.KW : 0;
+    if (d->stride == 1 && KW == 3)
+        TILE_OF(3, 1);
+    else if (d->stride == 1 && KW == 5)
+        TILE_OF(5, 1);
+    else if (d->stride == 1 && KW == 7)
+        TILE_OF(7, 1);
+    else if (d->stride == 2 && KW == 3)
+        TILE_OF(3, 2);
+    else if (d->stride == 2 && KW == 5)
+        TILE_OF(5, 2);
     else
-        TILE_OF(w->KW, w->DW, d->stride);
+        TILE_OF(0, d->stride);
 }
 #define COLUMNS(outputs)                                                                                           \
     case outputs:                                                                                                  \
@@ -126,6 +135,7 @@ static void NAME(depthwise_lanes)(const fnn_depthwise *d, ptrdiff_t first, ptrdi
 #undef TILE
 #undef TILE_OF
 #undef COLUMNS
+#undef COLUMN
 #undef AHEAD
 
 static void NAME(depthwise_lanes_backward)(const fnn_windows *w, const void *dy, const void *x, const void *weight,
