@@ -227,6 +227,8 @@ CONVS = (
             ("depthwise-stride-3", (4, 18, 14, 13), 18, (4, 3), 3, 2, 1, 18, False),
             ("depthwise-windows-on-padding", (4, 16, 5, 6), 16, (3, 2), 1, (4, 3), 1, 16, False),
             ("depthwise-one-output", (9, 20, 7, 5), 20, (7, 5), 1, 0, 1, 20, False),
+            ("depthwise-one-by-one", (3, 19, 23, 31), 19, (1, 1), 1, 0, 1, 19, False),
+            ("two-each-one-by-one", (2, 6, 90, 41), 6, (1, 1), 1, 0, 1, 3, True),
             ("depthwise-bands", (1, 32, 61, 90), 32, (3, 3), 1, 1, 1, 32, True),
             ("depthwise-two-each", (2, 3, 8, 9), 6, (5, 5), 1, 2, 1, 3, False),
             ("depthwise-large", (9, 33, 30, 41), 33, (3, 3), 1, 2, 2, 33, True),

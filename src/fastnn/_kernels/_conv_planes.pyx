@@ -93,8 +93,12 @@ cdef void planes_chunk(void *job, Py_ssize_t chunk, int slot) noexcept nogil:
     cdef Py_ssize_t band = min(p.band, s.OH - oh0), first = i % s.G * s.O
     cdef char *planes = p.planes + slot * p.planes_step
     cdef char *y = g.y + (i * s.O * s.OH + oh0) * s.OW * size
+    cdef const char *x = g.x + (i * s.C * s.H + oh0) * s.W * size  # if it is pointwise
     if p.pointwise:
-        multiply(p, g.x + (i * s.C * s.H + oh0) * s.W * size, y, band * s.OW, first, part, 0)
+        if p.taps:
+            add_taps(p, x, y, band * s.OW, first)
+        else:
+            multiply(p, x, y, band * s.OW, first, part, 0)
         return
     for c from 0 <= c < s.C by p.unfolded.shape.C:
         unfold(&p.unfolded, planes, g.x + (i * s.C + c) * s.H * s.W * size, oh0, band)
@@ -196,8 +200,8 @@ cdef void cut(Planes *p, Way way, int workers) noexcept nogil:
     p.parts = 1
     if not p.taps and s.N * s.G * p.bands < workers:
         p.parts = min(p.blocks, <Py_ssize_t> workers)
-    # even the last band must fill a tile, because a tile reads whole vectors
-    p.pointwise = way == POINTWISE and (s.OH - (p.bands - 1) * p.band) * s.OW >= t.nr
+    # even the last band must fill a tile, because a tile reads whole vectors; taps read as far as they write
+    p.pointwise = is_pointwise(s) if p.taps else way == POINTWISE and (s.OH - (p.bands - 1) * p.band) * s.OW >= t.nr
     p.unfolded.plane = s.H * s.W if p.pointwise else (p.band + below) * s.OW
 
 

@@ -122,11 +122,11 @@ cdef Way forward_by_images(fnn_tiles *t, const ConvShape *s, bint packed) noexce
         return WINOGRAD
     if winograd_pays_5x5(t, s, s.C, s.O, <double> s.OH * s.OW * s.C * (FORWARD * s.O + FORWARD_PATCHES), packed):
         return WINOGRAD
-    if is_pointwise(s) and s.OH * s.OW >= t.nr:
-        return POINTWISE
     if s.C > TAPS_MAX_CHANNELS or s.O > TAPS_MAX_CHANNELS:
-        return PLANES
-    return DEPTHWISE if s.C == s.O == 1 and depthwise_cost(t, s) < taps_cost(t, s) else TAPS
+        return POINTWISE if is_pointwise(s) and s.OH * s.OW >= t.nr else PLANES
+    if s.C == s.O == 1 and not is_pointwise(s) and depthwise_cost(t, s) < taps_cost(t, s):
+        return DEPTHWISE
+    return TAPS
 
 
 cdef Way input_directly(fnn_tiles *t, const ConvShape *s) noexcept nogil:
