@@ -1,10 +1,12 @@
 """How the number of threads is chosen and set."""
 
+import math
 import os
 
 import pytest
 
 import fastnn as fnn
+from fastnn import _runtime
 
 
 def test_number_is_set_and_restored():
@@ -69,3 +71,40 @@ def test_threadpoolctl_sees_the_pool(run_python):
     pytest.importorskip("threadpoolctl")
     process = run_python("-c", THREADPOOLCTL)
     assert process.stdout.strip() == "done", process.stderr
+
+
+@pytest.mark.parametrize(
+    ("files", "quota"),
+    [
+        ({"/proc/self/cgroup": "0::/a/b\n", "/sys/fs/cgroup/a/cpu.max": "150000 100000\n"}, 1.5),
+        ({"/proc/self/cgroup": "0::/\n", "/sys/fs/cgroup/cpu.max": "max 100000\n"}, math.inf),
+        (
+            {
+                "/proc/self/cgroup": "0::/a/b/\n",
+                "/sys/fs/cgroup/a/b/cpu.max": "400000 100000\n",
+                "/sys/fs/cgroup/a/cpu.max": "max 100000\n",
+                "/sys/fs/cgroup/cpu.max": "200000 100000\n",
+            },
+            2,
+        ),
+        (
+            {
+                "/proc/self/cgroup": "7:memory:/x\n4:cpu,cpuacct:/x\n",
+                "/sys/fs/cgroup/cpu/x/cpu.cfs_quota_us": "50000\n",
+                "/sys/fs/cgroup/cpu/x/cpu.cfs_period_us": "100000\n",
+            },
+            0.5,
+        ),
+        ({"/proc/self/cgroup": "0::/a\n", "/sys/fs/cgroup/a/cpu.max": "nonsense\n"}, math.inf),
+        ({}, math.inf),
+    ],
+    ids=["of the group above", "none", "the least of all groups", "version 1", "nonsense", "no groups"],
+)
+def test_the_limit_of_a_container_is_that_of_its_control_groups(monkeypatch, files, quota):
+    def text(path):
+        if path not in files:
+            raise FileNotFoundError(path)
+        return files[path]
+
+    monkeypatch.setattr(_runtime, "_text", text)
+    assert _runtime._cgroup_quota() == quota

@@ -8,7 +8,6 @@ from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from fastnn._validate import hints
 
@@ -37,7 +36,7 @@ __all__ = [
     "true_or_false",
 ]
 
-Array = NDArray[Any]
+Array = np.ndarray[Any, np.dtype[Any]]
 IntPair = int | tuple[int, int]
 IntSingle = int | tuple[int]
 Frame = int | tuple[int, ...]  # left, right, top, bottom, and so on: the last axis first
