@@ -92,7 +92,7 @@ cdef void multiply_columns(void *job, Py_ssize_t chunk, int slot) noexcept nogil
     cdef Py_ssize_t first = split_at(g.blocks, g.parts, chunk % g.parts)
     cdef Py_ssize_t last = split_at(g.blocks, g.parts, chunk % g.parts + 1)
     cdef Py_ssize_t k0, depth, n, block, m0, rows, whole = n0 + (n1 - n0) // nr * nr if g.in_place else n0
-    cdef char *panels = g.packed_b + slot * g.width * g.depth * size
+    cdef char *panels = g.packed_b + slot * g.width * g.depth * size if g.packed_b != NULL else NULL
     cdef const char *a
     cdef const char *b
     cdef Py_ssize_t b_step
@@ -100,7 +100,7 @@ cdef void multiply_columns(void *job, Py_ssize_t chunk, int slot) noexcept nogil
     for k0 from 0 <= k0 < g.K by g.depth:
         depth = min(g.depth, g.K - k0)
         flags = (FNN_ACCUMULATE if k0 else FNN_BIAS_OF_COLUMNS) | (FNN_RELU if g.relu and k0 + depth == g.K else 0)
-        b, b_step = panels - n0 * g.depth * size, g.depth
+        b, b_step = panels - n0 * g.depth * size if panels != NULL else NULL, g.depth
         if g.ready != NULL:
             b, b_step = g.ready + k0 * ceil_div(g.N, nr) * nr * size, depth
         else:
