@@ -23,6 +23,7 @@ MODULES = (
     "_matmul",
     "_pool_lanes",
     "_conv_lanes",
+    "_conv_rows",
     "_conv_cost",
     "_conv_ways",
     "_conv_planes",

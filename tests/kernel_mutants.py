@@ -275,6 +275,27 @@ MUTANTS = (
         "for (ptrdiff_t c = d->right; c < d->left; c++)",
         "conv2d and depthwise",
     ),
+    Mutant(
+        "rows: a pixel that no output meets spoils dw",
+        "tile_depthwise_rows.h",
+        "const vec met = S == 2 ? NAME(choose)(NAME(first)(n), columns[c], (vec){0}) : columns[c];",
+        "const vec met = columns[c];",
+        "infinite_pixel",
+    ),
+    Mutant(
+        "rows: the image has no bottom",
+        "tile_depthwise_rows.h",
+        "top + i >= 0 && top + i < d->H ? x",
+        "top + i >= 0 ? x",
+        "conv2d and rows",
+    ),
+    Mutant(
+        "rows: padding of dx is taken as even",
+        "tile_depthwise_rows.h",
+        "if (d->K == 3 && d->PW & 1)",
+        "if (d->K == 3 && 0)",
+        "conv2d_backward and rows",
+    ),
     # Pooling
     Mutant(
         "maximum: NaN is lost",

@@ -10,7 +10,8 @@ from fastnn._kernels._conv_forward cimport convolve
 from fastnn._kernels._conv_input cimport input_gradient, turn_kernels
 from fastnn._kernels._conv_lanes cimport depthwise_gradients_in_lanes
 from fastnn._kernels._conv_one_pass cimport one_pass
-from fastnn._kernels._conv_ways cimport input_way, weight_way
+from fastnn._kernels._conv_rows cimport depthwise_gradients_by_rows
+from fastnn._kernels._conv_ways cimport input_way, rows_pay_for_gradients, weight_way
 from fastnn._kernels._conv_weight cimport weight_gradient
 from fastnn._kernels._conv_winograd cimport DONE, NO_MEMORY, NOT_FINITE, Outcome
 from fastnn._kernels._conv_winograd_weight cimport winograd_weight
@@ -79,6 +80,8 @@ cdef bint gradients(const Gradients *a) noexcept nogil:
     if a.db != NULL and a.dw == NULL:
         parallel(bias_chunk, <void *> a, s.G * s.O, threads(), <double> s.N * s.G * s.O * s.OH * s.OW)
         rest.db = NULL
+    if rows_pay_for_gradients(a.t, s):
+        return depthwise_gradients_by_rows(a, threads())
     if depthwise_gradients_in_lanes(a, threads()):
         return True
     way = weight_way(a.t, s)

@@ -13,3 +13,6 @@ cdef bint images_in_lanes(fnn_tiles *t, const ConvShape *s, bint gradient) noexc
 # Of a convolution whose groups have one input and one output channel, by the way of this name.
 cdef double taps_cost(fnn_tiles *t, const ConvShape *s) noexcept nogil
 cdef double depthwise_cost(fnn_tiles *t, const ConvShape *s) noexcept nogil
+# The gradients of a depthwise convolution in lanes, and y or the gradients of one by rows.
+cdef double plane_lanes_cost(fnn_tiles *t, const ConvShape *s) noexcept nogil
+cdef double plane_rows_cost(fnn_tiles *t, const ConvShape *s, bint gradients) noexcept nogil

@@ -8,7 +8,7 @@ docs/dev/measurements.md). Only a comparison of two ways means something.
 from fastnn._kernels._conv_winograd cimport VALUES, VIEW
 from fastnn._kernels.conv_shape cimport ConvShape, is_pointwise, turned
 from fastnn._kernels.conv_way cimport BATCH, FOLD, ONE_PASS, SIDE, SPREAD, TURNED, WINOGRAD, Way
-from fastnn._kernels.fnn cimport ceil_div, fnn_tiles, reach
+from fastnn._kernels.fnn cimport FNN_PLANE_ROWS, ceil_div, fnn_tiles, reach
 
 cdef enum:
     LATENCY = 4          # multiply-adds that a step of a tile takes at least; twice as many of narrower vectors
@@ -81,6 +81,36 @@ cdef double depthwise_cost(fnn_tiles *t, const ConvShape *s) noexcept nogil:
     cdef double outputs = <double> s.OH * s.OW
     return ceil_div(s.N * s.G, t.lanes) * ((0.27 if wide else 0.15) * outputs * s.KH * s.KW
                                            + (2.0 if wide else 1.43) * (s.H * s.W + outputs) + 40)
+
+
+cdef double plane_lanes_cost(fnn_tiles *t, const ConvShape *s) noexcept nogil:
+    """Of both gradients with channels in lanes."""
+    cdef bint wide = t.lanes * t.itemsize == 64
+    cdef double outputs = <double> s.OH * s.OW
+    return s.N * ceil_div(s.G, t.lanes) * ((1.2 if wide else 0.6) * outputs * s.KH * s.KW
+                                           + (3.4 if wide else 2.0) * (2.0 * s.H * s.W + outputs))
+
+
+cdef double rows_of_tiles(fnn_tiles *t, Py_ssize_t rows, Py_ssize_t columns, Py_ssize_t K,
+                          Py_ssize_t stride) noexcept nogil:
+    """Of one plane's tiles of `rows` x `columns` outputs: the rows beyond whole tiles are taken one by one."""
+    cdef bint wide = t.lanes * t.itemsize == 64
+    cdef Py_ssize_t outputs = t.lanes if stride == 1 else t.lanes - (K - 1) // 2
+    cdef double row = 0.7 + 0.33 * K * K + (0.9 if stride == 2 else 0.0) if wide else 1.9 + 0.26 * K * K
+    return (rows // FNN_PLANE_ROWS * FNN_PLANE_ROWS + 2.5 * (rows % FNN_PLANE_ROWS)) * ceil_div(columns, outputs) * row
+
+
+cdef double plane_rows_cost(fnn_tiles *t, const ConvShape *s, bint gradients) noexcept nogil:
+    """Of y, or of both gradients, of a depthwise convolution by rows."""
+    cdef double plane
+    if s.KH == 1:
+        return s.N * s.G * (14 + 2.0 * ceil_div(s.OH * s.OW, t.lanes))
+    plane = 8 + rows_of_tiles(t, s.OH, s.OW, s.KH, s.SH)
+    if gradients:
+        plane += 20 + 4.0 * s.KH * s.KH + (0.8 if s.KH == 5 else 0.0) * plane
+        plane += (rows_of_tiles(t, s.H, s.W, s.KH, 1) if s.SH == 1
+                  else ceil_div(s.H, 2) * ceil_div(s.W, 2 * t.lanes) * 0.9 * s.KH * s.KH)
+    return s.N * s.G * plane
 
 
 cdef double winograd_cost(fnn_tiles *t, const ConvShape *s) noexcept nogil:

@@ -2,13 +2,14 @@
 from fastnn._kernels._conv_batch cimport batch_forward
 from fastnn._kernels._conv_lanes cimport depthwise
 from fastnn._kernels._conv_planes cimport convolve_by_planes
+from fastnn._kernels._conv_rows cimport depthwise_by_rows
 from fastnn._kernels._conv_ways cimport forward_way
 from fastnn._kernels._conv_winograd cimport winograd
 from fastnn._kernels._conv_winograd_side cimport winograd_side_by_side
 from fastnn._kernels._table cimport allocate, release, threads, tiles
 from fastnn._kernels.conv_output cimport Output
 from fastnn._kernels.conv_shape cimport ConvShape, Geometry, conv_shape
-from fastnn._kernels.conv_way cimport BATCH, DEPTHWISE, PLANES, SIDE, WINOGRAD, Way
+from fastnn._kernels.conv_way cimport BATCH, DEPTHWISE, PLANES, ROWS, SIDE, WINOGRAD, Way
 from fastnn._kernels.fnn cimport FNN_RELU, begin
 
 ctypedef fused real:
@@ -41,6 +42,8 @@ cdef bint convolve(const Output *g) noexcept nogil:
         return batch_forward(g)
     if way == DEPTHWISE:
         return depthwise(g, threads())
+    if way == ROWS:
+        return depthwise_by_rows(g, threads())
     if way != WINOGRAD and way != SIDE:
         return convolve_by_planes(g, way)
     spoilt = <char *> allocate(g.shape.N)

@@ -179,12 +179,16 @@ cdef void finish(const Depthwise *d) noexcept nogil:
                     put_doubles(a.db + channel * size, totals + i, 1, size)
 
 
+cdef bint lanes_may_serve(fnn_tiles *t, const ConvShape *s) noexcept nogil:
+    return s.C == 1 and s.O == 1 and 2 * s.G >= t.lanes and s.H * s.W <= MAX_PIXELS and s.KH * s.KW <= MAX_TAPS
+
+
 cdef bint describe(Depthwise *d, fnn_tiles *t, const ConvShape *s, Py_ssize_t sums, int workers) noexcept nogil:
     """Allocate the room, with that of `sums` vectors, and place the windows. False if it does not pay, or no memory."""
     cdef Lanes axes
     cdef Py_ssize_t pixels = s.H * s.W, outputs = s.OH * s.OW, taps = s.KH * s.KW, vector = t.lanes * t.itemsize
     cdef Py_ssize_t spans = (s.OH + s.OW) * sizeof(fnn_span)
-    if s.C != 1 or s.O != 1 or 2 * s.G < t.lanes or pixels > MAX_PIXELS or taps > MAX_TAPS:
+    if not lanes_may_serve(t, s):
         return False
     if not fits((<double> workers * (pixels + outputs + taps) + sums) * vector + spans):
         return False

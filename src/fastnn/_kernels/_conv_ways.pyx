@@ -1,6 +1,16 @@
 """Chooses the way of each convolution and of its gradients. docs/dev/measurements.md has the figures."""
-from fastnn._kernels._conv_cost cimport depthwise_cost, forward_cost, input_cost, taps_cost, weight_cost
+from fastnn._kernels._conv_cost cimport (
+    depthwise_cost,
+    forward_cost,
+    input_cost,
+    plane_lanes_cost,
+    plane_rows_cost,
+    taps_cost,
+    weight_cost,
+)
+from fastnn._kernels._conv_lanes cimport lanes_may_serve
 from fastnn._kernels._conv_planes cimport channels_together
+from fastnn._kernels._conv_rows cimport rows_may_serve
 from fastnn._kernels._conv_winograd cimport VALUES, VIEW
 from fastnn._kernels._conv_winograd_side cimport fits_side_by_side
 from fastnn._kernels._table cimport tiles
@@ -13,6 +23,7 @@ from fastnn._kernels.conv_way cimport (
     PIXELS,
     PLANES,
     POINTWISE,
+    ROWS,
     SIDE,
     SPREAD,
     TAPS,
@@ -124,9 +135,11 @@ cdef Way forward_by_images(fnn_tiles *t, const ConvShape *s, bint packed) noexce
         return WINOGRAD
     if s.C > TAPS_MAX_CHANNELS or s.O > TAPS_MAX_CHANNELS:
         return POINTWISE if is_pointwise(s) and s.OH * s.OW >= t.nr else PLANES
-    if s.C == s.O == 1 and not is_pointwise(s) and depthwise_cost(t, s) < taps_cost(t, s):
-        return DEPTHWISE
-    return TAPS
+    if s.C > 1 or s.O > 1 or is_pointwise(s):
+        return TAPS
+    if rows_may_serve(t, s) and plane_rows_cost(t, s, False) < min(depthwise_cost(t, s), taps_cost(t, s)):
+        return ROWS
+    return DEPTHWISE if depthwise_cost(t, s) < taps_cost(t, s) else TAPS
 
 
 cdef Way input_directly(fnn_tiles *t, const ConvShape *s) noexcept nogil:
@@ -185,7 +198,7 @@ cdef bint side_may_serve(fnn_tiles *t, const ConvShape *s) noexcept nogil:
 cdef Way forward_way(fnn_tiles *t, const ConvShape *s, bint packed) noexcept nogil:
     cdef Way way = forward_by_images(t, s, packed)
     # Plans keep the ways by images. These have the bits of BATCH, but for Winograd's, and for sums of several parts.
-    if packed or way == TAPS or way == DEPTHWISE:
+    if packed or way == TAPS or way == DEPTHWISE or way == ROWS:
         return way
     if (way != WINOGRAD and batch_may_serve(t, s) and channels_together(t, s) == s.C
             and forward_cost(t, s, BATCH) < forward_cost(t, s, way)):
@@ -209,6 +222,10 @@ cdef Way weight_way(fnn_tiles *t, const ConvShape *s) noexcept nogil:
     return BATCH if weight_cost(t, s, BATCH) < weight_cost(t, s, way) else way
 
 
+cdef bint rows_pay_for_gradients(fnn_tiles *t, const ConvShape *s) noexcept nogil:
+    return rows_may_serve(t, s) and (not lanes_may_serve(t, s) or plane_rows_cost(t, s, True) < plane_lanes_cost(t, s))
+
+
 def ways(Py_ssize_t N, Py_ssize_t C, Py_ssize_t H, Py_ssize_t W, Py_ssize_t O, Geometry geometry, bint is_double=False,
          bint packed=False):
     """The names of the ways of y, dx and dw, for a convolution of this shape. C and O are the channels of all groups.
@@ -217,9 +234,11 @@ def ways(Py_ssize_t N, Py_ssize_t C, Py_ssize_t H, Py_ssize_t W, Py_ssize_t O, G
     """
     cdef fnn_tiles *t = tiles(is_double)
     cdef ConvShape s = conv_shape(N, C, H, W, O, 0, 0, geometry)
-    names = {PLANES: "planes", POINTWISE: "pointwise", TAPS: "taps", DEPTHWISE: "depthwise", WINOGRAD: "winograd",
-             SPREAD: "spread", SIDE: "side by side", ONE_PASS: "one pass", FOLD: "fold", PIXELS: "pixels",
-             TURNED: "turned", BATCH: "batch"}
+    names = {PLANES: "planes", POINTWISE: "pointwise", TAPS: "taps", DEPTHWISE: "depthwise", ROWS: "rows",
+             WINOGRAD: "winograd", SPREAD: "spread", SIDE: "side by side", ONE_PASS: "one pass", FOLD: "fold",
+             PIXELS: "pixels", TURNED: "turned", BATCH: "batch"}
     s.OH = (H + 2 * s.PH - reach(s.KH, s.DH)) // s.SH + 1
     s.OW = (W + 2 * s.PW - reach(s.KW, s.DW)) // s.SW + 1
+    if rows_pay_for_gradients(t, &s):
+        return {"y": names[forward_way(t, &s, packed)], "dx": "rows", "dw": "rows"}
     return {"y": names[forward_way(t, &s, packed)], "dx": names[input_way(t, &s)], "dw": names[weight_way(t, &s)]}

@@ -6,6 +6,7 @@ from fastnn._kernels._conv_forward cimport convolve_spoilt
 from fastnn._kernels._conv_input cimport input_gradient
 from fastnn._kernels._conv_lanes cimport depthwise
 from fastnn._kernels._conv_planes cimport Planes, forget_planes, pack_planes, prepare_planes, run_planes
+from fastnn._kernels._conv_rows cimport depthwise_by_rows
 from fastnn._kernels._conv_ways cimport forward_way
 from fastnn._kernels._conv_winograd cimport forget_winograd, pack_winograd, prepare_winograd, run_winograd
 from fastnn._kernels._embedding cimport Lookup, look_up
@@ -18,7 +19,7 @@ from fastnn._kernels._pool cimport avgpool, maxpool
 from fastnn._kernels._resample cimport resample
 from fastnn._kernels._rownorm cimport describe_rows, normalise_rows
 from fastnn._kernels.conv_output cimport Output
-from fastnn._kernels.conv_way cimport DEPTHWISE, PLANES, WINOGRAD, Way
+from fastnn._kernels.conv_way cimport DEPTHWISE, PLANES, ROWS, WINOGRAD, Way
 from fastnn._kernels.resample_planes cimport Resample
 
 
@@ -43,7 +44,7 @@ cdef bint settle(Step *step, Py_ssize_t N, Py_ssize_t group, int workers) noexce
             return False
         step.packed = step.winograd.weights_size * g.t.itemsize
         step.workspace = workers * step.winograd.workspace_step + group
-    elif way != DEPTHWISE:
+    elif way != DEPTHWISE and way != ROWS:
         if not prepare_planes(&step.unfolded, g, way, workers):
             return False
         step.packed = 0 if step.unfolded.taps else g.shape.G * g.shape.O * step.unfolded.depth * g.t.itemsize
@@ -94,6 +95,8 @@ cdef bint take_conv(const Step *step, Py_ssize_t images, const char *x, char *y,
         return convolve_spoilt(&conv, winograd.spoilt)
     if step.way == DEPTHWISE:
         return depthwise(&conv, workers)
+    if step.way == ROWS:
+        return depthwise_by_rows(&conv, workers)
     unfolded = step.unfolded
     unfolded.g, unfolded.weights, unfolded.planes = &conv, packed, workspace
     run_planes(&unfolded, workers)

@@ -4,6 +4,7 @@ cdef enum Way:
     POINTWISE  # tiles over the image where it lies (_conv_planes)
     TAPS       # weighted sums of shifted planes, without tiles (_conv_planes)
     DEPTHWISE  # the planes of many channels side by side, in the lanes of vectors (_conv_lanes)
+    ROWS       # the same with neighbouring pixels in lanes, row by row (_conv_rows)
     WINOGRAD   # tiles over transformed images (_conv_winograd, _conv_winograd_weight)
     SPREAD     # tiles over transformed dy, spread over dx (_conv_winograd_input)
     SIDE       # the same two with an image in each lane, for y and dx (_conv_winograd_side)

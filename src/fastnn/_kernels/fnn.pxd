@@ -55,6 +55,13 @@ cdef extern from "fnn.h" nogil:
         Py_ssize_t taps, stride, pitch, left, right
         const int32_t *places
 
+    enum:
+        FNN_PLANE_ROWS
+
+    ctypedef struct fnn_plane:
+        Py_ssize_t H, W, OH, OW, K, stride, PH, PW
+        const void *zeros
+
     ctypedef struct fnn_tiles "const fnn_tiles":
         const char *isa
         Py_ssize_t itemsize, lanes, mr, nr, dot_m, dot_n, dot_most
@@ -109,6 +116,11 @@ cdef extern from "fnn.h" nogil:
         void (*depthwise_lanes_backward)(const fnn_windows *w, const void *dy, const void *x, const void *weight,
                                          Py_ssize_t taps, void *dx, void *sums, Py_ssize_t planes,
                                          void *room) noexcept nogil
+        void (*plane_rows)(const fnn_plane *d, Py_ssize_t first, Py_ssize_t rows, const void *x, const void *weight,
+                           const void *bias, void *y, int flags) noexcept nogil
+        void (*plane_weight)(const fnn_plane *d, Py_ssize_t first, Py_ssize_t rows, const void *x, const void *dy,
+                             void *sums) noexcept nogil
+        void (*plane_spread)(const fnn_plane *d, const void *dy, const void *weight, void *dx) noexcept nogil
         void (*unpool_2x2)(const void *dy, const uint8_t *positions, void *dx, Py_ssize_t rows,
                            Py_ssize_t n) noexcept nogil
         void (*unpool_3x3)(const void *dy, const uint8_t *positions, void *dx, Py_ssize_t rows, Py_ssize_t cols,

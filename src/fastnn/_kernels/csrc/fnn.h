@@ -83,6 +83,14 @@ typedef struct fnn_depthwise {
     const int32_t *places;
 } fnn_depthwise;
 
+/* A depthwise convolution of one plane, by K x K at one stride both ways: K is 1, 3 or 5, the stride 1 or 2, and for K =
+ * 1 it is 1 without padding. 0 <= PH, PW < K. `zeros` are as many as a row of either map has. */
+enum { FNN_PLANE_ROWS = 4 }; /* output rows of a tile */
+typedef struct fnn_plane {
+    ptrdiff_t H, W, OH, OW, K, stride, PH, PW;
+    const void *zeros;
+} fnn_plane;
+
 /* Tiles of a row, whose pixels and values are vectors of images. */
 enum { FNN_SIDE_TILES = 4 };
 typedef struct fnn_side {
@@ -190,6 +198,15 @@ typedef struct fnn_tiles {
      * sums[taps*lanes + plane] += that of the bias. */
     void (*depthwise_lanes_backward)(const fnn_windows *w, const void *dy, const void *x, const void *weight,
                                      ptrdiff_t taps, void *dx, void *sums, ptrdiff_t planes, void *room);
+    /* The same of one plane, whose weight has K*K elements; `bias` is one number or NULL. Each output is summed in the
+     * same order, whichever rows are asked for. */
+    void (*plane_rows)(const fnn_plane *d, ptrdiff_t first, ptrdiff_t rows, const void *x, const void *weight,
+                       const void *bias, void *y, int flags);
+    /* sums[k*lanes + i] += what output rows first <= r < first + rows add to the gradient of weight k, in parts that
+     * the caller adds over i. k = K*K is the sum of dy. */
+    void (*plane_weight)(const fnn_plane *d, ptrdiff_t first, ptrdiff_t rows, const void *x, const void *dy, void *sums);
+    /* Write dx from dy, at stride 2. */
+    void (*plane_spread)(const fnn_plane *d, const void *dy, const void *weight, void *dx);
     /* The gradient of rows x n windows of 2 x 2 at stride 2; rows of dx have 2*n elements. dx[(2*r + i)*2*n + 2*j +
      * c] is dy[r*n + j] where positions[r*n + j] == 2*i + c, else 0. With positions NULL it is dy[r*n + j]/4, for
      * averages. */

@@ -89,6 +89,7 @@ INLINE vec NAME(positive)(vec x) { return NAME(choose)(x <= NAME(splat)(0), NAME
 #include "tile_image.h"
 #include "tile_pool_lanes.h"
 #include "tile_depthwise.h"
+#include "tile_depthwise_rows.h"
 #include "tile_math.h"
 #include "tile_map.h"
 #include "tile_softmax.h"

@@ -126,6 +126,12 @@ static void NAME(fold_plane)(void *dst, ptrdiff_t H, ptrdiff_t W, const void *sr
 #define LOW 0, 2
 #define HIGH 1, 3
 #endif
+/* v[0] and v[1], zipped */
+INLINE void NAME(zip_vectors)(vec *v) {
+    const vec low = __builtin_shufflevector(v[0], v[1], LOW);
+    v[1] = __builtin_shufflevector(v[0], v[1], HIGH);
+    v[0] = low;
+}
 INLINE void NAME(transpose_block)(vec *v) {
     vec w[LANES];
     UNROLL

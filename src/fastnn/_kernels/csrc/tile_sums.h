@@ -86,6 +86,19 @@ INLINE real NAME(lane_max)(vec v) {
 #undef HALVE
 #undef FOLD_LANES
 #undef FOLD
+/* The elements at even places of v[0] and v[1] go to v[0], those at odd places to v[1]. */
+INLINE void NAME(part_vectors)(vec *v) {
+#if LANES == 8 && VECTOR == 32 /* fewer shuffles than the compiler finds: halves first, then within halves */
+    const vec low = __builtin_shufflevector(v[0], v[1], 0, 1, 2, 3, 8, 9, 10, 11);
+    const vec high = __builtin_shufflevector(v[0], v[1], 4, 5, 6, 7, 12, 13, 14, 15);
+    v[0] = __builtin_shufflevector(low, high, 0, 2, 8, 10, 4, 6, 12, 14);
+    v[1] = __builtin_shufflevector(low, high, 1, 3, 9, 11, 5, 7, 13, 15);
+#else
+    const vec even = __builtin_shufflevector(v[0], v[1], LOW_1);
+    v[1] = __builtin_shufflevector(v[0], v[1], HIGH_1);
+    v[0] = even;
+#endif
+}
 #undef LOW_8
 #undef LOW_4
 #undef LOW_2
