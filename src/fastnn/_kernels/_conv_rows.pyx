@@ -5,24 +5,14 @@ added in order.
 """
 from libc.string cimport memset
 
-from fastnn._kernels._conv_input cimport turn_kernels
 from fastnn._kernels._table cimport allocate, parallel, release
 from fastnn._kernels.conv_gradients cimport Gradients
 from fastnn._kernels.conv_output cimport Output
-from fastnn._kernels.conv_shape cimport ConvShape, is_pointwise, turned
-from fastnn._kernels.fnn cimport (
-    FNN_PLANE_ROWS,
-    add_doubles,
-    ceil_div,
-    fits,
-    fnn_plane,
-    fnn_tiles,
-    put_doubles,
-    split_at,
-)
+from fastnn._kernels.conv_shape cimport ConvShape, turned
+from fastnn._kernels.fnn cimport FNN_PLANE_ROWS, add_doubles, ceil_div, fits, fnn_plane, put_doubles, split_at
 
 cdef enum:
-    MIN_VECTOR = 32   # bytes: the tiles need loads by masks
+    MAX_TAPS = 25
     PARTS = 8         # of the batch, at most
     TERMS = 128       # of a lane's sum, about: sums of more are added in double precision
     CHUNKS = 8        # for each thread, about
@@ -44,15 +34,6 @@ cdef struct Backward:
     char *sums            # (taps and one for the bias, lanes) for each thread
     Py_ssize_t sums_step  # bytes
     double *totals        # (G, parts, taps and one for the bias)
-
-
-cdef bint rows_may_serve(fnn_tiles *t, const ConvShape *s) noexcept nogil:
-    if s.C != 1 or s.O != 1 or t.lanes * t.itemsize < MIN_VECTOR:
-        return False
-    if s.KH == 1:
-        return is_pointwise(s)
-    return ((s.KH == 3 or s.KH == 5) and s.KW == s.KH and s.SH == s.SW and s.SH <= 2 and s.DH == s.DW == 1
-            and 0 <= s.PH < s.KH and 0 <= s.PW < s.KW)
 
 
 cdef fnn_plane plane_of(const ConvShape *s, const void *zeros) noexcept nogil:
@@ -141,6 +122,16 @@ cdef void finish(const Backward *b) noexcept nogil:
             put_doubles(a.db + channel * size, totals + taps, 1, size)
 
 
+cdef void turn(const Gradients *a, char *flipped) noexcept nogil:
+    """All kernels, turned by half a turn."""
+    cdef Py_ssize_t taps = a.shape.KH * a.shape.KW, size = a.t.itemsize, channel, k
+    cdef Py_ssize_t places[MAX_TAPS]
+    for k in range(taps):
+        places[k] = taps - 1 - k
+    for channel in range(a.shape.G):
+        a.t.transpose(flipped + channel * taps * size, places, a.w + channel * taps * size, taps, 1, taps)
+
+
 cdef bint depthwise_gradients_by_rows(const Gradients *a, int workers) noexcept nogil:
     cdef Backward b
     cdef const ConvShape *s = &a.shape
@@ -161,7 +152,7 @@ cdef bint depthwise_gradients_by_rows(const Gradients *a, int workers) noexcept 
     room = <char *> b.totals + totals
     b.d, b.back, b.turned = plane_of(s, room), plane_of(&back, room), room + width
     if s.SH == 1 and a.dx != NULL:
-        turn_kernels(a, room + width)
+        turn(a, room + width)
     b.band = max(<Py_ssize_t> 1, TERMS // ceil_div(b.d.OW, a.t.lanes) // FNN_PLANE_ROWS) * FNN_PLANE_ROWS
     b.blocks = min(s.G, 1 if workers == 1 else ceil_div(CHUNKS * workers, b.parts))
     parallel(backward_chunk, &b, b.blocks * b.parts, workers,

@@ -10,7 +10,6 @@ from fastnn._kernels._conv_cost cimport (
 )
 from fastnn._kernels._conv_lanes cimport lanes_may_serve
 from fastnn._kernels._conv_planes cimport channels_together
-from fastnn._kernels._conv_rows cimport rows_may_serve
 from fastnn._kernels._conv_winograd cimport VALUES, VIEW
 from fastnn._kernels._conv_winograd_side cimport fits_side_by_side
 from fastnn._kernels._table cimport tiles
@@ -36,6 +35,8 @@ from fastnn._kernels.fnn cimport ceil_div, fnn_tiles, reach
 cdef enum:
     BATCH_MAX_TAPS = 64        # of a kernel: tables grow with their square
     BATCH_MAX_BYTES = 1 << 21  # of a vector of images laid side by side
+
+    ROWS_MIN_VECTOR = 32  # bytes: narrower vectors have no loads by masks
 
     TAPS_MAX_CHANNELS = 2     # input and output channels of a group: a tile would be nearly empty
     FEW_OUTPUTS = 8           # of a group: both gradients compare dy as an image with the ways below
@@ -126,6 +127,16 @@ cdef bint one_pass_pays(fnn_tiles *t, const ConvShape *s) noexcept nogil:
     return (s.C * s.KH * s.KW <= ONE_PASS_MAX_PATCH
             or is_pointwise(s) and s.OH * s.OW >= ONE_PASS_MIN_POINTWISE_MAP
             and s.O * s.C * t.itemsize <= ONE_PASS_MAX_POINTWISE_DW)
+
+
+cdef bint rows_may_serve(fnn_tiles *t, const ConvShape *s) noexcept nogil:
+    """One channel of a group on both sides, and what _conv_rows serves."""
+    if s.C != 1 or s.O != 1 or t.lanes * t.itemsize < ROWS_MIN_VECTOR:
+        return False
+    if s.KH == 1:
+        return is_pointwise(s)
+    return ((s.KH == 3 or s.KH == 5) and s.KW == s.KH and s.SH == s.SW and s.SH <= 2 and s.DH == s.DW == 1
+            and 0 <= s.PH < s.KH and 0 <= s.PW < s.KW)
 
 
 cdef Way forward_by_images(fnn_tiles *t, const ConvShape *s, bint packed) noexcept nogil:
