@@ -14,6 +14,7 @@ cdef enum:
     LATENCY = 4          # multiply-adds that a step of a tile takes at least; twice as many of narrower vectors
     PARTS = 8            # of a batch, whose sums of dw are added
     TAPS_BYTES = 24576   # unfolded planes of a band for `taps`
+    NEAR_BYTES = 1 << 15  # of a plane: larger ones come from memory, faster if several are read at once, as in lanes
     FAR_BYTES = 1 << 20  # of images laid side by side, from which they come from the third-level cache
 
 # The tiles of a product whose `columns` are in lanes.
@@ -110,6 +111,8 @@ cdef double plane_rows_cost(fnn_tiles *t, const ConvShape *s, bint gradients) no
         plane += 20 + 4.0 * s.KH * s.KH + (0.8 if s.KH == 5 else 0.0) * plane
         plane += (rows_of_tiles(t, s.H, s.W, s.KH, 1) if s.SH == 1
                   else ceil_div(s.H, 2) * ceil_div(s.W, 2 * t.lanes) * 0.9 * s.KH * s.KH)
+    elif s.SH == 2 and t.lanes * t.itemsize == 64 and s.H * s.W * t.itemsize > NEAR_BYTES:
+        plane *= 3
     return s.N * s.G * plane
 
 
