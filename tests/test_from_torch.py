@@ -106,6 +106,8 @@ WITHOUT_EXAMPLES = [
     lambda x: torch.bmm(x.view(-1, 2, 3), x.view(-1, 3, 2)),
     lambda x: torch.einsum("bij,bkj->bik", x.view(-1, 2, 3), x.view(-1, 2, 3)),
     lambda x: torch.einsum("bqhd,bkhd->bhqk", x.view(-1, 3, 1, 2), x.view(-1, 3, 1, 2)),
+    lambda x: x.unsqueeze(1).mean(-1, keepdim=True).expand(-1, 5, 6).flatten(1),
+    lambda x: x.mean(1, keepdim=True).expand_as(x) * x,
     lambda x: (x, x.relu()),
 ]
 
@@ -121,6 +123,8 @@ WITH_EXAMPLES = [
     lambda x: x.view(x.size(0) * 2, 3).relu().view(x.size(0), -1),
     lambda x: F.interpolate(x.view(-1, 1, 2, 3), size=x.view(-1, 1, 3, 2).shape[2:]).flatten(1),
     lambda x: x.view(x.shape) + x * x.shape[-1] + x.dim(),
+    lambda x: torch.cat(x.view(-1, 2, 3).unbind(-1), 1) * x.view(-1, 3, 2).mT.flatten(1),
+    lambda x: torch.einsum("...ij,...jk->...ik", x.view(-1, 2, 3), x.view(-1, 3, 2)),
 ]
 
 
@@ -139,15 +143,17 @@ REFUSED = [
     (lambda x: torch.einsum("ij->i", x), "node einsum: einsum() of 'ij->i' has no form in a graph; expected a product"),
     (lambda x: torch.einsum("ij,ij->i", x, x), "node einsum: einsum() of 'ij,ij->i' has no form"),
     (lambda x: torch.einsum("ij,kj", x, x), "node einsum: einsum() of 'ij,kj' has no form"),
-    (lambda x: torch.einsum("...ij,...jk->...ik", x, x), "node einsum: einsum() of '...ij,...jk->...ik' has no form"),
+    (lambda x: torch.addmm(x, x, x, beta=2), "node addmm: addmm() takes beta or alpha; expected none"),
+    (lambda x: x.view(-1, 2, 3).unbind(), "node unbind: unbind() depends on the number of axes; expected an example"),
+    (lambda x: torch.einsum("...i,...i->...", x, x), "node einsum: einsum() with ... depends on the number of axes"),
     (lambda x: torch.einsum("ij,jk->ikk", x, x), "node einsum: einsum() of 'ij,jk->ikk' has no form"),
     (lambda x: x.sum(), "sum() of all elements"),
     (lambda x: x.clamp(), "clamp(): min: got None, and max None; expected at least one number"),
     (lambda x: x.clamp(0, x.size(1)), "clamp() uses the length of axis 1; expected an example of the inputs"),
     (lambda x: x.clamp(x, x), "clamp() between tensors"),
-    (lambda x: x @ torch.ones(6), "a product with a vector"),
     (lambda x: F.batch_norm(x, None, None, training=True), "batch_norm() depends on the number of axes"),
-    (lambda x: x.T, "the attribute T has no form"),
+    (lambda x: x.T, "T depends on the number of axes; expected an example of the inputs"),
+    (lambda x: x.H, "the attribute H has no form"),
     (lambda x: x.mean(), "mean() of all elements"),
     (lambda x: x[x > 0], "node gt: gt() has no form"),
     (lambda x: x.size(0), "returns a shape or length"),
@@ -256,6 +262,28 @@ def test_products_and_norms(own):
     ours = assert_same(net, (4, 6))
     assert set(ours.state_dict()) >= set(net.state_dict())
     assert set(to_torch(ours).state_dict()) >= set(net.state_dict())
+
+
+class Vectors(nn.Module):
+    """Products with vectors, of three kinds of names, and a token that is expanded to the batch."""
+
+    def __init__(self):
+        super().__init__()
+        self.weight, self.bias = nn.Parameter(torch.rand(6, 5)), nn.Parameter(torch.rand(5))
+        self.token = nn.Parameter(torch.rand(1, 1, 3))
+
+    def forward(self, x):
+        y = torch.addmm(self.bias, x, self.weight)
+        z = torch.cat([self.token.expand(x.shape[0], -1, -1), x.view(-1, 2, 3)], 1)
+        z = torch.einsum("...i,ji->...j", z, self.weight.T[:, :3])
+        return y @ self.bias, torch.matmul(z, self.bias), torch.mv(x, self.weight[:, 0]), self.weight[0] @ y.mT
+
+
+def test_vectors_and_tokens():
+    assert set(to_torch(assert_same(Vectors(), (4, 6))).state_dict()) == {"weight", "bias", "token"}
+    ours = assert_same(Vectors(), (4, 6))
+    x = np.ones((7, 6), np.float64)
+    assert [each.shape for each in ours(x)] == [(7,), (7, 3), (7,), (7,)]
 
 
 def test_a_norm_without_statistics():

@@ -49,6 +49,8 @@ def keeps_batch(layer: layers.Module) -> bool:
             return 0 not in layer.dim
         case layers.Cat() | layers.Split() | layers.Unflatten() | layers.Softmax() | layers.LogSoftmax():
             return layer.dim != 0
+        case layers.Expand():
+            return not layer.sizes or layer.sizes[0] in (0, -1)
         case layers.Flatten():
             return layer.start_dim != 0
     return True
@@ -154,7 +156,9 @@ def _attribute(reader: Any, x: Any, name: str) -> Any:
         return Shape(x)
     if name == "ndim":
         return _rank(x, "ndim")
-    if name in ("T", "mT", "device", "dtype"):
+    if name == "mT" or (name == "T" and _rank(x, "T") == 2):
+        return _transpose(reader, x, -2, -1)
+    if name in ("T", "device", "dtype"):
         raise Unknown(f"the attribute {name} has no form in a graph; expected permute(), or the tensor as it is")
     raise Unknown(f"the attribute {name} has no form in a graph of fastnn's")
 
