@@ -257,6 +257,19 @@ def test_several_inputs_and_outputs_of_a_traced_module(onnx, tmp_path):
     assert names.count("conv.weight") == 1, names
 
 
+def test_several_inputs_and_outputs_of_a_graph(onnx, tmp_path):
+    ort = pytest.importorskip("onnxruntime")
+    nodes = {"a": (fnn.Linear(4, 6), "p"), "b": (fnn.Linear(5, 6), "q"), "sum": (fnn.Add(), "a", "b")}
+    nodes |= {"parts": (fnn.Split((2, 4)), "sum"), "scores": (fnn.Linear(2, 3), "parts[0]")}
+    net, path = fnn.Graph(nodes, inputs=("p", "q"), outputs=("scores", "parts[1]", "sum")).eval(), tmp_path / "net.onnx"
+    fastnn_onnx.save(net, path, [(2, 4), (2, 5)])
+    session = ort.InferenceSession(str(path), providers=["CPUExecutionProvider"])
+    assert [each.name for each in session.get_outputs()] == ["scores", "parts.1", "sum"]
+    p, q = normal(3, 4), normal(3, 5, seed=1)
+    for got, expected in zip(session.run(None, {"p": p, "q": q}), net(p, q), strict=True):
+        assert_agrees(got, expected)
+
+
 class Doubled(fnn.Linear):
     pass
 

@@ -538,3 +538,20 @@ def test_a_parameter_of_nobody_in_a_forward():
     net = Wrong(lambda self, x: x * stray[:, :1])
     with pytest.raises(TypeError, match="uses a Parameter that is no attribute of a module"):
         net(normal(3, 5, dtype=np.float64))
+
+
+class TwoInputs(fnn.Module):
+    def __init__(self):
+        super().__init__()
+        self.left, self.right = fnn.Linear(4, 8), fnn.Linear(5, 8)
+
+    def forward(self, x, z):
+        return F.relu(self.left(x) + self.right(z))
+
+
+def test_a_summary_of_two_inputs():
+    lines = TwoInputs().summary((2, 4), (2, 5)).splitlines()
+    assert [line.split()[0] for line in lines] == ["layer", lines[1], "left", "right", "add", "relu", lines[1], "total"]
+    assert lines[-1].split()[-1] == "88"
+    with pytest.raises(TypeError, match="missing 1 required positional argument: 'z'"):
+        TwoInputs().summary((2, 4))

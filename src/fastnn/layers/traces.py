@@ -190,9 +190,10 @@ class Tracer:
 
     def rows(self, module: Any, x: Any, name: str) -> tuple[Any, list[Row]]:
         """The rows of a summary."""
-        inputs = inputs_of(module, (x,), {})
-        entry = self._known(module, inputs) or self._traced(module, (x,), {}, inputs)[2]
-        outputs, rows = rows_of(entry.wiring, (x,), name)
+        arrays = x if isinstance(x, tuple) else (x,)
+        inputs = inputs_of(module, arrays, {})
+        entry = self._known(module, inputs) or self._traced(module, arrays, {}, inputs)[2]
+        outputs, rows = rows_of(entry.wiring, arrays, name)
         return entry.shaped(outputs), rows
 
 
