@@ -5,12 +5,14 @@ from __future__ import annotations
 import operator
 from collections.abc import Callable, Mapping, Sequence
 from types import MappingProxyType
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import numpy as np
 
 from fastnn.functional._symbol import Symbol
-from fastnn.plan.wiring import Source
+
+if TYPE_CHECKING:
+    from fastnn.plan.wiring import Source
 
 NOTHING: Mapping[str, Any] = MappingProxyType({})
 ONCE = "forward is run once to see which layers it calls, and not again"

@@ -1,4 +1,4 @@
-"""What a function does with arguments that it has refused: symbols, `inplace`, one example where it takes batches."""
+"""What a function takes beside arrays with the axis of a batch: symbols, one example, and `inplace`."""
 
 from __future__ import annotations
 
@@ -16,11 +16,10 @@ _INPLACE = {
 }
 
 
-def takes_more(function: Callable[..., Any], symbols: bool, one: OneExample | None) -> Callable[..., Any]:
-    """`function`, which takes symbols too, and one example without the axis of a batch.
+def takes_symbols(function: Callable[..., Any]) -> Callable[..., Any]:
+    """`function`, which takes symbols and PyTorch's `inplace` too.
 
-    Nothing is looked for while all goes well: the checks refuse a symbol as they refuse everything that is no array,
-    and an example for its axes.
+    Nothing is looked for while all goes well: the checks refuse a symbol as they refuse everything that is no array.
     """
     place = _INPLACE.get(function.__name__)
 
@@ -32,15 +31,32 @@ def takes_more(function: Callable[..., Any], symbols: bool, one: OneExample | No
             plain = None if place is None else _without_inplace(place, args, kwargs)
             if plain is not None:
                 return door(*plain[0], **plain[1])
-            symbol = first_symbol((*args, *kwargs.values())) if symbols else None
-            batch = None if one is None or symbol is not None else one.batch(args, kwargs)
-            if symbol is None and batch is None:
+            symbol = first_symbol((*args, *kwargs.values()))
+            if symbol is None:
                 raise
-        if symbol is not None:
-            return symbol.called_with(function, args, kwargs)
-        assert one is not None
-        assert batch is not None
-        return one.of_batch(function, batch)
+        return symbol.called_with(function, args, kwargs)
+
+    return door
+
+
+def takes_one_too(function: Callable[..., Any], one: OneExample, symbols: bool) -> Callable[..., Any]:
+    """`function`, which takes one example without the axis of a batch too, and perhaps symbols.
+
+    The first of the arguments that have this axis is the first of all; how many axes it has is looked at in every call.
+    """
+    axes = one.axes - 1
+
+    @functools.wraps(function)
+    def door(*args: Any, **kwargs: Any) -> Any:
+        try:
+            if getattr(args[0] if args else kwargs.get(one.names[0]), "ndim", None) == axes:
+                return one.call(function, args, kwargs)
+            return function(*args, **kwargs)
+        except Exception:
+            symbol = first_symbol((*args, *kwargs.values())) if symbols else None
+            if symbol is None:
+                raise
+        return symbol.called_with(function, args, kwargs)
 
     return door
 
