@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 import fastnn as fnn
+from fastnn.interop.onnx import Function as Operator
 from fastnn.interop.torch import from_torch, to_torch
 from networks import normal
 from test_to_torch import LAYERS, assert_close
@@ -108,6 +109,9 @@ WITHOUT_EXAMPLES = [
     lambda x: torch.einsum("bqhd,bkhd->bhqk", x.view(-1, 3, 1, 2), x.view(-1, 3, 1, 2)),
     lambda x: x.unsqueeze(1).mean(-1, keepdim=True).expand(-1, 5, 6).flatten(1),
     lambda x: x.mean(1, keepdim=True).expand_as(x) * x,
+    lambda x: torch.exp(x) + (x * x + 1).log() + torch.sqrt(x.abs() + 1) + (x**3 + x.square()).sin().cos(),
+    lambda x: torch.maximum(x, x.erf()) * torch.minimum(x, F.mish(x)) + (x * x + 0.5).pow(-0.5) + F.softsign(x),
+    lambda x: F.normalize(x, dim=1) + F.normalize(x, dim=-1, eps=3.0),
     lambda x: (x, x.relu()),
 ]
 
@@ -124,6 +128,10 @@ WITH_EXAMPLES = [
     lambda x: F.interpolate(x.view(-1, 1, 2, 3), size=x.view(-1, 1, 3, 2).shape[2:]).flatten(1),
     lambda x: x.view(x.shape) + x * x.shape[-1] + x.dim(),
     lambda x: torch.cat(x.view(-1, 2, 3).unbind(-1), 1) * x.view(-1, 3, 2).mT.flatten(1),
+    lambda x: F.scaled_dot_product_attention(x.view(-1, 2, 3), x.view(-1, 2, 3) * 2, x.view(-1, 2, 3)).flatten(1),
+    lambda x: F.scaled_dot_product_attention(
+        x[:, None], x[:, None], x[:, None], torch.eye(1, dtype=torch.float64), scale=0.3
+    ).flatten(1),
     lambda x: torch.einsum("...ij,...jk->...ik", x.view(-1, 2, 3), x.view(-1, 3, 2)),
 ]
 
@@ -136,7 +144,7 @@ def test_a_function_with_an_example(function):
 
 
 REFUSED = [
-    (torch.erf, "node erf: erf() has no form"),
+    (torch.erfinv, "node erfinv: erfinv() has no form"),
     (lambda x: x if x.sum() > 0 else -x, "torch.fx cannot trace its forward: symbolically traced variables"),
     (lambda x: x + x.size(0), "node add: add() uses the number of examples in the batch"),
     (lambda x: F.softmax(x), "a softmax without dim"),
@@ -163,7 +171,10 @@ REFUSED = [
     (lambda x: F.max_pool1d(x, 2, return_indices=True)[0], "has no form"),
     (lambda x: F.interpolate(x, 2, mode="bilinear", antialias=True), "antialias: got True; expected False"),
     (lambda x: torch.add(x, x, alpha=2), "takes alpha"),
-    (lambda x: x**3, "pow() with 3"),
+    (lambda x: x**x, "pow() with Value"),
+    (lambda x: F.normalize(x, 1), "normalize() takes p=1"),
+    (lambda x: F.scaled_dot_product_attention(x, x, x), "scaled_dot_product_attention() depends on the number of axes"),
+    (lambda x: F.scaled_dot_product_attention(x, x, x, None, 0.0, True), "takes more than a mask that is added"),
 ]
 
 
@@ -193,7 +204,7 @@ def hooked():
         (hooked, r"^layer Linear: has a hook; expected none$"),
         (lambda: 3, r"^module: got int; expected a torch\.nn\.Module$"),
         (lambda: nn.utils.parametrizations.weight_norm(nn.Linear(2, 2)), r"node _weight_norm: _weight_norm\(\) has no"),
-        (lambda: nn.Sequential(Function(torch.erf)), r"^layer 0: node erf: erf\(\) has no form"),
+        (lambda: nn.Sequential(Function(torch.erfinv)), r"^layer 0: node erfinv: erfinv\(\) has no form"),
     ],
 )
 def test_layers_that_are_not_there_are_named(make, message):
@@ -284,6 +295,50 @@ def test_vectors_and_tokens():
     ours = assert_same(Vectors(), (4, 6))
     x = np.ones((7, 6), np.float64)
     assert [each.shape for each in ours(x)] == [(7,), (7, 3), (7,), (7,)]
+
+
+class Coder(nn.Module):
+    """A variational autoencoder's two ways, with modules that no layer is."""
+
+    def __init__(self):
+        super().__init__()
+        self.mean, self.logvar = nn.Sequential(nn.Linear(6, 4), nn.Mish()), nn.Linear(6, 4)
+        self.back = nn.Sequential(nn.Linear(4, 6), nn.Softsign())
+
+    def forward(self, x):
+        mean, logvar = self.mean(x), self.logvar(x)
+        z = mean + torch.exp(0.5 * logvar)
+        return self.back(z), -0.5 * (1 + logvar - mean.pow(2) - logvar.exp()).sum(1)
+
+
+def test_formulas_come_back_and_are_saved(tmp_path):
+    net = Coder()
+    ours = assert_same(net, (4, 6), examples=False)
+    back = to_torch(ours)
+    assert set(back.state_dict()) == set(net.state_dict())
+    x = normal(3, 6, dtype=np.float64)
+    for found, expected in zip(back(torch.from_numpy(x)), net(torch.from_numpy(x)), strict=True):
+        assert_close(found.detach().numpy(), expected, "back")
+    pytest.importorskip("safetensors")
+    fnn.save(ours, tmp_path / "net.safetensors")
+    for found, expected in zip(fnn.load(tmp_path / "net.safetensors")(x), ours(x), strict=True):
+        np.testing.assert_array_equal(found, expected)
+
+
+def test_hardsigmoid():
+    """In float32: PyTorch's own slope is the sixth of a float32, in float64 too."""
+    ours, x = from_torch(nn.Sequential(nn.Hardsigmoid())), normal(4, 6) * 4
+    leaf = torch.from_numpy(x.copy()).requires_grad_()
+    expected = F.hardsigmoid(leaf)
+    np.testing.assert_allclose(ours(x), expected.detach().numpy(), rtol=1e-6)
+    expected.sum().backward()
+    np.testing.assert_allclose(ours.backward(np.ones_like(x)), leaf.grad.numpy(), rtol=1e-6)
+    np.testing.assert_allclose(to_torch(ours)(leaf).detach().numpy(), expected.detach().numpy(), rtol=1e-6)
+
+
+def test_an_operator_that_pytorch_has_not():
+    with pytest.raises(TypeError, match=r"^Function LRN has no counterpart in PyTorch"):
+        to_torch(Operator("LRN", {"size": 3}))
 
 
 def test_a_norm_without_statistics():

@@ -9,6 +9,8 @@ from typing import Any
 
 from fastnn import layers
 from fastnn._extras import require
+from fastnn.interop.onnx.function import Function
+from fastnn.interop.torch import formulas
 from fastnn.layers.joints import Constant
 
 Emit = Callable[[Any, Any, Any, list[Any]], Any]
@@ -88,6 +90,7 @@ _EMITTED: dict[type[layers.Module], Emit] = {
     layers.Mean: _over_axes("mean"),
     layers.Sum: _over_axes("sum"),
     layers.Clamp: _clamp,
+    Function: formulas.emitted,
 }
 
 
