@@ -125,6 +125,11 @@ cdef inline char *gradient(const Call *g, Py_ssize_t place, Py_ssize_t chunk) no
     return g.partials + ((chunk - 1) * g.learnt + g.at[place]) * g.t.itemsize
 
 
+cdef inline int users_of_memory(const Call *g) noexcept nogil:
+    """The threads that take chunks, each with memory of its own."""
+    return <int> min(<Py_ssize_t> g.workers, g.chunks)
+
+
 # y = step(x) for n examples. A max pool writes `positions`. False when there is no memory.
 cdef bint step_forward(const Call *g, const Step *step, Py_ssize_t n, const char *x, char *y, char *positions,
                        int workers) noexcept nogil
