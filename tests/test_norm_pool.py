@@ -58,6 +58,31 @@ def test_one_go_gives_what_the_layers_give(dtype, channels, side, window, relu):
     assert plans(step)
 
 
+@pytest.mark.parametrize("window", [(2,), (3, 2, 1)], ids=str)
+@pytest.mark.parametrize("relu", [True, False])
+@pytest.mark.parametrize("channels", [3, 20])
+def test_weights_of_either_sign_and_zeros(channels, relu, window):
+    """A negative weight makes the smallest x the maximum. With a zero all are equal, and the first counts."""
+    side = 32 if channels == 3 else 16
+    net, (x, y) = network(channels, side, window, relu), images(9, side)
+    weights = np.array([-1.5, 0.7, 0, -0.0, 1e-3, -1e-3], np.float32)
+    net[1].weight.data[:] = np.resize(weights, channels)
+    net[1].bias.data[:] = normal(channels)
+    step, loop = (made(kind, net, optimizer=SGD) for kind in (fnn.TrainingStep, Loop))
+    assert step(x, y) == pytest.approx(loop(x, y), rel=1e-5)
+    assert_near(step, loop, 20000)
+
+
+def test_the_output_has_the_bits_of_the_layers():
+    net, (x, _) = network(20, 16, (2,), True), images(9, 16)
+    net[1].weight.data[:] = normal(20)
+    expected = net[:4](x)
+    step = fnn.TrainingStep(S(*net[:4], fnn.Flatten()), fnn.MSELoss(), SGD(net[:4].parameters()))
+    _, got = step.gradients(x, np.zeros((9, expected.size // 9), np.float32))
+    assert plans(step)
+    np.testing.assert_array_equal(got, expected.reshape(9, -1))
+
+
 def test_it_is_one_step():
     counts = []
     for side, channels in ((32, 3), (15, 20), (15, 3), (68, 4), (4, 20)):

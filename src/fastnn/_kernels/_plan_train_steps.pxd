@@ -58,7 +58,8 @@ cdef struct Step:
     double settings[2]           # map: the settings of its function
     bint sees_y                  # map: the gradient needs the output, not the input
     bint in_place                # map: its output takes the place of its input
-    Py_ssize_t kept              # elements of what the backward needs besides: positions of maxima, or moments
+    Py_ssize_t kept              # elements of what the backward needs besides: positions of maxima, or moments; with
+    #                              a pool behind a normalisation, the x of each maximum and then positions
     Py_ssize_t x, y, z           # elements before the input, the output and the other input, in the memory of a group
     Py_ssize_t positions         # elements before what is kept
     ConvShape conv               # transposed: of the convolution whose input gradient it is
