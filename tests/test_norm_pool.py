@@ -18,7 +18,9 @@ def seeded():
 
 
 def network(channels, side, window, relu, dtype=np.float32, **norm):
-    layers = [fnn.Conv2d(1, channels, 1, bias=False, dtype=dtype), fnn.BatchNorm2d(channels, dtype=dtype, **norm)]
+    # 3 x 3: all of the gradient of one weight would cancel, because the normalisation undoes its scale.
+    layers = [fnn.Conv2d(1, channels, 3, padding=1, bias=False, dtype=dtype)]
+    layers += [fnn.BatchNorm2d(channels, dtype=dtype, **norm)]
     layers += [fnn.ReLU()] if relu else []
     layers += [fnn.MaxPool2d(*window), fnn.Flatten()]
     features = S(*layers)(np.zeros((2, 1, side, side), dtype)).shape[1]
@@ -54,7 +56,7 @@ def images(n, side, dtype=np.float32):
 @pytest.mark.parametrize("relu", [True, False])
 def test_one_go_gives_what_the_layers_give(dtype, channels, side, window, relu):
     step, loop = both(network(channels, side, window, relu, dtype), *images(9, side, dtype))
-    assert_near(step, loop, 20000)
+    assert_near(step, loop, 500)
     assert plans(step)
 
 
@@ -70,7 +72,7 @@ def test_weights_of_either_sign_and_zeros(channels, relu, window):
     net[1].bias.data[:] = normal(channels)
     step, loop = (made(kind, net, optimizer=SGD) for kind in (fnn.TrainingStep, Loop))
     assert step(x, y) == pytest.approx(loop(x, y), rel=1e-5)
-    assert_near(step, loop, 20000)
+    assert_near(step, loop, 500)
 
 
 def test_the_output_has_the_bits_of_the_layers():
@@ -119,7 +121,7 @@ def test_every_tier(tier):
         _table.use_isa(tier)
         for side, channels in ((32, 3), (15, 20)):
             step, loop = both(network(channels, side, (2,), True), *images(9, side))
-            assert_near(step, loop, 20000)
+            assert_near(step, loop, 500)
     finally:
         _table.use_isa(before)
 
@@ -154,10 +156,10 @@ def test_frozen_parameters(frozen):
     for name, p in net.named_parameters():
         p.requires_grad = name not in frozen
     step, loop = both(net, *images(6, 15))
-    assert_near(step, loop, 20000)
+    assert_near(step, loop, 500)
 
 
 def test_without_scale_or_running_statistics():
     for norm in ({"affine": False}, {"track_running_stats": False}):
         step, loop = both(network(20, 15, (2,), True, **norm), *images(6, 15))
-        assert_near(step, loop, 20000)
+        assert_near(step, loop, 500)
