@@ -102,6 +102,23 @@ def test_what_is_needed_between_the_two_is_kept():
     assert_near(step, loop, 20000)
 
 
+def test_the_gradient_of_x_lies_over_x():
+    pixels = 20 * 32 * 32
+    step, loop = both(network(20, 32, (2,), True), *images(6, 32))
+    (plan,) = plans(step)
+    assert pixels <= plan.steps.sizes()[2] < 2 * pixels
+    assert_near(step, loop, 500)
+
+
+@pytest.mark.parametrize("between", [fnn.ReLU, fnn.Tanh], ids=lambda b: b.__name__)
+def test_the_gradient_of_an_x_that_others_need(between):
+    norm = S(fnn.BatchNorm2d(20), fnn.MaxPool2d(3, stride=1, padding=1))
+    net = S(fnn.Conv2d(1, 20, 3, padding=1), between(), fnn.Residual(norm), fnn.Flatten(), L(5120, 5))
+    step, loop = both(net, *images(6, 16))
+    assert plans(step)
+    assert_near(step, loop, 500)
+
+
 @pytest.mark.parametrize("side", [32, 15])
 def test_the_same_bits_on_any_number_of_threads(side):
     net, (x, y), steps = network(20, side, (2,), True), images(40, side), []
