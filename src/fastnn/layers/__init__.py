@@ -23,7 +23,7 @@ from fastnn.layers.dropout import Dropout, Dropout2d
 from fastnn.layers.embedding import Embedding
 from fastnn.layers.fold_batch_norm import fold_batch_norm
 from fastnn.layers.hooks import RemovableHandle
-from fastnn.layers.joints import Add, Cat, Constant, Div, MatMul, Mul, Split, Sub
+from fastnn.layers.joints import Add, Cat, Constant, Div, Expand, MatMul, Mul, Split, Sub
 from fastnn.layers.linear import Linear
 from fastnn.layers.lists import ModuleDict, ModuleList
 from fastnn.layers.localnorm import LocalResponseNorm
@@ -93,6 +93,7 @@ __all__ = [
     "Dropout",
     "Dropout2d",
     "Embedding",
+    "Expand",
     "Flatten",
     "Fold",
     "Graph",
