@@ -18,7 +18,9 @@ def seeded():
 
 
 def network(channels, side, window, relu, dtype=np.float32, **norm):
-    layers = [fnn.Conv2d(1, channels, 1, bias=False, dtype=dtype), fnn.BatchNorm2d(channels, dtype=dtype, **norm)]
+    # 3 x 3: all of the gradient of one weight would cancel, because the normalisation undoes its scale.
+    layers = [fnn.Conv2d(1, channels, 3, padding=1, bias=False, dtype=dtype)]
+    layers += [fnn.BatchNorm2d(channels, dtype=dtype, **norm)]
     layers += [fnn.ReLU()] if relu else []
     layers += [fnn.MaxPool2d(*window), fnn.Flatten()]
     features = S(*layers)(np.zeros((2, 1, side, side), dtype)).shape[1]
@@ -54,8 +56,33 @@ def images(n, side, dtype=np.float32):
 @pytest.mark.parametrize("relu", [True, False])
 def test_one_go_gives_what_the_layers_give(dtype, channels, side, window, relu):
     step, loop = both(network(channels, side, window, relu, dtype), *images(9, side, dtype))
-    assert_near(step, loop, 20000)
+    assert_near(step, loop, 500)
     assert plans(step)
+
+
+@pytest.mark.parametrize("window", [(2,), (3, 2, 1)], ids=str)
+@pytest.mark.parametrize("relu", [True, False])
+@pytest.mark.parametrize("channels", [3, 20])
+def test_weights_of_either_sign_and_zeros(channels, relu, window):
+    """A negative weight makes the smallest x the maximum. With a zero all are equal, and the first counts."""
+    side = 32 if channels == 3 else 16
+    net, (x, y) = network(channels, side, window, relu), images(9, side)
+    weights = np.array([-1.5, 0.7, 0, -0.0, 1e-3, -1e-3], np.float32)
+    net[1].weight.data[:] = np.resize(weights, channels)
+    net[1].bias.data[:] = normal(channels)
+    step, loop = (made(kind, net, optimizer=SGD) for kind in (fnn.TrainingStep, Loop))
+    assert step(x, y) == pytest.approx(loop(x, y), rel=1e-5)
+    assert_near(step, loop, 500)
+
+
+def test_the_output_has_the_bits_of_the_layers():
+    net, (x, _) = network(20, 16, (2,), True), images(9, 16)
+    net[1].weight.data[:] = normal(20)
+    expected = net[:4](x)
+    step = fnn.TrainingStep(S(*net[:4], fnn.Flatten()), fnn.MSELoss(), SGD(net[:4].parameters()))
+    _, got = step.gradients(x, np.zeros((9, expected.size // 9), np.float32))
+    assert plans(step)
+    np.testing.assert_array_equal(got, expected.reshape(9, -1))
 
 
 def test_it_is_one_step():
@@ -73,6 +100,23 @@ def test_what_is_needed_between_the_two_is_kept():
             fnn.MaxPool2d(2), fnn.Flatten(), L(768, 5))  # fmt: skip
     step, loop = both(net, *images(6, 32))
     assert_near(step, loop, 20000)
+
+
+def test_the_gradient_of_x_lies_over_x():
+    pixels = 20 * 32 * 32
+    step, loop = both(network(20, 32, (2,), True), *images(6, 32))
+    (plan,) = plans(step)
+    assert pixels <= plan.steps.sizes()[2] < 2 * pixels
+    assert_near(step, loop, 500)
+
+
+@pytest.mark.parametrize("between", [fnn.ReLU, fnn.Tanh], ids=lambda b: b.__name__)
+def test_the_gradient_of_an_x_that_others_need(between):
+    norm = S(fnn.BatchNorm2d(20), fnn.MaxPool2d(3, stride=1, padding=1))
+    net = S(fnn.Conv2d(1, 20, 3, padding=1), between(), fnn.Residual(norm), fnn.Flatten(), L(5120, 5))
+    step, loop = both(net, *images(6, 16))
+    assert plans(step)
+    assert_near(step, loop, 500)
 
 
 @pytest.mark.parametrize("side", [32, 15])
@@ -94,7 +138,7 @@ def test_every_tier(tier):
         _table.use_isa(tier)
         for side, channels in ((32, 3), (15, 20)):
             step, loop = both(network(channels, side, (2,), True), *images(9, side))
-            assert_near(step, loop, 20000)
+            assert_near(step, loop, 500)
     finally:
         _table.use_isa(before)
 
@@ -129,10 +173,10 @@ def test_frozen_parameters(frozen):
     for name, p in net.named_parameters():
         p.requires_grad = name not in frozen
     step, loop = both(net, *images(6, 15))
-    assert_near(step, loop, 20000)
+    assert_near(step, loop, 500)
 
 
 def test_without_scale_or_running_statistics():
     for norm in ({"affine": False}, {"track_running_stats": False}):
         step, loop = both(network(20, 15, (2,), True, **norm), *images(6, 15))
-        assert_near(step, loop, 20000)
+        assert_near(step, loop, 500)

@@ -5,7 +5,7 @@ from fastnn._kernels._pool cimport Pool
 
 # Whether both in one go are faster than one after the other.
 cdef bint may_pool(const Norm *g, const Pool *pool) noexcept nogil
-# pool.y and pool.positions of norm.x. False when there is no memory.
-cdef bint normalise_and_pool(Norm *g, const Pool *pool, int workers) noexcept nogil
-# norm.out, dw and db of pool.y, the gradient behind the pool, and of pool.positions.
-cdef bint unpool_and_normalise(Norm *g, const Pool *pool, int workers) noexcept nogil
+# pool.y and pool.positions of norm.x; `kept` gets the x of each maximum. False when there is no memory.
+cdef bint normalise_and_pool(Norm *g, const Pool *pool, char *kept, int workers) noexcept nogil
+# norm.out, dw and db of pool.y, the gradient behind the pool, and of pool.positions and `kept`.
+cdef bint unpool_and_normalise(Norm *g, const Pool *pool, char *kept, int workers) noexcept nogil

@@ -11,8 +11,8 @@ from fastnn._kernels._plan_train_groups cimport by_groups, memory_of_groups, run
 from fastnn._kernels._plan_train_learnt cimport Learnt, Update, wanted
 from fastnn._kernels._plan_train_places cimport find_places, find_shared
 from fastnn._kernels._plan_train_steps cimport (
-    AVERAGE_POOL, CONV, CROSS_ENTROPY, DROP, JOIN, LINEAR, LOOKUP, MAP, MAX_POOL, NO_LOSS, NORM, PICK, PRELU,
-    PRODUCT, RESAMPLE, ROW_NORM, SQUARED_ERROR, SUM, TRANSPOSED, Call, Kind, Step, have_pool
+    AVERAGE_POOL, CONV, CROSS_ENTROPY, DROP, JOIN, LINEAR, LOOKUP, MAP, MAX_POOL, NO_LOSS, NORM, NORM_POOL, PICK, PRELU,
+    PRODUCT, RESAMPLE, ROW_NORM, SQUARED_ERROR, SUM, TRANSPOSED, Call, Kind, Step, have_pool, users_of_memory
 )
 from fastnn._kernels._plan_train_whole cimport cut, memory_of_whole, run_backward, run_forward, run_whole
 from fastnn._kernels._pool cimport Windows, describe
@@ -197,7 +197,7 @@ cdef class TrainingPlan:
             step = self.add_pool(MAX_POOL, C, H, W, OH, OW, windows)
             step.relu_first = after_relu
             self.g.steps[self.g.count - 2].relu_later |= after_relu
-        step.kept = ceil_div(step.outputs, self.g.t.itemsize)
+        step.kept = ceil_div(step.outputs, self.g.t.itemsize) + (step.outputs if step.kind == NORM_POOL else 0)
 
     def avg_pool2d(self, Py_ssize_t C, Py_ssize_t H, Py_ssize_t W, Py_ssize_t OH, Py_ssize_t OW, Windows windows,
                    bint count_padding, Py_ssize_t divisor):
@@ -283,7 +283,7 @@ cdef class TrainingPlan:
         if self.grouped:
             self.lay_rows_out()
         g.slot_bytes = memory_of_groups(g) if self.grouped else memory_of_whole(g)
-        slots = (g.workers if g.chunks > 1 else 1) * g.slot_bytes
+        slots = users_of_memory(g) * g.slot_bytes
         partial = ceil_div(g.learnt * g.t.itemsize, <Py_ssize_t> 64) * 64
         self.memory = Memory(slots + (g.chunks - 1) * partial)
         if self.grouped:

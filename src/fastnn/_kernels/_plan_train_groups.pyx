@@ -18,7 +18,9 @@ from libc.stdint cimport int64_t
 from libc.string cimport memset
 
 from fastnn._kernels._loss cimport Rows, forward_and_backward_rows
-from fastnn._kernels._plan_train_steps cimport CROSS_ENTROPY, LINEAR, MAP, NO_LOSS, Call, Step, gradient
+from fastnn._kernels._plan_train_steps cimport (
+    CROSS_ENTROPY, LINEAR, MAP, NO_LOSS, Call, Step, gradient, users_of_memory
+)
 from fastnn._kernels._table cimport parallel
 from fastnn._kernels.fnn cimport FNN_ACCUMULATE, FNN_DISTANCE, FNN_RELU, FNN_relu, ceil_div, split_at
 
@@ -201,4 +203,4 @@ cdef void go_through(void *job, Py_ssize_t chunk, int slot) noexcept nogil:
 
 
 cdef void run_groups(Call *g) noexcept nogil:
-    parallel(go_through, g, g.chunks, g.workers, <double> g.N * g.learnt / 5)
+    parallel(go_through, g, g.chunks, users_of_memory(g), <double> g.N * g.learnt / 5)

@@ -32,6 +32,9 @@ whose input two steps read, needs three of them at once::
     0  conv         x       a       gradient 1
 
 A gradient may have several users. None writes to it before the others are done.
+
+A normalisation with a pool behind it reads a plane of x before it writes that of dx. So dx lies over x, if nobody needs
+x any more: then the lines that it writes are in the cache.
 """
 from fastnn._kernels._plan_train_steps cimport (
     CONV, JOIN, LINEAR, MAP, NORM, NORM_POOL, PRELU, PRODUCT, ROW_NORM, SUM, TRANSPOSED, Call, Step, Target, turns
@@ -98,6 +101,13 @@ cdef class Gradients:
         self.users[buffer] = 1
         return buffer
 
+    cdef Py_ssize_t over_x(self, const Step *step, Py_ssize_t x) except -2:
+        """The buffer of x, if dx may lie over it and nobody needs it any more, or -1."""
+        if step.kind != NORM_POOL or x < 0 or self.buffers.ends[x] != self.now:
+            return -1
+        self.users[x] = 1
+        return x
+
     cdef int leave(self, Py_ssize_t buffer) except -1:
         self.users[buffer] -= 1
         self.buffers.wanted(buffer, self.now)
@@ -119,8 +129,9 @@ cdef class Gradients:
         return target
 
 
-cdef int go_back_through(Gradients gradients, Step *step, Py_ssize_t dy, bint wants_x, bint wants_z) except -1:
-    """Gradients of one step, as numbers of buffers."""
+cdef int go_back_through(Gradients gradients, Step *step, Py_ssize_t x, Py_ssize_t dy, bint wants_x,
+                         bint wants_z) except -1:
+    """Gradients of one step, as numbers of buffers; x is the number of its input."""
     cdef Py_ssize_t turned = dy, dx, dz
     if turns(step) and gradients.users[dy] > 1:
         turned = gradients.take(step.outputs)
@@ -142,7 +153,9 @@ cdef int go_back_through(Gradients gradients, Step *step, Py_ssize_t dy, bint wa
         if wants_z:
             step.dz = gradients.give(step.other, step.others, dz)
     elif wants_x:
-        dx = dy if step.kind == MAP and gradients.users[dy] == 1 else gradients.take(step.inputs)
+        dx = gradients.over_x(step, x)
+        if dx < 0:
+            dx = dy if step.kind == MAP and gradients.users[dy] == 1 else gradients.take(step.inputs)
         if dx == dy:
             gradients.users[dy] += 1
         gradients.leave(dy)
@@ -242,7 +255,7 @@ cdef bint find_places(Call *g, bint needs_dx) except -1:
         if step.goes_back:
             if gradients.of[i + 1] < 0:
                 return False
-            go_back_through(gradients, step, gradients.of[i + 1], needs[step.source],
+            go_back_through(gradients, step, values[step.source], gradients.of[i + 1], needs[step.source],
                             step.other >= 0 and needs[step.other])
     if needs_dx and gradients.of[0] >= 0:
         buffers.wanted(gradients.of[0], 2 * g.count + 1)

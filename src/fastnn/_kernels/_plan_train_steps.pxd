@@ -58,7 +58,8 @@ cdef struct Step:
     double settings[2]           # map: the settings of its function
     bint sees_y                  # map: the gradient needs the output, not the input
     bint in_place                # map: its output takes the place of its input
-    Py_ssize_t kept              # elements of what the backward needs besides: positions of maxima, or moments
+    Py_ssize_t kept              # elements of what the backward needs besides: positions of maxima, or moments; with
+    #                              a pool behind a normalisation, the x of each maximum and then positions
     Py_ssize_t x, y, z           # elements before the input, the output and the other input, in the memory of a group
     Py_ssize_t positions         # elements before what is kept
     ConvShape conv               # transposed: of the convolution whose input gradient it is
@@ -123,6 +124,11 @@ cdef inline char *gradient(const Call *g, Py_ssize_t place, Py_ssize_t chunk) no
     if place < 0 or g.gradients[place] == NULL or chunk == 0:
         return g.gradients[place] if place >= 0 else NULL
     return g.partials + ((chunk - 1) * g.learnt + g.at[place]) * g.t.itemsize
+
+
+cdef inline int users_of_memory(const Call *g) noexcept nogil:
+    """The threads that take chunks, each with memory of its own."""
+    return <int> min(<Py_ssize_t> g.workers, g.chunks)
 
 
 # y = step(x) for n examples. A max pool writes `positions`. False when there is no memory.

@@ -66,8 +66,8 @@ cdef bint normalise_batch(const Call *g, const Step *step, Py_ssize_t n, const c
     norm.momentum = step.momentum
     if step.kind == NORM:
         return normalise(&norm, workers)
-    pool = pool_of(step, n, NULL, y, positions)
-    return normalise_and_pool(&norm, &pool, workers)
+    pool = pool_of(step, n, NULL, y, positions + n * step.outputs * g.t.itemsize)
+    return normalise_and_pool(&norm, &pool, positions, workers)
 
 
 cdef bint normalisation_back(const Call *g, const Step *step, Py_ssize_t n, const char *dy, const char *x,
@@ -82,8 +82,8 @@ cdef bint normalisation_back(const Call *g, const Step *step, Py_ssize_t n, cons
     norm.training = norm.looks = True
     if step.kind == NORM:
         return normalise(&norm, workers)
-    pool = pool_of(step, n, NULL, dy, positions)
-    return unpool_and_normalise(&norm, &pool, workers)
+    pool = pool_of(step, n, NULL, dy, positions + n * step.outputs * g.t.itemsize)
+    return unpool_and_normalise(&norm, &pool, positions, workers)
 
 
 cdef Gradients transposed(const Call *g, const Step *step, Py_ssize_t n, const char *x) noexcept nogil:

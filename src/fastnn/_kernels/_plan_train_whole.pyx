@@ -16,7 +16,7 @@ from fastnn._kernels._activation cimport Product, Sum, add_up, describe_product,
 from fastnn._kernels._loss cimport Rows, forward_and_backward_rows
 from fastnn._kernels._plan_train_steps cimport (
     CONV, CROSS_ENTROPY, DROP, JOIN, NO_LOSS, NORM, NORM_POOL, PRODUCT, SUM, TRANSPOSED, Call, Step, Target, gradient,
-    step_backward, step_forward, turn, turns
+    step_backward, step_forward, turn, turns, users_of_memory
 )
 from fastnn._kernels._table cimport parallel
 from fastnn._kernels.fnn cimport FNN_DISTANCE, ceil_div, fnn_tiles
@@ -26,6 +26,8 @@ cdef enum:
     CACHE_BYTES = 1048576   # values and gradients of a group
     MOST_CHUNKS = 16
     CHUNK_WORK = 400000     # the least multiply-adds of a chunk
+    LEAST_GROUP = 16        # examples: with fewer, weights are packed and gradients added too often
+    ENOUGH_CHUNKS = 4       # groups are twice as large where there are so many chunks still
     WORK_OF_A_SUM = 256     # the least multiply-adds of a chunk for each of its gradients, which is added to the others
     CHUNK = 16384           # scores of a chunk of the loss
     BLOCK = 1024            # scores whose losses are added in the dtype of the scores
@@ -70,7 +72,7 @@ cdef Py_ssize_t in_whole_vectors(const Call *g, Py_ssize_t count, Py_ssize_t mos
 
 
 cdef void cut(Call *g) noexcept nogil:
-    cdef Py_ssize_t i, bytes_each = values_and_gradients(g) * g.t.itemsize
+    cdef Py_ssize_t i, least, bytes_each = values_and_gradients(g) * g.t.itemsize
     cdef double work = work_of(g)
     cdef bint convolves = False, apart = g.loss != NO_LOSS
     for i in range(g.count):
@@ -80,8 +82,9 @@ cdef void cut(Call *g) noexcept nogil:
     if convolves and apart and g.learnt <= MOST_LEARNT:
         g.chunk = <Py_ssize_t> (max(<double> CHUNK_WORK, <double> WORK_OF_A_SUM * g.learnt) / work) + 1
         g.chunk = min(g.N, max(g.chunk, ceil_div(g.N, <Py_ssize_t> MOST_CHUNKS)))
-        g.chunk = in_whole_vectors(g, g.N, g.chunk)
-        g.group = in_whole_vectors(g, g.chunk, max(<Py_ssize_t> 1, CACHE_BYTES // bytes_each))
+        least = LEAST_GROUP if g.N < 2 * LEAST_GROUP * ENOUGH_CHUNKS else 2 * LEAST_GROUP
+        g.chunk = in_whole_vectors(g, g.N, max(g.chunk, least))
+        g.group = in_whole_vectors(g, g.chunk, max(least, CACHE_BYTES // bytes_each))
     g.chunks = ceil_div(g.N, g.chunk)
 
 
@@ -295,7 +298,7 @@ cdef void run_whole(Call *g) noexcept nogil:
     if g.chunks == 1:
         go_through(g, 0, 0)
     else:
-        parallel(go_through, g, g.chunks, g.workers, work_of(g) * g.N / 16)
+        parallel(go_through, g, g.chunks, users_of_memory(g), work_of(g) * g.N / 16)
 
 
 cdef void run_forward(Call *g) noexcept nogil:
