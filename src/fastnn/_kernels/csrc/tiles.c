@@ -104,6 +104,7 @@
      .depthwise_lanes = depthwise_lanes_##suffix,                                                                  \
      .depthwise_lanes_backward = depthwise_lanes_backward_##suffix,                                                \
      .unpool_2x2 = unpool_2x2_##suffix, .unpool_3x3 = unpool_3x3_##suffix,                                         \
+     .byte_range = byte_range_##suffix, .short_dots = short_dots_##suffix,                                         \
      .functions = {FNN_FUNCTIONS(FNN_FUNCTION, suffix)},                                                           \
      .softmax_columns = softmax_columns_##suffix,                                                                  \
      .softmax_columns_backward = softmax_columns_backward_##suffix,                                                \
