@@ -60,7 +60,7 @@ MODULES = (
     "_plan_run",
     "_plan",
     "_plan_train_steps",
-    "_plan_train_slots",
+    "_plan_train_places",
     "_plan_train_groups",
     "_plan_train_whole",
     "_plan_train_learnt",

@@ -246,7 +246,7 @@ def test_import_is_light(loaded):
     by_older_numpy = 10 * (np.lib.NumpyVersion(np.__version__) < "2.1.0")  # left to fastnn, of the standard library
     others = [name for name in loaded if name.split(".")[0] != "fastnn"]
     assert len(others) <= 20 + by_older_numpy, f"{len(others)} modules of others: {others}"
-    assert len(loaded) < 195 + by_older_numpy, f"{len(loaded)} modules: {loaded}"
+    assert len(loaded) < 180 + by_older_numpy, f"{len(loaded)} modules: {loaded}"
 
 
 def test_public_names():

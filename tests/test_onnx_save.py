@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 import fastnn as fnn
-from fastnn import layers, networks
+from fastnn import functional, layers, networks
 from fastnn.interop import onnx as fastnn_onnx
 from networks import normal
 from test_networks import NETWORKS
@@ -121,6 +121,7 @@ LAYERS = [
     (fnn.Slice(slice(None), 2, slice(1, 7)), IMAGES),
     (fnn.Mean((2, 3)), IMAGES),
     (fnn.Sum((2, 3), keepdim=True), IMAGES),
+    (fnn.Sequential(fnn.Mean(1, keepdim=True), fnn.Expand(-1, 5, -1, 8)), IMAGES),
     (fnn.Clamp(min=-0.5), IMAGES),
     (fnn.Clamp(max=0.5), IMAGES),
     (fnn.Clamp(-0.25, 0.5), IMAGES),
@@ -256,6 +257,19 @@ def test_several_inputs_and_outputs_of_a_traced_module(onnx, tmp_path):
     assert names.count("conv.weight") == 1, names
 
 
+def test_several_inputs_and_outputs_of_a_graph(onnx, tmp_path):
+    ort = pytest.importorskip("onnxruntime")
+    nodes = {"a": (fnn.Linear(4, 6), "p"), "b": (fnn.Linear(5, 6), "q"), "sum": (fnn.Add(), "a", "b")}
+    nodes |= {"parts": (fnn.Split((2, 4)), "sum"), "scores": (fnn.Linear(2, 3), "parts[0]")}
+    net, path = fnn.Graph(nodes, inputs=("p", "q"), outputs=("scores", "parts[1]", "sum")).eval(), tmp_path / "net.onnx"
+    fastnn_onnx.save(net, path, [(2, 4), (2, 5)])
+    session = ort.InferenceSession(str(path), providers=["CPUExecutionProvider"])
+    assert [each.name for each in session.get_outputs()] == ["scores", "parts.1", "sum"]
+    p, q = normal(3, 4), normal(3, 5, seed=1)
+    for got, expected in zip(session.run(None, {"p": p, "q": q}), net(p, q), strict=True):
+        assert_agrees(got, expected)
+
+
 class Doubled(fnn.Linear):
     pass
 
@@ -293,3 +307,40 @@ def test_without_onnx_the_extra_is_named(monkeypatch, tmp_path):
     monkeypatch.setitem(sys.modules, "onnx", None)
     with pytest.raises(ImportError, match=r'onnx is needed for .*: pip install "fastnn-kernels\[onnx\]"'):
         fastnn_onnx.save(fnn.ReLU(), tmp_path / "net.onnx", (1, 2))
+
+
+class Attention(fnn.Module):
+    """Patches, a token, and attention with heads, whose axis comes before that of the batch."""
+
+    def __init__(self):
+        super().__init__()
+        self.patches, self.token = fnn.Conv2d(3, 8, 4, 4), fnn.Parameter(normal(1, 1, 8))
+        self.norm, self.qkv, self.gate = fnn.LayerNorm(8), fnn.Linear(8, 24), fnn.Parameter(normal(2, 1))
+
+    def forward(self, x):
+        x = self.patches(x).flatten(2).transpose(1, 2)
+        x = fnn.cat([self.token.expand(x.size(0), -1, -1), x], 1)
+        B, T, C = x.shape
+        q, k, v = self.qkv(self.norm(x)).reshape(B, T, 3, 2, 4).permute(2, 0, 3, 1, 4).unbind(0)
+        weights = functional.softmax(q @ k.mT * 0.5, -1)
+        x = x + (weights @ v).transpose(1, 2).reshape(B, T, C)
+        first, last = x[:, 0], self.gate.expand(1, 2, 4).reshape(1, 8).expand_as(x[:, 0])
+        parts = self.qkv(x).view(B, T, 3, 8).permute(2, 0, 1, 3).split([1, 2], 0)
+        return first * last + parts[0][0].sum(1) - parts[1][1].mean(1)
+
+
+def test_attention(run, tmp_path):
+    net = Attention()
+    batches = [normal(n, 3, 8, 8, seed=n) for n in (1, 5)]
+    net(batches[1])
+    for x, got in zip(batches, run(net, (2, 3, 8, 8), *batches), strict=True):
+        assert_agrees(got, net.eval()(x))
+    fastnn_onnx.save(net, tmp_path / "net.onnx", (2, 3, 8, 8))
+    assert_agrees(fastnn_onnx.load(tmp_path / "net.onnx")(batches[1]), net(batches[1]))
+
+
+def test_an_expansion_in_the_middle(run):
+    nodes = {"mean": (fnn.Mean((2, 3), keepdim=True), "x"), "all": (fnn.Expand(-1, 4, 0, 3), "mean", "x")}
+    net = fnn.Graph(nodes)
+    x = normal(2, *IMAGES[1:])
+    assert_agrees(run(net, IMAGES, x)[0], net.eval()(x))

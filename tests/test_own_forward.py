@@ -346,7 +346,7 @@ def test_other_wrong_arguments():
         net([1, 2])
     with pytest.raises(ValueError, match=r"layer linear \(Linear\): x: got shape \(3, 5\)"):
         net(normal(3, 5, dtype=np.float64))
-    with pytest.raises(AttributeError, match=r"a value has no foo; expected a layer or a function"):
+    with pytest.raises(AttributeError, match=r"a value has no foo; expected a layer, a function"):
         Wrong(lambda self, x: x.foo())(normal(3, 4, dtype=np.float64))
     with pytest.raises(RuntimeError, match=r"Wrong\.backward: got nothing to go back through"):
         net.backward(np.ones((3, 4)))
@@ -479,3 +479,79 @@ def test_transposed_convolutions_by_their_functions(axes, bias):
     np.testing.assert_array_equal(net.eval()(x), same.eval()(x))
     with pytest.raises(TypeError, match=rf"functional\.conv_transpose{axes}d gets ndarray as its weight"):
         Wrong(lambda _, x: getattr(F, f"conv_transpose{axes}d")(x, layer.weight.data))(x)
+
+
+class Patches(fnn.Module):
+    """Parameters and buffers that are cut, turned and expanded in a forward."""
+
+    def __init__(self):
+        super().__init__()
+        self.token = fnn.Parameter(normal(1, 1, 4, dtype=np.float64))
+        self.places = fnn.Parameter(normal(1, 9, 4, seed=1, dtype=np.float64))
+        self.scale = fnn.Parameter(normal(4, seed=2, dtype=np.float64))
+        self.weight = fnn.Parameter(normal(3, 4, seed=3, dtype=np.float64))
+        self.vector = fnn.Parameter(normal(3, seed=4, dtype=np.float64))
+        self.register_buffer("mask", normal(9, 9, seed=5, dtype=np.float64))
+
+    def forward(self, x):
+        x = fnn.cat([self.token.expand(x.size(0), -1, -1), x], 1) + self.places[:, : x.size(1) + 1]
+        n = x.size(1)
+        x = F.softmax(x @ x.mT + self.mask[:n, :n], -1) @ x
+        first, *_ = (x * self.scale[None, None]).unbind(1)
+        gates = first.mean(1, keepdim=True).expand_as(first) * (-self.scale * 2)
+        y = F.matmul(gates + first, self.weight.T) * self.scale.view(-1, 4)[:, :3]
+        return y @ self.vector + (1 - self.vector).sum(0)
+
+
+def test_parameters_in_a_forward():
+    net, x = Patches(), normal(3, 7, 4, seed=6, dtype=np.float64)
+    y = net(x)
+    token, places, scale, weight, vector, mask = (np.asarray(held) for _, held in net.named_arrays())
+    z = np.concatenate([np.broadcast_to(token, (3, 1, 4)), x], 1) + places[:, :8]
+    weights = np.exp(z @ z.swapaxes(1, 2) + mask[:8, :8])
+    z = weights / weights.sum(-1, keepdims=True) @ z
+    first = (z * scale)[:, 0]
+    gates = first.mean(1, keepdims=True) * (-scale * 2)
+    np.testing.assert_allclose(y, (gates + first) @ weight.T * scale[:3] @ vector + (1 - vector).sum(), rtol=1e-10)
+    directional_check(net, x, lambda y: normal(*y.shape, seed=7, dtype=np.float64))
+    assert net(normal(5, 7, 4, dtype=np.float64)).shape == (5,)
+    assert len(net._traces) == 1
+    np.testing.assert_allclose(net.eval()(x), y, rtol=1e-10)
+
+
+@pytest.mark.parametrize(
+    ("use", "error", "words"),
+    [
+        (lambda p: p[0], TypeError, "a Parameter is indexed outside of a forward; expected its array, data"),
+        (lambda p: -p, TypeError, "a Parameter is negated outside of a forward"),
+        (lambda p: p + 1, TypeError, "unsupported operand"),
+        (lambda p: p.view(-1), AttributeError, "'Parameter' object has no attribute 'view'"),
+    ],
+)
+def test_a_parameter_outside_of_a_forward_is_no_value(use, error, words):
+    with pytest.raises(error, match=words):
+        use(fnn.Parameter(np.ones(3)))
+
+
+def test_a_parameter_of_nobody_in_a_forward():
+    stray = fnn.Parameter(np.ones((1, 5)))
+    net = Wrong(lambda self, x: x * stray[:, :1])
+    with pytest.raises(TypeError, match="uses a Parameter that is no attribute of a module"):
+        net(normal(3, 5, dtype=np.float64))
+
+
+class TwoInputs(fnn.Module):
+    def __init__(self):
+        super().__init__()
+        self.left, self.right = fnn.Linear(4, 8), fnn.Linear(5, 8)
+
+    def forward(self, x, z):
+        return F.relu(self.left(x) + self.right(z))
+
+
+def test_a_summary_of_two_inputs():
+    lines = TwoInputs().summary((2, 4), (2, 5)).splitlines()
+    assert [line.split()[0] for line in lines] == ["layer", lines[1], "left", "right", "add", "relu", lines[1], "total"]
+    assert lines[-1].split()[-1] == "88"
+    with pytest.raises(TypeError, match="missing 1 required positional argument: 'z'"):
+        TwoInputs().summary((2, 4))

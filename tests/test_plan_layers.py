@@ -102,7 +102,7 @@ EACH = pytest.mark.parametrize(
 
 
 # Those of graphs, see test_graph.py, and those that have no steps.
-OTHERS = "Module Graph Add Sub Mul Div Cat Split Constant ModuleList ModuleDict MatMul Sum Clamp"
+OTHERS = "Module Graph Add Sub Mul Div Cat Split Constant ModuleList ModuleDict MatMul Sum Clamp Expand"
 
 
 def test_no_layer_is_left_out():

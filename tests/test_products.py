@@ -10,7 +10,18 @@ from networks import normal
 
 @pytest.mark.parametrize(
     ("a", "b"),
-    [((3, 4), (4, 5)), ((2, 3, 4), (2, 4, 5)), ((2, 3, 4), (4, 5)), ((3, 4), (2, 4, 5)), ((2, 1, 3, 4), (6, 4, 1))],
+    [
+        ((3, 4), (4, 5)),
+        ((2, 3, 4), (2, 4, 5)),
+        ((2, 3, 4), (4, 5)),
+        ((3, 4), (2, 4, 5)),
+        ((2, 1, 3, 4), (6, 4, 1)),
+        ((3, 4), (4,)),
+        ((4,), (4, 5)),
+        ((4,), (4,)),
+        ((2, 3, 4), (4,)),
+        ((4,), (2, 4, 5)),
+    ],
     ids=str,
 )
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
@@ -32,7 +43,12 @@ def test_products(a, b, dtype):
 @pytest.mark.parametrize(
     ("call", "error", "words"),
     [
-        (lambda: fnn.MatMul()(normal(3), normal(3, 4)), ValueError, r"shapes \(3,\) and \(3, 4\); .* 2 axes"),
+        (lambda: fnn.MatMul()(normal(3), np.ones((), np.float32)), ValueError, r"\(3,\) and \(\); .* at least 1 axis"),
+        (lambda: fnn.MatMul()(normal(3), normal(4, 3)), ValueError, "expected as many columns of the first as rows"),
+        (lambda: fnn.Expand(4)(normal(3)), ValueError, r"to be expanded to \(4,\); expected the same lengths, or 1"),
+        (lambda: fnn.Expand(-1, 3)(normal(3)), ValueError, "expected -1 and 0 for axes alone that the input has"),
+        (lambda: fnn.Expand(0, 3)(normal(3)), TypeError, "without a second input; expected one"),
+        (lambda: fnn.Expand(-2), ValueError, "sizes: got -2; expected at least -1"),
         (lambda: fnn.MatMul()(normal(2, 3), normal(2, 3)), ValueError, "expected as many columns of the first as rows"),
         (lambda: fnn.MatMul()(normal(2, 3, 4), normal(5, 4, 2)), ValueError, "expected stacks of the same lengths"),
         (lambda: fnn.MatMul()(normal(2, 3)), TypeError, "MatMul: got 1 inputs; expected 2"),
@@ -105,3 +121,35 @@ def test_a_matrix_on_the_left_is_no_batch():
     np.testing.assert_allclose(net(normal(4, 3)), net.mix.data @ normal(4, 3), rtol=1e-5)
     with pytest.raises(fnn.TraceError, match="the sum of all elements"):
         fnn.trace(type("All", (fnn.Module,), {"forward": lambda self, x: x.sum()})(), normal(4, 3))
+
+
+@pytest.mark.parametrize(
+    ("sizes", "shape", "like", "whole"),
+    [
+        ((-1, 6), (5, 1), None, (5, 6)),
+        ((4, -1, 3), (2, 1), None, (4, 2, 3)),
+        ((0, -1, -1), (1, 1, 8), (5, 7, 8), (5, 1, 8)),
+        ((), (2, 3, 1, 1), (2, 3, 4, 5), (2, 3, 4, 5)),
+    ],
+)
+def test_expansions(sizes, shape, like, whole):
+    layer = fnn.Expand(*sizes)
+    x = normal(*shape)
+    others = () if like is None else (normal(*like, seed=1),)
+    y = layer(x, *others)
+    np.testing.assert_array_equal(y, np.broadcast_to(x, whole))
+    dy = normal(*whole, seed=2)
+    dx = layer.backward(dy)
+    if others:
+        dx, rest = dx
+        assert rest is None
+    np.testing.assert_allclose((dx * x).sum(), (dy * y).sum(), rtol=1e-4)
+
+
+def test_a_joint_of_one_input_gives_one_gradient_back():
+    for layer, shape in ((fnn.Expand(-1, 4), (2, 4)), (fnn.Cat(), (2, 1))):
+        graph = fnn.Graph(
+            {"linear": (fnn.Linear(3, 1), "x"), "joint": (layer, "linear"), "relu": (fnn.ReLU(), "joint")}
+        )
+        graph(normal(2, 3))
+        assert graph.backward(np.ones(shape, np.float32)).shape == (2, 3)

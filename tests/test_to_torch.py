@@ -139,6 +139,11 @@ LAYERS = [
                 "sum": (fnn.Add(), "all", "all", "all"),
                 "turned": (fnn.Permute(0, 1, 3, 2), "sum"),
                 "product": (fnn.MatMul(), "sum", "turned"),
+                "mean": (fnn.Mean(1, keepdim=True), "product"),
+                "expand": (fnn.Expand(), "mean", "product"),
+                "more": (fnn.Expand(-1, 3, -1, -1), "mean"),
+                "wide": (fnn.Expand(0, 2, -1, -1), "mean", "product"),
+                "end": (fnn.Cat(1), "expand", "more", "wide"),
             }
         ),
         IMAGES,
@@ -150,7 +155,7 @@ LAYERS = [
 def test_every_layer_is_tested():
     kinds = {getattr(layers, name) for name in layers.__all__ if name not in ("ModuleList", "ModuleDict")}
     kinds = {kind for kind in kinds if isinstance(kind, type) and issubclass(kind, layers.Module)}
-    in_the_graph = {layers.Constant, fnn.Add, fnn.Sub, fnn.Mul, fnn.Div, fnn.MatMul, fnn.Cat, fnn.Split}
+    in_the_graph = {layers.Constant, fnn.Add, fnn.Sub, fnn.Mul, fnn.Div, fnn.MatMul, fnn.Cat, fnn.Expand, fnn.Split}
     others = {layers.Module} | in_the_graph
     assert {type(layer) for layer, _ in LAYERS} == kinds - others
 

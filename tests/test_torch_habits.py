@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 import fastnn as fnn
+import fastnn.functional as F
 
 # Functions that torch.nn.functional lacks, and arguments that none of its functions has.
 ONLY_HERE = {
@@ -316,6 +317,26 @@ def test_nothing_is_done_in_place():
     before = x.copy()
     fnn.ReLU(inplace=True)(x)
     np.testing.assert_array_equal(x, before)
+
+
+@pytest.mark.parametrize(
+    ("function", "settings"),
+    [
+        *((each, ()) for each in (F.relu, F.relu6, F.selu, F.silu, F.hardswish)),
+        (F.leaky_relu, (0.1,)),
+        (F.elu, (0.5,)),
+        (F.hardtanh, (-0.5, 0.5)),
+    ],
+)
+def test_functions_take_inplace(function, settings):
+    x = np.linspace(-2, 2, 9, dtype=np.float32)
+    before = x.copy()
+    expected = function(x, *settings)
+    np.testing.assert_array_equal(function(x, *settings, inplace=True), expected)
+    np.testing.assert_array_equal(function(x, *settings, True), expected)
+    np.testing.assert_array_equal(x, before)
+    with pytest.raises(TypeError, match="inplace"):
+        function(x, *settings, inplace="yes")
 
 
 @pytest.mark.parametrize(

@@ -110,13 +110,25 @@ def test_small_layers_go_by_groups_and_wide_ones_step_by_step():
         step = made(fnn.TrainingStep, net())
         step(*data(net, n))
         (plan,) = plans(step)
-        sizes.append(plan.steps.sizes())
+        sizes.append(plan.steps.sizes()[:2])
     small, few, many, maps_of_pixels, many_parameters = sizes
     assert small[0] <= small[1] < 2000
     assert few[1] == 100
     assert many == many_parameters == (100, 100)
     assert maps_of_pixels[0] <= maps_of_pixels[1] < 500
     assert maps_of_pixels[1] % 4 == 0  # whole vectors, on every tier
+
+
+def test_what_is_not_wanted_at_the_same_time_shares_a_place():
+    """The network that `_plan_train_places` draws: a of 64 elements, its pooled maxima, b of 32, 10 scores."""
+    net = fnn.Sequential(
+        fnn.Conv2d(1, 4, 3, padding=1), fnn.ReLU(), fnn.MaxPool2d(2),
+        fnn.Conv2d(4, 8, 3, padding=1), fnn.ReLU(), fnn.Flatten(), fnn.Linear(32, 10),
+    )  # fmt: skip
+    step = made(fnn.TrainingStep, net)
+    step(normal(20, 1, 4, 4), np.arange(20) % 10)
+    (plan,) = plans(step)
+    assert plan.steps.sizes()[2] == 100
 
 
 def test_halves_of_a_step_are_the_step():

@@ -11,6 +11,16 @@ from fastnn._kernels._conv_ways import ways
 from fastnn._validate import ConvGeometry
 
 
+def assert_same_bits_on_any_threads(results):
+    """Call `results`, which returns arrays, on 1, 2, 3 and 7 threads; return those of one."""
+    with fnn.num_threads(1):
+        one = results()
+    for threads in (2, 3, 7):
+        with fnn.num_threads(threads):
+            assert [a.tobytes() for a in results()] == [a.tobytes() for a in one]
+    return one
+
+
 @pytest.fixture
 def arrays():
     rng = np.random.default_rng(5)
@@ -127,13 +137,9 @@ def test_5x5_is_the_same_in_plans_and_for_any_number_of_threads(dtype, n):
         dx, dw, db = fnn.functional.conv2d_backward(y, x, layer.weight.data, padding=(2, 1))
         assert plan(x).tobytes() == y.tobytes()
         turned = fnn.functional.conv_transpose2d(y, layer.weight.data, x[0, :, 0, 0], padding=(2, 1), activation="relu")
-        return [a.tobytes() for a in (y, dx, dw, db, turned)]
+        return y, dx, dw, db, turned
 
-    with fnn.num_threads(1):
-        one = results()
-    for threads in (2, 3, 7):
-        with fnn.num_threads(threads):
-            assert results() == one
+    assert_same_bits_on_any_threads(results)
 
 
 SIDE_BY_SIDE = [  # images, inputs, map, outputs, taps, padding
@@ -155,13 +161,9 @@ def test_images_side_by_side_have_the_same_bits_for_any_number_of_threads(dtype,
         y = fnn.functional.conv2d(x, w, b, padding=padding, activation="relu")
         dx, dw, db = fnn.functional.conv2d_backward(y, x, w, padding=padding)
         turned = fnn.functional.conv_transpose2d(y, w, x[0, :, 0, 0], padding=padding, activation="relu")
-        return [a.tobytes() for a in (y, dx, dw, db, turned)]
+        return y, dx, dw, db, turned
 
-    with fnn.num_threads(1):
-        one = results()
-    for threads in (2, 3, 7):
-        with fnn.num_threads(threads):
-            assert results() == one
+    assert_same_bits_on_any_threads(results)
 
 
 @pytest.mark.parametrize("value", [np.inf, np.nan])
@@ -209,12 +211,8 @@ def test_one_image_through_a_plan(dtype, outputs, size):
     assert ways(*x.shape, outputs, ConvGeometry(3, 3, PH=1, PW=1), packed=True)["y"] == "winograd"
     truth = np.maximum(fnn.reference.conv2d(x.astype(np.float64), w, b, padding=1), 0)
     most = winograd.forward(np.abs(x), np.abs(w), (1, 1), **winograd.ABSOLUTE) + np.abs(b)[:, None, None]
-    with fnn.num_threads(1):
-        y = net(x)
+    (y,) = assert_same_bits_on_any_threads(lambda: (net(x),))
     assert np.all(np.abs(y - truth) <= (40 + 1 + winograd.ROUNDINGS) * np.finfo(dtype).eps * most)
-    for threads in (2, 3, 7):
-        with fnn.num_threads(threads):
-            assert net(x).tobytes() == y.tobytes()
 
 
 def test_one_image_with_nan_through_a_plan():

@@ -33,8 +33,10 @@ with atheris.instrument_imports(include=["fastnn", "json", "numpy.lib", "PIL", "
     import fastnn as fnn
     from fastnn.data import read_arrays, read_image
     from fastnn.data.idx import read_idx
-    from fastnn.interop import load_safetensors, save_safetensors
+    from fastnn.interop import load_safetensors, load_torch, load_torch_optimizer, save_safetensors
+    from fastnn.interop.onnx import Function
     from fastnn.interop.onnx import load as load_onnx
+    from fastnn.layers import Constant
     from fastnn.training import Trainer, load_checkpoint, save_checkpoint
     from fastnn.training.history import History
 
@@ -111,6 +113,34 @@ def onnx_models() -> list[bytes]:
     return [each for each in made if len(each) < 8192]
 
 
+def torch_files() -> list[bytes]:
+    """What PyTorch writes, now and before its version 1.6: a state dict, and the state of an optimiser."""
+    import torch
+
+    net = torch.nn.Sequential(torch.nn.Linear(2, 3), torch.nn.BatchNorm1d(3))
+    optimizer = torch.optim.Adam(net.parameters())
+    net(torch.ones(4, 2)).sum().backward()
+    optimizer.step()
+    content = {"net": net.state_dict(), "optimizer": optimizer.state_dict(), "half": torch.ones(3).half()}
+    content["turned"] = torch.ones(2, 3).bfloat16().T
+    ways = ({"_use_new_zipfile_serialization": new} for new in (True, False))
+    return [written(partial(torch.save, content, **way), "t.pt") for way in ways]
+
+
+def read_torch(path: Path) -> object:
+    load_torch_optimizer(path, "optimizer")
+    return load_torch(path)
+
+
+def networks() -> list[bytes]:
+    """A Sequential, and a graph with a constant and an operator of ONNX's."""
+    graph = {"linear": (fnn.Linear(2, 3), "x"), "parts": (fnn.Split((1, 2)), "linear")}
+    graph |= {"scale": (Constant(fnn.Parameter(np.ones(2, np.float32))),), "mul": (fnn.Mul(), "parts[1]", "scale")}
+    graph |= {"pow": (Function("Pow", constants={1: np.float32(3)}), "mul")}
+    nets = fnn.Sequential(fnn.Conv2d(1, 2, 3), fnn.BatchNorm2d(2), fnn.ReLU()), fnn.Graph(graph)
+    return [written(partial(fnn.save, net), "n.safetensors") for net in nets]
+
+
 def read_idx_packed(path: Path) -> object:
     content = path.read_bytes()
     if not content.startswith(b"\x1f\x8b"):  # inside a .gz file whose checksum is right
@@ -127,6 +157,8 @@ READERS = {
     "npz": ("a.npz", npz_files, read_arrays),
     "mat": ("m.mat", mat_files, read_arrays),
     "onnx": ("n.onnx", onnx_models, load_onnx),
+    "torch": ("t.pt", torch_files, read_torch),
+    "network": ("n.safetensors", networks, fnn.load),
     "image": ("picture", images, lambda path: read_image(path, size=8)),
 }
 

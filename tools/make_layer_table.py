@@ -13,6 +13,7 @@ import numpy as np
 
 import fastnn as fnn
 from fastnn import _validate as check
+from fastnn.layers.joints import Joint
 
 PAGE = Path(__file__).parents[1] / "docs" / "layers.md"
 HEAD = """\
@@ -63,8 +64,8 @@ def text(p):
 
 
 def has(kind, method):
-    """Whether the class or one below it, but `Module`, has this method."""
-    return getattr(kind, method, None) not in (None, getattr(fnn.Module, method, None))
+    """Whether the class or one below it, but `Module` and `Joint`, has this method."""
+    return getattr(kind, method, None) not in (None, getattr(fnn.Module, method, None), getattr(Joint, method, None))
 
 
 def row(kind):

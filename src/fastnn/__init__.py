@@ -9,7 +9,7 @@
 from importlib import import_module
 from typing import TYPE_CHECKING
 
-from fastnn import functional, init, optim, reference
+from fastnn import functional, init, reference
 from fastnn._runtime import (
     get_num_threads,
     implementation,
@@ -52,9 +52,9 @@ from fastnn.layers import (
     Dropout,
     Dropout2d,
     Embedding,
+    Expand,
     Flatten,
     Fold,
-    Graph,
     GroupNorm,
     Hardswish,
     Hardtanh,
@@ -104,24 +104,34 @@ from fastnn.layers import (
     ZeroPad1d,
     ZeroPad2d,
     fold_batch_norm,
-    trace,
 )
-from fastnn.losses import (
-    BCELoss,
-    BCEWithLogitsLoss,
-    CrossEntropyLoss,
-    HuberLoss,
-    KLDivLoss,
-    L1Loss,
-    MSELoss,
-    NLLLoss,
-    SmoothL1Loss,
-)
-from fastnn.optim import SGD, Adagrad, Adam, AdamW, NAdam, RMSprop, clip_grad_norm_, clip_grad_value_
 
 if TYPE_CHECKING:
+    from fastnn import optim
     from fastnn.gradients import gradcheck, numeric_gradient
-    from fastnn.optim import lr_scheduler
+    from fastnn.layers import Graph, trace
+    from fastnn.losses import (
+        BCELoss,
+        BCEWithLogitsLoss,
+        CrossEntropyLoss,
+        HuberLoss,
+        KLDivLoss,
+        L1Loss,
+        MSELoss,
+        NLLLoss,
+        SmoothL1Loss,
+    )
+    from fastnn.optim import (
+        SGD,
+        Adagrad,
+        Adam,
+        AdamW,
+        NAdam,
+        RMSprop,
+        clip_grad_norm_,
+        clip_grad_value_,
+        lr_scheduler,
+    )
     from fastnn.plan.training import TrainingStep
     from fastnn.saving import load, save
 
@@ -161,6 +171,7 @@ __all__ = [
     "Dropout",
     "Dropout2d",
     "Embedding",
+    "Expand",
     "Flatten",
     "Fold",
     "Graph",
@@ -249,14 +260,38 @@ __all__ = [
 
 # Names and modules that are loaded at their first use: who runs a network needs none of them, and imports sooner.
 _LATER = {
-    "TrainingStep": "fastnn.plan.training",
-    "gradcheck": "fastnn.gradients",
-    "gradients": "fastnn.gradients",
-    "load": "fastnn.saving",
-    "lr_scheduler": "fastnn.optim.lr_scheduler",
-    "numeric_gradient": "fastnn.gradients",
-    "save": "fastnn.saving",
-    "saving": "fastnn.saving",
+    name: module
+    for module, names in {
+        "fastnn.gradients": ("gradcheck", "gradients", "numeric_gradient"),
+        "fastnn.layers.graph": ("Graph", "trace"),
+        "fastnn.losses": (
+            "BCELoss",
+            "BCEWithLogitsLoss",
+            "CrossEntropyLoss",
+            "HuberLoss",
+            "KLDivLoss",
+            "L1Loss",
+            "MSELoss",
+            "NLLLoss",
+            "SmoothL1Loss",
+            "losses",
+        ),
+        "fastnn.optim": (
+            "SGD",
+            "Adagrad",
+            "Adam",
+            "AdamW",
+            "NAdam",
+            "RMSprop",
+            "clip_grad_norm_",
+            "clip_grad_value_",
+            "optim",
+        ),
+        "fastnn.optim.lr_scheduler": ("lr_scheduler",),
+        "fastnn.plan.training": ("TrainingStep",),
+        "fastnn.saving": ("load", "save", "saving"),
+    }.items()
+    for name in names
 }
 
 

@@ -12,6 +12,7 @@ import numpy as np
 from fastnn import _validate as check
 from fastnn._console import write
 from fastnn._validate import Array
+from fastnn._validate import gradients as rules
 from fastnn.layers import Module
 from fastnn.layers.module import copied
 from fastnn.losses import Loss
@@ -204,15 +205,15 @@ def gradcheck(
     arrays = [_wide(a) for a in (inputs if isinstance(inputs, tuple) else (inputs,))]
     run: _Network | _Function
     if isinstance(function, Module | Loss):
-        check.one_input(arrays, criterion is not None or isinstance(function, Loss), target)
+        rules.one_input(arrays, criterion is not None or isinstance(function, Loss), target)
         run = _Network(function, criterion, arrays[0], target)
     else:
-        check.function_inputs(arrays, function, backward)
+        rules.function_inputs(arrays, function, backward)
         run = _Function(function, backward, arrays)
     y = np.asarray(run.forward(), np.float64)
     dy = rng.uniform(0.5, 1.5, y.shape) * rng.choice([-1.0, 1.0], y.shape) if y.ndim else np.float64(1)
     pairs = run.gradients(dy if y.ndim else 1.0)
-    wanted = list(pairs) if names is None else check.array_names(names, pairs)
+    wanted = list(pairs) if names is None else rules.array_names(names, pairs)
 
     def value() -> float:
         return float(np.sum(run.forward() * dy))
@@ -262,7 +263,7 @@ class _Function:
         """Each array that is checked, and its gradient."""
         gradients = self.backward(dy, *self.inputs)
         gradients = gradients if isinstance(gradients, tuple | list) else (gradients,)
-        check.gradient_count(self.inputs, gradients)
+        rules.gradient_count(self.inputs, gradients)
         found = {str(i): g for i, g in enumerate(gradients) if g is not None}
         return _pairs({name: self.inputs[int(name)] for name in found}, found)
 
@@ -305,5 +306,5 @@ class _Network:
 
 
 def _pairs(arrays: dict[str, Any], gradients: dict[str, Any]) -> Pairs:
-    check.gradients_of(arrays, gradients)
+    rules.gradients_of(arrays, gradients)
     return {name: (arrays[name], np.asarray(gradients[name])) for name in arrays}

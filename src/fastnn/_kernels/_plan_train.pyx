@@ -9,7 +9,7 @@ from fastnn._kernels._pick cimport Pick, describe_pick
 from fastnn._kernels._plan_buffers cimport Memory, start
 from fastnn._kernels._plan_train_groups cimport by_groups, memory_of_groups, run_groups
 from fastnn._kernels._plan_train_learnt cimport Learnt, Update, wanted
-from fastnn._kernels._plan_train_slots cimport find_shared, place_gradients
+from fastnn._kernels._plan_train_places cimport find_places, find_shared
 from fastnn._kernels._plan_train_steps cimport (
     AVERAGE_POOL, CONV, CROSS_ENTROPY, DROP, JOIN, LINEAR, LOOKUP, MAP, MAX_POOL, NO_LOSS, NORM, PICK, PRELU,
     PRODUCT, RESAMPLE, ROW_NORM, SQUARED_ERROR, SUM, TRANSPOSED, Call, Kind, Step, have_pool
@@ -43,7 +43,7 @@ cdef class TrainingPlan:
         self.g.t, self.g.workers, self.g.steps = tiles(is_double), threads(), NULL
         self.g.N, self.g.inputs, self.g.outputs = N, inputs, inputs
         self.statistics = self.room = self.current = self.marked = 0
-        self.g.count, self.g.values, self.g.widest, self.g.most_learnt = 0, inputs, inputs, 0
+        self.g.count, self.g.widest, self.g.most_learnt = 0, inputs, 0
         self.g.loss, self.g.to_x = NO_LOSS, NULL
 
     def __dealloc__(self):
@@ -57,8 +57,8 @@ cdef class TrainingPlan:
         raise NotImplementedError(f"{step} has no step of training")
 
     def sizes(self):
-        """The examples of a group, and of a chunk."""
-        return self.g.group, self.g.chunk
+        """The examples of a group, and of a chunk, and the elements of an example's values and gradients."""
+        return self.g.group, self.g.chunk, self.g.values - self.g.inputs
 
     cdef int have_room(self) except -1:
         """For another step."""
@@ -82,33 +82,20 @@ cdef class TrainingPlan:
         step.kind, step.inputs, step.outputs, step.count = kind, inputs, outputs, count
         step.source, step.other, step.others = self.current, -1, 0
         step.weight = step.bias = -1
-        step.weights = step.biases = step.positions = 0
+        step.weights = step.biases = step.kept = 0
         step.work = 0
         step.relu = step.relu_first = step.relu_later = step.sees_y = step.goes_back = False
         step.settings[0] = step.settings[1] = 0
-        step.x, step.z = self.offset(self.current), 0
-        step.y = step.x if in_place else self.g.values
-        if not in_place:
-            self.g.values += outputs
+        step.in_place = in_place
         self.g.widest = max(self.g.widest, outputs)
         self.g.outputs = outputs
         self.g.count += 1
         self.current = self.g.count
         return step
 
-    cdef Py_ssize_t offset(self, Py_ssize_t value) noexcept:
-        """Elements before a value, of all values."""
-        return self.g.steps[value - 1].y if value else 0
-
     cdef Step *last_step(self) noexcept:
         """The step whose output the next one begins with, if nobody else needs that output; or NULL."""
         return self.g.steps + self.g.count - 1 if self.current == self.g.count > self.marked else NULL
-
-    cdef void keep(self, Step *step, Py_ssize_t elements) noexcept:
-        """Have room for what the backward of a step is to know; it begins with a whole double."""
-        self.g.values += self.g.values % 2
-        step.positions = self.g.values
-        self.g.values += elements
 
     def mark(self):
         """The value that the next step begins with; it is to be used again."""
@@ -126,19 +113,19 @@ cdef class TrainingPlan:
     def add_up(self, Py_ssize_t other, Py_ssize_t size):
         """Of `size` elements of an example."""
         cdef Step *step = self.add(SUM, size, size, 1)
-        step.other, step.others, step.z = other, size, self.offset(other)
+        step.other, step.others = other, size
 
     def multiply(self, Py_ssize_t other, Py_ssize_t rows, Py_ssize_t n):
         """`rows` of an example, of n elements, each row times an element of the value `other`."""
         cdef Step *step = self.add(PRODUCT, rows * n, rows * n, rows)
-        step.other, step.others, step.z = other, rows, self.offset(other)
+        step.other, step.others = other, rows
 
     def cat(self, Py_ssize_t before, Py_ssize_t rows, Py_ssize_t n, Py_ssize_t m):
         """`rows` of an example, each n elements of the value `before`, and then m."""
         cdef Py_ssize_t after = self.current
         cdef Step *step = self.add(JOIN, rows * n, rows * (n + m), rows)
-        step.source, step.x = before, self.offset(before)
-        step.other, step.others, step.z = after, rows * m, self.offset(after)
+        step.source = before
+        step.other, step.others = after, rows * m
 
     def linear(self, Py_ssize_t w, Py_ssize_t b, Py_ssize_t rows, Py_ssize_t I, Py_ssize_t O):
         """`rows` of an example."""
@@ -159,7 +146,7 @@ cdef class TrainingPlan:
         cdef Step *step = self.add(ROW_NORM, count * G * S * P, count * G * S * P, count)
         self.learn(step, w, b, G * S, G * S)
         step.work, step.rows.G, step.rows.S, step.rows.P, step.rows.eps = 0, G, S, P, eps
-        self.keep(step, 2 * count * G)
+        step.kept = 2 * count * G
 
     def prelu(self, Py_ssize_t w, Py_ssize_t C, Py_ssize_t P):
         """P elements of a plane."""
@@ -173,7 +160,7 @@ cdef class TrainingPlan:
         step.planes = describe_resample(self.g.t, kind, C, H, W, OH, OW)
         step.planes.align_corners, step.planes.scale_h, step.planes.scale_w = align_corners, scale_h, scale_w
         if kind == MAXIMUM:
-            self.keep(step, step.outputs * sizeof(int64_t) // self.g.t.itemsize)
+            step.kept = step.outputs * sizeof(int64_t) // self.g.t.itemsize
 
     def conv2d(self, Py_ssize_t w, Py_ssize_t b, Py_ssize_t C, Py_ssize_t H, Py_ssize_t W, Py_ssize_t O, Py_ssize_t OH,
                Py_ssize_t OW, Geometry geometry):
@@ -210,7 +197,7 @@ cdef class TrainingPlan:
             step = self.add_pool(MAX_POOL, C, H, W, OH, OW, windows)
             step.relu_first = after_relu
             self.g.steps[self.g.count - 2].relu_later |= after_relu
-        self.keep(step, ceil_div(step.outputs, self.g.t.itemsize))
+        step.kept = ceil_div(step.outputs, self.g.t.itemsize)
 
     def avg_pool2d(self, Py_ssize_t C, Py_ssize_t H, Py_ssize_t W, Py_ssize_t OH, Py_ssize_t OW, Windows windows,
                    bint count_padding, Py_ssize_t divisor):
@@ -283,7 +270,7 @@ cdef class TrainingPlan:
         for i in range(g.count):
             g.steps[i].goes_back = wanted(learnt, g.steps[i].weight) or wanted(learnt, g.steps[i].bias)
         find_shared(g)
-        if not self.is_whole() or not place_gradients(g, needs_dx):
+        if not self.is_whole() or not find_places(g, needs_dx):
             return False
         g.learnt, g.at = learnt.elements, learnt.at
         self.grouped = by_groups(g)

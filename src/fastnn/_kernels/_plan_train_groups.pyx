@@ -49,14 +49,14 @@ cdef bint by_groups(Call *g) noexcept nogil:
     g.chunk = max(ceil_div(g.N, <Py_ssize_t> MOST_CHUNKS), ceil_div(<Py_ssize_t> CHUNK_WORK, 3 * weights + 1))
     g.chunk = min(vectors(g, g.chunk), g.N)
     g.chunks = ceil_div(g.N, g.chunk)
-    fitting = max(g.t.nr, CACHE_BYTES // ((g.values + 2 * g.widest) * g.t.itemsize))
+    fitting = max(g.t.nr, CACHE_BYTES // (g.values * g.t.itemsize))
     g.group = vectors(g, ceil_div(g.chunk, ceil_div(g.chunk, fitting)))
     g.ld = g.group + g.t.lanes
     return True
 
 
 cdef Py_ssize_t memory_of_groups(const Call *g) noexcept nogil:
-    cdef Py_ssize_t each = ((g.values + 2 * g.widest + g.outputs) * g.ld + g.t.nr) * g.t.itemsize
+    cdef Py_ssize_t each = ((g.values + g.outputs) * g.ld + g.t.nr) * g.t.itemsize
     return ceil_div(each + g.widest * sizeof(double), <Py_ssize_t> 64) * 64
 
 
@@ -151,17 +151,19 @@ cdef void forward(const Call *g, char *values, Py_ssize_t first, Py_ssize_t n) n
                      n)
 
 
-cdef void backward(const Call *g, char *values, char *dy, char *dx, double *totals, Py_ssize_t n, Py_ssize_t chunk,
+cdef void backward(const Call *g, char *values, double *totals, Py_ssize_t n, Py_ssize_t chunk,
                    bint more) noexcept nogil:
-    """All gradients of a group, from the gradient dy of the scores. dy and dx are buffers that take turns.
+    """All gradients of a group, from that of the scores.
 
     With `more`, the gradients of parameters are added to those of the chunk's earlier groups.
     """
     cdef Py_ssize_t i, row = g.ld * g.t.itemsize
     cdef const Step *step
     cdef char *wanted
+    cdef char *dy
     for i in range(g.count - 1, g.first - 1, -1):
         step = g.steps + i
+        dy = values + step.dy * row
         if step.kind != LINEAR:
             map_rows(g, step.function, step.settings, dy, values + (step.y if step.sees_y else step.x) * row, dy,
                      step.inputs, n)
@@ -175,9 +177,8 @@ cdef void backward(const Call *g, char *values, char *dy, char *dx, double *tota
         if wanted != NULL:
             bias_gradient(g, step.outputs, dy, n, wanted, totals, more)
         if i > g.first:
-            multiply(g, step.inputs, step.outputs, <const char *> g.parameters[step.weight], 1, step.inputs, dy, dx, n,
-                     NULL, 0)
-            dy, dx = dx, dy
+            multiply(g, step.inputs, step.outputs, <const char *> g.parameters[step.weight], 1, step.inputs, dy,
+                     values + step.dx.at * row, n, NULL, 0)
 
 
 cdef void go_through(void *job, Py_ssize_t chunk, int slot) noexcept nogil:
@@ -185,9 +186,7 @@ cdef void go_through(void *job, Py_ssize_t chunk, int slot) noexcept nogil:
     cdef Py_ssize_t size = g.t.itemsize, row = g.ld * size, first = chunk * g.chunk, n
     cdef Py_ssize_t end = min(g.N, first + g.chunk), begin = first
     cdef char *values = g.memory + slot * g.slot_bytes
-    cdef char *dy = values + g.values * row
-    cdef char *dx = dy + g.widest * row
-    cdef char *target = dx + g.widest * row
+    cdef char *target = values + g.values * row
     cdef double *totals = <double *> (target + g.outputs * row + g.t.nr * size)
     cdef const char *scores = values + g.steps[g.count - 1].y * row
     g.losses[chunk] = 0
@@ -196,8 +195,8 @@ cdef void go_through(void *job, Py_ssize_t chunk, int slot) noexcept nogil:
         forward(g, values, first, n)
         if g.y != NULL:
             g.t.transpose(g.y + first * g.outputs * size, g.offsets + g.widest, scores, g.ld, g.outputs, n)
-        g.losses[chunk] += loss_of(g, first, n, scores, dy, target, totals)
-        backward(g, values, dy, dx, totals, n, chunk, first > begin)
+        g.losses[chunk] += loss_of(g, first, n, scores, values + g.steps[g.count - 1].dy * row, target, totals)
+        backward(g, values, totals, n, chunk, first > begin)
         first += n
 
 

@@ -32,7 +32,7 @@ cdef enum Loss:
     SQUARED_ERROR  # with targets
     NO_LOSS        # scores go out, and their gradient comes in
 
-# Where a gradient of what went into a step lies; `_plan_train_slots` decides. Elements before it.
+# Where a gradient of what went into a step lies; `_plan_train_places` decides. Elements before it.
 cdef struct Target:
     Py_ssize_t at      # where the step writes it; -1: it is not wanted
     Py_ssize_t total   # where it is added to what others have written, or -1
@@ -57,8 +57,10 @@ cdef struct Step:
     Py_ssize_t function          # map: the place of its function in FNN_FUNCTIONS
     double settings[2]           # map: the settings of its function
     bint sees_y                  # map: the gradient needs the output, not the input
-    Py_ssize_t x, y, z           # elements before the input, the output and the other input, among all values
-    Py_ssize_t positions         # elements before what the backward needs: positions of maxima, or moments
+    bint in_place                # map: its output takes the place of its input
+    Py_ssize_t kept              # elements of what the backward needs besides: positions of maxima, or moments
+    Py_ssize_t x, y, z           # elements before the input, the output and the other input, in the memory of a group
+    Py_ssize_t positions         # elements before what is kept
     ConvShape conv               # transposed: of the convolution whose input gradient it is
     Pool pool
     Py_ssize_t mean, var         # normalisation: places of the running statistics; -1 for none
@@ -77,9 +79,8 @@ cdef struct Call:
     Py_ssize_t count, first      # the number of steps; the first step that learns
     Py_ssize_t N                 # examples
     Py_ssize_t inputs, outputs   # elements of an example, and of a row of scores
-    Py_ssize_t values            # elements of all values together; the input is the first
+    Py_ssize_t values            # elements of the memory of values and gradients; the input is the first of it
     Py_ssize_t widest            # elements of the widest value
-    Py_ssize_t slots             # elements of the gradients of values that lie behind all values
     Py_ssize_t dx                # elements before the gradient of the input, or -1: it is not wanted
     Py_ssize_t most_learnt       # elements of the largest weights and their bias
     Loss loss

@@ -50,7 +50,7 @@ cdef bint have_pool(Call *g, Step *norm, Pool pool) noexcept nogil:
         return False
     norm.kind, norm.pool, norm.relu_first, norm.relu_later = NORM_POOL, pool, norm.relu, True
     norm.outputs = norm.channels * pool.OH * pool.OW
-    g.outputs, g.values = norm.outputs, norm.y + norm.outputs
+    g.outputs = norm.outputs
     return True
 
 
@@ -143,7 +143,7 @@ cdef Resample planes_of(const Call *g, const Step *step, Py_ssize_t n, const cha
                         char *indices) noexcept nogil:
     cdef Resample planes = step.planes
     planes.total, planes.x, planes.y = n * step.count, <char *> x, <char *> y
-    planes.indices = <int64_t *> indices if step.positions else NULL
+    planes.indices = <int64_t *> indices if step.kept else NULL
     return planes
 
 

@@ -7,7 +7,7 @@ The whole batch is one group in four cases. With many parameters, reading all we
 values that leave the cache. Batch normalisation and dropout need the whole batch. Transposed convolutions are faster
 over it. Then threads share each step. Memory of a thread::
 
-    value 1 | value 2 | ... | slots of gradients | gradients of a group's parameters | sums of losses
+    values and their gradients | gradients of a group's parameters | sums of losses
 """
 from libc.stdint cimport int64_t
 from libc.string cimport memcpy
@@ -50,7 +50,7 @@ cdef struct Joined:
 
 cdef inline Py_ssize_t values_and_gradients(const Call *g) noexcept nogil:
     """Elements of an example. The input lies where the caller has it."""
-    return g.values - g.inputs + g.slots
+    return g.values - g.inputs
 
 
 cdef double work_of(const Call *g) noexcept nogil:
@@ -210,7 +210,7 @@ cdef bint go_back(const Call *g, Py_ssize_t first, Py_ssize_t n, char *memory, P
                   int workers) noexcept nogil:
     cdef Py_ssize_t i, size = g.t.itemsize
     cdef const Step *step
-    cdef char *apart = place_in(g, memory, g.values + g.slots)
+    cdef char *apart = place_in(g, memory, g.values)
     cdef char *dy
     cdef char *y
     cdef Product product

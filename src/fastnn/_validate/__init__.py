@@ -16,7 +16,6 @@ from fastnn._validate.conv_transpose import *
 from fastnn._validate.convert import *
 from fastnn._validate.drop import *
 from fastnn._validate.embedding import *
-from fastnn._validate.gradients import *
 from fastnn._validate.graph import *
 from fastnn._validate.init import *
 from fastnn._validate.join import *

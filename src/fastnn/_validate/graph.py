@@ -17,6 +17,8 @@ __all__ = [
     "axes_order",
     "clamp_bounds",
     "dict_of_layers",
+    "expanded",
+    "expanded_sizes",
     "gradients_of_parts",
     "graph_gradients",
     "graph_inputs",
@@ -54,7 +56,7 @@ def inputs_of_joint(kind: str, inputs: Sequence[Any], least: int, most: int | No
         same_dtype("x", inputs[0], f"input {place}", each)
     if kind == "MatMul":
         _matrices(*inputs)
-    elif kind != "Cat" and any(each.shape != inputs[0].shape for each in inputs):
+    elif kind not in ("Cat", "Expand") and any(each.shape != inputs[0].shape for each in inputs):
         try:
             np.broadcast_shapes(*(each.shape for each in inputs))
         except ValueError:
@@ -62,12 +64,39 @@ def inputs_of_joint(kind: str, inputs: Sequence[Any], least: int, most: int | No
             raise ValueError(f"{kind}: got inputs of shapes {shapes}; expected the same, or axes of length 1") from None
 
 
+def expanded_sizes(sizes: Sequence[int]) -> tuple[int, ...]:
+    """`sizes` as lengths of axes, or -1 or 0."""
+    return tuple(integer("sizes", each, -1) for each in sizes)
+
+
+def expanded(x: Array, like: Array | None, sizes: tuple[int, ...]) -> tuple[int, ...]:
+    """The shape that `x` is expanded to by `sizes`: -1 for its own lengths, 0 for those of `like`."""
+    came = f"Expand: got shape {x.shape}" + (f" and sizes {sizes}" if sizes else "")
+    if like is None and (0 in sizes or not sizes):
+        raise TypeError(f"{came} without a second input; expected one, whose lengths are taken")
+    others = () if like is None else like.shape
+    shape = list(sizes or others)
+    for axis, n in enumerate(sizes):
+        lengths, place = (others, axis) if n == 0 else (x.shape, axis - len(sizes) + x.ndim)
+        if n < 1:
+            if not 0 <= place < len(lengths):
+                raise ValueError(f"{came}; expected -1 and 0 for axes alone that the input has")
+            shape[axis] = lengths[place]
+    try:
+        fits = np.broadcast_shapes(x.shape, tuple(shape)) == tuple(shape)
+    except ValueError:
+        fits = False
+    if not fits:
+        raise ValueError(f"{came}, to be expanded to {tuple(shape)}; expected the same lengths, or 1")
+    return tuple(shape)
+
+
 def _matrices(a: Array, b: Array) -> None:
-    """`a` and `b` are matrices, or stacks of them, that can be multiplied."""
+    """`a` and `b` are matrices, stacks of them, or vectors, that can be multiplied."""
     came = f"MatMul: got inputs of shapes {a.shape} and {b.shape}"
-    if min(a.ndim, b.ndim) < 2:
-        raise ValueError(f"{came}; expected matrices: at least 2 axes of each")
-    if a.shape[-1] != b.shape[-2]:
+    if not (a.ndim and b.ndim):
+        raise ValueError(f"{came}; expected matrices or vectors: at least 1 axis of each")
+    if a.shape[-1] != b.shape[-2 if b.ndim > 1 else -1]:
         raise ValueError(f"{came}; expected as many columns of the first as rows of the second")
     try:
         np.broadcast_shapes(a.shape[:-2], b.shape[:-2])

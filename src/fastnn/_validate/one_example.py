@@ -15,13 +15,12 @@ __all__ = ["OneExample", "takes_one"]
 
 P = ParamSpec("P")
 R = TypeVar("R")
-Call = tuple[tuple[Any, ...], dict[str, Any]]
 
 
 class OneExample(NamedTuple):
     """Which arguments of a function have the axis of a batch, and which results.
 
-    The function is called again with a batch of one, if it has refused one example::
+    One example is made a batch of one::
 
         (C, H, W) -> (1, C, H, W) -> the function -> (1, O, OH, OW) -> (O, OH, OW)
     """
@@ -31,29 +30,26 @@ class OneExample(NamedTuple):
     axes: int  # of the first of them, for a batch
     results: int | None  # how many of them, from the front; None: all
 
-    def batch(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Call | None:
-        """The arguments with a batch of one; None if the first of them is not one example."""
-        if getattr(self._first(args, kwargs), "ndim", None) != self.axes - 1:
-            return None
-        start, stop = self.start, self.start + len(self.names)
-        named = {name: _batch_of_one(kwargs[name]) for name in self.names if name in kwargs}
-        return (*args[:start], *map(_batch_of_one, args[start:stop]), *args[stop:]), kwargs | named
+    def given(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> bool:
+        """Whether the first of the arguments is one example."""
+        first = args[self.start] if self.start < len(args) else kwargs.get(self.names[0])
+        return getattr(first, "ndim", None) == self.axes - 1
 
-    def of_batch(self, function: Callable[..., Any], call: Call) -> Any:
+    def call(self, function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """What a function makes of a batch of one, without its axis."""
-        args, kwargs = call
+        start, stop = self.start, self.start + len(self.names)
+        args = (*args[:start], *map(_batch_of_one, args[start:stop]), *args[stop:])
+        if kwargs:
+            kwargs = kwargs | {name: _batch_of_one(kwargs[name]) for name in self.names if name in kwargs}
         try:
             y = function(*args, **kwargs)
         except (TypeError, ValueError) as error:
-            self._explain(error, self._first(args, kwargs))
+            self._explain(error, args[start] if start < len(args) else kwargs[self.names[0]])
             raise
         if not isinstance(y, tuple):
             return _without_batch(y)
         count = len(y) if self.results is None else self.results
         return (*map(_without_batch, y[:count]), *y[count:])
-
-    def _first(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-        return args[self.start] if self.start < len(args) else kwargs.get(self.names[0])
 
     def _explain(self, error: Exception, first: Any) -> None:
         """Say where the 1 comes from in a message about shapes that nobody has given."""
@@ -63,8 +59,6 @@ class OneExample(NamedTuple):
 
 def takes_one(*names: str, axes: int, results: int | None = None) -> Callable[[Callable[P, R]], Callable[P, R]]:
     """Have a function of batches take one example, too.
-
-    A call with a batch costs no more for it: only what is refused is looked at.
 
     Parameters
     ----------
@@ -81,13 +75,7 @@ def takes_one(*names: str, axes: int, results: int | None = None) -> Callable[[C
 
         @wraps(function)
         def of_one_too(*args: P.args, **kwargs: P.kwargs) -> Any:
-            try:
-                return function(*args, **kwargs)
-            except (TypeError, ValueError):
-                call = one.batch(args, kwargs)
-                if call is None:
-                    raise
-            return one.of_batch(function, call)
+            return one.call(function, args, kwargs) if one.given(args, kwargs) else function(*args, **kwargs)
 
         of_one_too.one_example = one  # type: ignore[attr-defined]
         return of_one_too

@@ -24,27 +24,28 @@ class Examples:
     Parameters
     ----------
     x, y : arrays; memory maps, which may be larger than memory; lists, tables, series and tensors, which become arrays;
-        or what is indexed like an array and reads what it is asked for, as `ImageFiles` and the datasets of h5py
+        or what is indexed like an array and reads what it is asked for, as `ImageFiles` and the datasets of h5py. Each
+        may be a tuple of arrays, for a network of several inputs or outputs
     sample_weight : how much each example counts, a number; None: all alike
     """
 
     def __init__(self, x: Any, y: Any, sample_weight: Any = None) -> None:
-        self.x, self.y = check.source("x", x), check.source("y", y)
-        if len(self.x) != len(self.y):
-            raise ValueError(f"y: got {len(self.y)} targets, expected {len(self.x)}: one for each example of x")
+        self.x, self.y = source_of("x", x), source_of("y", y)
+        if len(self) != count_of(self.y):
+            raise ValueError(f"y: got {count_of(self.y)} targets, expected {len(self)}: one for each example of x")
         self.sample_weight: np.ndarray | None = None
         if sample_weight is not None:
             self.sample_weight = check.as_array("sample_weight", sample_weight)
-            if self.sample_weight.shape != (len(self.x),):
+            if self.sample_weight.shape != (len(self),):
                 raise ValueError(
-                    f"sample_weight: got shape {self.sample_weight.shape}, expected ({len(self.x)},): one number for "
+                    f"sample_weight: got shape {self.sample_weight.shape}, expected ({len(self)},): one number for "
                     "each example of x"
                 )
 
     def __len__(self) -> int:
-        return len(self.x)
+        return count_of(self.x)
 
-    def take(self, indices: np.ndarray | slice) -> tuple[np.ndarray, np.ndarray]:
+    def take(self, indices: np.ndarray | slice) -> tuple[Any, Any]:
         """Those at these places, an int64 array (then copies) or a slice (then views, of arrays)."""
         return take("x", self.x, indices), take("y", self.y, indices)
 
@@ -57,12 +58,34 @@ class Examples:
         return _takes_long(self.x, count) or _takes_long(self.y, count)
 
 
-def take(name: str, source: Any, indices: np.ndarray | slice) -> np.ndarray:
-    """Rows of what `_validate.source` returned, `name` being what errors call it.
+def is_array(value: Any) -> bool:
+    return hasattr(value, "shape") or hasattr(value, "__array__")
+
+
+def source_of(name: str, values: Any) -> Any:
+    """`values` as rows are taken from them; of a tuple of arrays, each of them."""
+    if not isinstance(values, tuple) or not values or not all(map(is_array, values)):
+        return check.source(name, values)
+    found = tuple(check.source(f"{name}[{place}]", each) for place, each in enumerate(values))
+    if len({len(each) for each in found}) > 1:
+        counts = ", ".join(str(len(each)) for each in found)
+        raise ValueError(f"{name}: got arrays of {counts} examples; expected as many in each")
+    return found
+
+
+def count_of(source: Any) -> int:
+    """The examples in what `source_of` returned."""
+    return len(source[0]) if isinstance(source, tuple) else len(source)
+
+
+def take(name: str, source: Any, indices: np.ndarray | slice) -> Any:
+    """Rows of what `source_of` returned, `name` being what errors call it.
 
     Rows of an array are picked by a kernel, in several threads. Files are read in the order in which they lie, each row
     once: h5py wants it so.
     """
+    if isinstance(source, tuple):
+        return tuple(take(name, each, indices) for each in source)
     if isinstance(source, np.ndarray):
         return index_select(source, 0, indices) if isinstance(indices, np.ndarray) else source[indices]
     if isinstance(indices, slice):
@@ -76,12 +99,16 @@ def _read(name: str, source: Any, places: np.ndarray | slice) -> np.ndarray:
     return rows if isinstance(rows, np.ndarray) else check.as_array(name, rows)
 
 
-def joined(pieces: list[np.ndarray]) -> np.ndarray:
-    """Arrays one behind the other; a single one stays the same object."""
+def joined(pieces: list[Any]) -> Any:
+    """Arrays one behind the other, or tuples of arrays; a single one stays the same object."""
+    if isinstance(pieces[0], tuple):
+        return tuple(joined(list(each)) for each in zip(*pieces, strict=True))
     return pieces[0] if len(pieces) == 1 else np.concatenate(pieces)
 
 
 def _takes_long(a: Any, count: int) -> bool:
+    if isinstance(a, tuple):
+        return any(_takes_long(each, count) for each in a)
     if not isinstance(a, np.ndarray) or isinstance(a, np.memmap) or isinstance(a.base, np.memmap):
         return True
     return a[:1].nbytes * count >= _LARGE

@@ -7,9 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from fastnn.data.batches import Augmentation, Batch, Examples, ahead
+from fastnn.data.batches import Augmentation, Batch, Examples, ahead, is_array
 
-_EXPECTED = "(x, y) or (x, y, sample_weight)"
+_EXPECTED = "(x, y) or (x, y, sample_weight), with tuples of arrays for several inputs, ((x1, x2), y)"
 
 
 class Loader:
@@ -19,7 +19,8 @@ class Loader:
     ----------
     name : what errors call it
     batches : what gives tuples or lists ``(x, y)`` or ``(x, y, sample_weight)`` of arrays or tensors, each time it is
-        iterated over: a DataLoader of PyTorch's, a list, an object with `__iter__`. Where it has no length, its batches
+        iterated over: a DataLoader of PyTorch's, a list, an object with `__iter__`. x and y may be tuples of arrays, or
+        lists of them with all examples in each, as a DataLoader gives them. Where it has no length, its batches
         are counted by going through it once.
 
     Raises
@@ -59,7 +60,8 @@ class Loader:
             if not isinstance(batch, tuple | list) or len(batch) not in (2, 3):
                 came = f"{len(batch)} things" if isinstance(batch, tuple | list) else type(batch).__name__
                 raise TypeError(f"{self.name}: got {came} as batch {number}, expected {_EXPECTED}")
-            yield Examples(*batch)
+            x, y, *weights = batch
+            yield Examples(_several(x, y), _several(y, x), *weights)
         if number + 1 < self._count:
             raise ValueError(f"{self.name}: got {number + 1} batches in an epoch, expected {self._count}, its length")
 
@@ -98,16 +100,29 @@ class Loader:
         return ahead(made()) if prefetch or (prefetch is None and augment is not None) else made()
 
 
+def _several(value: Any, other: Any) -> Any:
+    """A list of arrays of as many examples each as `other` has, which a DataLoader makes of a tuple, as a tuple."""
+    counts = _counts_of_parts(value) if isinstance(value, list) else set()
+    return tuple(value) if len(counts) == 1 and counts <= {len(other)} | _counts_of_parts(other) else value
+
+
+def _counts_of_parts(value: Any) -> set[int]:
+    """The lengths of the arrays in a list or tuple of several."""
+    if not isinstance(value, list | tuple) or len(value) < 2 or not all(map(is_array, value)):
+        return set()
+    return {(*getattr(each, "shape", ()), -1)[0] for each in value}
+
+
 def is_loader(data: Any) -> bool:
     """Whether `data` is an iterable of minibatches, and not examples and targets themselves.
 
     A tuple never is; a list is, if all in it are tuples of arrays.
     """
     if isinstance(data, list):
-        return bool(data) and all(isinstance(batch, tuple) and all(map(_is_array, batch)) for batch in data)
-    others = isinstance(data, tuple | str | bytes | Mapping | Set | np.ndarray) or _is_array(data)
+        return bool(data) and all(isinstance(batch, tuple) and all(map(_are_arrays, batch)) for batch in data)
+    others = isinstance(data, tuple | str | bytes | Mapping | Set | np.ndarray) or is_array(data)
     return not others and hasattr(data, "__iter__")
 
 
-def _is_array(value: Any) -> bool:
-    return hasattr(value, "shape") or hasattr(value, "__array__")
+def _are_arrays(value: Any) -> bool:
+    return all(map(is_array, value)) if isinstance(value, tuple) and value else is_array(value)

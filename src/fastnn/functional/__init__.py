@@ -14,7 +14,7 @@ import sys
 from typing import TYPE_CHECKING
 
 from fastnn import reference
-from fastnn.functional._second_try import takes_more
+from fastnn.functional._takes_more import takes_one_too, takes_symbols
 from fastnn.functional.activation import *
 from fastnn.functional.clip import *
 from fastnn.functional.conv import *
@@ -44,9 +44,11 @@ for _name in __all__:
     _one = getattr(_twin, "one_example", None)
     _family = _door.__module__
     _symbols = not (_name.endswith("_backward") or _family.endswith(("loss", "optim", "clip", "sample_weight")))
-    if _symbols or _one is not None:
-        globals()[_name] = takes_more(_door, _symbols, _one)
-        setattr(sys.modules[_family], _name, globals()[_name])
+    if _one is not None:
+        globals()[_name] = takes_one_too(_door, _one, _symbols)
+    elif _symbols:
+        globals()[_name] = takes_symbols(_door)
+    setattr(sys.modules[_family], _name, globals()[_name])
 del _name, _door, _twin, _one, _family, _symbols
 
 if not TYPE_CHECKING:

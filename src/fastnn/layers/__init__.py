@@ -1,5 +1,7 @@
 """Layers: each holds its parameters and what its backward needs; the arithmetic is in ``fastnn.functional``."""
 
+from typing import TYPE_CHECKING, Any
+
 from fastnn.layers.activation import (
     ELU,
     GELU,
@@ -20,14 +22,14 @@ from fastnn.layers.conv import Conv1d, Conv2d, ConvTranspose1d, ConvTranspose2d
 from fastnn.layers.dropout import Dropout, Dropout2d
 from fastnn.layers.embedding import Embedding
 from fastnn.layers.fold_batch_norm import fold_batch_norm
-from fastnn.layers.graph import Graph, trace
 from fastnn.layers.hooks import RemovableHandle
-from fastnn.layers.joints import Add, Cat, Constant, Div, MatMul, Mul, Split, Sub
+from fastnn.layers.joints import Add, Cat, Constant, Div, Expand, MatMul, Mul, Split, Sub
 from fastnn.layers.linear import Linear
 from fastnn.layers.lists import ModuleDict, ModuleList
 from fastnn.layers.localnorm import LocalResponseNorm
 from fastnn.layers.module import Module
 from fastnn.layers.norm import BatchNorm1d, BatchNorm2d
+from fastnn.layers.own_forward import OwnForward
 from fastnn.layers.parameter import Buffer, Parameter
 from fastnn.layers.patches import (
     CircularPad1d,
@@ -57,6 +59,9 @@ from fastnn.layers.rownorm import GroupNorm, InstanceNorm2d, LayerNorm
 from fastnn.layers.shape import Flatten, Identity, PixelShuffle, PixelUnshuffle, Unflatten
 from fastnn.layers.softmax import LogSoftmax, Softmax
 from fastnn.layers.symbol import TraceError
+
+if TYPE_CHECKING:
+    from fastnn.layers.graph import Graph, trace
 
 __all__ = [
     "ELU",
@@ -88,6 +93,7 @@ __all__ = [
     "Dropout",
     "Dropout2d",
     "Embedding",
+    "Expand",
     "Flatten",
     "Fold",
     "Graph",
@@ -143,3 +149,30 @@ __all__ = [
     "fold_batch_norm",
     "trace",
 ]
+
+
+class _Tracer:
+    """What traces modules with a forward of their own. It is loaded for the first of them: most networks have none."""
+
+    def __getattr__(self, name: str) -> Any:
+        from fastnn.layers import traces
+
+        return getattr(traces.tracer, name)
+
+
+OwnForward.tracer = _Tracer()
+
+if not TYPE_CHECKING:
+
+    def __getattr__(name: str) -> Any:
+        """Load graphs when they are first used."""
+        if name not in ("Graph", "trace"):
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        from fastnn.layers import graph
+
+        value = globals()[name] = getattr(graph, name)
+        return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -58,8 +58,6 @@ class _Conv(Module):
 
     @check.takes_one("x", axes=4)
     def _padded(self, x: Array) -> Array:
-        if self.padding_mode == "zeros":
-            return x
         check.input_channels(x, 4, self.in_channels)
         return functional.pad(x, self._frame, mode=self.padding_mode)
 
@@ -144,7 +142,8 @@ class Conv2d(_Conv):
 
     def forward(self, x: Array, activation: str | None = None) -> Array:
         """Convolve; with `activation` the caller sees to its part of the backward."""
-        x, b = self._padded(x), data_of(self.bias)
+        x = x if self.padding_mode == "zeros" else self._padded(x)
+        b = data_of(self.bias)
         y = functional.conv2d(x, self.weight.data, b, activation=activation, **self._geometry)
         self._keep(x)
         return y
@@ -216,7 +215,8 @@ class Conv1d(_Conv):
 
     def forward(self, x: Array, activation: str | None = None) -> Array:
         """Convolve; with `activation` the caller sees to its part of the backward."""
-        x, b = self._padded(x), data_of(self.bias)
+        x = x if self.padding_mode == "zeros" else self._padded(x)
+        b = data_of(self.bias)
         y = functional.conv1d(x, self.weight.data, b, activation=activation, **self._geometry)
         self._keep(x)
         return y
@@ -239,8 +239,6 @@ class Conv1d(_Conv):
 
     @check.takes_one("x", axes=3)
     def _padded(self, x: Array) -> Array:
-        if self.padding_mode == "zeros":
-            return x
         check.input_channels(x, 3, self.in_channels)
         return functional.pad(x[:, :, None], self._frame, mode=self.padding_mode)[:, :, 0]
 

@@ -5,15 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
-import numpy as np
-
 from fastnn import _validate as check
 from fastnn._validate import Array
 from fastnn.layers.containers import fed_with_features
-from fastnn.layers.module import Module, copied
-from fastnn.layers.naming import name_layer, naming_layers
+from fastnn.layers.module import Module
+from fastnn.layers.naming import naming_layers
 from fastnn.layers.parameter import one_backward
-from fastnn.layers.summary import Row, table
+from fastnn.layers.summary import Row
 from fastnn.layers.symbol import traced_call
 from fastnn.layers.traces import rows_of, tracer
 from fastnn.plan.steps import Steps
@@ -165,22 +163,10 @@ class Graph(Module):
         names = (*self.inputs, *(node.name for node in self._nodes))
         return {node.name: (node.module, *(_written(names, each) for each in node.sources)) for node in self._nodes}
 
-    def summary(self, input_shape: Any, *more: tuple[int, ...]) -> str:
-        """A table of the layers, as `Module.summary`; with the shapes of all inputs."""
-        shapes = [check.input_shape(shape) for shape in (input_shape, *more)]
-        check.graph_inputs(shapes, self.inputs)
-        first = next(self.parameters(), None)
-        dtype = np.float32 if first is None else first.dtype
-        net = copied(self).eval()
-        try:
-            _, rows = net._trace(tuple(np.zeros((0, *shape[1:]), dtype) for shape in shapes), "")
-        except Exception as error:
-            name_layer(error, net)
-            raise
-        return table(rows, shapes[0][0])
-
     def _trace(self, x: Any, name: str) -> tuple[Any, list[Row]]:
-        outputs, rows = rows_of(self._wired(), tuple(x) if isinstance(x, tuple) else (x,), name)
+        inputs = x if isinstance(x, tuple) else (x,)
+        check.graph_inputs(inputs, self.inputs)
+        outputs, rows = rows_of(self._wired(), inputs, name)
         return outputs[0] if len(outputs) == 1 else outputs, rows
 
     def __repr__(self) -> str:

@@ -158,23 +158,34 @@ class Div(_Arithmetic):
 class MatMul(Joint):
     """The product of two matrices, or of stacks of them that NumPy broadcasts, as ``a @ b``.
 
+    A vector is a row on the left and a column on the right, and the product does not have its axis of length 1.
+
     Examples
     --------
     >>> fnn.MatMul()(np.ones((8, 3, 4), np.float32), np.ones((4, 5), np.float32)).shape
     (8, 3, 5)
+    >>> fnn.MatMul()(np.ones((8, 4), np.float32), np.ones(4, np.float32)).shape
+    (8,)
     """
 
     def forward(self, x: Any) -> Array:
-        a, b = self._inputs(x)
+        inputs = self._inputs(x)
+        a, b = _as_matrices(*inputs)
         y = _product(a, b)
-        self._keep((a, b, y.shape))
-        return y
+        whole = y.shape
+        if a is not inputs[0]:
+            y = y[..., 0, :]
+        if b is not inputs[1]:
+            y = y[..., 0]
+        self._keep((a, b, whole, y.shape, tuple(each.shape for each in inputs)))
+        return np.asarray(y)
 
     def backward(self, dy: Array, accumulate: bool = False, needs_dx: bool = True) -> Any:
-        a, b, shape = check.kept(self, self._kept)
+        a, b, whole, shape, (of_a, of_b) = check.kept(self, self._kept)
         check.joint_backward(dy, shape, "MatMul")
+        dy = dy.reshape(whole)
         da, db = _product(dy, np.swapaxes(b, -1, -2)), _product(np.swapaxes(a, -1, -2), dy)
-        return summed_to(da, a.shape), summed_to(db, b.shape)
+        return summed_to(da, a.shape).reshape(of_a), summed_to(db, b.shape).reshape(of_b)
 
 
 class Cat(Joint):
@@ -214,6 +225,43 @@ class Cat(Joint):
 
     def extra_repr(self) -> str:
         return f"dim={self.dim}"
+
+
+class Expand(Joint):
+    """The first input, repeated along axes of length 1 (or in front) to a shape, as by ``expand`` or ``expand_as``.
+
+    Parameters
+    ----------
+    *sizes : int
+        -1: as in the first input; 0: as in the second. None at all: the shape of the second input.
+
+    Examples
+    --------
+    >>> token, x = np.ones((1, 1, 8), np.float32), np.ones((4, 16, 8), np.float32)
+    >>> fnn.Expand(0, -1, -1)(token, x).shape
+    (4, 1, 8)
+    """
+
+    least = 1
+
+    def __init__(self, *sizes: int) -> None:
+        self.sizes = check.expanded_sizes(sizes)
+
+    def forward(self, x: Any) -> Array:
+        a, *like = self._inputs(x)
+        shape = check.expanded(a, like[0] if like else None, self.sizes)
+        self._keep((a.shape, shape, len(like)))
+        return np.array(np.broadcast_to(a, shape))
+
+    def backward(self, dy: Array, accumulate: bool = False, needs_dx: bool = True) -> Any:
+        """As `Module.backward`; with a second input, whose values do not matter, a tuple with None for its gradient."""
+        before, shape, others = check.kept(self, self._kept)
+        check.joint_backward(dy, shape, "Expand")
+        dx = summed_to(dy, before)
+        return (dx, None) if others else dx
+
+    def extra_repr(self) -> str:
+        return ", ".join(map(str, self.sizes))
 
 
 class Split(Module):
@@ -295,6 +343,11 @@ def _sum(a: Array, b: Array, activation: str | None) -> Array:
         return functional.add(a, b, activation=activation)
     y: Array = a + b
     return y if activation is None else functional.relu(y)
+
+
+def _as_matrices(a: Array, b: Array) -> tuple[Array, Array]:
+    """A vector on the left as a row, and one on the right as a column."""
+    return a[None] if a.ndim == 1 else a, b[:, None] if b.ndim == 1 else b
 
 
 def _product(a: Array, b: Array) -> Array:

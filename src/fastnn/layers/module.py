@@ -325,28 +325,29 @@ class Module(OwnForward, PyTorchHabits):
     def set_extra_state(self, state: Mapping[str, Any]) -> None:
         """Take over what `get_extra_state` returned."""
 
-    def summary(self, input_shape: tuple[int, ...]) -> str:
+    def summary(self, input_shape: tuple[int, ...], *more: tuple[int, ...]) -> str:
         """A table of the layers: input, kernel, stride, output, number of parameters.
 
         A parameter that layers share is counted in the first of them.
 
         Parameters
         ----------
-        input_shape : tuple of int
-            Shape of `x`, batch included, as in ``(1, 1, 28, 28)``.
+        input_shape, *more : tuple of int
+            Shape of each input, batch included, as in ``(1, 1, 28, 28)``.
         """
-        N, *shape = check.input_shape(input_shape)
+        shapes = [check.input_shape(shape) for shape in (input_shape, *more)]
         first = next(self.parameters(), None)
-        nothing = np.zeros((0, *shape), np.float32 if first is None else first.dtype)
+        dtype = np.float32 if first is None else first.dtype
+        inputs = tuple(np.zeros((0, *shape[1:]), dtype) for shape in shapes)
         net = copied(self).eval()
         try:
-            _, rows = net._trace(nothing, "")
+            _, rows = net._trace(inputs if more else inputs[0], "")
         except Exception as error:
             name_layer(error, net)
             raise
-        return table(rows, N)
+        return table(rows, shapes[0][0])
 
-    def _trace(self, x: Array, name: str) -> tuple[Array, list[Row]]:
+    def _trace(self, x: Any, name: str) -> tuple[Any, list[Row]]:
         """Run `x` through; return the output and a row for every layer."""
         if self.is_traced:
             return self.tracer.rows(self, x, name)

@@ -8,11 +8,12 @@ to the array, breaks the seal.
 from __future__ import annotations
 
 import functools
+import operator
 import sys
 import threading
 import weakref
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -20,10 +21,20 @@ from fastnn import _validate as check
 from fastnn._validate import Array
 
 
+class _Tracing(threading.local):
+    """What gives the value that stands for a parameter in the forward that this thread traces; None outside of any."""
+
+    value_of: Callable[[Held], Any] | None = None
+
+
+tracing = _Tracing()
+
+
 class Held:
     """An array that a layer holds: a `Parameter` or a `Buffer`.
 
-    NumPy takes it for the array: ``np.asarray(p)``, ``np.linalg.norm(p)`` and ``np.savez(path, w=p)`` work.
+    NumPy takes it for the array: ``np.asarray(p)``, ``np.linalg.norm(p)`` and ``np.savez(path, w=p)`` work. While a
+    forward is traced it has the operators and methods of a value: ``self.weight[None]``, ``self.weight.view(-1, 1)``.
     """
 
     __slots__ = ("_keeper", "_seal")
@@ -119,6 +130,25 @@ class Held:
             seal = self._seal = None
         return keeper, seal
 
+    def _as_value(self, what: str) -> Any:
+        """What stands for the array in the forward that is traced."""
+        if tracing.value_of is None:
+            raise TypeError(f"a {type(self).__name__} {what} outside of a forward; expected its array, data")
+        return tracing.value_of(self)
+
+    def __getitem__(self, index: Any) -> Any:
+        return self._as_value("is indexed")[index]
+
+    def __neg__(self) -> Any:
+        return -self._as_value("is negated")
+
+    if not TYPE_CHECKING:
+
+        def __getattr__(self, name: str) -> Any:
+            if name.startswith("_") or tracing.value_of is None:
+                raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
+            return getattr(tracing.value_of(self), name)
+
     def __repr__(self) -> str:
         return f"{type(self).__name__}(shape={self.shape}, dtype={self.dtype})"
 
@@ -127,6 +157,22 @@ class Held:
 
     def __setstate__(self, state: Any) -> None:
         self.data = with_own_memory(state)
+
+
+def _of_value(function: Callable[[Any, Any], Any], turned: bool) -> Callable[[Held, Any], Any]:
+    def on_value(self: Held, other: Any) -> Any:
+        if tracing.value_of is None:
+            return NotImplemented
+        value = tracing.value_of(self)
+        return function(other, value) if turned else function(value, other)
+
+    return on_value
+
+
+for _name in ("add", "sub", "mul", "truediv", "matmul", "pow"):
+    setattr(Held, f"__{_name}__", _of_value(getattr(operator, _name), False))
+    setattr(Held, f"__r{_name}__", _of_value(getattr(operator, _name), True))
+del _name
 
 
 class Buffer(Held):

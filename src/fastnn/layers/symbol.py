@@ -5,12 +5,14 @@ from __future__ import annotations
 import operator
 from collections.abc import Callable, Mapping, Sequence
 from types import MappingProxyType
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import numpy as np
 
 from fastnn.functional._symbol import Symbol
-from fastnn.plan.wiring import Source
+
+if TYPE_CHECKING:
+    from fastnn.plan.wiring import Source
 
 NOTHING: Mapping[str, Any] = MappingProxyType({})
 ONCE = "forward is run once to see which layers it calls, and not again"
@@ -191,12 +193,33 @@ class Traced(Symbol):
         axes[dim0], axes[dim1] = axes[dim1], axes[dim0]
         return self._trace.layer("Permute", self, *axes)
 
+    def t(self) -> Any:
+        if self.ndim != 2:
+            raise refuse(f"t() of a value of {self.ndim} axes", "x.transpose(dim0, dim1)")
+        return self.transpose(0, 1)
+
+    @property
+    def T(self) -> Any:
+        return self.t()
+
+    @property
+    def mT(self) -> Any:
+        return self.transpose(-2, -1)
+
+    def expand(self, *sizes: Any) -> Any:
+        return self._trace.expanded(self, sizes[0] if len(sizes) == 1 and isinstance(sizes[0], tuple | list) else sizes)
+
+    def expand_as(self, other: Any) -> Any:
+        return self._trace.expanded(self, (), other)
+
     def unsqueeze(self, dim: int) -> Any:
         index: list[Any] = [slice(None)] * self.ndim
         index.insert(dim if dim >= 0 else dim + self.ndim + 1, None)
         return self._trace.layer("Slice", self, *index)
 
-    def squeeze(self, dim: int) -> Any:
+    def squeeze(self, dim: int | None = None) -> Any:
+        if dim is None:
+            raise refuse("squeeze() of all axes, that of the batch among them", "x.squeeze(dim)")
         if self._array.shape[dim] != 1:
             return self
         index: list[Any] = [slice(None)] * self.ndim
@@ -214,6 +237,10 @@ class Traced(Symbol):
 
     def chunk(self, chunks: int, dim: int = 0) -> Any:
         return self.split(max(1, -(-int(self._array.shape[dim]) // chunks)), dim)
+
+    def unbind(self, dim: int = 0) -> tuple[Any, ...]:
+        before = (slice(None),) * (dim % self.ndim)
+        return tuple(self[(*before, place)] for place in range(self._array.shape[dim]))
 
     def mean(self, dim: Any = None, keepdim: bool = False) -> Any:
         if dim is None:
@@ -297,7 +324,9 @@ class Traced(Symbol):
     def __getattr__(self, name: str) -> Any:
         if name.startswith("__"):
             raise AttributeError(name)
-        raise AttributeError(f"forward: a value has no {name}; expected a layer or a function of fastnn.functional")
+        raise AttributeError(
+            f"forward: a value has no {name}; expected a layer, a function of fastnn.functional, {INSTEAD}"
+        )
 
 
 def traced_call(module: Any, inputs: Sequence[Any], named: Mapping[str, Any] = NOTHING) -> Any:

@@ -11,6 +11,7 @@ from fastnn._validate import hints
 from fastnn.layers.containers import fed_with_features
 from fastnn.layers.module import Module
 from fastnn.layers.own_forward import OwnForward
+from fastnn.layers.parameter import tracing
 from fastnn.layers.summary import Row
 from fastnn.layers.symbol import Traced, TraceError
 from fastnn.layers.tracing import Trace
@@ -107,7 +108,11 @@ class Tracer:
         named = {
             name: next(symbols) if isinstance(kwargs[name], np.ndarray) else kwargs[name] for name in sorted(kwargs)
         }
-        y = module.forward(*given, **named)
+        before, tracing.value_of = tracing.value_of, trace.value_of
+        try:
+            y = module.forward(*given, **named)
+        finally:
+            tracing.value_of = before
         outputs = tuple(y) if isinstance(y, tuple | list) else (y,)
         for each in outputs:
             if not isinstance(each, Traced):
@@ -185,9 +190,10 @@ class Tracer:
 
     def rows(self, module: Any, x: Any, name: str) -> tuple[Any, list[Row]]:
         """The rows of a summary."""
-        inputs = inputs_of(module, (x,), {})
-        entry = self._known(module, inputs) or self._traced(module, (x,), {}, inputs)[2]
-        outputs, rows = rows_of(entry.wiring, (x,), name)
+        arrays = x if isinstance(x, tuple) else (x,)
+        inputs = inputs_of(module, arrays, {})
+        entry = self._known(module, inputs) or self._traced(module, arrays, {}, inputs)[2]
+        outputs, rows = rows_of(entry.wiring, arrays, name)
         return entry.shaped(outputs), rows
 
 

@@ -110,14 +110,18 @@ class Trace:
         if isinstance(each, Length):
             each = int(each)
         if isinstance(each, Held):
-            if id(each) not in self.held:
-                raise TraceError("forward: uses a Parameter that is no attribute of a module; expected one that is")
-            return self._constant(id(each), each, self.held[id(each)])
+            return self.value_of(each)
         if not isinstance(each, int | float | np.ndarray | np.number):
             raise TypeError(f"forward: got {hints.kind_of(each)} beside a value; expected a value, array or number")
         like = next(other for other in others if isinstance(other, Traced))
         array = np.array(each, like.dtype)
         return self._constant((array.shape, array.dtype, array.tobytes()), array, "constant")
+
+    def value_of(self, held: Held) -> Traced:
+        """The value that stands for a parameter or buffer."""
+        if id(held) not in self.held:
+            raise TraceError("forward: uses a Parameter that is no attribute of a module; expected one that is")
+        return self._constant(id(held), held, self.held[id(held)])
 
     def _constant(self, key: Any, value: Any, name: str) -> Traced:
         if key not in self._constants:
@@ -175,6 +179,15 @@ class Trace:
         y._has_batch |= is_batch
         return y
 
+    def expanded(self, x: Traced, sizes: Iterable[Any], like: Any = None) -> Any:
+        """An expand, for batches of any size where the first length is the batch's."""
+        lengths = list(sizes)
+        if lengths and isinstance(lengths[0], Length):
+            like = None if x._has_batch else next((each for each in self.inputs if each._has_batch), None)
+            lengths[0] = -1 if like is None else 0
+        inputs = (x,) if like is None else (x, like)
+        return self.node(joints.Expand(*map(int, lengths)), inputs, "expand")
+
     def function(self, function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """A call of a function of `fastnn.functional`."""
         module, inputs, activation = layer_of(function, args, kwargs)
@@ -205,9 +218,15 @@ def _keeps_batch(module: Module, taken: list[Traced], y: Any) -> bool:
             return module.dim not in (0, -x.ndim)
         case joints.MatMul():
             first, second = taken
+            if second.ndim == 1:
+                return first._has_batch and first.ndim > 1
             return (first._has_batch or y.ndim > 2) and any(
                 each._has_batch and each.ndim == y.ndim for each in (first, second)
             )
+        case joints.Expand() if module.sizes:
+            return module.sizes[0] == 0 or (module.sizes[0] == -1 and taken[0]._has_batch)
+        case joints.Expand():
+            return taken[1]._has_batch
         case joints.Joint():
             return y.shape[0] == x.shape[0] and y.ndim == x.ndim
     return y.shape[0] == x.shape[0]

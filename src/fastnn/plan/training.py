@@ -214,7 +214,7 @@ class TrainingStep:
         taken = self._take(x, y, wants_scores=False, changes=True) if sample_weight is None else None
         if taken is not None:
             return taken[0]
-        loss = self._loss(self._scores(x), y, sample_weight)
+        loss = self._loss(output_of(self.net, x), y, sample_weight)
         self.net.backward(self.criterion.backward(), needs_dx=False)
         self.optimizer.step()
         return loss
@@ -236,7 +236,7 @@ class TrainingStep:
         taken = self._take(x, y, wants_scores=True, changes=False) if sample_weight is None else None
         if taken is not None:
             return taken
-        scores = self._scores(x)
+        scores = output_of(self.net, x)
         loss = self._loss(scores, y, sample_weight)
         if math.isfinite(loss):
             self.net.backward(self.criterion.backward(), needs_dx=False)
@@ -252,11 +252,6 @@ class TrainingStep:
                     _count(rules)
                     return
         self.optimizer.step()
-
-    def _scores(self, x: Any) -> Any:
-        """The output; of several inputs the network is called with each."""
-        several = isinstance(x, tuple | list) and getattr(self.net, "is_traced", False)
-        return self.net(*x) if several else self.net(x)
 
     def _loss(self, scores: Any, y: Array, sample_weight: Any) -> Any:
         """The loss; one that knows no weights is called without them."""
@@ -354,6 +349,11 @@ class TrainingStep:
 
     def __repr__(self) -> str:
         return f"TrainingStep({type(self.net).__name__}, {self.criterion!r}, {self.optimizer!r})"
+
+
+def output_of(net: Any, x: Any) -> Any:
+    """The output of a network, which is called with each of several inputs."""
+    return net(*x) if isinstance(x, tuple | list) and getattr(net, "is_traced", False) else net(x)
 
 
 def _count(rules: _Rules) -> None:

@@ -153,7 +153,8 @@ class Wiring:
         links: list[Link] = []
         for place, node in enumerate(self.nodes):
             value = self.inputs + place
-            link = open_links.pop(node.sources[0].value, None) if len(node.sources) == 1 else None
+            alone = len(node.sources) == 1 and not node.module.joins  # a joint gives a tuple of gradients
+            link = open_links.pop(node.sources[0].value, None) if alone else None
             if link is None or node.sources[0].part is not None or _overlap(link.modules, node.module):
                 link = Link(place, node, value)
                 links.append(link)

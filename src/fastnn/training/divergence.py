@@ -8,6 +8,7 @@ import numpy as np
 
 from fastnn.layers import Module
 from fastnn.layers.module import copied
+from fastnn.plan.training import output_of
 from fastnn.training.history import History
 
 
@@ -25,7 +26,7 @@ class DivergenceError(ArithmeticError):
         self.what = what
 
 
-def first_layer_gone(net: Module, x: np.ndarray) -> tuple[str, Module] | None:
+def first_layer_gone(net: Module, x: Any) -> tuple[str, Module] | None:
     """Name and layer of the first layer, in the order of a forward, whose output for `x` has NaN or infinity.
 
     The forward is taken by a copy: the network stays as it is.
@@ -45,13 +46,13 @@ def first_layer_gone(net: Module, x: np.ndarray) -> tuple[str, Module] | None:
         if next(layer.named_children(), None) is None:
             layer.register_forward_hook(look(name))
     with np.errstate(all="ignore"):
-        net(x)
+        output_of(net, x)
     return found[0] if found else None
 
 
-def explanation(net: Module, x: np.ndarray) -> tuple[str, str]:
+def explanation(net: Module, x: Any) -> tuple[str, str]:
     """What went first for the minibatch `x`, and what to try."""
-    if not np.isfinite(x).all():
+    if not all(np.isfinite(each).all() for each in (x if isinstance(x, tuple) else (x,))):
         return "The minibatch itself has NaN or infinite values", "Look at the data"
     try:
         gone = first_layer_gone(net, x)
@@ -75,7 +76,7 @@ def explanation(net: Module, x: np.ndarray) -> tuple[str, str]:
     )
 
 
-def diverged(loss: float, net: Module, x: np.ndarray, history: History, lr: float) -> DivergenceError:
+def diverged(loss: float, net: Module, x: Any, history: History, lr: float) -> DivergenceError:
     """What to raise after the steps of `history`: the loss of the minibatch `x` is `loss`."""
     before = f"; the last finite loss was {history.loss[-1]:.4g}" if history.loss else ""
     why, advice = explanation(net, x)

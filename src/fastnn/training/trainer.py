@@ -12,11 +12,11 @@ import numpy as np
 
 from fastnn import _runtime
 from fastnn import _validate as check
-from fastnn.data.batches import Augmentation, Batch, Examples, epochs_of, joined, take
+from fastnn.data.batches import Augmentation, Batch, Examples, count_of, epochs_of, joined, source_of, take
 from fastnn.data.loader import Loader
 from fastnn.layers import Module
 from fastnn.optim import clip_grad_norm_, clip_grad_value_
-from fastnn.plan.training import TrainingStep
+from fastnn.plan.training import TrainingStep, output_of
 from fastnn.training import _arguments as rules
 from fastnn.training._arguments import Criterion, Data, MetricFunction, Optimizer, examples_of
 from fastnn.training._interrupt import Interruption
@@ -133,11 +133,10 @@ class Trainer:
         ----------
         train : examples and targets, ``(x, y)``, of the same length along axis 0: arrays; memory maps, which may be
             larger than memory; tables and series of pandas, lists and tensors, which become arrays; or what is indexed
-            like an array and reads its rows then, as the images of a folder or a dataset of h5py. With weights of the
-            examples, ``(x, y, sample_weight)``: the loss counts by them, metrics do not. Or an iterable of minibatches,
-            which are such tuples: a list of them, or a DataLoader of PyTorch's; order and size are its own then
-        valid : the same, that loss and metrics are measured on before the first step of all, every `evaluate_every`
-            iterations, and at the end
+            like an array and reads its rows then, as images of a folder or a dataset of h5py; of several inputs or
+            outputs tuples, ``((x1, x2), y)``. With weights, ``(x, y, sample_weight)``: the loss counts by them. Or an
+            iterable of such minibatches: a list, or a DataLoader of PyTorch's; order and size are its own then
+        valid : the same; it is evaluated before the first step of all, every `evaluate_every` steps, and at the end
         epochs, iterations : how long; exactly one of the two
         batch_size : examples in a minibatch
         evaluate_every : iterations; by default one epoch
@@ -148,7 +147,7 @@ class Trainer:
         transform : a function of the examples of a minibatch, for all data, as normalisation: it follows `augment` in
             training, and is applied in validation, `evaluate` and `predict` too, from now on
         prefetch : prepare the next minibatch in another thread, with the same results; by default where it takes long
-        progress : show a bar (in a terminal or a notebook) or lines
+        progress : show a bar or lines
 
         Raises
         ------
@@ -206,7 +205,7 @@ class Trainer:
         """
         self._step_of_parts = self._step_of_parts.of(self.net, self.criterion, self.optimizer)
         value, scores = self._step_of_parts.gradients(batch.x, batch.y, batch.sample_weight)
-        loss = mean_loss(self.criterion, value, len(batch.y), batch.sample_weight)
+        loss = mean_loss(self.criterion, value, count_of(batch.y), batch.sample_weight)
         if not math.isfinite(loss):
             raise diverged(loss, self.net, batch.x, self.history, self._lr)
         return loss, self._metrics(scores, batch.y)
@@ -240,15 +239,16 @@ class Trainer:
         weights = joined(given) if len(given) == len(pieces) else None
         weighed: Any = {} if weights is None else {"sample_weight": weights}
         loss = self.criterion(scores, y, **weighed)
-        return mean_loss(self.criterion, loss, len(y), weights), self._metrics(scores, y)
+        return mean_loss(self.criterion, loss, count_of(y), weights), self._metrics(scores, y)
 
-    def predict(self, x: Any) -> np.ndarray:
+    def predict(self, x: Any) -> Any:
         """The network's output for the examples x, whatever `fit` takes, piece by piece, in eval mode, which stays."""
-        x = check.source("x", x)
+        x = source_of("x", x)
         self.net.eval()
-        starts = range(0, max(len(x), 1), _EVALUATION_BATCH)
-        pieces = (take("x", x, slice(i, i + _EVALUATION_BATCH)) for i in starts)
-        return np.concatenate([self.net(x if self.transform is None else self.transform(x)) for x in pieces])
+        change = self.transform or (lambda x: x)
+        starts = range(0, max(count_of(x), 1), _EVALUATION_BATCH)
+        y = [output_of(self.net, change(take("x", x, slice(i, i + _EVALUATION_BATCH)))) for i in starts]
+        return tuple(map(np.concatenate, zip(*y, strict=True))) if isinstance(y[0], tuple) else np.concatenate(y)
 
     def latest(self, monitor: str) -> float:
         """The newest value of what a callback monitors: "eval_loss", "eval_accuracy" (or another metric, by its name);

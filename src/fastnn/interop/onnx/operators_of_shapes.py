@@ -10,7 +10,7 @@ import numpy as np
 from fastnn import _validate as check
 from fastnn import layers as nn
 from fastnn._validate import Array
-from fastnn.interop.onnx.operators import MODES_OF_PADDING, Operator, Refused, adaptive
+from fastnn.interop.onnx.operators import MODES_OF_PADDING, PREVIOUS, Operator, Refused, adaptive
 
 _JOINTS = {nn.Add: "Sum", nn.Sub: "Sub", nn.Mul: "Mul", nn.Div: "Div", nn.MatMul: "MatMul"}
 _RESHAPING = (nn.Flatten, nn.Unflatten, nn.Reshape)
@@ -31,7 +31,10 @@ _FAR = np.iinfo(np.int64).max
 
 
 def operators_of_shapes(layer: Any, x: Array, count: int) -> list[Operator]:
-    """The operators of such a layer with `count` inputs, the first like `x`; none if it is no such layer."""
+    """The operators of such a layer with `count` inputs, the first like `x`; none if it is no such layer.
+
+    The axis of the batch is the one without elements.
+    """
     if type(layer) in _JOINTS:
         kind = "Add" if isinstance(layer, nn.Add) and count == 2 else _JOINTS[type(layer)]
         return [Operator(kind)]
@@ -53,11 +56,13 @@ def operators_of_shapes(layer: Any, x: Array, count: int) -> list[Operator]:
         case nn.Sum():
             axes = np.array(layer.dim, np.int64)
             return [Operator("ReduceSum", {"axes": axes}, {"keepdims": int(layer.keepdim)})]
+        case nn.Expand():
+            return _expand(layer.sizes)
         case nn.Clamp():
             return [_clip({"min": layer.min, "max": layer.max}, x)]
         case nn.Split():
             lengths = np.array([part.shape[layer.dim] for part in layer(x)], np.int64)
-            if layer.dim % x.ndim == 0:
+            if layer.dim % x.ndim == 0 and not len(x):
                 raise Refused("cuts the axis of the batch")
             return [Operator("Split", {"lengths": lengths}, {"axis": layer.dim}, outputs=lengths.size)]
         case nn.Upsample():
@@ -69,9 +74,27 @@ def operators_of_shapes(layer: Any, x: Array, count: int) -> list[Operator]:
     return []
 
 
+def _expand(sizes: tuple[int, ...]) -> list[Operator]:
+    """An Expand, whose shape is made of that of the second input where it takes lengths from there."""
+    numbers = np.array([{-1: 1, 0: 0}.get(n, n) for n in sizes], np.int64)
+    if sizes and 0 not in sizes:
+        return [Operator("Expand", {"shape": numbers})]
+    count = len(sizes) - sizes[::-1].index(0) if sizes else None  # of axes up to the last that is taken
+    shape = [Operator("Shape", attributes={} if count is None else {"end": count}, takes=(1,))]
+    if any(sizes[:count]):
+        shape.append(Operator("Mul", {"taken": np.array([n == 0 for n in sizes[:count]], np.int64)}))
+        shape.append(Operator("Add", {"others": numbers[:count]}))
+    if count is not None and count < len(sizes):
+        shape.append(Operator("Concat", {"rest": numbers[count:]}, {"axis": 0}))
+    return [*shape, Operator("Expand", takes=(0, PREVIOUS))]
+
+
 def _reshape(layer: Any, x: Array) -> list[Operator]:
     if isinstance(layer, nn.Flatten) and layer.start_dim % x.ndim == 1 and layer.end_dim % x.ndim == x.ndim - 1:
         return [Operator("Flatten", attributes={"axis": 1})]
+    if x.size:  # without the axis of the batch, as of a parameter
+        whole = [0 if axis == 0 and n == len(x) else n for axis, n in enumerate(_reshaped(layer, x))]  # 0: as it is
+        return [Operator("Reshape", {"shape": np.array(whole, np.int64)})]
     size = 7 * math.prod(abs(n) for n in _lengths(layer) if n)  # of a batch that can be cut as the layer says
     some, more = (_reshaped(layer, np.broadcast_to(x.dtype.type(0), (n, *x.shape[1:]))) for n in (size, 2 * size))
     shape = [n if n == m else -1 for n, m in zip(some, more, strict=True)]
@@ -129,7 +152,7 @@ def _slice(index: tuple[Any, ...], x: Array) -> list[Operator]:
         chain.append(Operator("Slice", {name: np.array(each, np.int64) for name, each in values.items()}))
     for axis, each in reversed(list(enumerate(picked))):
         if not isinstance(each, slice):
-            if axis == 0:
+            if axis == 0 and not len(x):
                 raise Refused("takes one example out of the batch")
             chain.append(Operator("Gather", {f"index{axis}": np.array(each, np.int64)}, {"axis": axis}))
     left = [each for each in whole if each is None or isinstance(each, slice)]

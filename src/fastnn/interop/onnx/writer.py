@@ -74,8 +74,9 @@ def save(net: nn.Module, path: str | Path, input_shape: Any, dtype: Any = None) 
     made = dict(zip([OUTPUT] if len(outputs) == 1 else _names_of_outputs(net, len(outputs)), outputs, strict=True))
     graph = _Graph(onnx)
     last = graph.write(net, "", [_Tensor(name, x) for name, x in given.items()])
+    taken = {node.name for node in graph.nodes}
     for name, tensor in zip(made, last, strict=True):
-        graph.node("Identity", [tensor.name], [name], name, {})
+        graph.node("Identity", [tensor.name], [name], f"{name}.Identity" if name in taken else name, {})
     model = graph.model(given, made)
     try:
         onnx.checker.check_model(model, full_check=True)

@@ -17,6 +17,7 @@ _DTYPES = {
     "DoubleStorage": "<f8",
     "FloatStorage": "<f4",
     "HalfStorage": "<f2",
+    "BFloat16Storage": "<u2",
     "LongStorage": "<i8",
     "IntStorage": "<i4",
     "ShortStorage": "<i2",
@@ -40,9 +41,13 @@ _OPCODES = frozenset(
 
 
 class _Storage(NamedTuple):
-    dtype: np.dtype
+    kind: str
     key: str
     elements: int
+
+    @property
+    def dtype(self) -> np.dtype:
+        return np.dtype(_DTYPES[self.kind])
 
 
 class _View(NamedTuple):
@@ -100,7 +105,7 @@ class _Unpickler(pickle.Unpickler):
         what, kind, key, _, elements, *part = description
         if what != "storage" or kind not in _DTYPES or not isinstance(key, str) or any(part):
             raise _Refused("asks for something that is no storage of its own")
-        return self.storages.setdefault(key, _Storage(np.dtype(_DTYPES[kind]), key, int(elements)))
+        return self.storages.setdefault(key, _Storage(kind, key, int(elements)))
 
 
 def _unpickled(file: io.BytesIO) -> tuple[Any, dict[str, _Storage]]:
@@ -126,6 +131,7 @@ def load_torch(path: str | Path) -> dict[str, np.ndarray]:
     Returns
     -------
     state_dict : name to array, in their order; dicts inside dicts have names joined by dots
+        Those of bfloat16 become float32, which holds their numbers exactly.
 
     Raises
     ------
@@ -224,6 +230,9 @@ class _Making:
 
     def array(self, view: _View) -> np.ndarray:
         array = _array(view, self.storages)
+        if view.storage.kind == "BFloat16Storage":  # the upper half of a float32
+            self._take(2 * array.nbytes)
+            return (array.astype(np.uint32) << 16).view(np.float32)
         self._take(array.nbytes)
         return array.copy()
 

@@ -11,7 +11,7 @@ import numpy as np
 
 from fastnn import _runtime, layers
 from fastnn._extras import require
-from fastnn.interop.torch import from_graphs
+from fastnn.interop.torch import formulas, from_graphs
 
 PURPOSE, EXTRA = "reading a PyTorch module", "torch"
 _LEFT_OUT = ("inplace", "device", "dtype")  # of the arguments of PyTorch's classes: nothing depends on them here
@@ -122,6 +122,10 @@ class Reading:
         place = f"layer {name} ({label})" if name else label
         refuse_hooks(theirs, name)
         kind = getattr(layers, label, None)
+        formula = formulas.layer_of_module(label)
+        if formula is not None:
+            formula.training = theirs.training
+            return self.made.setdefault(id(theirs), formula)
         if not (isinstance(kind, type) and issubclass(kind, layers.Module)):
             raise TypeError(f"{place} has no counterpart in fastnn")
         try:

@@ -12,6 +12,7 @@ import numpy as np
 from fastnn import _runtime, layers
 from fastnn._extras import require
 from fastnn._validate import Array
+from fastnn.interop.onnx.function import Function
 from fastnn.interop.torch import nodes
 from fastnn.layers.graph import traced_graph
 from fastnn.layers.module import copied
@@ -98,7 +99,7 @@ class _Conversion:
     def _empty(self, ours: layers.Module, name: str) -> Any:
         """The module before its arrays are put in."""
         label = type(ours).__name__
-        if getattr(layers, label, None) is not type(ours):
+        if getattr(layers, label, None) is not type(ours) and type(ours) is not Function:
             raise TypeError(f"{f'layer {name}: ' if name else ''}{label} has no counterpart in PyTorch")
         if isinstance(ours, layers.Graph) or nodes.is_operation(ours):
             return nodes.graph_module(self, ours, name)

@@ -9,6 +9,8 @@ from typing import Any
 
 from fastnn import layers
 from fastnn._extras import require
+from fastnn.interop.onnx.function import Function
+from fastnn.interop.torch import formulas
 from fastnn.layers.joints import Constant
 
 Emit = Callable[[Any, Any, Any, list[Any]], Any]
@@ -64,6 +66,14 @@ def _clamp(torch: Any, fx: Any, layer: Any, inputs: list[Any]) -> Any:
     return fx.call_method("clamp", (*inputs, layer.min, layer.max))
 
 
+def _expand(torch: Any, fx: Any, layer: Any, inputs: list[Any]) -> Any:
+    x, *like = inputs
+    if not layer.sizes:
+        return fx.call_method("expand_as", (x, *like))
+    lengths = [fx.call_method("size", (like[0], axis)) if n == 0 else n for axis, n in enumerate(layer.sizes)]
+    return fx.call_method("expand", (x, *lengths))
+
+
 _EMITTED: dict[type[layers.Module], Emit] = {
     layers.Add: _joined(operator.add),
     layers.Sub: _joined(operator.sub),
@@ -71,6 +81,7 @@ _EMITTED: dict[type[layers.Module], Emit] = {
     layers.Div: _joined(operator.truediv),
     layers.MatMul: _joined(operator.matmul),
     layers.Cat: _cat,
+    layers.Expand: _expand,
     layers.Split: _split,
     layers.Slice: _slice,
     layers.Reshape: _reshape,
@@ -79,6 +90,7 @@ _EMITTED: dict[type[layers.Module], Emit] = {
     layers.Mean: _over_axes("mean"),
     layers.Sum: _over_axes("sum"),
     layers.Clamp: _clamp,
+    Function: formulas.emitted,
 }
 
 

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 from fastnn import functional, layers
+from fastnn.interop.torch.formulas import FORMULAS, power
 from fastnn.interop.torch.products import PRODUCTS
 from fastnn.interop.torch.values import EXAMPLE, Length, Parts, Shape, Unknown, Value
 from fastnn.layers.functions import layer_of
@@ -49,6 +50,8 @@ def keeps_batch(layer: layers.Module) -> bool:
             return 0 not in layer.dim
         case layers.Cat() | layers.Split() | layers.Unflatten() | layers.Softmax() | layers.LogSoftmax():
             return layer.dim != 0
+        case layers.Expand():
+            return not layer.sizes or layer.sizes[0] in (0, -1)
         case layers.Flatten():
             return layer.start_dim != 0
     return True
@@ -121,7 +124,7 @@ def _arithmetic(reader: Any, name: str, args: tuple[Any, ...], kwargs: dict[str,
         return _lengths(reader, name, a, b)
     if name == "pow":
         if b != 2:
-            raise Unknown(f"pow() with {b!r}; expected 2, or products")
+            return power(reader, a, b)
         name, b = "mul", a
     return reader.add(ARITHMETIC[name](), (a, b))
 
@@ -154,7 +157,9 @@ def _attribute(reader: Any, x: Any, name: str) -> Any:
         return Shape(x)
     if name == "ndim":
         return _rank(x, "ndim")
-    if name in ("T", "mT", "device", "dtype"):
+    if name == "mT" or (name == "T" and _rank(x, "T") == 2):
+        return _transpose(reader, x, -2, -1)
+    if name in ("T", "device", "dtype"):
         raise Unknown(f"the attribute {name} has no form in a graph; expected permute(), or the tensor as it is")
     raise Unknown(f"the attribute {name} has no form in a graph of fastnn's")
 
@@ -340,33 +345,37 @@ def _pad(reader: Any, x: Value, pad: Any, mode: str = "constant", value: float |
     return _function(reader, "pad", (x, reader.numbers(pad), mode, value), {})
 
 
-_OPERATIONS: dict[str, Callable[..., Any]] = PRODUCTS | {
-    "attribute": _attribute,
-    "cat": _cat,
-    "chunk": _chunk,
-    "clone": _itself,
-    "contiguous": _itself,
-    "dim": lambda reader, x: _rank(x, "dim()"),
-    "dropout": _dropout(layers.Dropout),
-    "dropout2d": _dropout(layers.Dropout2d),
-    "flatten": _flatten,
-    "floordiv": _whole("floordiv"),
-    "getitem": _item,
-    "log_softmax": _softmax(layers.LogSoftmax),
-    "mean": _mean,
-    "mod": _whole("mod"),
-    "neg": _neg,
-    "pad": _pad,
-    "permute": _permute,
-    "reshape": _reshape,
-    "reshape_as": _reshape_as,
-    "size": _size,
-    "softmax": _softmax(layers.Softmax),
-    "split": _split,
-    "square": _square,
-    "squeeze": _squeeze,
-    "stack": _stack,
-    "transpose": _transpose,
-    "unflatten": _unflatten,
-    "unsqueeze": _unsqueeze,
-}
+_OPERATIONS: dict[str, Callable[..., Any]] = (
+    PRODUCTS
+    | FORMULAS
+    | {
+        "attribute": _attribute,
+        "cat": _cat,
+        "chunk": _chunk,
+        "clone": _itself,
+        "contiguous": _itself,
+        "dim": lambda reader, x: _rank(x, "dim()"),
+        "dropout": _dropout(layers.Dropout),
+        "dropout2d": _dropout(layers.Dropout2d),
+        "flatten": _flatten,
+        "floordiv": _whole("floordiv"),
+        "getitem": _item,
+        "log_softmax": _softmax(layers.LogSoftmax),
+        "mean": _mean,
+        "mod": _whole("mod"),
+        "neg": _neg,
+        "pad": _pad,
+        "permute": _permute,
+        "reshape": _reshape,
+        "reshape_as": _reshape_as,
+        "size": _size,
+        "softmax": _softmax(layers.Softmax),
+        "split": _split,
+        "square": _square,
+        "squeeze": _squeeze,
+        "stack": _stack,
+        "transpose": _transpose,
+        "unflatten": _unflatten,
+        "unsqueeze": _unsqueeze,
+    }
+)

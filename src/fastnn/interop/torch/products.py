@@ -1,4 +1,4 @@
-"""Products, sums, bounds and batch normalisation in a forward of PyTorch's, as layers at nodes."""
+"""Products, sums, bounds, expansions and batch normalisation in a forward of PyTorch's, as layers at nodes."""
 
 from __future__ import annotations
 
@@ -6,17 +6,23 @@ from collections.abc import Callable
 from typing import Any
 
 from fastnn import layers
-from fastnn.interop.torch.values import EXAMPLE, Unknown, Value
+from fastnn.interop.torch.values import EXAMPLE, Length, Unknown, Value
 
 
 def _matmul(reader: Any, *args: Any, **kwargs: Any) -> Value:
     a, b = (reader.value(each) for each in (*args, *kwargs.values()))
-    for each in (a, b):
-        if each.shape is not None and len(each.shape) < 2:
-            raise Unknown("a product with a vector has no form in a graph; expected matrices, as of unsqueeze()")
     y: Value = reader.add(layers.MatMul(), (a, b))
+    if a.shape is not None and len(a.shape) == 1:
+        y.batched = False
     if b.batched and not a.batched:  # its first axis is that of stacks, unless it is a matrix
         y.batched = b.shape is not None and len(b.shape) > 2
+    return y
+
+
+def _addmm(reader: Any, bias: Any, a: Any, b: Any, *, beta: Any = 1, alpha: Any = 1) -> Value:
+    if beta != 1 or alpha != 1:
+        raise Unknown("addmm() takes beta or alpha; expected none")
+    y: Value = reader.add(layers.Add(), (bias, _matmul(reader, a, b)))
     return y
 
 
@@ -25,12 +31,22 @@ def _einsum(reader: Any, equation: str, *operands: Any) -> Value:
     tensors = operands[0] if len(operands) == 1 and isinstance(operands[0], tuple) else operands
     left, arrow, out = equation.replace(" ", "").partition("->")
     terms = left.split(",")
+    if "..." in left and len(terms) == len(tensors):
+        terms, out = _spelt_out(terms, out, [reader.value(each).shape for each in tensors])
+        left = ",".join(terms)
     in_all = [each for each in out if all(each in term for term in terms)]
     summed = [each for each in terms[0] if each in terms[-1] and each not in out]
     own = [[each for each in term if each in out and each not in in_all] for term in terms]
-    is_product = arrow and len(terms) == len(tensors) == 2 and len(summed) == len(own[0]) == len(own[1]) == 1
+    is_product = arrow and len(terms) == len(tensors) == 2 and len(summed) == len(own[-1]) == 1
+    of_stacks = len(own[0]) == 1 or (own[0] and not in_all)  # or of stacks on the left alone
     letters = [sorted([*in_all, *summed, *each]) for each in own]
-    if not is_product or letters != [sorted(term) for term in terms] or "." in equation or len(set(out)) < len(out):
+    if (
+        not is_product
+        or not of_stacks
+        or letters != [sorted(term) for term in terms]
+        or "." in left + out
+        or len(set(out)) < len(out)
+    ):
         raise Unknown(
             f"einsum() of {equation!r} has no form in a graph; expected a product of two matrices or stacks, as "
             "'bij,bjk->bik', or matmul()"
@@ -38,6 +54,18 @@ def _einsum(reader: Any, equation: str, *operands: Any) -> Value:
     a = _ordered(reader, tensors[0], terms[0], [*in_all, *own[0], *summed])
     b = _ordered(reader, tensors[1], terms[1], [*in_all, *summed, *own[1]])
     return _ordered(reader, _matmul(reader, a, b), "".join([*in_all, *own[0], *own[1]]), list(out))
+
+
+def _spelt_out(terms: list[str], out: str, shapes: list[Any]) -> tuple[list[str], str]:
+    """An equation with a letter for each of the axes that ``...`` stands for, which are the last of as many letters."""
+    if None in shapes:
+        raise Unknown(f"einsum() with ... depends on the number of axes; {EXAMPLE}")
+    free = [each for each in "ABCDEFGHIJKLMNOPQRSTUVWXYZ" if not any(each in term for term in terms)]
+    counts = [len(shape) - len(term.replace("...", "")) for term, shape in zip(terms, shapes, strict=True)]
+    most = max(count for term, count in zip(terms, counts, strict=True) if "..." in term)
+    letters = "".join(free[:most])
+    spelt = [term.replace("...", letters[most - count :]) for term, count in zip(terms, counts, strict=True)]
+    return spelt, out.replace("...", letters)
 
 
 def _ordered(reader: Any, x: Any, axes: str, wanted: list[str]) -> Any:
@@ -63,6 +91,35 @@ def _clamp(reader: Any, x: Value, min: Any = None, max: Any = None) -> Value:
         raise Unknown("clamp() between tensors has no form in a graph; expected numbers")
     found: Value = reader.add(layers.Clamp(reader.numbers(min), reader.numbers(max)), (x,))
     return found
+
+
+def _unbind(reader: Any, x: Value, dim: int = 0) -> tuple[Any, ...]:
+    if x.shape is None:
+        raise Unknown(f"unbind() depends on the number of axes; {EXAMPLE}")
+    rank = len(x.shape)
+    if dim % rank == 0 and x.batched:
+        raise Unknown("unbind() of the axis of the batch, which may have any length; expected others")
+    found = []
+    before = dim % rank
+    for place in range(x.shape[dim]):
+        part = reader.add(layers.Slice(*[slice(None)] * before, place), (x,))
+        part.shape = (*x.shape[:before], *x.shape[before + 1 :])
+        found.append(part)
+    return tuple(found)
+
+
+def _expand(reader: Any, x: Value, *sizes: Any, **named: Any) -> Any:
+    lengths = list(named.get("size", sizes[0] if len(sizes) == 1 and isinstance(sizes[0], tuple) else sizes))
+    like = None
+    if lengths and isinstance(lengths[0], Length) and lengths[0].is_of_batch:
+        like = None if x.batched else lengths[0].value
+        lengths[0] = -1 if like is None else 0
+    layer = layers.Expand(*reader.numbers(tuple(lengths)))
+    return reader.add(layer, (x,) if like is None else (x, like))
+
+
+def _expand_as(reader: Any, x: Value, other: Value) -> Any:
+    return reader.add(layers.Expand(), (x, other))
 
 
 def _batch_norm(
@@ -106,15 +163,21 @@ def _held(name: str, value: Any) -> Any:
 
 
 PRODUCTS: dict[str, Callable[..., Any]] = {
+    "addmm": _addmm,
+    "baddbmm": _addmm,
     "batch_norm": _batch_norm,
     "clamp": _clamp,
     "clamp_max": lambda reader, x, max: _clamp(reader, x, None, max),
     "clamp_min": _clamp,
     "clip": _clamp,
     "einsum": _einsum,
+    "expand": _expand,
+    "expand_as": _expand_as,
     "bmm": _matmul,
     "matmul": _matmul,
     "mm": _matmul,
+    "mv": _matmul,
     "sum": _sum,
+    "unbind": _unbind,
     "t": lambda reader, x: reader.add(layers.Permute(1, 0), (x,)),
 }
