@@ -534,6 +534,28 @@ def test_nothing_is_updated_by_a_refused_step():
     assert np.all(v == 1)
 
 
+@pytest.mark.parametrize(
+    ("kernel", "stride", "padding", "dilation"),
+    [(3, 1, 1, 1), ((3, 2), 2, (1, 1), 1), (3, 2, 1, 2), ((2, 5), 3, (1, 2), 1)],
+)
+def test_every_place_of_every_window(kernel, stride, padding, dilation):
+    """A position is taken if its pixel is inside the image, and refused if it is in the padding."""
+    functional, (H, W) = fnn.functional, (5, 7)
+    (KH, KW), (SH, SW), (PH, PW), (DH, DW) = (
+        pair if isinstance(pair, tuple) else (pair, pair) for pair in (kernel, stride, padding, dilation)
+    )
+    y, good = functional.max_pool2d(f32(1, 2, H, W), kernel, stride, padding, dilation, True, return_positions=True)
+    for oh, ow, place in np.ndindex(*y.shape[2:], KH * KW + 1):
+        positions = good.copy()
+        positions[0, 1, oh, ow] = place
+        ih, iw = oh * SH - PH + place // KW * DH, ow * SW - PW + place % KW * DW
+        if 0 <= ih < H and 0 <= iw < W and place < KH * KW:
+            functional.max_pool2d_backward(y, positions, (H, W), kernel, stride, padding, dilation, True)
+            continue
+        with pytest.raises(ValueError, match=r"^positions: "):
+            functional.max_pool2d_backward(y, positions, (H, W), kernel, stride, padding, dilation, True)
+
+
 @pytest.mark.parametrize("name", ["fast", "", None, "Reference"])
 def test_unknown_implementation(name):
     with pytest.raises((ValueError, TypeError), match=r"implementation|name") as caught, fnn.implementation(name):

@@ -103,6 +103,8 @@ def _product_cases() -> Iterator[Case]:
             large=True,
         )
         yield from linear_cases(f"large-{m}x{k}x{n}", (m,), k, n, large=True)
+    for k in (1, 2, 3, 4, 5):  # from 5 on a row fills a part of a vector that is worth it
+        yield from linear_cases(f"few-to-one-{k}", (37,), k, 1)
     yield from linear_cases("vector", (), 17, 5)
     yield from linear_cases("three-axes", (2, 3), 16, 5)
     yield from linear_cases("four-axes-one-empty", (2, 0, 3), 4, 5)

@@ -15,7 +15,7 @@ ctypedef (Py_ssize_t, Py_ssize_t, Py_ssize_t) Planes
 cdef enum:
     CHUNK = 16384  # elements
     BLOCK = 256    # products that are summed at once
-    VECTORS = 4    # of a strip of columns
+    STRIP = 256    # bytes of a row of a strip of columns
 
 
 # The places of functions in the table, by their names.
@@ -212,7 +212,7 @@ cdef int run_columns(dy, x, y, Planes planes, bint logged, double work) except -
     try:
         g.t, g.logged = tiles(is_double(borrow(&b, y, True))), logged
         g.images, g.K, g.P = planes
-        g.width = VECTORS * g.t.lanes
+        g.width = STRIP // g.t.itemsize
         g.strips = ceil_div(g.P, g.width) if g.K else 0
         g.group = max(<Py_ssize_t> 1, CHUNK // max(g.K * min(g.P, g.width), <Py_ssize_t> 1))
         g.y, g.x, g.dy = <char *> b.each[0].buf, reads(&b, x), reads(&b, dy)

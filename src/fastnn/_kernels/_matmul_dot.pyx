@@ -2,7 +2,8 @@
 from libc.string cimport memcpy, memset
 
 from fastnn._kernels._table cimport allocate, parallel, release
-from fastnn._kernels.fnn cimport FNN_ACCUMULATE, FNN_RELU, ceil_div, fnn_fetch, fnn_tiles, share_sets, split_at
+from fastnn._kernels.fnn cimport FNN_ACCUMULATE, FNN_RELU, FNN_SHORT_DOT, ceil_div, fnn_fetch, fnn_tiles, share_sets
+from fastnn._kernels.fnn cimport split_at
 
 cdef enum:
     READ = 4           # input rows: with fewer, reading the weights takes longer than multiplying
@@ -50,7 +51,11 @@ cdef DotTiles choose_dot_tiles(const Linear *g) noexcept nogil:
         cost = cost_of(g, rows, g.N, g.O)
         if cost < best.cost:
             best.rows, best.cost = rows, cost
-    if 0 < g.K and g.O <= g.t.dot_most:
+    if 0 < g.K <= FNN_SHORT_DOT and g.O == 1:
+        cost = <double> g.N * g.K
+        if cost < best.cost:
+            best.turned, best.rows, best.cost = True, 1, cost
+    elif 0 < g.K and g.O <= g.t.dot_most:
         cost = cost_of(g, g.O, g.O, g.N) + (0 if g.O == 1 else 2 * g.O * g.N)
         if cost < best.cost:
             best.turned, best.rows, best.cost = True, g.O, cost
@@ -104,10 +109,9 @@ cdef void multiply_turned(void *job, Py_ssize_t chunk, int slot) noexcept nogil:
         if g.b != NULL:
             for m in range(g.O):
                 memcpy(biases + (m * cols + n) * size, g.b + m * size, size)
-    if g.K == 1 and g.O == 1:
+    if g.O == 1 and g.K <= FNN_SHORT_DOT:
         n = chunk * p.width
-        offsets[0] = 0
-        t.taps(last - n, 1, g.w, g.x + n * size, offsets, g.y + n * size, g.b, FNN_RELU if g.relu else 0)
+        t.short_dots(last - n, g.K, g.x + n * g.K * size, g.w, g.y + n * size, g.b, FNN_RELU if g.relu else 0)
         return
     for n from chunk * p.width <= n < last by cols:
         live = min(cols, last - n)

@@ -185,6 +185,9 @@ cdef bint none_beyond(const place *p, Py_ssize_t n, Py_ssize_t size) noexcept no
     """Whether all are 0 to size - 1."""
     cdef place most = 0, least = 0
     cdef Py_ssize_t i
+    if place is uint8_t:
+        tiles(False).byte_range(p, n, &least, &most)
+        return most < size
     for i in range(n):
         most, least = max(most, p[i]), min(least, p[i])
     return least >= 0 and most < size
@@ -210,36 +213,41 @@ cdef bint inside_clipped(const place *p, Py_ssize_t planes, Py_ssize_t OH, Py_ss
 
 cdef bint inside_clipped_by_bits(const uint8_t *p, Py_ssize_t planes, Py_ssize_t OH, Py_ssize_t OW, Py_ssize_t H,
                                  Py_ssize_t W, Windows windows) noexcept nogil:
-    """The same without division: a bit for each row and column of a window. OH and OW are at most MOST_OUTPUTS."""
+    """The same without division. OH and OW are at most MOST_OUTPUTS.
+
+    The rows of a window that are inside the image are a range of places. Its columns have a bit each.
+    """
     cdef Py_ssize_t KH, KW, SH, SW, PH, PW, DH, DW, _plane, oh, ow, at, start, count, before
     cdef Py_ssize_t row_from, row_to, from_, to
-    cdef uint64_t row[256]
     cdef uint64_t column[256]
-    cdef uint64_t outside_rows[MOST_OUTPUTS]
     cdef uint64_t outside_columns[MOST_OUTPUTS]
+    cdef Py_ssize_t first[MOST_OUTPUTS]
+    cdef Py_ssize_t last[MOST_OUTPUTS]
     cdef uint64_t bad = 0, one = 1
+    cdef uint8_t least, most
+    cdef fnn_tiles *t = tiles(False)
     KH, KW, SH, SW, PH, PW, DH, DW = windows
     inside(OH, KH, SH, PH, DH, H, &row_from, &row_to)
     inside(OW, KW, SW, PW, DW, W, &from_, &to)
     if row_to - row_from == OH and to - from_ == OW:
         return True
     for at in range(KH * KW):
-        row[at], column[at] = one << at // KW, one << at % KW
+        column[at] = one << at % KW
     for oh in range(OH):
         span(oh, KH, SH, PH, DH, H, &start, &count, &before)
-        outside_rows[oh] = ~(((one << count) - 1) << before)
+        first[oh], last[oh] = before * KW, (before + count) * KW - 1
     for ow in range(OW):
         span(ow, KW, SW, PW, DW, W, &start, &count, &before)
         outside_columns[ow] = ~(((one << count) - 1) << before)
     for _plane in range(planes):
         for oh in range(OH):
-            ow = 0
-            while ow < OW:
-                if row_from <= oh < row_to and from_ <= ow < to:
-                    ow = to
-                    continue
-                bad |= row[p[ow]] & outside_rows[oh] | column[p[ow]] & outside_columns[ow]
-                ow += 1
+            if not row_from <= oh < row_to:
+                t.byte_range(p, OW, &least, &most)
+                bad |= least < first[oh] or most > last[oh]
+            for ow in range(from_):
+                bad |= column[p[ow]] & outside_columns[ow]
+            for ow in range(to, OW):
+                bad |= column[p[ow]] & outside_columns[ow]
             p += OW
     return bad == 0
 

@@ -13,6 +13,7 @@ cdef enum:
     CHUNK = 16384      # the least pixels of a chunk
     MAX_WINDOW = 64    # pixels of a window: their sum needs no double precision
     MAX_SIDE = 32      # rows or columns of a window
+    MASKS = 64         # bytes of a vector, from which it is loaded and stored by parts as fast as whole
     MAX_PIXELS = 8192  # pixels of a plane: `lanes` planes stay in the second-level cache
 
 
@@ -61,10 +62,12 @@ cdef double rows_cost(const Lanes *g) noexcept nogil:
     cdef Py_ssize_t width = min(lanes, inner), vectors = ceil_div(inner, lanes)
     cdef double area = window(g), load = 0.8 if SW == 1 else 1.2 if SW == 2 else width
     cdef double calls = 40.0 * (g.w.OH - inside(g, 0, g.w.H, g.w.OH) + 1) * (border + 1), row
+    cdef Py_ssize_t seen = (inner - 1) * SW + KW  # columns of a row of windows
+    cdef double part = 1 if seen % lanes and lanes * g.t.itemsize < MASKS else 0  # for a part of a vector
     if inner < lanes and inner & (inner - 1):
         vectors = 2  # two vectors of the widest SPAN that fits, which overlap
     if g.kind == AVERAGES and area >= 16:
-        row = 1.5 * ceil_div(g.w.W, lanes) * KH + 2.0 * inner * KW
+        row = (1.5 * ceil_div(seen, lanes) + part) * KH + 2.0 * inner * KW
     elif g.kind == MAXIMA and g.positions == NULL and area > 4:
         row = 1.5 * ceil_div(g.w.W, lanes) * KH + vectors * (KW * (load + 1.2) + 10)
     else:

@@ -25,6 +25,7 @@ cdef extern from "fnn.h" nogil:
         FNN_RULES
         FNN_relu
         FNN_log_softmax
+        FNN_SHORT_DOT
         FNN_SHORT_ROW
         FNN_FUNCTION_COUNT
 
@@ -123,6 +124,9 @@ cdef extern from "fnn.h" nogil:
         void (*plane_spread)(const fnn_plane *d, const void *dy, const void *weight, void *dx) noexcept nogil
         void (*unpool_2x2)(const void *dy, const uint8_t *positions, void *dx, Py_ssize_t rows,
                            Py_ssize_t n) noexcept nogil
+        void (*byte_range)(const uint8_t *p, Py_ssize_t n, uint8_t *least, uint8_t *most) noexcept nogil
+        void (*short_dots)(Py_ssize_t n, Py_ssize_t length, const void *x, const void *w, void *y, const void *bias,
+                           int flags) noexcept nogil
         void (*unpool_3x3)(const void *dy, const uint8_t *positions, void *dx, Py_ssize_t rows, Py_ssize_t cols,
                            Py_ssize_t H, Py_ssize_t W, Py_ssize_t PH, Py_ssize_t PW, void *row) noexcept nogil
         fnn_function functions[FNN_FUNCTION_COUNT]

@@ -58,6 +58,7 @@ typedef struct fnn_function {
 #define FNN_PLACE(with, name, work, backward_work) FNN_##name,
 enum { FNN_FUNCTIONS(FNN_PLACE, ) FNN_FUNCTION_COUNT };
 
+enum { FNN_SHORT_DOT = 4 }; /* rows of up to so many elements are multiplied a row in each lane */
 enum { FNN_SHORT_ROW = 32 }; /* a softmax of rows up to here has rows in lanes */
 
 /* One window of a pool, along one axis of the image. `start` is its first pixel inside the image, `count` says how many
@@ -129,6 +130,10 @@ typedef struct fnn_tiles {
      * on the way. */
     void (*dot)(ptrdiff_t rows, ptrdiff_t cols, ptrdiff_t length, const void *a, ptrdiff_t lda, const void *b,
                 const ptrdiff_t *koff, void *c, ptrdiff_t ldc, const void *bias, int flags, const void *next);
+
+    /* y[i] = act(bias[0] + sum_k w[k] * x[i*length + k]), k < length <= FNN_SHORT_DOT, i < n. `bias` may be NULL. */
+    void (*short_dots)(ptrdiff_t n, ptrdiff_t length, const void *x, const void *w, void *y, const void *bias,
+                       int flags);
 
     /* Products of float on matrix tiles; both are NULL in a table without them. `split` prepares the operands in
      * blocks of FNN_BLOCK rows or columns. A block takes FNN_BLOCK*depth*6 bytes, with depth rounded up to a multiple
@@ -216,6 +221,9 @@ typedef struct fnn_tiles {
      * positions NULL it gets the sum over all windows that cover it. `row` has room for 2*cols + 1 elements. */
     void (*unpool_3x3)(const void *dy, const uint8_t *positions, void *dx, ptrdiff_t rows, ptrdiff_t cols, ptrdiff_t H,
                        ptrdiff_t W, ptrdiff_t PH, ptrdiff_t PW, void *row);
+
+    /* The smallest and the largest of n bytes; 255 and 0 if there is none. */
+    void (*byte_range)(const uint8_t *p, ptrdiff_t n, uint8_t *least, uint8_t *most);
 
     /* Functions element by element and row by row, in the order of FNN_FUNCTIONS. */
     fnn_function functions[FNN_FUNCTION_COUNT];

@@ -109,6 +109,34 @@ static void NAME(dot)(ptrdiff_t rows, ptrdiff_t cols, ptrdiff_t length, const vo
     switch (rows) { DOT_TILES(DOT_CASE) }
 }
 
+/* Rows of so few elements that a row would fill a small part of a vector: compilers put a row in each lane. */
+INLINE void NAME(short_dots_of)(ptrdiff_t n, const int length, const real *restrict x, const real *w,
+                                real *restrict y, real bias, const int relu) {
+    for (ptrdiff_t i = 0; i < n; i++) {
+        real total = w[0] * x[i * length];
+        UNROLL
+        for (int k = 1; k < length; k++)
+            total += w[k] * x[i * length + k];
+        total += bias;
+        y[i] = relu && total <= 0 ? 0 : total;
+    }
+}
+
+#define SHORT_DOTS(length)                                                                                         \
+    case length:                                                                                                   \
+        if (flags & FNN_RELU)                                                                                      \
+            NAME(short_dots_of)(n, length, x, w, y, bias ? *(const real *)bias : 0, 1);                            \
+        else                                                                                                       \
+            NAME(short_dots_of)(n, length, x, w, y, bias ? *(const real *)bias : 0, 0);                            \
+        break;
+static void NAME(short_dots)(ptrdiff_t n, ptrdiff_t length, const void *x, const void *w_, void *y, const void *bias,
+                             int flags) {
+    real w[FNN_SHORT_DOT] = {0};
+    memcpy(w, w_, (size_t)length * sizeof(real));
+    switch (length) { SHORT_DOTS(1) SHORT_DOTS(2) SHORT_DOTS(3) SHORT_DOTS(4) }
+}
+#undef SHORT_DOTS
+
 #undef DOT_CASE
 #undef DOT_STEP
 #undef DOT_WHOLE

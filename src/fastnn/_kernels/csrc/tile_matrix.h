@@ -30,6 +30,7 @@ INLINE void NAME(panel_store)(vec value, real *cm, const int m, const int v, ptr
  *                      + 2*a_row   a2   ->  [ ........... ] [ ........... ]     c += a2 * b
  *
  * So for 14 rows, 2 loads and 14 broadcasts feed 28 multiply-adds. c is stored once, after the last k. */
+#define AHEAD_DEPTH 8 /* with fewer steps, the stores come before their lines could */
 INLINE void NAME(panel_tile)(const int rows, const int vectors, ptrdiff_t cols, ptrdiff_t segments, ptrdiff_t depth,
                              const real *a, const ptrdiff_t *starts, ptrdiff_t a_row, ptrdiff_t a_depth,
                              const real *b, const ptrdiff_t *koff, real *c, ptrdiff_t ldc, const real *bias, int flags,
@@ -40,13 +41,15 @@ INLINE void NAME(panel_tile)(const int rows, const int vectors, ptrdiff_t cols, 
         UNROLL
         for (int v = 0; v < vectors; v++)
             acc[m][v] = NAME(splat)(0);
-    /* A store to memory that is not in the cache reads its line first. Now there is time for it. */
-    UNROLL
-    for (int m = 0; m < rows; m++) {
+    /* A store to memory that is not in the cache reads its line first. With some steps there is time for it. */
+    if (segments > 1 || depth >= AHEAD_DEPTH) {
         UNROLL
-        for (int v = 0; v < vectors * VECTOR; v += 64)
-            __builtin_prefetch((const char *)(c + m * ldc) + v, 1, 3);
-        __builtin_prefetch(c + m * ldc + vectors * LANES - 1, 1, 3);
+        for (int m = 0; m < rows; m++) {
+            UNROLL
+            for (int v = 0; v < vectors * VECTOR; v += 64)
+                __builtin_prefetch((const char *)(c + m * ldc) + v, 1, 3);
+            __builtin_prefetch(c + m * ldc + vectors * LANES - 1, 1, 3);
+        }
     }
     for (ptrdiff_t s = 0; s < segments; s++, koff += depth) {
         const real *as = starts ? a + starts[s] : a;
@@ -65,6 +68,21 @@ INLINE void NAME(panel_tile)(const int rows, const int vectors, ptrdiff_t cols, 
                     acc[m][v] += am * bv[v];
             }
         }
+    }
+    /* Most tiles are whole, and write what they sum. If sums are short, each test of a store counts. */
+    if (cols == vectors * LANES && !(flags & FNN_ACCUMULATE) && (!bias || flags & FNN_BIAS_OF_COLUMNS)) {
+        vec plus[PANEL_VECTORS];
+        UNROLL
+        for (int v = 0; v < vectors; v++)
+            plus[v] = bias ? NAME(load)(bias + v * LANES) : NAME(splat)(0);
+        UNROLL
+        for (int m = 0; m < rows; m++)
+            UNROLL
+            for (int v = 0; v < vectors; v++) {
+                vec value = acc[m][v] + plus[v];
+                NAME(store)(c + m * ldc + v * LANES, flags & FNN_RELU ? NAME(positive)(value) : value);
+            }
+        return;
     }
     UNROLL
     for (int m = 0; m < rows; m++)
@@ -196,6 +214,7 @@ static void NAME(taps)(ptrdiff_t n, ptrdiff_t depth, const void *w, const void *
 #undef TAPS
 
 #undef PANEL_CASE
+#undef AHEAD_DEPTH
 
 /* ---- One row of a product. ----------------------------------------------------------------------------------------- */
 #define STREAMS 8 /* rows of b that are read at a time */

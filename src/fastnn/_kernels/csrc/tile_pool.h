@@ -85,6 +85,18 @@ static void NAME(maxpool)(const void *x, ptrdiff_t W, ptrdiff_t kh, ptrdiff_t kw
     POOL_WIDEST(maxpool, x, W, kh, kw, sh, sw, dh, dw, rows, n, y, y_step, positions, wide, first, row_step);
 }
 
+INLINE void NAME(sums_of_columns)(const real *columns, ptrdiff_t sw, ptrdiff_t kw, ptrdiff_t n, real *y, real share) {
+    for (ptrdiff_t j = 0; j < n; j++, columns += sw) {
+        real total = 0;
+        if (kw > SUM_ROWS)
+            total = (real)NAME(sum_of_long_row)(columns, kw);
+        UNROLL
+        for (ptrdiff_t c = 0; c < kw && kw <= SUM_ROWS; c++)
+            total += columns[c];
+        y[j] = total * share;
+    }
+}
+
 /* Averages of large windows: first the sums of columns, in whole vectors, then the sums of windows. */
 static void NAME(large_averages)(const real *x, ptrdiff_t W, ptrdiff_t kh, ptrdiff_t kw, ptrdiff_t sh, ptrdiff_t sw,
                                  ptrdiff_t rows, ptrdiff_t n, real *y, ptrdiff_t y_step, ptrdiff_t divisor) {
@@ -108,13 +120,10 @@ static void NAME(large_averages)(const real *x, ptrdiff_t W, ptrdiff_t kh, ptrdi
                 NAME(store_part)(columns + j, total, width - j);
             }
         }
-        for (ptrdiff_t j = 0; j < n; j++) {
-            real total = 0;
-            if (kw > SUM_ROWS)
-                total = (real)NAME(sum_of_long_row)(columns + j * sw, kw);
-            for (ptrdiff_t c = 0; c < kw && kw <= SUM_ROWS; c++)
-                total += columns[j * sw + c];
-            y[j] = total * share;
+        switch (kw) { /* loops of a known length unroll */
+            case 4: NAME(sums_of_columns)(columns, sw, 4, n, y, share); break;
+            case 5: NAME(sums_of_columns)(columns, sw, 5, n, y, share); break;
+            default: NAME(sums_of_columns)(columns, sw, kw, n, y, share);
         }
     }
 }
@@ -151,6 +160,16 @@ static void NAME(unpool_3x3)(const void *dy, const uint8_t *positions, void *dx,
                              ptrdiff_t H, ptrdiff_t W, ptrdiff_t PH, ptrdiff_t PW, void *row) {
     ptrdiff_t n = cols - 1; /* windows but the first of a row, see unpool_row */
     POOL_WIDEST(unpool_3x3, dy, positions, dx, rows, cols, H, W, PH, PW, row);
+}
+
+static void NAME(byte_range)(const uint8_t *p, ptrdiff_t n, uint8_t *least_, uint8_t *most_) {
+    uint8_t least = 255, most = 0;
+    for (ptrdiff_t i = 0; i < n; i++) {
+        least = p[i] < least ? p[i] : least;
+        most = p[i] > most ? p[i] : most;
+    }
+    *least_ = least;
+    *most_ = most;
 }
 
 /* dst[r*dst_step + j] = src[r*src_step + j*stride], r < rows, j < n */

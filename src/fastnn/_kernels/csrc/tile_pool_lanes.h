@@ -39,7 +39,7 @@ INLINE void NAME(planes_out)(real *y, ptrdiff_t step, const vec *pixels, ptrdiff
         UNROLL for (int i = 0; i < LANES; i++) v[i] = i < (width) ? pixels[(j) + i] : NAME(splat)(0);              \
         NAME(transpose_block)(v);                                                                                  \
         UNROLL for (int i = 0; i < LANES; i++) if (i < planes) {                                                   \
-            if ((width) == LANES)                                                                                  \
+            if ((width) == LANES || (step == n && i * n + LANES <= planes * n)) /* as in places_out */                  \
                 NAME(store)(y + i * step + (j), v[i]);                                                                  \
             else                                                                                                   \
                 NAME(store_part)(y + i * step, v[i], width);                                                          \
@@ -73,7 +73,7 @@ INLINE void NAME(places_in)(ivec *pixels, const uint8_t *positions, ptrdiff_t pl
     {                                                                                                              \
         for (int i = 0; i < LANES; i++) {                                                                          \
             uint8_t some[LANES] = {0};                                                                             \
-            if (i < planes && (width) == LANES)                                                                    \
+            if (i < planes && ((width) == LANES || i * n + LANES <= planes * n))                                    \
                 memcpy(some, positions + i * n + (j), LANES);                                                        \
             else if (i < planes)                                                                                   \
                 memcpy(some, positions + i * n, (size_t)(width));                                                  \
@@ -86,18 +86,36 @@ INLINE void NAME(places_in)(ivec *pixels, const uint8_t *positions, ptrdiff_t pl
 #undef BLOCK
 }
 
+/* LANES integers as bytes */
+INLINE void NAME(narrow_places)(uint8_t *p, ivec v) {
+#if LANES == 16
+    _mm_storeu_si128((__m128i *)p, _mm512_cvtepi32_epi8((__m512i)v));
+#elif LANES == 8 && VECTOR == 64
+    _mm_storel_epi64((__m128i *)p, _mm512_cvtepi64_epi8((__m512i)v));
+#elif LANES == 8
+    __m128i words = _mm_packs_epi32(_mm256_castsi256_si128((__m256i)v), _mm256_extracti128_si256((__m256i)v, 1));
+    _mm_storel_epi64((__m128i *)p, _mm_packus_epi16(words, words));
+#else
+    NAME(places) narrow = __builtin_convertvector(v, NAME(places));
+    memcpy(p, &narrow, LANES);
+#endif
+}
+
+/* Bytes of planes that follow one another. Those of the next plane are written over what is too many. */
 INLINE void NAME(places_out)(uint8_t *positions, const ivec *pixels, ptrdiff_t planes, ptrdiff_t n) {
     vec v[LANES];
+    uint8_t bytes[LANES];
 #define BLOCK(j, width)                                                                                            \
     {                                                                                                              \
         UNROLL for (int i = 0; i < LANES; i++) v[i] = i < (width) ? (vec)pixels[(j) + i] : NAME(splat)(0);         \
         NAME(transpose_block)(v);                                                                                  \
         for (int i = 0; i < LANES; i++) if (i < planes) {                                                          \
-            NAME(places) narrow = __builtin_convertvector((ivec)v[i], NAME(places));                               \
-            if ((width) == LANES)                                                                                  \
-                memcpy(positions + i * n + (j), &narrow, LANES);                                                     \
-            else                                                                                                   \
-                memcpy(positions + i * n, &narrow, (size_t)(width));                                               \
+            if ((width) == LANES || i * n + LANES <= planes * n)                                                   \
+                NAME(narrow_places)(positions + i * n + (j), (ivec)v[i]);                                          \
+            else {                                                                                                 \
+                NAME(narrow_places)(bytes, (ivec)v[i]);                                                            \
+                memcpy(positions + i * n, bytes, (size_t)(width));                                                 \
+            }                                                                                                      \
         }                                                                                                          \
     }
     EACH_PIXELS(n, BLOCK);

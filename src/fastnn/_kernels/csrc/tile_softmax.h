@@ -113,7 +113,10 @@ static void NAME(log_softmax_backward)(const void *dy_, const void *y_, void *dx
 #undef ROW_STORE
 #undef PART
 
-/* Columns, in strips of up to four vectors that are read several times while they are in a cache:
+#define WIDE (VECTOR >= 64 ? 4 : 8) /* vectors of a strip whose sums need few registers: 256 bytes, or what fits */
+#define WIDE_ROWS 64                /* from here on, wide strips of two arrays would leave the first-level cache */
+
+/* Columns, in strips of up to WIDE vectors that are read several times while they are in a cache:
  *
  *        columns ->
  *      k [v0 v0 v0 v0|v1 v1 v1 v1|...]     row k of the strip; row k + 1 is `step` elements further on
@@ -140,9 +143,9 @@ static void NAME(log_softmax_backward)(const void *dy_, const void *y_, void *dx
 /* total[v] = the sum over all rows of f, which adds to part[v]. Blocks of rows are added in double precision. */
 #define SUM_COLUMNS(f)                                                                                             \
     do {                                                                                                           \
-        double totals[4 * LANES] = {0};                                                                            \
+        double totals[WIDE * LANES] = {0};                                                                         \
         for (ptrdiff_t first = 0; first < n; first += SUM_ROWS) {                                                  \
-            vec part[4] = {{0}, {0}, {0}, {0}};                                                                    \
+            vec part[WIDE] = {{0}};                                                                                \
             ROWS(first, n - first < SUM_ROWS ? n : first + SUM_ROWS, f)                                            \
             UNROLL for (int v = 0; v < vectors; v++) {                                                             \
                 total[v] = part[v];                                                                                \
@@ -157,7 +160,7 @@ static void NAME(log_softmax_backward)(const void *dy_, const void *y_, void *dx
 
 INLINE void NAME(softmax_strip)(const real *x, real *y, ptrdiff_t n, ptrdiff_t step, int vectors, ptrdiff_t width,
                                 int logged) {
-    vec most[4], total[4] = {{0}, {0}, {0}, {0}};
+    vec most[WIDE], total[WIDE] = {{0}};
     UNROLL for (int v = 0; v < vectors; v++) most[v] = NAME(splat)(-(real)INFINITY);
     ROWS(0, n, most[v] = NAME(larger)(AT(x), most[v]))
     if (logged) {
@@ -173,7 +176,7 @@ INLINE void NAME(softmax_strip)(const real *x, real *y, ptrdiff_t n, ptrdiff_t s
 
 INLINE void NAME(softmax_strip_backward)(const real *dy, const real *y, real *dx, ptrdiff_t n, ptrdiff_t step,
                                          int vectors, ptrdiff_t width, int logged) {
-    vec total[4] = {{0}, {0}, {0}, {0}};
+    vec total[WIDE] = {{0}};
     if (logged) {
         SUM_COLUMNS(part[v] += AT(dy));
         ROWS(0, n, PUT(dx, AT(dy) - NAME(exp)(AT(y)) * total[v]))
@@ -184,8 +187,10 @@ INLINE void NAME(softmax_strip_backward)(const real *dy, const real *y, real *dx
 }
 
 /* DO(j, vectors, width) for strips of columns from j on */
-#define STRIPS(columns, DO)                                                                                        \
+#define STRIPS(columns, wide, DO)                                                                                  \
     ptrdiff_t j = 0;                                                                                               \
+    for (; (wide) && j + WIDE * LANES <= (columns); j += WIDE * LANES)                                             \
+        DO(j, WIDE, LANES);                                                                                        \
     for (; j + 4 * LANES <= (columns); j += 4 * LANES)                                                             \
         DO(j, 4, LANES);                                                                                           \
     for (; j + LANES <= (columns); j += LANES)                                                                     \
@@ -204,7 +209,7 @@ static void NAME(softmax_columns)(const void *x_, void *y_, ptrdiff_t columns, p
         else                                                                                                       \
             NAME(softmax_strip)(x + (j), y + (j), n, step, vectors, width, 0);                                     \
     } while (0)
-    STRIPS(columns, STRIP);
+    STRIPS(columns, 0, STRIP);
 #undef STRIP
 }
 
@@ -219,7 +224,7 @@ static void NAME(softmax_columns_backward)(const void *dy_, const void *y_, void
         else                                                                                                       \
             NAME(softmax_strip_backward)(dy + (j), y + (j), dx + (j), n, step, vectors, width, 0);                 \
     } while (0)
-    STRIPS(columns, STRIP);
+    STRIPS(columns, n < WIDE_ROWS, STRIP);
 #undef STRIP
 }
 
@@ -260,3 +265,5 @@ static void NAME(softmax_short_backward)(const void *dy_, const void *y_, void *
 #undef PUT
 #undef SUM_COLUMNS
 #undef STRIPS
+#undef WIDE
+#undef WIDE_ROWS

@@ -105,6 +105,7 @@
      .depthwise_lanes_backward = depthwise_lanes_backward_##suffix,                                                \
      .plane_rows = plane_rows_##suffix, .plane_weight = plane_weight_##suffix, .plane_spread = plane_spread_##suffix, \
      .unpool_2x2 = unpool_2x2_##suffix, .unpool_3x3 = unpool_3x3_##suffix,                                         \
+     .byte_range = byte_range_##suffix, .short_dots = short_dots_##suffix,                                         \
      .functions = {FNN_FUNCTIONS(FNN_FUNCTION, suffix)},                                                           \
      .softmax_columns = softmax_columns_##suffix,                                                                  \
      .softmax_columns_backward = softmax_columns_backward_##suffix,                                                \
