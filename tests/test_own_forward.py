@@ -524,13 +524,71 @@ def test_parameters_in_a_forward():
     [
         (lambda p: p[0], TypeError, "a Parameter is indexed outside of a forward; expected its array, data"),
         (lambda p: -p, TypeError, "a Parameter is negated outside of a forward"),
-        (lambda p: p + 1, TypeError, "unsupported operand"),
+        (lambda p: p + 1, TypeError, "a Parameter is computed with outside of a forward; expected its array, data"),
+        (lambda p: p @ p, TypeError, "a Parameter is computed with outside of a forward"),
+        (lambda p: p + "1", TypeError, "unsupported operand"),
         (lambda p: p.view(-1), AttributeError, "'Parameter' object has no attribute 'view'"),
     ],
 )
 def test_a_parameter_outside_of_a_forward_is_no_value(use, error, words):
     with pytest.raises(error, match=words):
         use(fnn.Parameter(np.ones(3)))
+
+
+class Scaled(fnn.Module):
+    """An array or a number of NumPy's beside a parameter."""
+
+    def __init__(self, scaled):
+        self.scaled, self.scale = scaled, fnn.Parameter(np.arange(1.0, 4.0))
+
+    def forward(self, x):
+        return x * self.scaled(self.scale)
+
+
+@pytest.mark.parametrize(
+    "scaled", [lambda p: np.full(3, 2.0) * p, lambda p: np.float64(2) * p, lambda p: p * np.full(3, 2.0)]
+)
+def test_an_array_on_the_left_of_a_parameter_leaves_it_to_be_learnt(scaled):
+    net, x = Scaled(scaled), normal(4, 3, dtype=np.float64)
+    np.testing.assert_array_equal(net(x), x * [2, 4, 6])
+    net.backward(np.ones((4, 3)))
+    np.testing.assert_allclose(net.scale.grad, 2 * x.sum(0), rtol=1e-12)
+
+
+@pytest.mark.parametrize("scaled", [np.exp, np.asarray, lambda p: np.multiply(p, 2)])
+def test_numpy_takes_no_parameter_for_an_array_in_a_forward(scaled):
+    with pytest.raises(fnn.TraceError, match="makes an array of a value"):
+        Scaled(scaled)(normal(4, 3, dtype=np.float64))
+
+
+class Gain(fnn.Module):
+    """A layer with a backward of its own, which computes with its parameter as with an array."""
+
+    def __init__(self):
+        self.gain = fnn.Parameter(np.full(3, 2.0))
+
+    def forward(self, x):
+        self._keep(x)
+        return self.gain * x + np.log(self.gain)
+
+    def backward(self, dy, accumulate=False, needs_dx=True):
+        self.gain.receive((dy * self._kept).sum(0) + dy.sum(0) / self.gain.data, accumulate)
+        return self.gain.data * dy
+
+
+def test_a_layer_inside_of_a_traced_forward_has_parameters_that_are_arrays():
+    class Net(fnn.Module):
+        def __init__(self):
+            self.own, self.scale = Gain(), fnn.Parameter(np.ones(3))
+
+        def forward(self, x):
+            return self.own(x) * self.scale
+
+    net, x = Net(), normal(4, 3, dtype=np.float64)
+    np.testing.assert_array_equal(net(x), 2 * x + np.log(2.0))
+    np.testing.assert_array_equal(net.backward(np.ones((4, 3))), np.full((4, 3), 2.0))
+    assert net.own.gain.grad is not None
+    assert net.scale.grad is not None
 
 
 def test_a_parameter_of_nobody_in_a_forward():

@@ -142,6 +142,20 @@ def test_a_list_of_images_is_no_list_of_inputs():
     assert trainer.history.loss == other.history.loss
 
 
+def test_a_tuple_with_an_array_for_each_example_is_no_tuple_of_inputs():
+    x, y = zip(*((image, np.int64(i % 2)) for i, image in enumerate(normal(10, 3, 4))), strict=True)
+    weights = []
+    for data in ((x, y), (x, np.array(y)), (np.stack(x), list(y)), [(x, y)], Batches([(list(x), list(y))])):
+        fnn.manual_seed(0)
+        net = fnn.Sequential(fnn.Flatten(), fnn.Linear(12, 2))
+        Trainer(net, fnn.CrossEntropyLoss(), fnn.SGD(net.parameters(), lr=0.1)).fit(
+            data, epochs=1, batch_size=10, shuffle=False, progress=False
+        )
+        weights.append(net[1].weight.data)
+    for other in weights[1:]:
+        np.testing.assert_array_equal(weights[0], other)
+
+
 @pytest.mark.parametrize(
     ("data", "words"),
     [

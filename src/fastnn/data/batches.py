@@ -30,7 +30,7 @@ class Examples:
     """
 
     def __init__(self, x: Any, y: Any, sample_weight: Any = None) -> None:
-        self.x, self.y = source_of("x", x), source_of("y", y)
+        self.x, self.y = source_of("x", x, y), source_of("y", y, x)
         if len(self) != count_of(self.y):
             raise ValueError(f"y: got {count_of(self.y)} targets, expected {len(self)}: one for each example of x")
         self.sample_weight: np.ndarray | None = None
@@ -62,15 +62,37 @@ def is_array(value: Any) -> bool:
     return hasattr(value, "shape") or hasattr(value, "__array__")
 
 
-def source_of(name: str, values: Any) -> Any:
-    """`values` as rows are taken from them; of a tuple of arrays, each of them."""
-    if not isinstance(values, tuple) or not values or not all(map(is_array, values)):
+def source_of(name: str, values: Any, other: Any = None) -> Any:
+    """`values` as rows are taken from them; of a tuple of arrays, each of them.
+
+    A tuple that has an array for each example of `other`, as ``zip(*examples)`` gives, is one array.
+    """
+    if not _is_of_several(values) or (not _is_of_several(other) and _has_one_for_each(values, other)):
         return check.source(name, values)
     found = tuple(check.source(f"{name}[{place}]", each) for place, each in enumerate(values))
     if len({len(each) for each in found}) > 1:
         counts = ", ".join(str(len(each)) for each in found)
         raise ValueError(f"{name}: got arrays of {counts} examples; expected as many in each")
     return found
+
+
+def _is_of_several(values: Any) -> bool:
+    """Whether `values` is a tuple of arrays, which have axes."""
+    are_arrays = isinstance(values, tuple) and all(map(is_array, values))
+    return are_arrays and bool(values) and all(getattr(each, "shape", None) != () for each in values)
+
+
+def _has_one_for_each(values: tuple[Any, ...], other: Any) -> bool:
+    """Whether as many arrays are in a tuple as there are examples of `other`, and not as many as in each array."""
+    return length_of(values[0]) != len(values) == length_of(other)
+
+
+def length_of(value: Any) -> int:
+    """Its length; -1 of what has none."""
+    try:
+        return len(value)
+    except TypeError:
+        return -1
 
 
 def count_of(source: Any) -> int:

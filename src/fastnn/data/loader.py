@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from fastnn.data.batches import Augmentation, Batch, Examples, ahead, is_array
+from fastnn.data.batches import Augmentation, Batch, Examples, ahead, is_array, length_of
 
 _EXPECTED = "(x, y) or (x, y, sample_weight), with tuples of arrays for several inputs, ((x1, x2), y)"
 
@@ -103,7 +103,7 @@ class Loader:
 def _several(value: Any, other: Any) -> Any:
     """A list of arrays of as many examples each as `other` has, which a DataLoader makes of a tuple, as a tuple."""
     counts = _counts_of_parts(value) if isinstance(value, list) else set()
-    return tuple(value) if len(counts) == 1 and counts <= {len(other)} | _counts_of_parts(other) else value
+    return tuple(value) if len(counts) == 1 and counts <= {length_of(other)} | _counts_of_parts(other) else value
 
 
 def _counts_of_parts(value: Any) -> set[int]:

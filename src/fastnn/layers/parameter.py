@@ -12,7 +12,8 @@ import operator
 import sys
 import threading
 import weakref
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -26,6 +27,15 @@ class _Tracing(threading.local):
 
     value_of: Callable[[Held], Any] | None = None
 
+    @contextmanager
+    def by(self, value_of: Callable[[Held], Any] | None) -> Iterator[None]:
+        """Have `value_of` inside, and what there was afterwards."""
+        before, self.value_of = self.value_of, value_of
+        try:
+            yield
+        finally:
+            self.value_of = before
+
 
 tracing = _Tracing()
 
@@ -35,9 +45,11 @@ class Held:
 
     NumPy takes it for the array: ``np.asarray(p)``, ``np.linalg.norm(p)`` and ``np.savez(path, w=p)`` work. While a
     forward is traced it has the operators and methods of a value: ``self.weight[None]``, ``self.weight.view(-1, 1)``.
+    NumPy gets no array then: nothing could be learnt through it.
     """
 
     __slots__ = ("_keeper", "_seal")
+    __array_priority__ = 1  # an array on the left of an operator leaves the operator to this class
     _keeper: list[Array]
     _seal: object
     persistent = True
@@ -100,6 +112,8 @@ class Held:
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> Array:
         """The array for NumPy: itself, unless another dtype or a copy is asked for."""
+        if tracing.value_of is not None:
+            tracing.value_of(self).numpy()  # refuses: nothing could be learnt through the array
         return np.asarray(self.data, dtype) if copy is None else np.array(self.data, dtype, copy=copy)
 
     def may_be_replaced_by(self, value: Any, optional: bool) -> bool:
@@ -161,9 +175,12 @@ class Held:
 
 def _of_value(function: Callable[[Any, Any], Any], turned: bool) -> Callable[[Held, Any], Any]:
     def on_value(self: Held, other: Any) -> Any:
-        if tracing.value_of is None:
+        if tracing.value_of is None and isinstance(other, np.ndarray | np.number):
+            value = self.data
+        elif tracing.value_of is not None or isinstance(other, int | float | Held):
+            value = self._as_value("is computed with")
+        else:
             return NotImplemented
-        value = tracing.value_of(self)
         return function(other, value) if turned else function(value, other)
 
     return on_value

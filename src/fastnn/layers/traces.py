@@ -108,11 +108,8 @@ class Tracer:
         named = {
             name: next(symbols) if isinstance(kwargs[name], np.ndarray) else kwargs[name] for name in sorted(kwargs)
         }
-        before, tracing.value_of = tracing.value_of, trace.value_of
-        try:
+        with tracing.by(trace.value_of):
             y = module.forward(*given, **named)
-        finally:
-            tracing.value_of = before
         outputs = tuple(y) if isinstance(y, tuple | list) else (y,)
         for each in outputs:
             if not isinstance(each, Traced):

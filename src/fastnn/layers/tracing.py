@@ -27,7 +27,7 @@ from fastnn.layers.containers import Sequential
 from fastnn.layers.dropout import Dropout, Dropout2d
 from fastnn.layers.functions import NAMED, layer_of
 from fastnn.layers.module import Module
-from fastnn.layers.parameter import Buffer, Held, Parameter
+from fastnn.layers.parameter import Buffer, Held, Parameter, tracing
 from fastnn.layers.shape import Flatten, Unflatten
 from fastnn.layers.softmax import LogSoftmax, Softmax
 from fastnn.layers.symbol import Length, Traced, TraceError
@@ -71,7 +71,8 @@ class Trace:
             self._must_be_nameless(module)
             if not self.root.training and not isinstance(module, Dropout | Dropout2d):
                 module.training = False  # nobody else tells it; a dropout is made only where it is to drop
-        y = module(*(each._array for each in taken))
+        with tracing.by(None):  # a module runs with arrays, and its parameters are arrays
+            y = module(*(each._array for each in taken))
         number = len(self.arrays) + len(self.nodes)
         name = self._free(name or type(module).__name__.lower())
         self.nodes.append(Node(name, module, tuple(each._source for each in taken)))
