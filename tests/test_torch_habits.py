@@ -337,6 +337,9 @@ def test_functions_take_inplace(function, settings):
     np.testing.assert_array_equal(x, before)
     with pytest.raises(TypeError, match="inplace"):
         function(x, *settings, inplace="yes")
+    with pytest.raises(TypeError, match="x: got list") as caught:
+        function([1.0], *settings, inplace=True)
+    assert caught.value.__context__ is None
 
 
 @pytest.mark.parametrize(

@@ -29,12 +29,13 @@ def takes_symbols(function: Callable[..., Any]) -> Callable[..., Any]:
             return function(*args, **kwargs)
         except Exception:
             plain = None if place is None else _without_inplace(place, args, kwargs)
-            if plain is not None:
-                return door(*plain[0], **plain[1])
-            symbol = first_symbol((*args, *kwargs.values()))
-            if symbol is None:
+            symbol = None if plain is not None else first_symbol((*args, *kwargs.values()))
+            if plain is None and symbol is None:
                 raise
-        return symbol.called_with(function, args, kwargs)
+        if symbol is not None:
+            return symbol.called_with(function, args, kwargs)
+        assert plain is not None
+        return door(*plain[0], **plain[1])  # here, so that an error of it says nothing of the one before
 
     return door
 
