@@ -555,9 +555,9 @@ def test_an_array_on_the_left_of_a_parameter_leaves_it_to_be_learnt(scaled):
     np.testing.assert_allclose(net.scale.grad, 2 * x.sum(0), rtol=1e-12)
 
 
-@pytest.mark.parametrize("scaled", [np.exp, np.asarray, lambda p: np.multiply(p, 2)])
+@pytest.mark.parametrize("scaled", [np.exp, np.asarray, lambda p: np.add.reduce(p)])
 def test_numpy_takes_no_parameter_for_an_array_in_a_forward(scaled):
-    with pytest.raises(fnn.TraceError, match="makes an array of a value"):
+    with pytest.raises(fnn.TraceError, match=r"makes an array of a value|calls numpy\.(exp|add)"):
         Scaled(scaled)(normal(4, 3, dtype=np.float64))
 
 

@@ -51,6 +51,17 @@ def test_arithmetic_with_arrays():
     for got, expected in ((a + p, a + p.data), (p * a, p.data * a), (np.exp(p), np.exp(p.data))):
         assert type(got) is np.ndarray
         np.testing.assert_array_equal(got, expected)
+    q = p.data
+    pairs = [(a < p, a < q), (p == a, q == a), (a // p, a // q), (np.float32(2) * p, 2 * q), (p / np.float32(2), q / 2)]
+    pairs += [(np.add.reduce(p), q.sum()), (np.maximum(p, p), q), (np.sum(p), q.sum())]
+    for got, expected in pairs:
+        np.testing.assert_array_equal(got, expected)
+    b = same = a.copy()
+    b += p
+    assert b is same
+    np.testing.assert_array_equal(b, a + q)
+    with pytest.raises(TypeError, match="NotImplemented"):
+        np.add(a, 1, out=p)
 
 
 def test_one_element():

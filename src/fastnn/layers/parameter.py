@@ -49,7 +49,6 @@ class Held:
     """
 
     __slots__ = ("_keeper", "_seal")
-    __array_priority__ = 1  # an array on the left of an operator leaves the operator to this class
     _keeper: list[Array]
     _seal: object
     persistent = True
@@ -116,6 +115,16 @@ class Held:
             tracing.value_of(self).numpy()  # refuses: nothing could be learnt through the array
         return np.asarray(self.data, dtype) if copy is None else np.array(self.data, dtype, copy=copy)
 
+    def __array_ufunc__(self, ufunc: Any, method: str, *inputs: Any, **kwargs: Any) -> Any:
+        """The array for functions of NumPy's and operators with arrays; in a forward, the value that stands for it."""
+        if any(isinstance(each, Held) for each in kwargs.get("out", ())):
+            return NotImplemented
+        if tracing.value_of is not None:
+            inputs = tuple(tracing.value_of(each) if isinstance(each, Held) else each for each in inputs)
+            return tracing.value_of(self).__array_ufunc__(ufunc, method, *inputs, **kwargs)
+        arrays = (each.data if isinstance(each, Held) else each for each in inputs)
+        return getattr(ufunc, method)(*arrays, **kwargs)
+
     def may_be_replaced_by(self, value: Any, optional: bool) -> bool:
         """Whether a layer may have `value` instead of this: a parameter for a parameter, a buffer for a buffer."""
         if value is None:
@@ -175,12 +184,10 @@ class Held:
 
 def _of_value(function: Callable[[Any, Any], Any], turned: bool) -> Callable[[Held, Any], Any]:
     def on_value(self: Held, other: Any) -> Any:
-        if tracing.value_of is None and isinstance(other, np.ndarray | np.number):
-            value = self.data
-        elif tracing.value_of is not None or isinstance(other, int | float | Held):
-            value = self._as_value("is computed with")
-        else:
+        is_number = isinstance(other, int | float) and not isinstance(other, np.number)
+        if tracing.value_of is None and not is_number and not isinstance(other, Held):
             return NotImplemented
+        value = self._as_value("is computed with")
         return function(other, value) if turned else function(value, other)
 
     return on_value
