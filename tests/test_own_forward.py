@@ -613,3 +613,22 @@ def test_a_summary_of_two_inputs():
     assert lines[-1].split()[-1] == "88"
     with pytest.raises(TypeError, match="missing 1 required positional argument: 'z'"):
         TwoInputs().summary((2, 4))
+
+
+def test_a_norm_that_is_called_twice_takes_its_statistics_in_the_order_of_the_calls():
+    class Net(fnn.Module):
+        def __init__(self):
+            self.norm, self.first = fnn.BatchNorm1d(3, **F8), fnn.Linear(3, 3, **F8)
+
+        def forward(self, x):
+            z = x + x
+            y = self.norm(self.first(x))
+            return y + self.norm(z)
+
+    net, x = Net(), normal(8, 3, dtype=np.float64)
+    for _ in range(3):  # the first call is traced
+        mean = net.norm.running_mean.data.copy()
+        net(x)
+        for batch in (net.first(x), 2 * x):
+            mean = 0.9 * mean + 0.1 * batch.mean(0)
+        np.testing.assert_allclose(net.norm.running_mean.data, mean, rtol=1e-12)

@@ -149,11 +149,13 @@ class Wiring:
         uses = [0] * len(self.last_use)
         for source in (*(source for node in self.nodes for source in node.sources), *self.outputs):
             uses[source.value] += 1
+        count = self._counts()
         open_links: dict[int, Link] = {}  # by their value
         links: list[Link] = []
         for place, node in enumerate(self.nodes):
             value = self.inputs + place
             alone = len(node.sources) == 1 and not node.module.joins  # a joint gives a tuple of gradients
+            alone &= not any(count[id(each)] > 1 and _changes(each) for each in node.module.modules())
             link = open_links.pop(node.sources[0].value, None) if alone else None
             if link is None or node.sources[0].part is not None or _overlap(link.modules, node.module):
                 link = Link(place, node, value)
@@ -166,11 +168,16 @@ class Wiring:
         self._find_ends(links)
         return links
 
-    def _find_shared(self, links: list[Link]) -> None:
+    def _counts(self) -> dict[int, int]:
+        """For each module, by its `id`, in how many nodes it is."""
         count: dict[int, int] = {}
         for node in self.nodes:
             for each in {id(module) for module in node.module.modules()}:
                 count[each] = count.get(each, 0) + 1
+        return count
+
+    def _find_shared(self, links: list[Link]) -> None:
+        count = self._counts()
         for link in links:
             inside = (inner for module in link.modules for inner in module.modules())
             link.shared = [inner for inner in inside if count[id(inner)] > 1]
@@ -360,6 +367,11 @@ def watch(modules: Iterable[Any]) -> Any:
 
 def _taken(values: dict[int, Any], sources: Iterable[Source]) -> Values:
     return tuple(values[value] if part is None else values[value][part] for value, part in sources)
+
+
+def _changes(module: Any) -> bool:
+    """Whether a call changes what the next one does: statistics, or the number of a mask. So calls stay in order."""
+    return hasattr(module, "stream") or next(module.named_buffers(), None) is not None
 
 
 def _overlap(modules: Iterable[Any], module: Any) -> bool:
