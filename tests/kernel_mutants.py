@@ -321,8 +321,8 @@ MUTANTS = (
     Mutant(
         "average: windows are neighbours",
         "tile_pool.h",
-        "total += columns[j * sw + c];",
-        "total += columns[j + c];",
+        "j < n; j++, columns += sw) {",
+        "j < n; j++, columns++) {",
         "pool",
     ),
     Mutant(

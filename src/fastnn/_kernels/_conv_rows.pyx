@@ -30,7 +30,8 @@ cdef struct Backward:
     const char *turned    # its weights
     Py_ssize_t parts      # of the batch
     Py_ssize_t blocks     # of channels
-    Py_ssize_t band       # rows of dy whose products are summed at a time
+    Py_ssize_t band       # rows of dy whose products are summed at a time,
+    Py_ssize_t width      # and columns
     char *sums            # (taps and one for the bias, lanes) for each thread
     Py_ssize_t sums_step  # bytes
     double *totals        # (G, parts, taps and one for the bias)
@@ -81,11 +82,12 @@ cdef bint depthwise_by_rows(const Output *g, int workers) noexcept nogil:
 cdef void sum_plane(const Backward *b, double *totals, const char *x, const char *dy, char *sums) noexcept nogil:
     """totals (taps + 1,) += the gradients of weight and bias of one plane."""
     cdef const fnn_plane *d = &b.d
-    cdef Py_ssize_t lanes = b.a.t.lanes, taps = d.K * d.K, row
+    cdef Py_ssize_t lanes = b.a.t.lanes, taps = d.K * d.K, row, column
     for row from 0 <= row < d.OH by b.band:
-        memset(sums, 0, (taps + 1) * lanes * b.a.t.itemsize)
-        b.a.t.plane_weight(d, row, min(b.band, d.OH - row), x, dy, sums)
-        b.a.t.sums(totals, sums, lanes, taps + 1, lanes)
+        for column from 0 <= column < d.OW by b.width:
+            memset(sums, 0, (taps + 1) * lanes * b.a.t.itemsize)
+            b.a.t.plane_weight(d, row, min(b.band, d.OH - row), column, min(column + b.width, d.OW), x, dy, sums)
+            b.a.t.sums(totals, sums, lanes, taps + 1, lanes)
 
 
 cdef void backward_chunk(void *job, Py_ssize_t chunk, int slot) noexcept nogil:
@@ -137,7 +139,7 @@ cdef bint depthwise_gradients_by_rows(const Gradients *a, int workers) noexcept 
     cdef const ConvShape *s = &a.shape
     cdef ConvShape back = turned(s)
     cdef Py_ssize_t size = a.t.itemsize, taps = s.KH * s.KW, width = max(s.W, s.OW) * size
-    cdef Py_ssize_t totals, flipped = s.G * taps * size
+    cdef Py_ssize_t totals, outputs, flipped = s.G * taps * size
     cdef char *room
     b.a, b.parts = a, min(s.N, <Py_ssize_t> PARTS)
     b.sums_step = ceil_div((taps + 1) * a.t.lanes * size, LINE) * LINE
@@ -153,7 +155,9 @@ cdef bint depthwise_gradients_by_rows(const Gradients *a, int workers) noexcept 
     b.d, b.back, b.turned = plane_of(s, room), plane_of(&back, room), room + width
     if s.SH == 1 and a.dx != NULL:
         turn(a, room + width)
-    b.band = max(<Py_ssize_t> 1, TERMS // ceil_div(b.d.OW, a.t.lanes) // FNN_PLANE_ROWS) * FNN_PLANE_ROWS
+    outputs = a.t.lanes if s.SH == 1 else a.t.lanes - (s.KH - 1) // 2  # of a tile's row
+    b.width = min(ceil_div(b.d.OW, outputs), <Py_ssize_t> TERMS // FNN_PLANE_ROWS) * outputs
+    b.band = TERMS // (b.width // outputs) // FNN_PLANE_ROWS * FNN_PLANE_ROWS
     b.blocks = min(s.G, 1 if workers == 1 else ceil_div(CHUNKS * workers, b.parts))
     parallel(backward_chunk, &b, b.blocks * b.parts, workers,
              <double> s.N * s.G * (2 * s.H * s.W + s.OH * s.OW * taps / 8.0))

@@ -119,8 +119,8 @@ cdef extern from "fnn.h" nogil:
                                          void *room) noexcept nogil
         void (*plane_rows)(const fnn_plane *d, Py_ssize_t first, Py_ssize_t rows, const void *x, const void *weight,
                            const void *bias, void *y, int flags) noexcept nogil
-        void (*plane_weight)(const fnn_plane *d, Py_ssize_t first, Py_ssize_t rows, const void *x, const void *dy,
-                             void *sums) noexcept nogil
+        void (*plane_weight)(const fnn_plane *d, Py_ssize_t first, Py_ssize_t rows, Py_ssize_t begin, Py_ssize_t end,
+                             const void *x, const void *dy, void *sums) noexcept nogil
         void (*plane_spread)(const fnn_plane *d, const void *dy, const void *weight, void *dx) noexcept nogil
         void (*unpool_2x2)(const void *dy, const uint8_t *positions, void *dx, Py_ssize_t rows,
                            Py_ssize_t n) noexcept nogil

@@ -243,7 +243,7 @@ class Trainer:
 
     def predict(self, x: Any) -> Any:
         """The network's output for the examples x, whatever `fit` takes, piece by piece, in eval mode, which stays."""
-        x = source_of("x", x)
+        x = (source_of if self.net.joins or self.net.is_traced else check.source)("x", x)
         self.net.eval()
         change = self.transform or (lambda x: x)
         starts = range(0, max(count_of(x), 1), _EVALUATION_BATCH)

@@ -169,9 +169,10 @@ typedef struct fnn_tiles {
      * same order, whichever rows are asked for. */
     void (*plane_rows)(const fnn_plane *d, ptrdiff_t first, ptrdiff_t rows, const void *x, const void *weight,
                        const void *bias, void *y, int flags);
-    /* sums[k*lanes + i] += what output rows first <= r < first + rows add to the gradient of weight k, in parts that
-     * the caller adds over i. k = K*K is the sum of dy. */
-    void (*plane_weight)(const fnn_plane *d, ptrdiff_t first, ptrdiff_t rows, const void *x, const void *dy, void *sums);
+    /* sums[k*lanes + i] += what output rows first <= r < first + rows, columns begin <= j < end, add to the gradient of
+     * weight k, in parts that the caller adds over i. k = K*K is the sum of dy. */
+    void (*plane_weight)(const fnn_plane *d, ptrdiff_t first, ptrdiff_t rows, ptrdiff_t begin, ptrdiff_t end,
+                         const void *x, const void *dy, void *sums);
     /* Write dx from dy, at stride 2. */
     void (*plane_spread)(const fnn_plane *d, const void *dy, const void *weight, void *dx);
     /* The gradient of rows x n windows of 2 x 2 at stride 2; rows of dx have 2*n elements. dx[(2*r + i)*2*n + 2*j +

@@ -118,9 +118,9 @@ INLINE void NAME(weight_tile)(const int R, const int K, const int S, const int e
     UNROLL
     for (int r = 0; r < R; r++) {
         given[r] = edge || S == 2 ? NAME(load_part)(dy + r * d->OW, n, 0) : NAME(load)(dy + r * d->OW);
-        sums[K * K] += given[r];
         __builtin_prefetch(dy + r * d->OW + AHEAD, 0, 3);
     }
+    sums[K * K] += R == 1 ? given[0] : (given[0] + given[1]) + (given[2] + given[3]);
     UNROLL
     for (int i = 0; i < (R - 1) * S + K; i++) {
         if (i < R * S)
@@ -144,13 +144,14 @@ INLINE void NAME(find_lines)(const real **lines, const fnn_plane *d, const real 
         lines[i] = top + i >= 0 && top + i < d->H ? x + (top + i) * d->W : (const real *)d->zeros;
 }
 
-/* Calls DO(R, edge) for the tiles of output rows first <= r < first + rows; it may use r, j, lines, at and n. */
+/* Calls DO(R, edge) for the tiles of output rows first <= r < first + rows, of columns begin <= j < end. It may use r, j,
+ * lines, at and n. */
 #define EACH_TILE(DO)                                                                                              \
     for (ptrdiff_t r = first, R; r < first + rows; r += R) {                                                       \
         R = first + rows - r >= FNN_PLANE_ROWS ? FNN_PLANE_ROWS : 1;                                               \
         NAME(find_lines)(lines, d, x, r *S - d->PH, (int)(R - 1) * S + K);                                         \
-        for (ptrdiff_t j = 0; j < d->OW; j += step) {                                                              \
-            const ptrdiff_t at = j * S - d->PW, n = d->OW - j < step ? d->OW - j : step;                           \
+        for (ptrdiff_t j = begin; j < end; j += step) {                                                            \
+            const ptrdiff_t at = j * S - d->PW, n = end - j < step ? end - j : step;                               \
             const int inside = !HAS_MASKS && at >= 0 && at + span <= d->W && j + LANES <= d->OW;                   \
             if (R == 1 && inside)                                                                                  \
                 DO(1, 0);                                                                                          \
@@ -166,6 +167,7 @@ INLINE void NAME(find_lines)(const real **lines, const fnn_plane *d, const real 
 INLINE void NAME(rows_of)(const int K, const int S, const fnn_plane *d, ptrdiff_t first, ptrdiff_t rows, const real *x,
                           const real *weight, vec start, real *y, int flags) {
     const ptrdiff_t step = S == 1 ? LANES : LANES - (K - 1) / 2, span = S == 1 ? LANES + K - 1 : 2 * LANES;
+    const ptrdiff_t begin = 0, end = d->OW;
     const real *lines[(FNN_PLANE_ROWS - 1) * 2 + MAX_K];
     vec weights[MAX_K * MAX_K];
     UNROLL
@@ -184,7 +186,7 @@ INLINE void NAME(rows_of)(const int K, const int S, const fnn_plane *d, ptrdiff_
 }
 
 INLINE void NAME(weight_of)(const int K, const int S, const fnn_plane *d, ptrdiff_t first, ptrdiff_t rows,
-                            const real *x, const real *dy, real *totals) {
+                            ptrdiff_t begin, ptrdiff_t end, const real *x, const real *dy, real *totals) {
     const ptrdiff_t step = S == 1 ? LANES : LANES - (K - 1) / 2, span = S == 1 ? LANES + K - 1 : 2 * LANES;
     const real *lines[(FNN_PLANE_ROWS - 1) * 2 + MAX_K];
     vec sums[MAX_K * MAX_K + 1];
@@ -274,18 +276,18 @@ static void NAME(plane_rows)(const fnn_plane *d, ptrdiff_t first, ptrdiff_t rows
         NAME(rows_of)(5, 2, d, first, rows, x, weight, start, y, flags);
 }
 
-static void NAME(plane_weight)(const fnn_plane *d, ptrdiff_t first, ptrdiff_t rows, const void *x, const void *dy,
-                               void *sums) {
+static void NAME(plane_weight)(const fnn_plane *d, ptrdiff_t first, ptrdiff_t rows, ptrdiff_t begin, ptrdiff_t end,
+                               const void *x, const void *dy, void *sums) {
     if (d->K == 1)
-        NAME(weight_of)(1, 1, d, first, rows, x, dy, sums);
+        NAME(weight_of)(1, 1, d, first, rows, begin, end, x, dy, sums);
     else if (d->K == 3 && d->stride == 1)
-        NAME(weight_of)(3, 1, d, first, rows, x, dy, sums);
+        NAME(weight_of)(3, 1, d, first, rows, begin, end, x, dy, sums);
     else if (d->K == 3)
-        NAME(weight_of)(3, 2, d, first, rows, x, dy, sums);
+        NAME(weight_of)(3, 2, d, first, rows, begin, end, x, dy, sums);
     else if (d->stride == 1)
-        NAME(weight_of)(5, 1, d, first, rows, x, dy, sums);
+        NAME(weight_of)(5, 1, d, first, rows, begin, end, x, dy, sums);
     else
-        NAME(weight_of)(5, 2, d, first, rows, x, dy, sums);
+        NAME(weight_of)(5, 2, d, first, rows, begin, end, x, dy, sums);
 }
 
 static void NAME(plane_spread)(const fnn_plane *d, const void *dy, const void *weight, void *dx) {
