@@ -40,6 +40,26 @@ class _Tracing(threading.local):
 tracing = _Tracing()
 
 
+def _operator(function: Callable[[Any, Any], Any]) -> tuple[Callable[[Any, Any], Any], Callable[[Any, Any], Any]]:
+    """An operator of a parameter or buffer on the left, and on the right."""
+
+    def value_beside(held: Any, other: Any) -> Any:
+        is_number = isinstance(other, int | float) and not isinstance(other, np.number)
+        if tracing.value_of is None and not is_number and not isinstance(other, Held):
+            return NotImplemented
+        return held._as_value("is computed with")
+
+    def on_left(self: Any, other: Any) -> Any:
+        value = value_beside(self, other)
+        return value if value is NotImplemented else function(value, other)
+
+    def on_right(self: Any, other: Any) -> Any:
+        value = value_beside(self, other)
+        return value if value is NotImplemented else function(other, value)
+
+    return on_left, on_right
+
+
 class Held:
     """An array that a layer holds: a `Parameter` or a `Buffer`.
 
@@ -159,6 +179,13 @@ class Held:
             raise TypeError(f"a {type(self).__name__} {what} outside of a forward; expected its array, data")
         return tracing.value_of(self)
 
+    __add__, __radd__ = _operator(operator.add)
+    __sub__, __rsub__ = _operator(operator.sub)
+    __mul__, __rmul__ = _operator(operator.mul)
+    __truediv__, __rtruediv__ = _operator(operator.truediv)
+    __matmul__, __rmatmul__ = _operator(operator.matmul)
+    __pow__, __rpow__ = _operator(operator.pow)
+
     def __getitem__(self, index: Any) -> Any:
         return self._as_value("is indexed")[index]
 
@@ -180,23 +207,6 @@ class Held:
 
     def __setstate__(self, state: Any) -> None:
         self.data = with_own_memory(state)
-
-
-def _of_value(function: Callable[[Any, Any], Any], turned: bool) -> Callable[[Held, Any], Any]:
-    def on_value(self: Held, other: Any) -> Any:
-        is_number = isinstance(other, int | float) and not isinstance(other, np.number)
-        if tracing.value_of is None and not is_number and not isinstance(other, Held):
-            return NotImplemented
-        value = self._as_value("is computed with")
-        return function(other, value) if turned else function(value, other)
-
-    return on_value
-
-
-for _name in ("add", "sub", "mul", "truediv", "matmul", "pow"):
-    setattr(Held, f"__{_name}__", _of_value(getattr(operator, _name), False))
-    setattr(Held, f"__r{_name}__", _of_value(getattr(operator, _name), True))
-del _name
 
 
 class Buffer(Held):
