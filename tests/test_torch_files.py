@@ -179,6 +179,17 @@ def test_a_truncated_file_is_named(tmp_path, old):
             load_torch(path)
 
 
+def test_the_time_in_a_truncated_archive_is_no_opcode(tmp_path):
+    """A byte of this time is the end of a line. So the archive was read as a pickle, whose first opcode is "P"."""
+    content, _ = tensors({"w": np.arange(300, dtype="f4")})
+    with zipfile.ZipFile(tmp_path / "whole.pt", "w") as file:
+        file.writestr(zipfile.ZipInfo("archive/data.pkl", (2026, 12, 1, 20, 56, 20)), pickled(content))
+    path = tmp_path / "a.pt"
+    path.write_bytes((tmp_path / "whole.pt").read_bytes()[:200])
+    with pytest.raises(ValueError, match=r"a\.pt: truncated, corrupt"):
+        load_torch(path)
+
+
 def test_any_changed_byte_of_an_archive_is_an_error_or_changes_nothing(tmp_path):
     arrays = {"w": np.arange(30, dtype="f4")}
     content, storages = tensors(arrays)

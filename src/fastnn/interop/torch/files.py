@@ -27,6 +27,7 @@ _DTYPES = {
 }
 _TIMES = 16  # how many times a file's size its arrays may have together
 _MAGIC = 0x1950A86A20F9469CFC6C  # of files before PyTorch 1.6
+_ARCHIVE = b"PK\x03\x04"  # of one that is cut off too, which has no directory
 
 # What the pickles of arrays are made of; the rest could call what others have registered, or fetch any memory.
 _OPCODES = frozenset(
@@ -175,7 +176,8 @@ def _loaded(path: Path, expected: str, make: Callable[[Any, _Making], Any]) -> A
     raw = path.read_bytes()
     file = io.BytesIO(raw)
     try:
-        content, storages = (_of_archive if zipfile.is_zipfile(file) else _of_stream)(file)
+        is_archive = raw.startswith(_ARCHIVE) or zipfile.is_zipfile(file)
+        content, storages = (_of_archive if is_archive else _of_stream)(file)
         return make(content, _Making(storages, len(raw)))
     except MemoryError:
         raise
